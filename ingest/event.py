@@ -1,0 +1,122 @@
+"""The records of the input log: what an event is, how it changed, and the clock.
+
+Every record is a frozen struct with JSON both ways (`encode`, `decode`), tagged by `"$schema"` with its version.
+Units stand in the names; latitude and longitude are degrees (WGS84), times are `Instant`s.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from ingest.instant import Instant
+
+EARTHQUAKE = "earthquake"
+Kind = Literal["added", "updated", "deleted", "merged"]
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One version of one seismic event, as a source described it."""
+
+    id: str
+    time: Instant
+    """Origin time."""
+    updated: Instant
+    """When the source last revised it."""
+    latitude: float
+    longitude: float
+    depth_km: float | None
+    magnitude: float | None
+    magnitude_type: str
+    type: str
+    """`earthquake`, `quarry blast`, `explosion`, …; only earthquakes enter forecasts."""
+    status: str
+    """`automatic` or `reviewed`."""
+    network: str
+    place: str
+    other_ids: tuple[str, ...] = ()
+    """Ids that other networks gave the same event."""
+
+
+class Change(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.change/1"):
+    """What became known of one event at one moment: the unit of the input log."""
+
+    sequence: int
+    """Position among the records of its partition, from 0 without holes; it survives a copy to another log."""
+    kind: Kind
+    region: str
+    observed_at: Instant
+    """The source's own time when it said so: the stream's clock."""
+    source: str
+    id: str
+    event: Event | None = None
+    """The new version; none for `deleted` and `merged`."""
+    merged_into: str | None = None
+    reason: str | None = None
+    test: bool = False
+    """True in replays of files: not live."""
+
+
+class Heartbeat(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.heartbeat/1"):
+    """The source was heard at this moment: time passed, with or without events."""
+
+    sequence: int
+    observed_at: Instant
+    source: str
+    test: bool = False
+
+
+class DeadLetter(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.deadletter/1"):
+    """Something in the input that was not as it should be, kept with its reason."""
+
+    observed_at: Instant
+    source: str
+    reason: str
+    """A short fixed word, to count by: `time_damaged`, `not_json`, …"""
+    detail: str
+    """One line for a person."""
+    used: bool
+    """True when the event entered the log all the same, with what was wrong mended or left out."""
+    id: str | None = None
+    payload: str = ""
+    """The beginning of what was received."""
+
+
+InputRecord = Change | Heartbeat
+
+
+def encode_hook(value: Any) -> Any:
+    if isinstance(value, Instant):
+        return str(value)
+    raise NotImplementedError(f"cannot encode {type(value).__name__}")
+
+
+def decode_hook(kind: type, value: Any) -> Any:
+    if kind is Instant:
+        return Instant.parse(value)
+    raise NotImplementedError(f"cannot decode {kind.__name__}")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=encode_hook)
+_input_decoder = msgspec.json.Decoder(InputRecord, dec_hook=decode_hook)
+_event_decoder = msgspec.json.Decoder(Event, dec_hook=decode_hook)
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """One record as one line of UTF-8 JSON, without the line's end."""
+    return _encoder.encode(record)
+
+
+def decode(data: bytes) -> InputRecord:
+    """A record of the input log.
+
+    Raises:
+        msgspec.DecodeError: not JSON, or not a record of a known schema.
+    """
+    return _input_decoder.decode(data)
+
+
+def decode_event(data: bytes) -> Event:
+    """An event's body as `encode` wrote it."""
+    return _event_decoder.decode(data)

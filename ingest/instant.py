@@ -1,0 +1,45 @@
+"""Moments in time: milliseconds since 1970-01-01T00:00:00Z, ISO 8601 UTC with milliseconds on the wire."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+MILLISECONDS_PER_SECOND = 1_000
+MILLISECONDS_PER_HOUR = 3_600_000
+MILLISECONDS_PER_DAY = 86_400_000
+_EPOCH = datetime(1970, 1, 1)
+
+
+class Instant(int):
+    """A moment as whole milliseconds since the Unix epoch (UTC); an `int`, so it sorts and subtracts as one."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Instant:
+        """Read an ISO 8601 time; one without an offset is UTC.
+
+        Raises:
+            ValueError: the text is not a time (the feed has said `1970-01-01T00:00:02.-2147483648Z`).
+        """
+        parsed = datetime.fromisoformat(text.strip())
+        if parsed.tzinfo is None:
+            parsed = parsed.replace(tzinfo=UTC)
+        return cls(round(parsed.timestamp() * MILLISECONDS_PER_SECOND))
+
+    @classmethod
+    def of(cls, moment: datetime) -> Instant:
+        """The instant of an aware `datetime`."""
+        return cls(round(moment.timestamp() * MILLISECONDS_PER_SECOND))
+
+    def __str__(self) -> str:
+        """`2023-02-06T01:17:34.342Z`; sorts as text in the order of time."""
+        return (_EPOCH + timedelta(milliseconds=int(self))).isoformat(timespec="milliseconds") + "Z"
+
+    def __repr__(self) -> str:
+        return f"Instant({self!s})"
+
+    def plus(self, *, days: float = 0.0, hours: float = 0.0, seconds: float = 0.0) -> Instant:
+        """This instant moved by a span, to the nearest millisecond."""
+        span = days * MILLISECONDS_PER_DAY + hours * MILLISECONDS_PER_HOUR + seconds * MILLISECONDS_PER_SECOND
+        return Instant(int(self) + round(span))

@@ -1,0 +1,128 @@
+"""Regions: which one a place belongs to, what is complete there, and how long its window is.
+
+Named polygons come first (`regions.toml`, or a file of the user's); the 50 Flinn–Engdahl seismic regions hold the rest of the world.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import shapely
+import shapely.affinity
+
+from ingest.problem import Problem
+
+FLINN_ENGDAHL_COMPLETENESS = 4.5
+FLINN_ENGDAHL_WINDOW_DAYS = 365.0
+
+# First geographic region of each seismic region 1 … 50, and the geographic regions added by the 1995 revision
+# (Young et al. 1996, Physics of the Earth and Planetary Interiors 96, 223–297).
+_SEISMIC_REGION_STARTS = (
+    1, 18, 30, 47, 53, 72, 84, 102, 143, 147, 158, 169, 180, 183, 190, 196, 209, 211, 217, 231, 242, 248, 261, 273, 294,
+    302, 320, 326, 335, 357, 376, 402, 415, 438, 528, 532, 550, 588, 611, 633, 656, 667, 683, 693, 700, 703, 709, 713, 721, 727,
+)  # fmt: skip
+_ADDED_IN_1995 = {730: 5, 731: 7, 732: 10, **dict.fromkeys(range(733, 738), 25), **dict.fromkeys(range(738, 740), 32),
+                  **dict.fromkeys(range(740, 743), 33), **dict.fromkeys(range(743, 756), 37), 756: 43, 757: 44}  # fmt: skip
+_SEISMIC_REGION_NAMES = (
+    "Alaska–Aleutian arc", "Eastern Alaska to Vancouver Island", "California–Nevada region", "Baja California and Gulf of California",
+    "Mexico–Guatemala area", "Central America", "Caribbean loop", "Andean South America", "Extreme South America", "Southern Antilles",
+    "New Zealand region", "Kermadec–Tonga–Samoa area", "Fiji Islands area", "Vanuatu", "Bismarck and Solomon Islands", "New Guinea",
+    "Caroline Islands to Guam", "Guam to Japan", "Japan–Kurils–Kamchatka", "Southwestern Japan and Ryukyu Islands", "Taiwan", "Philippines",
+    "Borneo–Sulawesi", "Sunda arc", "Myanmar and Southeast Asia", "India–Tibet–Sichuan–Yunnan", "Southern Xinjiang to Gansu",
+    "Almaty to Lake Baikal", "Western Asia", "Middle East–Crimea–Balkans", "Western Mediterranean area", "Atlantic Ocean", "Indian Ocean",
+    "Eastern North America", "Eastern South America", "Northwestern Europe", "Africa", "Australia", "Pacific basin", "Arctic zone",
+    "Eastern Asia", "Northeastern Asia and northern Alaska to Greenland", "Southeastern and Antarctic Pacific", "Galápagos area",
+    "Macquarie loop", "Andaman Islands to Sumatra", "Balochistan", "Hindu Kush and Pamir", "Northern Asia", "Antarctica",
+)  # fmt: skip
+
+
+class Region(msgspec.Struct, frozen=True):
+    """A region that is forecast as one."""
+
+    id: str
+    name: str
+    magnitude_of_completeness: float
+    """Events from this magnitude on enter the window."""
+    window_days: float
+    """Events younger than this stay in the window."""
+
+
+class RegionTable:
+    """Where each place belongs. The whole world is covered."""
+
+    def __init__(self, named: list[tuple[Region, shapely.Geometry]]) -> None:
+        self._named = named
+        for _, shape in named:
+            shapely.prepare(shape)
+        self._by_id = {region.id: region for region, _ in named} | {r.id: r for r in map(_seismic_region, range(1, 51))}
+
+    @classmethod
+    def load(cls, file: Path | None = None) -> RegionTable:
+        """The built-in table, or that of a file (else of `QUAKECAST_REGIONS`) with the same keys as `regions.toml`.
+
+        Raises:
+            Problem: the file is missing, is not TOML, or an entry lacks a key or a proper polygon.
+        """
+        named = os.environ.get("QUAKECAST_REGIONS")
+        path = file or (Path(named) if named else Path(__file__).with_name("regions.toml"))
+        try:
+            rows = tomllib.loads(path.read_text(encoding="utf-8"))["region"]
+            return cls([(msgspec.convert(row, Region), _polygon(row["polygon"])) for row in rows])
+        except FileNotFoundError:
+            raise Problem(f"no region file {path}", "name an existing TOML file with --regions") from None
+        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, msgspec.ValidationError, shapely.errors.GEOSException) as error:
+            raise Problem(f"{path} is not a region table ({type(error).__name__}: {error})", "compare it with ingest/regions.toml") from None
+
+    def __iter__(self) -> Iterator[Region]:
+        return iter(self._by_id.values())
+
+    def __getitem__(self, region_id: str) -> Region:
+        return self._by_id[region_id]
+
+    def __contains__(self, region_id: str) -> bool:
+        return region_id in self._by_id
+
+    def region_of(self, latitude: float, longitude: float) -> Region:
+        """The region of a place (degrees; latitude within ±90, longitude within ±180)."""
+        for region, shape in self._named:
+            if shapely.contains_xy(shape, longitude, latitude):
+                return region
+        return self._by_id[f"fe-{_seismic_region_number(latitude, longitude):02d}"]
+
+
+def partition_of(region_id: str, partitions: int) -> int:
+    """The partition that holds a region's records: a hash that is the same in every process and release."""
+    return zlib.crc32(region_id.encode()) % partitions
+
+
+def _polygon(corners: list[list[float]]) -> shapely.Geometry:
+    """A polygon of (latitude, longitude) corners; what lies beyond the date line is moved to the other side of it."""
+    whole = shapely.Polygon([(longitude, latitude) for latitude, longitude in corners])
+    if not whole.is_valid:
+        raise ValueError("a polygon crosses itself")
+    parts = [shapely.affinity.translate(whole.intersection(shapely.box(360 * k - 180, -90, 360 * k + 180, 90)), -360 * k) for k in (-1, 0, 1)]
+    return shapely.union_all([part for part in parts if not part.is_empty])
+
+
+def _seismic_region(number: int) -> Region:
+    return Region(f"fe-{number:02d}", _SEISMIC_REGION_NAMES[number - 1], FLINN_ENGDAHL_COMPLETENESS, FLINN_ENGDAHL_WINDOW_DAYS)
+
+
+@cache
+def _flinn_engdahl() -> Any:
+    from ingest.seismology import flinn_engdahl  # obspy takes a second to import
+
+    return flinn_engdahl()
+
+
+def _seismic_region_number(latitude: float, longitude: float) -> int:
+    number = int(_flinn_engdahl().get_number(longitude, latitude))
+    return _ADDED_IN_1995.get(number) or bisect_right(_SEISMIC_REGION_STARTS, number)

@@ -1,0 +1,101 @@
+"""What a forecast says, and the protocol that whoever makes forecasts fulfils.
+
+The stream core knows nothing of networks: a `Forecaster` is three pure functions over an opaque memory (bytes).
+`models` implements it; the tests of the core use a small one of their own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from ingest.event import Event, decode_hook
+from ingest.instant import Instant
+from ingest.region import Region
+
+QUANTILES = (0.05, 0.25, 0.50, 0.75, 0.95)
+HORIZONS_HOURS = {"1h": 1.0, "1d": 24.0, "7d": 168.0, "30d": 720.0}
+MAGNITUDES = (4.0, 5.0, 6.0, 7.0)
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """When: the time from `issued_at` to the region's next event at or above completeness, given the silence so far."""
+
+    median_hours: float
+    quantiles_hours: dict[str, float]
+    """By probability: `"0.05"`, `"0.25"`, `"0.5"`, `"0.75"`, `"0.95"`."""
+    probability_within: dict[str, float]
+    """By span: `"1h"`, `"1d"`, `"7d"`, `"30d"`."""
+    hazard_per_day: float
+    """Conditional intensity at `issued_at`, events per day."""
+
+
+class Magnitude(msgspec.Struct, frozen=True):
+    """How large: the magnitude of that next event."""
+
+    median: float
+    quantiles: dict[str, float]
+    probability_at_least: dict[str, float]
+    """By magnitude: `"4"`, `"5"`, `"6"`, `"7"`; 1 below completeness, where the forecast does not reach."""
+
+
+class Outlook(NamedTuple):
+    """What a forecaster says of one region at one moment."""
+
+    wait: Wait
+    magnitude: Magnitude
+    due_at: Instant
+    """When silence alone will have changed it enough to be said again: an hour on, or sooner, once P(event within a day) has moved by 0.1."""
+
+
+class Forecast(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.forecast/1"):
+    """The record of the forecasts topic: a probability forecast, never a promise."""
+
+    id: str
+    """Region, input partition and input sequence: the same record always gives the same forecast under the same id."""
+    region: str
+    issued_at: Instant
+    cause: str
+    """`added`, `updated`, `deleted`, `merged` or `heartbeat`."""
+    event_id: str | None
+    input_partition: int
+    input_sequence: int
+    model: str
+    magnitude_of_completeness: float
+    """The forecast is of the next event of at least this magnitude."""
+    events_in_window: int
+    last_event_at: Instant | None
+    reissue_at: Instant
+    wait: Wait
+    magnitude: Magnitude
+    test: bool = False
+
+
+class Forecaster(Protocol):
+    """Memory in, memory out. Every method is pure: the same arguments give the same bits, on any machine state."""
+
+    @property
+    def name(self) -> str:
+        """Names the model and its exact weights, such as `lstm-1f0c9a77d2e4`."""
+
+    def start(self, region: Region) -> bytes:
+        """The memory before any event."""
+
+    def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
+        """The memory one event later. Events come in the order of (time, id); `event.magnitude` is a number."""
+
+    def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
+        """What is to be expected from `now` on, given that nothing came since the last event observed."""
+
+
+_decoder = msgspec.json.Decoder(Forecast, dec_hook=decode_hook)
+
+
+def decode_forecast(data: bytes) -> Forecast:
+    """A forecast as it stands in the topic.
+
+    Raises:
+        msgspec.DecodeError: not JSON, or not a forecast.
+    """
+    return _decoder.decode(data)
