@@ -1,0 +1,32 @@
+"""Opening a log by its URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ingest.bus.database import Database
+from ingest.bus.log import Log
+from ingest.bus.sqlite import SqliteLog
+from ingest.problem import Problem
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a `sqlite:///relative` or `sqlite:////absolute` URL."""
+    return Path(urlsplit(url).path.removeprefix("/") or "quakecast.db")
+
+
+def open_log(url: str) -> Log:
+    """The log at `sqlite:///file` or `kafka://host:9092[,host:9092][/namespace][?option=value]`.
+
+    Raises:
+        Problem: another scheme, or nobody answers there.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme == "sqlite":
+        return SqliteLog(Database(sqlite_path(url)))
+    if scheme == "kafka":
+        from ingest.bus.kafka import KafkaLog  # only who uses Kafka loads its client
+
+        return KafkaLog.connect(url)
+    raise Problem(f"{url!r} is no log", "use --bus kafka://host:9092 or --bus sqlite:///file")

@@ -1,0 +1,242 @@
+"""The log on Apache Kafka: the one door to kafka-python.
+
+A URL names the brokers, optionally a namespace that stands before every topic, group and transactional id (`quakecast` by default), and
+any option of kafka-python's clients: `kafka://host:9092/quakecast?security_protocol=SASL_SSL&sasl_mechanism=PLAIN`. An option may also
+come from the environment, so that secrets stay out of command lines: `QUAKECAST_KAFKA_SASL_PLAIN_PASSWORD`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition  # type: ignore[import-untyped]
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor  # type: ignore[import-untyped]
+from kafka.errors import KafkaError, TopicAlreadyExistsError  # type: ignore[import-untyped]
+from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
+
+from ingest.bus.log import TOPICS, Batch, Consumer, NotCommitted, Outgoing, Record
+from ingest.instant import Instant
+from ingest.problem import Problem
+
+NAMESPACE = "quakecast"
+OPTION_PREFIX = "QUAKECAST_KAFKA_"
+CONNECT_MILLISECONDS = 15_000
+TOPIC_SETTINGS = {
+    "cleanup.policy": "delete",
+    "retention.ms": "-1",  # replays carry the past's times: a retention by time would delete them at once
+    "message.timestamp.type": "CreateTime",  # the stream's time, by which `offset_at` searches
+}
+CONSUMER_OPTIONS: dict[str, Any] = {
+    "isolation_level": "read_committed",
+    "enable_auto_commit": False,
+    "auto_offset_reset": "earliest",
+    "allow_auto_create_topics": False,
+    "max_partition_fetch_bytes": 4 * 1024 * 1024,
+    "metrics_enabled": False,
+}
+GROUP_OPTIONS: dict[str, Any] = {
+    "partition_assignment_strategy": [CooperativeStickyAssignor],
+    "session_timeout_ms": 10_000,  # a killed worker's partitions move on after this
+    "heartbeat_interval_ms": 2_000,
+    "max_poll_interval_ms": 600_000,
+}
+PRODUCER_OPTIONS: dict[str, Any] = {
+    "enable_idempotence": True,
+    "acks": "all",
+    "linger_ms": 5,
+    "batch_size": 256 * 1024,
+    "max_request_size": 8 * 1024 * 1024,
+    "transaction_timeout_ms": 10_000,  # a killed producer's open transaction blocks readers no longer than this
+    "allow_auto_create_topics": False,
+    "metrics_enabled": False,
+}
+
+
+class KafkaLog:
+    """A `Log` on a Kafka cluster."""
+
+    shares_transactions = False
+
+    def __init__(self, options: dict[str, Any], namespace: str = NAMESPACE) -> None:
+        self._options, self._namespace = options, namespace
+        self._reader: Any = None
+
+    @classmethod
+    def connect(cls, url: str) -> KafkaLog:
+        """The log at a `kafka://` URL.
+
+        Raises:
+            Problem: no broker answers, or an option is unknown.
+        """
+        parts = urlsplit(url)
+        options: dict[str, Any] = {"bootstrap_servers": parts.netloc.split(","), "bootstrap_timeout_ms": CONNECT_MILLISECONDS}
+        options |= {name: _plain(value) for name, value in parse_qsl(parts.query)}
+        given = {k.removeprefix(OPTION_PREFIX).lower(): v for k, v in os.environ.items() if k.startswith(OPTION_PREFIX)}
+        options |= {name: _plain(value) for name, value in given.items()}
+        log = cls(options, parts.path.strip("/") or NAMESPACE)
+        try:
+            log._reader = KafkaConsumer(**log._options, **CONSUMER_OPTIONS)
+        except (KafkaError, AssertionError, ValueError, OSError, KeyError) as error:
+            raise Problem(f"no Kafka broker answers at {parts.netloc} ({error})", "start it, or name another with --bus kafka://host:9092") from None
+        return log
+
+    def _name(self, topic: str) -> str:
+        return topic if self._namespace == NAMESPACE else f"{self._namespace}.{topic.partition('.')[2]}"
+
+    def _places(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(self._name(topic), partition) for partition in range(TOPICS[topic])]
+
+    def create_topics(self) -> None:
+        admin = KafkaAdminClient(**self._options)
+        try:
+            there = set(admin.list_topics())
+            for topic, partitions in TOPICS.items():
+                if self._name(topic) not in there:
+                    _create(admin, self._name(topic), partitions)
+        finally:
+            admin.close()
+        for topic, partitions in TOPICS.items():
+            found = len(self._reader.partitions_for_topic(self._name(topic)) or ())
+            if found != partitions:
+                remedy = "delete it, or use another namespace: kafka://host:9092/namespace"
+                raise Problem(f"topic {self._name(topic)} has {found} partitions instead of {partitions}", remedy)
+
+    def starts(self, topic: str) -> dict[int, int]:
+        return {place.partition: offset for place, offset in self._reader.beginning_offsets(self._places(topic)).items()}
+
+    def ends(self, topic: str) -> dict[int, int]:
+        return {place.partition: offset for place, offset in self._reader.end_offsets(self._places(topic)).items()}
+
+    def offset_at(self, topic: str, partition: int, time: Instant) -> int:
+        place = TopicPartition(self._name(topic), partition)
+        found = self._reader.offsets_for_times({place: max(0, int(time))})[place]
+        return self.ends(topic)[partition] if found is None else int(found.offset)
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+        place = TopicPartition(self._name(topic), partition)
+        consumer = KafkaConsumer(**self._options, **CONSUMER_OPTIONS)
+        try:
+            consumer.assign([place])
+            consumer.seek(place, start)
+            while consumer.position(place) < end:
+                for records in consumer.poll(timeout_ms=1_000, max_records=2_000).values():
+                    for record in records:
+                        if record.offset >= end:
+                            return
+                        yield _record(topic, record)
+        finally:
+            consumer.close()
+
+    def producer(self, name: str) -> Producer:
+        return Producer(self._options, f"{self._namespace}-{name}", self._name)
+
+    def consumer(self, group: str, topic: str) -> GroupConsumer:
+        return GroupConsumer(self._options, f"{self._namespace}-{group}", topic, self._name(topic))
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+
+class Producer:
+    """A transactional, idempotent producer."""
+
+    def __init__(self, options: dict[str, Any], name: str, topic_name: Callable[[str], str]) -> None:
+        self._topic_name = topic_name
+        self._producer = KafkaProducer(**options, **PRODUCER_OPTIONS, transactional_id=name)
+        self._producer.init_transactions()
+
+    def commit(
+        self,
+        outgoing: Sequence[Outgoing],
+        consumed: dict[int, int] | None = None,
+        consumer: Consumer | None = None,
+        within: Callable[[], None] | None = None,
+    ) -> None:
+        try:
+            self._producer.begin_transaction()
+            for topic, partition, key, value, time in outgoing:
+                self._producer.send(self._topic_name(topic), value, key, partition=partition, timestamp_ms=max(0, int(time)))
+            if consumed and isinstance(consumer, GroupConsumer):
+                self._producer.send_offsets_to_transaction(consumer.offsets(consumed), consumer.membership)
+            self._producer.commit_transaction()
+        except KafkaError as error:
+            self._abort()
+            raise NotCommitted(f"{type(error).__name__}: {error}") from error
+
+    def _abort(self) -> None:
+        try:
+            self._producer.abort_transaction()
+        except (KafkaError, AssertionError):
+            pass  # fenced or broken: the broker aborts what is left when the transaction times out
+
+    def close(self) -> None:
+        self._producer.close(timeout=5)
+
+
+class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
+    """A member of a consumer group with cooperative rebalancing."""
+
+    def __init__(self, options: dict[str, Any], group: str, topic: str, topic_name: str) -> None:
+        self._topic, self._topic_name = topic, topic_name
+        self._gained: set[int] = set()
+        self._lost: set[int] = set()
+        self.membership: Any = None
+        """The group's generation as of the last poll: a commit for an older one is refused."""
+        self._consumer = KafkaConsumer(**options, **CONSUMER_OPTIONS, **GROUP_OPTIONS, group_id=group)
+        self._consumer.subscribe([topic_name], listener=self)
+
+    def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        self._gained |= {place.partition for place in assigned}
+
+    def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        self._lost |= {place.partition for place in revoked}
+        self._gained -= self._lost
+
+    def poll(self, most: int, wait_seconds: float) -> Batch:
+        found = self._consumer.poll(timeout_ms=round(wait_seconds * 1_000), max_records=most)
+        self.membership = self._consumer.group_metadata()
+        gained, lost = frozenset(self._gained), frozenset(self._lost)
+        self._gained, self._lost = set(), set()
+        kept = (record for place, records in found.items() if place.partition not in gained | lost for record in records)
+        return Batch([_record(self._topic, record) for record in kept], gained, lost)
+
+    def committed(self, partition: int) -> int | None:
+        offset = self._consumer.committed(TopicPartition(self._topic_name, partition))
+        return None if offset is None else int(offset)
+
+    def seek(self, partition: int, offset: int) -> None:
+        self._consumer.seek(TopicPartition(self._topic_name, partition), offset)
+
+    def offsets(self, consumed: dict[int, int]) -> dict[TopicPartition, OffsetAndMetadata]:
+        return {TopicPartition(self._topic_name, p): OffsetAndMetadata(offset, "", -1) for p, offset in consumed.items()}
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False)
+
+
+def worker_name(group: str) -> str:
+    """A transactional id of this process alone."""
+    return f"{group}-{socket.gethostname()}-{os.getpid()}"
+
+
+def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
+    try:
+        admin.create_topics({name: {"num_partitions": partitions, "configs": TOPIC_SETTINGS}}, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        pass  # another process was quicker
+
+
+def _record(topic: str, record: Any) -> Record:
+    return Record(topic, record.partition, record.offset, record.key or b"", record.value or b"", Instant(record.timestamp))
+
+
+def _plain(value: str) -> Any:
+    """An option from text: numbers and booleans as such."""
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    return int(value) if value.lstrip("-").isdigit() else value

@@ -1,0 +1,248 @@
+"""What every log promises, held against the embedded one and a real Kafka broker."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.bus import open_log
+from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Consumer, Log, NotCommitted, Outgoing, Record
+from ingest.instant import Instant
+from ingest.problem import Problem
+
+_counter = itertools.count()
+
+
+@pytest.fixture(params=["sqlite", "kafka"])
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Log]]:
+    """Opens the same log again and again."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/log.db"
+    else:
+        url = f"kafka://{request.getfixturevalue('kafka')}/contract{next(_counter)}"
+    opened: list[Log] = []
+
+    def again() -> Log:
+        opened.append(open_log(url))
+        return opened[-1]
+
+    again().create_topics()
+    yield again
+    for log in opened:
+        log.close()
+
+
+def out(value: str, partition: int = 0, topic: str = EVENTS, at: int = 1_000) -> Outgoing:
+    return Outgoing(topic, partition, b"key", value.encode(), Instant(at))
+
+
+def values(records: list[Record] | Iterator[Record]) -> list[str]:
+    return [record.value.decode() for record in records]
+
+
+def everything(log: Log, topic: str = EVENTS, partition: int = 0, expected: int = 0) -> list[Record]:
+    """All committed records; a commit may take a moment to show, so it waits for as many as are expected."""
+    for _ in range(100):
+        records = list(log.read(topic, partition, log.starts(topic)[partition], log.ends(topic)[partition]))
+        if len(records) >= expected:
+            break
+        time.sleep(0.02)
+    return records
+
+
+def drain(consumer: Consumer, expected: int) -> list[Record]:
+    records: list[Record] = []
+    for _ in range(200):
+        batch = consumer.poll(100, 0.1)
+        for partition in batch.gained:
+            consumer.seek(partition, consumer.committed(partition) or 0)
+        records += batch.records
+        if len(records) >= expected:
+            break
+    return records
+
+
+def test_records_come_back_in_order_with_key_value_and_time(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    producer = log.producer("writer")
+    producer.commit([out("a", at=5_000), out("b", at=6_000)])
+    producer.commit([out("c", at=7_000)])
+    records = everything(log, expected=3)
+    assert values(records) == ["a", "b", "c"]
+    assert [int(r.time) for r in records] == [5_000, 6_000, 7_000]
+    assert records[0].key == b"key"
+    assert sorted(r.offset for r in records) == [r.offset for r in records]
+    producer.close()
+
+
+def test_partitions_and_topics_are_apart(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    producer = log.producer("writer")
+    producer.commit([out("a", 0), out("b", 5), out("c", 2, FORECASTS), out("d", 0, DEAD_LETTERS)])
+    assert values(everything(log, EVENTS, 5, 1)) == ["b"]
+    assert values(everything(log, FORECASTS, 2, 1)) == ["c"]
+    assert values(everything(log, DEAD_LETTERS, 0, 1)) == ["d"]
+    assert len(log.ends(EVENTS)) == TOPICS[EVENTS]
+    producer.close()
+
+
+def test_what_is_written_is_there_after_reopening(reopen: Callable[[], Log]) -> None:
+    producer = reopen().producer("writer")
+    producer.commit([out("a")])
+    producer.close()
+    assert values(everything(reopen(), expected=1)) == ["a"]
+
+
+def test_creating_topics_again_changes_nothing(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    producer = log.producer("writer")
+    producer.commit([out("a")])
+    log.create_topics()
+    assert values(everything(log, expected=1)) == ["a"]
+    producer.close()
+
+
+def test_an_offset_is_found_by_time(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    producer = log.producer("writer")
+    producer.commit([out(str(n), at=1_000 * n) for n in range(1, 6)])
+    everything(log, expected=5)
+    start = log.offset_at(EVENTS, 0, Instant(2_500))
+    assert values(log.read(EVENTS, 0, start, log.ends(EVENTS)[0])) == ["3", "4", "5"]
+    assert log.offset_at(EVENTS, 0, Instant(99_000)) == log.ends(EVENTS)[0]
+    producer.close()
+
+
+def test_a_consumer_gets_all_partitions_then_every_record_once(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    producer = log.producer("writer")
+    producer.commit([out(f"{p}-{n}", p) for n in range(20) for p in range(6)])
+    consumer = log.consumer("forecast", EVENTS)
+    gained: set[int] = set()
+    records: list[Record] = []
+    for _ in range(200):
+        batch = consumer.poll(17, 0.1)
+        gained |= batch.gained
+        assert not {r.partition for r in batch.records} & batch.gained
+        assert len(batch.records) <= 17
+        records += batch.records
+        if len(records) == 120:
+            break
+    assert gained == set(range(6))
+    assert sorted(values(records)) == sorted(f"{p}-{n}" for n in range(20) for p in range(6))
+    for partition in range(6):
+        assert [r.value.decode() for r in records if r.partition == partition] == [f"{partition}-{n}" for n in range(20)]
+    consumer.close()
+    producer.close()
+
+
+def test_records_and_offsets_are_committed_as_a_whole(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    writer, worker = log.producer("writer"), log.producer("worker")
+    writer.commit([out("a"), out("b")])
+    consumer = log.consumer("forecast", EVENTS)
+    records = drain(consumer, 2)
+    assert consumer.committed(0) is None
+    worker.commit([out("A", topic=FORECASTS)], {0: records[0].offset + 1}, consumer)
+    assert consumer.committed(0) == records[0].offset + 1
+    assert values(everything(log, FORECASTS, expected=1)) == ["A"]
+    consumer.close()
+    again = log.consumer("forecast", EVENTS)
+    assert values(drain(again, 1)) == ["b"]
+    for closing in (again, writer, worker):
+        closing.close()
+
+
+def test_a_second_producer_of_a_name_ends_the_first(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    first = log.producer("ingest")
+    first.commit([out("a")])
+    second = reopen().producer("ingest")
+    with pytest.raises(NotCommitted):
+        first.commit([out("b")])
+    second.commit([out("c")])
+    assert values(everything(log, expected=2)) == ["a", "c"]
+    for closing in (first, second):
+        closing.close()
+
+
+def test_groups_do_not_disturb_each_other(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    writer = log.producer("writer")
+    writer.commit([out("a"), out("b")])
+    consumers = [log.consumer(group, EVENTS) for group in ("one", "two")]
+    assert [values(drain(consumer, 2)) for consumer in consumers] == [["a", "b"], ["a", "b"]]
+    for closing in (*consumers, writer):
+        closing.close()
+
+
+def test_seeking_reads_again(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    writer = log.producer("writer")
+    writer.commit([out("a"), out("b")])
+    consumer = log.consumer("forecast", EVENTS)
+    records = drain(consumer, 2)
+    consumer.seek(0, records[1].offset)
+    assert values(drain(consumer, 1)) == ["b"]
+    for closing in (consumer, writer):
+        closing.close()
+
+
+def test_embedded_state_shares_the_transaction(tmp_path: Path) -> None:
+    log = open_log(f"sqlite:///{tmp_path}/log.db")
+    producer = log.producer("worker")
+
+    def fails() -> None:
+        raise RuntimeError("the state could not be saved")
+
+    with pytest.raises(RuntimeError):
+        producer.commit([out("a")], within=fails)
+    assert everything(log) == []
+    log.close()
+
+
+def test_a_second_embedded_worker_is_told_why_it_cannot_start(tmp_path: Path) -> None:
+    log = open_log(f"sqlite:///{tmp_path}/log.db")
+    held = log.consumer("forecast", EVENTS)
+    with pytest.raises(Problem, match="already consumes"):
+        log.consumer("forecast", EVENTS)
+    held.close()
+    log.consumer("forecast", EVENTS).close()
+    log.close()
+
+
+def test_two_kafka_workers_share_the_partitions_and_a_former_owner_cannot_commit(kafka: str) -> None:
+    log = open_log(f"kafka://{kafka}/contract{next(_counter)}")
+    log.create_topics()
+    writer, late = log.producer("writer"), log.producer("late")
+    first = log.consumer("forecast", EVENTS)
+    writer.commit([out(f"{p}", p) for p in range(6)])
+    records = drain(first, 6)
+    membership = first.membership  # type: ignore[attr-defined]
+    second: Any = log.consumer("forecast", EVENTS)
+    owned: dict[int, set[int]] = {1: set(range(6)), 2: set()}
+    for _ in range(300):
+        for number, consumer in ((1, first), (2, second)):
+            batch = consumer.poll(10, 0.02)
+            owned[number] = (owned[number] | batch.gained) - batch.lost
+        if len(owned[1]) == len(owned[2]) == 3:
+            break
+    assert len(owned[1]) == len(owned[2]) == 3
+    assert not owned[1] & owned[2]
+    first.membership = membership  # type: ignore[attr-defined]
+    with pytest.raises(NotCommitted):
+        late.commit([out("stale", topic=FORECASTS)], {records[0].partition: records[0].offset + 1}, first)
+    assert everything(log, FORECASTS) == []
+    for closing in (first, second, writer, late):
+        closing.close()
+    log.close()
+
+
+def test_an_unreachable_broker_is_named_in_one_line() -> None:
+    with pytest.raises(Problem, match="no Kafka broker answers at 127.0.0.1:9"):
+        open_log("kafka://127.0.0.1:9?bootstrap_timeout_ms=500")

@@ -1,0 +1,123 @@
+"""Real servers for the tests: an Apache Kafka broker from its own jars, and Redis. Missing parts are failures that say what to install."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+KAFKA_FOLDER = Path(__file__).with_name("kafka")
+LIBRARIES = KAFKA_FOLDER / "target" / "libs"
+START_SECONDS = 60.0
+
+BROKER = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={folder}/data
+num.partitions=1
+auto.create.topics.enable=false
+offsets.topic.num.partitions=5
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=5
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+"""
+
+
+class MissingPart(Exception):
+    """The machine lacks something that the tests need; the message says what to install."""
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes] | None = None, seconds: float = START_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process is not None and process.poll() is not None:
+            raise RuntimeError(f"the server ended with {process.returncode} before it answered")
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing answers on port {port} after {seconds} s")
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """A Redis of its own on a free port, without persistence; gives its URL."""
+    program = shutil.which("redis-server")
+    if program is None:
+        raise MissingPart("redis-server is missing: apt-get install redis-server")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="quakecast-redis-") as folder:
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            wait_for_port(port, process)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+@contextmanager
+def kafka_broker() -> Iterator[str]:
+    """One KRaft node with its data in a temporary folder, or the broker that `QUAKECAST_TEST_KAFKA` (host:port) names; gives host:port."""
+    if named := os.environ.get("QUAKECAST_TEST_KAFKA"):
+        yield named
+        return
+    port, controller_port = free_port(), free_port()
+    with tempfile.TemporaryDirectory(prefix="quakecast-kafka-") as folder:
+        settings = Path(folder, "server.properties")
+        settings.write_text(BROKER.format(port=port, controller_port=controller_port, folder=folder), encoding="utf-8")
+        log = Path(folder, "broker.log").open("wb")
+        java = [_java(), "-Xmx768m", "-cp", f"{_kafka_libraries()}/*"]
+        identity = ["kafka.tools.StorageTool", "format", "-t", "q8kcastTestsCluster1w", "-c", str(settings)]
+        subprocess.run([*java, *identity], check=True, stdout=log, stderr=log, cwd=folder)
+        process = subprocess.Popen([*java, "kafka.Kafka", str(settings)], stdout=log, stderr=log, cwd=folder)
+        try:
+            wait_for_port(port, process)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            log.close()
+
+
+def _java() -> str:
+    program = shutil.which("java")
+    if program is None:
+        raise MissingPart("java is missing: apt-get install openjdk-17-jre-headless maven (or name a broker with QUAKECAST_TEST_KAFKA)")
+    return program
+
+
+def _kafka_libraries() -> Path:
+    if not any(LIBRARIES.glob("kafka-clients-*.jar")):
+        if shutil.which("mvn") is None:
+            raise MissingPart("mvn is missing: apt-get install maven (or name a broker with QUAKECAST_TEST_KAFKA)")
+        goal = ["dependency:copy-dependencies", "-DoutputDirectory=target/libs"]
+        subprocess.run(["mvn", "-q", "-B", "-f", str(KAFKA_FOLDER / "pom.xml"), *goal], check=True)
+    return LIBRARIES
