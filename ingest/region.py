@@ -10,7 +10,8 @@ import tomllib
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,11 @@ class RegionTable:
 
     def __contains__(self, region_id: str) -> bool:
         return region_id in self._by_id
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names this table's regions, their completeness and windows: another table makes other forecasts."""
+        return sha256(msgspec.json.encode(list(self))).hexdigest()[:12]
 
     def region_of(self, latitude: float, longitude: float) -> Region:
         """The region of a place (degrees; latitude within ±90, longitude within ±180)."""

@@ -2,9 +2,152 @@
 
 from __future__ import annotations
 
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from http.client import HTTPException
+from typing import Any, BinaryIO
+
+import obspy  # type: ignore[import-untyped]
+import obspy.clients.fdsn.header as fdsn  # type: ignore[import-untyped]
+from obspy.clients.fdsn import Client
 from obspy.geodetics import FlinnEngdahl  # type: ignore[import-untyped]
+
+from ingest.instant import Instant
+from ingest.problem import Problem
+from ingest.quality import Described, identified
+
+_MADE_UP_ID = re.compile(r"smi:local/(event/)?[0-9a-f]{8}-[0-9a-f-]{27}")
+"""What ObsPy calls events without an id: another name each time."""
+_STATED_ID = re.compile(r"[?&]eventid=([^&#]+)", re.IGNORECASE)
+METRES_PER_KM = 1_000.0
+NANOSECONDS_PER_MILLISECOND = 1_000_000
+REVIEWED = frozenset({"confirmed", "reviewed", "final"})
+RETRIED_STATUS_CODES = frozenset({None, 429, 500, 502, 503, 504})
 
 
 def flinn_engdahl() -> FlinnEngdahl:
     """ObsPy's Flinn–Engdahl regionalisation (1995 revision); `get_number(longitude, latitude)` gives 1 … 757."""
     return FlinnEngdahl()
+
+
+def read_catalogue(stream: BinaryIO, source: str) -> Iterator[Described]:
+    """The events of a file in any form that ObsPy reads (QuakeML, SC3ML, NDK, ZMAP, …), unchecked.
+
+    Of each event the preferred origin and magnitude, else the first. An event without an origin has no time and no place.
+
+    Raises:
+        Problem: ObsPy cannot read it.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            catalogue = obspy.read_events(stream)
+    except Exception as error:  # ObsPy's readers raise whatever their formats come across
+        said = "" if "Unknown format" in str(error) else f" ({type(error).__name__}: {_first_line(error)})"
+        raise Problem(
+            f"{source} is not a catalogue in a known form{said}",
+            "give a USGS CSV, GeoJSON, QuakeML or another form that ObsPy reads",
+        ) from None
+    return (described if described.id else identified(described) for described in map(_describe, catalogue))
+
+
+def event_id(event: Any) -> str:
+    """The plain id of an ObsPy event, such as `us10007ggp`; "" when its file gave it none.
+
+    From the ANSS attributes `catalog:eventsource` and `catalog:eventid`, else `eventid=` in the public id, else its last part.
+    """
+    extra = event.get("extra") or {}
+    with suppress(KeyError, AttributeError):
+        return str(extra["eventsource"].value + extra["eventid"].value)
+    public_id = str(event.resource_id.id) if event.resource_id else ""
+    if _MADE_UP_ID.fullmatch(public_id):
+        return ""
+    stated = _STATED_ID.search(public_id)
+    return stated[1] if stated else public_id.partition("#")[0].removesuffix("/event").rpartition("/")[2]
+
+
+def _describe(event: Any) -> Described:
+    origin = event.preferred_origin() or next(iter(event.origins), None)
+    magnitude = event.preferred_magnitude() or next(iter(event.magnitudes), None)
+    created = event.creation_info or (origin and origin.creation_info) or None
+    time = _milliseconds(origin and origin.time)
+    return Described(
+        id=event_id(event),
+        time=time,
+        updated=_milliseconds(created and created.creation_time) or time,
+        latitude=origin and origin.latitude,
+        longitude=origin and origin.longitude,
+        depth_km=None if origin is None or origin.depth is None else origin.depth / METRES_PER_KM,
+        magnitude=magnitude and magnitude.mag,
+        magnitude_type=magnitude and magnitude.magnitude_type,
+        type=event.event_type and str(event.event_type),
+        status=_status(origin),
+        network=_network(event, created),
+        place=next((str(description.text) for description in event.event_descriptions if description.text), ""),
+    )
+
+
+def _milliseconds(time: Any) -> int | None:
+    return None if time is None else round(time.ns / NANOSECONDS_PER_MILLISECOND)
+
+
+def _status(origin: Any) -> str:
+    if origin is None:
+        return ""
+    preliminary = origin.evaluation_mode == "automatic" or origin.evaluation_status == "preliminary"
+    return "automatic" if preliminary and origin.evaluation_status not in REVIEWED else "reviewed"
+
+
+def _network(event: Any, created: Any) -> str:
+    extra = event.get("extra") or {}
+    with suppress(KeyError, AttributeError):
+        return str(extra["eventsource"].value)
+    return str((created and created.agency_id) or "").lower()
+
+
+def fdsn_client(base_url: str, user_agent: str, timeout_seconds: float) -> Client:
+    """ObsPy's client of the FDSN event service under an address such as `https://earthquake.usgs.gov`; asks nothing yet.
+
+    ObsPy's own discovery of services costs five requests, and keeps what a bad answer to one of them made it believe; the event
+    service's parameters are a standard, and `format` is all that it must be told beside them.
+
+    Raises:
+        Problem: the address is not one.
+    """
+    try:
+        client = Client(base_url, user_agent=user_agent, timeout=timeout_seconds, _discover_services=False)
+    except ValueError as error:
+        raise Problem(f"{base_url} is not the address of a service ({error})", "give one such as https://earthquake.usgs.gov") from None
+    client.services = {"event": {**fdsn.DEFAULT_SERVICES["event"], "format": {"type": str, "required": False}}}
+    return client
+
+
+def fetch_events(client: Client, start: Instant, end: Instant, minimum_magnitude: float | None, limit: int, form: str = "csv") -> bytes:
+    """One answer of an FDSN event service, oldest events first, as it came; empty when there are none.
+
+    Args:
+        limit: at most so many events (services set a limit of their own: the USGS 20,000).
+        form: what the service calls `format`.
+
+    Raises:
+        ConnectionError: no answer, or one that says to try again.
+        Problem: the service refuses the request.
+    """
+    first, last = (obspy.UTCDateTime(ns=int(bound) * NANOSECONDS_PER_MILLISECOND) for bound in (start, end))
+    body = io.BytesIO()
+    try:
+        client.get_events(first, last, minmagnitude=minimum_magnitude, limit=limit, orderby="time-asc", format=form, filename=body)
+    except fdsn.FDSNNoDataException:
+        return b""
+    except (fdsn.FDSNException, HTTPException, OSError) as error:
+        if isinstance(error, fdsn.FDSNException) and error.status_code not in RETRIED_STATUS_CODES:
+            raise Problem(f"the service refuses the request ({_first_line(error)})", "check the span and the magnitude") from None
+        raise ConnectionError(_first_line(error)) from None
+    return body.getvalue()
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

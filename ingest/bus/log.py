@@ -121,10 +121,10 @@ class Log(Protocol):
         """By partition, the offset of the oldest record kept."""
 
     def ends(self, topic: str) -> dict[int, int]:
-        """By partition, the offset after the last committed record."""
+        """By partition, the offset after the last committed record; on Kafka a commit may take some milliseconds to show."""
 
     def offset_at(self, topic: str, partition: int, time: Instant) -> int:
-        """The first offset whose record's time is not before `time`; the end when there is none."""
+        """The first offset whose record's time is not before `time`; when there is none, one with no record after it."""
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
         """The committed records with `start` ≤ offset < `end`, in order."""

@@ -1,0 +1,171 @@
+"""A catalogue from an FDSN event service, page by page, written to a file that is there whole or not at all.
+
+Pages follow each other by time, not by number: each begins at the origin time of the last event before it, and ids already seen
+are left out. So events that come, go or move in the catalogue meanwhile shift no page's border.
+
+    start ├──── page 1 ────┤
+                           ├──── page 2 ────┤
+                                            ├─ a page that is not full: the end ─┤ end
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import lzma
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO, cast
+
+from ingest.event import DeadLetter, Event
+from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from ingest.problem import Problem
+from ingest.table import header_of, read_table
+
+MOST_EVENTS_A_PAGE = 20_000
+"""The USGS gives no more at once."""
+FEWEST_EVENTS_A_PAGE = 1_000
+"""A page that failed is asked for again at half its size, down to this: long answers are what services break off."""
+TRIES = 7
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 30.0
+COLUMNS = (
+    "time", "latitude", "longitude", "depth", "mag", "magType", "nst", "gap", "dmin", "rms", "net", "id", "updated", "place", "type",
+    "horizontalError", "depthError", "magError", "magNst", "status", "locationSource", "magSource",
+)  # fmt: skip
+
+Fetch = Callable[[Instant, Instant, int], bytes]
+"""From a span and a limit to one page of CSV, oldest first, empty when there are no events; raises `ConnectionError` when it may go well
+the next time."""
+Progress = Callable[[float, float], None]
+"""Told how many days of the span are done, of how many."""
+
+
+class Outcome(NamedTuple):
+    """What a back-fill brought."""
+
+    events: int
+    dead_letters: list[DeadLetter]
+
+
+def fdsn_fetch(base_url: str, minimum_magnitude: float | None, user_agent: str = "quakecast", timeout_seconds: float = 120.0) -> Fetch:
+    """Pages from the FDSN event service under an address, by ObsPy's client; connects at the first page."""
+    connected: list[Any] = []
+
+    def fetch(start: Instant, end: Instant, limit: int) -> bytes:
+        from ingest.seismology import fdsn_client, fetch_events  # obspy takes a second to import
+
+        if not connected:
+            connected.append(fdsn_client(base_url, user_agent, timeout_seconds))
+        return fetch_events(connected[0], start, end, minimum_magnitude, limit)
+
+    return fetch
+
+
+def backfill(
+    fetch: Fetch,
+    start: Instant,
+    end: Instant,
+    progress: Progress = lambda done_days, total_days: None,
+    most_events_a_page: int = MOST_EVENTS_A_PAGE,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Event | DeadLetter]:
+    """The events with origin times from `start` to `end`, oldest first, each id once; and what was odd.
+
+    Raises:
+        Problem: the service refuses, or does not answer however often it is asked.
+    """
+    seen: set[str] = set()
+    total_days = (end - start) / MILLISECONDS_PER_DAY
+    position, full = start, True
+    while full:
+        page, full = _page(fetch, position, end, most_events_a_page, sleep)
+        events = [item for item in page if isinstance(item, Event)]
+        yield from (item for item in page if not isinstance(item, Event))
+        yield from (event for event in events if event.id not in seen)
+        seen.update(event.id for event in events)
+        if full:
+            position = _next_position(position, events)
+            progress((position - start) / MILLISECONDS_PER_DAY, total_days)
+    progress(total_days, total_days)
+
+
+def backfill_to_file(path: Path, items: Iterator[Event | DeadLetter]) -> Outcome:
+    """Write events as USGS CSV, packed as the name's suffix says (`.xz`, `.gz`, `.bz2`).
+
+    The columns that an `Event` does not keep (`nst` … `rms`, the errors and sources) stay empty.
+
+    Raises:
+        Problem: the file cannot be written, or whatever `items` raises; then there is no file, or the one that was there before.
+    """
+    count, letters = 0, []
+    with _whole_or_not_at_all(path) as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for item in items:
+            if isinstance(item, DeadLetter):
+                letters.append(item)
+            else:
+                table.writerow(_row(item))
+                count += 1
+    return Outcome(count, letters)
+
+
+def _page(
+    fetch: Fetch, start: Instant, end: Instant, most_events: int, sleep: Callable[[float], None]
+) -> tuple[list[Event | DeadLetter], bool]:
+    """One page, and whether it was full, so that more may follow."""
+    said = ""
+    for attempt in range(TRIES):
+        if attempt:
+            sleep(min(FIRST_WAIT_SECONDS * 2 ** (attempt - 1), LONGEST_WAIT_SECONDS))
+        limit = max(most_events >> attempt, min(most_events, FEWEST_EVENTS_A_PAGE))
+        try:
+            body = fetch(start, end, limit)
+        except ConnectionError as error:
+            said = str(error)
+            continue
+        written = body.decode("utf-8", "replace")
+        if not body:
+            return [], False
+        if body.endswith(b"\n") and header_of(io.StringIO(written)):
+            return list(read_table(io.StringIO(written, newline=""), "fdsn")), body.count(b"\n") > limit
+        said = "its answer is no whole table of events"
+    raise Problem(f"the service does not answer, asked {TRIES} times ({said})", "try again later, or a shorter span")
+
+
+def _next_position(position: Instant, events: list[Event]) -> Instant:
+    """Where the page after a full one begins."""
+    if not events:
+        raise Problem(f"a full page of events from {position} on has none that can be used", "begin after that time")
+    latest = max(event.time for event in events)
+    return latest if latest > position else Instant(position + 1)
+
+
+def _row(event: Event) -> list[object]:
+    said = {
+        "time": event.time, "latitude": event.latitude, "longitude": event.longitude, "depth": event.depth_km, "mag": event.magnitude,
+        "magType": event.magnitude_type, "net": event.network, "id": event.id, "updated": event.updated, "place": event.place,
+        "type": event.type, "status": event.status,
+    }  # fmt: skip
+    return [said.get(column) for column in COLUMNS]
+
+
+@contextmanager
+def _whole_or_not_at_all(path: Path) -> Iterator[TextIO]:
+    """A text file that gets its name when all is written; interrupted, it is removed."""
+    opener = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with cast(TextIO, opener(partial, "wt", encoding="utf-8", newline="")) as stream:  # type: ignore[operator]
+            yield stream
+        partial.replace(path)
+    except OSError as error:
+        raise Problem(f"cannot write {path} ({error.strerror or error})", "name a file in a folder that can be written to") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

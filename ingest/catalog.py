@@ -1,0 +1,137 @@
+"""Files of events in any form, told apart by what is in them and not by their names; compressed by xz, gzip or bzip2 or not."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal, TextIO, cast
+
+from ingest.event import DeadLetter, Event
+from ingest.problem import Problem
+from ingest.quality import Newest, dead_letter, moment
+from ingest.table import Observation, header_names, header_of, is_changelog, read_changelog, read_table
+from ingest.usgs import parse_geojson
+
+FileKind = Literal["changelog", "catalogue", "records", "sqlite"]
+_Form = Literal["changelog", "table", "geojson", "obspy", "records", "sqlite"]
+
+_OPENERS = {b"\xfd7zXZ\x00": lzma.open, b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
+_SQLITE = b"SQLite format 3\x00"
+_BEGINNING_BYTES = 65_536
+FEWEST_DELIMITERS = 3
+"""A first line with so many commas or bars is a table's, if a headerless one's."""
+
+
+def kind_of(path: Path) -> FileKind:
+    """What is in a file: a change log, a catalogue, or a recorded log (lines of `records`, or an `sqlite` file).
+
+    Raises:
+        Problem: the file is missing, empty or unreadable.
+    """
+    form = _form_of(path)
+    return cast(FileKind, form) if form in ("changelog", "records", "sqlite") else "catalogue"
+
+
+def read_catalog(path: Path) -> Iterator[Event | DeadLetter]:
+    """The events of a catalogue file, each id once (its newest version), and what was odd in it.
+
+    USGS CSV and its relatives, FDSN text, benchmark tables, GeoJSON, and whatever else ObsPy reads.
+
+    Raises:
+        Problem: the file is missing, empty, unreadable, or not a catalogue.
+    """
+    form, source = _form_of(path), path.name
+    with _reading(path) as stream:
+        if form == "table":
+            yield from read_table(_text(stream), source)
+        elif form == "geojson":
+            yield from _read_geojson(stream.read(), source)
+        elif form == "obspy":
+            yield from _read_by_obspy(stream.read(), source)
+        else:
+            raise Problem(f"{path} is not a catalogue but {_WHAT[form]}", "replay it, or give a catalogue")
+
+
+def read_changes(path: Path) -> Iterator[Observation | DeadLetter]:
+    """The observations of a change log, in its order.
+
+    Raises:
+        Problem: the file is missing, empty, unreadable, or not a change log.
+    """
+    with _reading(path) as stream:
+        yield from read_changelog(_text(stream), path.name)
+
+
+_WHAT = {"changelog": "a change log", "records": "a recorded log", "sqlite": "an SQLite file"}
+
+
+def _form_of(path: Path) -> _Form:
+    with _reading(path) as stream:
+        beginning = stream.read(_BEGINNING_BYTES)
+    if not beginning.strip():
+        raise Problem(f"{path} is empty", "give a file with events")
+    if beginning.startswith(_SQLITE):
+        return "sqlite"
+    written = beginning.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    if written.startswith("{"):
+        return "records" if '"$schema"' in written.partition("\n")[0] else "geojson"
+    header = header_of(written.splitlines())
+    if header is not None:
+        return "changelog" if is_changelog(header_names(header)) else "table"
+    if written.lower().startswith(("<!doctype html", "<html")):
+        raise Problem(f"{path} is a web page, not a catalogue", "fetch the catalogue again")
+    if "\0" in written:
+        return "obspy"
+    first = written.partition("\n")[0]
+    return "table" if max(map(first.count, ",;|")) >= FEWEST_DELIMITERS else "obspy"
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[BinaryIO]:
+    """Open a file, unpacked if it is packed; what is wrong with the file becomes a `Problem`."""
+    try:
+        with path.open("rb") as packed:
+            beginning = packed.read(6)
+        opener = next((opener for magic, opener in _OPENERS.items() if beginning.startswith(magic)), open)
+        with cast(BinaryIO, opener(path, "rb")) as stream:  # type: ignore[operator]
+            yield stream
+    except FileNotFoundError:
+        raise Problem(f"no file {path}", "give the path of an existing file") from None
+    except IsADirectoryError:
+        raise Problem(f"{path} is a folder", "give the files in it") from None
+    except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
+        raise Problem(f"{path} is cut off or damaged ({error})", "fetch it again") from None
+    except OSError as error:
+        raise Problem(f"cannot read {path} ({error.strerror or error})", "check the path and its permissions") from None
+
+
+def _text(stream: BinaryIO) -> TextIO:
+    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+
+
+def _read_geojson(body: bytes, source: str) -> Iterator[Event | DeadLetter]:
+    payload = parse_geojson(body, source, None)
+    if (
+        not payload.events
+        and payload.dead_letters
+        and (whole := payload.dead_letters[0]).reason in ("not_json", "truncated", "not_geojson")
+    ):
+        raise Problem(f"{source} is not GeoJSON ({whole.detail})", "fetch it again")
+    yield from payload.dead_letters
+    yield from payload.events
+
+
+def _read_by_obspy(body: bytes, source: str) -> Iterator[Event | DeadLetter]:
+    from ingest.seismology import read_catalogue  # obspy takes a second to import
+
+    newest = Newest()
+    for described in read_catalogue(io.BytesIO(body), source):
+        for reason in newest.take(described, None):
+            yield dead_letter(reason, source, moment(described.updated), str(described), described.id)
+    yield from newest.events()

@@ -1,0 +1,265 @@
+"""What a source said of an event, checked by one set of rules: the same for feeds, tables and catalogue files.
+
+A source's words come in as a `Described`, unchecked; `examine` gives the event that can be used, if any, and the reasons for
+what was odd about it. `ODDITIES` says for each reason whether the event is used all the same and what was done.
+Kept events are finite and in range: latitude ±90, longitude ±180, magnitude ±12, depth −100 … 1,000 km, times from 1900 on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from msgspec import UNSET
+
+from ingest.event import EARTHQUAKE, DeadLetter, Event
+from ingest.instant import Instant
+
+FIRST_TIME = Instant.parse("1900-01-01")
+LAST_TIME = Instant.parse("9999-12-31T23:59:59.999")
+EPOCH_DAMAGE_MS = 10_000
+"""Times from 1970-01-01T00:00:00 up to this are damage: the feed's unreadable stamp becomes 2000, an empty one 0."""
+ALLOWED_AHEAD_MS = 5 * 60 * 1_000
+"""How much later than the source's own clock an origin time may be."""
+LARGEST_MAGNITUDE = 12.0
+DEPTH_KM_RANGE = (-100.0, 1_000.0)
+PAYLOAD_CHARACTERS = 2_000
+
+
+class Oddity(NamedTuple):
+    """What becomes of an event that something is odd about."""
+
+    used: bool
+    detail: str
+
+
+ODDITIES = {
+    "id_missing": Oddity(False, "the event has no id; dropped"),
+    "status_deleted": Oddity(False, "the source has deleted this event; dropped"),
+    "time_damaged": Oddity(False, "the origin time cannot be read, or is before 1900; dropped"),
+    "time_in_future": Oddity(False, "the origin time is more than five minutes later than the source's clock; dropped"),
+    "place_missing": Oddity(False, "latitude or longitude is missing or not a number; dropped"),
+    "latitude_out_of_range": Oddity(False, "the latitude is beyond ±90 degrees; dropped"),
+    "longitude_out_of_range": Oddity(False, "the longitude is beyond ±360 degrees; dropped"),
+    "duplicate_id": Oddity(False, "the id occurs again in the same input with a revision at least as new; dropped"),
+    "feature_damaged": Oddity(False, "the feature is not an object with properties; dropped"),
+    "row_damaged": Oddity(False, "the row does not have the columns of its header; dropped"),
+    "observed_at_damaged": Oddity(False, "the time of observation cannot be read; dropped"),
+    "op_unknown": Oddity(False, "op is not one of new, update, delete; dropped"),
+    "longitude_wrapped": Oddity(True, "the longitude was beyond ±180 degrees; brought within"),
+    "updated_damaged": Oddity(True, "the time of the last revision cannot be read; the origin time stands for it"),
+    "magnitude_missing": Oddity(True, "no magnitude"),
+    "magnitude_not_finite": Oddity(True, "the magnitude is not a number within ±12; left out"),
+    "magnitude_negative": Oddity(True, "the magnitude is negative; used as it is"),
+    "depth_missing": Oddity(True, "no depth"),
+    "depth_out_of_range": Oddity(True, "the depth is not within −100 … 1,000 km; left out"),
+    "status_upper_case": Oddity(True, "the status is in capitals; lower-cased"),
+    "type_spelling": Oddity(True, "the type is spelled with capitals or underscores; mended"),
+    "empty": Oddity(False, "nothing was received"),
+    "html": Oddity(False, "a page in HTML or XML was received instead of JSON"),
+    "truncated": Oddity(False, "the JSON breaks off"),
+    "not_json": Oddity(False, "what was received is not JSON"),
+    "not_geojson": Oddity(False, "the JSON is neither a FeatureCollection nor a Feature"),
+}
+
+
+class Described(NamedTuple):
+    """One event in its source's words, unchecked: numbers may be text, anything may be missing (None or "").
+
+    `UNSET` says that the source's form has no such field, so that its absence is nothing odd.
+    """
+
+    id: Any
+    time: Any
+    """Milliseconds since 1970, or ISO 8601 text; likewise `updated`."""
+    updated: Any
+    latitude: Any
+    longitude: Any
+    depth_km: Any
+    magnitude: Any
+    magnitude_type: Any
+    type: Any
+    status: Any
+    network: Any
+    place: Any
+    ids: Any = None
+    """All ids of the event, with commas between them."""
+
+
+def examine(described: Described, clock: Instant | None) -> tuple[Event | None, list[str]]:
+    """The event to use, or None, and what was odd (keys of `ODDITIES`). Never raises.
+
+    Args:
+        clock: the source's own time when it said so; None when unknown, then no time is held to be in the future.
+    """
+    identifier, time = text(described.id), moment(described.time)
+    latitude, longitude = number(described.latitude), number(described.longitude)
+    status = text(described.status)
+    dropped = _reason_to_drop(identifier, status, time, clock, latitude, longitude)
+    if dropped or time is None or latitude is None or longitude is None:
+        return None, [dropped or "time_damaged"]
+    odd: list[str] = []
+    if not -180.0 <= longitude <= 180.0:
+        longitude = (longitude + 180.0) % 360.0 - 180.0
+        odd.append("longitude_wrapped")
+    event = Event(
+        id=identifier,
+        time=time,
+        updated=_updated(described.updated, time, odd),
+        latitude=latitude,
+        longitude=longitude,
+        depth_km=_depth_km(described.depth_km, odd),
+        magnitude=_magnitude(described.magnitude, odd),
+        magnitude_type=text(described.magnitude_type).lower(),
+        type=_type(text(described.type), odd),
+        status=_status(status, odd),
+        network=text(described.network),
+        place=text(described.place),
+        other_ids=_other_ids(described.ids, identifier),
+    )
+    return event, odd
+
+
+def identified(described: Described) -> Described:
+    """The same with an id made of when, where and how large: alike in every copy of a catalogue that has no ids."""
+    facts = (described.time, described.longitude, described.latitude, described.depth_km, described.magnitude)
+    said = ",".join(str(fact).strip() for fact in facts if fact is not UNSET)
+    return described._replace(id=f"row{blake2b(said.encode('utf-8', 'replace'), digest_size=8).hexdigest()}")
+
+
+def dead_letter(reason: str, source: str, observed_at: Instant | None, payload: str, identifier: str | None = None) -> DeadLetter:
+    """A record of one oddity; a time that nobody knows is written as 1970."""
+    used, detail = ODDITIES[reason]
+    return DeadLetter(
+        observed_at=Instant(0) if observed_at is None else observed_at,
+        source=source,
+        reason=reason,
+        detail=detail,
+        used=used,
+        id=text(identifier) or None,
+        payload=text(payload[:PAYLOAD_CHARACTERS]),
+    )
+
+
+class Newest:
+    """Of the events with one id in one input, the one revised last (of equals the first), in the order of arrival."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Event] = {}
+
+    def take(self, described: Described, clock: Instant | None) -> list[str]:
+        """Examine one more and keep it if it is to be used; gives what was odd."""
+        event, odd = examine(described, clock)
+        if event is None:
+            return odd
+        present = self._kept.get(event.id)
+        if present is not None and event.updated <= present.updated:
+            return ["duplicate_id"]
+        self._kept[event.id] = event
+        return odd if present is None else [*odd, "duplicate_id"]
+
+    def events(self) -> list[Event]:
+        return list(self._kept.values())
+
+
+def text(value: Any) -> str:
+    """A text that can be written as UTF-8, without spaces around it; "" for what is missing; numbers as text."""
+    if isinstance(value, str):
+        stripped = value.strip()
+        return stripped if stripped.isascii() else stripped.encode("utf-8", "replace").decode("utf-8")
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18 else ""
+
+
+def number(value: Any) -> float | None:
+    """A finite number, from a number or from text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        parsed = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return parsed if math.isfinite(parsed) else None
+
+
+def moment(value: Any) -> Instant | None:
+    """A time from milliseconds since 1970 or ISO 8601 text; None when missing or damaged."""
+    try:
+        if isinstance(value, str):
+            instant = Instant.parse(value)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            instant = Instant(value)
+        else:
+            return None
+    except (ValueError, OverflowError):
+        return None
+    return instant if FIRST_TIME <= instant <= LAST_TIME and not 0 <= instant <= EPOCH_DAMAGE_MS else None
+
+
+def _reason_to_drop(
+    identifier: str, status: str, time: Instant | None, clock: Instant | None, latitude: float | None, longitude: float | None
+) -> str | None:
+    rules: Iterable[tuple[bool, str]] = (
+        (not identifier, "id_missing"),
+        (status.lower() == "deleted", "status_deleted"),
+        (time is None, "time_damaged"),
+        (time is not None and clock is not None and time - clock > ALLOWED_AHEAD_MS, "time_in_future"),
+        (latitude is None or longitude is None, "place_missing"),
+        (latitude is not None and abs(latitude) > 90.0, "latitude_out_of_range"),
+        (longitude is not None and abs(longitude) > 360.0, "longitude_out_of_range"),
+    )
+    return next((reason for holds, reason in rules if holds), None)
+
+
+def _updated(value: Any, time: Instant, odd: list[str]) -> Instant:
+    updated = time if value is UNSET else moment(value)
+    if updated is None:
+        odd.append("updated_damaged")
+        return time
+    return updated
+
+
+def _depth_km(value: Any, odd: list[str]) -> float | None:
+    if value is UNSET:
+        return None
+    depth_km = number(value)
+    if depth_km is None:
+        odd.append("depth_missing")
+    elif not DEPTH_KM_RANGE[0] <= depth_km <= DEPTH_KM_RANGE[1]:
+        odd.append("depth_out_of_range")
+        return None
+    return depth_km
+
+
+def _magnitude(value: Any, odd: list[str]) -> float | None:
+    if value is UNSET or value is None or value == "":
+        odd.append("magnitude_missing")
+        return None
+    magnitude = number(value)
+    if magnitude is None or abs(magnitude) > LARGEST_MAGNITUDE:
+        odd.append("magnitude_not_finite")
+        return None
+    if magnitude < 0:
+        odd.append("magnitude_negative")
+    return magnitude
+
+
+def _type(value: str, odd: list[str]) -> str:
+    mended = value.lower().replace("_", " ")
+    if mended != value:
+        odd.append("type_spelling")
+    return mended or EARTHQUAKE
+
+
+def _status(value: str, odd: list[str]) -> str:
+    lowered = value.lower()
+    if lowered != value:
+        odd.append("status_upper_case")
+    return lowered or "automatic"
+
+
+def _other_ids(ids: Any, identifier: str) -> tuple[str, ...]:
+    if not isinstance(ids, str) or not ids:
+        return ()
+    return tuple(sorted({text(name) for name in ids.split(",")} - {identifier, ""}))

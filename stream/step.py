@@ -1,0 +1,99 @@
+"""The core: one input record in, the region's next state and its forecast out. Pure: no IO, no clock, no randomness."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ingest.event import Change, Event, Heartbeat
+from ingest.instant import Instant
+from ingest.region import Region
+from stream.forecast import Forecast, Forecaster, Outlook
+from stream.memory import Memory
+from stream.window import Window
+
+
+class Place(NamedTuple):
+    """What stays the same from record to record: the region, its partition, and who forecasts."""
+
+    region: Region
+    partition: int
+    forecaster: Forecaster
+
+
+class RegionState(NamedTuple):
+    """All that is known of a region between two records."""
+
+    window: Window
+    memory: Memory
+    due_at: Instant | None = None
+    """When silence alone calls for the next forecast; none before the first one."""
+
+
+class Step(NamedTuple):
+    """What one record led to."""
+
+    state: RegionState
+    forecast: Forecast | None = None
+    written: Event | None = None
+    """The event that entered the window or took another version's place."""
+    removed: tuple[str, ...] = ()
+    """Ids that left the window."""
+
+
+def first_state(forecaster: Forecaster, region: Region) -> RegionState:
+    return RegionState(Window(), Memory(forecaster.start(region)))
+
+
+def on_change(state: RegionState, change: Change, place: Place, now: Instant) -> Step:
+    """An event was added, revised, deleted or merged: the window changes, the memory follows, and the forecast is said anew."""
+    window, memory, expired = _expired(state, place, now)
+    edit = window.apply(change, place.region, _cutoff(place, now))
+    removed = expired if edit.added or not edit.removed else (*expired, edit.removed.id)
+    if edit.changed_from is None:
+        return Step(RegionState(edit.window, memory, state.due_at), None, edit.added, removed)
+    memory = memory.refold(place.forecaster, place.region, edit.window, edit.changed_from)
+    outlook = place.forecaster.outlook(memory.head, place.region, now)
+    after = RegionState(edit.window, memory, outlook.due_at)
+    return Step(after, _forecast(after, change, change.kind, change.id, place, now, outlook), edit.added, removed)
+
+
+def on_heartbeat(state: RegionState, heartbeat: Heartbeat, place: Place, now: Instant) -> Step:
+    """Time passed: the forecast is said anew, given the silence, when it is due."""
+    if state.due_at is None or now < state.due_at:
+        return Step(state)
+    window, memory, expired = _expired(state, place, now)
+    outlook = place.forecaster.outlook(memory.head, place.region, now)
+    after = RegionState(window, memory, outlook.due_at)
+    return Step(after, _forecast(after, heartbeat, "heartbeat", None, place, now, outlook), None, expired)
+
+
+def _cutoff(place: Place, now: Instant) -> Instant:
+    return now.plus(days=-place.region.window_days)
+
+
+def _expired(state: RegionState, place: Place, now: Instant) -> tuple[Window, Memory, tuple[str, ...]]:
+    window, gone = state.window.expire(_cutoff(place, now))
+    return window, state.memory.expire(place.forecaster, place.region, gone), tuple(event.id for event in gone)
+
+
+def _forecast(
+    state: RegionState, record: Change | Heartbeat, cause: str, event_id: str | None, place: Place, now: Instant, outlook: Outlook
+) -> Forecast:
+    region, events = place.region, state.window.events
+    return Forecast(
+        id=f"{region.id}-{place.partition}-{record.sequence}",
+        region=region.id,
+        issued_at=now,
+        cause=cause,
+        event_id=event_id,
+        input_partition=place.partition,
+        input_sequence=record.sequence,
+        model=place.forecaster.name,
+        magnitude_of_completeness=region.magnitude_of_completeness,
+        events_in_window=len(events),
+        last_event_at=events[-1].time if events else None,
+        reissue_at=outlook.due_at,
+        wait=outlook.wait,
+        magnitude=outlook.magnitude,
+        test=record.test,
+    )

@@ -1,0 +1,81 @@
+"""The embedded store: tables in the log's own SQLite file, or in another."""
+
+from __future__ import annotations
+
+from ingest.bus.database import Database
+from ingest.bus.log import Log
+from ingest.bus.sqlite import SqliteLog
+from ingest.event import decode_event, encode
+from ingest.instant import Instant
+from stream.partition import Position, RegionChange, SavedRegion
+from stream.store.protocol import Outcome, Saved, decode_memory, encode_memory, verdict
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS positions (partition INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER, clock INTEGER, basis TEXT);
+CREATE TABLE IF NOT EXISTS regions (partition INTEGER, region TEXT, memory BLOB, due_at INTEGER, forecast BLOB, PRIMARY KEY (partition, region));
+CREATE TABLE IF NOT EXISTS window_events (
+  partition INTEGER, region TEXT, id TEXT, time INTEGER, body BLOB, PRIMARY KEY (partition, region, id)
+) WITHOUT ROWID;
+"""
+
+
+class SqliteStore:
+    """A `Store` in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.connection.executescript(SCHEMA)
+
+    def load(self, partition: int) -> Saved | None:
+        position = self.positions().get(partition)
+        if position is None:
+            return None
+        rows = self._database.connection.execute("SELECT region, memory, due_at, forecast FROM regions WHERE partition = ?", (partition,))
+        return Saved(position, {row[0]: self._region(partition, *row) for row in rows.fetchall()})
+
+    def _region(self, partition: int, region: str, memory: bytes, due_at: int | None, forecast: bytes | None) -> SavedRegion:
+        query = "SELECT body FROM window_events WHERE partition = ? AND region = ? ORDER BY time, id"
+        events = tuple(decode_event(body) for (body,) in self._database.connection.execute(query, (partition, region)))
+        return SavedRegion(events, decode_memory(memory), None if due_at is None else Instant(due_at), forecast)
+
+    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
+        with self._database.transaction():
+            outcome = verdict(self.positions().get(partition), before, after)
+            if outcome is Outcome.SAVED:
+                self._write(partition, after, changes)
+        return outcome
+
+    def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> Outcome:
+        with self._database.transaction() as connection:
+            there = self.positions().get(partition)
+            if there is not None and there.basis == position.basis and there.offset > position.offset:
+                return Outcome.AHEAD
+            for table in ("positions", "regions", "window_events"):
+                connection.execute(f"DELETE FROM {table} WHERE partition = ?", (partition,))
+            self._write(partition, position, everything)
+        return Outcome.SAVED
+
+    def _write(self, partition: int, position: Position, changes: dict[str, RegionChange]) -> None:
+        connection = self._database.connection
+        connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?)", (partition, *position))
+        for region, change in changes.items():
+            removed = [(partition, region, event_id) for event_id in change.removed]
+            connection.executemany("DELETE FROM window_events WHERE partition = ? AND region = ? AND id = ?", removed)
+            written = [(partition, region, event.id, int(event.time), encode(event)) for event in change.written]
+            connection.executemany("INSERT OR REPLACE INTO window_events VALUES (?, ?, ?, ?, ?)", written)
+            row = (partition, region, encode_memory(change.memory), change.due_at, change.forecast)
+            connection.execute("INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?)", row)
+
+    def forecasts(self) -> dict[str, bytes]:
+        query = "SELECT region, forecast FROM regions WHERE forecast IS NOT NULL ORDER BY region"
+        return dict(self._database.connection.execute(query).fetchall())
+
+    def positions(self) -> dict[int, Position]:
+        rows = self._database.connection.execute("SELECT partition, offset, sequence, clock, basis FROM positions").fetchall()
+        return {partition: Position(offset, sequence, Instant(clock), basis) for partition, offset, sequence, clock, basis in rows}
+
+    def joins(self, log: Log) -> bool:
+        return isinstance(log, SqliteLog) and log.database is self._database
+
+    def close(self) -> None:
+        self._database.close()
