@@ -99,7 +99,8 @@ def decode_hook(kind: type, value: Any) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=encode_hook)
-_input_decoder = msgspec.json.Decoder(InputRecord, dec_hook=decode_hook)
+_input_decoder: msgspec.json.Decoder[InputRecord] = msgspec.json.Decoder(InputRecord, dec_hook=decode_hook)
+_dead_letter_decoder = msgspec.json.Decoder(DeadLetter, dec_hook=decode_hook)
 _event_decoder = msgspec.json.Decoder(Event, dec_hook=decode_hook)
 
 
@@ -120,3 +121,8 @@ def decode(data: bytes) -> InputRecord:
 def decode_event(data: bytes) -> Event:
     """An event's body as `encode` wrote it."""
     return _event_decoder.decode(data)
+
+
+def decode_dead_letter(data: bytes) -> DeadLetter:
+    """A dead letter as it stands in its topic."""
+    return _dead_letter_decoder.decode(data)

@@ -1,0 +1,89 @@
+"""What the sources said before, against what they say now: the changes. Pure.
+
+Each statement carries the time at which its source made it (`as_of`). The newest statement about an event wins, whichever source made it,
+so that a week feed from a slow cache takes nothing back that the day feed has said since.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ingest.event import Change, Event, Kind
+from ingest.instant import Instant
+from ingest.region import RegionTable
+
+UNNUMBERED = -1
+"""The sequence of a change before it is published."""
+
+
+class Known(NamedTuple):
+    """The latest version of an event, where it was put, and when a source last stated it."""
+
+    event: Event
+    region: str
+    as_of: Instant
+
+
+class Ledger:
+    """What the log says of every event of the recent past."""
+
+    def __init__(self, table: RegionTable, *, test: bool = False) -> None:
+        self.known: dict[str, Known] = {}
+        self._ended: dict[str, Instant] = {}
+        self._table, self._test = table, test
+
+    def recall(self, change: Change) -> None:
+        """Take in a change that the log already holds."""
+        if change.event is not None:
+            self.known[change.id] = Known(change.event, change.region, change.observed_at)
+            self._ended.pop(change.id, None)
+        elif change.id in self.known and self.known[change.id].region == change.region:
+            del self.known[change.id]
+            self._ended[change.id] = change.observed_at
+
+    def see(self, event: Event, as_of: Instant, source: str) -> list[Change]:
+        """A source shows an event: nothing new, a first or a new version, or a move to another region (a deletion there, an addition here)."""
+        before = self.known.get(event.id)
+        if as_of < (before.as_of if before else self._ended.get(event.id, as_of)):
+            return []
+        if before is None and self._ended.get(event.id) == as_of:
+            return []
+        if before is not None and before.event == event:
+            self.known[event.id] = before._replace(as_of=as_of)
+            return []
+        region = self._table.region_of(event.latitude, event.longitude).id
+        self.known[event.id] = Known(event, region, as_of)
+        self._ended.pop(event.id, None)
+        if before is None or before.region == region:
+            return [self._change("added" if before is None else "updated", region, event.id, as_of, source, event=event)]
+        moved = self._change("deleted", before.region, event.id, as_of, source, reason=f"moved to {region}")
+        return [moved, self._change("added", region, event.id, as_of, source, event=event)]
+
+    def gone(self, event_id: str, as_of: Instant, source: str, reason: str, merged_into: str | None = None) -> list[Change]:
+        """A source says that an event is deleted, or is another one."""
+        before = self.known.get(event_id)
+        if before is None or as_of < before.as_of:
+            return []
+        del self.known[event_id]
+        self._ended[event_id] = as_of
+        kind: Kind = "deleted" if merged_into is None else "merged"
+        return [self._change(kind, before.region, event_id, as_of, source, reason=reason, merged_into=merged_into)]
+
+    def expected(self, since: Instant, minimum_magnitude: float | None) -> set[str]:
+        """Ids that a feed over that span should show."""
+        return {
+            event_id
+            for event_id, (event, _, _) in self.known.items()
+            if event.time >= since and (minimum_magnitude is None or (event.magnitude is not None and event.magnitude >= minimum_magnitude))
+        }
+
+    def forget(self, before: Instant) -> None:
+        """Drop what happened, or ended, longer ago than any feed reaches."""
+        self.known = {event_id: known for event_id, known in self.known.items() if known.event.time >= before}
+        self._ended = {event_id: as_of for event_id, as_of in self._ended.items() if as_of >= before}
+
+    def _change(
+        self, kind: Kind, region: str, event_id: str, as_of: Instant, source: str,
+        *, event: Event | None = None, reason: str | None = None, merged_into: str | None = None,
+    ) -> Change:  # fmt: skip
+        return Change(UNNUMBERED, kind, region, as_of, source, event_id, event, merged_into, reason, self._test)

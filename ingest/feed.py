@@ -1,0 +1,107 @@
+"""IO with the USGS services over HTTP: one polite request at a time."""
+
+from __future__ import annotations
+
+import email.utils
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import httpx
+
+from ingest.instant import Instant
+
+USGS = "https://earthquake.usgs.gov"
+TIMEOUT_SECONDS = 30.0
+LARGEST_BODY_BYTES = 64 * 1024 * 1024
+CONTACT = "quakecast/0.1 (+https://pypi.org/project/quakecast; set QUAKECAST_CONTACT to your address)"
+KEPT_OF_A_BAD_BODY = 2_000
+
+
+class Answer(NamedTuple):
+    """What the server said."""
+
+    status: int
+    body: bytes
+    expires_in_seconds: float | None
+    """From `Expires` against `Date`; none when it says nothing useful."""
+    retry_after_seconds: float | None
+
+
+class FetchFailed(Exception):
+    """No answer that could be used: the connection failed, or the body is beyond all bounds."""
+
+    def __init__(self, reason: str, detail: str, beginning: bytes = b"") -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail, self.beginning = reason, detail, beginning
+
+
+class Feed:
+    """The USGS services at one address."""
+
+    def __init__(self, base_url: str = USGS, contact: str | None = None) -> None:
+        self.base_url = base_url.rstrip("/")
+        agent = f"quakecast/0.1 ({contact})" if contact else CONTACT
+        self._client = httpx.Client(headers={"User-Agent": agent}, timeout=TIMEOUT_SECONDS, follow_redirects=True)
+
+    def get(self, path: str) -> Answer:
+        """One request.
+
+        Raises:
+            FetchFailed: nobody answers, the connection broke, or the body is too large.
+        """
+        try:
+            with self._client.stream("GET", self.base_url + path) as response:
+                body = _bounded(response)
+                return Answer(response.status_code, body, _expires_in(response), _retry_after(response))
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise FetchFailed("unreachable", f"{type(error).__name__}: {error}") from None
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def summary_path(name: str) -> str:
+    """`all_day`, `2.5_month`, …"""
+    return f"/earthquakes/feed/v1.0/summary/{name}.geojson"
+
+
+def detail_path(event_id: str) -> str:
+    return f"/earthquakes/feed/v1.0/detail/{event_id}.geojson"
+
+
+def updates_path(updated_after: Instant, since: Instant) -> str:
+    """FDSN query: what was revised or deleted after one moment, of all that happened after another."""
+    query = {"format": "geojson", "updatedafter": str(updated_after)[:-1], "starttime": str(since)[:-1], "includedeleted": "true"}
+    return f"/fdsnws/event/1/query?{urlencode(query | {'orderby': 'time', 'limit': '20000'})}"
+
+
+def _bounded(response: httpx.Response) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    for part in response.iter_bytes():
+        size += len(part)
+        parts.append(part)
+        if size > LARGEST_BODY_BYTES:
+            beginning = b"".join(parts)[:KEPT_OF_A_BAD_BODY]
+            raise FetchFailed("body_too_large", f"the body is larger than {LARGEST_BODY_BYTES // 2**20} MiB", beginning)
+    return b"".join(parts)
+
+
+def _expires_in(response: httpx.Response) -> float | None:
+    expires, date = _http_time(response.headers.get("Expires")), _http_time(response.headers.get("Date"))
+    return None if expires is None or date is None else expires - date
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isdigit():
+        return float(text)
+    moment, date = _http_time(text), _http_time(response.headers.get("Date"))
+    return None if moment is None or date is None else max(0.0, moment - date)
+
+
+def _http_time(text: str | None) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp() if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,116 @@
+"""Writing the input log: numbers each partition's records without holes, and remembers after a restart what is already there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+from ingest.bus.log import DEAD_LETTERS, EVENTS, Log, NotCommitted, Outgoing, Record
+from ingest.changes import Ledger
+from ingest.event import Change, DeadLetter, Heartbeat, InputRecord, decode, decode_dead_letter, encode
+from ingest.instant import Instant
+from ingest.problem import Problem
+from ingest.region import RegionTable, partition_of
+
+HORIZON_DAYS = 40.0
+"""How far back the log is read at the start: a little more than the longest feed reaches."""
+LAST_RECORDS = 64
+
+
+class Publisher:
+    """The one writer of the input log."""
+
+    def __init__(self, log: Log, table: RegionTable, *, name: str = "ingest", test: bool = False) -> None:
+        log.create_topics()
+        self._log, self._test = log, test
+        self._producer = log.producer(name)
+        self._partitions = len(log.starts(EVENTS))
+        self._sequences = dict.fromkeys(range(self._partitions), -1)
+        self._dead: set[tuple[str | None, str, str]] = set()
+        self.ledger = Ledger(table, test=test)
+        self.clock: Instant | None = None
+        """The source time of the last record."""
+        self.dead_letters: Counter[str] = Counter()
+        for partition in range(self._partitions):
+            self._recall(partition)
+        self._recall_dead_letters()
+
+    def publish(self, changes: Iterable[Change], heartbeat: Heartbeat | None = None, dead_letters: Iterable[DeadLetter] = ()) -> int:
+        """Write the changes, a copy of the heartbeat for every partition, and the dead letters, as one transaction.
+
+        Returns:
+            the number of records in the input log.
+
+        Raises:
+            Problem: the log did not take them; nothing was written.
+        """
+        sequences = dict(self._sequences)
+        outgoing = [self._numbered(change, partition_of(change.region, self._partitions), sequences) for change in changes]
+        if heartbeat is not None:
+            outgoing += [self._numbered(heartbeat, partition, sequences) for partition in range(self._partitions)]
+        letters = [letter for letter in dead_letters if self._is_new(letter)]
+        letters_out = [Outgoing(DEAD_LETTERS, 0, letter.source.encode(), encode(letter), letter.observed_at) for letter in letters]
+        if outgoing or letters_out:
+            self._commit(outgoing + letters_out)
+        self._sequences = sequences
+        self.clock = max((record.time for record in outgoing), default=self.clock)
+        self.dead_letters.update(letter.reason for letter in letters)
+        return len(outgoing)
+
+    def _commit(self, outgoing: list[Outgoing]) -> None:
+        try:
+            self._producer.commit(outgoing)
+        except NotCommitted as error:
+            raise Problem(f"the log did not take the input ({error})", "run one ingest for a log; look whether the broker is well") from None
+
+    def _numbered(self, record: InputRecord, partition: int, sequences: dict[int, int]) -> Outgoing:
+        sequences[partition] += 1
+        numbered = msgspec.structs.replace(record, sequence=sequences[partition])
+        key = numbered.id if isinstance(numbered, Change) else numbered.source
+        return Outgoing(EVENTS, partition, key.encode(), encode(numbered), numbered.observed_at)
+
+    def _is_new(self, letter: DeadLetter) -> bool:
+        identity = (letter.id, letter.reason, letter.payload if letter.id else f"{letter.source} {letter.observed_at} {letter.payload}")
+        if identity in self._dead:
+            return False
+        self._dead.add(identity)
+        return True
+
+    def _recall(self, partition: int) -> None:
+        last = self._last(partition)
+        if last is None:
+            return
+        self.clock = max(last.observed_at, self.clock) if self.clock is not None else last.observed_at
+        start = self._log.offset_at(EVENTS, partition, last.observed_at.plus(days=-HORIZON_DAYS))
+        for record in self._log.read(EVENTS, partition, start, self._log.ends(EVENTS)[partition]):
+            known = decode(record.value)
+            self._sequences[partition] = known.sequence
+            if isinstance(known, Change):
+                self.ledger.recall(known)
+
+    def _last(self, partition: int) -> InputRecord | None:
+        start, end = self._log.starts(EVENTS)[partition], self._log.ends(EVENTS)[partition]
+        look = end
+        while look > start:
+            look = max(start, look - LAST_RECORDS)
+            found: list[Record] = list(self._log.read(EVENTS, partition, look, end))
+            if found:
+                return decode(found[-1].value)
+        return None
+
+    def _recall_dead_letters(self) -> None:
+        if self.clock is None:
+            return
+        start = self._log.offset_at(DEAD_LETTERS, 0, self.clock.plus(days=-HORIZON_DAYS))
+        for record in self._log.read(DEAD_LETTERS, 0, start, self._log.ends(DEAD_LETTERS)[0]):
+            self._is_new(decode_dead_letter(record.value))
+
+    def close(self) -> None:
+        self._producer.close()
+
+
+def heartbeat(observed_at: Instant, source: str, *, test: bool = False) -> Heartbeat:
+    """A heartbeat to be published: its number comes later."""
+    return Heartbeat(-1, observed_at, source, test)

@@ -1,0 +1,167 @@
+"""The loop around the core: consume, step, commit, save.
+
+The order that loses nothing and says nothing twice:
+
+1. Poll records; fold each into its partition's state; collect the forecasts.
+2. Commit the forecasts and the next offsets to the log, as one transaction.
+3. Save the state with its offset to the store, by a write that only moves forward. (Embedded: inside the transaction of 2.)
+
+So the store is never ahead of the log. A worker that dies between 2 and 3 leaves it behind: whoever takes the partition over starts at the
+store's offset and folds the records up to the committed one again, silently. An empty store means starting at the log's beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, Batch, Log, NotCommitted, Outgoing, Record
+from ingest.event import DeadLetter, decode, encode
+from ingest.problem import Problem
+from ingest.region import RegionTable
+from stream.forecast import Forecaster
+from stream.partition import Partition, Position
+from stream.store.protocol import Outcome, Store
+
+GROUP = "forecast"
+FAILED_COMMITS_IN_A_ROW = 5
+
+log = structlog.get_logger()
+
+
+class Owned(NamedTuple):
+    """A partition that this worker holds."""
+
+    state: Partition
+    committed: int
+    """The group's offset when the partition was taken over: forecasts for records before it are out already."""
+
+
+class Worker:
+    """Forecasts for the partitions that the group gives it."""
+
+    def __init__(
+        self,
+        event_log: Log,
+        store: Store,
+        table: RegionTable,
+        forecaster: Forecaster,
+        *,
+        name: str = GROUP,
+        batch_size: int = 500,
+        on_forecast: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self._log, self._store, self._table, self._forecaster = event_log, store, table, forecaster
+        self._name, self._batch_size, self._on_forecast = name, batch_size, on_forecast
+        event_log.create_topics()
+        self._producer = event_log.producer(name)
+        self._consumer = event_log.consumer(GROUP, EVENTS)
+        self._owned: dict[int, Owned] = {}
+        self._failed_commits = 0
+
+    def run(self, stopped: Callable[[], bool], wait_seconds: float = 0.5) -> None:
+        """Take turns until told to stop."""
+        while not stopped():
+            self.turn(wait_seconds)
+
+    def turn(self, wait_seconds: float) -> int:
+        """One poll and all that follows from it; gives the number of records consumed."""
+        batch = self._consumer.poll(self._batch_size, wait_seconds)
+        self._rebalance(batch)
+        outgoing = [out for record in batch.records if record.partition in self._owned for out in self._take(record)]
+        touched = {record.partition for record in batch.records} & set(self._owned)
+        if touched:
+            self._commit(outgoing, touched)
+        return len(batch.records)
+
+    def _rebalance(self, batch: Batch) -> None:
+        for partition in batch.lost:
+            self._owned.pop(partition, None)
+        for partition in batch.gained:
+            self._own(partition)
+        if batch.gained or batch.lost:
+            log.info("partitions", gained=sorted(batch.gained), lost=sorted(batch.lost), owned=sorted(self._owned))
+
+    def _own(self, number: int) -> None:
+        committed = self._consumer.committed(number) or 0
+        state = Partition(number, self._table, self._forecaster)
+        saved = self._store.load(number)
+        if saved is not None and saved.position.basis == state.basis and saved.position.offset <= committed:
+            state = Partition(number, self._table, self._forecaster, saved.position)
+            state.restore(saved.regions)
+        elif committed:
+            log.warning("rebuilding the state from the log", partition=number, saved=saved and saved.position._asdict(), committed=committed)
+        self._owned[number] = Owned(state, committed)
+        self._consumer.seek(number, max(state.position.offset, self._log.starts(EVENTS)[number]))
+
+    def _take(self, record: Record) -> list[Outgoing]:
+        owned = self._owned[record.partition]
+        if record.offset < owned.state.position.offset:
+            return []
+        try:
+            forecasts = owned.state.take(decode(record.value), record.offset)
+        except (msgspec.DecodeError, KeyError) as error:
+            owned.state.position = owned.state.position._replace(offset=record.offset + 1)
+            out = [self._dead_letter(record, error)]
+        else:
+            key = [forecast.region.encode() for forecast, _ in forecasts]
+            out = [Outgoing(FORECASTS, record.partition, k, body, f.issued_at) for k, (f, body) in zip(key, forecasts, strict=True)]
+        return out if record.offset >= owned.committed else []
+
+    def _dead_letter(self, record: Record, error: Exception) -> Outgoing:
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        reason = "region_unknown" if isinstance(error, KeyError) else "record_unreadable"
+        letter = DeadLetter(record.time, place, reason, str(error), used=False, payload=record.value[:2_000].decode(errors="replace"))
+        return Outgoing(DEAD_LETTERS, 0, place.encode(), encode(letter), record.time)
+
+    def _commit(self, outgoing: list[Outgoing], touched: set[int]) -> None:
+        reached = {number: self._owned[number].state.position.offset for number in touched}
+        consumed = {number: offset for number, offset in reached.items() if offset > self._owned[number].committed}
+        within = self._store.joins(self._log)
+        try:
+            if consumed:
+                self._producer.commit(outgoing, consumed, self._consumer, (lambda: self._save(touched)) if within else None)
+        except NotCommitted as error:
+            self._start_over(error)
+            return
+        self._failed_commits = 0
+        if not within or not consumed:
+            self._save(touched)
+        for number in touched:
+            self._owned[number].state.saved()
+        if self._on_forecast is not None:
+            for out in outgoing:
+                if out.topic == FORECASTS:
+                    self._on_forecast(out.value)
+
+    def _save(self, touched: set[int]) -> None:
+        for number in sorted(touched):
+            state = self._owned[number].state
+            outcome = self._store.save(number, state.saved_position, state.position, state.changes())
+            if outcome is Outcome.ELSEWHERE:
+                log.warning("the store is not where it was left: writing it anew", partition=number)
+                outcome = self._store.replace(number, state.position, state.everything())
+            if outcome is Outcome.AHEAD:
+                log.warning("the store is ahead: another worker has this partition", partition=number)
+
+    def _start_over(self, error: NotCommitted) -> None:
+        """Nothing was written: forget the steps taken and begin again from the store, with a new producer."""
+        self._failed_commits += 1
+        if self._failed_commits == FAILED_COMMITS_IN_A_ROW:
+            raise Problem(f"the log refused {FAILED_COMMITS_IN_A_ROW} commits in a row ({error})", "look whether the broker is well, then start again")
+        log.warning("not committed, starting over from the store", reason=str(error), partitions=sorted(self._owned))
+        self._producer.close()
+        self._producer = self._log.producer(self._name)
+        for number in list(self._owned):
+            self._own(number)
+
+    def positions(self) -> dict[int, Position]:
+        """By owned partition, how far it is."""
+        return {number: owned.state.position for number, owned in self._owned.items()}
+
+    def close(self) -> None:
+        self._consumer.close()
+        self._producer.close()
