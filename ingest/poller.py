@@ -136,10 +136,10 @@ class Poller:
             changes += self.ledger.gone(event_id, generated, source.name, "deleted, says the event service")
         if source.name != UPDATES:
             changes += self._vanished(source, payload, generated)
-        beat = heartbeat(generated, source.name) if self._heartbeat_at is None or generated > self._heartbeat_at else None
-        written = self._publisher.publish(changes, beat, payload.dead_letters)
+        time_moved = self._heartbeat_at is None or generated > self._heartbeat_at
+        written = self._publisher.publish([*changes, *([heartbeat(generated, source.name)] if time_moved else [])], payload.dead_letters)
         self._generated[source.name] = generated
-        self._heartbeat_at = generated if beat else self._heartbeat_at
+        self._heartbeat_at = generated if time_moved else self._heartbeat_at
         self.status = self.status._replace(feed_time=max(generated, self.status.feed_time or generated))
         if changes:
             log.info("feed", source=source.name, feed_time=str(generated), changes=len(changes), records=written)
@@ -209,7 +209,7 @@ class Poller:
         pause = max(random.uniform(0, ceiling), retry_after_seconds or 0.0, min(1.0, self._period))
         self._next[source.name] = time.monotonic() + pause
         if letters:
-            self._publisher.publish([], None, letters)
+            self._publisher.publish([], letters)
         if source.periods == 1:
             self.status = self.status._replace(failures=failures, trouble=trouble)
         log.warning("feed not read, trying again", source=source.name, server=self._feed.base_url, trouble=trouble, again_in_seconds=round(pause, 1))

@@ -24,10 +24,11 @@ class Publisher:
 
     def __init__(self, log: Log, table: RegionTable, *, name: str = "ingest", test: bool = False) -> None:
         log.create_topics()
-        self._log, self._test = log, test
+        self._log = log
         self._producer = log.producer(name)
         self._partitions = len(log.starts(EVENTS))
-        self._sequences = dict.fromkeys(range(self._partitions), -1)
+        self.sequences = dict.fromkeys(range(self._partitions), -1)
+        """By partition, the number of its last record."""
         self._dead: set[tuple[str | None, str, str]] = set()
         self.ledger = Ledger(table, test=test)
         self.clock: Instant | None = None
@@ -37,27 +38,28 @@ class Publisher:
             self._recall(partition)
         self._recall_dead_letters()
 
-    def publish(self, changes: Iterable[Change], heartbeat: Heartbeat | None = None, dead_letters: Iterable[DeadLetter] = ()) -> int:
-        """Write the changes, a copy of the heartbeat for every partition, and the dead letters, as one transaction.
+    def publish(self, records: Iterable[InputRecord], dead_letters: Iterable[DeadLetter] = ()) -> int:
+        """Write changes and heartbeats in their order (a heartbeat once into every partition) and dead letters, as one transaction.
 
         Returns:
-            the number of records in the input log.
+            the number of records that the input log got.
 
         Raises:
             Problem: the log did not take them; nothing was written.
         """
-        sequences = dict(self._sequences)
-        outgoing = [self._numbered(change, partition_of(change.region, self._partitions), sequences) for change in changes]
-        if heartbeat is not None:
-            outgoing += [self._numbered(heartbeat, partition, sequences) for partition in range(self._partitions)]
+        sequences = dict(self.sequences)
+        outgoing = [self._numbered(record, partition, sequences) for record in records for partition in self._partitions_of(record)]
         letters = [letter for letter in dead_letters if self._is_new(letter)]
         letters_out = [Outgoing(DEAD_LETTERS, 0, letter.source.encode(), encode(letter), letter.observed_at) for letter in letters]
         if outgoing or letters_out:
             self._commit(outgoing + letters_out)
-        self._sequences = sequences
+        self.sequences = sequences
         self.clock = max((record.time for record in outgoing), default=self.clock)
         self.dead_letters.update(letter.reason for letter in letters)
         return len(outgoing)
+
+    def _partitions_of(self, record: InputRecord) -> Iterable[int]:
+        return (partition_of(record.region, self._partitions),) if isinstance(record, Change) else range(self._partitions)
 
     def _commit(self, outgoing: list[Outgoing]) -> None:
         try:
@@ -86,7 +88,7 @@ class Publisher:
         start = self._log.offset_at(EVENTS, partition, last.observed_at.plus(days=-HORIZON_DAYS))
         for record in self._log.read(EVENTS, partition, start, self._log.ends(EVENTS)[partition]):
             known = decode(record.value)
-            self._sequences[partition] = known.sequence
+            self.sequences[partition] = known.sequence
             if isinstance(known, Change):
                 self.ledger.recall(known)
 

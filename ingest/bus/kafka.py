@@ -79,7 +79,7 @@ class KafkaLog:
         options |= {name: _plain(value) for name, value in given.items()}
         log = cls(options, parts.path.strip("/") or NAMESPACE)
         try:
-            log._reader = KafkaConsumer(**log._options, **CONSUMER_OPTIONS)
+            log._reader = KafkaConsumer(**log._options, **(CONSUMER_OPTIONS | {"isolation_level": "read_uncommitted"}))
         except (KafkaError, AssertionError, ValueError, OSError, KeyError) as error:
             raise Problem(f"no Kafka broker answers at {parts.netloc} ({error})", "start it, or name another with --bus kafka://host:9092") from None
         return log

@@ -121,7 +121,7 @@ class Log(Protocol):
         """By partition, the offset of the oldest record kept."""
 
     def ends(self, topic: str) -> dict[int, int]:
-        """By partition, the offset after the last committed record; on Kafka a commit may take some milliseconds to show."""
+        """By partition, the offset after all that was written before this call; `read` up to it waits for transactions still under way."""
 
     def offset_at(self, topic: str, partition: int, time: Instant) -> int:
         """The first offset whose record's time is not before `time`; when there is none, one with no record after it."""

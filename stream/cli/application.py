@@ -1,0 +1,28 @@
+"""All commands in one application."""
+
+from __future__ import annotations
+
+import typer
+
+from stream.cli import history, live, look, science
+
+application = typer.Typer(
+    name="quakecast",
+    help="A real-time earthquake forecaster: probabilities of when the next event comes and how large, region by region. "
+    "Nobody can predict earthquakes; these are probability forecasts.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+train = typer.Typer(help="Train a model.", no_args_is_help=True, rich_markup_mode=None)
+train.command("lstm", epilog=science.TRAIN_EXAMPLES)(science.train_lstm)
+application.command(epilog=live.UP_EXAMPLES)(live.up)
+application.command(epilog=live.INGEST_EXAMPLES)(live.ingest)
+application.command(epilog=live.FORECAST_EXAMPLES)(live.forecast)
+application.command(epilog=history.REPLAY_EXAMPLES)(history.replay)
+application.command(epilog=look.TAIL_EXAMPLES)(look.tail)
+application.command(epilog=history.BACKFILL_EXAMPLES)(history.backfill)
+application.command(epilog=look.DOCTOR_EXAMPLES)(look.doctor)
+application.add_typer(train, name="train")
+application.command(epilog=science.EVALUATE_EXAMPLES)(science.evaluate)

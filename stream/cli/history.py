@@ -1,0 +1,162 @@
+"""`quakecast replay | backfill`: the past."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ingest.bus import open_log
+from ingest.bus.log import FORECASTS, Log
+from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from ingest.problem import Problem
+from ingest.publish import Publisher
+from ingest.region import RegionTable
+from stream.cli.live import Together, open_worker
+from stream.cli.options import (
+    DEFAULT_USGS, BatchOption, ModelOption, OutputOption, RegionsOption, UsgsOption, open_output, progress_bar, read_speed, read_time, start_logging,
+)  # fmt: skip
+from stream.replay import HEARTBEAT_SECONDS, Span, copy_log, forecasts_of, is_log, publish_files
+from stream.store import open_store
+from stream.store.protocol import Store
+
+REPLAY_EXAMPLES = "Example: quakecast replay changes_2023-02.csv.xz --from 2023-02-05 --to 2023-02-08 -o forecasts.jsonl"
+BACKFILL_EXAMPLES = "Example: quakecast backfill --from 2023-01-01 --to 2024-01-01 --min-magnitude 4.5 -o catalogue.csv"
+
+Sources = Annotated[list[str], typer.Argument(help="Catalogue files, change-log files, or one recorded log: sqlite:///file, kafka://host:9092.")]
+
+
+def replay(
+    sources: Sources,
+    bus: Annotated[str | None, typer.Option("--bus", envvar="QUAKECAST_BUS", help="The log to write to; by default a temporary embedded one.")] = None,
+    store: Annotated[str | None, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows; by default in the log's file.")] = None,
+    speed: Annotated[str, typer.Option("--speed", help="Virtual seconds a second, or max.")] = "max",
+    start: Annotated[str | None, typer.Option("--from", help="Leave out what was observed before this time.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Leave out what was observed from this time on.")] = None,
+    output: OutputOption = None,
+    workers: Annotated[int, typer.Option("--workers", min=0, max=16, help="Forecasting processes; 0 when others are running on the log.")] = 1,
+    heartbeat_seconds: Annotated[float, typer.Option("--heartbeat-seconds", min=1, help="Virtual time between a file's heartbeats.")] = HEARTBEAT_SECONDS,
+    batch_size: BatchOption = 500,
+    model: ModelOption = None,
+    regions: RegionsOption = None,
+) -> None:
+    """The past through the same code as the live feed: the same log always gives the same bytes."""
+    start_logging()
+    span = Span(start and read_time(start), end and read_time(end), read_speed(speed))  # type: ignore[arg-type]
+    if any(is_log(source) for source in sources) and len(sources) > 1:
+        raise typer.BadParameter("a recorded log is replayed alone")
+    if bus is not None and bus.startswith("kafka:") and store is None:
+        raise typer.BadParameter("replaying into Kafka needs --store")
+    file, write = open_output(output)
+    with tempfile.TemporaryDirectory(prefix="quakecast-replay-") as folder:
+        log_url = bus or f"sqlite:///{folder}/replay.db"
+        store_url = store or log_url
+        event_log = open_log(log_url)
+        event_log.create_topics()
+        forecasts_before = event_log.ends(FORECASTS)
+        began = time.monotonic()
+        with _forecasting(workers, log_url, store_url, batch_size, model, regions) as parts:
+            last = _publish(sources, event_log, RegionTable.load(regions), span, heartbeat_seconds)
+            _wait_until(last, open_store(store_url), parts)
+        count = 0
+        for line in forecasts_of(event_log, last, forecasts_before):
+            count += 1
+            if write is not None:
+                write(line)
+    if file is not None:
+        file.close()
+    seconds = time.monotonic() - began
+    typer.echo(f"{sum(last.values()) + len(last)} input records, {count} forecasts, {seconds:.1f} s", err=True)
+
+
+def _publish(sources: list[str], event_log: Log, table: RegionTable, span: Span, heartbeat_seconds: float) -> dict[int, int]:
+    with progress_bar() as bar:
+        task = bar.add_task("reading", total=None, note="")
+
+        def progress(count: int, moment: Instant) -> None:
+            bar.update(task, completed=count, note=f"{count} records, {moment}")
+
+        if is_log(sources[0]):
+            return copy_log(sources[0], event_log, span, progress)
+        publisher = Publisher(event_log, table, name="replay", test=True)
+        last = publish_files([Path(source) for source in sources], publisher, span, heartbeat_seconds, progress)
+        publisher.close()
+        return last
+
+
+@contextmanager
+def _forecasting(workers: int, bus: str, store: str, batch_size: int, model: Path | None, regions: Path | None) -> Iterator[Together | None]:
+    """Workers while the block runs: one in this process, several as processes of their own, or none."""
+    stop = threading.Event()
+    if workers > 1:
+        if not bus.startswith("kafka:"):
+            raise typer.BadParameter("the embedded log takes one worker; several need Kafka")
+        command = [sys.executable, "-m", "stream.cli", "forecast", "--bus", bus, "--store", store, "--batch-size", str(batch_size)]
+        command += [*(["--model", str(model)] if model else []), *(["--regions", str(regions)] if regions else [])]
+        processes = [subprocess.Popen(command) for _ in range(workers)]
+        try:
+            yield None
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(30)
+        return
+    parts = Together(stop)
+    if workers == 1:
+        from models.forecaster import LstmForecaster
+
+        worker = open_worker(bus, store, RegionTable.load(regions), LstmForecaster.load(model), batch_size, None)
+        parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.1))
+    try:
+        yield parts
+    finally:
+        stop.set()
+        parts.join()
+        if workers == 1:
+            worker.close()
+
+
+def _wait_until(last: dict[int, int], store: Store, parts: Together | None) -> None:
+    """Until every partition's state has taken its last record."""
+    with progress_bar() as bar:
+        task = bar.add_task("forecasting", total=sum(last.values()) or 1, note="")
+        while True:
+            reached = store.positions()
+            done = {p: min(reached[p].sequence, sequence) if p in reached else -1 for p, sequence in last.items()}
+            bar.update(task, completed=max(0, sum(done.values())))
+            if done == last:
+                return
+            if parts is not None and parts.failed():
+                raise Problem("the forecasting worker stopped", "its own message says why")
+            time.sleep(0.1)
+
+
+def backfill(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write: USGS CSV; .xz or .gz compresses it.")],
+    start: Annotated[str, typer.Option("--from", help="Origin times from this time on.")],
+    end: Annotated[str, typer.Option("--to", help="Origin times before this time.")],
+    min_magnitude: Annotated[float | None, typer.Option("--min-magnitude", help="Only events of at least this magnitude.")] = None,
+    usgs: UsgsOption = DEFAULT_USGS,
+) -> None:
+    """Fetch a catalogue from the FDSN event service, page by page."""
+    from ingest import backfill as pages
+
+    span = (read_time(start), read_time(end))
+    if span[0] >= span[1]:
+        raise typer.BadParameter("--from must be before --to")
+    with progress_bar() as bar:
+        task = bar.add_task("fetching", total=(span[1] - span[0]) / MILLISECONDS_PER_DAY, note="")
+        fetch = pages.fdsn_fetch(usgs, min_magnitude)
+        items = pages.backfill(fetch, *span, lambda done, total: bar.update(task, completed=done, total=total, note=f"{done:.0f} of {total:.0f} days"))
+        outcome = pages.backfill_to_file(output, items)
+    odd = f", {len(outcome.dead_letters)} oddities" if outcome.dead_letters else ""
+    typer.echo(f"{outcome.events} events written to {output}{odd}", err=True)

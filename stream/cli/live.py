@@ -1,0 +1,155 @@
+"""`quakecast up | ingest | forecast`: the live parts, together or apart."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from ingest.bus import open_log
+from ingest.feed import Feed
+from ingest.poller import Poller, contact
+from ingest.problem import Problem
+from ingest.publish import Publisher
+from ingest.region import RegionTable
+from stream.cli.options import (
+    DEFAULT_USGS, EMBEDDED, KAFKA, REDIS, BatchOption, BusOption, ModelOption, OutputOption, PollOption, RegionsOption, StoreOption, UsgsOption,
+    open_output, start_logging, stop_on_signals,
+)  # fmt: skip
+from stream.forecast import Forecaster
+from stream.store import open_store
+from stream.worker import GROUP, Worker
+
+UP_EXAMPLES = "Example: quakecast up --port 8080   then   curl http://127.0.0.1:8080/forecasts.json"
+INGEST_EXAMPLES = "Example: quakecast ingest --bus kafka://broker:9092"
+FORECAST_EXAMPLES = "Example: quakecast forecast --bus kafka://broker:9092 --store redis://redis:6379/0"
+
+log = structlog.get_logger()
+
+
+def up(
+    bus: BusOption = EMBEDDED,
+    store: Annotated[str | None, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows; by default in the log's file.")] = None,
+    usgs: UsgsOption = DEFAULT_USGS,
+    poll_seconds: PollOption = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Serve /healthz and /forecasts.json on this port of 127.0.0.1.")] = 8080,
+    output: OutputOption = None,
+    batch_size: BatchOption = 500,
+    model: ModelOption = None,
+    regions: RegionsOption = None,
+) -> None:
+    """Everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
+    from models.forecaster import LstmForecaster
+    from stream.serve import serve
+
+    start_logging()
+    stop = stop_on_signals()
+    listening = _listen(port)
+    table = RegionTable.load(regions)
+    store_url = store or bus
+    event_log = open_log(bus)
+    worker = open_worker(bus, store_url, table, LstmForecaster.load(model), batch_size, output)
+    publisher = Publisher(event_log, table)
+    poller = Poller(Feed(usgs, contact()), publisher, poll_seconds)
+    parts = Together(stop)
+    parts.start("ingest", lambda: poller.run(stop.is_set))
+    parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
+    log.info("up", bus=bus, store=store_url, usgs=usgs, address=f"http://127.0.0.1:{listening.getsockname()[1]}")
+    serve(listening, open_store(store_url), lambda: poller.status, publisher, stop)
+    parts.join()
+    worker.close()
+    publisher.close()
+
+
+def ingest(
+    bus: BusOption = KAFKA,
+    usgs: UsgsOption = DEFAULT_USGS,
+    poll_seconds: PollOption = None,
+    regions: RegionsOption = None,
+) -> None:
+    """Follow the USGS feed and write its changes to the log. One a log: a second one takes over from the first."""
+    start_logging()
+    stop = stop_on_signals()
+    event_log = open_log(bus)
+    publisher = Publisher(event_log, RegionTable.load(regions))
+    log.info("ingest", bus=bus, usgs=usgs, known_events=len(publisher.ledger.known))
+    Poller(Feed(usgs, contact()), publisher, poll_seconds).run(stop.is_set)
+    publisher.close()
+
+
+def forecast(
+    bus: BusOption = KAFKA,
+    store: StoreOption = REDIS,
+    output: OutputOption = None,
+    batch_size: BatchOption = 500,
+    model: ModelOption = None,
+    regions: RegionsOption = None,
+) -> None:
+    """Forecast for a share of the regions; start as many as you like on the same log, up to its partitions."""
+    from models.forecaster import LstmForecaster
+
+    start_logging()
+    stop = stop_on_signals()
+    forecaster = LstmForecaster.load(model)
+    log.info("forecast", bus=bus, store=store, model=forecaster.name)
+    worker = open_worker(bus, store, RegionTable.load(regions), forecaster, batch_size, output)
+    worker.run(stop.is_set)
+    worker.close()
+
+
+def open_worker(bus: str, store: str, table: RegionTable, forecaster: Forecaster, batch_size: int, output: Path | None) -> Worker:
+    event_log = open_log(bus)
+    name = GROUP
+    if bus.startswith("kafka:"):
+        from ingest.bus.kafka import worker_name
+
+        name = worker_name(GROUP)
+    _, write = open_output(output)
+    return Worker(event_log, open_store(store, event_log), table, forecaster, name=name, batch_size=batch_size, on_forecast=write)
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+    except OSError:
+        listening.close()
+        raise Problem(f"port {port} is in use", "stop what listens there, or name another with --port") from None
+    return listening
+
+
+class Together:
+    """Threads that stop together: when one fails, the others end and its error is raised by `join`."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._threads: list[threading.Thread] = []
+        self._error: BaseException | None = None
+
+    def start(self, name: str, work: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as error:
+                self._error = self._error or error
+            finally:
+                self._stop.set()
+
+        self._threads.append(threading.Thread(target=guarded, name=name))
+        self._threads[-1].start()
+
+    def failed(self) -> bool:
+        """Whether a thread has ended by an error."""
+        return self._error is not None
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error

@@ -1,0 +1,110 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Annotated
+
+import structlog
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ingest.feed import USGS
+from ingest.instant import Instant
+from ingest.problem import Problem
+
+EMBEDDED = "sqlite:///quakecast.db"
+KAFKA = "kafka://127.0.0.1:9092"
+REDIS = "redis://127.0.0.1:6379/0"
+
+
+def read_time(text: str) -> Instant:
+    """An ISO 8601 time, or a date.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    try:
+        return Instant.parse(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time; write it as 2023-02-06T01:17:00Z or 2023-02-06") from None
+
+
+def read_speed(text: str) -> float | None:
+    """A factor, or `max` for none.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    try:
+        speed = None if text == "max" else float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no speed; write a number such as 60, or max") from None
+    if speed is not None and not speed > 0:
+        raise typer.BadParameter("a speed is larger than 0")
+    return speed
+
+
+BusOption = Annotated[str, typer.Option("--bus", envvar="QUAKECAST_BUS", help="The log: kafka://host:9092[/namespace] or sqlite:///file.")]
+StoreOption = Annotated[str, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows: redis://host:6379/0 or sqlite:///file.")]
+UsgsOption = Annotated[str, typer.Option("--usgs", envvar="QUAKECAST_USGS", help="Address of the USGS services, or of a stand-in.")]
+PollOption = Annotated[
+    float | None, typer.Option("--poll-seconds", min=0.01, help="Rhythm of the day feed; without it 60 s, aligned to the feed's own expiry.")
+]
+RegionsOption = Annotated[Path | None, typer.Option("--regions", envvar="QUAKECAST_REGIONS", help="A region table of your own (TOML).")]
+ModelOption = Annotated[Path | None, typer.Option("--model", help="Folder of a trained model; without it the built-in weights.")]
+BatchOption = Annotated[int, typer.Option("--batch-size", min=1, max=100_000, help="Records a transaction: changes the speed, never the output.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write every forecast to this file, one line of JSON each.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+DEFAULT_USGS = USGS
+
+
+def start_logging() -> None:
+    """One line a decision, to standard error: readable on a terminal, JSON otherwise."""
+    renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set: the loops end after the turn they are in."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def progress_bar() -> Progress:
+    """A bar on a terminal; nothing otherwise."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+
+
+def open_output(path: Path | None) -> tuple[IO[bytes] | None, Callable[[bytes], None] | None]:
+    """A file to write lines to, and the writer of one.
+
+    Raises:
+        Problem: it cannot be written.
+    """
+    if path is None:
+        return None, None
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        raise Problem(f"cannot write {path} ({error.strerror})", "name a file in a folder that can be written") from None
+
+    def write(line: bytes) -> None:
+        file.write(line + b"\n")
+        file.flush()
+
+    return file, write

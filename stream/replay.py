@@ -1,0 +1,189 @@
+"""The past through the same code: files and recorded logs become the input log, with the clock that they themselves tell.
+
+A recorded log is copied record by record, numbers and all, so that its forecasts come out byte for byte as they were. Files become
+changes and heartbeats as the live feed's payloads do, marked `test`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+from ingest.bus import open_log
+from ingest.bus.log import EVENTS, FORECASTS, Log, NotCommitted, Outgoing, Record
+from ingest.catalog import kind_of, read_catalog, read_changes
+from ingest.changes import Ledger
+from ingest.event import DeadLetter, Event, InputRecord, decode
+from ingest.instant import Instant
+from ingest.problem import Problem
+from ingest.publish import Publisher, heartbeat
+from ingest.region import RegionTable
+from ingest.table import Observation
+from stream.forecast import Forecast, decode_forecast
+
+HEARTBEAT_SECONDS = 600.0
+RECORDS_A_COMMIT = 1_000
+Said = Observation | DeadLetter
+Progress = Callable[[int, Instant], None]
+
+
+class Span(NamedTuple):
+    """What part of the past, and how fast: virtual seconds a second, none for as fast as it goes."""
+
+    start: Instant | None = None
+    end: Instant | None = None
+    speed: float | None = None
+
+    def holds(self, moment: Instant) -> bool:
+        return (self.start is None or moment >= self.start) and (self.end is None or moment < self.end)
+
+
+class Pace:
+    """Holds a replay back to its speed."""
+
+    def __init__(self, speed: float | None) -> None:
+        self._speed = speed
+        self._first: tuple[float, Instant] | None = None
+
+    def wait_for(self, moment: Instant) -> None:
+        if self._speed is None:
+            return
+        self._first = self._first or (time.monotonic(), moment)
+        started, first = self._first
+        time.sleep(max(0.0, started + (moment - first) / 1_000 / self._speed - time.monotonic()))
+
+
+def is_log(source: str) -> bool:
+    """Whether a source names a recorded log: a URL, or an SQLite file."""
+    return source.startswith(("kafka://", "sqlite:")) or kind_of(Path(source)) == "sqlite"
+
+
+def copy_log(source: str, target: Log, span: Span, progress: Progress) -> dict[int, int]:
+    """Copy a recorded log's input, partition by partition, unchanged; gives the last sequence of each.
+
+    Raises:
+        Problem: the target holds input already, or either log cannot be reached.
+    """
+    target.create_topics()
+    if any(end > start for start, end in zip(target.starts(EVENTS).values(), target.ends(EVENTS).values(), strict=True)):
+        raise Problem("the log to replay into already holds input", "replay into a new one: another file, or kafka://host:9092/namespace")
+    recorded = open_log(source if "://" in source else f"sqlite:///{source}")
+    producer = target.producer("replay")
+    starts, ends = recorded.starts(EVENTS), recorded.ends(EVENTS)
+    in_time = heapq.merge(*(recorded.read(EVENTS, p, starts[p], ends[p]) for p in starts), key=attrgetter("time"))
+    pace, last, count = Pace(span.speed), dict[int, int](), 0
+    for records in _grouped(record for record in in_time if span.holds(record.time)):
+        pace.wait_for(records[0].time)
+        _commit(producer.commit, records)
+        last |= {record.partition: decode(record.value).sequence for record in records}
+        count += len(records)
+        progress(count, records[-1].time)
+    producer.close()
+    recorded.close()
+    return last
+
+
+def _commit(commit: Callable[[list[Outgoing]], None], records: list[Record]) -> None:
+    try:
+        commit([Outgoing(EVENTS, record.partition, record.key, record.value, record.time) for record in records])
+    except NotCommitted as error:
+        raise Problem(f"the log did not take the records ({error})", "look whether the broker is well") from None
+
+
+def publish_files(files: Iterable[Path], publisher: Publisher, span: Span, heartbeat_seconds: float, progress: Progress) -> dict[int, int]:
+    """Turn catalogue and change-log files, in the order of time, into the input log; gives the last sequence of each partition."""
+    pace, count = Pace(span.speed), 0
+    before = dict(publisher.sequences)
+    for records, letters in _batches(_with_heartbeats(_said(files), span, publisher.ledger, heartbeat_seconds), paced=span.speed is not None):
+        if records:
+            pace.wait_for(records[0].observed_at)
+        count += publisher.publish(records, letters)
+        if records:
+            progress(count, records[-1].observed_at)
+    return {partition: last for partition, last in publisher.sequences.items() if last > before[partition]}
+
+
+def _said(files: Iterable[Path]) -> Iterator[Said]:
+    logs = sorted((path for path in files if kind_of(path) == "changelog"), key=lambda path: path.name)
+    catalogues = [path for path in files if kind_of(path) != "changelog"]
+    observed = (said for path in logs for said in read_changes(path))
+    return heapq.merge(observed, _in_time(catalogues), key=attrgetter("observed_at"))
+
+
+def _in_time(catalogues: list[Path]) -> list[Said]:
+    """A catalogue's events, each observed when it happened: nothing is known of how it came to be known."""
+    read = [item for path in catalogues for item in read_catalog(path)]
+    said: list[Said] = [Observation(e.time, "new", e.id, e) if isinstance(e, Event) else e for e in read]
+    return sorted(said, key=attrgetter("observed_at"))
+
+
+def _with_heartbeats(said: Iterable[Said], span: Span, ledger: Ledger, seconds: float) -> Iterator[InputRecord | DeadLetter]:
+    """The changes that the statements make, with a heartbeat before the first of them after each full interval."""
+    step = round(seconds * 1_000)
+    beat: Instant | None = None
+    for item in said:
+        if not span.holds(item.observed_at):
+            continue
+        beat = Instant(item.observed_at - item.observed_at % step) if beat is None else beat
+        while beat + step <= item.observed_at:
+            beat = Instant(beat + step)
+            yield heartbeat(beat, "replay", test=True)
+        if isinstance(item, DeadLetter):
+            yield item
+        elif item.event is not None:
+            yield from ledger.see(item.event, item.observed_at, "replay")
+        else:
+            yield from ledger.gone(item.id, item.observed_at, "replay", "vanished from the feed")
+
+
+def _batches(items: Iterable[InputRecord | DeadLetter], *, paced: bool) -> Iterator[tuple[list[InputRecord], list[DeadLetter]]]:
+    records: list[InputRecord] = []
+    letters: list[DeadLetter] = []
+    for item in items:
+        full = len(records) >= RECORDS_A_COMMIT or (paced and records and _time_of(item) > records[-1].observed_at)
+        if full:
+            yield records, letters
+            records, letters = [], []
+        if isinstance(item, DeadLetter):
+            letters.append(item)
+        else:
+            records.append(item)
+    yield records, letters
+
+
+def _time_of(item: InputRecord | DeadLetter) -> Instant:
+    return item.observed_at
+
+
+def _grouped(records: Iterable[Record]) -> Iterator[list[Record]]:
+    group: list[Record] = []
+    for record in records:
+        if len(group) == RECORDS_A_COMMIT:
+            yield group
+            group = []
+        group.append(record)
+    if group:
+        yield group
+
+
+def forecasts_of(log: Log, last: Mapping[int, int], starts: Mapping[int, int]) -> Iterator[bytes]:
+    """Forecast records from the given offsets on, up to the last input of each partition, in the order of (time, partition, sequence).
+
+    The order says nothing of who made them when: one worker or ten, the bytes are the same.
+    """
+    ends = log.ends(FORECASTS)
+    readers = (_until(log.read(FORECASTS, p, starts[p], ends[p]), last[p]) for p in sorted(last))
+    for _, _, _, _, body in heapq.merge(*readers):
+        yield body
+
+
+def _until(records: Iterator[Record], last_sequence: int) -> Iterator[tuple[Instant, int, int, str, bytes]]:
+    for record in records:
+        forecast: Forecast = decode_forecast(record.value)
+        if forecast.input_sequence > last_sequence:
+            return
+        yield forecast.issued_at, record.partition, forecast.input_sequence, forecast.region, record.value

@@ -1,0 +1,189 @@
+"""Small real things that the tests share: events, changes, a forecaster that only adds, and a simulated sequence with all of a feed's habits."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import shapely
+
+from ingest.bus.log import REGION_PARTITIONS
+from ingest.changes import Ledger
+from ingest.event import Change, Event, Heartbeat, InputRecord, Kind
+from ingest.instant import Instant
+from ingest.region import Region, RegionTable, partition_of
+from stream.forecast import Magnitude, Outlook, Wait
+
+START = Instant.parse("2023-02-06T01:17:34.342Z")
+REGION = Region("test", "Test", 2.5, 5.0)
+NEIGHBOUR = Region("neighbour", "Neighbour", 3.0, 5.0)
+BORDER_LONGITUDE = 40.0
+
+_PACKED = struct.Struct("<dq")
+_LONG_AGO = -(2**53)
+
+
+def at(hours: float) -> Instant:
+    """A moment that many hours after the start."""
+    return START.plus(hours=hours)
+
+
+def table() -> RegionTable:
+    """Two neighbours: `test` from 30° to 40° east, `neighbour` from there to 50°; both from 30° to 45° north."""
+    west, east = (shapely.box(low, 30.0, low + 10.0, 45.0) for low in (BORDER_LONGITUDE - 10.0, BORDER_LONGITUDE))
+    return RegionTable([(REGION, west), (NEIGHBOUR, east)])
+
+
+def event(id: str = "a", hours: float = 0.0, magnitude: float | None = 4.0, **fields: Any) -> Event:  # noqa: A002 - the record's own name
+    """An earthquake in `test` unless told otherwise."""
+    given: dict[str, Any] = {
+        "id": id, "time": at(hours), "updated": at(hours), "latitude": 37.0, "longitude": 37.0, "depth_km": 10.0, "magnitude": magnitude,
+        "magnitude_type": "mw", "type": "earthquake", "status": "automatic", "network": "us", "place": "near Pazarcık",
+    }  # fmt: skip
+    return Event(**(given | fields))
+
+
+def change(
+    subject: Event | str,
+    *,
+    kind: Kind | None = None,
+    sequence: int = 0,
+    observed: Instant | None = None,
+    region: str = REGION.id,
+    merged_into: str | None = None,
+) -> Change:
+    """An addition of an event, or the deletion of an id; observed at the event's time unless told otherwise."""
+    if isinstance(subject, str):
+        return Change(sequence, kind or "deleted", region, observed or START, "simulated", subject, merged_into=merged_into)
+    return Change(sequence, kind or "added", region, observed or subject.time, "simulated", subject.id, subject)
+
+
+def beat(hours: float, sequence: int = 0) -> Heartbeat:
+    return Heartbeat(sequence, at(hours), "simulated")
+
+
+class SumForecaster:
+    """A forecaster whose memory is one order-sensitive sum and the last event's time: h ← 0.9 h + f(event)."""
+
+    def __init__(self, name: str = "sum-1", due_hours: float = 1.0) -> None:
+        self._name, self._due_hours = name, due_hours
+        self.observed: list[str] = []
+        """Ids of the events folded so far, again for each time."""
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def start(self, region: Region) -> bytes:
+        return _PACKED.pack(region.magnitude_of_completeness, _LONG_AGO)
+
+    def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
+        self.observed.append(event.id)
+        assert event.magnitude is not None
+        total, _ = _PACKED.unpack(memory)
+        said = event.magnitude + event.latitude / 7.0 + event.longitude / 11.0 + (event.depth_km or 0.0) / 13.0 + int(event.time) % 86_400_000 / 1e7
+        return _PACKED.pack(0.9 * total + said, int(event.time))
+
+    def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
+        total, last = _PACKED.unpack(memory)
+        silence_hours = min((int(now) - last) / 3_600_000, 1e6)
+        median = round(1.0 + abs(total) / (1.0 + abs(silence_hours)), 6)
+        wait = Wait(median, {"0.5": median}, {"1d": round(1.0 / (1.0 + median), 6)}, round(24.0 / median, 6))
+        largest = round(region.magnitude_of_completeness + abs(total) % 1.0, 6)
+        return Outlook(wait, Magnitude(largest, {"0.5": largest}, {"5": round(10.0 ** (largest - 5.0), 6)}), now.plus(hours=self._due_hours))
+
+
+def folded(forecaster: SumForecaster, events: Iterable[Event], base: bytes, region: Region = REGION) -> bytes:
+    """The memory after some events, folded plainly one by one."""
+    for one in events:
+        base = forecaster.observe(base, one, region)
+    return base
+
+
+class Turn(NamedTuple):
+    """What one poll of a feed gives: changes (not numbered yet), and the feed's time."""
+
+    changes: list[Change]
+    heartbeat: Heartbeat
+
+
+class _Told(NamedTuple):
+    """One statement of a source: at an hour it shows an event, or says that an id is gone."""
+
+    hour: float
+    event: Event | None
+    id: str
+    merged_into: str | None = None
+
+
+def turns(seed: int = 1, count: int = 60, regions: RegionTable | None = None) -> list[Turn]:
+    """A main shock and its aftershocks as a feed tells of them, polled every six minutes of eight simulated days.
+
+    Times follow Omori's law, magnitudes Gutenberg–Richter's from 2.0 (so some are below completeness). Many arrive late and out of order,
+    nearly all are revised (a few across the region border), some are quarry blasts or without a magnitude, some are deleted or merged.
+    """
+    chance = random.Random(seed)
+    told = sorted((statement for number in range(count) for statement in _life(number, chance)), key=lambda statement: statement.hour)
+    ledger = Ledger(regions or table())
+    made: list[Turn] = []
+    for tenth in range(1, 8 * 240):
+        now, changes = at(tenth / 10), []
+        while told and told[0].hour <= tenth / 10:
+            statement = told.pop(0)
+            if statement.event is not None:
+                changes += ledger.see(statement.event, now, "simulated")
+            else:
+                changes += ledger.gone(statement.id, now, "simulated", "simulated", statement.merged_into)
+        made.append(Turn(changes, Heartbeat(-1, now, "simulated")))
+    return made
+
+
+def _life(number: int, chance: random.Random) -> list[_Told]:
+    hours = 0.0 if number == 0 else 0.05 * ((1.0 + 150.0 / 0.05) ** chance.random() - 1.0)
+    magnitude = 7.8 if number == 0 else round(2.0 - chance.random() ** 2 + chance.expovariate(2.3), 1)
+    first = event(
+        f"us{number:03d}", hours, magnitude, latitude=round(37 + chance.gauss(0, 0.5), 3), longitude=round(38 + chance.gauss(0, 1.2), 3),
+        type="quarry blast" if chance.random() < 0.05 else "earthquake",
+    )  # fmt: skip
+    if chance.random() < 0.05:
+        first = _revised(first, hours, magnitude=None)
+    heard = hours + chance.choice((0.05, 0.1, 0.3, 2.0, 15.0))
+    told = [_Told(heard, first, first.id)]
+    for _ in range(chance.randrange(4)):
+        heard += chance.expovariate(0.5)
+        told.append(_Told(heard, _revision(told[-1].event or first, heard, chance), first.id))
+    if chance.random() < 0.12:
+        told.append(_Told(heard + 1.0, None, first.id, chance.choice((None, "us000"))))
+    return told
+
+
+def _revision(before: Event, hour: float, chance: random.Random) -> Event:
+    kind = chance.choice(("status", "magnitude", "time", "place", "border"))
+    if kind == "magnitude":
+        return _revised(before, hour, magnitude=round((before.magnitude or 3.0) + chance.gauss(0, 0.3), 1))
+    if kind == "time":
+        return _revised(before, hour, time=before.time.plus(seconds=chance.gauss(0, 40)))
+    if kind == "place":
+        return _revised(before, hour, latitude=round(before.latitude + chance.gauss(0, 0.1), 3))
+    if kind == "border":
+        return _revised(before, hour, longitude=round(2 * BORDER_LONGITUDE - before.longitude, 3))
+    return _revised(before, hour, status="reviewed")
+
+
+def _revised(before: Event, hour: float, **fields: Any) -> Event:
+    said = {name: getattr(before, name) for name in Event.__struct_fields__}
+    return Event(**(said | {"updated": at(hour)} | fields))
+
+
+def by_partition(made: Iterable[Turn]) -> dict[int, list[InputRecord]]:
+    """The turns as the records of each partition's log, numbered as the publisher numbers them."""
+    records: dict[int, list[InputRecord]] = {partition: [] for partition in range(REGION_PARTITIONS)}
+    for changes, heartbeat in made:
+        for one in changes:
+            place = records[partition_of(one.region, REGION_PARTITIONS)]
+            place.append(Change(len(place), one.kind, one.region, one.observed_at, one.source, one.id, one.event, one.merged_into, one.reason))
+        for place in records.values():
+            place.append(Heartbeat(len(place), heartbeat.observed_at, heartbeat.source))
+    return records
