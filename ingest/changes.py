@@ -33,13 +33,23 @@ class Ledger:
         self._table, self._test = table, test
 
     def recall(self, change: Change) -> None:
-        """Take in a change that the log already holds."""
+        """Take in a change that the log already holds.
+
+        Each partition's changes come in order, but one partition after another: of an event that crossed a border, the newest wins.
+        """
+        before = self.known.get(change.id)
         if change.event is not None:
-            self.known[change.id] = Known(change.event, change.region, change.observed_at)
-            self._ended.pop(change.id, None)
-        elif change.id in self.known and self.known[change.id].region == change.region:
-            del self.known[change.id]
-            self._ended[change.id] = change.observed_at
+            if self._is_newer(change, before):
+                self.known[change.id] = Known(change.event, change.region, change.observed_at)
+                self._ended.pop(change.id, None)
+        elif before is None or before.region == change.region:
+            self.known.pop(change.id, None)
+            self._ended[change.id] = max(change.observed_at, self._ended.get(change.id, change.observed_at))
+
+    def _is_newer(self, change: Change, before: Known | None) -> bool:
+        if before is not None and before.region != change.region:
+            return change.observed_at > before.as_of  # it left this region in that moment
+        return change.observed_at >= (before.as_of if before else self._ended.get(change.id, change.observed_at))
 
     def see(self, event: Event, as_of: Instant, source: str) -> list[Change]:
         """A source shows an event: nothing new, a first or a new version, or a move to another region (a deletion there, an addition here)."""

@@ -1,4 +1,4 @@
-"""Small real things that the tests share: events, changes, a forecaster that only adds, and a simulated sequence with all of a feed's habits."""
+"""Small real things that the tests share: events, changes, a forecaster that only adds, and a sequence with all of a feed's habits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import msgspec
 import shapely
 
 from ingest.bus.log import REGION_PARTITIONS
@@ -36,7 +37,7 @@ def table() -> RegionTable:
     return RegionTable([(REGION, west), (NEIGHBOUR, east)])
 
 
-def event(id: str = "a", hours: float = 0.0, magnitude: float | None = 4.0, **fields: Any) -> Event:  # noqa: A002 - the record's own name
+def event(id: str = "a", hours: float = 0.0, magnitude: float | None = 4.0, **fields: Any) -> Event:
     """An earthquake in `test` unless told otherwise."""
     given: dict[str, Any] = {
         "id": id, "time": at(hours), "updated": at(hours), "latitude": 37.0, "longitude": 37.0, "depth_km": 10.0, "magnitude": magnitude,
@@ -83,7 +84,8 @@ class SumForecaster:
         self.observed.append(event.id)
         assert event.magnitude is not None
         total, _ = _PACKED.unpack(memory)
-        said = event.magnitude + event.latitude / 7.0 + event.longitude / 11.0 + (event.depth_km or 0.0) / 13.0 + int(event.time) % 86_400_000 / 1e7
+        where = event.latitude / 7.0 + event.longitude / 11.0 + (event.depth_km or 0.0) / 13.0
+        said = event.magnitude + where + int(event.time) % 86_400_000 / 1e7
         return _PACKED.pack(0.9 * total + said, int(event.time))
 
     def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
@@ -92,7 +94,8 @@ class SumForecaster:
         median = round(1.0 + abs(total) / (1.0 + abs(silence_hours)), 6)
         wait = Wait(median, {"0.5": median}, {"1d": round(1.0 / (1.0 + median), 6)}, round(24.0 / median, 6))
         largest = round(region.magnitude_of_completeness + abs(total) % 1.0, 6)
-        return Outlook(wait, Magnitude(largest, {"0.5": largest}, {"5": round(10.0 ** (largest - 5.0), 6)}), now.plus(hours=self._due_hours))
+        magnitude = Magnitude(largest, {"0.5": largest}, {"5": round(10.0 ** (largest - 5.0), 6)})
+        return Outlook(wait, magnitude, now.plus(hours=self._due_hours))
 
 
 def folded(forecaster: SumForecaster, events: Iterable[Event], base: bytes, region: Region = REGION) -> bytes:
@@ -118,19 +121,19 @@ class _Told(NamedTuple):
     merged_into: str | None = None
 
 
-def turns(seed: int = 1, count: int = 60, regions: RegionTable | None = None) -> list[Turn]:
-    """A main shock and its aftershocks as a feed tells of them, polled every six minutes of eight simulated days.
+def turns(seed: int = 1, count: int = 60, every_hours: float = 0.1, days: float = 8.0) -> list[Turn]:
+    """A main shock and its aftershocks as a feed tells of them that is polled again and again.
 
-    Times follow Omori's law, magnitudes Gutenberg–Richter's from 2.0 (so some are below completeness). Many arrive late and out of order,
+    Times follow Omori's law, magnitudes Gutenberg–Richter's from 2.1 (so some are below completeness). Many arrive late and out of order,
     nearly all are revised (a few across the region border), some are quarry blasts or without a magnitude, some are deleted or merged.
     """
     chance = random.Random(seed)
     told = sorted((statement for number in range(count) for statement in _life(number, chance)), key=lambda statement: statement.hour)
-    ledger = Ledger(regions or table())
+    ledger = Ledger(table())
     made: list[Turn] = []
-    for tenth in range(1, 8 * 240):
-        now, changes = at(tenth / 10), []
-        while told and told[0].hour <= tenth / 10:
+    for number in range(1, round(days * 24 / every_hours)):
+        now, changes = at(number * every_hours), []
+        while told and told[0].hour <= number * every_hours:
             statement = told.pop(0)
             if statement.event is not None:
                 changes += ledger.see(statement.event, now, "simulated")
@@ -142,9 +145,9 @@ def turns(seed: int = 1, count: int = 60, regions: RegionTable | None = None) ->
 
 def _life(number: int, chance: random.Random) -> list[_Told]:
     hours = 0.0 if number == 0 else 0.05 * ((1.0 + 150.0 / 0.05) ** chance.random() - 1.0)
-    magnitude = 7.8 if number == 0 else round(2.0 - chance.random() ** 2 + chance.expovariate(2.3), 1)
+    magnitude = 7.8 if number == 0 else round(2.1 + chance.expovariate(0.9), 1)
     first = event(
-        f"us{number:03d}", hours, magnitude, latitude=round(37 + chance.gauss(0, 0.5), 3), longitude=round(38 + chance.gauss(0, 1.2), 3),
+        f"us{number:03d}", hours, magnitude, latitude=round(37 + chance.gauss(0, 0.5), 3), longitude=round(38.5 + chance.gauss(0, 1.4), 3),
         type="quarry blast" if chance.random() < 0.05 else "earthquake",
     )  # fmt: skip
     if chance.random() < 0.05:
@@ -183,7 +186,7 @@ def by_partition(made: Iterable[Turn]) -> dict[int, list[InputRecord]]:
     for changes, heartbeat in made:
         for one in changes:
             place = records[partition_of(one.region, REGION_PARTITIONS)]
-            place.append(Change(len(place), one.kind, one.region, one.observed_at, one.source, one.id, one.event, one.merged_into, one.reason))
+            place.append(msgspec.structs.replace(one, sequence=len(place)))
         for place in records.values():
-            place.append(Heartbeat(len(place), heartbeat.observed_at, heartbeat.source))
+            place.append(msgspec.structs.replace(heartbeat, sequence=len(place)))
     return records

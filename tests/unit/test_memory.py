@@ -1,0 +1,138 @@
+"""A region's memory: always the fold of its window, reached with as few steps as its checkpoints allow."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.event import Event
+from stream.memory import RECENT, SPACING, Memory
+from stream.store.protocol import decode_memory, encode_memory
+from stream.window import Window, key_of
+from tests.simulated import REGION, SumForecaster, at, change, event, folded
+
+LONG_AGO = at(-10_000)
+
+
+def sequence(count: int) -> list[Event]:
+    """One event an hour, from hour 1 on."""
+    return [event(f"e{number:03d}", number, 3.0 + number % 7 / 10) for number in range(1, count + 1)]
+
+
+def grown(forecaster: SumForecaster, events: list[Event]) -> tuple[Window, Memory]:
+    """A window that the events came into one after another."""
+    window, memory = Window(), Memory(forecaster.start(REGION))
+    for one in events:
+        edit = window.apply(change(one), REGION, LONG_AGO)
+        assert edit.changed_from is not None
+        window, memory = edit.window, memory.refold(forecaster, REGION, edit.window, edit.changed_from)
+    return window, memory
+
+
+def test_events_in_order_cost_one_step_each() -> None:
+    forecaster = SumForecaster()
+    window, memory = grown(forecaster, sequence(100))
+    assert forecaster.observed == [one.id for one in window.events]
+    assert memory.head == folded(SumForecaster(), window.events, memory.base)
+
+
+def test_the_memory_of_no_events_is_the_base() -> None:
+    assert Memory(b"base").head == b"base"
+
+
+def test_checkpoints_are_every_sixteenth_event_and_the_last_sixteen() -> None:
+    _, memory = grown(SumForecaster(), sequence(100))
+    assert [checkpoint.ordinal for checkpoint in memory.checkpoints] == [16, 32, 48, 64, 80, *range(85, 101)]
+    assert [checkpoint.ordinal for checkpoint in memory.sparse().checkpoints] == [16, 32, 48, 64, 80, 96, 100]
+
+
+@pytest.mark.parametrize(("late_hours", "steps"), [(99.5, 2), (90.5, 11), (85.5, 16), (84.5, 21), (40.5, 69), (0.5, 101)])
+def test_a_late_event_refolds_from_the_nearest_checkpoint(late_hours: float, steps: int) -> None:
+    forecaster = SumForecaster()
+    window, memory = grown(forecaster, sequence(100))
+    forecaster.observed.clear()
+    edit = window.apply(change(event("late", late_hours, 5.0)), REGION, LONG_AGO)
+    assert edit.changed_from is not None
+    memory = memory.refold(forecaster, REGION, edit.window, edit.changed_from)
+    assert len(forecaster.observed) == steps
+    assert memory.head == folded(SumForecaster(), edit.window.events, memory.base)
+
+
+def test_a_refold_never_costs_more_than_the_spacing_beyond_what_changed() -> None:
+    events = sequence(100)
+    for number in range(1, 101):
+        forecaster = SumForecaster()
+        window, memory = grown(forecaster, events)
+        forecaster.observed.clear()
+        edit = window.apply(change(f"e{number:03d}"), REGION, LONG_AGO)
+        assert edit.changed_from is not None
+        memory.refold(forecaster, REGION, edit.window, edit.changed_from)
+        assert 100 - number <= len(forecaster.observed) < 100 - number + SPACING
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 16, 17, 50, 99, 100])
+def test_expiry_moves_the_base_and_does_not_change_the_head(count: int) -> None:
+    forecaster = SumForecaster()
+    window, memory = grown(forecaster, sequence(100))
+    shorter, gone = window.expire(at(count + 1))
+    assert len(gone) == count
+    forecaster.observed.clear()
+    after = memory.expire(forecaster, REGION, gone)
+    assert len(forecaster.observed) < SPACING
+    assert after.head == memory.head
+    assert after.base == folded(SumForecaster(), gone, memory.base)
+    assert after.head == folded(SumForecaster(), shorter.events, after.base)
+
+
+def test_a_saved_memory_comes_back_the_same_and_keeps_the_head() -> None:
+    _, memory = grown(SumForecaster(), sequence(40))
+    kept = decode_memory(encode_memory(memory.sparse()))
+    assert kept == memory.sparse()
+    assert kept.head == memory.head
+
+
+operations = st.lists(
+    st.one_of(
+        st.tuples(st.just("event"), st.integers(0, 60), st.integers(0, 240), st.integers(25, 70)),
+        st.tuples(st.just("delete"), st.integers(0, 60), st.just(0), st.just(0)),
+        st.tuples(st.just("expire"), st.just(0), st.integers(0, 240), st.just(0)),
+        st.tuples(st.just("restart"), st.just(0), st.just(0), st.just(0)),
+    ),
+    min_size=20,
+    max_size=120,
+)
+
+
+@given(st.integers(0, 70), operations)
+def test_a_memory_after_any_history_is_the_fold_of_its_window(start: int, history: list[tuple[str, int, int, int]]) -> None:
+    """Additions, revisions, late arrivals, deletions, expiries and restarts: the last bit agrees with a fold from scratch."""
+    forecaster = SumForecaster()
+    window, memory = grown(forecaster, sequence(start))
+    cutoff = LONG_AGO
+    for operation, number, hours, tenths in history:
+        if operation == "expire":
+            cutoff = max(cutoff, at(hours))
+            window, gone = window.expire(cutoff)
+            memory = memory.expire(forecaster, REGION, gone)
+        elif operation == "restart":
+            memory = memory.sparse()
+        else:
+            subject = event(f"e{number:03d}", hours, tenths / 10) if operation == "event" else f"e{number:03d}"
+            edit = window.apply(change(subject), REGION, cutoff)
+            window = edit.window
+            if edit.changed_from is not None:
+                memory = memory.refold(forecaster, REGION, window, edit.changed_from)
+        check(window, memory)
+
+
+def check(window: Window, memory: Memory) -> None:
+    """Every checkpoint is the fold up to it, the last one that of the whole window, and there are no more of them than promised."""
+    folds, so_far = {}, memory.base
+    for one in window.events:
+        so_far = folded(SumForecaster(), [one], so_far)
+        folds[key_of(one)] = so_far
+    assert memory.head == so_far
+    assert all(folds[checkpoint.key] == checkpoint.memory for checkpoint in memory.checkpoints)
+    assert [checkpoint.key for checkpoint in memory.checkpoints] == sorted({checkpoint.key for checkpoint in memory.checkpoints})
+    assert len(memory.checkpoints) <= RECENT + len(window.events) / SPACING + 1

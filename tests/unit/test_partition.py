@@ -1,0 +1,197 @@
+"""A partition of the input: the same records give the same bytes, cut and restored anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.event import Change, Event, InputRecord, decode, encode
+from stream.forecast import decode_forecast
+from stream.partition import BEGINNING, Partition, RegionChange, SavedRegion
+from stream.store.protocol import decode_memory, encode_memory
+from tests.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, folded, table, turns
+
+TABLE = table()
+
+
+def partition(number: int = 4) -> Partition:
+    return Partition(number, TABLE, SumForecaster())
+
+
+def fold(into: Partition, records: Iterable[InputRecord]) -> list[bytes]:
+    """Takes all records, each at the offset three times its number (a log may leave holes); gives what was said."""
+    return [said for record in records for _, said in into.take(record, 3 * record.sequence)]
+
+
+def both_regions(seed: int = 1, count: int = 60, every_hours: float = 0.5) -> list[InputRecord]:
+    """The records of a simulated sequence with both its regions in one partition."""
+    records: list[InputRecord] = []
+    for changes, heartbeat in turns(seed, count, every_hours):
+        for one in changes:
+            records.append(msgspec.structs.replace(one, sequence=len(records)))
+        records.append(msgspec.structs.replace(heartbeat, sequence=len(records)))
+    return records
+
+
+class Kept:
+    """What a store would keep: the changes applied, with each memory packed and unpacked."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, dict[str, Event]] = {}
+        self.rest: dict[str, RegionChange] = {}
+
+    def save(self, of: Partition) -> None:
+        for region_id, said in of.changes().items():
+            events = self.events.setdefault(region_id, {})
+            for event_id in said.removed:
+                events.pop(event_id, None)
+            events.update({one.id: one for one in said.written})
+            self.rest[region_id] = said
+        of.saved()
+
+    def regions(self) -> dict[str, SavedRegion]:
+        return {
+            region_id: SavedRegion(tuple(self.events[region_id].values()), decode_memory(encode_memory(r.memory)), r.due_at, r.forecast)
+            for region_id, r in self.rest.items()
+        }
+
+
+def test_the_simulated_sequence_has_all_of_a_feeds_habits() -> None:
+    records = both_regions()
+    kinds = [record.kind for record in records if isinstance(record, Change)]
+    assert {"added", "updated", "deleted", "merged"} == set(kinds)
+    added = [record.event for record in records if isinstance(record, Change) and record.kind == "added"]
+    times = [one.time for one in added if one is not None]
+    assert times != sorted(times)
+    assert {record.region for record in records if isinstance(record, Change)} == {REGION.id, NEIGHBOUR.id}
+    assert [record.sequence for record in records] == list(range(len(records)))
+
+
+def test_the_same_records_give_the_same_bytes() -> None:
+    assert fold(partition(), both_regions()) == fold(partition(), both_regions())
+
+
+def test_every_forecast_has_an_id_of_its_own() -> None:
+    said = [decode_forecast(body) for body in fold(partition(), both_regions())]
+    assert len({forecast.id for forecast in said}) == len(said) > 100
+    assert {forecast.region for forecast in said} == {REGION.id, NEIGHBOUR.id}
+
+
+def test_the_state_at_the_end_is_the_fold_of_the_last_versions() -> None:
+    """Invariant 3: live state equals offline state for the same final window."""
+    live = partition()
+    fold(live, [record for record in both_regions() if record.observed_at < at(100)])  # before anything expires
+    state = live.state(REGION.id)
+    assert len(state.window.events) > 20
+    assert state.memory.head == folded(SumForecaster(), state.window.events, state.memory.base)
+    assert state.memory.base == SumForecaster().start(REGION)
+
+
+def test_a_record_that_comes_twice_does_nothing_the_second_time() -> None:
+    once, twice = partition(), partition()
+    records = both_regions(count=20)
+    doubled = [record for start in range(0, len(records), 5) for record in records[start : start + 5] * 2]
+    assert fold(once, records) == fold(twice, doubled)
+    assert once.position == twice.position
+    assert once.state(REGION.id) == twice.state(REGION.id)
+
+
+def test_the_position_moves_past_a_repeated_record() -> None:
+    taken = partition()
+    taken.take(beat(1, sequence=0), 0)
+    assert taken.take(beat(1, sequence=0), 7) == []
+    assert (taken.position.offset, taken.position.sequence) == (8, 0)
+
+
+def test_the_clock_never_goes_back() -> None:
+    taken = partition()
+    assert taken.position.clock == BEGINNING
+    taken.take(beat(5, sequence=0), 0)
+    ((forecast, _),) = taken.take(change(event("a", 1), sequence=1, observed=at(2)), 1)
+    assert forecast.issued_at == at(5) == taken.position.clock
+
+
+def test_a_heartbeat_speaks_for_the_due_regions_in_the_order_of_their_ids() -> None:
+    taken = partition()
+    taken.take(change(event("t", 0), sequence=0), 0)
+    taken.take(change(event("n", 0.25, longitude=44.0), region=NEIGHBOUR.id, sequence=1), 1)
+    assert [said.region for said, _ in taken.take(beat(0.99, 2), 2)] == []
+    assert [said.region for said, _ in taken.take(beat(1.1, 3), 3)] == [REGION.id]
+    assert [said.region for said, _ in taken.take(beat(9.0, 4), 4)] == [NEIGHBOUR.id, REGION.id]
+
+
+def test_a_record_of_an_unknown_region_moves_the_position_and_nothing_else() -> None:
+    taken = partition()
+    with pytest.raises(KeyError):
+        taken.take(change(event("a"), region="atlantis", sequence=0), 0)
+    assert (taken.position.offset, taken.position.sequence) == (1, 0)
+    assert taken.changes() == taken.everything() == {}
+
+
+def test_another_model_or_another_region_table_is_another_basis() -> None:
+    bases = {Partition(0, TABLE, SumForecaster(name)).basis for name in ("sum-1", "sum-2")}
+    assert len(bases) == 2
+    assert all(TABLE.fingerprint in basis for basis in bases)
+
+
+def test_a_region_that_only_saw_what_does_not_belong_needs_no_saving() -> None:
+    taken = partition()
+    assert taken.take(change(event("a", magnitude=1.0), sequence=0), 0) == []
+    assert taken.changes() == {}
+
+
+def test_a_status_only_revision_is_saved() -> None:
+    taken = partition()
+    taken.take(change(event("a"), sequence=0), 0)
+    taken.saved()
+    reviewed = event("a", status="reviewed")
+    assert taken.take(change(reviewed, sequence=1), 1) == []
+    assert taken.changes()[REGION.id].written == (reviewed,)
+
+
+def cut(records: Sequence[InputRecord], places: Iterable[int]) -> list[bytes]:
+    """What is said by a chain of partitions, each restored from what the one before has saved."""
+    kept, said, current = Kept(), list[bytes](), partition()
+    bounds = [0, *sorted(places), len(records)]
+    for start, end in pairwise(bounds):
+        said += fold(current, records[start:end])
+        kept.save(current)
+        position = current.position
+        current = Partition(4, TABLE, SumForecaster(), position)
+        current.restore(kept.regions())
+    return said
+
+
+@given(st.integers(0, 5), st.lists(st.integers(0, 400), max_size=8))
+def test_a_history_cut_saved_and_restored_anywhere_goes_on_with_the_same_bytes(seed: int, places: list[int]) -> None:
+    records = both_regions(seed, count=50, every_hours=1.0)
+    assert cut(records, [place for place in places if place <= len(records)]) == fold(partition(), records)
+
+
+def test_cutting_after_every_single_record_changes_no_byte() -> None:
+    records = both_regions(7, count=40, every_hours=2.0)
+    assert cut(records, range(1, len(records))) == fold(partition(), records)
+
+
+def test_what_is_saved_bit_by_bit_is_what_is_saved_at_once() -> None:
+    kept, taken = Kept(), partition()
+    for record in both_regions(count=40, every_hours=1.0):
+        taken.take(record, record.sequence)
+        kept.save(taken)
+    whole = taken.everything()
+    assert {region: sorted(events) for region, events in kept.events.items() if events} == {
+        region: sorted(one.id for one in said.written) for region, said in whole.items() if said.written
+    }
+    assert {region: said._replace(written=(), removed=()) for region, said in kept.rest.items()} == {
+        region: said._replace(written=(), removed=()) for region, said in whole.items() if region in kept.rest
+    }
+
+
+def test_records_come_through_the_wire_unchanged() -> None:
+    for records in by_partition(turns(2, 30, 4.0)).values():
+        assert [decode(encode(record)) for record in records] == records
