@@ -52,7 +52,7 @@ class Ledger:
         return change.observed_at >= (before.as_of if before else self._ended.get(change.id, change.observed_at))
 
     def see(self, event: Event, as_of: Instant, source: str) -> list[Change]:
-        """A source shows an event: nothing new, a first or a new version, or a move to another region (a deletion there, an addition here)."""
+        """An event is shown: nothing new, a first or a new version, or a move to another region (a deletion there, an addition here)."""
         before = self.known.get(event.id)
         if as_of < (before.as_of if before else self._ended.get(event.id, as_of)):
             return []

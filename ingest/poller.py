@@ -18,16 +18,20 @@ import structlog
 
 from ingest.changes import Ledger
 from ingest.event import Change, DeadLetter, Event
-from ingest.feed import Answer, Feed, FetchFailed, detail_path, summary_path, updates_path
+from ingest.feed import KEPT_OF_A_BAD_BODY, Answer, Feed, FetchFailed, detail_path, summary_path, updates_path
 from ingest.instant import Instant
 from ingest.publish import HORIZON_DAYS, Publisher, heartbeat
 from ingest.usgs import Payload, parse_geojson
 
 LONGEST_BACKOFF_SECONDS = 900.0
+LONGEST_RETRY_AFTER_SECONDS = 3_600.0
 JITTER_SECONDS = 5.0
 DETAILS_A_TURN = 20
 MISSING_TIMES_UNTIL_DELETED = 3
 OVERLAP_SECONDS = 600.0
+OVERLAP_AFTER_A_START_DAYS = 1.0
+ALLOWED_AHEAD_DAYS = 1.0
+"""A feed that says it comes from later than this has a damaged time; believed, it would empty every window for good."""
 UPDATES_REACH_DAYS = 35.0
 
 log = structlog.get_logger()
@@ -113,18 +117,25 @@ class Poller:
         digest = hashlib.sha256(answer.body).digest()
         if digest != self._hashes.get(source.name):
             payload = parse_geojson(answer.body, source.name, self.status.feed_time)
-            if payload.generated is None:
-                self._failed(source, "the body is no feed", None, payload.dead_letters)
+            if trouble := self._trouble(payload):
+                letters = payload.dead_letters or [self._letter(source, "feed_time_damaged", trouble, answer.body[:KEPT_OF_A_BAD_BODY])]
+                self._failed(source, trouble, None, letters)
                 return
             self._take(source, payload)
             self._hashes[source.name] = digest
         self._succeeded(source, answer)
 
+    def _trouble(self, payload: Payload) -> str | None:
+        if payload.generated is None:
+            return "the body is no feed"
+        ahead = payload.generated > _now().plus(days=ALLOWED_AHEAD_DAYS)
+        return f"the feed's time {payload.generated} lies in the future (or this machine's clock is wrong)" if ahead else None
+
     def _path(self, source: Source) -> str:
         if source.name != UPDATES:
             return summary_path(source.name)
-        now = self.status.feed_time or self._publisher.clock or Instant(round(time.time() * 1000))
-        last = self._generated.get(UPDATES, self._publisher.clock or now.plus(days=-1))
+        now = self.status.feed_time or self._publisher.clock or _now()
+        last = self._generated.get(UPDATES) or (self._publisher.clock or now).plus(days=-OVERLAP_AFTER_A_START_DAYS)
         return updates_path(last.plus(seconds=-OVERLAP_SECONDS), now.plus(days=-UPDATES_REACH_DAYS))
 
     def _take(self, source: Source, payload: Payload) -> None:
@@ -169,25 +180,29 @@ class Poller:
             answer = self._feed.get(detail_path(event_id))
         except FetchFailed:
             return False
+        found = parse_geojson(answer.body, source.name, generated) if answer.status == 200 else None
         if answer.status in (404, 410):
             self._missing[event_id] = self._missing.get(event_id, 0) + 1
-        if answer.status == 409 or self._missing.get(event_id, 0) >= MISSING_TIMES_UNTIL_DELETED:
-            self._missing.pop(event_id, None)
-            changes += self.ledger.gone(event_id, generated, source.name, f"deleted, says its detail address ({answer.status})")
-            return True
-        if answer.status != 200:
+        is_deleted = answer.status == 409 or self._missing.get(event_id, 0) >= MISSING_TIMES_UNTIL_DELETED
+        if is_deleted or (found and event_id in found.deleted_ids):
+            changes += self._ended(event_id, generated, source, f"deleted, says its detail address ({answer.status})")
+        elif found and found.events:
+            changes += self._found(event_id, found.events[0], generated, source)
+        else:
             return False
-        found = parse_geojson(answer.body, source.name, generated).events
-        if not found:
-            return False
-        changes += self._found(event_id, found[0], generated, source)
+        self._missing.pop(event_id, None)
         return True
 
     def _found(self, event_id: str, event: Event, generated: Instant, source: Source) -> list[Change]:
         seen = self.ledger.see(event, generated, source.name)
         if event.id == event_id:
             return seen  # aged out, or below this feed's threshold by now
-        return self.ledger.gone(event_id, generated, source.name, "its detail address gives another event", event.id) + seen
+        return self._ended(event_id, generated, source, "its detail address gives another event", event.id) + seen
+
+    def _ended(self, event_id: str, generated: Instant, source: Source, reason: str, merged_into: str | None = None) -> list[Change]:
+        """What a detail address says is newer than any feed that showed the event before it was asked."""
+        known = self.ledger.known.get(event_id)
+        return self.ledger.gone(event_id, max(generated, known.as_of) if known else generated, source.name, reason, merged_into)
 
     def _succeeded(self, source: Source, answer: Answer) -> None:
         if self._failures[source.name]:
@@ -206,22 +221,28 @@ class Poller:
         self._failures[source.name] += 1
         failures = self._failures[source.name]
         ceiling = min(LONGEST_BACKOFF_SECONDS, self._period * 2.0 ** min(failures - 1, 20))
-        pause = max(random.uniform(0, ceiling), retry_after_seconds or 0.0, min(1.0, self._period))
+        pause = max(random.uniform(0, ceiling), min(retry_after_seconds or 0.0, LONGEST_RETRY_AFTER_SECONDS), min(1.0, self._period))
         self._next[source.name] = time.monotonic() + pause
         if letters:
             self._publisher.publish([], letters)
         if source.periods == 1:
             self.status = self.status._replace(failures=failures, trouble=trouble)
-        log.warning("feed not read, trying again", source=source.name, server=self._feed.base_url, trouble=trouble, again_in_seconds=round(pause, 1))
+        log.warning(
+            "feed not read, trying again", source=source.name, server=self._feed.base_url, trouble=trouble, again_in_seconds=round(pause, 1)
+        )
 
     def _letter(self, source: Source, reason: str, detail: str, beginning: bytes) -> DeadLetter:
-        observed_at = self.status.feed_time or Instant(round(time.time() * 1000))
+        observed_at = self.status.feed_time or _now()
         return DeadLetter(observed_at, source.name, reason, detail, used=False, payload=beginning.decode(errors="replace"))
 
     def _forget(self, now: Instant) -> None:
         if self._forgotten_at is None or now > self._forgotten_at.plus(days=1):
             self.ledger.forget(now.plus(days=-HORIZON_DAYS))
             self._forgotten_at = now
+
+
+def _now() -> Instant:
+    return Instant(round(time.time() * 1000))
 
 
 def _by_time(event: Event) -> tuple[Instant, str]:

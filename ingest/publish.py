@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -32,7 +33,7 @@ class Publisher:
         self._dead: set[tuple[str | None, str, str]] = set()
         self.ledger = Ledger(table, test=test)
         self.clock: Instant | None = None
-        """The source time of the last record."""
+        """The latest source time in the log."""
         self.dead_letters: Counter[str] = Counter()
         for partition in range(self._partitions):
             self._recall(partition)
@@ -54,18 +55,24 @@ class Publisher:
         if outgoing or letters_out:
             self._commit(outgoing + letters_out)
         self.sequences = sequences
-        self.clock = max((record.time for record in outgoing), default=self.clock)
+        self._advance(max((record.time for record in outgoing), default=None))
         self.dead_letters.update(letter.reason for letter in letters)
         return len(outgoing)
 
     def _partitions_of(self, record: InputRecord) -> Iterable[int]:
         return (partition_of(record.region, self._partitions),) if isinstance(record, Change) else range(self._partitions)
 
+    def _advance(self, time: Instant | None) -> None:
+        if time is not None and (self.clock is None or time > self.clock):
+            self.clock = time
+
     def _commit(self, outgoing: list[Outgoing]) -> None:
         try:
             self._producer.commit(outgoing)
         except NotCommitted as error:
-            raise Problem(f"the log did not take the input ({error})", "run one ingest for a log; look whether the broker is well") from None
+            raise Problem(
+                f"the log did not take the input ({error})", "run one ingest for a log; look whether the broker is well"
+            ) from None
 
     def _numbered(self, record: InputRecord, partition: int, sequences: dict[int, int]) -> Outgoing:
         sequences[partition] += 1
@@ -84,11 +91,10 @@ class Publisher:
         last = self._last(partition)
         if last is None:
             return
-        self.clock = max(last.observed_at, self.clock) if self.clock is not None else last.observed_at
         start = self._log.offset_at(EVENTS, partition, last.observed_at.plus(days=-HORIZON_DAYS))
-        for record in self._log.read(EVENTS, partition, start, self._log.ends(EVENTS)[partition]):
-            known = decode(record.value)
+        for known in _readable(self._log.read(EVENTS, partition, start, self._log.ends(EVENTS)[partition])):
             self.sequences[partition] = known.sequence
+            self._advance(known.observed_at)
             if isinstance(known, Change):
                 self.ledger.recall(known)
 
@@ -97,9 +103,9 @@ class Publisher:
         look = end
         while look > start:
             look = max(start, look - LAST_RECORDS)
-            found: list[Record] = list(self._log.read(EVENTS, partition, look, end))
+            found = list(_readable(self._log.read(EVENTS, partition, look, end)))
             if found:
-                return decode(found[-1].value)
+                return found[-1]
         return None
 
     def _recall_dead_letters(self) -> None:
@@ -111,6 +117,13 @@ class Publisher:
 
     def close(self) -> None:
         self._producer.close()
+
+
+def _readable(records: Iterable[Record]) -> Iterator[InputRecord]:
+    """What others wrote into the topic is passed over: the workers make dead letters of it."""
+    for record in records:
+        with suppress(msgspec.DecodeError):
+            yield decode(record.value)
 
 
 def heartbeat(observed_at: Instant, source: str, *, test: bool = False) -> Heartbeat:

@@ -108,6 +108,7 @@ def doctor(
     store: Annotated[str | None, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows; by default in the log's file.")] = None,
     usgs: UsgsOption = DEFAULT_USGS,
     regions: RegionsOption = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Only this check; may be given several times.")] = None,
     json: JsonOption = False,
 ) -> None:
     """What is reachable, what is configured, what is wrong. Exit code 1 when something is."""
@@ -119,7 +120,9 @@ def doctor(
         ("log", lambda: _log(bus)),
         ("windows", lambda: _windows(bus, store or bus)),
     ]
-    found = [_checked(name, check) for name, check in checks]
+    if unknown := set(only or ()) - {name for name, _ in checks}:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not among {', '.join(name for name, _ in checks)}", param_hint="--only")
+    found = [_checked(name, check) for name, check in checks if not only or name in only]
     if json:
         typer.echo(msgspec.json.encode([{"check": n, "ok": ok, "found": text} for n, ok, text in found]))
     else:

@@ -1,0 +1,72 @@
+"""`make demo`: `quakecast up` against a simulated feed, with time running fast. Nothing leaves the machine."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from ingest.instant import Instant
+from ingest.simulated import Sequence, summary
+
+SPEED = 600.0
+DAYS = 30.0
+HISTORY_DAYS = 1.0
+SPAN_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.0}
+DELAY_SECONDS = 180
+
+
+class Simulation:
+    """The sequence and its clock: each event is published some minutes after it happened."""
+
+    def __init__(self) -> None:
+        self._start = Instant(round(time.time() * 1000))
+        self._began = time.monotonic()
+        self._events = Sequence(self._start.plus(days=-HISTORY_DAYS), DAYS, seed=7).events
+
+    def now(self) -> Instant:
+        return self._start.plus(seconds=(time.monotonic() - self._began) * SPEED)
+
+    def body(self, name: str) -> bytes:
+        now = self.now()
+        since = now.plus(days=-SPAN_DAYS.get(name.partition("_")[2], 1.0))
+        shown = [event for event in self._events if since <= event.time <= now.plus(seconds=-DELAY_SECONDS)]
+        return summary(shown, now, f"simulated {name}")
+
+
+def serve(simulation: Simulation) -> ThreadingHTTPServer:
+    """A stand-in for the summary feeds on a free port of 127.0.0.1."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            name = self.path.rpartition("/")[2].removesuffix(".geojson") if "/summary/" in self.path else ""
+            body = simulation.body(name) if name else b"not found"
+            self.send_response(200 if name else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def main() -> None:
+    from stream.cli import main as command
+
+    server = serve(Simulation())
+    sys.stderr.write(f"A simulated sequence, {SPEED:.0f} times as fast as time. Nothing here is real.\n")
+    with tempfile.TemporaryDirectory(prefix="quakecast-demo-") as folder:
+        address = f"http://127.0.0.1:{server.server_port}"
+        sys.argv = ["quakecast", "up", "--bus", f"sqlite:///{folder}/demo.db", "--usgs", address, "--poll-seconds", "1", *sys.argv[1:]]
+        command()
+
+
+if __name__ == "__main__":
+    main()
