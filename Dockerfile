@@ -1,12 +1,12 @@
 # syntax=docker/dockerfile:1
 FROM python:3.11-slim AS quakecast
 
-# PyTorch's package index for the small CPU build.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# Where PyTorch comes from: PyPI (the CUDA build, which runs on the CPU too), or the index of the small CPU build that this names.
+ARG TORCH_INDEX=
 
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md ./
-RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" "$(sed -n 's/^\(torch==[0-9.]*\).*/\1/p' constraints.txt)"
+RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$(sed -n 's/^\(torch==[0-9.]*\).*/\1/p' constraints.txt)"
 COPY ingest ingest
 COPY stream stream
 COPY models models

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from ingest.bus import open_log
+from ingest.bus import open_log, sqlite_path
 from ingest.bus.log import FORECASTS, Log
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
@@ -36,8 +36,8 @@ Sources = Annotated[list[str], typer.Argument(help="Catalogue files, change-log 
 
 def replay(
     sources: Sources,
-    bus: Annotated[str | None, typer.Option("--bus", envvar="QUAKECAST_BUS", help="The log to write to; by default a temporary embedded one.")] = None,
-    store: Annotated[str | None, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows; by default in the log's file.")] = None,
+    bus: Annotated[str | None, typer.Option("--bus", help="The log to write to, never from the environment; else a temporary one.")] = None,
+    store: Annotated[str | None, typer.Option("--store", help="The windows, never from the environment; else in the log's file.")] = None,
     speed: Annotated[str, typer.Option("--speed", help="Virtual seconds a second, or max.")] = "max",
     start: Annotated[str | None, typer.Option("--from", help="Leave out what was observed before this time.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Leave out what was observed from this time on.")] = None,
@@ -51,6 +51,11 @@ def replay(
     """The past through the same code as the live feed: the same log always gives the same bytes."""
     start_logging()
     span = Span(start and read_time(start), end and read_time(end), read_speed(speed))  # type: ignore[arg-type]
+    if span.start is not None and span.end is not None and span.start >= span.end:
+        raise typer.BadParameter("--from must be before --to")
+    for source in sources:
+        if source.startswith("sqlite:") and not sqlite_path(source).is_file():  # SQLite would make one
+            raise Problem(f"no file {sqlite_path(source)}", "give a recorded log that exists: sqlite:///relative or sqlite:////absolute")
     if any(is_log(source) for source in sources) and len(sources) > 1:
         raise typer.BadParameter("a recorded log is replayed alone")
     if bus is not None and bus.startswith("kafka:") and store is None:

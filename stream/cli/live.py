@@ -109,7 +109,7 @@ def open_worker(bus: str, store: str, table: RegionTable, forecaster: Forecaster
         from ingest.bus.kafka import worker_name
 
         name = worker_name(GROUP)
-    _, write = open_output(output)
+    _, write = open_output(output, append=True)  # a restart goes on where it stopped
     return Worker(event_log, open_store(store, event_log), table, forecaster, name=name, batch_size=batch_size, on_forecast=write)
 
 

@@ -48,7 +48,11 @@ def tail(
     event_log = open_log(bus)
     event_log.create_topics()
     for record in _follow(event_log, TAILED[what], start == "beginning", since, until_end, stopped.is_set):
-        line = _line(what, record, region, as_json=json)
+        try:
+            line = _line(what, record, region, as_json=json)
+        except (msgspec.MsgspecError, ValueError, KeyError) as error:
+            typer.echo(f"unreadable record at {record.topic}/{record.partition}/{record.offset}: {error}", err=True)
+            continue
         if line is not None:
             typer.echo(line)
     event_log.close()
@@ -71,11 +75,8 @@ def _follow(
 
 
 def _line(what: str, record: Record, region: str | None, *, as_json: bool) -> str | None:
-    """A record for a person, or as it is; none when it is filtered out. What cannot be read is said so and passed over."""
-    try:
-        shown_region, text = _described(what, record)
-    except (msgspec.MsgspecError, ValueError) as error:
-        return None if region else f"unreadable record at {record.topic}/{record.partition}/{record.offset}: {error}"
+    """A record for a person, or as it is; none when it is filtered out."""
+    shown_region, text = _described(what, record)
     if not text or (region is not None and region != shown_region):
         return None
     return record.value.decode() if as_json else text

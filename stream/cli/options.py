@@ -90,8 +90,8 @@ def progress_bar() -> Progress:
     return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
-def open_output(path: Path | None) -> tuple[IO[bytes] | None, Callable[[bytes], None] | None]:
-    """A file to write lines to, and the writer of one.
+def open_output(path: Path | None, *, append: bool = False) -> tuple[IO[bytes] | None, Callable[[bytes], None] | None]:
+    """A file to write lines to, anew or after what is in it, and the writer of one.
 
     Raises:
         Problem: it cannot be written.
@@ -99,7 +99,7 @@ def open_output(path: Path | None) -> tuple[IO[bytes] | None, Callable[[bytes], 
     if path is None:
         return None, None
     try:
-        file = path.open("wb")
+        file = path.open("ab" if append else "wb")
     except OSError as error:
         raise Problem(f"cannot write {path} ({error.strerror})", "name a file in a folder that can be written") from None
 

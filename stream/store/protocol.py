@@ -13,6 +13,7 @@ import msgspec
 from ingest.bus.log import Log
 from stream.memory import Memory
 from stream.partition import Position, RegionChange, SavedRegion
+from stream.window import key_of
 
 
 class Saved(NamedTuple):
@@ -36,7 +37,7 @@ class Store(Protocol):
     """State by partition and region."""
 
     def load(self, partition: int) -> Saved | None:
-        """What is kept of a partition; none when nothing is, or when it is damaged."""
+        """What is kept of a partition; none when nothing is, or when it is damaged (its position is dropped: all is written anew)."""
 
     def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
         """Move a partition from one position to a later one, as a whole or not at all."""
@@ -57,6 +58,23 @@ class Store(Protocol):
         """Release what is held."""
 
 
+class Damaged(ValueError):
+    """What is kept does not fit together."""
+
+
+def whole(saved: SavedRegion) -> SavedRegion:
+    """A region whose memory is that of its window: the last checkpoint stands at the last event.
+
+    Raises:
+        Damaged: part of it was lost.
+    """
+    last_event = key_of(saved.events[-1]) if saved.events else None
+    last_checkpoint = saved.memory.checkpoints[-1].key if saved.memory.checkpoints else None
+    if last_event != last_checkpoint:
+        raise Damaged(f"the window ends with {last_event}, the memory with {last_checkpoint}")
+    return saved
+
+
 def encode_memory(memory: Memory) -> bytes:
     return msgspec.msgpack.encode(memory)
 
@@ -71,4 +89,3 @@ def verdict(there: Position | None, before: Position, after: Position) -> Outcom
         return Outcome.AHEAD
     nothing_yet = there is None and before.offset == 0
     return Outcome.SAVED if nothing_yet or (there is not None and there == before) else Outcome.ELSEWHERE
-

@@ -2,7 +2,7 @@
 
 All keys of an input partition share a hash tag, so that a cluster keeps them together. For partition 2 and region `turkiye`:
 
-    quakecast:{2}:position          HASH  offset, sequence, clock (ms), basis
+    quakecast:{2}:position          HASH  offset, sequence, clock (ms), basis, regions (how many)
     quakecast:{2}:regions           SET   region ids
     quakecast:{2}:window:turkiye    ZSET  event id by origin time (ms)
     quakecast:{2}:events:turkiye    HASH  event id -> JSON
@@ -25,13 +25,13 @@ from ingest.event import decode_event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.partition import Position, RegionChange, SavedRegion
-from stream.store.protocol import Outcome, Saved, decode_memory, encode_memory
+from stream.store.protocol import Damaged, Outcome, Saved, decode_memory, encode_memory, whole
 
-# KEYS[1] the position. ARGV: the offset and basis expected before ('' for none), the four fields after, whether to replace, then commands,
-# each led by its length.
+# KEYS: the position, the set of regions. ARGV: the offset and basis expected before ('' for none), the four fields after, whether to
+# replace, the offset before, then commands, each led by its length.
 GUARDED_WRITE = """
 local there = redis.call('HMGET', KEYS[1], 'offset', 'basis', 'sequence')
-if there[1] and there[2] == ARGV[6] and tonumber(there[1]) > tonumber(ARGV[8]) then return 'ahead' end
+if there[1] and there[2] == ARGV[6] and (tonumber(there[1]) or -1) > tonumber(ARGV[8]) then return 'ahead' end
 if ARGV[7] == '0' and ((there[1] or '') ~= ARGV[1] or (there[2] or '') ~= ARGV[2]) then return 'elsewhere' end
 local i = 9
 while i <= #ARGV do
@@ -39,7 +39,8 @@ while i <= #ARGV do
   redis.call(unpack(ARGV, i + 1, i + n))
   i = i + n + 1
 end
-redis.call('HSET', KEYS[1], 'offset', ARGV[3], 'sequence', ARGV[4], 'clock', ARGV[5], 'basis', ARGV[6])
+local regions = redis.call('SCARD', KEYS[2])
+redis.call('HSET', KEYS[1], 'offset', ARGV[3], 'sequence', ARGV[4], 'clock', ARGV[5], 'basis', ARGV[6], 'regions', regions)
 return 'saved'
 """
 Command = tuple[str | bytes | int, ...]
@@ -69,13 +70,19 @@ class RedisStore:
 
     def load(self, partition: int) -> Saved | None:
         position = self._position(partition)
-        if position is None:
-            return None
-        regions = sorted(name.decode() for name in self._client.smembers(_key(partition, "regions")))
         try:
-            return Saved(position, {region: self._region(partition, region) for region in regions})
+            if position is not None:
+                return Saved(position, self._regions(partition))
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
-            return None  # damaged: the worker rebuilds it from the log
+            pass  # damaged: the worker rebuilds all of it from the log
+        self._client.delete(_key(partition, "position"))
+        return None
+
+    def _regions(self, partition: int) -> dict[str, SavedRegion]:
+        names = sorted(name.decode() for name in self._client.smembers(_key(partition, "regions")))
+        if len(names) != int(self._client.hget(_key(partition, "position"), "regions")):
+            raise Damaged("the list of regions is not whole")
+        return {region: self._region(partition, region) for region in names}
 
     def _region(self, partition: int, region: str) -> SavedRegion:
         pipeline = self._client.pipeline(transaction=True)
@@ -84,28 +91,42 @@ class RedisStore:
         pipeline.hgetall(_key(partition, "state", region))
         ids, bodies, state = pipeline.execute()
         due_at = state.get(b"due_at", b"")
+        if len(ids) != len(bodies):
+            raise Damaged("the window and the events differ")
         events = tuple(decode_event(bodies[event_id]) for event_id in ids)
-        return SavedRegion(events, decode_memory(state[b"memory"]), Instant(int(due_at)) if due_at else None, state.get(b"forecast") or None)
+        memory = decode_memory(state[b"memory"])
+        return whole(SavedRegion(events, memory, Instant(int(due_at)) if due_at else None, state.get(b"forecast") or None))
 
     def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
-        return self._write(partition, before, after, _commands(partition, changes), replace=False)
+        first = before.offset == 0 and self._position(partition) is None
+        clearing = self._clearing(partition) if first else []
+        expected = ("", "") if first else (before.offset, before.basis)
+        return self._write(partition, before, after, clearing + _commands(partition, changes), expected)
 
     def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> Outcome:
-        kinds = ("window", "events", "state")
-        regions = {name.decode() for name in self._client.smembers(_key(partition, "regions"))}
-        keys = [_key(partition, kind, region) for region in sorted(regions) for kind in kinds]
-        clearing: list[Command] = [("DEL", _key(partition, "regions")), *(("DEL", key) for key in keys)]
-        return self._write(partition, position, position, clearing + _commands(partition, everything), replace=True)
+        return self._write(partition, position, position, self._clearing(partition) + _commands(partition, everything), None)
 
-    def _write(self, partition: int, before: Position, after: Position, commands: list[Command], *, replace: bool) -> Outcome:
-        expected = ("", "") if before.offset == 0 and not replace and self._position(partition) is None else (before.offset, before.basis)
+    def _clearing(self, partition: int) -> list[Command]:
+        """Commands that delete whatever is left of a partition, except its position."""
+        found = sorted(key.decode() for key in self._client.scan_iter(match=_key(partition, "*"), count=1_000))
+        return [("DEL", key) for key in found if key != _key(partition, "position")]
+
+    def _write(
+        self, partition: int, before: Position, after: Position, commands: list[Command], expected: tuple[int | str, str] | None
+    ) -> Outcome:
+        """One guarded write; with nothing expected it replaces what is there."""
         flat = [part for command in commands for part in (len(command), *command)]
-        arguments = [*expected, after.offset, after.sequence, int(after.clock), after.basis, int(replace), before.offset, *flat]
-        return Outcome(self._guarded_write(keys=[_key(partition, "position")], args=arguments).decode())
+        fields = (after.offset, after.sequence, int(after.clock), after.basis)
+        arguments = [*(expected or ("", "")), *fields, int(expected is None), before.offset, *flat]
+        keys = [_key(partition, "position"), _key(partition, "regions")]
+        return Outcome(self._guarded_write(keys=keys, args=arguments).decode())
 
     def _position(self, partition: int) -> Position | None:
         offset, sequence, clock, basis = self._client.hmget(_key(partition, "position"), "offset", "sequence", "clock", "basis")
-        return None if offset is None else Position(int(offset), int(sequence), Instant(int(clock)), basis.decode())
+        try:
+            return Position(int(offset), int(sequence), Instant(int(clock)), basis.decode())
+        except (TypeError, ValueError, AttributeError):
+            return None  # none, or damaged
 
     def forecasts(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}

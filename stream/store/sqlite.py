@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ingest.bus.database import Database
 from ingest.bus.log import Log
 from ingest.bus.sqlite import SqliteLog
 from ingest.event import decode_event, encode
 from ingest.instant import Instant
 from stream.partition import Position, RegionChange, SavedRegion
-from stream.store.protocol import Outcome, Saved, decode_memory, encode_memory, verdict
+from stream.store.protocol import Outcome, Saved, decode_memory, encode_memory, verdict, whole
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS positions (partition INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER, clock INTEGER, basis TEXT);
-CREATE TABLE IF NOT EXISTS regions (partition INTEGER, region TEXT, memory BLOB, due_at INTEGER, forecast BLOB, PRIMARY KEY (partition, region));
+CREATE TABLE IF NOT EXISTS regions (
+  partition INTEGER, region TEXT, memory BLOB, due_at INTEGER, forecast BLOB, PRIMARY KEY (partition, region)
+);
 CREATE TABLE IF NOT EXISTS window_events (
   partition INTEGER, region TEXT, id TEXT, time INTEGER, body BLOB, PRIMARY KEY (partition, region, id)
 ) WITHOUT ROWID;
@@ -31,29 +35,39 @@ class SqliteStore:
         if position is None:
             return None
         rows = self._database.connection.execute("SELECT region, memory, due_at, forecast FROM regions WHERE partition = ?", (partition,))
-        return Saved(position, {row[0]: self._region(partition, *row) for row in rows.fetchall()})
+        try:
+            return Saved(position, {row[0]: self._region(partition, *row) for row in rows.fetchall()})
+        except (msgspec.MsgspecError, TypeError, ValueError):
+            self._database.connection.execute("DELETE FROM positions WHERE partition = ?", (partition,))
+            return None  # damaged: the worker rebuilds all of it from the log
 
     def _region(self, partition: int, region: str, memory: bytes, due_at: int | None, forecast: bytes | None) -> SavedRegion:
         query = "SELECT body FROM window_events WHERE partition = ? AND region = ? ORDER BY time, id"
         events = tuple(decode_event(body) for (body,) in self._database.connection.execute(query, (partition, region)))
-        return SavedRegion(events, decode_memory(memory), None if due_at is None else Instant(due_at), forecast)
+        return whole(SavedRegion(events, decode_memory(memory), None if due_at is None else Instant(due_at), forecast))
 
     def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
         with self._database.transaction():
-            outcome = verdict(self.positions().get(partition), before, after)
+            there = self.positions().get(partition)
+            outcome = verdict(there, before, after)
             if outcome is Outcome.SAVED:
+                if there is None:
+                    self._clear(partition)
                 self._write(partition, after, changes)
         return outcome
 
     def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> Outcome:
-        with self._database.transaction() as connection:
+        with self._database.transaction():
             there = self.positions().get(partition)
             if there is not None and there.basis == position.basis and there.offset > position.offset:
                 return Outcome.AHEAD
-            for table in ("positions", "regions", "window_events"):
-                connection.execute(f"DELETE FROM {table} WHERE partition = ?", (partition,))
+            self._clear(partition)
             self._write(partition, position, everything)
         return Outcome.SAVED
+
+    def _clear(self, partition: int) -> None:
+        for table in ("positions", "regions", "window_events"):
+            self._database.connection.execute(f"DELETE FROM {table} WHERE partition = ?", (partition,))
 
     def _write(self, partition: int, position: Position, changes: dict[str, RegionChange]) -> None:
         connection = self._database.connection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.event import Event
@@ -104,6 +104,7 @@ operations = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(0, 70), operations)
 def test_a_memory_after_any_history_is_the_fold_of_its_window(start: int, history: list[tuple[str, int, int, int]]) -> None:
     """Additions, revisions, late arrivals, deletions, expiries and restarts: the last bit agrees with a fold from scratch."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.event import Change, Event, InputRecord, decode, encode
@@ -167,6 +167,7 @@ def cut(records: Sequence[InputRecord], places: Iterable[int]) -> list[bytes]:
     return said
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 5), st.lists(st.integers(0, 400), max_size=8))
 def test_a_history_cut_saved_and_restored_anywhere_goes_on_with_the_same_bytes(seed: int, places: list[int]) -> None:
     records = both_regions(seed, count=50, every_hours=1.0)

@@ -147,9 +147,9 @@ class Follower:
         self.log: Log = open_log(f"sqlite:///{folder}/log.db")
         self.restart()
 
-    def restart(self) -> None:
+    def restart(self, poll_seconds: float = 0.001) -> None:
         self.publisher = Publisher(self.log, TABLE)
-        self.poller = Poller(self._client, self.publisher, poll_seconds=0.001)
+        self.poller = Poller(self._client, self.publisher, poll_seconds)
 
     def turn(self, *sources: str) -> None:
         """Ask the named sources, or all."""
@@ -484,7 +484,8 @@ def test_the_publishers_clock_is_the_latest_time_whatever_comes_later(following:
 
 
 def test_each_source_is_asked_in_its_rhythm(following: Follower) -> None:
-    assert [(source.name, source.periods) for source in SOURCES][0] == ("all_day", 1)
+    assert {source.name: source.periods for source in SOURCES} == {"all_day": 1, UPDATES: 15, "all_week": 15, "2.5_month": 60}
+    following.restart(poll_seconds=1_000.0)
     following.turn()
     following.poller._next["all_day"] = 0.0
     following.poller.turn()

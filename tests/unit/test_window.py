@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.event import Change, Event
@@ -117,6 +117,7 @@ versions = st.builds(event, few_ids, st.integers(0, 4), st.sampled_from([None, 2
 changes = st.lists(st.builds(change, few_ids | versions), max_size=30)
 
 
+@settings(deadline=None)
 @given(changes, st.integers(0, 5))
 def test_a_window_after_any_history_is_the_window_of_the_last_versions(history: list[Change], expired_hours: int) -> None:
     built, latest = Window(), dict[str, Event]()

@@ -1,0 +1,110 @@
+"""A model on disk: a folder with `weights.safetensors` and `card.json`, written whole or not at all. Never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from ingest.problem import Problem
+from models.lstm import Architecture, EventLstm
+
+WEIGHTS, CARD = "weights.safetensors", "card.json"
+FORMAT = "quakecast.lstm/1"
+PRETRAINED = Path(__file__).with_name("pretrained") / "lstm"
+REMEDY = "train one with `quakecast train lstm`, or leave the folder out to use the built-in weights"
+
+
+class Card(msgspec.Struct, frozen=True):
+    """What a model is, what it learned from, and what was measured. The rest is for people: see `notes`."""
+
+    format: str
+    weights_sha256: str
+    architecture: Architecture
+    data: list[dict[str, Any]]
+    """Per catalogue: name, the spans of training, validation and test, events."""
+    options: dict[str, Any]
+    seeds: list[dict[str, Any]]
+    """Per seed: epochs and scores on the validation and test years."""
+    scores: dict[str, Any]
+    """Of the weights here, on the test years, with the baselines'."""
+    notes: list[str]
+    """Known failures and how to read the numbers."""
+
+
+def write(folder: Path, network: EventLstm, card: dict[str, Any]) -> Card:
+    """Write an artefact: into a temporary folder beside it, then renamed into place.
+
+    Args:
+        card: the fields of `Card` but format, weights_sha256 and architecture.
+
+    Raises:
+        Problem: the folder cannot be written.
+    """
+    weights = save({name: value.detach().to(torch.float32).contiguous() for name, value in network.state_dict().items()})
+    whole = Card(format=FORMAT, weights_sha256=hashlib.sha256(weights).hexdigest(), architecture=network.architecture, **card)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        temporary.chmod(0o755)
+        (temporary / WEIGHTS).write_bytes(weights)
+        pretty = json.dumps(msgspec.to_builtins(whole), indent=1, ensure_ascii=False)
+        (temporary / CARD).write_text(pretty + "\n", encoding="utf-8")
+        _swap(temporary, folder)
+    except OSError as error:
+        raise Problem(f"cannot write the model to {folder} ({error.strerror})", "name a folder that can be written") from None
+    return whole
+
+
+def read(folder: Path | None = None) -> tuple[EventLstm, Card]:
+    """The network (float64, in evaluation mode) and its card; without a folder the built-in one.
+
+    Raises:
+        Problem: a file is missing, damaged, or does not belong to the other.
+    """
+    place = folder or PRETRAINED
+    try:
+        weights = (place / WEIGHTS).read_bytes()
+        card = msgspec.json.decode((place / CARD).read_bytes(), type=Card)
+    except FileNotFoundError as error:
+        raise Problem(f"no model in {place} ({Path(error.filename).name} is missing)", REMEDY) from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise Problem(f"the model in {place} cannot be read ({error})", REMEDY) from None
+    if card.format != FORMAT:
+        raise Problem(f"the model in {place} has the format {card.format}, not {FORMAT}", REMEDY)
+    if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
+        raise Problem(f"the weights in {place} are not those of its card (SHA-256 differs)", REMEDY)
+    return _network(weights, card, place), card
+
+
+def _network(weights: bytes, card: Card, place: Path) -> EventLstm:
+    expected = Architecture()
+    if (card.architecture.inputs, card.architecture.exponentials) != (expected.inputs, expected.exponentials):
+        raise Problem(f"the model in {place} expects other inputs than this version gives", REMEDY)
+    network = EventLstm(card.architecture)
+    try:
+        network.load_state_dict(load(weights))
+    except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
+        first_line = str(error).splitlines()[0]
+        raise Problem(f"the weights in {place} do not fit the network ({first_line})", REMEDY) from None
+    return network.double().eval()
+
+
+def _swap(temporary: Path, folder: Path) -> None:
+    """Put the finished folder in place; one that stands there goes only once the new one is complete."""
+    if not folder.exists():
+        temporary.rename(folder)
+        return
+    old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
+    folder.rename(old)
+    temporary.rename(folder)
+    shutil.rmtree(old)

@@ -1,0 +1,139 @@
+"""`make bench`: how fast a year of the recorded feed is forecast, beside a bare kafka-python loop over the same records in the same run.
+
+The bare loop consumes each record and produces it again, 500 a transaction: what the log alone costs. Without ../shared/data a simulated
+sequence takes the recorded year's place. `python -m tests.bench --months 1` takes less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ingest.backfill import backfill_to_file
+from ingest.bus import open_log
+from ingest.bus.kafka import worker_name
+from ingest.bus.log import ALERTS, EVENTS, FORECASTS, Log, Outgoing
+from ingest.instant import Instant
+from ingest.publish import Publisher
+from ingest.region import RegionTable
+from ingest.simulated import Sequence
+from stream.replay import HEARTBEAT_SECONDS, Span, copy_log, publish_files
+from stream.store import open_store
+from tests.conftest import RECORDED
+from tests.servers import kafka_broker, redis_server
+
+FIRST_MONTH = (2022, 7)
+BATCH = 500
+ENOUGH = 0.25
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--months", type=int, default=12)
+    months = parser.parse_args().months
+    with tempfile.TemporaryDirectory(prefix="quakecast-bench-") as name, kafka_broker() as kafka, redis_server() as redis:
+        folder = Path(name)
+        embedded = f"sqlite:///{folder}/bench.db"
+        last, seconds = publish(_files(months, folder), embedded)
+        total = sum(last.values()) + len(last)
+        report("input written, embedded", total, seconds)
+        forecast_in_child(embedded, embedded, 1, last, "embedded, one worker")
+        bus = f"kafka://{kafka}/bench"
+        began = time.monotonic()
+        copy_log(embedded, open_log(bus), Span(), lambda count, moment: None)
+        report("input copied to Kafka", total, time.monotonic() - began)
+        bare = bare_loop(bus, total)
+        one = forecast_in_child(bus, redis, 1, last, "Kafka and Redis, one worker")
+        second = bus + "-two"
+        copy_log(embedded, open_log(second), Span(), lambda count, moment: None)
+        two = forecast_in_child(second, redis.removesuffix("/0") + "/1", 2, last, "Kafka and Redis, two workers")
+        print(f"one worker / bare loop {one / bare:.2f}, two workers / bare loop {two / bare:.2f} (at least {ENOUGH} is asked)")
+        sys.exit(0 if max(one, two) / bare >= ENOUGH else 1)
+
+
+def report(what: str, records: int, seconds: float) -> float:
+    print(f"{what:32} {records:9,} records {seconds:8.1f} s {records / seconds:9,.0f} records/s", flush=True)
+    return records / seconds
+
+
+def _files(months: int, folder: Path) -> list[Path]:
+    names = [f"changes_{FIRST_MONTH[0] + (FIRST_MONTH[1] - 1 + n) // 12}-{(FIRST_MONTH[1] - 1 + n) % 12 + 1:02d}.csv.xz" for n in range(months)]
+    changelog = RECORDED / "data" / "feed" / "changelog"
+    if changelog.is_dir():
+        return [changelog / name for name in names]
+    print("the recorded feed is not here (../shared/data): a simulated sequence instead")
+    sequence = Sequence(Instant.parse("2022-07-01"), days=30.0 * months)
+    backfill_to_file(folder / "simulated.csv", iter(sequence.events))
+    return [folder / "simulated.csv"]
+
+
+def publish(files: list[Path], bus: str) -> tuple[dict[int, int], float]:
+    began = time.monotonic()
+    publisher = Publisher(open_log(bus), RegionTable.load(), name="replay", test=True)
+    last = publish_files(files, publisher, Span(), HEARTBEAT_SECONDS, lambda count, moment: None)
+    return last, time.monotonic() - began
+
+
+def bare_loop(bus: str, total: int) -> float:
+    log = open_log(bus)
+    producer, consumer = log.producer(worker_name("bare")), log.consumer("bare", EVENTS)
+    while not (gained := consumer.poll(BATCH, 5.0).gained):
+        pass
+    for partition in gained:
+        consumer.seek(partition, 0)
+    began, count, positions = time.monotonic(), 0, dict[int, int]()
+    while count < total:
+        batch = consumer.poll(BATCH, 0.5)
+        if batch.records:
+            positions = {record.partition: record.offset + 1 for record in batch.records}
+            producer.commit([Outgoing(ALERTS, r.partition, r.key, r.value, r.time) for r in batch.records], positions, consumer)
+        count += len(batch.records)
+    rate = report("bare kafka-python loop", total, time.monotonic() - began)
+    consumer.close()
+    producer.close()
+    return rate
+
+
+def forecast_in_child(bus: str, store: str, workers: int, last: dict[int, int], what: str) -> float:
+    """Start workers and time them from their first saved record to their last."""
+    if bus.startswith("sqlite:"):
+        command = [sys.executable, "-m", "stream.cli", "forecast", "--bus", bus, "--store", store]
+    else:
+        command = [sys.executable, "-m", "stream.cli", "forecast", "--bus", bus, "--store", store, "--batch-size", str(BATCH)]
+    kept = open_store(store)
+    total = sum(last.values()) + len(last)
+    with _children(command, workers):
+        while not (first := _done(kept.positions().values())):
+            time.sleep(0.05)
+        began = time.monotonic()
+        while (done := _done(kept.positions().values())) < total:
+            time.sleep(0.1)
+        rate = report(what, done - first, time.monotonic() - began)
+    log: Log = open_log(bus)
+    print(f"{'':32} {sum(log.ends(FORECASTS).values()):9,} offsets in the forecasts topic", flush=True)
+    return rate
+
+
+def _done(positions: object) -> int:
+    return sum(position.sequence + 1 for position in positions)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _children(command: list[str], count: int) -> Iterator[None]:
+    children = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for child in children:
+            child.terminate()
+            child.wait(30)
+
+
+if __name__ == "__main__":
+    main()

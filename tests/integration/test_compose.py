@@ -1,0 +1,197 @@
+"""docker-compose.yml is what it should be, and what it starts works: each of our services with exactly its command and environment."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ingest.bus import open_log
+from ingest.bus.log import EVENTS, FORECASTS, Log, Record
+from stream.forecast import decode_forecast
+from stream.store import open_store
+from tests.servers import _java, _kafka_libraries, free_port, wait_for_port
+from tests.stand_ins import environment, now, program, small_sequence, usgs, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "docker-compose.yml"
+SERVERS, OURS = ("kafka", "redis"), ("ingest", "forecast")
+REDIS_DATABASE = 9
+START_SECONDS = 60.0
+"""Two processes at once that import torch, on a machine that others use."""
+
+
+@pytest.fixture(scope="module")
+def compose() -> Any:
+    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+
+
+def entrypoint() -> list[str]:
+    """What the image runs, before a service's command."""
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    (line,) = [line for line in lines if line.startswith("ENTRYPOINT ")]
+    return list(json.loads(line.removeprefix("ENTRYPOINT ")))
+
+
+def test_the_file_is_valid_by_the_compose_specification() -> None:
+    checked = subprocess.run(
+        [program("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(FILE)], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_kafka_is_apache_s_own_in_kraft_mode_and_keeps_its_data(compose: Any) -> None:
+    kafka = compose["services"]["kafka"]
+    assert kafka["image"].startswith("apache/kafka:")
+    assert set(kafka["environment"]["KAFKA_PROCESS_ROLES"].split(",")) == {"broker", "controller"}
+    assert not any("zookeeper" in str(part).lower() for part in compose["services"].items())
+    assert kafka["environment"]["KAFKA_LOG_DIRS"] in mounts(kafka)
+
+
+def test_redis_persists_every_write(compose: Any) -> None:
+    redis = compose["services"]["redis"]
+    assert redis["image"].startswith("redis:")
+    assert redis["command"][redis["command"].index("--appendonly") + 1] == "yes"
+    assert "/data" in mounts(redis)
+
+
+def test_every_service_is_restarted_and_watched_and_every_volume_is_declared(compose: Any) -> None:
+    assert set(compose["services"]) == {*SERVERS, *OURS}
+    for name, service in compose["services"].items():
+        assert service["restart"] == "unless-stopped", name
+        assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
+    named = {volume.partition(":")[0] for service in compose["services"].values() for volume in service.get("volumes", ())}
+    assert named == set(compose["volumes"])
+
+
+def test_our_services_wait_for_healthy_servers(compose: Any) -> None:
+    for name in OURS:
+        assert compose["services"][name]["depends_on"] == {server: {"condition": "service_healthy"} for server in SERVERS}
+
+
+def test_the_forecaster_can_be_scaled(compose: Any) -> None:
+    assert not {"container_name", "ports", "hostname"} & set(compose["services"]["forecast"])
+
+
+def mounts(service: Any) -> set[str]:
+    return {volume.split(":")[1] for volume in service["volumes"]}
+
+
+def test_the_broker_starts_with_the_settings_of_the_file(compose: Any, tmp_path: Path) -> None:
+    """As the image does it: `KAFKA_NODE_ID` becomes `node.id`. Only the hosts, the ports and the folder are this machine's."""
+    settings = {name: str(value) for name, value in compose["services"]["kafka"]["environment"].items()}
+    cluster, port, controller = settings.pop("CLUSTER_ID"), free_port(), free_port()
+    places = {"//kafka:9092": f"//127.0.0.1:{port}", "@kafka:9093": f"@127.0.0.1:{controller}", "//:9092": f"//127.0.0.1:{port}",
+              "//:9093": f"//127.0.0.1:{controller}", settings["KAFKA_LOG_DIRS"]: str(tmp_path / "data")}  # fmt: skip
+    lines = [f"{name.removeprefix('KAFKA_').lower().replace('_', '.')}={moved(value, places)}" for name, value in settings.items()]
+    file = tmp_path / "server.properties"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    java = [_java(), "-Xmx512m", "-cp", f"{_kafka_libraries()}/*"]
+    subprocess.run([*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(file)], check=True, capture_output=True)
+    process = subprocess.Popen([*java, "kafka.Kafka", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for_port(port, process)
+        event_log = open_log(f"kafka://127.0.0.1:{port}")
+        event_log.create_topics()
+        assert set(event_log.ends(EVENTS).values()) == {0}
+        event_log.close()
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def moved(value: str, places: dict[str, str]) -> str:
+    for there, here in places.items():
+        value = value.replace(there, here)
+    return value
+
+
+class Machine:
+    """Where the services run in the test: as processes, with the file's own commands and environment."""
+
+    def __init__(self, compose: Any, kafka: str, redis: str, feed: str, folder: Path) -> None:
+        self.bus = f"kafka://{kafka}/compose-{folder.name}"
+        self.store = f"{redis.rpartition('/')[0]}/{REDIS_DATABASE}"
+        self._places = {"kafka://kafka:9092": self.bus, "redis://redis:6379/0": self.store, "${QUAKECAST_CONTACT:-}": ""}
+        self._services, self._feed, self._folder = compose["services"], feed, folder
+
+    def environment(self, service: str) -> dict[str, str]:
+        given = {name: moved(str(value), self._places) for name, value in self._services[service]["environment"].items()}
+        return environment(QUAKECAST_USGS=self._feed, **given)
+
+    def command(self, service: str) -> list[str]:
+        given: list[str] = self._services[service]["command"]
+        name, *fixed = entrypoint()
+        return [program(name), *fixed, *given]
+
+    @contextmanager
+    def running(self, service: str) -> Iterator[subprocess.Popen[bytes]]:
+        with (self._folder / f"{service}.err").open("ab") as said:
+            process = subprocess.Popen(self.command(service), env=self.environment(service), cwd=self._folder, stderr=said)
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+
+    def said(self, service: str) -> str:
+        return (self._folder / f"{service}.err").read_text(encoding="utf-8")
+
+    def health(self, service: str) -> subprocess.CompletedProcess[str]:
+        check = self._services[service]["healthcheck"]
+        assert check["test"][0] == "CMD"
+        name, *arguments = check["test"][1:]
+        seconds = float(check["timeout"].removesuffix("s"))
+        return subprocess.run([program(name), *arguments], env=self.environment(service), cwd=self._folder, capture_output=True, text=True,
+                              timeout=seconds, check=False)  # fmt: skip
+
+
+def all_run(*processes: subprocess.Popen[bytes]) -> bool:
+    return all(process.poll() is None for process in processes)
+
+
+def records(event_log: Log, topic: str) -> Iterator[Record]:
+    starts, ends = event_log.starts(topic), event_log.ends(topic)
+    for partition, end in ends.items():
+        yield from event_log.read(topic, partition, starts[partition], end)
+
+
+def test_each_service_runs_by_its_own_command_is_healthy_and_ends_cleanly(compose: Any, kafka: str, redis: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="quakecast-compose-") as folder, usgs(small_sequence(now().plus(days=-1))) as feed:
+        machine = Machine(compose, kafka, redis, feed, Path(folder))
+        with machine.running("ingest") as ingest, machine.running("forecast") as forecast, machine.running("forecast") as second:
+            event_log, store = open_log(machine.bus), open_store(machine.store)
+            wait_until(
+                lambda: len(store.forecasts()) >= 4 or not all_run(ingest, forecast, second), START_SECONDS, "four regions' forecasts"
+            )
+            for service in OURS:
+                checked = machine.health(service)
+                assert checked.returncode == 0, f"{service}: {checked.stdout}{checked.stderr}"
+            for service, process in (("forecast", forecast), ("forecast", second), ("ingest", ingest)):
+                assert process.poll() is None, machine.said(service)
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(30) == 0, machine.said(service)
+                assert "Traceback" not in machine.said(service)
+        assert sum(1 for _ in records(event_log, EVENTS)) > 50
+        said = [decode_forecast(record.value) for record in records(event_log, FORECASTS)]
+        assert {"alaska", "california", "hawaii", "puerto-rico"} <= {forecast.region for forecast in said}
+        assert len({forecast.id for forecast in said}) == len(said)
+        event_log.close()
+        store.close()
+
+
+def test_the_image_is_built_from_what_the_build_context_holds() -> None:
+    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")]
+    copies = [line.split()[1:-1] for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines() if line.startswith("COPY ")]
+    for source in (source for sources in copies for source in sources):
+        assert source in kept
+        assert (ROOT / source).exists()

@@ -1,0 +1,213 @@
+"""The whole pipeline on what the real feed said: the Türkiye M7.8 live and replayed, and the false M6.2 at Chignik.
+
+`QUAKECAST_SHOW_HOURS=48` runs the two virtual days (some minutes); without it the hours around the mainshock.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ingest.bus import open_log
+from ingest.bus.log import DEAD_LETTERS, EVENTS, Log
+from ingest.event import Change, DeadLetter, decode_dead_letter
+from ingest.feed import Feed
+from ingest.instant import Instant
+from ingest.poller import Poller
+from ingest.publish import Publisher
+from ingest.region import RegionTable
+from models.forecaster import LstmForecaster
+from stream.partition import Partition
+from stream.store import open_store
+from stream.worker import Worker
+from tests.oracle import by_identity, expected_ids, forecasts, inputs
+from tests.recorded_feed import RecordedFeed, recorded_feed
+
+HOURS = float(os.environ.get("QUAKECAST_SHOW_HOURS", "5"))
+START = "2023-02-05T12:00:00Z" if HOURS > 14 else "2023-02-05T23:30:00Z"
+SPEED = 1200.0
+MAINSHOCK = "us6000jllz"
+FALSE_ALARM = "ak0235h2o6lp"
+COMMAND = [sys.executable, "-m", "stream.cli"]
+
+
+@contextmanager
+def running(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of ours; ended by SIGTERM, and then its exit code is 0."""
+    with Path(folder, f"{arguments[0]}-{time.monotonic_ns()}.err").open("wb") as errors:
+        process = subprocess.Popen([*COMMAND, *arguments], stdout=errors, stderr=errors)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(60) == 0
+
+
+def wait_until(feed: RecordedFeed, hours: float) -> None:
+    end = Instant.parse(START).plus(hours=hours)
+    while feed.now() < end:
+        time.sleep(0.1)
+
+
+def wait_until_forecast(bus: str, store: str) -> None:
+    """Until the state has taken every record of the input log."""
+    log, kept = open_log(bus), open_store(store)
+    last = {partition: record.sequence for partition, record in inputs(log)}
+    for _ in range(600):
+        reached = {partition: position.sequence for partition, position in kept.positions().items()}
+        if all(reached.get(partition, -1) >= sequence for partition, sequence in last.items()):
+            break
+        time.sleep(0.1)
+    log.close()
+    kept.close()
+
+
+def check_exactly_once(log: Log, feed: RecordedFeed) -> None:
+    records = inputs(log)
+    for partition in log.starts(EVENTS):
+        sequences = [record.sequence for p, record in records if p == partition]
+        assert sequences == list(range(len(sequences)))
+    versions = [record.event for _, record in records if isinstance(record, Change) and record.event is not None]
+    assert len(versions) == len(set(versions)), "a version is in the log twice"
+    unused = {letter.id for letter in dead_letters(log) if not letter.used}
+    missing = {event for event in feed.shown() - set(versions) if event.id not in unused}
+    assert not missing, f"{len(missing)} versions that the feed showed are not in the log"
+    issued = forecasts(log)
+    identities = [forecast.id for forecast in by_identity(issued).values()]
+    assert len(issued) == len(identities), "a forecast is there twice"
+    assert set(identities) == expected_ids(records, issued, RegionTable.load())
+
+
+def dead_letters(log: Log) -> list[DeadLetter]:
+    ends = log.ends(DEAD_LETTERS)
+    return [decode_dead_letter(record.value) for record in log.read(DEAD_LETTERS, 0, log.starts(DEAD_LETTERS)[0], ends[0])]
+
+
+def replayed(source: str, output: Path, *more: str) -> bytes:
+    subprocess.run([*COMMAND, "replay", source, "-o", str(output), *more], check=True, stderr=subprocess.PIPE)
+    return output.read_bytes()
+
+
+def canonical(lines: list[bytes]) -> bytes:
+    """Forecast records in the order that a replay writes them in."""
+    sorted_lines = sorted((f.issued_at, f.input_partition, f.input_sequence, f.region, line) for line, f in zip(lines, by_identity(lines).values(), strict=True))
+    return b"".join(line + b"\n" for *_, line in sorted_lines)
+
+
+@pytest.fixture(scope="module")
+def live(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, RecordedFeed]]:
+    """`quakecast up` over the Türkiye hours on the embedded log; afterwards its log."""
+    folder = tmp_path_factory.mktemp("up")
+    bus = f"sqlite:///{folder}/up.db"
+    with recorded_feed(recorded, START, SPEED) as feed:
+        arguments = ("up", "--bus", bus, "--usgs", feed.address, "--poll-seconds", "0.05", "--port", "0")
+        with running(*arguments, folder=folder):
+            wait_until(feed, HOURS)
+        wait_until_forecast_embedded(bus, folder)
+        yield bus, feed
+
+
+def wait_until_forecast_embedded(bus: str, folder: Path) -> None:
+    """`up` ends after the turn that it is in; started again without a feed it takes what is left."""
+    with running("up", "--bus", bus, "--usgs", "http://127.0.0.1:9", "--port", "0", folder=folder):
+        wait_until_forecast(bus, bus)
+
+
+def test_up_has_every_version_once_and_a_forecast_for_each_record_that_calls_for_one(live: tuple[str, RecordedFeed]) -> None:
+    bus, feed = live
+    log = open_log(bus)
+    check_exactly_once(log, feed)
+    log.close()
+
+
+def test_the_live_forecasts_come_out_of_an_embedded_replay_byte_for_byte(live: tuple[str, RecordedFeed], tmp_path: Path) -> None:
+    log = open_log(live[0])
+    assert replayed(live[0], tmp_path / "one.jsonl", "--batch-size", "7") == canonical(forecasts(log))
+    log.close()
+
+
+def test_the_live_forecasts_come_out_of_kafka_with_two_workers_byte_for_byte(
+    live: tuple[str, RecordedFeed], kafka: str, redis: str, tmp_path: Path
+) -> None:
+    log = open_log(live[0])
+    store = redis.removesuffix("/0") + "/11"
+    through_kafka = replayed(live[0], tmp_path / "two.jsonl", "--bus", f"kafka://{kafka}/turkiye", "--store", store, "--workers", "2")
+    assert through_kafka == canonical(forecasts(log))
+    log.close()
+
+
+def test_the_mainshock_moves_its_regions_forecast(live: tuple[str, RecordedFeed]) -> None:
+    log = open_log(live[0])
+    issued = [f for f in by_identity(forecasts(log)).values() if f.region == "turkiye"]
+    first = next(n for n, forecast in enumerate(issued) if forecast.event_id == MAINSHOCK)
+    assert issued[first].wait.probability_within["1d"] > 0.9
+    assert issued[first - 1].wait.probability_within["1d"] < 0.5
+    assert issued[first].wait.hazard_per_day > 20 * issued[first - 1].wait.hazard_per_day
+    log.close()
+
+
+def test_a_worker_killed_in_the_middle_repeats_nothing_and_misses_nothing(recorded: Path, kafka: str, redis: str, tmp_path: Path) -> None:
+    bus, store = f"kafka://{kafka}/killed", redis.removesuffix("/0") + "/12"
+    with recorded_feed(recorded, START, SPEED) as feed:
+        shared = ("--bus", bus, "--store", store)
+        with running("forecast", *shared, folder=tmp_path), running("forecast", *shared, "--batch-size", "20", folder=tmp_path) as victim:
+            with running("ingest", "--bus", bus, "--usgs", feed.address, "--poll-seconds", "0.05", folder=tmp_path):
+                wait_until(feed, HOURS / 2)
+                victim.kill()
+                victim.wait()
+                with running("forecast", *shared, folder=tmp_path):
+                    wait_until(feed, HOURS)
+                    pass
+            with running("forecast", *shared, folder=tmp_path):
+                wait_until_forecast(bus, store)
+        log = open_log(bus)
+        check_exactly_once(log, feed)
+        assert replayed(bus, tmp_path / "undisturbed.jsonl") == canonical(forecasts(log))
+        log.close()
+
+
+def test_the_false_event_at_chignik_leaves_no_trace_in_the_memory(recorded: Path, tmp_path: Path) -> None:
+    table, forecaster = RegionTable.load(), LstmForecaster.load()
+    url = f"sqlite:///{tmp_path}/chignik.db"
+    present: set[bool] = set()
+    with recorded_feed(recorded, "2023-04-29T16:00:00Z", 0.0) as feed:
+        log, side = open_log(url), open_log(url)
+        poller = Poller(Feed(feed.address), Publisher(log, table), poll_seconds=0.05)
+        worker = Worker(side, open_store(url, side), table, forecaster)
+        for minute in range(0, 121):
+            feed.move_clock(f"2023-04-29T{16 + minute // 60:02d}:{minute % 60:02d}:30Z")
+            poller.turn()
+            time.sleep(0.052)
+            while worker.turn(0.0):
+                pass
+            saved = open_store(url).load(1)
+            held = saved is not None and any(event.id == FALSE_ALARM for event in saved.regions["alaska"].events)
+            present.add(held)
+    records = [record for partition, record in inputs(log) if partition == 1]
+    changes = [record for record in records if isinstance(record, Change) and record.id == FALSE_ALARM]
+    assert [change.kind for change in changes][0] == "added"
+    assert [change.kind for change in changes][-1] == "deleted"
+    assert present == {True, False}
+    assert not held
+    never = Partition(1, table, forecaster)
+    for number, record in enumerate(record for record in records if record not in changes):
+        never.take(msgspec.structs.replace(record, sequence=number), number)
+    final = open_store(url).load(1)
+    assert final is not None
+    assert final.regions["alaska"].memory.head == never.state("alaska").memory.head
+    assert final.regions["alaska"].events == never.state("alaska").window.events
+    issued = by_identity(forecasts(log))
+    during = [issued[f"alaska-1-{change.sequence}"] for change in changes if f"alaska-1-{change.sequence}" in issued]
+    assert [forecast.cause for forecast in (during[0], during[-1])] == ["added", "deleted"]
+    for closing in (worker, log):
+        closing.close()

@@ -1,0 +1,330 @@
+"""What every store promises, held against the embedded one and a real Redis."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis as redis_client
+
+from ingest.bus import open_log
+from ingest.event import Event, decode_event, encode
+from ingest.instant import Instant
+from ingest.problem import Problem
+from stream.memory import Memory
+from stream.partition import Partition, Position, RegionChange, SavedRegion
+from stream.store import open_store
+from stream.store.protocol import Outcome, Saved, Store
+from stream.window import Window
+from tests.simulated import REGION, SumForecaster, at, by_partition, event, folded, table, turns
+
+FIRST = Position()
+BASIS = "sum-1/0123"
+
+
+class Places:
+    """Opens the same store again and again."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.opened: list[Store] = []
+
+    def __call__(self) -> Store:
+        self.opened.append(open_store(self.url))
+        return self.opened[-1]
+
+
+_databases = itertools.count(1)
+
+
+@pytest.fixture
+def redis_url(redis: str) -> str:
+    """An empty database of the test's own."""
+    url = f"{redis.rpartition('/')[0]}/{next(_databases) % 15 + 1}"
+    with redis_client.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Places]:
+    places = Places(f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("redis_url"))
+    yield places
+    for store in places.opened:
+        store.close()
+
+
+def position(offset: int, basis: str = BASIS) -> Position:
+    return Position(offset, offset - 1, at(offset), basis)
+
+
+def memory_of(*events: Event) -> Memory:
+    forecaster = SumForecaster()
+    base = Memory(forecaster.start(REGION))
+    return base.refold(forecaster, REGION, Window.of(list(events)), (-(2**60), "")).sparse() if events else base
+
+
+def kept(*events: Event, due_at: Instant | None = None, forecast: bytes | None = None, removed: tuple[str, ...] = ()) -> RegionChange:
+    """A change that leaves those events, when there were none of others before."""
+    return RegionChange(events, removed, memory_of(*events), due_at, forecast)
+
+
+def loaded(saved: Saved | None) -> Saved:
+    assert saved is not None
+    return saved
+
+
+A, C = event("a", 1, 4.5), event("c", 3, 3.25)
+B = event("b", 2, 5.0, depth_km=None, other_ids=("x", "y"), place='Kahramanmaraş, "Türkiye"')
+
+
+def test_of_nothing_there_is_nothing(reopen: Callable[[], Store]) -> None:
+    store = reopen()
+    assert store.load(0) is None
+    assert store.positions() == {}
+    assert store.forecasts() == {}
+
+
+def test_what_is_saved_comes_back_the_same(reopen: Callable[[], Store]) -> None:
+    changes = {"test": kept(C, A, B, due_at=at(9), forecast=b'{"a":1}'), "neighbour": kept(event("n"))}
+    assert reopen().save(2, FIRST, position(7), changes) is Outcome.SAVED
+    saved = loaded(reopen().load(2))
+    assert saved.position == position(7)
+    assert saved.regions == {
+        "test": SavedRegion((A, B, C), memory_of(A, B, C), at(9), b'{"a":1}'),
+        "neighbour": SavedRegion((event("n"),), memory_of(event("n")), None, None),
+    }
+
+
+def test_events_at_the_same_moment_come_back_in_the_order_of_the_window(reopen: Callable[[], Store]) -> None:
+    events = [event(name) for name in ("us2", "us10", "US3", "ci1", "éa", "ak")]
+    assert reopen().save(0, FIRST, position(1), {"test": kept(*events)}) is Outcome.SAVED
+    assert loaded(reopen().load(0)).regions["test"].events == Window.of(events).events
+
+
+def test_an_emptied_window_is_kept_as_one(reopen: Callable[[], Store]) -> None:
+    store = reopen()
+    store.save(0, FIRST, position(1), {"test": kept(A)})
+    store.save(0, position(1), position(2), {"test": kept(removed=("a",), due_at=at(4))})
+    assert loaded(store.load(0)).regions["test"] == SavedRegion((), memory_of(), at(4), None)
+
+
+def test_removed_events_vanish_and_revised_ones_move(reopen: Callable[[], Store]) -> None:
+    store = reopen()
+    store.save(0, FIRST, position(1), {"test": kept(A, B, C)})
+    revised = event("a", 9, 4.4)
+    step = RegionChange((revised,), ("b", "never-there"), memory_of(C, revised), None, None)
+    assert store.save(0, position(1), position(2), {"test": step}) is Outcome.SAVED
+    assert loaded(store.load(0)).regions["test"].events == (C, revised)
+
+
+def test_partitions_and_untouched_regions_are_left_alone(reopen: Callable[[], Store]) -> None:
+    store = reopen()
+    store.save(0, FIRST, position(1), {"test": kept(A), "neighbour": kept(B)})
+    store.save(1, FIRST, position(5), {"elsewhere": kept(C)})
+    store.save(0, position(1), position(2), {"test": kept(A, C)})
+    assert loaded(store.load(0)).regions["neighbour"].events == (B,)
+    assert loaded(store.load(1)) == Saved(position(5), {"elsewhere": SavedRegion((C,), memory_of(C), None, None)})
+    assert store.positions() == {0: position(2), 1: position(5)}
+
+
+def test_a_position_moves_without_any_change(reopen: Callable[[], Store]) -> None:
+    store = reopen()
+    assert store.save(0, FIRST, position(4), {}) is Outcome.SAVED
+    assert store.load(0) == Saved(position(4), {})
+
+
+def test_a_write_from_behind_is_refused(reopen: Callable[[], Store]) -> None:
+    store, late = reopen(), reopen()
+    store.save(0, FIRST, position(5), {"test": kept(A)})
+    store.save(0, position(5), position(9), {"test": kept(A, B)})
+    for before in (FIRST, position(5), position(8)):
+        assert late.save(0, before, position(20), {"test": kept(C)}) is Outcome.AHEAD
+    assert late.replace(0, position(8), {"test": kept(C)}) is Outcome.AHEAD
+    assert loaded(store.load(0)) == Saved(position(9), {"test": SavedRegion((A, B), memory_of(A, B), None, None)})
+
+
+def test_a_write_to_an_emptied_store_is_refused(reopen: Callable[[], Store]) -> None:
+    store = reopen()
+    assert store.save(0, position(5), position(9), {"test": kept(A)}) is Outcome.ELSEWHERE
+    assert store.load(0) is None
+
+
+def test_a_write_to_a_store_that_was_set_back_is_refused(reopen: Callable[[], Store]) -> None:
+    store = reopen()
+    store.save(0, FIRST, position(3), {"test": kept(A)})
+    assert store.save(0, position(5), position(9), {"test": kept(A, B)}) is Outcome.ELSEWHERE
+    assert loaded(store.load(0)).position == position(3)
+
+
+def test_a_write_on_another_basis_is_refused_and_replacing_is_not(reopen: Callable[[], Store]) -> None:
+    store, other = reopen(), position(4, "sum-2/0123")
+    store.save(0, FIRST, position(9), {"test": kept(A, B), "neighbour": kept(C)})
+    assert store.save(0, FIRST, other, {"test": kept(C)}) is Outcome.ELSEWHERE
+    assert store.save(0, position(9)._replace(basis=other.basis), other, {"test": kept(C)}) is Outcome.ELSEWHERE
+    assert store.replace(0, other, {"test": kept(C)}) is Outcome.SAVED
+    assert loaded(store.load(0)) == Saved(other, {"test": SavedRegion((C,), memory_of(C), None, None)})
+
+
+def test_replacing_writes_anew_and_saving_goes_on_from_there(reopen: Callable[[], Store]) -> None:
+    store = reopen()
+    store.save(0, FIRST, position(5), {"test": kept(A, B), "neighbour": kept(C, forecast=b"{}")})
+    assert store.replace(0, position(7), {"test": kept(C, due_at=at(1))}) is Outcome.SAVED
+    assert loaded(store.load(0)) == Saved(position(7), {"test": SavedRegion((C,), memory_of(C), at(1), None)})
+    assert store.forecasts() == {}
+    assert store.save(0, position(7), position(8), {"test": kept(A, C)}) is Outcome.SAVED
+
+
+def test_replacing_in_an_empty_store_works(reopen: Callable[[], Store]) -> None:
+    store = reopen()
+    assert store.replace(0, position(7), {"test": kept(A)}) is Outcome.SAVED
+    assert loaded(store.load(0)).position == position(7)
+
+
+def test_the_latest_forecasts_of_all_partitions_are_read_by_region(reopen: Callable[[], Store]) -> None:
+    store = reopen()
+    store.save(5, FIRST, position(1), {"b": kept(A, forecast=b"1"), "silent": kept(C)})
+    store.save(0, FIRST, position(1), {"c": kept(A, forecast=b"2"), "a": kept(A, forecast=b"3")})
+    store.save(0, position(1), position(2), {"c": kept(A, forecast=b"4")})
+    assert list(store.forecasts().items()) == [("a", b"3"), ("b", b"1"), ("c", b"4")]
+
+
+def test_a_partition_saved_bit_by_bit_is_restored_as_it_was(reopen: Callable[[], Store]) -> None:
+    store, regions = reopen(), table()
+    (number, records) = max(by_partition(turns(5, 60, 1.0)).items(), key=lambda item: len(item[1]))
+    live = Partition(number, regions, SumForecaster())
+    for record in records:
+        live.take(record, record.sequence)
+        if record.sequence % 9 == 0:
+            assert store.save(number, live.saved_position, live.position, live.changes()) is Outcome.SAVED
+            live.saved()
+    store.save(number, live.saved_position, live.position, live.changes())
+    saved = loaded(store.load(number))
+    state = live.state(REGION.id)
+    assert saved.position == live.position
+    assert saved.regions[REGION.id].events == state.window.events
+    assert saved.regions[REGION.id].memory == state.memory.sparse()
+    assert saved.regions[REGION.id].memory.head == folded(SumForecaster(), state.window.events, state.memory.base)
+    assert saved.regions[REGION.id].due_at == state.due_at
+
+
+def test_a_store_joins_only_the_log_whose_file_it_shares(tmp_path: Path) -> None:
+    log = open_log(f"sqlite:///{tmp_path}/one.db")
+    shared, apart = open_store(f"sqlite:///{tmp_path}/one.db", log), open_store(f"sqlite:///{tmp_path}/two.db", log)
+    assert shared.joins(log)
+    assert not apart.joins(log)
+    apart.close()
+    log.close()
+
+
+def test_a_damaged_embedded_memory_is_nothing(tmp_path: Path) -> None:
+    log = open_log(f"sqlite:///{tmp_path}/one.db")
+    store = open_store(f"sqlite:///{tmp_path}/one.db", log)
+    store.save(0, FIRST, position(1), {"test": kept(A)})
+    log.database.connection.execute("UPDATE regions SET memory = x'93'")  # type: ignore[attr-defined]
+    assert store.load(0) is None
+    assert store.save(0, FIRST, position(1), {"test": kept(C)}) is Outcome.SAVED
+    assert loaded(store.load(0)).regions == {"test": SavedRegion((C,), memory_of(C), None, None)}
+    log.close()
+
+
+def cli(url: str, *command: str) -> list[str]:
+    """What the program `redis-cli` prints."""
+    done = subprocess.run(["redis-cli", "-u", url, "--raw", *command], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.fixture
+def in_redis(redis_url: str) -> Iterator[tuple[Store, str]]:
+    store = open_store(redis_url)
+    yield store, redis_url
+    store.close()
+
+
+def test_an_operator_reads_the_windows_with_redis_cli(in_redis: tuple[Store, str]) -> None:
+    store, url = in_redis
+    forecast = b'{"id":"test-2-6"}'
+    store.save(2, FIRST, position(7), {"test": kept(C, A, B, due_at=at(9), forecast=forecast)})
+    assert sorted(cli(url, "KEYS", "*")) == [
+        f"quakecast:{{2}}:{kind}" for kind in ("events:test", "position", "regions", "state:test", "window:test")
+    ]
+    fields = cli(url, "HGETALL", "quakecast:{2}:position")
+    assert dict(zip(fields[::2], fields[1::2], strict=True)) == {
+        "offset": "7",
+        "sequence": "6",
+        "clock": str(int(at(7))),
+        "basis": BASIS,
+        "regions": "1",
+    }
+    assert cli(url, "SMEMBERS", "quakecast:{2}:regions") == ["test"]
+    assert cli(url, "ZRANGE", "quakecast:{2}:window:test", "0", "-1", "WITHSCORES") == [
+        "a", str(int(A.time)), "b", str(int(B.time)), "c", str(int(C.time)),
+    ]  # fmt: skip
+    assert cli(url, "ZCOUNT", "quakecast:{2}:window:test", str(int(at(1.5))), "+inf") == ["2"]
+    (body,) = cli(url, "HGET", "quakecast:{2}:events:test", "b")
+    assert decode_event(body.encode()) == B
+    assert json.loads(body)["place"] == B.place
+    assert cli(url, "HGET", "quakecast:{2}:state:test", "forecast") == [forecast.decode()]
+    assert cli(url, "HGET", "quakecast:{2}:state:test", "due_at") == [str(int(at(9)))]
+    assert sorted(cli(url, "HKEYS", "quakecast:{2}:state:test")) == ["due_at", "forecast", "memory"]
+
+
+DAMAGE = {
+    "no memory": ("HDEL", "quakecast:{0}:state:test", "memory"),
+    "another memory": ("HSET", "quakecast:{0}:state:test", "memory", "rubbish"),
+    "no state": ("DEL", "quakecast:{0}:state:test"),
+    "no window": ("DEL", "quakecast:{0}:window:test"),
+    "no events": ("DEL", "quakecast:{0}:events:test"),
+    "no last event": ("ZREM", "quakecast:{0}:window:test", "c"),
+    "an event that is none": ("HSET", "quakecast:{0}:events:test", "a", "{}"),
+    "an event in broken UTF-8": ("HSET", "quakecast:{0}:events:test", "a", '{"id": "\udcff"}'),
+    "a due time that is none": ("HSET", "quakecast:{0}:state:test", "due_at", "soon"),
+    "no position": ("DEL", "quakecast:{0}:position"),
+    "no sequence": ("HDEL", "quakecast:{0}:position", "sequence"),
+    "an offset that is none": ("HSET", "quakecast:{0}:position", "offset", "x"),
+    "no list of regions": ("DEL", "quakecast:{0}:regions"),
+}
+
+
+@pytest.mark.parametrize("command", DAMAGE.values(), ids=DAMAGE.keys())
+def test_what_is_damaged_in_redis_is_nothing_and_can_be_replaced(in_redis: tuple[Store, str], command: tuple[str, ...]) -> None:
+    store, url = in_redis
+    store.save(0, FIRST, position(3), {"test": kept(A, B, C)})
+    cli(url, *command)
+    assert store.load(0) is None
+    assert store.save(0, position(3), position(4), {"other": kept(A)}) is Outcome.ELSEWHERE  # nothing is built upon it
+    assert store.save(0, FIRST, position(4), {"test": kept(A, B)}) is Outcome.SAVED
+    assert loaded(store.load(0)).regions == {"test": SavedRegion((A, B), memory_of(A, B), None, None)}
+    cli(url, *command)
+    assert store.replace(0, position(5), {"test": kept(C)}) is Outcome.SAVED
+    assert loaded(store.load(0)).regions == {"test": SavedRegion((C,), memory_of(C), None, None)}
+
+
+def test_a_damaged_position_does_not_hide_the_others(in_redis: tuple[Store, str]) -> None:
+    store, url = in_redis
+    store.save(0, FIRST, position(3), {"test": kept(A)})
+    store.save(1, FIRST, position(3), {"other": kept(B)})
+    cli(url, "HDEL", "quakecast:{0}:position", "basis")
+    assert store.positions() == {1: position(3)}
+
+
+def test_a_large_window_is_written_and_read_as_a_whole(in_redis: tuple[Store, str]) -> None:
+    store, _ = in_redis
+    events = [event(f"e{number:05d}", number / 100) for number in range(10_000)]
+    assert store.replace(0, position(3), {"test": kept(*events)}) is Outcome.SAVED
+    assert loaded(store.load(0)).regions["test"].events == tuple(events)
+    assert len(encode(events[0])) > 200
+
+
+def test_an_unreachable_redis_is_named_in_one_line() -> None:
+    with pytest.raises(Problem, match=r"no Redis answers at 127\.0\.0\.1:9"):
+        open_store("redis://127.0.0.1:9/0")
+
+
+def test_another_scheme_is_no_store() -> None:
+    with pytest.raises(Problem, match="is no store"):
+        open_store("postgres://somewhere")

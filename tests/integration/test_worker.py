@@ -1,0 +1,387 @@
+"""The worker over real logs and stores: nothing lost, nothing twice, and the same bytes whatever happens to it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_client
+
+from ingest.bus import open_log
+from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Log, Outgoing, Record
+from ingest.event import InputRecord, decode_dead_letter, encode
+from ingest.publish import Publisher
+from ingest.region import partition_of
+from stream.forecast import decode_forecast
+from stream.partition import Partition, Position, RegionChange
+from stream.store import open_store
+from stream.store.protocol import Outcome, Saved, Store
+from stream.worker import Worker
+from tests.simulated import REGION, SumForecaster, Turn, at, beat, by_partition, change, event, table, turns
+
+TABLE = table()
+_places = itertools.count(1)
+HOME = partition_of(REGION.id, TOPICS[EVENTS])
+"""The partition of the region `test`."""
+
+
+class Killed(Exception):
+    """The worker's process ends here."""
+
+
+class DyingStore:
+    """A store whose process is killed once, right before a save: the commit is done, the state is not kept."""
+
+    def __init__(self, store: Store, saves_before: int) -> None:
+        self._store, self._left = store, saves_before
+
+    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
+        self._left -= 1
+        if self._left < 0:
+            raise Killed
+        return self._store.save(partition, before, after, changes)
+
+    def load(self, partition: int) -> Saved | None:
+        return self._store.load(partition)
+
+    def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> Outcome:
+        return self._store.replace(partition, position, everything)
+
+    def forecasts(self) -> dict[str, bytes]:
+        return self._store.forecasts()
+
+    def positions(self) -> dict[int, Position]:
+        return self._store.positions()
+
+    def joins(self, log: Log) -> bool:
+        return self._store.joins(log)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+class Ground:
+    """A log and a store, and workers that come and go on them."""
+
+    def __init__(self, log_url: str, store_url: str) -> None:
+        self.log_url, self.store_url = log_url, store_url
+        self.log = open_log(log_url)
+        self.log.create_topics()
+        self.store = open_store(store_url, self.log)
+        self.said: list[bytes] = []
+        """What `on_forecast` was told."""
+        self.told = dict.fromkeys(range(TOPICS[EVENTS]), -1)
+        """By partition, the number of the last record told."""
+        self._running: list[Worker] = []
+
+    def tell(self, made: list[Turn]) -> None:
+        """Publish some turns of a feed as ingest does."""
+        records: list[InputRecord] = []
+        for changes, heartbeat in made:
+            records += [*changes, heartbeat]
+        publisher = Publisher(self.log, TABLE)
+        publisher.publish(records)
+        self.told = publisher.sequences
+        publisher.close()
+
+    def worker(self, batch_size: int = 50, store: Store | None = None, forecaster: SumForecaster | None = None) -> Worker:
+        made = Worker(
+            self.log, store or self.store, TABLE, forecaster or SumForecaster(), batch_size=batch_size, on_forecast=self.said.append
+        )
+        self._running.append(made)
+        return made
+
+    def stop(self, worker: Worker) -> None:
+        worker.close()
+        self._running.remove(worker)
+
+    def work(self, worker: Worker) -> None:
+        """Take turns until every record that was told is consumed."""
+        deadline = time.monotonic() + 120.0
+        while any(worker.positions().get(partition, Position()).sequence < last for partition, last in self.told.items()):
+            assert time.monotonic() < deadline, (worker.positions(), self.told)
+            worker.turn(0.1)
+
+    def run(self, batch_size: int = 50, **options: Any) -> None:
+        worker = self.worker(batch_size, **options)
+        self.work(worker)
+        self.stop(worker)
+
+    def records(self, topic: str, partition: int) -> list[Record]:
+        return list(self.log.read(topic, partition, self.log.starts(topic)[partition], self.log.ends(topic)[partition]))
+
+    def forecasts(self) -> dict[int, list[bytes]]:
+        return {partition: [record.value for record in self.records(FORECASTS, partition)] for partition in range(TOPICS[FORECASTS])}
+
+    def close(self) -> None:
+        for worker in list(self._running):
+            self.stop(worker)
+        self.store.close()
+        self.log.close()
+
+
+@pytest.fixture(params=["embedded", "embedded, store apart", "kafka and redis"])
+def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
+    number = next(_places)
+    if request.param == "kafka and redis":
+        broker, url = request.getfixturevalue("kafka"), request.getfixturevalue("redis")
+        store_url = f"{url.rpartition('/')[0]}/{number % 15 + 1}"
+        with redis_client.Redis.from_url(store_url) as client:
+            client.flushdb()
+        made = Ground(f"kafka://{broker}/worker{number}", store_url)
+    else:
+        apart = "store.db" if "apart" in request.param else "log.db"
+        made = Ground(f"sqlite:///{tmp_path}/log.db", f"sqlite:///{tmp_path}/{apart}")
+    yield made
+    made.close()
+
+
+MADE = turns(1, 40, 3.0)
+HALF = len(MADE) // 2
+
+
+def core(made: list[Turn], number: int, forecaster: SumForecaster | None = None) -> tuple[Partition, list[bytes]]:
+    """One partition of the core alone after those turns, and what it said."""
+    partition = Partition(number, TABLE, forecaster or SumForecaster())
+    return partition, [said for record in by_partition(made)[number] for _, said in partition.take(record, record.sequence)]
+
+
+def expected(made: list[Turn] = MADE) -> dict[int, list[bytes]]:
+    """What the core alone says of those turns, by partition."""
+    return {number: core(made, number)[1] for number in range(TOPICS[EVENTS])}
+
+
+def test_every_record_that_calls_for_a_forecast_has_exactly_one(ground: Ground) -> None:
+    ground.tell(MADE)
+    ground.run()
+    assert ground.forecasts() == expected()
+    said = [decode_forecast(body) for bodies in ground.forecasts().values() for body in bodies]
+    assert len(said) > 60
+    assert Counter(forecast.id for forecast in said).most_common(1)[0][1] == 1
+    assert sorted(ground.said) == sorted(body for bodies in expected().values() for body in bodies)
+
+
+def test_forecasts_stand_in_the_partition_of_their_input_under_their_regions_key(ground: Ground) -> None:
+    ground.tell(MADE[:10])
+    ground.run()
+    records = ground.records(FORECASTS, HOME)
+    assert records
+    for record in records:
+        forecast = decode_forecast(record.value)
+        assert (record.key.decode(), record.partition, record.time) == (forecast.region, forecast.input_partition, forecast.issued_at)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 500])
+def test_the_size_of_batches_changes_no_byte(ground: Ground, batch_size: int) -> None:
+    ground.tell(MADE[:30])
+    ground.run(batch_size)
+    assert ground.forecasts() == expected(MADE[:30])
+
+
+def test_the_state_is_saved_with_its_position(ground: Ground) -> None:
+    ground.tell(MADE)
+    ground.run()
+    check_state(ground)
+    assert ground.store.forecasts()[REGION.id] == expected()[HOME][-1]
+    assert len(ground.store.positions()) == TOPICS[EVENTS]
+
+
+def check_state(ground: Ground) -> None:
+    """What is saved of the region `test` is what the core alone has after all turns."""
+    partition, said = core(MADE, HOME)
+    state, saved = partition.state(REGION.id), ground.store.load(HOME)
+    assert saved is not None
+    assert saved.position[1:] == partition.position[1:]
+    region = saved.regions[REGION.id]
+    assert (region.events, region.due_at, region.forecast) == (state.window.events, state.due_at, said[-1])
+    assert (region.memory.base, region.memory.head) == (state.memory.base, state.memory.head)
+
+
+def test_a_new_worker_goes_on_where_the_old_one_stopped(ground: Ground) -> None:
+    ground.tell(MADE[:HALF])
+    ground.run()
+    ground.tell(MADE[HALF:])
+    forecaster = SumForecaster()
+    ground.run(forecaster=forecaster)
+    assert ground.forecasts() == expected()
+    assert len(ground.said) == sum(map(len, expected().values()))
+    check_state(ground)
+    from_the_beginning = SumForecaster()
+    for number in range(TOPICS[EVENTS]):
+        core(MADE, number, from_the_beginning)
+    assert len(forecaster.observed) < len(from_the_beginning.observed)
+
+
+def test_a_worker_with_nothing_new_says_nothing(ground: Ground) -> None:
+    ground.tell(MADE[:10])
+    ground.run()
+    before = ground.forecasts()
+    ground.run()
+    assert ground.forecasts() == before
+
+
+@pytest.mark.parametrize("saves_before", [0, 1, 5, 9])
+def test_a_worker_killed_between_commit_and_save_is_followed_by_one_that_repeats_and_misses_nothing(
+    ground: Ground, saves_before: int
+) -> None:
+    ground.tell(MADE)
+    killed = ground.worker(20, DyingStore(ground.store, saves_before))
+    with pytest.raises(Killed):
+        ground.work(killed)
+    ground.stop(killed)
+    ground.run(20)
+    assert ground.forecasts() == expected()
+
+
+def test_a_worker_killed_again_and_again_ends_with_the_same_state(ground: Ground) -> None:
+    ground.tell(MADE)
+    for saves_before in (3, 0, 8):
+        killed = ground.worker(15, DyingStore(ground.store, saves_before))
+        with pytest.raises(Killed):
+            ground.work(killed)
+        ground.stop(killed)
+    ground.run(15)
+    assert ground.forecasts() == expected()
+    check_state(ground)
+
+
+def empty(ground: Ground) -> None:
+    """All that the store holds is gone."""
+    if ground.store_url.startswith("redis"):
+        with redis_client.Redis.from_url(ground.store_url) as client:
+            client.flushdb()
+        return
+    for name in ("positions", "regions", "window_events"):
+        ground.store._database.connection.execute(f"DELETE FROM {name}")  # type: ignore[attr-defined]
+
+
+def contents(ground: Ground) -> dict[int, Saved | None]:
+    return {number: ground.store.load(number) for number in range(TOPICS[EVENTS])}
+
+
+def test_an_emptied_store_is_rebuilt_silently_with_the_same_bytes(ground: Ground) -> None:
+    ground.tell(MADE[:HALF])
+    ground.run()
+    before, told = heads(contents(ground)), list(ground.said)
+    empty(ground)
+    ground.run()
+    assert heads(contents(ground)) == before
+    assert ground.said == told
+    ground.tell(MADE[HALF:])
+    ground.run()
+    assert ground.forecasts() == expected()
+
+
+def heads(saved: dict[int, Saved | None]) -> dict[int, Any]:
+    """The contents without the checkpoints, whose places depend on how the history came."""
+    found: dict[int, Any] = {}
+    for number, kept in saved.items():
+        regions = kept.regions if kept else {}
+        said = {name: (r.events, r.memory.base, r.memory.head, r.due_at, r.forecast) for name, r in regions.items()}
+        found[number] = (kept and kept.position, said)
+    return found
+
+
+def test_a_store_emptied_under_a_running_worker_is_written_anew(ground: Ground) -> None:
+    ground.tell(MADE[:HALF])
+    worker = ground.worker()
+    ground.work(worker)
+    empty(ground)
+    ground.tell(MADE[HALF:])
+    ground.work(worker)
+    ground.stop(worker)
+    assert ground.forecasts() == expected()
+    after = Turn([change(event("after", 300))], beat(300))
+    ground.tell([after])
+    ground.run()
+    assert ground.forecasts() == expected([*MADE, after])
+
+
+def test_a_damaged_store_is_rebuilt_though_the_stream_is_quiet(ground: Ground) -> None:
+    """The rebuilt state stands where the damaged one stood: nothing may be built upon what is left of that."""
+    ground.tell(MADE[:HALF])
+    ground.run()
+    if ground.store_url.startswith("redis"):
+        with redis_client.Redis.from_url(ground.store_url) as client:
+            client.delete(f"quakecast:{{{HOME}}}:window:{REGION.id}")
+    else:
+        ground.store._database.connection.execute("DELETE FROM window_events WHERE time > 0")  # type: ignore[attr-defined]
+    ground.run()
+    ground.tell(MADE[HALF:])
+    ground.run()
+    assert ground.forecasts() == expected()
+
+
+def test_another_model_starts_from_the_beginning_and_repeats_nothing(ground: Ground) -> None:
+    ground.tell(MADE[:HALF])
+    ground.run()
+    ground.tell(MADE[HALF:])
+    ground.run(forecaster=SumForecaster("sum-2"))
+    first, second = expected(MADE[:HALF]), expected()
+    for number, bodies in ground.forecasts().items():
+        until = len(first[number])
+        assert bodies[:until] == first[number]
+        assert bodies[until:] == [body.replace(b"sum-1", b"sum-2") for body in second[number][until:]]
+
+
+def test_an_unreadable_record_is_a_dead_letter_and_the_stream_goes_on(ground: Ground) -> None:
+    ground.tell(MADE[:HALF])
+    somebody = ground.log.producer("somebody")
+    unknown = change(event("x"), region="atlantis", sequence=len(by_partition(MADE[:HALF])[HOME]))
+    unreadable = [b"not a record", b'{"$schema":"quakecast.change/9"}', b"", encode(unknown)]
+    somebody.commit([Outgoing(EVENTS, HOME, b"?", value, at(999)) for value in unreadable])
+    somebody.close()
+    ground.told[HOME] += 1
+    ground.run(7)
+    letters = [decode_dead_letter(record.value) for record in ground.records(DEAD_LETTERS, 0)]
+    assert [letter.reason for letter in letters] == ["record_unreadable"] * 3 + ["region_unknown"]
+    assert letters[0].payload == "not a record"
+    assert letters[0].source.startswith(f"{EVENTS}/{HOME}/")
+    ground.tell(MADE[HALF:])
+    ground.run(7)
+    assert len(ground.records(DEAD_LETTERS, 0)) == 4
+    said = [decode_forecast(body).id for body in ground.forecasts()[HOME]]
+    assert len(said) == len(set(said)) == len(expected()[HOME])
+
+
+def test_a_dead_letter_is_not_repeated_when_the_state_is_rebuilt(ground: Ground) -> None:
+    somebody = ground.log.producer("somebody")
+    somebody.commit([Outgoing(EVENTS, 0, b"?", b"not a record", at(0))])
+    somebody.close()
+    ground.tell(MADE[:1])
+    ground.run()
+    empty(ground)
+    ground.run()
+    assert len(ground.records(DEAD_LETTERS, 0)) == 1
+
+
+def test_two_workers_share_the_partitions_and_one_takes_over_from_the_other(kafka: str, redis: str) -> None:
+    number = next(_places)
+    store_url = f"{redis.rpartition('/')[0]}/{number % 15 + 1}"
+    with redis_client.Redis.from_url(store_url) as client:
+        client.flushdb()
+    ground = Ground(f"kafka://{kafka}/worker{number}", store_url)
+    one = Worker(ground.log, ground.store, TABLE, SumForecaster(), name="one", batch_size=20)
+    ground.tell(MADE[:HALF])
+    for _ in range(5):
+        one.turn(0.1)
+    other = Worker(ground.log, ground.store, TABLE, SumForecaster(), name="other", batch_size=20)
+    deadline = time.monotonic() + 60.0
+    while len(one.positions()) != 3 or len(other.positions()) != 3:
+        assert time.monotonic() < deadline, (one.positions(), other.positions())
+        one.turn(0.05)
+        other.turn(0.05)
+    ground.tell(MADE[HALF:])
+    for _ in range(10):
+        one.turn(0.05)
+        other.turn(0.05)
+    one.close()
+    ground.work(other)
+    other.close()
+    assert ground.forecasts() == expected()
+    ground.close()

@@ -1,0 +1,74 @@
+"""Which input records call for a forecast, found without the stream's code: plain dictionaries and the rule's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ingest.bus.log import EVENTS, FORECASTS, Log, Record
+from ingest.event import Change, Event, InputRecord, decode
+from ingest.instant import Instant
+from ingest.region import RegionTable
+from stream.forecast import Forecast, decode_forecast
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+
+def inputs(log: Log) -> list[tuple[int, InputRecord]]:
+    """(partition, record) of the whole input log, each partition in order."""
+    return [(partition, decode(record.value)) for partition in log.starts(EVENTS) for record in _all(log, EVENTS, partition)]
+
+
+def forecasts(log: Log) -> list[bytes]:
+    """All forecast records, each partition in order."""
+    return [record.value for partition in log.starts(FORECASTS) for record in _all(log, FORECASTS, partition)]
+
+
+def _all(log: Log, topic: str, partition: int) -> Iterable[Record]:
+    return log.read(topic, partition, log.starts(topic)[partition], log.ends(topic)[partition])
+
+
+def expected_ids(records: list[tuple[int, InputRecord]], issued: list[bytes], table: RegionTable) -> set[str]:
+    """Ids of the forecasts that there must be: one for each change of what a region's forecast rests on, and for each heartbeat on or after
+    the time at which the region's last forecast said that it would be said anew."""
+    reissue = {forecast.id: forecast.reissue_at for forecast in map(decode_forecast, issued)}
+    held: dict[str, dict[str, Event]] = {}
+    due: dict[str, Instant] = {}
+    clocks: dict[int, Instant] = {}
+    expected: set[str] = set()
+    for partition, record in records:
+        clocks[partition] = now = max(record.observed_at, clocks.get(partition, record.observed_at))
+        regions = [record.region] if isinstance(record, Change) else [r for r, at in due.items() if now >= at and _partition(r, reissue, partition)]
+        for region in regions:
+            if isinstance(record, Change) and not _changes(record, held.setdefault(region, {}), table, now):
+                continue
+            identity = f"{region}-{partition}-{record.sequence}"
+            expected.add(identity)
+            due[region] = reissue.get(identity, Instant(now + HOUR))
+    return expected
+
+
+def _partition(region: str, reissue: dict[str, Instant], partition: int) -> bool:
+    return any(identity.startswith(f"{region}-{partition}-") for identity in reissue)
+
+
+def _changes(change: Change, held: dict[str, Event], table: RegionTable, now: Instant) -> bool:
+    region = table[change.region]
+    oldest = now - region.window_days * DAY
+    for event_id in [event_id for event_id, event in held.items() if event.time < oldest]:
+        del held[event_id]
+    before, event = held.pop(change.id, None), change.event
+    if event is None or event.type != "earthquake" or event.magnitude is None:
+        return before is not None
+    if event.magnitude < region.magnitude_of_completeness or event.time < oldest:
+        return before is not None
+    held[change.id] = event
+    return before is None or _facts(before) != _facts(event)
+
+
+def _facts(event: Event) -> tuple[object, ...]:
+    return event.time, event.latitude, event.longitude, event.depth_km, event.magnitude
+
+
+def by_identity(issued: list[bytes]) -> dict[str, Forecast]:
+    return {forecast.id: forecast for forecast in map(decode_forecast, issued)}

@@ -1,0 +1,112 @@
+"""Stand-ins for the USGS services on a free port of this machine, and the command as a process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from ingest.backfill import COLUMNS
+from ingest.event import Event
+from ingest.instant import Instant
+from ingest.simulated import Sequence, summary
+
+DAY_FEED = "/earthquakes/feed/v1.0/summary/all_day.geojson"
+FDSN = "/fdsnws/event/1/query"
+
+
+def now() -> Instant:
+    return Instant(round(time.time() * 1000))
+
+
+def small_sequence(start: Instant, days: float = 1.0, seed: int = 3) -> list[Event]:
+    """A mainshock of magnitude 5.5 in the middle of some days of four regions' background."""
+    return Sequence(start, days, seed, mainshock=5.5, mainshock_after_days=days / 2).events
+
+
+def csv_of(events: list[Event]) -> bytes:
+    """A catalogue of events as the USGS writes it."""
+    rows = [",".join(COLUMNS)]
+    for e in events:
+        said = {"time": e.time, "latitude": e.latitude, "longitude": e.longitude, "depth": e.depth_km, "mag": e.magnitude,
+                "magType": e.magnitude_type, "net": e.network, "id": e.id, "updated": e.updated, "place": f'"{e.place}"', "type": e.type,
+                "status": e.status}  # fmt: skip
+        rows.append(",".join(str(said.get(column, "")) for column in COLUMNS))
+    return "\n".join([*rows, ""]).encode()
+
+
+@contextmanager
+def usgs(events: list[Event], generated: Instant | None = None) -> Iterator[str]:
+    """The summary feed of events as of one moment, no revisions, and the event service over them; gives the address."""
+    feed = summary(events, generated or now(), "simulated")
+    nothing = summary([], generated or now(), "simulated")
+
+    def answer(path: str, query: dict[str, list[str]]) -> bytes | None:
+        if path == DAY_FEED or "/summary/" in path:
+            return feed
+        if path != FDSN:
+            return None
+        if query["format"] == ["geojson"]:
+            return nothing
+        start, end = (Instant.parse(query[name][0]) for name in ("starttime", "endtime"))
+        return csv_of([event for event in events if start <= event.time <= end][: int(query["limit"][0])])
+
+    with _http(answer) as address:
+        yield address
+
+
+@contextmanager
+def _http(answer: Callable[[str, dict[str, list[str]]], bytes | None]) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            body = answer(url.path, parse_qs(url.query))
+            self.send_response(404 if body is None else 200)
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def program(name: str = "quakecast") -> str:
+    """The installed program beside the Python that runs the tests."""
+    beside = Path(sys.executable).parent
+    found = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
+    assert found, f"{name} is not installed: pip install -e '.[test]'"
+    return found
+
+
+def environment(**given: str) -> dict[str, str]:
+    """This process's environment with the program's own variables as given, and no others of them."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("QUAKECAST_")}
+    beside = str(Path(sys.executable).parent)
+    return kept | {"PATH": f"{beside}{os.pathsep}{kept.get('PATH', '')}"} | given
+
+
+def wait_until(seen: Callable[[], bool], seconds: float, what: str) -> None:
+    """Look again and again.
+
+    Raises:
+        AssertionError: it has not been seen in that time.
+    """
+    deadline = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.2)

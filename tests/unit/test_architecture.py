@@ -1,0 +1,103 @@
+"""The shape of the code: who may import whom, one door for each library, and no drawers for odds and ends."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYERS = ("ingest", "stream", "models")
+MODULES = sorted(path.relative_to(ROOT) for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
+COMPOSITION_ROOT = "stream/cli"
+DOORS = {
+    "kafka": ("ingest/bus/kafka.py",),
+    "redis": ("stream/store/redis.py",),
+    "obspy": ("ingest/seismology.py",),
+    "httpx": ("ingest/feed.py",),
+    "torch": ("models/",),
+    "safetensors": ("models/",),
+    "sqlite3": ("ingest/bus/database.py",),
+}
+CORE = ("window", "memory", "step", "partition", "forecast")
+IMPURE = {"time", "random", "os", "logging", "structlog", "socket", "pathlib", "secrets", "uuid", "subprocess", "threading", "asyncio"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, at its top or inside a function."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"), str(path))
+
+
+def package(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def reached(path: Path) -> set[Path]:
+    """The files of ours that a file imports, and those that they import, and so on."""
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        for module in imports(waiting.pop()):
+            file = Path(*module.split(".")).with_suffix(".py")
+            if file in MODULES and file not in found:
+                found.add(file)
+                waiting.append(file)
+    return found
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert {path.parts[0] for path in MODULES} == set(LAYERS)
+    assert Path("stream/step.py") in MODULES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_ingest_knows_nothing_of_stream_and_stream_nothing_of_models(path: Path) -> None:
+    if path.as_posix().startswith(COMPOSITION_ROOT):
+        return
+    above = set(LAYERS[LAYERS.index(path.parts[0]) + 1 :])
+    assert not above & {package(module) for module in imports(path)}
+
+
+@pytest.mark.parametrize(("library", "doors"), DOORS.items(), ids=DOORS.keys())
+def test_each_library_has_one_door(library: str, doors: tuple[str, ...]) -> None:
+    users = {path.as_posix() for path in MODULES if library in {package(module) for module in imports(path)}}
+    assert {user for user in users if not user.startswith(doors)} == set()
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_the_core_has_no_clock_no_chance_no_environment_and_no_log(name: str) -> None:
+    core = Path("stream", f"{name}.py")
+    assert not IMPURE & {package(module) for module in imports(core)}
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_the_core_reaches_no_door(name: str) -> None:
+    """Not by a detour either: `ingest/region.py` alone may import ObsPy's regions, inside the function that needs them."""
+    behind = {path.as_posix() for path in reached(Path("stream", f"{name}.py"))}
+    assert behind & {door for doors in DOORS.values() for door in doors} <= {"ingest/seismology.py"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_no_module_is_a_drawer_for_odds_and_ends(path: Path) -> None:
+    assert not {"utils", "util", "common", "helper", "helpers", "manager", "base", "misc"} & {
+        part.removesuffix(".py") for part in path.parts
+    }
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.name)
+def test_the_tests_use_no_mock_library(path: Path) -> None:
+    assert not {"unittest", "mock", "pytest_mock"} & {package(module) for module in imports(path)}

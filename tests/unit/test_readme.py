@@ -1,0 +1,113 @@
+"""The README says all there is to say, and what it shows is true."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import typer.main
+
+from ingest.bus.log import TOPICS
+from ingest.event import encode
+from ingest.region import RegionTable
+from stream.cli.application import application
+from stream.forecast import decode_forecast
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for said, text in BLOCKS if said == language]
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command with its words, groups before what is in them."""
+    yield path, command
+    for name, within in getattr(command, "commands", {}).items():
+        yield from commands(within, (*path, name))
+
+
+TREE = dict(commands(typer.main.get_command(application)))
+LEAVES = sorted(path for path, command in TREE.items() if not hasattr(command, "commands"))
+
+
+def test_the_first_screen_has_a_sentence_a_picture_and_the_two_commands() -> None:
+    first = README.splitlines()[:20]
+    pictures = [line for line in first if line.startswith("![")]
+    assert len(pictures) == 1
+    assert (ROOT / pictures[0].rpartition("(")[2].rstrip(")")).is_file()
+    assert any(line.startswith("make up ") for line in first)
+    assert any(line.startswith("make test ") for line in first)
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_command_has_an_example(path: tuple[str, ...]) -> None:
+    assert any(re.search(rf"^quakecast {' '.join(path)} ", block, re.MULTILINE) for block in blocks("sh"))
+
+
+def test_every_option_and_every_environment_variable_is_mentioned() -> None:
+    options = {name for command in TREE.values() for parameter in command.params for name in parameter.opts if name.startswith("-")}
+    variables = {str(parameter.envvar) for command in TREE.values() for parameter in command.params if getattr(parameter, "envvar", None)}
+    shipped = [path for folder in ("ingest", "stream", "models") for path in (ROOT / folder).rglob("*.py")]
+    in_the_code = {
+        name for path in [*shipped, ROOT / "tests/servers.py"] for name in re.findall(r"QUAKECAST(?:_[A-Z]+)+", path.read_text("utf-8"))
+    }
+    assert {name for name in options if not re.search(rf"(?<![\w-]){name}(?![\w-])", README)} == set()
+    assert {name for name in variables | in_the_code if name not in README} == set()
+
+
+def test_every_example_of_the_command_is_one_that_it_takes() -> None:
+    for line in (line for block in blocks("sh") for line in block.splitlines() if line.startswith("quakecast ")):
+        words = line.partition("#")[0].split()[1:]
+        path = tuple(words[: 2 if words[0] == "train" else 1])
+        TREE[path].make_context(" ".join(path), words[len(path) :], resilient_parsing=False).close()
+
+
+def test_the_example_of_a_forecast_is_one() -> None:
+    (example,) = blocks("json")
+    compact = json.dumps(json.loads(example), separators=(",", ":")).encode()
+    assert msgspec.json.decode(encode(decode_forecast(compact))) == json.loads(example)
+
+
+def test_the_python_and_the_region_file_are_correct(tmp_path: Path) -> None:
+    (snippet,) = blocks("python")
+    compile(snippet, "README.md", "exec")
+    (regions,) = blocks("toml")
+    assert set(tomllib.loads(regions)) == {"region"}
+    file = tmp_path / "regions.toml"
+    file.write_text(regions, encoding="utf-8")
+    assert RegionTable.load(file).region_of(37.8, -122.3).id == "bay-area"
+
+
+def test_every_topic_is_in_the_table_with_its_partitions() -> None:
+    for topic, partitions in TOPICS.items():
+        assert re.search(rf"^\| `{re.escape(topic)}` \| [^|]+ \| {partitions}\b", README, re.MULTILINE)
+
+
+def test_every_link_into_the_project_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_scores_are_those_of_the_built_in_model_s_card() -> None:
+    scores = json.loads((ROOT / "models/pretrained/lstm/card.json").read_text(encoding="utf-8"))["scores"]
+    poisson = scores["baselines"]["poisson"]
+    time, magnitude = scores["gain_over_poisson"], scores["gain_over_gutenberg_richter"]
+    said = [
+        f"{scores['events']:,} events",
+        f"**{time['mean']:.2f}** ({time['low']:.2f} … {time['high']:.2f})",
+        f"**{magnitude['mean']:.3f}** ({magnitude['low']:.3f} … {magnitude['high']:.3f})",
+        f"| {scores['time_median_ae_minutes']:.0f} min | {poisson['time_median_ae_minutes']:.0f} min |",
+        f"| {scores['time_mae_minutes']:,.0f} min | {poisson['time_mae_minutes']:,.0f} min |",
+        f"| {scores['magnitude_mae']:.3f} | {poisson['magnitude_mae']:.3f} |",
+        *(f"| {scores[name]:.1%} | {poisson[name]:.1%} |".replace("%", " %") for name in ("coverage_50", "coverage_90")),
+    ]
+    assert [text for text in said if text not in README] == []
