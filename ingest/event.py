@@ -6,7 +6,7 @@ Units stand in the names; latitude and longitude are degrees (WGS84), times are 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -84,6 +84,7 @@ class DeadLetter(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecas
 
 
 InputRecord = Change | Heartbeat
+Record = TypeVar("Record")
 
 
 def encode_hook(value: Any) -> Any:
@@ -104,6 +105,13 @@ _dead_letter_decoder = msgspec.json.Decoder(DeadLetter, dec_hook=decode_hook)
 _event_decoder = msgspec.json.Decoder(Event, dec_hook=decode_hook)
 
 
+def _decoded(decoder: msgspec.json.Decoder[Record], data: bytes) -> Record:
+    try:
+        return decoder.decode(data)
+    except (UnicodeDecodeError, AttributeError, OverflowError) as error:  # broken UTF-8, a number for a time, a time out of range
+        raise msgspec.DecodeError(str(error)) from None
+
+
 def encode(record: msgspec.Struct) -> bytes:
     """One record as one line of UTF-8 JSON, without the line's end."""
     return _encoder.encode(record)
@@ -115,7 +123,7 @@ def decode(data: bytes) -> InputRecord:
     Raises:
         msgspec.DecodeError: not JSON, or not a record of a known schema.
     """
-    return _input_decoder.decode(data)
+    return _decoded(_input_decoder, data)
 
 
 def decode_event(data: bytes) -> Event:
@@ -124,5 +132,9 @@ def decode_event(data: bytes) -> Event:
 
 
 def decode_dead_letter(data: bytes) -> DeadLetter:
-    """A dead letter as it stands in its topic."""
-    return _dead_letter_decoder.decode(data)
+    """A dead letter as it stands in its topic.
+
+    Raises:
+        msgspec.DecodeError: not JSON, or not a dead letter.
+    """
+    return _decoded(_dead_letter_decoder, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import time
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ from ingest.instant import Instant
 
 USGS = "https://earthquake.usgs.gov"
 TIMEOUT_SECONDS = 30.0
+WHOLE_ANSWER_SECONDS = 120.0
 LARGEST_BODY_BYTES = 64 * 1024 * 1024
 CONTACT = "quakecast/0.1 (+https://pypi.org/project/quakecast; set QUAKECAST_CONTACT to your address)"
 KEPT_OF_A_BAD_BODY = 2_000
@@ -77,13 +79,15 @@ def updates_path(updated_after: Instant, since: Instant) -> str:
 
 def _bounded(response: httpx.Response) -> bytes:
     parts: list[bytes] = []
-    size = 0
+    size, deadline = 0, time.monotonic() + WHOLE_ANSWER_SECONDS
     for part in response.iter_bytes():
         size += len(part)
         parts.append(part)
         if size > LARGEST_BODY_BYTES:
             beginning = b"".join(parts)[:KEPT_OF_A_BAD_BODY]
             raise FetchFailed("body_too_large", f"the body is larger than {LARGEST_BODY_BYTES // 2**20} MiB", beginning)
+        if time.monotonic() > deadline:
+            raise FetchFailed("too_slow", f"the body was not there after {WHOLE_ANSWER_SECONDS:.0f} s")
     return b"".join(parts)
 
 
@@ -94,8 +98,8 @@ def _expires_in(response: httpx.Response) -> float | None:
 
 def _retry_after(response: httpx.Response) -> float | None:
     text = response.headers.get("Retry-After", "").strip()
-    if text.isdigit():
-        return float(text)
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
     moment, date = _http_time(text), _http_time(response.headers.get("Date"))
     return None if moment is None or date is None else max(0.0, moment - date)
 
@@ -103,5 +107,5 @@ def _retry_after(response: httpx.Response) -> float | None:
 def _http_time(text: str | None) -> float | None:
     try:
         return email.utils.parsedate_to_datetime(text).timestamp() if text else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

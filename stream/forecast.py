@@ -98,4 +98,7 @@ def decode_forecast(data: bytes) -> Forecast:
     Raises:
         msgspec.DecodeError: not JSON, or not a forecast.
     """
-    return _decoder.decode(data)
+    try:
+        return _decoder.decode(data)
+    except (UnicodeDecodeError, AttributeError, OverflowError) as error:
+        raise msgspec.DecodeError(str(error)) from None

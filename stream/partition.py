@@ -73,11 +73,7 @@ class Partition:
         return self._states.get(region_id) or first_state(self._forecaster, self._table[region_id])
 
     def take(self, record: InputRecord, offset: int) -> list[tuple[Forecast, bytes]]:
-        """Fold one record in; gives the forecasts that it calls for, each with its encoded form.
-
-        Raises:
-            KeyError: the record names a region that the table does not have; nothing has changed but the position.
-        """
+        """Fold one record in, of a region that the table has; gives the forecasts that it calls for, each with its encoded form."""
         if record.sequence <= self.position.sequence:
             self.position = self.position._replace(offset=offset + 1)
             return []

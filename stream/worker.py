@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, Batch, Log, NotCommitted, Outgoing, Record
-from ingest.event import DeadLetter, decode, encode
+from ingest.event import Change, DeadLetter, decode, encode
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.forecast import Forecaster
@@ -92,8 +92,9 @@ class Worker:
         if saved is not None and saved.position.basis == state.basis and saved.position.offset <= committed:
             state = Partition(number, self._table, self._forecaster, saved.position)
             state.restore(saved.regions)
-        elif committed:
-            log.warning("rebuilding the state from the log", partition=number, saved=saved and saved.position._asdict(), committed=committed)
+        elif saved is not None or committed:
+            log.warning("rebuilding the state from the log", partition=number, saved=saved and str(saved.position), committed=committed)
+            self._store.drop(number)  # of another model or region table, or of a log that was made anew
         self._owned[number] = Owned(state, committed)
         self._consumer.seek(number, max(state.position.offset, self._log.starts(EVENTS)[number]))
 
@@ -102,20 +103,16 @@ class Worker:
         if record.offset < owned.state.position.offset:
             return []
         try:
-            forecasts = owned.state.take(decode(record.value), record.offset)
-        except (msgspec.DecodeError, KeyError) as error:
+            known = decode(record.value)
+            if isinstance(known, Change) and known.region not in self._table:
+                raise Unusable("region_unknown", f"the region table has no {known.region}")
+        except (msgspec.DecodeError, Unusable) as error:
             owned.state.position = owned.state.position._replace(offset=record.offset + 1)
-            out = [self._dead_letter(record, error)]
+            out = [_dead_letter(record, error)]
         else:
-            key = [forecast.region.encode() for forecast, _ in forecasts]
-            out = [Outgoing(FORECASTS, record.partition, k, body, f.issued_at) for k, (f, body) in zip(key, forecasts, strict=True)]
+            issued = owned.state.take(known, record.offset)
+            out = [Outgoing(FORECASTS, record.partition, f.region.encode(), body, f.issued_at) for f, body in issued]
         return out if record.offset >= owned.committed else []
-
-    def _dead_letter(self, record: Record, error: Exception) -> Outgoing:
-        place = f"{record.topic}/{record.partition}/{record.offset}"
-        reason = "region_unknown" if isinstance(error, KeyError) else "record_unreadable"
-        letter = DeadLetter(record.time, place, reason, str(error), used=False, payload=record.value[:2_000].decode(errors="replace"))
-        return Outgoing(DEAD_LETTERS, 0, place.encode(), encode(letter), record.time)
 
     def _commit(self, outgoing: list[Outgoing], touched: set[int]) -> None:
         reached = {number: self._owned[number].state.position.offset for number in touched}
@@ -165,3 +162,18 @@ class Worker:
     def close(self) -> None:
         self._consumer.close()
         self._producer.close()
+
+
+class Unusable(Exception):
+    """A record that can be read but not used."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def _dead_letter(record: Record, error: Exception) -> Outgoing:
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    reason = error.reason if isinstance(error, Unusable) else "record_unreadable"
+    letter = DeadLetter(record.time, place, reason, str(error), used=False, payload=record.value[:2_000].decode(errors="replace"))
+    return Outgoing(DEAD_LETTERS, 0, place.encode(), encode(letter), record.time)

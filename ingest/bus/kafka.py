@@ -25,6 +25,7 @@ from ingest.problem import Problem
 NAMESPACE = "quakecast"
 OPTION_PREFIX = "QUAKECAST_KAFKA_"
 CONNECT_MILLISECONDS = 15_000
+SHORT_POLL_MILLISECONDS = 50  # a transaction's marker at the end of a topic never arrives as a record: waiting for it is of no use
 TOPIC_SETTINGS = {
     "cleanup.policy": "delete",
     "retention.ms": "-1",  # replays carry the past's times: a retention by time would delete them at once
@@ -123,7 +124,7 @@ class KafkaLog:
             consumer.assign([place])
             consumer.seek(place, start)
             while consumer.position(place) < end:
-                for records in consumer.poll(timeout_ms=1_000, max_records=2_000).values():
+                for records in consumer.poll(timeout_ms=SHORT_POLL_MILLISECONDS, max_records=2_000).values():
                     for record in records:
                         if record.offset >= end:
                             return

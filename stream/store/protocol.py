@@ -45,6 +45,9 @@ class Store(Protocol):
     def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> Outcome:
         """Write a partition anew, whatever is there, unless that has gone further on the same basis."""
 
+    def drop(self, partition: int) -> None:
+        """Take what is kept of a partition for lost: the next save finds nothing and clears what is left."""
+
     def forecasts(self) -> dict[str, bytes]:
         """By region, the latest forecast's record."""
 

@@ -128,6 +128,9 @@ class RedisStore:
         except (TypeError, ValueError, AttributeError):
             return None  # none, or damaged
 
+    def drop(self, partition: int) -> None:
+        self._client.delete(_key(partition, "position"))
+
     def forecasts(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         for partition in range(REGION_PARTITIONS):

@@ -80,6 +80,9 @@ class SqliteStore:
             row = (partition, region, encode_memory(change.memory), change.due_at, change.forecast)
             connection.execute("INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?)", row)
 
+    def drop(self, partition: int) -> None:
+        self._database.connection.execute("DELETE FROM positions WHERE partition = ?", (partition,))
+
     def forecasts(self) -> dict[str, bytes]:
         query = "SELECT region, forecast FROM regions WHERE forecast IS NOT NULL ORDER BY region"
         return dict(self._database.connection.execute(query).fetchall())

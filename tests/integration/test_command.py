@@ -235,6 +235,9 @@ def test_a_recorded_log_is_not_copied_over_another(live: Recorded, folder: Path)
     assert ran.returncode == 1
     assert ran.stderr.startswith("quakecast: the log to replay into already holds input; replay into a new one")
     assert live.ends() == before
+    twice = quakecast("replay", live.file, live.file, folder=folder)
+    assert twice.returncode == 2
+    assert "a recorded log is replayed alone" in twice.stderr
 
 
 def test_tail_prints_records_for_programs_and_for_people(live: Recorded, folder: Path) -> None:

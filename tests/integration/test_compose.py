@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,6 +157,19 @@ class Machine:
                               timeout=seconds, check=False)  # fmt: skip
 
 
+def first_line_of_the_readme_s_consumer(kafka: str, machine: Machine) -> str:
+    found = re.search(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert found
+    topic = f"{machine.bus.rpartition('/')[2]}.forecasts"
+    code = moved(found[1], {"kafka:9092": kafka, "quakecast.forecasts": topic, "my-alerts": topic})
+    with subprocess.Popen([sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            return process.stdout.readline()
+        finally:
+            process.kill()
+
+
 def all_run(*processes: subprocess.Popen[bytes]) -> bool:
     return all(process.poll() is None for process in processes)
 
@@ -173,6 +188,7 @@ def test_each_service_runs_by_its_own_command_is_healthy_and_ends_cleanly(compos
             wait_until(
                 lambda: len(store.forecasts()) >= 4 or not all_run(ingest, forecast, second), START_SECONDS, "four regions' forecasts"
             )
+            assert first_line_of_the_readme_s_consumer(kafka, machine).startswith(tuple(store.forecasts()))
             for service in OURS:
                 checked = machine.health(service)
                 assert checked.returncode == 0, f"{service}: {checked.stdout}{checked.stderr}"
