@@ -80,7 +80,9 @@ class RegionTable:
         except FileNotFoundError:
             raise Problem(f"no region file {path}", "name an existing TOML file with --regions") from None
         except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, msgspec.ValidationError, shapely.errors.GEOSException) as error:
-            raise Problem(f"{path} is not a region table ({type(error).__name__}: {error})", "compare it with ingest/regions.toml") from None
+            raise Problem(
+                f"{path} is not a region table ({type(error).__name__}: {error})", "compare it with ingest/regions.toml"
+            ) from None
 
     def __iter__(self) -> Iterator[Region]:
         return iter(self._by_id.values())
@@ -114,7 +116,9 @@ def _polygon(corners: list[list[float]]) -> shapely.Geometry:
     whole = shapely.Polygon([(longitude, latitude) for latitude, longitude in corners])
     if not whole.is_valid:
         raise ValueError("a polygon crosses itself")
-    parts = [shapely.affinity.translate(whole.intersection(shapely.box(360 * k - 180, -90, 360 * k + 180, 90)), -360 * k) for k in (-1, 0, 1)]
+    parts = [
+        shapely.affinity.translate(whole.intersection(shapely.box(360 * k - 180, -90, 360 * k + 180, 90)), -360 * k) for k in (-1, 0, 1)
+    ]
     return shapely.union_all([part for part in parts if not part.is_empty])
 
 

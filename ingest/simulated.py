@@ -78,8 +78,9 @@ class Sequence:
     def _event(self, source: Source, time: Instant, magnitude: float, latitude: float, longitude: float) -> Event:
         identity = f"{source.network}sim{self._random.getrandbits(40):010x}"
         depth = round(self._random.uniform(2.0, 15.0), 2)
-        return Event(identity, time, time.plus(seconds=180), round(latitude, 4), round(longitude, 4), depth, round(magnitude, 2), "ml", "earthquake",
-                     "automatic", source.network, source.place)  # fmt: skip
+        place = (round(latitude, 4), round(longitude, 4), depth)
+        kind = ("ml", "earthquake", "automatic", source.network, source.place)
+        return Event(identity, time, time.plus(seconds=180), *place, round(magnitude, 2), *kind)
 
     def _magnitude(self) -> float:
         return COMPLETENESS + self._random.expovariate(B_VALUE * math.log(10))

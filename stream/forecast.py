@@ -46,7 +46,7 @@ class Outlook(NamedTuple):
     wait: Wait
     magnitude: Magnitude
     due_at: Instant
-    """When silence alone will have changed it enough to be said again: an hour on, or sooner, once P(event within a day) has moved by 0.1."""
+    """When silence alone will have changed it enough to be said again: an hour on, or once P(event within a day) has moved by 0.1."""
 
 
 class Forecast(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.forecast/1"):

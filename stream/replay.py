@@ -21,7 +21,6 @@ from ingest.event import DeadLetter, Event, InputRecord, decode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.publish import Publisher, heartbeat
-from ingest.region import RegionTable
 from ingest.table import Observation
 from stream.forecast import Forecast, decode_forecast
 
@@ -98,7 +97,9 @@ def publish_files(files: Iterable[Path], publisher: Publisher, span: Span, heart
     """Turn catalogue and change-log files, in the order of time, into the input log; gives the last sequence of each partition."""
     pace, count = Pace(span.speed), 0
     before = dict(publisher.sequences)
-    for records, letters in _batches(_with_heartbeats(_said(files), span, publisher.ledger, heartbeat_seconds), paced=span.speed is not None):
+    for records, letters in _batches(
+        _with_heartbeats(_said(files), span, publisher.ledger, heartbeat_seconds), paced=span.speed is not None
+    ):
         if records:
             pace.wait_for(records[0].observed_at)
         count += publisher.publish(records, letters)

@@ -96,7 +96,10 @@ class Window(NamedTuple):
 def belongs(event: Event, region: Region, cutoff: Instant) -> bool:
     """Whether an event is one that the region's forecasts are made of."""
     return (
-        event.type == EARTHQUAKE and event.magnitude is not None and event.magnitude >= region.magnitude_of_completeness and event.time >= cutoff
+        event.type == EARTHQUAKE
+        and event.magnitude is not None
+        and event.magnitude >= region.magnitude_of_completeness
+        and event.time >= cutoff
     )
 
 

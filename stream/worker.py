@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, Batch, Log, NotCommitted, Outgoing, Record
-from ingest.event import Change, DeadLetter, decode, encode
+from ingest.event import Change, DeadLetter, InputRecord, decode, encode
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.forecast import Forecaster
@@ -102,17 +102,23 @@ class Worker:
         owned = self._owned[record.partition]
         if record.offset < owned.state.position.offset:
             return []
-        try:
-            known = decode(record.value)
-            if isinstance(known, Change) and known.region not in self._table:
-                raise Unusable("region_unknown", f"the region table has no {known.region}")
-        except (msgspec.DecodeError, Unusable) as error:
+        known = self._usable(record)
+        if isinstance(known, DeadLetter):
             owned.state.position = owned.state.position._replace(offset=record.offset + 1)
-            out = [_dead_letter(record, error)]
+            out = [Outgoing(DEAD_LETTERS, 0, known.source.encode(), encode(known), record.time)]
         else:
             issued = owned.state.take(known, record.offset)
             out = [Outgoing(FORECASTS, record.partition, f.region.encode(), body, f.issued_at) for f, body in issued]
         return out if record.offset >= owned.committed else []
+
+    def _usable(self, record: Record) -> InputRecord | DeadLetter:
+        try:
+            known = decode(record.value)
+        except msgspec.DecodeError as error:
+            return _dead_letter(record, "record_unreadable", str(error))
+        if isinstance(known, Change) and known.region not in self._table:
+            return _dead_letter(record, "region_unknown", f"the region table has no {known.region}")
+        return known
 
     def _commit(self, outgoing: list[Outgoing], touched: set[int]) -> None:
         reached = {number: self._owned[number].state.position.offset for number in touched}
@@ -148,7 +154,9 @@ class Worker:
         """Nothing was written: forget the steps taken and begin again from the store, with a new producer."""
         self._failed_commits += 1
         if self._failed_commits == FAILED_COMMITS_IN_A_ROW:
-            raise Problem(f"the log refused {FAILED_COMMITS_IN_A_ROW} commits in a row ({error})", "look whether the broker is well, then start again")
+            raise Problem(
+                f"the log refused {FAILED_COMMITS_IN_A_ROW} commits in a row ({error})", "look whether the broker is well, then start again"
+            )
         log.warning("not committed, starting over from the store", reason=str(error), partitions=sorted(self._owned))
         self._producer.close()
         self._producer = self._log.producer(self._name)
@@ -164,16 +172,6 @@ class Worker:
         self._producer.close()
 
 
-class Unusable(Exception):
-    """A record that can be read but not used."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-
-
-def _dead_letter(record: Record, error: Exception) -> Outgoing:
+def _dead_letter(record: Record, reason: str, detail: str) -> DeadLetter:
     place = f"{record.topic}/{record.partition}/{record.offset}"
-    reason = error.reason if isinstance(error, Unusable) else "record_unreadable"
-    letter = DeadLetter(record.time, place, reason, str(error), used=False, payload=record.value[:2_000].decode(errors="replace"))
-    return Outgoing(DEAD_LETTERS, 0, place.encode(), encode(letter), record.time)
+    return DeadLetter(record.time, place, reason, detail, used=False, payload=record.value[:2_000].decode(errors="replace"))

@@ -63,7 +63,9 @@ def report(what: str, records: int, seconds: float) -> float:
 
 
 def _files(months: int, folder: Path) -> list[Path]:
-    names = [f"changes_{FIRST_MONTH[0] + (FIRST_MONTH[1] - 1 + n) // 12}-{(FIRST_MONTH[1] - 1 + n) % 12 + 1:02d}.csv.xz" for n in range(months)]
+    names = [
+        f"changes_{FIRST_MONTH[0] + (FIRST_MONTH[1] - 1 + n) // 12}-{(FIRST_MONTH[1] - 1 + n) % 12 + 1:02d}.csv.xz" for n in range(months)
+    ]
     changelog = RECORDED / "data" / "feed" / "changelog"
     if changelog.is_dir():
         return [changelog / name for name in names]

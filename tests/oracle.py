@@ -38,7 +38,11 @@ def expected_ids(records: list[tuple[int, InputRecord]], issued: list[bytes], ta
     expected: set[str] = set()
     for partition, record in records:
         clocks[partition] = now = max(record.observed_at, clocks.get(partition, record.observed_at))
-        regions = [record.region] if isinstance(record, Change) else [r for r, at in due.items() if now >= at and _partition(r, reissue, partition)]
+        regions = (
+            [record.region]
+            if isinstance(record, Change)
+            else [r for r, at in due.items() if now >= at and _partition(r, reissue, partition)]
+        )
         for region in regions:
             if isinstance(record, Change) and not _changes(record, held.setdefault(region, {}), table, now):
                 continue

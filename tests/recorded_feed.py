@@ -45,7 +45,7 @@ def recorded_feed(folder: Path, start: str, speed: float) -> Iterator[RecordedFe
     server_module: Any = _load(folder / "tools" / "feed_server.py")
     served = RecordedFeed("")
 
-    class Handler(server_module.Handler):  # type: ignore[misc, name-defined]
+    class Handler(server_module.Handler):  # type: ignore[misc]
         fault = {"mode": "", "n": 0}  # noqa: RUF012
 
         def reply(self, status: int, body: bytes, kind: str, extra: dict[str, str] | None = None) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 KAFKA_FOLDER = Path(__file__).with_name("kafka")
@@ -87,10 +87,10 @@ def kafka_broker() -> Iterator[str]:
         yield named
         return
     port, controller_port = free_port(), free_port()
-    with tempfile.TemporaryDirectory(prefix="quakecast-kafka-") as folder:
+    with tempfile.TemporaryDirectory(prefix="quakecast-kafka-") as folder, ExitStack() as stack:
         settings = Path(folder, "server.properties")
         settings.write_text(BROKER.format(port=port, controller_port=controller_port, folder=folder), encoding="utf-8")
-        log = Path(folder, "broker.log").open("wb")
+        log = stack.enter_context(Path(folder, "broker.log").open("wb"))
         java = [_java(), "-Xmx768m", "-cp", f"{_kafka_libraries()}/*"]
         identity = ["kafka.tools.StorageTool", "format", "-t", "q8kcastTestsCluster1w", "-c", str(settings)]
         subprocess.run([*java, *identity], check=True, stdout=log, stderr=log, cwd=folder)
@@ -104,7 +104,6 @@ def kafka_broker() -> Iterator[str]:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
-            log.close()
 
 
 def _java() -> str:

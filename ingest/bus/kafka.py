@@ -7,6 +7,7 @@ come from the environment, so that secrets stay out of command lines: `QUAKECAST
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -82,7 +83,9 @@ class KafkaLog:
         try:
             log._reader = KafkaConsumer(**log._options, **(CONSUMER_OPTIONS | {"isolation_level": "read_uncommitted"}))
         except (KafkaError, AssertionError, ValueError, OSError, KeyError) as error:
-            raise Problem(f"no Kafka broker answers at {parts.netloc} ({error})", "start it, or name another with --bus kafka://host:9092") from None
+            raise Problem(
+                f"no Kafka broker answers at {parts.netloc} ({error})", "start it, or name another with --bus kafka://host:9092"
+            ) from None
         return log
 
     def _name(self, topic: str) -> str:
@@ -170,10 +173,8 @@ class Producer:
             raise NotCommitted(f"{type(error).__name__}: {error}") from error
 
     def _abort(self) -> None:
-        try:
+        with contextlib.suppress(KafkaError, AssertionError):  # fenced or broken: the broker aborts it when the transaction times out
             self._producer.abort_transaction()
-        except (KafkaError, AssertionError):
-            pass  # fenced or broken: the broker aborts what is left when the transaction times out
 
     def close(self) -> None:
         self._producer.close(timeout=5)
@@ -226,10 +227,8 @@ def worker_name(group: str) -> str:
 
 
 def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
-    try:
+    with contextlib.suppress(TopicAlreadyExistsError):  # another process was quicker
         admin.create_topics({name: {"num_partitions": partitions, "configs": TOPIC_SETTINGS}}, wait_for_metadata=True)
-    except TopicAlreadyExistsError:
-        pass  # another process was quicker
 
 
 def _record(topic: str, record: Any) -> Record:

@@ -53,7 +53,7 @@ class Batch(NamedTuple):
 
     records: list[Record]
     gained: frozenset[int] = frozenset()
-    """Partitions that are this consumer's from now on: load their state and `seek` before the next poll. None of their records are in this batch."""
+    """Partitions that are this consumer's from now on: load their state and `seek` before the next poll. None of their records is here."""
     lost: frozenset[int] = frozenset()
     """Partitions that are no longer this consumer's: forget their state."""
 

@@ -22,7 +22,17 @@ from ingest.publish import Publisher
 from ingest.region import RegionTable
 from stream.cli.live import Together, open_worker
 from stream.cli.options import (
-    DEFAULT_USGS, BatchOption, ModelOption, OutputOption, RegionsOption, UsgsOption, open_output, progress_bar, read_speed, read_time, start_logging,
+    DEFAULT_USGS,
+    BatchOption,
+    ModelOption,
+    OutputOption,
+    RegionsOption,
+    UsgsOption,
+    open_output,
+    progress_bar,
+    read_speed,
+    read_time,
+    start_logging,
 )  # fmt: skip
 from stream.replay import HEARTBEAT_SECONDS, Span, copy_log, forecasts_of, is_log, publish_files
 from stream.store import open_store
@@ -31,7 +41,9 @@ from stream.store.protocol import Store
 REPLAY_EXAMPLES = "Example: quakecast replay changes_2023-02.csv.xz --from 2023-02-05 --to 2023-02-08 -o forecasts.jsonl"
 BACKFILL_EXAMPLES = "Example: quakecast backfill --from 2023-01-01 --to 2024-01-01 --min-magnitude 4.5 -o catalogue.csv"
 
-Sources = Annotated[list[str], typer.Argument(help="Catalogue files, change-log files, or one recorded log: sqlite:///file, kafka://host:9092.")]
+Sources = Annotated[
+    list[str], typer.Argument(help="Catalogue files, change-log files, or one recorded log: sqlite:///file, kafka://host:9092.")
+]
 
 
 def replay(
@@ -42,8 +54,12 @@ def replay(
     start: Annotated[str | None, typer.Option("--from", help="Leave out what was observed before this time.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Leave out what was observed from this time on.")] = None,
     output: OutputOption = None,
-    workers: Annotated[int, typer.Option("--workers", min=0, max=16, help="Forecasting processes; 0 when others are running on the log.")] = 1,
-    heartbeat_seconds: Annotated[float, typer.Option("--heartbeat-seconds", min=1, help="Virtual time between a file's heartbeats.")] = HEARTBEAT_SECONDS,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, max=16, help="Forecasting processes; 0 when others are running on the log.")
+    ] = 1,
+    heartbeat_seconds: Annotated[
+        float, typer.Option("--heartbeat-seconds", min=1, help="Virtual time between a file's heartbeats.")
+    ] = HEARTBEAT_SECONDS,
     batch_size: BatchOption = 500,
     model: ModelOption = None,
     regions: RegionsOption = None,
@@ -98,7 +114,9 @@ def _publish(sources: list[str], event_log: Log, table: RegionTable, span: Span,
 
 
 @contextmanager
-def _forecasting(workers: int, bus: str, store: str, batch_size: int, model: Path | None, regions: Path | None) -> Iterator[Together | None]:
+def _forecasting(
+    workers: int, bus: str, store: str, batch_size: int, model: Path | None, regions: Path | None
+) -> Iterator[Together | None]:
     """Workers while the block runs: one in this process, several as processes of their own, or none."""
     stop = threading.Event()
     if workers > 1:
@@ -161,7 +179,9 @@ def backfill(
     with progress_bar() as bar:
         task = bar.add_task("fetching", total=(span[1] - span[0]) / MILLISECONDS_PER_DAY, note="")
         fetch = pages.fdsn_fetch(usgs, min_magnitude)
-        items = pages.backfill(fetch, *span, lambda done, total: bar.update(task, completed=done, total=total, note=f"{done:.0f} of {total:.0f} days"))
+        items = pages.backfill(
+            fetch, *span, lambda done, total: bar.update(task, completed=done, total=total, note=f"{done:.0f} of {total:.0f} days")
+        )
         outcome = pages.backfill_to_file(output, items)
     odd = f", {len(outcome.dead_letters)} oddities" if outcome.dead_letters else ""
     typer.echo(f"{outcome.events} events written to {output}{odd}", err=True)

@@ -18,8 +18,21 @@ from ingest.problem import Problem
 from ingest.publish import Publisher
 from ingest.region import RegionTable
 from stream.cli.options import (
-    DEFAULT_USGS, EMBEDDED, KAFKA, REDIS, BatchOption, BusOption, ModelOption, OutputOption, PollOption, RegionsOption, StoreOption, UsgsOption,
-    open_output, start_logging, stop_on_signals,
+    DEFAULT_USGS,
+    EMBEDDED,
+    KAFKA,
+    REDIS,
+    BatchOption,
+    BusOption,
+    ModelOption,
+    OutputOption,
+    PollOption,
+    RegionsOption,
+    StoreOption,
+    UsgsOption,
+    open_output,
+    start_logging,
+    stop_on_signals,
 )  # fmt: skip
 from stream.forecast import Forecaster
 from stream.store import open_store
@@ -34,10 +47,14 @@ log = structlog.get_logger()
 
 def up(
     bus: BusOption = EMBEDDED,
-    store: Annotated[str | None, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows; by default in the log's file.")] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows; by default in the log's file.")
+    ] = None,
     usgs: UsgsOption = DEFAULT_USGS,
     poll_seconds: PollOption = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Serve /healthz and /forecasts.json on this port of 127.0.0.1.")] = 8080,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Serve /healthz and /forecasts.json on this port of 127.0.0.1.")
+    ] = 8080,
     output: OutputOption = None,
     batch_size: BatchOption = 500,
     model: ModelOption = None,

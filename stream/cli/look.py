@@ -106,7 +106,9 @@ def _described_change(change: Change) -> str:
 
 def doctor(
     bus: BusOption = EMBEDDED,
-    store: Annotated[str | None, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows; by default in the log's file.")] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows; by default in the log's file.")
+    ] = None,
     usgs: UsgsOption = DEFAULT_USGS,
     regions: RegionsOption = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only this check; may be given several times.")] = None,

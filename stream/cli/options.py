@@ -55,11 +55,14 @@ BusOption = Annotated[str, typer.Option("--bus", envvar="QUAKECAST_BUS", help="T
 StoreOption = Annotated[str, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows: redis://host:6379/0 or sqlite:///file.")]
 UsgsOption = Annotated[str, typer.Option("--usgs", envvar="QUAKECAST_USGS", help="Address of the USGS services, or of a stand-in.")]
 PollOption = Annotated[
-    float | None, typer.Option("--poll-seconds", min=0.01, help="Rhythm of the day feed; without it 60 s, aligned to the feed's own expiry.")
+    float | None,
+    typer.Option("--poll-seconds", min=0.01, help="Rhythm of the day feed; without it 60 s, aligned to the feed's own expiry."),
 ]
 RegionsOption = Annotated[Path | None, typer.Option("--regions", envvar="QUAKECAST_REGIONS", help="A region table of your own (TOML).")]
 ModelOption = Annotated[Path | None, typer.Option("--model", help="Folder of a trained model; without it the built-in weights.")]
-BatchOption = Annotated[int, typer.Option("--batch-size", min=1, max=100_000, help="Records a transaction: changes the speed, never the output.")]
+BatchOption = Annotated[
+    int, typer.Option("--batch-size", min=1, max=100_000, help="Records a transaction: changes the speed, never the output.")
+]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write every forecast to this file, one line of JSON each.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 DEFAULT_USGS = USGS

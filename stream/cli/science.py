@@ -16,7 +16,9 @@ from ingest.region import RegionTable
 from stream.cli.options import JsonOption, RegionsOption, progress_bar, read_time
 
 TRAIN_EXAMPLES = "Example: quakecast train lstm --catalog global.csv --validation-start 2017-01-01 --start 2019-01-01 --seed 1 -o my-model"
-EVALUATE_EXAMPLES = "Example: quakecast evaluate --catalog california.csv --magnitude-of-completeness 2.5 --start 2020-01-01 --end 2021-01-01"
+EVALUATE_EXAMPLES = (
+    "Example: quakecast evaluate --catalog california.csv --magnitude-of-completeness 2.5 --start 2020-01-01 --end 2021-01-01"
+)
 
 CatalogOption = Annotated[list[Path], typer.Option("--catalog", help="A catalogue file in any form; may be given several times.")]
 SHOWN = ("events", "time_log_likelihood", "magnitude_log_likelihood", "time_mae_minutes", "time_median_ae_minutes", "magnitude_mae",
@@ -30,7 +32,9 @@ def train_lstm(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
     seed: Annotated[list[int], typer.Option("--seed", help="May be given several times: the best in validation is kept.")] = [0],  # noqa: B006
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="At most so many; it stops early.")] = 30,
-    lowest_magnitude: Annotated[float | None, typer.Option("--lowest-magnitude", help="Where the catalogues were cut, if not at their smallest.")] = None,
+    lowest_magnitude: Annotated[
+        float | None, typer.Option("--lowest-magnitude", help="Where the catalogues were cut, if not at their smallest.")
+    ] = None,
     regions: RegionsOption = None,
 ) -> None:
     """Train the LSTM for the region table on catalogues, score it on the held-back time, and write it with its card."""
@@ -55,10 +59,14 @@ def train_lstm(
 
 def evaluate(
     catalog: CatalogOption,
-    magnitude_of_completeness: Annotated[float, typer.Option("--magnitude-of-completeness", help="Events from this magnitude on are forecast.")],
+    magnitude_of_completeness: Annotated[
+        float, typer.Option("--magnitude-of-completeness", help="Events from this magnitude on are forecast.")
+    ],
     start: Annotated[str, typer.Option("--start", help="Start of the scored time.")],
     end: Annotated[str, typer.Option("--end", help="End of the scored time.")],
-    history_start: Annotated[str | None, typer.Option("--history-start", help="The memory and the baselines begin here; else at the first event.")] = None,
+    history_start: Annotated[
+        str | None, typer.Option("--history-start", help="The memory and the baselines begin here; else at the first event.")
+    ] = None,
     polygon: Annotated[Path | None, typer.Option("--polygon", help="Corners (latitude, longitude) as .npy: only what is inside.")] = None,
     model: Annotated[str, typer.Option("--model", help="Folder of a trained model, or pretrained.")] = "pretrained",
     json: JsonOption = False,

@@ -100,7 +100,10 @@ def replayed(source: str, output: Path, *more: str) -> bytes:
 
 def canonical(lines: list[bytes]) -> bytes:
     """Forecast records in the order that a replay writes them in."""
-    sorted_lines = sorted((f.issued_at, f.input_partition, f.input_sequence, f.region, line) for line, f in zip(lines, by_identity(lines).values(), strict=True))
+    sorted_lines = sorted(
+        (f.issued_at, f.input_partition, f.input_sequence, f.region, line)
+        for line, f in zip(lines, by_identity(lines).values(), strict=True)
+    )
     return b"".join(line + b"\n" for *_, line in sorted_lines)
 
 
@@ -151,7 +154,9 @@ def test_the_mainshock_moves_its_regions_forecast(live: tuple[str, RecordedFeed]
     issued = [f for f in by_identity(forecasts(log)).values() if f.region == "turkiye"]
     first = next(n for n, forecast in enumerate(issued) if forecast.event_id == MAINSHOCK)
     before, after, hours_later = issued[first - 1], issued[first], issued[-1]
-    assert before.wait.probability_within["1d"] < 0.3 < 0.5 < after.wait.probability_within["1d"] < hours_later.wait.probability_within["1d"]
+    assert (
+        before.wait.probability_within["1d"] < 0.3 < 0.5 < after.wait.probability_within["1d"] < hours_later.wait.probability_within["1d"]
+    )
     assert after.wait.hazard_per_day > 5 * before.wait.hazard_per_day
     assert after.wait.median_hours < before.wait.median_hours / 5
     log.close()
@@ -195,8 +200,8 @@ def test_the_false_event_at_chignik_leaves_no_trace_in_the_memory(recorded: Path
             present.add(held)
     records = [record for partition, record in inputs(log) if partition == 1]
     changes = [record for record in records if isinstance(record, Change) and record.id == FALSE_ALARM]
-    assert [change.kind for change in changes][0] == "added"
-    assert [change.kind for change in changes][-1] == "deleted"
+    assert changes[0].kind == "added"
+    assert changes[-1].kind == "deleted"
     assert present == {True, False}
     assert not held
     never = Partition(1, table, forecaster)

@@ -58,6 +58,9 @@ class DyingStore:
     def positions(self) -> dict[int, Position]:
         return self._store.positions()
 
+    def drop(self, partition: int) -> None:
+        self._store.drop(partition)
+
     def joins(self, log: Log) -> bool:
         return self._store.joins(log)
 
