@@ -15,7 +15,7 @@ USGS = "https://earthquake.usgs.gov"
 TIMEOUT_SECONDS = 30.0
 WHOLE_ANSWER_SECONDS = 120.0
 LARGEST_BODY_BYTES = 64 * 1024 * 1024
-CONTACT = "quakecast/0.1 (+https://pypi.org/project/quakecast; set QUAKECAST_CONTACT to your address)"
+CONTACT = "quakecast/0.1 (no contact: the operator has not set QUAKECAST_CONTACT)"
 KEPT_OF_A_BAD_BODY = 2_000
 
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition  # type: ignore[import-untyped]
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor  # type: ignore[import-untyped]
-from kafka.errors import KafkaError, TopicAlreadyExistsError  # type: ignore[import-untyped]
+from kafka.errors import KafkaConfigurationError, KafkaError, TopicAlreadyExistsError  # type: ignore[import-untyped]
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
 from ingest.bus.log import TOPICS, Batch, Consumer, NotCommitted, Outgoing, Record
@@ -26,6 +26,7 @@ from ingest.problem import Problem
 NAMESPACE = "quakecast"
 OPTION_PREFIX = "QUAKECAST_KAFKA_"
 CONNECT_MILLISECONDS = 15_000
+UNKNOWN_OPTION = (KafkaConfigurationError, AssertionError, ValueError, KeyError)
 SHORT_POLL_MILLISECONDS = 50  # a transaction's marker at the end of a topic never arrives as a record: waiting for it is of no use
 TOPIC_SETTINGS = {
     "cleanup.policy": "delete",
@@ -45,6 +46,7 @@ GROUP_OPTIONS: dict[str, Any] = {
     "session_timeout_ms": 10_000,  # a killed worker's partitions move on after this
     "heartbeat_interval_ms": 2_000,
     "max_poll_interval_ms": 600_000,
+    "metadata_max_age_ms": 10_000,  # an assignment made on stale metadata is made again after this
 }
 PRODUCER_OPTIONS: dict[str, Any] = {
     "enable_idempotence": True,
@@ -82,7 +84,9 @@ class KafkaLog:
         log = cls(options, parts.path.strip("/") or NAMESPACE)
         try:
             log._reader = KafkaConsumer(**log._options, **(CONSUMER_OPTIONS | {"isolation_level": "read_uncommitted"}))
-        except (KafkaError, AssertionError, ValueError, OSError, KeyError) as error:
+        except UNKNOWN_OPTION as error:
+            raise Problem(f"a Kafka option is wrong: {error}", "give options of kafka-python's KafkaConsumer and KafkaProducer") from None
+        except (KafkaError, OSError) as error:
             raise Problem(
                 f"no Kafka broker answers at {parts.netloc} ({error})", "start it, or name another with --bus kafka://host:9092"
             ) from None
@@ -190,6 +194,9 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self.membership: Any = None
         """The group's generation as of the last poll: a commit for an older one is refused."""
         self._consumer = KafkaConsumer(**options, **CONSUMER_OPTIONS, **GROUP_OPTIONS, group_id=group)
+        self._consumer.partitions_for_topic(
+            topic_name
+        )  # who joins without knowing the topic may be the one who assigns its partitions: to nobody
         self._consumer.subscribe([topic_name], listener=self)
 
     def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:

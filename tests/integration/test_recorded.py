@@ -59,17 +59,21 @@ def wait_until(feed: RecordedFeed, hours: float) -> None:
         time.sleep(0.1)
 
 
-def wait_until_forecast(bus: str, store: str) -> None:
-    """Until the state has taken every record of the input log."""
+def forecast_to_the_end(bus: str, store: str) -> bool:
+    """Whether the state has taken every record of the input log."""
     log, kept = open_log(bus), open_store(store)
     last = {partition: record.sequence for partition, record in inputs(log)}
-    for _ in range(600):
-        reached = {partition: position.sequence for partition, position in kept.positions().items()}
-        if all(reached.get(partition, -1) >= sequence for partition, sequence in last.items()):
-            break
-        time.sleep(0.1)
+    reached = {partition: position.sequence for partition, position in kept.positions().items()}
     log.close()
     kept.close()
+    return all(reached.get(partition, -1) >= sequence for partition, sequence in last.items())
+
+
+def wait_until_forecast(bus: str, store: str) -> None:
+    deadline = time.monotonic() + 120
+    while not forecast_to_the_end(bus, store):
+        assert time.monotonic() < deadline, "the workers do not come to the end of the log"
+        time.sleep(0.5)
 
 
 def check_exactly_once(log: Log, feed: RecordedFeed) -> None:
@@ -116,14 +120,10 @@ def live(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         arguments = ("up", "--bus", bus, "--usgs", feed.address, "--poll-seconds", "0.05", "--port", "0")
         with running(*arguments, folder=folder):
             wait_until(feed, HOURS)
-        wait_until_forecast_embedded(bus, folder)
+        if not forecast_to_the_end(bus, bus):  # `up` ends after the turn that it is in; started again it takes what is left
+            with running("up", "--bus", bus, "--usgs", "http://127.0.0.1:9", "--port", "0", folder=folder):
+                wait_until_forecast(bus, bus)
         yield bus, feed
-
-
-def wait_until_forecast_embedded(bus: str, folder: Path) -> None:
-    """`up` ends after the turn that it is in; started again without a feed it takes what is left."""
-    with running("up", "--bus", bus, "--usgs", "http://127.0.0.1:9", "--port", "0", folder=folder):
-        wait_until_forecast(bus, bus)
 
 
 def test_up_has_every_version_once_and_a_forecast_for_each_record_that_calls_for_one(live: tuple[str, RecordedFeed]) -> None:
@@ -173,8 +173,7 @@ def test_a_worker_killed_in_the_middle_repeats_nothing_and_misses_nothing(record
                 victim.wait()
                 with running("forecast", *shared, folder=tmp_path):
                     wait_until(feed, HOURS)
-            with running("forecast", *shared, folder=tmp_path):
-                wait_until_forecast(bus, store)
+            wait_until_forecast(bus, store)
         log = open_log(bus)
         check_exactly_once(log, feed)
         assert replayed(bus, tmp_path / "undisturbed.jsonl") == canonical(forecasts(log))
