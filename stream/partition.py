@@ -85,6 +85,11 @@ class Partition:
             steps = self._heartbeat(record, clock)
         return [issued for region_id, step in steps if (issued := self._note(region_id, step)) is not None]
 
+    def skip(self, offset: int, sequence: int | None = None) -> None:
+        """Pass over a record that cannot be used."""
+        reached = self.position.sequence if sequence is None else max(sequence, self.position.sequence)
+        self.position = self.position._replace(offset=offset + 1, sequence=reached)
+
     def _heartbeat(self, heartbeat: Heartbeat, clock: Instant) -> list[tuple[str, Step]]:
         due = sorted(region_id for region_id, state in self._states.items() if state.due_at is not None and state.due_at <= clock)
         return [(region_id, on_heartbeat(self._states[region_id], heartbeat, self._place(region_id), clock)) for region_id in due]

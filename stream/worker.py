@@ -102,23 +102,21 @@ class Worker:
         owned = self._owned[record.partition]
         if record.offset < owned.state.position.offset:
             return []
-        known = self._usable(record)
-        if isinstance(known, DeadLetter):
-            owned.state.position = owned.state.position._replace(offset=record.offset + 1)
-            out = [Outgoing(DEAD_LETTERS, 0, known.source.encode(), encode(known), record.time)]
-        else:
-            issued = owned.state.take(known, record.offset)
-            out = [Outgoing(FORECASTS, record.partition, f.region.encode(), body, f.issued_at) for f, body in issued]
-        return out if record.offset >= owned.committed else []
-
-    def _usable(self, record: Record) -> InputRecord | DeadLetter:
         try:
             known = decode(record.value)
         except msgspec.DecodeError as error:
-            return _dead_letter(record, "record_unreadable", str(error))
+            owned.state.skip(record.offset)
+            out = [_dead_letter(record, "record_unreadable", str(error))]
+        else:
+            out = self._forecasts(owned.state, known, record)
+        return out if record.offset >= owned.committed else []
+
+    def _forecasts(self, state: Partition, known: InputRecord, record: Record) -> list[Outgoing]:
         if isinstance(known, Change) and known.region not in self._table:
-            return _dead_letter(record, "region_unknown", f"the region table has no {known.region}")
-        return known
+            state.skip(record.offset, known.sequence)
+            return [_dead_letter(record, "region_unknown", f"the region table has no {known.region}")]
+        issued = state.take(known, record.offset)
+        return [Outgoing(FORECASTS, record.partition, forecast.region.encode(), body, forecast.issued_at) for forecast, body in issued]
 
     def _commit(self, outgoing: list[Outgoing], touched: set[int]) -> None:
         reached = {number: self._owned[number].state.position.offset for number in touched}
@@ -172,6 +170,7 @@ class Worker:
         self._producer.close()
 
 
-def _dead_letter(record: Record, reason: str, detail: str) -> DeadLetter:
+def _dead_letter(record: Record, reason: str, detail: str) -> Outgoing:
     place = f"{record.topic}/{record.partition}/{record.offset}"
-    return DeadLetter(record.time, place, reason, detail, used=False, payload=record.value[:2_000].decode(errors="replace"))
+    letter = DeadLetter(record.time, place, reason, detail, used=False, payload=record.value[:2_000].decode(errors="replace"))
+    return Outgoing(DEAD_LETTERS, 0, place.encode(), encode(letter), record.time)
