@@ -31,7 +31,7 @@ Period = Callable[[Sequence], tuple[Instant, Instant]]
 MINUTES_PER_DAY = 1_440.0
 RESAMPLES = 2_000
 SHORTEST_BLOCK_DAYS = 7.0
-MOST_BLOCKS = 200
+MOST_BLOCKS, FEWEST_BLOCKS = 200, 8
 _ROWS_AT_A_TIME = 2_000
 
 
@@ -143,17 +143,20 @@ def summary(scored: Scored) -> dict[str, Any]:
     }
 
 
-def gain(ours: FloatArray, theirs: FloatArray, scored: Scored) -> dict[str, float]:
-    """Nats per event gained, with its 95 % interval by a paired bootstrap over blocks of time."""
+def gain(ours: FloatArray, theirs: FloatArray, scored: Scored) -> dict[str, Any]:
+    """Nats per event gained, with its 95 % interval by a paired bootstrap over blocks of time; none when the blocks are too few."""
     difference = np.where(np.isfinite(ours), ours - theirs, 0.0)
     first, last = int(scored.until.min()), int(scored.until.max())
     block = max(SHORTEST_BLOCK_DAYS * MILLISECONDS_PER_DAY, (last - first) / MOST_BLOCKS)
     index = ((scored.until - first) // block).astype(np.int64)
     gains, counts = np.bincount(index, difference), np.bincount(index, scored.observed.astype(np.float64))
+    mean = float(gains.sum() / counts.sum())
+    if len(counts) < FEWEST_BLOCKS:
+        return {"mean": mean, "low": None, "high": None}
     drawn = np.random.default_rng(0).integers(0, len(counts), (RESAMPLES, len(counts)))  # (S, blocks)
     means = gains[drawn].sum(1) / np.maximum(counts[drawn].sum(1), 1.0)
     low, high = np.quantile(means, (0.025, 0.975))
-    return {"mean": float(gains.sum() / counts.sum()), "low": float(low), "high": float(high)}
+    return {"mean": mean, "low": float(low), "high": float(high)}
 
 
 def distance_from_uniform(values: FloatArray) -> float:

@@ -41,9 +41,10 @@ def serve(simulation: Simulation) -> ThreadingHTTPServer:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            name = self.path.rpartition("/")[2].removesuffix(".geojson") if "/summary/" in self.path else ""
-            body = simulation.body(name) if name else b"not found"
-            self.send_response(200 if name else 404)
+            name = self.path.partition("?")[0].rpartition("/")[2].removesuffix(".geojson")
+            found = "/summary/" in self.path or name == "query"
+            body = simulation.body(name) if found else b"not found"
+            self.send_response(200 if found else 404)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ingest.bus import open_log
+from ingest.bus import open_log, sqlite_path
 from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Log, Record
 from ingest.event import Change, DeadLetter, Heartbeat, decode, decode_dead_letter
 from ingest.feed import Feed, FetchFailed, summary_path
@@ -43,6 +43,8 @@ def tail(
     """Print records of the log as they come; heartbeats are left out of events."""
     if what not in TAILED:
         raise typer.BadParameter(f"{what!r} is none of {', '.join(TAILED)}", param_hint="what")
+    if bus.startswith("sqlite:") and not sqlite_path(bus).exists():
+        raise Problem(f"there is no log {bus}", "start quakecast up, or name the log with --bus")
     since = None if start in (None, "beginning") else read_time(start or "")
     stopped = stop_on_signals()
     event_log = open_log(bus)

@@ -100,4 +100,6 @@ def _print_scores(scores: dict[str, Any]) -> None:
         typer.echo(f"{name:28}{scores[name]:12.5g}{poisson[name]:12.5g}")
     for name in ("gain_over_poisson", "gain_over_gutenberg_richter"):
         gain = scores[name]
-        typer.echo(f"{name:28}{gain['mean']:12.4f}  95 % interval {gain['low']:.4f} … {gain['high']:.4f}")
+        known = gain["low"] is not None
+        interval = f"95 % interval {gain['low']:.4f} … {gain['high']:.4f}" if known else "too short a time for an interval"
+        typer.echo(f"{name:28}{gain['mean']:12.4f}  {interval}")
