@@ -22,7 +22,7 @@ class Simulation:
     """The sequence and its clock: each event is published some minutes after it happened."""
 
     def __init__(self) -> None:
-        self._start = Instant(round(time.time() * 1000))
+        self._start = Instant(round(time.time() * 1000)).plus(days=HISTORY_DAYS - DAYS)  # its last day is today
         self._began = time.monotonic()
         self._events = Sequence(self._start.plus(days=-HISTORY_DAYS), DAYS, seed=7).events
 
