@@ -20,10 +20,11 @@ BROKER = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners={protocol}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners={protocol}://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+security.inter.broker.protocol={protocol}
 log.dirs={folder}/data
 num.partitions=1
 auto.create.topics.enable=false
@@ -37,6 +38,14 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+"""
+
+
+WITH_PASSWORD = """\
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+  username="broker" password="between-brokers" user_broker="between-brokers" user_{user}="{password}";
 """
 
 
@@ -81,15 +90,22 @@ def redis_server() -> Iterator[str]:
 
 
 @contextmanager
-def kafka_broker() -> Iterator[str]:
-    """One KRaft node with its data in a temporary folder, or the broker that `QUAKECAST_TEST_KAFKA` (host:port) names; gives host:port."""
-    if named := os.environ.get("QUAKECAST_TEST_KAFKA"):
+def kafka_broker(login: tuple[str, str] | None = None) -> Iterator[str]:
+    """One KRaft node with its data in a temporary folder, or the broker that `QUAKECAST_TEST_KAFKA` (host:port) names; gives host:port.
+
+    Args:
+        login: the one user and password that a broker of the test's own lets in (SASL/PLAIN).
+    """
+    if login is None and (named := os.environ.get("QUAKECAST_TEST_KAFKA")):
         yield named
         return
     port, controller_port = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="quakecast-kafka-") as folder, ExitStack() as stack:
         settings = Path(folder, "server.properties")
-        settings.write_text(BROKER.format(port=port, controller_port=controller_port, folder=folder), encoding="utf-8")
+        protocol = "PLAINTEXT" if login is None else "SASL_PLAINTEXT"
+        text = BROKER.format(port=port, controller_port=controller_port, folder=folder, protocol=protocol)
+        more = "" if login is None else WITH_PASSWORD.format(user=login[0], password=login[1])
+        settings.write_text(text + more, encoding="utf-8")
         log = stack.enter_context(Path(folder, "broker.log").open("wb"))
         java = [_java(), "-Xmx768m", "-cp", f"{_kafka_libraries()}/*"]
         identity = ["kafka.tools.StorageTool", "format", "-t", "q8kcastTestsCluster1w", "-c", str(settings)]
