@@ -85,7 +85,7 @@ def replay(
         forecasts_before = event_log.ends(FORECASTS)
         began = time.monotonic()
         with _forecasting(workers, log_url, store_url, batch_size, model, regions) as parts:
-            last = _publish(sources, event_log, RegionTable.load(regions), span, heartbeat_seconds)
+            last, records = _publish(sources, event_log, RegionTable.load(regions), span, heartbeat_seconds)
             _wait_until(last, open_store(store_url), parts)
         count = 0
         for line in forecasts_of(event_log, last, forecasts_before):
@@ -95,22 +95,26 @@ def replay(
     if file is not None:
         file.close()
     seconds = time.monotonic() - began
-    typer.echo(f"{sum(last.values()) + len(last)} input records, {count} forecasts, {seconds:.1f} s", err=True)
+    typer.echo(f"{records} input records, {count} forecasts, {seconds:.1f} s", err=True)
 
 
-def _publish(sources: list[str], event_log: Log, table: RegionTable, span: Span, heartbeat_seconds: float) -> dict[int, int]:
+def _publish(sources: list[str], event_log: Log, table: RegionTable, span: Span, heartbeat_seconds: float) -> tuple[dict[int, int], int]:
+    """Write the input; gives the last sequence of each partition, and how many records there were."""
+    written = 0
     with progress_bar() as bar:
         task = bar.add_task("reading", total=None, note="")
 
         def progress(count: int, moment: Instant) -> None:
+            nonlocal written
+            written = count
             bar.update(task, completed=count, note=f"{count} records, {moment}")
 
         if is_log(sources[0]):
-            return copy_log(sources[0], event_log, span, progress)
+            return copy_log(sources[0], event_log, span, progress), written
         publisher = Publisher(event_log, table, name="replay", test=True)
         last = publish_files([Path(source) for source in sources], publisher, span, heartbeat_seconds, progress)
         publisher.close()
-        return last
+        return last, written
 
 
 @contextmanager
