@@ -18,19 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.event import EARTHQUAKE, Event
+from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
 from models import features
+from models.cleaning import choose
+from models.habits import holes
 
 FloatArray = NDArray[np.float64]
-
-DUPLICATE_SECONDS = 4.0
-DUPLICATE_KM = 60.0
-DUPLICATE_MAGNITUDES = 0.7
-HOLE_FACTOR, LONG_PAUSE = 5.0, 0.995
-"""A pause five times as long as all but one in two hundred is a hole."""
-SHORTEST_HOLE_DAYS = 1.0
 
 
 @dataclass(frozen=True)
@@ -100,13 +95,8 @@ def catalogue(
 
 
 def earthquakes(events: Iterable[Event]) -> list[Event]:
-    """Earthquakes with a magnitude, in the order of (time, id), each id once (the last version given) and no near-duplicates."""
-    by_id = {event.id: event for event in events if event.type == EARTHQUAKE and event.magnitude is not None}
-    kept: list[Event] = []
-    for event in sorted(by_id.values(), key=lambda event: (event.time, event.id)):
-        if not _repeats(event, kept):
-            kept.append(event)
-    return kept
+    """Earthquakes with a magnitude, in the order of (time, id), each id once (its newest version) and no near-duplicates."""
+    return choose(events).kept
 
 
 def spans(times: ListLike[int]) -> list[tuple[Instant, Instant]]:
@@ -117,10 +107,7 @@ def spans(times: ListLike[int]) -> list[tuple[Instant, Instant]]:
     if len(times) == 0:
         return []
     moments = np.asarray(times, dtype=np.int64)
-    gaps = np.diff(moments)  # (N − 1,)
-    long = float(np.quantile(gaps, LONG_PAUSE)) if len(gaps) else 0.0
-    hole = max(HOLE_FACTOR * long, SHORTEST_HOLE_DAYS * MILLISECONDS_PER_DAY)
-    breaks = np.flatnonzero(gaps > hole)
+    breaks = holes(moments)
     starts, ends = moments[np.r_[0, breaks + 1]], moments[np.r_[breaks, len(moments) - 1]]
     return [(Instant(start + 1), Instant(end + 1)) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
@@ -197,14 +184,3 @@ def _outside(span: tuple[Instant, Instant], taken: list[tuple[Instant, Instant]]
         cut = [((low, min(high, start)), (max(low, end), high)) for low, high in pieces]
         pieces = [piece for pair in cut for piece in pair if piece[0] < piece[1]]
     return pieces
-
-
-def _repeats(event: Event, before: list[Event]) -> bool:
-    """Whether it is the same earthquake as one of the last kept, under another id."""
-    for other in reversed(before):
-        if event.time - other.time > DUPLICATE_SECONDS * 1_000:
-            return False
-        near = features.distance_km(other.latitude, other.longitude, event.latitude, event.longitude) < DUPLICATE_KM
-        if near and abs((event.magnitude or 0.0) - (other.magnitude or 0.0)) <= DUPLICATE_MAGNITUDES:
-            return True
-    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import struct
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from ingest.changes import Ledger
 from ingest.event import Change, Event, Heartbeat, InputRecord, Kind
 from ingest.instant import Instant
 from ingest.region import Region, RegionTable, partition_of
-from stream.forecast import Magnitude, Outlook, Wait
+from stream.forecast import Hazard, Magnitude, Outlook, Wait
 
 START = Instant.parse("2023-02-06T01:17:34.342Z")
 REGION = Region("test", "Test", 2.5, 5.0)
@@ -66,7 +67,12 @@ def beat(hours: float, sequence: int = 0) -> Heartbeat:
 
 
 class SumForecaster:
-    """A forecaster whose memory is one order-sensitive sum and the last event's time: h ← 0.9 h + f(event)."""
+    """A forecaster whose memory is one order-sensitive sum and the last event's time: h ← 0.9 h + f(event).
+
+    Its hazard stays what the outlook said it was. Its rivals: one event a day, and one a day whose rate halves over each stretch.
+    """
+
+    rivals = ("daily", "halving")
 
     def __init__(self, name: str = "sum-1", due_hours: float = 1.0) -> None:
         self._name, self._due_hours = name, due_hours
@@ -75,6 +81,10 @@ class SumForecaster:
 
     @property
     def name(self) -> str:
+        return self._name
+
+    @property
+    def basis(self) -> str:
         return self._name
 
     def start(self, region: Region) -> bytes:
@@ -96,6 +106,15 @@ class SumForecaster:
         largest = round(region.magnitude_of_completeness + abs(total) % 1.0, 6)
         magnitude = Magnitude(largest, {"0.5": largest}, {"5": round(10.0 ** (largest - 5.0), 6)})
         return Outlook(wait, magnitude, now.plus(hours=self._due_hours))
+
+    def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
+        days = (until - since) / 86_400_000
+        rate = self.outlook(memory, region, since).wait.hazard_per_day
+        return (
+            Hazard(rate * days, math.log(rate), math.log(rate)),
+            Hazard(days, 0.0, 0.0),
+            Hazard(days * 0.5 / math.log(2.0), 0.0, -math.log(2.0)),
+        )
 
 
 def folded(forecaster: SumForecaster, events: Iterable[Event], base: bytes, region: Region = REGION) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import history, live, look, science
+from stream.cli import catalog, history, live, look, science
 
 application = typer.Typer(
     name="quakecast",
@@ -23,6 +23,7 @@ application.command(epilog=live.FORECAST_EXAMPLES)(live.forecast)
 application.command(epilog=history.REPLAY_EXAMPLES)(history.replay)
 application.command(epilog=look.TAIL_EXAMPLES)(look.tail)
 application.command(epilog=history.BACKFILL_EXAMPLES)(history.backfill)
+application.command(epilog=catalog.CATALOG_EXAMPLES)(catalog.catalog)
 application.command(epilog=look.DOCTOR_EXAMPLES)(look.doctor)
 application.add_typer(train, name="train")
 application.command(epilog=science.EVALUATE_EXAMPLES)(science.evaluate)

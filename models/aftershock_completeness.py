@@ -1,0 +1,188 @@
+"""How far completeness rises after a large event, and how it falls back: small aftershocks hide in the waves of larger ones.
+
+    Mc(M, Δt) = M − G − H log10 Δt        M the large event's magnitude, Δt days since it; never below the catalogue's own Mc
+
+    magnitude │●
+              │ ╲__                 seen: what lies above the curve
+              │    ╲_____
+              │          ╲_________________ Mc
+              └────────────────────────────── log Δt
+
+Helmstetter, Kagan & Jackson (2006, BSSA 96, 90–106, doi:10.1785/0120050067) found G = 4.5, H = 0.75 for southern California. Here G and H
+are estimated from a catalogue by the likelihood of its aftershocks' magnitudes. A magnitude m is detected with probability
+Φ((m − μ) / σ) (Ogata & Katsura 1993, GJI 113, 727–738), μ falling with log Δt, so that with Gutenberg–Richter's β = b ln 10
+
+    p(m | M, Δt, seen) = β exp(−β m) Φ((m − μ)/σ) / ∫ from Mc of the same
+    ∫ = exp(−β Mc) Φ((Mc − μ)/σ) + exp(−β μ + β²σ²/2) (1 − Φ((Mc − μ + βσ²)/σ))
+
+which needs no law for how many aftershocks come when. Mc(M, Δt) is where 95 % are detected, so G = G_half − 1.645 σ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignore]
+from scipy.special import log_ndtr  # type: ignore[import-untyped, unused-ignore]
+
+from models.b_value import in_steps
+from models.pattern import Pattern, Span
+
+FloatArray = NDArray[np.float64]
+
+LARGE_EXCESS = 2.5
+"""How far above completeness an event must be to be taken as one whose waves hide others."""
+LONGEST_DAYS = 10.0
+SHORTEST_DAYS = 30.0 / 86_400.0
+FEWEST_AFTERSHOCKS = 100
+DETECTED = 1.645
+"""Standard normal deviate of 95 %."""
+SMALLEST_RADIUS_KM = 10.0
+TINY_DAYS = 1e-9
+
+
+@dataclass(frozen=True)
+class Rise:
+    """Mc(M, Δt) = M − G − H log10 Δt."""
+
+    g: float
+    h: float
+
+    def magnitude_of_completeness(self, magnitude: FloatArray, days: FloatArray) -> FloatArray:
+        """From where on 95 % are seen, days after an event of that magnitude; the catalogue's own Mc is not looked at."""
+        return magnitude - self.g - self.h * np.log10(np.maximum(days, TINY_DAYS))
+
+
+SOUTHERN_CALIFORNIA = Rise(4.5, 0.75)
+"""Helmstetter et al. (2006), Δt in days."""
+
+
+@dataclass(frozen=True)
+class Aftershocks:
+    """N events after large ones, each with the one whose waves hide most at that moment."""
+
+    magnitudes: FloatArray
+    large_magnitudes: FloatArray
+    days: FloatArray
+    """(N,) since the large event."""
+    large_events: int
+    """How many large events there are among them."""
+
+
+@dataclass(frozen=True)
+class FittedRise:
+    """A rise learned from a catalogue, and how well it is known."""
+
+    rise: Rise
+    g_error: float
+    h_error: float
+    """Standard errors of G_half and H from the curvature of the likelihood, as if large events were alike; NaN if it has none."""
+    g_half: float
+    """Of the magnitude that is detected half the time."""
+    sigma: float
+    """Width of detection, magnitudes."""
+    b: float
+    """Slope of the aftershocks' magnitudes with their incompleteness allowed for."""
+    aftershocks: int
+    large_events: int
+    nats_per_aftershock: float
+    """Gain of log-likelihood over no rise at all (b refitted)."""
+
+
+def fit(pattern: Pattern, span: Span, step: float = 0.0) -> FittedRise | None:
+    """G, H, σ and b from the aftershocks of one span; None when there are fewer than 100.
+
+    Args:
+        pattern: events from the catalogue's own completeness on; none outside the span is looked at.
+        step: what magnitudes are rounded to.
+    """
+    found = aftershocks(pattern, span)
+    if len(found.magnitudes) < FEWEST_AFTERSHOCKS:
+        return None
+    magnitudes, lowest = in_steps(found.magnitudes, step), pattern.magnitude_of_completeness - step / 2.0
+
+    def misfit(parameters: FloatArray) -> float:
+        g_half, h, log_sigma, log_beta = parameters
+        middles = found.large_magnitudes - g_half - h * np.log10(found.days)
+        if not (abs(log_sigma) < 4.0 and abs(log_beta) < 4.0):
+            return 1e9
+        return -float(log_prob(magnitudes, middles, math.exp(log_sigma), math.exp(log_beta), lowest).mean())
+
+    starts = [np.array([g_half, h, math.log(0.25), math.log(2.3)]) for g_half, h in ((4.5, 0.75), (5.5, 0.75), (4.0, 1.0))]
+    best = min((_simplex(misfit, start) for start in starts), key=lambda answer: answer[1])
+    g_half, h, sigma, beta = float(best[0][0]), float(best[0][1]), math.exp(best[0][2]), math.exp(best[0][3])
+    errors = _standard_errors(misfit, best[0], len(found.magnitudes))
+    plain = 1.0 / max(float((magnitudes - lowest).mean()), 1e-6)  # β of complete magnitudes, Aki (1965)
+    without = math.log(plain) - 1.0
+    return FittedRise(
+        rise=Rise(g_half - DETECTED * sigma, h),
+        g_error=errors[0],
+        h_error=errors[1],
+        g_half=g_half,
+        sigma=sigma,
+        b=beta / math.log(10.0),
+        aftershocks=len(found.magnitudes),
+        large_events=found.large_events,
+        nats_per_aftershock=-best[1] - without,
+    )
+
+
+def log_prob(magnitudes: FloatArray, middles: FloatArray, sigma: float, beta: float, lowest: float) -> FloatArray:
+    """(N,) ln density of detected magnitudes, per unit.
+
+    Args:
+        middles: (N,) μ, where half are detected.
+        lowest: Mc of the catalogue: below it none is given.
+    """
+    at_lowest = (lowest - middles) / sigma
+    above = -beta * lowest + log_ndtr(at_lowest)
+    within = -beta * middles + 0.5 * (beta * sigma) ** 2 + log_ndtr(-(at_lowest + beta * sigma))
+    density: FloatArray = math.log(beta) - beta * magnitudes + log_ndtr((magnitudes - middles) / sigma) - np.logaddexp(above, within)
+    return density
+
+
+def aftershocks(pattern: Pattern, span: Span) -> Aftershocks:
+    """The events within ten days and two rupture lengths of a large one (0.01 · 10^(M/2) km each, at least 10 km), in the span.
+
+    Of several large events before it, that one counts whose waves hide most by Helmstetter et al. (2006). Events that are larger than
+    the large one count as well: they are seen for certain.
+    """
+    rows = pattern.rows(span)
+    days, magnitudes, places = pattern.days[rows], pattern.magnitudes[rows], pattern.positions_km[rows]
+    hidden_below = np.full(len(days), -np.inf)
+    cause = np.full(len(days), -1, dtype=np.int64)
+    for large in np.flatnonzero(magnitudes >= pattern.magnitude_of_completeness + LARGE_EXCESS).tolist():
+        first, last = np.searchsorted(days, (days[large] + SHORTEST_DAYS, days[large] + LONGEST_DAYS)).tolist()
+        apart_km = np.sqrt(((places[first:last] - places[large]) ** 2).sum(1))
+        near = first + np.flatnonzero(apart_km <= max(0.02 * 10.0 ** (0.5 * magnitudes[large]), SMALLEST_RADIUS_KM))
+        level = SOUTHERN_CALIFORNIA.magnitude_of_completeness(magnitudes[large], days[near] - days[large])
+        higher = level > hidden_below[near]
+        hidden_below[near[higher]], cause[near[higher]] = level[higher], large
+    members = np.flatnonzero(cause >= 0)
+    causes = cause[members]
+    return Aftershocks(magnitudes[members], magnitudes[causes], days[members] - days[causes], len(np.unique(causes)))
+
+
+def _standard_errors(misfit: Callable[[FloatArray], float], at: FloatArray, count: int) -> list[float]:
+    """√ of the diagonal of the inverse Fisher information: the mean misfit's second differences times the number of events."""
+    steps = np.eye(len(at)) * 1e-3
+    curvature = np.array(
+        [
+            [misfit(at + a + b) - misfit(at + a - b) - misfit(at - a + b) + misfit(at - a - b) for b in steps]  # (P, P)
+            for a in steps
+        ]
+    ) / (4.0 * 1e-6)
+    try:
+        variances = np.diag(np.linalg.inv(curvature * count))
+    except np.linalg.LinAlgError:
+        variances = np.full(len(at), np.nan)
+    return [math.sqrt(variance) if variance > 0.0 else math.nan for variance in variances.tolist()]
+
+
+def _simplex(misfit: Callable[[FloatArray], float], start: FloatArray) -> tuple[FloatArray, float]:
+    answer = minimize(misfit, start, method="Nelder-Mead", options={"maxiter": 600, "xatol": 1e-4, "fatol": 1e-7})
+    return np.asarray(answer.x, dtype=np.float64), float(answer.fun)

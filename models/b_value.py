@@ -1,0 +1,70 @@
+"""The slope of Gutenberg–Richter's law: log10 N(≥ m) = a − b m, from magnitudes that may be rounded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+FEWEST_EVENTS = 50
+SMALLEST_INCREASE = 0.2
+"""Smaller increases may be due to how gradually a network begins to miss events."""
+_EDGE = 1e-6
+"""So that a rounded magnitude equal to Mc is not below it by the last bit."""
+
+
+@dataclass(frozen=True)
+class Slope:
+    """The b of log10 N(≥ m) = a − b m, and its standard error, from so many events (or differences) above so much."""
+
+    b: float
+    error: float
+    count: int
+
+
+def b_value(magnitudes: FloatArray, magnitude_of_completeness: float, step: float) -> Slope | None:
+    """b = log10 e / (mean − (Mc − Δ/2)) over the magnitudes (N,) from Mc on; None with fewer than 50.
+
+    Aki (1965, Bull. Earthq. Res. Inst. 43, 237–239), the half bin by Utsu (1966); error ln 10 · b² √(Σ (m − mean)² / (n (n − 1))) by
+    Shi & Bolt (1982, BSSA 72, 1677–1687).
+
+    Args:
+        step: Δ, what the magnitudes are rounded to; 0 if they are not. Mc is one of the rounded values.
+    """
+    chosen = in_steps(magnitudes, step)
+    return _aki_utsu(chosen[chosen >= magnitude_of_completeness - _EDGE] - magnitude_of_completeness, step)
+
+
+def b_positive(magnitudes: FloatArray, magnitude_of_completeness: float, step: float) -> Slope | None:
+    """b from the increases between consecutive magnitudes (N,), in the order of time, that are at least Mc; None with fewer than 50.
+
+    Increases are exponential with the same slope, and an event larger than the one before it is seen even when the network misses small
+    ones right after it: van der Elst (2021, JGR 126, e2020JB021027, doi:10.1029/2020JB021027). A b that comes out larger than Aki–Utsu's
+    says that completeness rises for a while after large events.
+    """
+    chosen = in_steps(magnitudes, step)
+    chosen = chosen[chosen >= magnitude_of_completeness - _EDGE]
+    smallest = max(2.0 * step, SMALLEST_INCREASE)
+    increases = np.diff(chosen)
+    return _aki_utsu(increases[increases >= smallest - _EDGE] - smallest, step)
+
+
+def in_steps(magnitudes: FloatArray, step: float) -> FloatArray:
+    """Magnitudes (N,) down to a multiple of a step; as they are if it is 0.
+
+    Down and not to the nearest: in a catalogue cut at 2.5 of which some magnitudes are rounded to 0.1 and some to 0.01, the latter fill
+    [2.5, 2.6) but only half of [2.45, 2.55), which would make b too small. Going down, both kinds fall off by the same ratio a step.
+    """
+    return np.floor(magnitudes / step + _EDGE) * step if step else magnitudes
+
+
+def _aki_utsu(excesses: FloatArray, step: float) -> Slope | None:
+    count = len(excesses)
+    if count < FEWEST_EVENTS or (mean := float(excesses.mean()) + step / 2.0) <= 0.0:
+        return None
+    b = math.log10(math.e) / mean
+    return Slope(b, math.log(10.0) * b**2 * float(excesses.std(ddof=1)) / math.sqrt(count), count)

@@ -1,0 +1,201 @@
+"""Which of a catalogue's events are used, which are left out and why, and what is odd about those that are used.
+
+    rows ─> readable ─> one version an id ─> with a magnitude ─> earthquakes ─> possible magnitudes ─> one of each near-duplicate ─> kept
+            (ingest.quality: dead letters)
+
+Nothing is altered: no magnitude is converted, no place or depth is mended. What cannot be used is counted with examples; what is odd but
+used is counted too, so that a scientist can judge. The rules look at nothing but the events themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+from ingest.event import EARTHQUAKE, DeadLetter, Event
+from ingest.instant import MILLISECONDS_PER_SECOND
+from models.features import distance_km
+from models.habits import Habits, habits
+
+DUPLICATE_SECONDS = 4.0
+DUPLICATE_KM = 60.0
+DUPLICATE_MAGNITUDES = 0.7
+POSSIBLE_MAGNITUDES = (-2.0, 9.6)
+"""Chile 1960, the largest known, was 9.5."""
+POSSIBLE_DEPTHS_KM = (-5.0, 700.0)
+"""The highest volcanoes and the deepest earthquakes, about."""
+MAGNITUDE_JUMP = 1.0
+"""Two versions of one event that differ by so much deserve a look."""
+MOST_EXAMPLES = 3
+
+WHY = {
+    "duplicate_id": "the id occurs again: its newest version is taken (of equally new ones the last given)",
+    "magnitude_missing": "no magnitude",
+    "magnitude_impossible": f"the magnitude is not within {POSSIBLE_MAGNITUDES[0]:g} … {POSSIBLE_MAGNITUDES[1]:g}",
+    "near_duplicate": f"within {DUPLICATE_SECONDS:g} s, {DUPLICATE_KM:g} km and {DUPLICATE_MAGNITUDES:g} magnitudes of an event that is "
+    "kept: the earlier one, of equally early ones the smaller id",
+    "magnitude_jump": f"two versions of one id differ by {MAGNITUDE_JUMP:g} magnitudes or more; the newest is used",
+    "depth_doubtful": f"the depth is not within {POSSIBLE_DEPTHS_KM[0]:g} … {POSSIBLE_DEPTHS_KM[1]:g} km; used as it is",
+}
+
+
+@dataclass
+class Finding:
+    """How many there are of one kind, and the first few of them."""
+
+    why: str
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, example: Callable[[], str]) -> None:
+        """Count one more; its description is only made when it is among the first."""
+        self.count += 1
+        if len(self.examples) < MOST_EXAMPLES:
+            self.examples.append(example())
+
+
+Findings = dict[str, Finding]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was done to a catalogue."""
+
+    rows: int
+    """Events and rows that could not be read."""
+    kept: int
+    left_out: Findings
+    """By reason; dead letters keep the reasons of `ingest.quality`, other types than earthquakes are `type:…`."""
+    noted: Findings
+    """Used all the same."""
+    near_duplicates_of_one_network: int
+    """Near-duplicates that carry the same network: a network seldom reports one earthquake twice."""
+    pairs_as_close_but_later: int
+    """Pairs alike in place and magnitude that are once to twice as far apart in time: how many near-duplicates chance would give."""
+    habits: Habits
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The events to use, in the order of (time, id), and how they were chosen."""
+
+    events: list[Event]
+    report: Report
+
+
+@dataclass
+class Choice:
+    """The events to use, and what became of the others."""
+
+    kept: list[Event] = field(default_factory=list)
+    left_out: Findings = field(default_factory=dict)
+    noted: Findings = field(default_factory=dict)
+    of_one_network: int = 0
+    close_but_later: int = 0
+
+    def leave_out(self, reason: str, example: Callable[[], str], why: str | None = None) -> None:
+        self.left_out.setdefault(reason, Finding(why or WHY[reason])).add(example)
+
+    def note(self, reason: str, example: Callable[[], str], why: str | None = None) -> None:
+        self.noted.setdefault(reason, Finding(why or WHY[reason])).add(example)
+
+
+def clean(found: Iterable[Event | DeadLetter]) -> Cleaned:
+    """The usable earthquakes of what a reader gave, and the report.
+
+    Args:
+        found: events and dead letters in any order, of any type, of one file or several.
+    """
+    unread, letters, events = Choice(), list[DeadLetter](), list[Event]()
+    for item in found:
+        if isinstance(item, DeadLetter):
+            letters.append(item)
+        else:
+            events.append(item)
+    ids = {event.id for event in events}
+    for letter in letters:
+        if not letter.used or letter.id in ids:  # what is odd about a used event only counts if the event is here
+            _file(letter, unread)
+    rows = len(events) + sum(finding.count for finding in unread.left_out.values())
+    choice = choose(events, unread)
+    return Cleaned(
+        choice.kept,
+        Report(rows, len(choice.kept), choice.left_out, choice.noted, choice.of_one_network, choice.close_but_later, habits(choice.kept)),
+    )
+
+
+def choose(events: Iterable[Event], choice: Choice | None = None) -> Choice:
+    """Earthquakes with a possible magnitude, in the order of (time, id), each id once (its newest version) and no near-duplicates.
+
+    Args:
+        choice: what is known of left-out rows already; added to.
+    """
+    made = choice or Choice()
+    single = [event for event in _newest(events, made) if _is_usable(event, made)]
+    for event in sorted(single, key=lambda event: (event.time, event.id)):
+        if not _repeats(event, made):
+            made.kept.append(event)
+    return made
+
+
+def _file(letter: DeadLetter, choice: Choice) -> None:
+    """A dead letter as a finding; a missing magnitude is found again in its event."""
+    if letter.reason != "magnitude_missing":
+        add = choice.note if letter.used else choice.leave_out
+        add(letter.reason, lambda: f"{letter.id or '-'} in {letter.source}: {letter.payload[:100]}", letter.detail)
+
+
+def _newest(events: Iterable[Event], choice: Choice) -> list[Event]:
+    by_id: dict[str, Event] = {}
+    for event in events:
+        present = by_id.get(event.id)
+        if present is None:
+            by_id[event.id] = event
+            continue
+        older, newer = (present, event) if event.updated >= present.updated else (event, present)
+        by_id[event.id] = newer
+        choice.leave_out("duplicate_id", partial(_described, older))
+        if older.magnitude is not None and newer.magnitude is not None and abs(newer.magnitude - older.magnitude) >= MAGNITUDE_JUMP:
+            choice.note("magnitude_jump", partial(_described, newer, f", was M {older.magnitude:g}"))
+    return list(by_id.values())
+
+
+def _is_usable(event: Event, choice: Choice) -> bool:
+    if event.type != EARTHQUAKE:
+        choice.leave_out(f"type:{event.type}", partial(_described, event), "not an earthquake")
+    elif event.magnitude is None:
+        choice.leave_out("magnitude_missing", partial(_described, event))
+    elif not POSSIBLE_MAGNITUDES[0] <= event.magnitude <= POSSIBLE_MAGNITUDES[1]:
+        choice.leave_out("magnitude_impossible", partial(_described, event))
+    else:
+        if event.depth_km is not None and not POSSIBLE_DEPTHS_KM[0] <= event.depth_km <= POSSIBLE_DEPTHS_KM[1]:
+            choice.note("depth_doubtful", partial(_described, event, f", depth {event.depth_km:g} km"))
+        return True
+    return False
+
+
+def _repeats(event: Event, choice: Choice) -> bool:
+    """Whether it is the same earthquake as one of the last kept, under another id."""
+    for other in reversed(choice.kept):
+        seconds = (event.time - other.time) / MILLISECONDS_PER_SECOND
+        if seconds > 2.0 * DUPLICATE_SECONDS:
+            return False
+        if abs((event.magnitude or 0.0) - (other.magnitude or 0.0)) > DUPLICATE_MAGNITUDES:
+            continue
+        apart_km = distance_km(other.latitude, other.longitude, event.latitude, event.longitude)
+        if apart_km >= DUPLICATE_KM:
+            continue
+        if seconds <= DUPLICATE_SECONDS:
+            choice.of_one_network += event.network == other.network != ""
+            choice.leave_out(
+                "near_duplicate", partial(_described, event, f": {seconds:.1f} s, {apart_km:.0f} km after {_described(other)}")
+            )
+            return True
+        choice.close_but_later += 1
+    return False
+
+
+def _described(event: Event, more: str = "") -> str:
+    magnitude = "" if event.magnitude is None else f" M {event.magnitude:g} {event.magnitude_type}".rstrip()
+    return f"{event.id} {event.time}{magnitude} {event.place}".rstrip() + more

@@ -1,0 +1,99 @@
+"""How a catalogue was made, as its events show: kinds and rounding of magnitudes, fixed depths, coarse coordinates, holes in time."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.event import Event
+from ingest.instant import MILLISECONDS_PER_DAY, Instant
+
+FloatArray = NDArray[np.float64]
+
+DEFAULT_DEPTHS_KM = (0.0, 5.0, 10.0, 33.0)
+"""Where networks fix a depth that they cannot resolve."""
+ONE_KIND = 0.95
+"""A share from which a catalogue is said to be of one kind."""
+HOLE_FACTOR, LONG_PAUSE = 5.0, 0.995
+"""A pause five times as long as all but one in two hundred is a hole."""
+SHORTEST_HOLE_DAYS = 1.0
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What the kept events have in common. Shares are of the events that are kept, 0 … 1."""
+
+    magnitude_types: dict[str, float]
+    """Share of each type, the most frequent first; "" where none is said."""
+    magnitude_types_by_year: dict[int, dict[str, float]]
+    one_magnitude_type: bool
+    """Whether one type has at least 95 %. No conversion is made when not."""
+    magnitude_step: float
+    """What magnitudes are rounded to, 0.1 or 0.01; 0.1 too when a tenth of the magnitudes or more are; 0 when finer."""
+    share_rounded_to_tenths: float
+    default_depths_km: dict[str, float]
+    """Share at each depth that networks fix, among events with a depth."""
+    share_without_depth: float
+    share_at_repeated_coordinates: float
+    """Share of epicentres that another event has too, to the last digit."""
+    holes: list[tuple[Instant, Instant]]
+    """Pauses too long to be waits: from the last event before to the first one after."""
+
+
+def habits(events: list[Event]) -> Habits:
+    """The shares that tell how a catalogue was made."""
+    times = np.array([int(event.time) for event in events], dtype=np.int64)
+    types = Counter(event.magnitude_type for event in events)
+    step, tenths = magnitude_step(np.array([event.magnitude for event in events], dtype=np.float64))
+    depths = Counter(event.depth_km for event in events if event.depth_km is not None)
+    with_depth = sum(depths.values())
+    places = Counter((event.latitude, event.longitude) for event in events)
+    return Habits(
+        magnitude_types=_shares(types),
+        magnitude_types_by_year=_types_by_year(events, times),
+        one_magnitude_type=not types or max(types.values()) >= ONE_KIND * len(events),
+        magnitude_step=step,
+        share_rounded_to_tenths=tenths,
+        default_depths_km={f"{depth:g}": depths[depth] / max(with_depth, 1) for depth in DEFAULT_DEPTHS_KM},
+        share_without_depth=1.0 - with_depth / max(len(events), 1),
+        share_at_repeated_coordinates=sum(count for count in places.values() if count > 1) / max(len(events), 1),
+        holes=[(Instant(times[k]), Instant(times[k + 1])) for k in holes(times)],
+    )
+
+
+def holes(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions k in sorted times (milliseconds) such that the pause from time k to the next one is a hole, not a wait."""
+    gaps = np.diff(times)  # (N − 1,)
+    long = float(np.quantile(gaps, LONG_PAUSE)) if len(gaps) else 0.0
+    return np.flatnonzero(gaps > max(HOLE_FACTOR * long, SHORTEST_HOLE_DAYS * MILLISECONDS_PER_DAY))
+
+
+def magnitude_step(magnitudes: FloatArray) -> tuple[float, float]:
+    """What magnitudes (N,) are rounded to, and the share on tenths; a catalogue rounded in part counts as rounded to tenths."""
+    if not len(magnitudes):
+        return 0.0, 0.0
+    tenths, hundredths = (float((np.abs(magnitudes / step - np.round(magnitudes / step)) < 1e-6).mean()) for step in (0.1, 0.01))
+    by_chance = 0.1
+    if (tenths - by_chance) / (1.0 - by_chance) >= by_chance:
+        return 0.1, tenths
+    return (0.01 if hundredths >= ONE_KIND else 0.0), tenths
+
+
+def years(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) calendar years (UTC) of times in milliseconds since 1970."""
+    return times.astype("datetime64[ms]").astype("datetime64[Y]").astype(np.int64) + 1970
+
+
+def _shares(counts: Counter[str]) -> dict[str, float]:
+    total = sum(counts.values())
+    return {name: count / total for name, count in counts.most_common()}
+
+
+def _types_by_year(events: list[Event], times: NDArray[np.int64]) -> dict[int, dict[str, float]]:
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for event, year in zip(events, years(times).tolist(), strict=True):
+        counts[year][event.magnitude_type] += 1
+    return {year: _shares(counts[year]) for year in sorted(counts)}
