@@ -1,0 +1,163 @@
+"""The network of the times at one event, in numpy: the formulas of `models.timing` without torch's cost per call.
+
+The past is a vector of fixed size, so an update costs the same however much has come before:
+
+    | count | time, ms | x y z, km | μ | traces of the region (τ, a) | A (12) | what the LSTM was told | its hidden, cell (members) |
+    | ring of the last `reach` events, the newest last |
+
+    ring row = | time, ms | x y z, km | excess | w (12) |
+
+Products are `einsum` sums, not BLAS: their order, so their last bits, does not hang on how many threads BLAS was given.
+A test holds that the numbers are torch's.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf, expit  # type: ignore[import-untyped, unused-ignore]
+
+from models import hawkes, neighbourhood
+from models.features import EARTH_RADIUS_KM
+from models.space_time import TimingNetwork
+from models.timing import CLOCK_FLOOR, FLOOR_PER_DAY, INPUT_LIMIT, LARGEST_FACTOR, wait_of
+from models.wait import RescaledWait
+
+Vector = NDArray[np.float64]
+
+MILLISECONDS_PER_DAY = 86_400_000.0
+COUNT, TIME, POSITION, BACKGROUND, TRACES = 0, 1, slice(2, 5), 5, slice(6, 6 + neighbourhood.TRACES)
+EXCITATION = slice(TRACES.stop, TRACES.stop + hawkes.KERNELS)
+MEMORY = EXCITATION.stop
+RING_TIME, RING_POSITION, RING_EXCESS, RING_WEIGHTS = 0, slice(1, 4), 4, slice(5, 5 + hawkes.KERNELS)
+RING_COLUMNS = RING_WEIGHTS.stop
+_TRACE_TAUS = neighbourhood.TIME_CONSTANTS_DAYS
+_HOUR_ANGLES = np.array([1.0, 2.0]) * (2.0 * math.pi / 24.0)
+
+
+class LiveTiming:
+    """A frozen copy of a `TimingNetwork`'s weights, float64."""
+
+    def __init__(self, network: TimingNetwork) -> None:
+        weights = {name: value.detach().double().numpy().copy() for name, value in network.state_dict().items()}
+        architecture = network.architecture
+        self.reach, self._members, self._hidden = architecture.reach, architecture.memory_members, architecture.hidden
+        self._hours = architecture.hours
+        self._productivity = np.exp(weights["kernels.log_productivity"])  # (M, a, 12)
+        self._kernel_scaler = (weights["kernels.scaler.mean"], weights["kernels.scaler.scale"])
+        names = ("kernels.first", "kernels.second", "kernels.last", "memory.inner", "memory.outer")
+        self._layers = {name: (_inputs_last(weights[f"{name}.weight"]), weights[f"{name}.bias"][:, 0]) for name in names}
+        self._memory_scaler = (weights["memory.scaler.mean"], weights["memory.scaler.scale"])
+        gates = [_gates(weights, member) for member in range(self._members)]
+        self._gates, self._gates_bias = np.stack([gate for gate, _ in gates]), np.stack([bias for _, bias in gates])
+        self._told = slice(MEMORY, MEMORY + architecture.inputs)
+        self._state = slice(self._told.stop, self._told.stop + 2 * self._members * self._hidden)
+        self.size = self._state.stop + self.reach * RING_COLUMNS
+
+    def start(self, background: float) -> Vector:
+        """(size,) the past before any event, of a region with this μ (events per day): the memory has taken its first step."""
+        past = np.zeros(self.size)
+        past[BACKGROUND] = background
+        self._remember(past, past, neighbourhood.FIRST_WAIT_DAYS, np.zeros(neighbourhood.OF_THE_EVENT), 0.0, 0.0)
+        return past
+
+    def ring(self, past: Vector) -> Vector:
+        """(n, columns) the last events, at most `reach`, the newest last; a view."""
+        rows = past[self._state.stop : self.size].reshape(self.reach, RING_COLUMNS)
+        return rows[self.reach - min(int(past[COUNT]), self.reach) :]
+
+    def advance(self, past: Vector, time_ms: int, latitude: float, longitude: float, excess: float) -> Vector:
+        """(size,) one event later; `past` is left as it is."""
+        known = bool(past[COUNT])
+        position = position_km(latitude, longitude)
+        wait = max(time_ms - past[TIME], 0.0) / MILLISECONDS_PER_DAY if known else neighbourhood.FIRST_WAIT_DAYS
+        apart = math.sqrt(float(np.square(position - past[POSITION]).sum())) if known else 0.0
+        own = np.array([excess, math.log(wait + neighbourhood.ONE_SECOND_IN_DAYS), math.log1p(apart)])
+        traces = past[TRACES].reshape(len(_TRACE_TAUS), -1) * np.exp(-wait / _TRACE_TAUS)[:, None]  # (taus, a)
+        weights = self._weights(own, self._local(past, time_ms, position), traces.ravel())
+        after = past.copy()
+        after[COUNT], after[TIME], after[POSITION] = past[COUNT] + 1.0, time_ms, position
+        after[TRACES] = (traces + np.exp(excess * neighbourhood.PRODUCTIVITIES) / _TRACE_TAUS[:, None]).ravel()
+        after[EXCITATION] = past[EXCITATION] * np.exp(-wait / hawkes.TAUS_DAYS) + weights / hawkes.TAUS_DAYS
+        after[self._state.stop : -RING_COLUMNS] = past[self._state.stop + RING_COLUMNS :]
+        after[-RING_COLUMNS:] = np.concatenate(([time_ms], position, [excess], weights))
+        self._remember(past, after, wait, own, 1.0, (time_ms / 3.6e6 + longitude / 15.0) % 24.0)
+        return after
+
+    def wait(self, past: Vector) -> RescaledWait[Vector]:
+        """The wait after the last event."""
+        hidden = past[self._state].reshape(2, self._members, self._hidden)[0]
+        told = np.broadcast_to(past[self._told], (self._members, self._told.stop - self._told.start))
+        context = np.concatenate((hidden, told), axis=1)  # (M, hidden + inputs)
+        inner = _gelu(self._layer("memory.inner", context))
+        outputs = self._layer("memory.outer", np.concatenate((context, inner), axis=1))
+        return wait_of(outputs, past[EXCITATION], past[BACKGROUND], hawkes.TAUS_DAYS)
+
+    def _local(self, past: Vector, time_ms: int, position: Vector) -> Vector:
+        ring = self.ring(past)
+        lags = (time_ms - ring[:, RING_TIME]) / MILLISECONDS_PER_DAY
+        distances = np.sqrt(np.square(ring[:, RING_POSITION] - position).sum(1))
+        return neighbourhood.local_traces(lags, distances, ring[:, RING_EXCESS])
+
+    def _weights(self, own: Vector, local: Vector, everywhere: Vector) -> Vector:
+        """(12,) the members' mean weights of one event."""
+        mean, scale = self._kernel_scaler
+        raw = np.concatenate((own, np.log(np.concatenate((local, everywhere)) + neighbourhood.FLOOR_PER_DAY)))
+        scaled = np.clip((raw - mean) * scale, -INPUT_LIMIT, INPUT_LIMIT)
+        x = _gelu(self._layer("kernels.first", np.broadcast_to(scaled, (len(self._productivity), len(scaled)))))
+        outputs = self._layer("kernels.last", _gelu(self._layer("kernels.second", x)))
+        plain = np.einsum("a,mak->mk", np.exp(own[0] * hawkes.PRODUCTIVITIES), self._productivity)
+        weights: Vector = (plain * np.exp(LARGEST_FACTOR * np.tanh(outputs / LARGEST_FACTOR))).mean(0)
+        return weights
+
+    def _remember(self, past: Vector, after: Vector, wait: float, own: Vector, comes: float, hour: float) -> None:
+        """Write the memory's next state into `after` (Hochreiter & Schmidhuber 1997, with forget gates)."""
+        excitation = after[EXCITATION]
+        clock = float(hawkes.expected(past[EXCITATION], past[BACKGROUND], np.float64(wait), hawkes.TAUS_DAYS))
+        rate = float(past[BACKGROUND]) + float(excitation.sum())
+        hours = (np.sin(hour * _HOUR_ANGLES), np.cos(hour * _HOUR_ANGLES)) if self._hours else ()
+        ends = (np.array([math.log(clock + CLOCK_FLOOR)]), own, np.array([comes]), *hours)
+        told = np.concatenate((np.array([math.log(rate)]), np.log(excitation + FLOOR_PER_DAY), *ends))
+        mean, scale = self._memory_scaler
+        scaled = np.clip((told - mean) * scale, -INPUT_LIMIT, INPUT_LIMIT)
+        hidden, cell = past[self._state].reshape(2, self._members, self._hidden)
+        everything = np.concatenate((np.broadcast_to(scaled, (self._members, len(scaled))), hidden), axis=1)  # (M, inputs + hidden)
+        gates = np.einsum("moi,mi->mo", self._gates, everything) + self._gates_bias  # (M, 4 hidden)
+        size = self._hidden
+        opened = expit(gates)  # input, forget, –, output
+        following = opened[:, size : 2 * size] * cell + opened[:, :size] * np.tanh(gates[:, 2 * size : 3 * size])
+        after[self._state] = np.stack((opened[:, 3 * size :] * np.tanh(following), following)).ravel()
+        after[self._told] = scaled
+
+    def _layer(self, name: str, x: Vector) -> Vector:
+        weight, bias = self._layers[name]
+        product: Vector = np.einsum("moi,mi->mo", weight, x) + bias
+        return product
+
+
+def position_km(latitude: float, longitude: float) -> Vector:
+    """(3,) on the sphere, as `Pattern.positions_km`."""
+    phi, theta = math.radians(latitude), math.radians(longitude)
+    flat = math.cos(phi)
+    return EARTH_RADIUS_KM * np.array([flat * math.cos(theta), flat * math.sin(theta), math.sin(phi)])
+
+
+def _gelu(x: Vector) -> Vector:
+    """x Φ(x), as torch's (Hendrycks & Gimpel 2016)."""
+    value: Vector = 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
+    return value
+
+
+def _inputs_last(weight: Vector) -> Vector:
+    """(M, inputs, outputs) -> (M, outputs, inputs)."""
+    return np.ascontiguousarray(weight.transpose(0, 2, 1))
+
+
+def _gates(weights: dict[str, Vector], member: int) -> tuple[Vector, Vector]:
+    """One member's (4 hidden, inputs + hidden) and (4 hidden,)."""
+    of_inputs, of_hidden, bias, more_bias = (
+        weights[f"memory.layers.{member}.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    return np.concatenate((of_inputs, of_hidden), axis=1), bias + more_bias

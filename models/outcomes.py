@@ -1,0 +1,54 @@
+"""What every model answers for, baseline or network: how it had forecast each event of a span, as distributions.
+
+    p(event) = p(wait | past) · p(place | past, moment) · p(magnitude | past, moment, place)
+
+Models that do not speak of a factor give NaN there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.pattern import Pattern, Span
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """For the N events of a span. The first wait counts from the span's start, given the silence before it."""
+
+    time_log_prob: FloatArray
+    """(N,) ln density of the wait, 1/day."""
+    survival_log_prob: float
+    """ln probability of no event from the last one (or the span's start) to the span's end."""
+    time_pit: FloatArray
+    """(N,) P(wait ≤ what it was): uniform if calibrated."""
+    median_wait_days: FloatArray
+    """(N,) the point forecast at the last event (the span's start for the first)."""
+    place_log_prob: FloatArray
+    """(N,) ln density of the epicentre given the moment, 1/km²."""
+    magnitude_log_prob: FloatArray
+    """(N,) ln density of the magnitude given moment and place, per unit."""
+    magnitude_pit: FloatArray
+    """(N,) P(magnitude ≤ what it was), randomised within the rounding bin."""
+    median_magnitude: FloatArray
+    """(N,) the point forecast."""
+
+    def __len__(self) -> int:
+        return len(self.time_log_prob)
+
+
+class Model(Protocol):
+    """Whatever can be scored. It may look at `pattern` up to each event, and at nothing after it."""
+
+    @property
+    def name(self) -> str:
+        """Short and telling: `poisson`, `etas`, `lstm-1f0c9a77d2e4`."""
+
+    def outcomes(self, pattern: Pattern, span: Span) -> Outcomes:
+        """How it had forecast the events of `span`; `pattern` holds them and what came before."""

@@ -1,0 +1,149 @@
+"""A region's earthquakes as a marked space–time point pattern: what every model is fitted to and scored on.
+
+history_start                 span.start                    span.end
+──├───●──●───────●●─●────●────┼────●───●─●●────●────────────┼──
+  │ seen, not scored          │ each wait is scored         │ no event from the last one to here: scored as survival
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from ingest.event import Event
+from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from ingest.problem import Problem
+from models.features import EARTH_RADIUS_KM
+
+FloatArray = NDArray[np.float64]
+
+SURFACE_OF_EARTH_KM2 = 4.0 * np.pi * EARTH_RADIUS_KM**2
+
+
+class Span(NamedTuple):
+    """A stretch of time, its end excluded."""
+
+    start: Instant
+    end: Instant
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """N events of one region at or above its magnitude of completeness, in the order of time."""
+
+    times: NDArray[np.int64]
+    """(N,) milliseconds since 1970, not decreasing."""
+    latitudes: FloatArray
+    longitudes: FloatArray
+    """(N,) degrees."""
+    magnitudes: FloatArray
+    """(N,) as catalogued."""
+    depths_km: FloatArray
+    """(N,) NaN where unknown."""
+    magnitude_of_completeness: float
+    observed: Span
+    """The stretch over which the catalogue is complete: before its start nothing is known."""
+    area_km2: float = SURFACE_OF_EARTH_KM2
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @cached_property
+    def days(self) -> FloatArray:
+        """(N,) days since the observation began."""
+        return (self.times - int(self.observed.start)) / MILLISECONDS_PER_DAY
+
+    @cached_property
+    def excesses(self) -> FloatArray:
+        """(N,) magnitude above completeness, at least 0."""
+        return np.maximum(self.magnitudes - self.magnitude_of_completeness, 0.0)
+
+    @cached_property
+    def positions_km(self) -> FloatArray:
+        """(N, 3) on the sphere of the Earth's mean radius, from its centre; chords are great-circle distances to 1 in 10^4 at 300 km."""
+        latitude, longitude = np.radians(self.latitudes), np.radians(self.longitudes)
+        flat = np.cos(latitude)
+        return EARTH_RADIUS_KM * np.stack((flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)), axis=1)
+
+    def day_of(self, moment: Instant) -> float:
+        """Days since the observation began."""
+        return (int(moment) - int(self.observed.start)) / MILLISECONDS_PER_DAY
+
+    def rows(self, span: Span) -> slice:
+        """The events within a span."""
+        first, last = np.searchsorted(self.times, (int(span.start), int(span.end)))
+        return slice(int(first), int(last))
+
+    def before(self, moment: Instant) -> Pattern:
+        """What was known by then: no later event, and no later observation."""
+        rows = slice(0, int(np.searchsorted(self.times, int(moment))))
+        end = min(self.observed.end, moment)
+        return replace(
+            self,
+            times=self.times[rows],
+            latitudes=self.latitudes[rows],
+            longitudes=self.longitudes[rows],
+            magnitudes=self.magnitudes[rows],
+            depths_km=self.depths_km[rows],
+            observed=Span(self.observed.start, end),
+        )
+
+
+def pattern(events: Iterable[Event], magnitude_of_completeness: float, observed: Span, polygon: shapely.Geometry | None = None) -> Pattern:
+    """The pattern of the events that lie in the span, in the polygon and at or above completeness; none is left out as a duplicate.
+
+    Args:
+        events: with or without a magnitude, in any order, of any type: choosing and cleaning comes before.
+        polygon: corners in (longitude, latitude); None: everywhere.
+    """
+    kept = [
+        event
+        for event in events
+        if event.magnitude is not None and event.magnitude >= magnitude_of_completeness and observed.start <= event.time < observed.end
+    ]
+    kept.sort(key=lambda event: (event.time, event.id))
+    latitudes = np.array([event.latitude for event in kept], dtype=np.float64)
+    longitudes = np.array([event.longitude for event in kept], dtype=np.float64)
+    inside = np.ones(len(kept), dtype=np.bool_) if polygon is None else shapely.intersects_xy(polygon, longitudes, latitudes)
+    return Pattern(
+        times=np.array([int(event.time) for event in kept], dtype=np.int64)[inside],
+        latitudes=latitudes[inside],
+        longitudes=longitudes[inside],
+        magnitudes=np.array([event.magnitude for event in kept], dtype=np.float64)[inside],
+        depths_km=np.array([np.nan if event.depth_km is None else event.depth_km for event in kept], dtype=np.float64)[inside],
+        magnitude_of_completeness=magnitude_of_completeness,
+        observed=observed,
+        area_km2=SURFACE_OF_EARTH_KM2 if polygon is None else area_km2(polygon),
+    )
+
+
+def read_polygon(file: Path) -> shapely.Polygon:
+    """The polygon of an .npy file of (latitude, longitude) corners.
+
+    Raises:
+        Problem: the file is missing or holds something else.
+    """
+    try:
+        corners = np.load(file, allow_pickle=False)
+        polygon = shapely.Polygon(corners[:, ::-1])
+    except (OSError, ValueError, IndexError, EOFError) as error:
+        raise Problem(f"cannot read the polygon {file} ({error})", "give an .npy file of (latitude, longitude) corners") from None
+    shapely.prepare(polygon)
+    return polygon
+
+
+def area_km2(polygon: shapely.Geometry) -> float:
+    """The area of a polygon of (longitude, latitude) on the sphere, whose sides are straight on that map: R² ∮ sin(latitude) dλ."""
+    total = 0.0
+    for part in shapely.get_parts(polygon):
+        longitude, latitude = np.radians(shapely.get_coordinates(part.exterior)).T
+        middle = 0.5 * (np.sin(latitude[1:]) + np.sin(latitude[:-1]))
+        total += abs(float((np.diff(longitude) * middle).sum())) * EARTH_RADIUS_KM**2
+    return total

@@ -1,0 +1,147 @@
+"""When: the wait in the time that the kernels tell, and a log-normal mixture that corrects it.
+
+If the rate λ of `models.hawkes` were right, Λ(wait) would be exponential with mean one (Papangelou 1972; Ogata 1988, eq. 3.3). The
+memory says what it is instead: a mixture of that exponential and of log-normals for X = Λ + ε, so that with s days of silence
+
+    P(wait > t | s) = Q(Λ(s + t)) / Q(Λ(s))        p(t | s) = q(Λ(s + t)) λ(s + t) / Q(Λ(s))
+
+A mixture on the plain wait (Shchur et al. 2020, ICLR) extrapolates badly to rates it has never seen; in this clock rates are no matter.
+The formulas are written once and run on torch tensors (training) and numpy arrays (live).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import log_ndtr  # type: ignore[import-untyped, unused-ignore]
+
+from models import hawkes
+from models.distributions import solve_decreasing
+
+Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
+FloatArray = NDArray[np.float64]
+
+OFFSET = 1e-7
+"""ε: the density is finite at a wait of zero."""
+LONGEST_WAIT_DAYS = 1e6 / 24.0
+SHORTEST_WAIT_DAYS = 1e-8
+_LOG_WAIT_GRID = np.linspace(math.log(SHORTEST_WAIT_DAYS), math.log(LONGEST_WAIT_DAYS), 81)
+_ZERO_AND_GRID_DAYS = np.concatenate(([0.0], np.exp(_LOG_WAIT_GRID)))
+_HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True)
+class RescaledWait(Generic[Array]):
+    """The wait after a row, from `elapsed` days on."""
+
+    after: Array
+    """(..., T) the excitation just after the row, events per day."""
+    background: Array
+    """(...) events per day."""
+    taus: Array
+    """(T,) days."""
+    log_exponential: Array
+    """(...) ln of the exponential's weight: at a wait of zero, where log-normals have no density, it is the rate that is left."""
+    log_weights: Array
+    """(..., K) of the log-normals; with the exponential's they sum to 1."""
+    means: Array
+    """(..., K), of ln Λ."""
+    log_sigmas: Array
+    """(..., K)."""
+    elapsed: Any = 0.0
+    """Days of silence so far, (...) or a number."""
+
+    def following(self, silence: Any) -> RescaledWait[Array]:
+        """The same wait, measured from `silence` days later, nothing having come."""
+        return replace(self, elapsed=self.elapsed + silence)
+
+    def log_survival(self, wait: Any) -> Array:
+        """ln P(wait > given days), (...)."""
+        return self.log_tail_and_density(wait)[0] - self.log_tail_and_density(0.0)[0]
+
+    def log_prob(self, wait: Any) -> Array:
+        """ln density, 1/day, (...)."""
+        return self.log_tail_and_density(wait)[1] - self.log_tail_and_density(0.0)[0]
+
+    def hazard(self, wait: Any) -> Array:
+        """Conditional intensity, events per day, after `wait` further days of silence: density / survival."""
+        log_tail, log_density = self.log_tail_and_density(wait)
+        hazard: Array = torch.exp(log_density - log_tail) if isinstance(log_tail, torch.Tensor) else np.exp(log_density - log_tail)
+        return hazard
+
+    def log_tail_and_density(self, wait: Any) -> tuple[Array, Array]:
+        """ln P(X > its value there) and ln density of the wait there, (...); not yet conditioned on the silence."""
+        since = self._since(wait)
+        log_clock = log_clock_of(self.after, self.background, since, self.taus)
+        log_tail, log_density = self.of_clock(log_clock)
+        return log_tail, log_density - log_clock + _log(hawkes.rate(self.after, self.background, since, self.taus))
+
+    def of_clock(self, log_clock: Any) -> tuple[Array, Array]:
+        """ln of the tail and of the density of the mixture at ln X, (...)."""
+        z = (log_clock[..., None] - self.means) * _exp(-self.log_sigmas)  # (..., K)
+        exponential = self.log_exponential - _exp(log_clock)
+        log_tail = _log_add_exp(_log_sum_exp(self.log_weights + _log_ndtr(-z)), exponential)
+        log_normal = _log_sum_exp(self.log_weights - 0.5 * z * z - self.log_sigmas) - _HALF_LOG_TWO_PI
+        return log_tail, _log_add_exp(log_normal, exponential + log_clock)
+
+    def quantile(self, probabilities: Any) -> FloatArray:
+        """Days by which the event has come, (Q,) -> (..., Q); numpy only, within `SHORTEST_WAIT_DAYS` and `LONGEST_WAIT_DAYS`."""
+        wide = self._widened()
+
+        def log_tail(log_wait: FloatArray) -> tuple[FloatArray, FloatArray]:
+            wait = np.exp(log_wait)
+            value, log_density = wide.log_tail_and_density(wait)
+            return value, -np.exp(log_density - value) * wait
+
+        at_zero = wide.log_tail_and_density(_ZERO_AND_GRID_DAYS[:1])[0]  # (..., 1)
+        values, slopes = log_tail(_LOG_WAIT_GRID)  # (..., G)
+        target = at_zero + np.log1p(-np.asarray(probabilities))  # (..., Q)
+        return np.exp(solve_decreasing(log_tail, _LOG_WAIT_GRID, values, slopes, target))
+
+    def _widened(self) -> RescaledWait[FloatArray]:
+        """With an axis for several waits of the same row."""
+        apart = (np.asarray(part)[..., None, :] for part in (self.after, self.log_weights, self.means, self.log_sigmas))
+        after, log_weights, means, log_sigmas = apart
+        scalars = (np.asarray(part, dtype=np.float64)[..., None] for part in (self.background, self.log_exponential, self.elapsed))
+        background, log_exponential, elapsed = scalars
+        return RescaledWait(after, background, np.asarray(self.taus), log_exponential, log_weights, means, log_sigmas, elapsed)
+
+    def _since(self, wait: Any) -> Any:
+        since = self.elapsed + wait
+        if isinstance(self.background, torch.Tensor):
+            return torch.as_tensor(since, dtype=self.background.dtype).expand(self.background.shape)
+        shape = np.broadcast_shapes(np.shape(since), np.shape(self.background))
+        return np.broadcast_to(np.asarray(since, dtype=np.float64), shape)
+
+
+def log_clock_of(after: Any, background: Any, since: Any, taus: Any) -> Any:
+    """(...) ln X, `since` (...) days after."""
+    return _log(hawkes.expected(after, background, since, taus) + OFFSET)
+
+
+def _log_ndtr(x: Any) -> Any:
+    return torch.special.log_ndtr(x) if isinstance(x, torch.Tensor) else log_ndtr(x)
+
+
+def _exp(x: Any) -> Any:
+    return torch.exp(x) if isinstance(x, torch.Tensor) else np.exp(x)
+
+
+def _log(x: Any) -> Any:
+    return torch.log(x) if isinstance(x, torch.Tensor) else np.log(x)
+
+
+def _log_add_exp(one: Any, other: Any) -> Any:
+    return torch.logaddexp(one, other) if isinstance(one, torch.Tensor) else np.logaddexp(one, other)
+
+
+def _log_sum_exp(x: Any) -> Any:
+    if isinstance(x, torch.Tensor):
+        return torch.logsumexp(x, -1)
+    largest = np.maximum.reduce(x, -1)
+    return largest + np.log(np.add.reduce(np.exp(x - largest[..., None]), -1))

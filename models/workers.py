@@ -1,0 +1,44 @@
+"""Training on one machine or on several: `torchrun` starts the same program on each, and they add up their gradients.
+
+Each worker takes every `count`-th pattern or chunk; sums over all of them make one step the same as on a single machine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import distributed
+
+Part = TypeVar("Part")
+
+
+class Workers:
+    """This worker's place among all of them."""
+
+    def __init__(self) -> None:
+        self.count = int(os.environ.get("WORLD_SIZE", "1"))
+        self.rank = int(os.environ.get("RANK", "0"))
+        if self.count > 1 and not distributed.is_initialized():
+            distributed.init_process_group("gloo")
+
+    def share(self, parts: Sequence[Part]) -> list[Part]:
+        """What is this worker's of the parts."""
+        return list(parts[self.rank :: self.count])
+
+    def total(self, value: torch.Tensor) -> torch.Tensor:
+        """The sum over all workers."""
+        if self.count > 1:
+            distributed.all_reduce(value)
+        return value
+
+    def add_gradients(self, parameters: Iterable[torch.Tensor]) -> None:
+        """Replace each gradient by the sum of all workers'."""
+        if self.count == 1:
+            return
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            distributed.all_reduce(parameter.grad)

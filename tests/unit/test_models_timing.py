@@ -1,0 +1,207 @@
+"""When: kernels, their likelihood and gradient, the memory, and the live step beside the sequence pass."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from ingest.instant import Instant
+from ingest.problem import Problem
+from ingest.simulated import Sequence
+from models import hawkes, neighbourhood
+from models.curriculum import Lesson, Years, one_region
+from models.live_timing import LiveTiming
+from models.pattern import Pattern, Span, pattern
+from models.rows import intervals_of, rows_of
+from models.space_time import TimingNetwork, time_outcomes
+from models.timing import Architecture, exponential_start, wait_of
+from models.timing_train import TimingOptions, study_of, train_timing
+
+START = Instant.parse("2020-01-01T00:00:00Z")
+SMALL = Architecture(reach=32, kernel_members=2, memory_members=2, hidden=8, head=8, components=4, kernel_hidden=(16, 8), hours=True)
+
+
+def simulated(days: float = 8.0, seed: int = 1) -> Pattern:
+    return pattern(Sequence(START, days, seed).events, 2.5, Span(START, START.plus(days=days)))
+
+
+def shaken(architecture: Architecture, seed: int = 3) -> TimingNetwork:
+    """A network whose weights are anything but zero."""
+    torch.manual_seed(seed)
+    network = TimingNetwork(architecture).double().eval()
+    with torch.no_grad():
+        for value in network.parameters():
+            value.add_(0.1 * torch.randn_like(value))
+        for scaler in (network.kernels.scaler, network.memory.scaler):
+            scaler.mean.add_(0.5)
+            scaler.scale.mul_(0.3)
+    return network
+
+
+def test_the_excitation_is_the_sum_over_past_events() -> None:
+    waits = np.array([np.inf, 1.0, 0.0, 2.5, np.inf, 0.3])
+    jumps = np.random.default_rng(0).random((1, 6, hawkes.KERNELS))
+    after = hawkes.excitation(jumps, hawkes.decays_of(waits))[0]
+    expected = jumps[0, 3] + (jumps[0, 1] + jumps[0, 2]) * np.exp(-2.5 / hawkes.TAUS_DAYS) + jumps[0, 0] * np.exp(-3.5 / hawkes.TAUS_DAYS)
+    assert after[3] == pytest.approx(expected, rel=1e-12)
+    assert after[4] == pytest.approx(jumps[0, 4]), "nothing carries over into a new sequence"
+
+
+def test_its_gradient_is_exact() -> None:
+    torch.manual_seed(0)
+    waits = np.array([np.inf, 0.2, 0.01, 3.0, np.inf, 0.5])
+    jumps = torch.rand(2, 6, hawkes.KERNELS, dtype=torch.float64, requires_grad=True)
+    decays = torch.from_numpy(hawkes.decays_of(waits))
+    assert torch.autograd.gradcheck(lambda value: hawkes.Excitation.apply(value, decays), (jumps,))
+
+
+def test_the_expected_count_is_the_integral_of_the_rate() -> None:
+    after, since = np.full(hawkes.KERNELS, 0.3), np.linspace(0.0, 2.0, 200_001)
+    rates = hawkes.rate(after, 0.4, since, hawkes.TAUS_DAYS)
+    assert float(np.trapezoid(rates, since)) == pytest.approx(
+        float(hawkes.expected(after, 0.4, np.float64(2.0), hawkes.TAUS_DAYS)), rel=1e-4
+    )
+
+
+def test_local_traces_are_the_same_by_both_ways() -> None:
+    one = simulated()
+    offline = neighbourhood.neighbourhoods(one, reach=32)
+    for i in (0, 1, 40, len(one) - 1):
+        back = slice(max(i - 32, 0), i)
+        apart = np.sqrt(np.square(one.positions_km[back] - one.positions_km[i]).sum(1))
+        traces = neighbourhood.local_traces(one.days[i] - one.days[back], apart, one.excesses[back])
+        logs = np.log(traces + neighbourhood.FLOOR_PER_DAY)
+        local = slice(neighbourhood.OF_THE_EVENT, neighbourhood.SIZE - neighbourhood.TRACES)
+        assert offline[i, local] == pytest.approx(logs, abs=1e-9)
+
+
+def test_an_event_changes_no_neighbourhood_before_it() -> None:
+    one = simulated()
+    shorter = one.before(Instant(int(one.times[50])))
+    assert np.array_equal(neighbourhood.neighbourhoods(one, 64)[: len(shorter)], neighbourhood.neighbourhoods(shorter, 64))
+
+
+def test_a_wait_integrates_to_one_and_its_quantiles_invert_its_survival() -> None:
+    torch.manual_seed(1)
+    outputs = torch.randn(2, 3, 13, dtype=torch.float64).numpy()
+    wait = wait_of(outputs, np.abs(outputs[0, :, :1]) * np.ones(hawkes.KERNELS), np.full(3, 0.7), hawkes.TAUS_DAYS).following(0.25)
+    grid = np.geomspace(1e-9, 3_000.0, 400_001)[:, None]
+    density = np.exp(wait.log_prob(grid))
+    assert np.trapezoid(density, grid[:, 0], axis=0) == pytest.approx(1.0, abs=2e-3)
+    quantiles = wait.quantile(np.array([0.05, 0.5, 0.95]))
+    for column, probability in enumerate((0.05, 0.5, 0.95)):
+        assert -np.expm1(wait.log_survival(quantiles[:, column])) == pytest.approx(probability, abs=1e-6)
+    assert wait.hazard(0.1) == pytest.approx(np.exp(wait.log_prob(0.1) - wait.log_survival(0.1)))
+
+
+def test_the_mixture_starts_as_the_exponential_that_perfect_kernels_would_give() -> None:
+    start = exponential_start(16)
+    expected = np.array([0.01, 0.1, 0.5, 1.0, 3.0])
+    nothing = np.zeros((len(expected), 1))
+    wait = wait_of(start.expand(1, len(expected), -1).numpy(), nothing, nothing[:, 0], np.ones(1))
+    assert np.exp(wait.of_clock(np.log(expected))[0]) == pytest.approx(np.exp(-expected), abs=0.01)
+
+
+def test_a_span_sees_each_wait_once_and_its_ends_as_they_are() -> None:
+    one = simulated()
+    span = Span(START.plus(days=2.0), START.plus(days=5.0))
+    part = intervals_of(one, span)
+    rows = one.rows(span)
+    assert part.comes.sum() == rows.stop - rows.start
+    assert float(part.waits_days.sum()) == pytest.approx(3.0)
+    assert part.elapsed_days[0] == pytest.approx(2.0 - one.days[rows.start - 1])
+    assert not part.elapsed_days[1:].any()
+    assert not part.comes[-1]
+
+
+def test_the_live_step_gives_the_numbers_of_the_sequence_pass() -> None:
+    one, network = simulated(), shaken(SMALL)
+    offline, live = network.waits(one, 0.7), LiveTiming(network)
+    past = live.start(0.7)
+    for i in range(len(one)):
+        wait = live.wait(past)
+        for name in ("after", "log_exponential", "log_weights", "means", "log_sigmas"):
+            assert getattr(wait, name) == pytest.approx(getattr(offline, name)[i], abs=1e-8, rel=1e-8), (i, name)
+        past = live.advance(past, int(one.times[i]), one.latitudes[i], one.longitudes[i], one.excesses[i])
+
+
+def test_one_step_of_the_layer_gives_the_numbers_of_the_sequence_pass() -> None:
+    network = shaken(SMALL).memory
+    scaled = torch.randn(50, SMALL.inputs, dtype=torch.float64)
+    whole = network(scaled[None])[:, 0]
+    state = (torch.zeros(2, 8, dtype=torch.float64), torch.zeros(2, 8, dtype=torch.float64))
+    for i, row in enumerate(scaled):
+        state = network.step(row, state)
+        outputs = network.head(state[0][:, None], row.expand(2, 1, -1))[:, 0]
+        assert torch.allclose(outputs, whole[:, i], atol=1e-5)
+
+
+def test_a_catalogue_of_one_place_moved_elsewhere_is_forecast_alike() -> None:
+    one, network = simulated(), shaken(msgspec.structs.replace(SMALL, hours=False))
+    moved = Pattern(one.times, -one.latitudes, one.longitudes + 20.0, one.magnitudes, one.depths_km, 2.5, one.observed)
+    assert network.waits(one, 0.7).means == pytest.approx(network.waits(moved, 0.7).means, abs=1e-6)
+
+
+def test_outcomes_add_up_to_the_likelihood_of_the_whole() -> None:
+    one, network = simulated(), shaken(SMALL)
+    whole, first, second = (Span(START.plus(days=low), START.plus(days=high)) for low, high in ((1.0, 7.0), (1.0, 3.5), (3.5, 7.0)))
+    scores = [time_outcomes(network, one, span, 0.7) for span in (whole, first, second)]
+    total, *parts = [float(score["time_log_prob"].sum() + score["survival_log_prob"]) for score in scores]
+    assert total == pytest.approx(sum(parts), abs=1e-6)
+
+
+def test_the_background_of_an_unknown_catalogue_is_the_most_likely_one() -> None:
+    one, network = simulated(), shaken(SMALL)
+    span = Span(START, START.plus(days=1.0))
+    part, after = intervals_of(one, span), network.excitation(rows_of([one], SMALL.reach)).numpy()
+    end, begin = part.elapsed_days + part.waits_days, part.elapsed_days
+
+    def likelihood(background: float) -> float:
+        rates = hawkes.rate(after[part.rows], background, end, hawkes.TAUS_DAYS)
+        count = hawkes.expected(after[part.rows], background, end, hawkes.TAUS_DAYS) - hawkes.expected(
+            after[part.rows], background, begin, hawkes.TAUS_DAYS
+        )
+        return float(np.log(rates)[part.comes].sum() - count.sum())
+
+    fitted = network.fit_background(one, span)
+    assert likelihood(fitted) >= max(likelihood(0.9 * fitted), likelihood(1.1 * fitted))
+
+
+def lesson() -> Lesson:
+    years = Years(START, START.plus(days=1.0), START.plus(days=20.0), START.plus(days=25.0))
+    return one_region(Sequence(START, 25.0, 7).events, 2.5, None, years)
+
+
+def test_training_is_deterministic_and_beats_the_mean_rate() -> None:
+    options = TimingOptions(plain_steps=20, kernel_steps=12, memory_epochs=2)
+    scores = [train_timing([lesson()], SMALL, options, 1, lambda *_: None) for _ in range(2)]
+    assert scores[0][2] == scores[1][2]
+    for one, other in zip(scores[0][1].parameters(), scores[1][1].parameters(), strict=True):
+        assert torch.equal(one, other)
+    taught = lesson()
+    rows, days = taught.pattern.rows(taught.validation), 5.0
+    rate = (taught.pattern.rows(taught.train).stop - taught.pattern.rows(taught.train).start) / 19.0
+    poisson = math.log(rate) - rate * days / (rows.stop - rows.start)
+    assert scores[0][2]["kernels"] > poisson
+
+
+def test_training_without_events_says_what_to_do() -> None:
+    years = Years(START, START.plus(days=500.0), START.plus(days=590.0), START.plus(days=600.0))
+    with pytest.raises(Problem, match="no events in the training span"):
+        study_of([one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)], SMALL)
+
+
+def test_years_out_of_order_are_refused() -> None:
+    years = Years(START, START.plus(days=50.0), START.plus(days=40.0), START.plus(days=60.0))
+    with pytest.raises(Problem, match="not in order"):
+        one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)
+
+
+def test_silence_after_a_burst_calms_the_forecast() -> None:
+    start = exponential_start(8).expand(1, -1).numpy()
+    wait = wait_of(start, np.full(hawkes.KERNELS, 5.0), np.float64(0.1), hawkes.TAUS_DAYS)
+    assert float(wait.hazard(0.0)) > 2.0 * float(wait.following(1.0).hazard(0.0)) > 0.0
