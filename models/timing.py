@@ -102,8 +102,8 @@ class KernelNetwork(nn.Module):
         super().__init__()
         members, (first, second) = architecture.kernel_members, architecture.kernel_hidden
         self.members = members
-        self.register_buffer("taus", torch.from_numpy(hawkes.TAUS_DAYS))
-        self.register_buffer("powers", torch.from_numpy(hawkes.PRODUCTIVITIES))
+        self.register_buffer("taus", torch.from_numpy(hawkes.TAUS_DAYS), persistent=False)
+        self.register_buffer("powers", torch.from_numpy(hawkes.PRODUCTIVITIES), persistent=False)
         self.log_productivity = nn.Parameter(torch.full((members, len(hawkes.PRODUCTIVITIES), hawkes.KERNELS), -4.0))
         self.log_background = nn.Parameter(torch.zeros(members, len(architecture.regions)))
         self.scaler = Scaler(neighbourhood.SIZE)

@@ -22,6 +22,8 @@ from ingest.problem import Problem
 from models import hawkes
 from models.curriculum import Lesson
 from models.rows import Intervals, Rows, intervals_of, joined, rows_of
+from models.space_time import TimingNetwork
+from models.stages import Stages
 from models.timing import Architecture, KernelNetwork, MemoryNetwork, local_hours, memory_inputs, wait_of
 from models.wait import log_clock_of
 from models.workers import Workers
@@ -89,25 +91,31 @@ def study_of(lessons: Sequence[Lesson], architecture: Architecture) -> Study:
 
 
 def train_timing(
-    lessons: Sequence[Lesson], architecture: Architecture, options: TimingOptions, seed: int, progress: Progress
-) -> tuple[KernelNetwork, MemoryNetwork, dict[str, float]]:
-    """Train both networks.
+    lessons: Sequence[Lesson], architecture: Architecture, options: TimingOptions, seed: int, progress: Progress, stages: Stages
+) -> tuple[TimingNetwork, dict[str, float]]:
+    """Train kernels and memory.
 
     Returns:
-        The kernels, the memory (float64, evaluation mode), and the validation scores of the stages, nats per event.
+        The network (float64, in evaluation mode), and the validation scores of the stages, nats per event.
 
     Raises:
         Problem: no events in the training or the validation span.
     """
     workers = Workers()
     study = study_of(workers.share(lessons), architecture)
-    torch.manual_seed(seed + 1_000 * workers.rank)
-    kernels = KernelNetwork(architecture).double()
-    plain = fit_plain(kernels, study, options, workers, progress)
-    best = fit_kernels(kernels, study, options, workers, progress)
-    memory = MemoryNetwork(architecture).double()
-    scores = {"plain": plain, "kernels": best, "time": fit_memory(kernels, memory, study, options, seed, workers, progress)}
-    return kernels.eval(), memory.eval(), scores
+    torch.manual_seed(seed)
+    network = TimingNetwork(architecture)
+    torch.manual_seed(seed + 1_000 * workers.rank)  # the same start for all workers, dropout of their own
+
+    def kernels() -> dict[str, float]:
+        plain = fit_plain(network.kernels.double(), study, options, workers, progress)
+        return {"plain": plain, "kernels": fit_kernels(network.kernels, study, options, workers, progress)}
+
+    def memory() -> dict[str, float]:
+        return {"time": fit_memory(network.kernels, network.memory.double(), study, options, seed, workers, progress)}
+
+    scores = stages.run("kernels", [network.kernels], kernels) | stages.run("memory", [network.memory], memory)
+    return network.double().eval(), scores
 
 
 def fit_plain(kernels: KernelNetwork, study: Study, options: TimingOptions, workers: Workers, progress: Progress) -> float:
@@ -200,16 +208,16 @@ def fit_memory(
     events = float(workers.total(torch.tensor(float(sum(part.comes.sum() for part in study.validation)))))
     memory.float()
     optimizer = torch.optim.AdamW(memory.parameters(), lr=options.memory_rate, weight_decay=options.memory_decay)
-    batches = -(-len(fitting) // options.batch)
+    batches = workers.largest(-(-len(fitting) // options.batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, options.memory_rate, total_steps=options.memory_epochs * batches, pct_start=0.2
     )
-    order, best = np.random.default_rng(seed), Best(memory, memory.architecture.memory_members)
+    order, best = np.random.default_rng(seed + 1_000 * workers.rank), Best(memory, memory.architecture.memory_members)
     for epoch in range(1, options.memory_epochs + 1):
         memory.train()
-        for batch in _batches(fitting, options.batch, order):
+        for batch in _batches(fitting, options.batch, batches, order):
             likelihoods, count = _chunk_likelihoods(memory, inputs, batch, options.memory_dropout)
-            _descend(-likelihoods.sum() / count, list(memory.parameters()), optimizer, workers)
+            _descend(-likelihoods.sum() / (count * workers.count), list(memory.parameters()), optimizer, workers)
             schedule.step()
         memory.eval()
         with torch.no_grad():
@@ -342,9 +350,12 @@ def _chunks(part: Intervals, clocks: tuple[torch.Tensor, torch.Tensor], study: S
         yield Chunk(max(rows.start - options.warm_up, beginning), rows, clocks[0][piece], clocks[1][piece], comes[piece])
 
 
-def _batches(chunks: list[Chunk], size: int, order: np.random.Generator) -> Iterator[list[Chunk]]:
+def _batches(chunks: list[Chunk], size: int, count: int, order: np.random.Generator) -> Iterator[list[Chunk]]:
+    """`count` batches of the chunks in random order, beginning again where they end."""
     shuffled = order.permutation(len(chunks))
-    for low in range(0, len(chunks), size):
+    if -(-len(chunks) // size) < count:
+        shuffled = np.resize(shuffled, count * size)
+    for low in range(0, len(shuffled), size):
         yield [chunks[index] for index in shuffled[low : low + size]]
 
 

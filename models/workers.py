@@ -25,14 +25,21 @@ class Workers:
             distributed.init_process_group("gloo")
 
     def share(self, parts: Sequence[Part]) -> list[Part]:
-        """What is this worker's of the parts."""
-        return list(parts[self.rank :: self.count])
+        """What is this worker's of the parts; all of them when there are fewer than workers."""
+        return list(parts[self.rank :: self.count]) if len(parts) >= self.count else list(parts)
 
     def total(self, value: torch.Tensor) -> torch.Tensor:
         """The sum over all workers."""
         if self.count > 1:
             distributed.all_reduce(value)
         return value
+
+    def largest(self, value: int) -> int:
+        """The largest of all workers' values."""
+        found = torch.tensor(value)
+        if self.count > 1:
+            distributed.all_reduce(found, distributed.ReduceOp.MAX)
+        return int(found)
 
     def add_gradients(self, parameters: Iterable[torch.Tensor]) -> None:
         """Replace each gradient by the sum of all workers'."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ from models.live_timing import LiveTiming
 from models.pattern import Pattern, Span, pattern
 from models.rows import intervals_of, rows_of
 from models.space_time import TimingNetwork, time_outcomes
+from models.stages import Stages
 from models.timing import Architecture, exponential_start, wait_of
 from models.timing_train import TimingOptions, study_of, train_timing
 
@@ -178,15 +180,24 @@ def lesson() -> Lesson:
 
 def test_training_is_deterministic_and_beats_the_mean_rate() -> None:
     options = TimingOptions(plain_steps=20, kernel_steps=12, memory_epochs=2)
-    scores = [train_timing([lesson()], SMALL, options, 1, lambda *_: None) for _ in range(2)]
-    assert scores[0][2] == scores[1][2]
-    for one, other in zip(scores[0][1].parameters(), scores[1][1].parameters(), strict=True):
-        assert torch.equal(one, other)
+    (one, scores), (other, again) = [train_timing([lesson()], SMALL, options, 1, lambda *_: None, Stages(None, "")) for _ in range(2)]
+    assert scores == again
+    assert all(torch.equal(first, second) for first, second in zip(one.parameters(), other.parameters(), strict=True))
     taught = lesson()
     rows, days = taught.pattern.rows(taught.validation), 5.0
     rate = (taught.pattern.rows(taught.train).stop - taught.pattern.rows(taught.train).start) / 19.0
     poisson = math.log(rate) - rate * days / (rows.stop - rows.start)
-    assert scores[0][2]["kernels"] > poisson
+    assert scores["kernels"] > poisson
+
+
+def test_an_interrupted_training_goes_on_where_it_was(tmp_path: Path) -> None:
+    options, seen = TimingOptions(plain_steps=5, kernel_steps=6, memory_epochs=1), []
+    (one, first), (other, again) = [
+        train_timing([lesson()], SMALL, options, 1, lambda stage, *_: seen.append(stage), Stages(tmp_path, "a")) for _ in range(2)
+    ]
+    assert first == again
+    assert seen == sorted(seen, key=["plain", "kernels", "memory"].index), "no stage was trained twice"
+    assert all(torch.equal(before, after) for before, after in zip(one.parameters(), other.parameters(), strict=True))
 
 
 def test_training_without_events_says_what_to_do() -> None:
