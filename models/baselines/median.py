@@ -1,0 +1,63 @@
+"""Always the median: the point forecast is the median wait and the median magnitude of the training span, whatever has happened.
+
+A constant that minimises the mean absolute error over the training span: what a forecast of minutes and magnitude units has to beat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.problem import Problem
+from models.baselines.waits import waits
+from models.outcomes import Outcomes
+from models.pattern import Pattern, Span
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Median:
+    """Two constants."""
+
+    wait_days: float
+    magnitude: float
+
+    @property
+    def name(self) -> str:
+        return "median"
+
+    def outcomes(self, pattern: Pattern, span: Span) -> Outcomes:
+        """The two constants, for each event of the span; also at the span's start, whatever the silence before it."""
+        rows = pattern.rows(span)
+        count = rows.stop - rows.start
+        return points(np.full(count, self.wait_days), np.full(count, self.magnitude))
+
+
+def fit(pattern: Pattern, span: Span) -> Median:
+    """The medians of the span's waits and magnitudes.
+
+    Raises:
+        Problem: the span has no events.
+    """
+    rows = pattern.rows(span)
+    if rows.start == rows.stop:
+        raise Problem("no events in the training span", "choose a longer one")
+    return Median(float(np.median(waits(pattern, span).whole)), float(np.median(pattern.magnitudes[rows])))
+
+
+def points(median_wait_days: FloatArray, median_magnitude: FloatArray) -> Outcomes:
+    """(N,), (N,) -> the outcomes of a model that says one number and no distribution: its probabilities are NaN."""
+    unsaid = np.full(len(median_wait_days), np.nan)
+    return Outcomes(
+        time_log_prob=unsaid,
+        survival_log_prob=float("nan"),
+        time_pit=unsaid,
+        median_wait_days=median_wait_days,
+        place_log_prob=unsaid,
+        magnitude_log_prob=unsaid,
+        magnitude_pit=unsaid,
+        median_magnitude=median_magnitude,
+    )

@@ -1,0 +1,112 @@
+"""Weibull renewal: waits are independent of each other and of everything else, with a hazard that rises or falls since the last event.
+
+    f(t) = (k/s) (t/s)^(k−1) exp(−(t/s)^k)        S(t) = exp(−(t/s)^k)        hazard (k/s) (t/s)^(k−1), falling if k < 1: clusters
+
+Fitted by maximum likelihood with both ends of the span respected: the first wait is conditioned on the silence e before the span's start
+(left truncation), the last one, still open after c at its end, counts as survival (right censoring; Kalbfleisch & Prentice 2002, The
+Statistical Analysis of Failure Time Data, 2nd ed., chapter 3). With A(k) = Σ t_i^k + c^k − e^k over the N waits t_i the best scale for a
+given k is s^k = A/N, which leaves
+
+    L(k) = N ln k − N ln(A(k)/N) + (k − 1) Σ ln t_i − N
+
+Magnitudes follow Gutenberg–Richter, places are uniform in the region.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar  # type: ignore[import-untyped, unused-ignore]
+
+from ingest.problem import Problem
+from models.baselines import gutenberg_richter
+from models.baselines.gutenberg_richter import GutenbergRichter
+from models.baselines.waits import SHORTEST_WAIT_DAYS, Waits, waits
+from models.outcomes import Outcomes
+from models.pattern import Pattern, Span
+
+FloatArray = NDArray[np.float64]
+
+SHAPES = (0.05, 20.0)
+"""Where k is looked for."""
+
+
+@dataclass(frozen=True)
+class WeibullRenewal:
+    """The two parameters of the waits, and Gutenberg–Richter's law."""
+
+    shape: float
+    """k: 1 is a Poisson process."""
+    scale_days: float
+    """s."""
+    magnitudes: GutenbergRichter
+
+    @property
+    def name(self) -> str:
+        return "weibull"
+
+    def cumulative_hazard(self, days: FloatArray) -> FloatArray:
+        """(N,) −ln S: (t/s)^k."""
+        return (days / self.scale_days) ** self.shape
+
+    def outcomes(self, pattern: Pattern, span: Span) -> Outcomes:
+        """How it had forecast a span's events. In the first second the hazard counts as at its end, being infinite at 0 for k < 1."""
+        given = waits(pattern, span)
+        elapsed = self.cumulative_hazard(given.elapsed)  # (N,)
+        spent = self.cumulative_hazard(given.whole) - elapsed  # (N,) of a unit exponential
+        median = self.scale_days * (elapsed + math.log(2.0)) ** (1.0 / self.shape) - given.elapsed
+        return Outcomes(
+            time_log_prob=self._log_hazard(given.whole) - spent,
+            survival_log_prob=float(self._open_end(given)),
+            time_pit=-np.expm1(-spent),
+            median_wait_days=median,
+            place_log_prob=np.full(len(spent), -math.log(pattern.area_km2)),
+            **self.magnitudes.outcomes(pattern, span),
+        )
+
+    def _log_hazard(self, days: FloatArray) -> FloatArray:
+        """(N,) ln of the hazard, 1/day."""
+        ratio = np.log(np.maximum(days, SHORTEST_WAIT_DAYS) / self.scale_days)
+        return math.log(self.shape / self.scale_days) + (self.shape - 1.0) * ratio
+
+    def _open_end(self, given: Waits) -> FloatArray:
+        """ln P(no event from the last one, or the span's start, to its end)."""
+        known = given.silence if not len(given.whole) else 0.0
+        return self.cumulative_hazard(np.array(known)) - self.cumulative_hazard(np.array(given.censored))
+
+
+def fit(pattern: Pattern, span: Span) -> WeibullRenewal:
+    """Both laws by maximum likelihood on the events of a span, given the silence before it.
+
+    Raises:
+        Problem: fewer than two events in the span.
+    """
+    rows = pattern.rows(span)
+    if rows.stop - rows.start < 2:
+        raise Problem("fewer than two events in the training span", "choose a longer one")
+    shape, scale = maximum_likelihood(waits(pattern, span))
+    return WeibullRenewal(shape, scale, gutenberg_richter.fit(pattern, span))
+
+
+def maximum_likelihood(given: Waits) -> tuple[float, float]:
+    """k and s (days) of at least two waits; those below one second count as one second."""
+    unit = float(given.whole.mean()) or SHORTEST_WAIT_DAYS
+    whole = np.maximum(given.whole, SHORTEST_WAIT_DAYS) / unit  # (N,)
+    ends = np.array((given.censored, given.silence)) / unit
+    logs, count = np.log(whole), len(whole)
+
+    def area(k: float) -> float:
+        censored, silence = ends**k
+        return float(np.exp(k * logs).sum() + censored - silence)
+
+    def loss(log_k: float) -> float:
+        k = math.exp(log_k)
+        return -count * log_k + count * math.log(max(area(k), 1e-300) / count) - (k - 1.0) * float(logs.sum())
+
+    low, high = SHAPES
+    found = minimize_scalar(loss, bounds=(math.log(low), math.log(high)), method="bounded", options={"xatol": 1e-9})
+    k = math.exp(float(found.x))
+    return k, unit * (area(k) / count) ** (1.0 / k)
