@@ -95,6 +95,24 @@ class LiveTiming:
         outputs = self._layer("memory.outer", np.concatenate((context, inner), axis=1))
         return wait_of(outputs, past[EXCITATION], past[BACKGROUND], hawkes.TAUS_DAYS)
 
+    def surroundings(self, past: Vector) -> Vector:
+        """(neighbourhood.SIZE,) of the last event when it came; it has come."""
+        newest = self.ring(past)[-1]
+        excess = newest[RING_EXCESS]
+        traces = past[TRACES] - (np.exp(excess * neighbourhood.PRODUCTIVITIES) / _TRACE_TAUS[:, None]).ravel()
+        earlier = self.ring(past)[:-1]
+        lags = (newest[RING_TIME] - earlier[:, RING_TIME]) / MILLISECONDS_PER_DAY
+        distances = np.sqrt(np.square(earlier[:, RING_POSITION] - newest[RING_POSITION]).sum(1))
+        local = neighbourhood.local_traces(lags, distances, earlier[:, RING_EXCESS])
+        wait = float(lags[-1]) if len(lags) else neighbourhood.FIRST_WAIT_DAYS
+        own = [excess, math.log(wait + neighbourhood.ONE_SECOND_IN_DAYS), math.log1p(distances[-1]) if len(lags) else 0.0]
+        logs = np.log(np.maximum(np.concatenate((local, traces)), 0.0) + neighbourhood.FLOOR_PER_DAY)
+        return np.concatenate((own, logs))
+
+    def remembered(self, past: Vector) -> tuple[Vector, Vector]:
+        """(M, hidden) of the LSTM, and (inputs,) what it was told last, scaled."""
+        return past[self._state].reshape(2, self._members, self._hidden)[0].copy(), past[self._told].copy()
+
     def _local(self, past: Vector, time_ms: int, position: Vector) -> Vector:
         ring = self.ring(past)
         lags = (time_ms - ring[:, RING_TIME]) / MILLISECONDS_PER_DAY

@@ -1,0 +1,178 @@
+"""Why a forecast is what it is: which past events hold which share of the rate, and which inputs moved it.
+
+*Shares* are exact: λ(t) = μ + Σ_j Σ_k w_jk exp(−(t − t_j)/τ_k)/τ_k is a sum over past events, and each has its own term. The events that
+the ring has let go stand together as `older`.
+
+*Influences* are integrated gradients (Sundararajan, Taly & Yan 2017, ICML, eq. 1; Captum), from the training span's mean inputs to the
+actual ones; they add up to the whole difference. Of the last event's kernel: in ln Σ_k w_k, the events it is expected to bring. Of the
+memory: in E[ln X], by how much it expects the wait to be longer (or, negative, shorter) than the kernels do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import torch
+from captum.attr import IntegratedGradients  # type: ignore[import-untyped, unused-ignore]
+from numpy.typing import NDArray
+
+from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from models import hawkes, neighbourhood
+from models.features import EARTH_RADIUS_KM
+from models.live_timing import BACKGROUND, COUNT, EXCITATION, RING_EXCESS, RING_POSITION, RING_TIME, RING_WEIGHTS, TIME, LiveTiming
+from models.space_time import TimingNetwork
+from models.timing import Architecture, wait_of
+
+Vector = NDArray[np.float64]
+
+STEPS = 64
+"""Of the integral; the effects then add up to a part in a thousand."""
+EULER_GAMMA = 0.5772156649015329
+"""−E[ln X] of the standard exponential."""
+_RINGS = [f"shaking within {radius:g} km" for radius in neighbourhood.RADII_KM]
+KERNEL_INPUTS = (
+    "magnitude", "time since the last event", "distance to the last event",
+    *(name for name in (*_RINGS, "shaking of the region") for _ in range(neighbourhood.TRACES)),
+)  # fmt: skip
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """A past event's part of the rate."""
+
+    time: Instant
+    latitude: float
+    longitude: float
+    magnitude: float
+    share: float
+    """Of the kernels' rate now, 0 … 1."""
+
+
+class Influence(msgspec.Struct, frozen=True):
+    """An input's part in how far the forecast is from that of average inputs."""
+
+    name: str
+    effect: float
+    """In natural logarithms."""
+
+
+class Explanation(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.explanation/1"):
+    """Why a region's forecast is what it is at one moment."""
+
+    region: str
+    at: Instant
+    rate_per_day: float
+    """λ, what the kernels say."""
+    background_share: float
+    older_share: float
+    """Of all events before the last `reach`."""
+    events: list[Contribution]
+    """The largest shares first."""
+    last_event: list[Influence]
+    """On ln of the events that the last event is expected to bring; beside them `average`, that of average inputs."""
+    memory: list[Influence]
+    """On E[ln X], how much longer than the kernels the memory expects the wait to be; beside them `average`."""
+
+
+def explain(
+    network: TimingNetwork, past: Vector, region: str, magnitude_of_completeness: float, now: Instant, most: int = 10
+) -> Explanation:
+    """Take a region's memory apart.
+
+    Args:
+        past: (size,) as `LiveTiming` keeps it.
+        now: not before the last event.
+        most: how many events and inputs are named.
+    """
+    live = LiveTiming(network)
+    ring, since = live.ring(past), max(int(now) - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY if past[COUNT] else 0.0
+    rate = float(hawkes.rate(past[EXCITATION], past[BACKGROUND], np.float64(since), hawkes.TAUS_DAYS))
+    shares = event_rates(ring, now) / rate  # (n,)
+    order = np.argsort(-shares, kind="stable")[:most]
+    background = float(past[BACKGROUND]) / rate
+    return Explanation(
+        region,
+        now,
+        rate,
+        background,
+        max(1.0 - background - float(shares.sum()), 0.0),
+        [_contribution(ring[row], float(shares[row]), magnitude_of_completeness) for row in order],
+        _of_the_last_event(network, live, past, most) if past[COUNT] else [],
+        _of_the_memory(network, live, past, most),
+    )
+
+
+def event_rates(ring: Vector, now: Instant) -> Vector:
+    """(n,) events per day that each event of the ring still brings."""
+    lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
+    rates: Vector = (ring[:, RING_WEIGHTS] * np.exp(-lags[:, None] / hawkes.TAUS_DAYS) / hawkes.TAUS_DAYS).sum(1)
+    return rates
+
+
+def place_of(position_km: Vector) -> tuple[float, float]:
+    """(3,) -> latitude, longitude in degrees."""
+    x, y, z = position_km / EARTH_RADIUS_KM
+    return math.degrees(math.asin(min(max(z, -1.0), 1.0))), math.degrees(math.atan2(y, x))
+
+
+def memory_input_names(architecture: Architecture) -> tuple[str, ...]:
+    """What the memory is told, in order."""
+    kernels = [f"rate that decays over {_span(tau)}" for tau in hawkes.TAUS_DAYS]
+    own = ("expected count in the last wait", "magnitude", "time since the last event", "distance to the last event", "start")
+    hours = ("hour of the day",) * 4 if architecture.hours else ()
+    return ("rate", *kernels, *own, *hours)
+
+
+def _contribution(row: Vector, share: float, magnitude_of_completeness: float) -> Contribution:
+    latitude, longitude = place_of(row[RING_POSITION])
+    magnitude = round(float(row[RING_EXCESS]) + magnitude_of_completeness, 4)
+    return Contribution(Instant(int(row[RING_TIME])), round(latitude, 5), round(longitude, 5), magnitude, share)
+
+
+def _of_the_last_event(network: TimingNetwork, live: LiveTiming, past: Vector, most: int) -> list[Influence]:
+    raw = torch.from_numpy(live.surroundings(past))
+    kernels = network.kernels
+
+    def log_weight(scaled: torch.Tensor) -> torch.Tensor:
+        excesses = scaled[:, 0] / kernels.scaler.scale[0] + kernels.scaler.mean[0]
+        weights: torch.Tensor = (kernels.plain(excesses.clamp_min(0.0)) * kernels.corrections(scaled)).mean(0).sum(1)
+        return torch.log(weights)
+
+    return _influences(log_weight, kernels.scaler(raw), KERNEL_INPUTS, most)
+
+
+def _of_the_memory(network: TimingNetwork, live: LiveTiming, past: Vector, most: int) -> list[Influence]:
+    hidden, told = (torch.from_numpy(part) for part in live.remembered(past))
+
+    def lengthening(scaled: torch.Tensor) -> torch.Tensor:
+        members, rows = len(hidden), len(scaled)
+        states = hidden[:, None].expand(members, rows, -1)
+        wait = wait_of(network.memory.head(states, scaled.expand(members, rows, -1)), scaled[:, :1], scaled[:, 0], scaled[0, :1])
+        means: torch.Tensor = (wait.log_weights.exp() * wait.means).sum(1) - EULER_GAMMA * wait.log_exponential.exp()
+        return means
+
+    return _influences(lengthening, told, memory_input_names(network.architecture), most)
+
+
+def _influences(
+    function: Callable[[torch.Tensor], torch.Tensor], scaled: torch.Tensor, names: tuple[str, ...], most: int
+) -> list[Influence]:
+    """The inputs' effects on a function of (B, inputs) -> (B,), those of one name together, the largest first."""
+    given = scaled[None].detach()
+    effects = IntegratedGradients(function).attribute(given, torch.zeros_like(given), n_steps=STEPS)[0]
+    with torch.no_grad():
+        average = float(function(torch.zeros_like(given)))
+    totals: dict[str, float] = {}
+    for name, effect in zip(names, effects.tolist(), strict=True):
+        totals[name] = totals.get(name, 0.0) + effect
+    ordered = sorted(totals.items(), key=lambda item: (-abs(item[1]), item[0]))[:most]
+    return [Influence("average", average), *(Influence(name, effect) for name, effect in ordered)]
+
+
+def _span(days: float) -> str:
+    for unit, length in (("years", 365.25), ("days", 1.0), ("hours", 1.0 / 24.0)):
+        if days >= 2.0 * length:
+            return f"{days / length:.2g} {unit}"
+    return f"{days * 1_440.0:.2g} minutes"

@@ -1,0 +1,78 @@
+"""Why a forecast is what it is: shares that add up, influences that add up."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ingest.instant import Instant
+from models import neighbourhood
+from models.explain import KERNEL_INPUTS, event_rates, explain, memory_input_names, place_of
+from models.live_timing import BACKGROUND, LiveTiming
+from models.space_time import TimingNetwork
+from tests.unit.test_models_timing import SMALL, shaken, simulated
+
+
+@pytest.fixture(scope="module")
+def told() -> tuple[TimingNetwork, np.ndarray[tuple[int, ...], np.dtype[np.float64]], Instant]:
+    one, network = simulated(), shaken(SMALL)
+    live = LiveTiming(network)
+    past = live.start(0.7)
+    for i in range(60):
+        past = live.advance(past, int(one.times[i]), one.latitudes[i], one.longitudes[i], one.excesses[i])
+    return network, past, Instant(int(one.times[59])).plus(hours=2.0)
+
+
+def test_shares_of_events_background_and_older_ones_add_up(told: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
+    network, past, now = told
+    explanation = explain(network, past, "test", 2.5, now, most=1_000)
+    assert len(explanation.events) == SMALL.reach
+    shares = sum(event.share for event in explanation.events)
+    assert shares + explanation.background_share + explanation.older_share == pytest.approx(1.0)
+    assert 0.0 < explanation.older_share < 1.0, "28 events have left the ring, and still count"
+    assert explanation.background_share == pytest.approx(float(past[BACKGROUND]) / explanation.rate_per_day)
+    assert [event.share for event in explanation.events] == sorted((event.share for event in explanation.events), reverse=True)
+
+
+def test_each_share_is_the_events_own_term_of_the_rate(told: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
+    network, past, now = told
+    ring = LiveTiming(network).ring(past)
+    rates = event_rates(ring, now)
+    explanation = explain(network, past, "test", 2.5, now, most=1)
+    assert explanation.events[0].share * explanation.rate_per_day == pytest.approx(rates.max())
+    latitude, longitude = place_of(ring[int(rates.argmax()), 1:4])
+    assert (latitude, longitude) == pytest.approx((explanation.events[0].latitude, explanation.events[0].longitude), abs=1e-4)
+
+
+def test_influences_add_up_to_what_the_network_says(told: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
+    network, past, now = told
+    explanation = explain(network, past, "test", 2.5, now, most=1_000)
+    live = LiveTiming(network)
+    weights = live.ring(past)[-1, 5:17]
+    assert sum(part.effect for part in explanation.last_event) == pytest.approx(math.log(weights.sum()), abs=0.02)
+    wait = live.wait(past)
+    lengthening = float((np.exp(wait.log_weights) * wait.means).sum() - 0.5772156649 * np.exp(wait.log_exponential))
+    assert sum(part.effect for part in explanation.memory) == pytest.approx(lengthening, abs=0.02)
+
+
+def test_the_surroundings_that_are_explained_are_those_the_kernel_was_made_of(told: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
+    network, past, _ = told
+    live = LiveTiming(network)
+    raw = torch.from_numpy(live.surroundings(past))[None]
+    with torch.no_grad():
+        weights = network.kernels(raw[:, 0], raw)[0].numpy()
+    assert weights == pytest.approx(live.ring(past)[-1, 5:17], rel=1e-4)
+
+
+def test_every_input_has_a_name() -> None:
+    assert len(KERNEL_INPUTS) == neighbourhood.SIZE
+    assert len(memory_input_names(SMALL)) == SMALL.inputs
+
+
+def test_before_any_event_the_background_is_all() -> None:
+    network = shaken(SMALL)
+    explanation = explain(network, LiveTiming(network).start(0.7), "test", 2.5, Instant(0))
+    assert (explanation.background_share, explanation.events, explanation.last_event) == (1.0, [], [])
