@@ -8,14 +8,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from models import hawkes
+from models.magnitude import HIDDEN, MagnitudeNetwork
+from models.magnitude_features import DEFAULT_REACH
+from models.magnitude_rows import magnitude_features
 from models.outcomes import Outcomes
 from models.pattern import Pattern, Span
+from models.place import PlaceArchitecture, PlaceNetwork
+from models.place_score import place_log_prob
 from models.rows import Intervals, Rows, intervals_of, rows_of
 from models.timing import Architecture, KernelNetwork, MemoryNetwork, local_hours, memory_inputs, wait_of
 from models.wait import RescaledWait
@@ -90,6 +96,76 @@ def waits_at(waits: RescaledWait[FloatArray], rows: NDArray[np.int64], elapsed_d
     return RescaledWait(after, background, waits.taus, log_exponential, log_weights, means, log_sigmas, elapsed_days)
 
 
+class SpaceTimeArchitecture(msgspec.Struct, frozen=True):
+    """The sizes of the whole."""
+
+    timing: Architecture
+    magnitude_hidden: int = HIDDEN
+    magnitude_reach: int = DEFAULT_REACH
+    neighbour_reach: int | None = None
+    """How many events back the nearest are looked for; None: all."""
+    place: PlaceArchitecture | None = None
+    place_reach: int | None = None
+
+
+class SpaceTimeNetwork(nn.Module):
+    """When, how large, and (if it was trained for that) where."""
+
+    def __init__(self, architecture: SpaceTimeArchitecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.timing = TimingNetwork(architecture.timing).double()
+        self.magnitude = MagnitudeNetwork(architecture.magnitude_hidden)
+        self.place = None if architecture.place is None else PlaceNetwork(architecture.place)
+
+
+class SpaceTimeModel:
+    """The network behind the protocol `models.outcomes.Model`."""
+
+    def __init__(self, network: SpaceTimeNetwork, name: str) -> None:
+        self._network, self._name = network.eval(), name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def outcomes(self, pattern: Pattern, span: Span) -> Outcomes:
+        known = pattern.before(span.end)
+        background = self.background(known, span)
+        told: dict[str, Any] = time_outcomes(self._network.timing, known, span, background) | self._magnitudes(known, span)
+        return Outcomes(place_log_prob=self._places(known, span, background), **told)
+
+    def background(self, pattern: Pattern, span: Span) -> float:
+        """μ: the trained one if there was a single region; else that of the history before the span."""
+        timing = self._network.timing
+        if len(timing.architecture.regions) == 1:
+            return float(timing.kernels.background.detach()[0])
+        return timing.fit_background(pattern, Span(pattern.observed.start, span.start))
+
+    def _places(self, pattern: Pattern, span: Span, background: float) -> FloatArray:
+        network, architecture = self._network, self._network.architecture
+        if network.place is None:
+            return np.full(pattern.rows(span).stop - pattern.rows(span).start, np.nan)
+        rows = rows_of([pattern], architecture.timing.reach)
+        weights = network.timing.weights(rows)[1:].numpy()
+        return place_log_prob(network.place, pattern, span, rows.neighbourhoods[1:], weights, background, architecture.place_reach)
+
+    def _magnitudes(self, pattern: Pattern, span: Span) -> dict[str, FloatArray]:
+        """Given the moment and the place; the probability integral transform is randomised within the rounding bin."""
+        architecture, network = self._network.architecture, self._network.magnitude
+        rows, half_bin = pattern.rows(span), float(network.half_bin)
+        features = magnitude_features(pattern, architecture.magnitude_reach, architecture.neighbour_reach)[rows]
+        law = network.distribution(features, pattern.magnitude_of_completeness)
+        excesses = pattern.excesses[rows] + half_bin
+        within_bin = np.random.default_rng(0).uniform(-half_bin, half_bin, len(excesses))
+        median = law.quantile(_HALF)[:, 0] - half_bin + pattern.magnitude_of_completeness
+        return {
+            "magnitude_log_prob": law.log_prob(excesses),
+            "magnitude_pit": 1.0 - law.survival(np.maximum(excesses + within_bin, 0.0)),
+            "median_magnitude": median,
+        }
+
+
 def time_outcomes(network: TimingNetwork, pattern: Pattern, span: Span, background: float) -> dict[str, Any]:
     """The fields of `Outcomes` that speak of time."""
     known = pattern.before(span.end)
@@ -108,11 +184,3 @@ def _piece(waits: RescaledWait[FloatArray], part: Intervals, piece: slice) -> tu
     wait = waits_at(waits, part.rows[piece], part.elapsed_days[piece])
     lasted = part.waits_days[piece]
     return wait.log_prob(lasted), wait.log_survival(lasted), wait.quantile(_HALF)[:, 0]
-
-
-def untold(count: int) -> FloatArray:
-    """(N,) NaN: what a model does not speak of."""
-    return np.full(count, np.nan)
-
-
-__all__ = ["Outcomes", "TimingNetwork", "time_outcomes", "untold", "waits_at"]

@@ -47,11 +47,9 @@ class Stages:
         kept = self._kept(name)
         if kept is not None:
             weights, scores = kept
-            networks_list.double()
             networks_list.load_state_dict(weights)
             return scores
         scores = train()
-        networks_list.double()
         self._keep(name, networks_list, scores)
         return scores
 

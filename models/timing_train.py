@@ -104,15 +104,15 @@ def train_timing(
     workers = Workers()
     study = study_of(workers.share(lessons), architecture)
     torch.manual_seed(seed)
-    network = TimingNetwork(architecture)
+    network = TimingNetwork(architecture).double()
     torch.manual_seed(seed + 1_000 * workers.rank)  # the same start for all workers, dropout of their own
 
     def kernels() -> dict[str, float]:
-        plain = fit_plain(network.kernels.double(), study, options, workers, progress)
+        plain = fit_plain(network.kernels, study, options, workers, progress)
         return {"plain": plain, "kernels": fit_kernels(network.kernels, study, options, workers, progress)}
 
     def memory() -> dict[str, float]:
-        return {"time": fit_memory(network.kernels, network.memory.double(), study, options, seed, workers, progress)}
+        return {"time": fit_memory(network.kernels, network.memory, study, options, seed, workers, progress)}
 
     scores = stages.run("kernels", [network.kernels], kernels) | stages.run("memory", [network.memory], memory)
     return network.double().eval(), scores

@@ -1,6 +1,6 @@
 """What a forecast says, and the protocol that whoever makes forecasts fulfils.
 
-The stream core knows nothing of networks: a `Forecaster` is three pure functions over an opaque memory (bytes).
+The stream core knows nothing of networks: a `Forecaster` is four pure functions over an opaque memory (bytes).
 `models` implements it; the tests of the core use a small one of their own.
 """
 
@@ -49,6 +49,36 @@ class Outlook(NamedTuple):
     """When silence alone will have changed it enough to be said again: an hour on, or once P(event within a day) has moved by 0.1."""
 
 
+class Hazard(NamedTuple):
+    """One model's conditional intensity over a stretch of time in which it heard of nothing new."""
+
+    expected_events: float
+    """Its integral, not negative."""
+    log_rate_at_start: float
+    log_rate_at_end: float
+    """ln of events per day, finite."""
+
+
+class Score(msgspec.Struct, frozen=True):
+    """How the region's forecasts have done so far, as they were in force (see `stream.score`); by `"model"` and its rivals' names."""
+
+    since: Instant
+    until: Instant
+    """All forecasts in force from `since` to here are scored; what came later waits for late news."""
+    events: int
+    """Earthquakes at or above completeness that came, as known a day later."""
+    expected_events: dict[str, float]
+    """How many were forecast."""
+    log_score_per_event: dict[str, float]
+    """(Σ ln hazard at the events − ∫ hazard) / events: nats, hazard in events per day; larger is better."""
+    gain_per_event: dict[str, float]
+    """By rival, by how much the model's score per event is larger."""
+    missed_events: int
+    """Became known only after their time was settled: they do not count."""
+    withdrawn_events: int
+    """Counted, and were deleted or moved away later: they still do."""
+
+
 class Forecast(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.forecast/1"):
     """The record of the forecasts topic: a probability forecast, never a promise."""
 
@@ -69,6 +99,8 @@ class Forecast(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.
     reissue_at: Instant
     wait: Wait
     magnitude: Magnitude
+    score: Score | None = None
+    """None before the first settled earthquake."""
     test: bool = False
 
 
@@ -79,6 +111,14 @@ class Forecaster(Protocol):
     def name(self) -> str:
         """Names the model and its exact weights, such as `lstm-1f0c9a77d2e4`."""
 
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """The baselines that are scored beside it, such as `poisson` and `etas`; what they remember is in the same memory."""
+
+    @property
+    def basis(self) -> str:
+        """Names all that memories and hazards rest on: the model's weights and the rivals' fit."""
+
     def start(self, region: Region) -> bytes:
         """The memory before any event."""
 
@@ -87,6 +127,14 @@ class Forecaster(Protocol):
 
     def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
         """What is to be expected from `now` on, given that nothing came since the last event observed."""
+
+    def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
+        """What is said of `since` to `until`, a later moment, nothing being heard in between: the model's hazard, then each rival's."""
+
+
+def rounded(value: float) -> float:
+    """To six significant digits: what is left when the last bits may differ between processors."""
+    return float(f"{value:.6g}")
 
 
 _decoder = msgspec.json.Decoder(Forecast, dec_hook=decode_hook)

@@ -9,6 +9,7 @@ from ingest.instant import Instant
 from ingest.region import RegionTable
 from stream.forecast import Forecast, Forecaster
 from stream.memory import Memory
+from stream.score import Scoring
 from stream.step import Place, RegionState, Step, first_state, on_change, on_heartbeat
 from stream.window import Window
 
@@ -25,7 +26,7 @@ class Position(NamedTuple):
     clock: Instant = BEGINNING
     """The latest time that a source has told."""
     basis: str = ""
-    """The model and the region table that made the state; with others it is worth nothing."""
+    """The model, its rivals and the region table that made the state; with others it is worth nothing."""
 
 
 class SavedRegion(NamedTuple):
@@ -36,6 +37,7 @@ class SavedRegion(NamedTuple):
     due_at: Instant | None
     forecast: bytes | None
     """The latest forecast's record."""
+    scoring: Scoring = Scoring()
 
 
 class RegionChange(NamedTuple):
@@ -46,6 +48,7 @@ class RegionChange(NamedTuple):
     memory: Memory
     due_at: Instant | None
     forecast: bytes | None
+    scoring: Scoring = Scoring()
 
 
 class Partition:
@@ -53,7 +56,7 @@ class Partition:
 
     def __init__(self, number: int, table: RegionTable, forecaster: Forecaster, position: Position | None = None) -> None:
         self.number = number
-        self.basis = f"{forecaster.name}/{table.fingerprint}"
+        self.basis = f"{forecaster.basis}/{table.fingerprint}"
         self.position = position or Position(basis=self.basis)
         self.saved_position = self.position
         self._table, self._forecaster = table, forecaster
@@ -64,7 +67,7 @@ class Partition:
     def restore(self, regions: dict[str, SavedRegion]) -> None:
         """Take over what a store kept."""
         for region_id, saved in regions.items():
-            self._states[region_id] = RegionState(Window.of(list(saved.events)), saved.memory, saved.due_at)
+            self._states[region_id] = RegionState(Window.of(list(saved.events)), saved.memory, saved.due_at, saved.scoring)
             if saved.forecast is not None:
                 self._forecasts[region_id] = saved.forecast
 
@@ -122,7 +125,7 @@ class Partition:
         state = self._states[region_id]
         written = tuple(event for event in edits.values() if event is not None)
         removed = tuple(event_id for event_id, event in edits.items() if event is None)
-        return RegionChange(written, removed, state.memory.sparse(), state.due_at, self._forecasts.get(region_id))
+        return RegionChange(written, removed, state.memory.sparse(), state.due_at, self._forecasts.get(region_id), state.scoring)
 
     def saved(self) -> None:
         """All that has changed so far is in the store."""

@@ -9,6 +9,7 @@ from ingest.instant import Instant
 from ingest.region import Region
 from stream.forecast import Forecast, Forecaster, Outlook
 from stream.memory import Memory
+from stream.score import Scoring
 from stream.window import Window
 
 
@@ -27,6 +28,8 @@ class RegionState(NamedTuple):
     memory: Memory
     due_at: Instant | None = None
     """When silence alone calls for the next forecast; none before the first one."""
+    scoring: Scoring = Scoring()
+    """How the forecasts so far have done."""
 
 
 class Step(NamedTuple):
@@ -50,10 +53,11 @@ def on_change(state: RegionState, change: Change, place: Place, now: Instant) ->
     edit = window.apply(change, place.region, _cutoff(place, now))
     removed = expired if edit.added or not edit.removed else (*expired, edit.removed.id)
     if edit.changed_from is None:
-        return Step(RegionState(edit.window, memory, state.due_at), None, edit.added, removed)
+        return Step(RegionState(edit.window, memory, state.due_at, state.scoring), None, edit.added, removed)
+    scoring = _scored(state, place, now).noted(edit)
     memory = memory.refold(place.forecaster, place.region, edit.window, edit.changed_from)
     outlook = place.forecaster.outlook(memory.head, place.region, now)
-    after = RegionState(edit.window, memory, outlook.due_at)
+    after = RegionState(edit.window, memory, outlook.due_at, scoring)
     return Step(after, _forecast(after, change, change.kind, change.id, place, now, outlook), edit.added, removed)
 
 
@@ -63,7 +67,7 @@ def on_heartbeat(state: RegionState, heartbeat: Heartbeat, place: Place, now: In
         return Step(state)
     window, memory, expired = _expired(state, place, now)
     outlook = place.forecaster.outlook(memory.head, place.region, now)
-    after = RegionState(window, memory, outlook.due_at)
+    after = RegionState(window, memory, outlook.due_at, _scored(state, place, now))
     return Step(after, _forecast(after, heartbeat, "heartbeat", None, place, now, outlook), None, expired)
 
 
@@ -74,6 +78,11 @@ def _cutoff(place: Place, now: Instant) -> Instant:
 def _expired(state: RegionState, place: Place, now: Instant) -> tuple[Window, Memory, tuple[str, ...]]:
     window, gone = state.window.expire(_cutoff(place, now))
     return window, state.memory.expire(place.forecaster, place.region, gone), tuple(event.id for event in gone)
+
+
+def _scored(state: RegionState, place: Place, now: Instant) -> Scoring:
+    """The score once the forecast in force, which rests on the state before this record, has given way to the next."""
+    return state.scoring.superseded(state.memory.head, state.window, place.forecaster, place.region, now)
 
 
 def _forecast(
@@ -95,5 +104,6 @@ def _forecast(
         reissue_at=outlook.due_at,
         wait=outlook.wait,
         magnitude=outlook.magnitude,
+        score=state.scoring.summary(place.forecaster.rivals),
         test=record.test,
     )

@@ -10,19 +10,20 @@ import typer
 
 from ingest.catalog import read_catalog
 from ingest.event import Event
-from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.cli.options import JsonOption, RegionsOption, progress_bar, read_time
 
 TRAIN_EXAMPLES = "Example: quakecast train lstm --catalog global.csv --validation-start 2017-01-01 --start 2019-01-01 --seed 1 -o my-model"
 EVALUATE_EXAMPLES = (
-    "Example: quakecast evaluate --catalog california.csv --magnitude-of-completeness 2.5 --start 2020-01-01 --end 2021-01-01"
+    "Example: quakecast evaluate --catalog california.csv --magnitude-of-completeness 2.5 --start 2020-01-01 --end 2021-01-01 --model etas"
 )
 
 CatalogOption = Annotated[list[Path], typer.Option("--catalog", help="A catalogue file in any form; may be given several times.")]
-SHOWN = ("events", "time_log_likelihood", "magnitude_log_likelihood", "time_mae_minutes", "time_median_ae_minutes", "magnitude_mae",
-         "pit_time_ks", "pit_magnitude_ks", "coverage_50", "coverage_90")  # fmt: skip
+SHOWN = ("events", "time_log_likelihood", "place_log_likelihood", "magnitude_log_likelihood", "time_mae_minutes", "time_median_ae_minutes",
+         "magnitude_mae", "pit_time_ks", "pit_magnitude_ks", "coverage_50", "coverage_90")  # fmt: skip
+GAINS = ("gain_over_poisson", "gain_over_etas", "place_gain_over_etas", "gain_over_gutenberg_richter")
+MODELS = "pretrained, the folder of a trained model, or a baseline: etas, poisson, weibull, median, textbook."
 
 
 def train_lstm(
@@ -65,21 +66,32 @@ def evaluate(
     start: Annotated[str, typer.Option("--start", help="Start of the scored time.")],
     end: Annotated[str, typer.Option("--end", help="End of the scored time.")],
     history_start: Annotated[
-        str | None, typer.Option("--history-start", help="The memory and the baselines begin here; else at the first event.")
+        str | None, typer.Option("--history-start", help="From when on the catalogue is complete; else its first event.")
+    ] = None,
+    train_start: Annotated[
+        str | None, typer.Option("--train-start", help="Baselines are fitted on what came from here to --start; else from --history-start.")
     ] = None,
     polygon: Annotated[Path | None, typer.Option("--polygon", help="Corners (latitude, longitude) as .npy: only what is inside.")] = None,
-    model: Annotated[str, typer.Option("--model", help="Folder of a trained model, or pretrained.")] = "pretrained",
+    model: Annotated[str, typer.Option("--model", help=MODELS)] = "pretrained",
+    parameters: Annotated[
+        Path | None, typer.Option("--parameters", help="ETAS parameters (JSON), instead of published or fitted ones.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Score a model on a catalogue taken as one region: log-likelihood, errors, calibration, gain over Poisson."""
-    from models import artifact
-    from models.evaluate import evaluate as score
+    """Score a model on a catalogue taken as one region: log-likelihoods, errors, calibration, gains over ETAS and Poisson."""
+    from models.contenders import Ground, contenders, earthquakes
+    from models.pattern import Span, pattern, read_polygon
+    from models.score import report, trial
 
-    network, _ = artifact.read(None if model == "pretrained" else Path(model))
-    began: Instant | None = read_time(history_start) if history_start else None
-    scores = score(
-        network, _events(catalog), magnitude_of_completeness, read_time(start), read_time(end), polygon=polygon, history_start=began
-    )
+    events, region = earthquakes(_events(catalog)), None if polygon is None else read_polygon(polygon)
+    scored = Span(read_time(start), read_time(end))
+    began = read_time(history_start) if history_start else min(event.time for event in events)
+    learned = Span(read_time(train_start) if train_start else began, scored.start)
+    if not began <= learned.start < scored.start < scored.end:
+        raise typer.BadParameter("--history-start, --train-start, --start and --end must follow each other in time")
+    whole = pattern(events, magnitude_of_completeness, Span(began, scored.end), region)
+    chosen, baselines = contenders(model, Ground(whole.before(scored.start), learned, catalog, parameters))
+    scores = report([trial(chosen, whole, scored, baselines)])
     if json:
         typer.echo(msgspec.json.encode(scores))
     else:
@@ -94,12 +106,16 @@ def _events(paths: list[Path]) -> list[Event]:
 
 
 def _print_scores(scores: dict[str, Any]) -> None:
-    poisson = scores["baselines"]["poisson"]
-    typer.echo(f"{'':28}{'model':>12}{'Poisson':>12}")
-    for name in SHOWN:
-        typer.echo(f"{name:28}{scores[name]:12.5g}{poisson[name]:12.5g}")
-    for name in ("gain_over_poisson", "gain_over_gutenberg_richter"):
+    baselines = scores["baselines"]
+    typer.echo(f"{'':28}{'model':>12}" + "".join(f"{name:>12}" for name in baselines))
+    for name in (name for name in SHOWN if name in scores):
+        typer.echo(f"{name:28}" + "".join(f"{_number(one[name]):>12}" for one in (scores, *baselines.values())))
+    for name in (name for name in GAINS if name in scores):
         gain = scores[name]
         known = gain["low"] is not None
         interval = f"95 % interval {gain['low']:.4f} … {gain['high']:.4f}" if known else "too short a time for an interval"
-        typer.echo(f"{name:28}{gain['mean']:12.4f}  {interval}")
+        typer.echo(f"{name:28}{_number(gain['mean']):>12}  {interval if gain['mean'] is not None else ''}".rstrip())
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.5g}"

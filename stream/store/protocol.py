@@ -13,6 +13,7 @@ import msgspec
 from ingest.bus.log import Log
 from stream.memory import Memory
 from stream.partition import Position, RegionChange, SavedRegion
+from stream.score import Scoring
 from stream.window import key_of
 
 
@@ -84,6 +85,14 @@ def encode_memory(memory: Memory) -> bytes:
 
 def decode_memory(data: bytes) -> Memory:
     return msgspec.msgpack.decode(data, type=Memory)
+
+
+def encode_scoring(scoring: Scoring) -> bytes:
+    return msgspec.msgpack.encode(scoring)
+
+
+def decode_scoring(data: bytes) -> Scoring:
+    return msgspec.msgpack.decode(data, type=Scoring)
 
 
 def verdict(there: Position | None, before: Position, after: Position) -> Outcome:

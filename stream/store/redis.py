@@ -6,7 +6,7 @@ All keys of an input partition share a hash tag, so that a cluster keeps them to
     quakecast:{2}:regions           SET   region ids
     quakecast:{2}:window:turkiye    ZSET  event id by origin time (ms)
     quakecast:{2}:events:turkiye    HASH  event id -> JSON
-    quakecast:{2}:state:turkiye     HASH  memory (with checkpoints, msgpack), due_at (ms), forecast (JSON)
+    quakecast:{2}:state:turkiye     HASH  memory (with checkpoints, msgpack), due_at (ms), forecast (JSON), scoring (msgpack)
 
 Every write is one Lua script: it looks at the position first and moves it only forward, so a late worker cannot set the state back.
 """
@@ -25,7 +25,7 @@ from ingest.event import decode_event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.partition import Position, RegionChange, SavedRegion
-from stream.store.protocol import Damaged, Outcome, Saved, decode_memory, encode_memory, whole
+from stream.store.protocol import Damaged, Outcome, Saved, decode_memory, decode_scoring, encode_memory, encode_scoring, whole
 
 # KEYS: the position, the set of regions. ARGV: the offset and basis expected before ('' for none), the four fields after, whether to
 # replace, the offset before, then commands, each led by its length.
@@ -95,7 +95,8 @@ class RedisStore:
             raise Damaged("the window and the events differ")
         events = tuple(decode_event(bodies[event_id]) for event_id in ids)
         memory = decode_memory(state[b"memory"])
-        return whole(SavedRegion(events, memory, Instant(int(due_at)) if due_at else None, state.get(b"forecast") or None))
+        due = Instant(int(due_at)) if due_at else None
+        return whole(SavedRegion(events, memory, due, state.get(b"forecast") or None, decode_scoring(state[b"scoring"])))
 
     def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
         first = before.offset == 0 and self._position(partition) is None
@@ -166,5 +167,5 @@ def _commands(partition: int, changes: dict[str, RegionChange]) -> list[Command]
         commands += [("HSET", events, event.id, encode(event)) for event in change.written]
         due_at = "" if change.due_at is None else int(change.due_at)
         fields = ("memory", encode_memory(change.memory), "due_at", due_at, "forecast", change.forecast or b"")
-        commands.append(("HSET", _key(partition, "state", region), *fields))
+        commands.append(("HSET", _key(partition, "state", region), *fields, "scoring", encode_scoring(change.scoring)))
     return commands

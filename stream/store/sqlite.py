@@ -10,12 +10,12 @@ from ingest.bus.sqlite import SqliteLog
 from ingest.event import decode_event, encode
 from ingest.instant import Instant
 from stream.partition import Position, RegionChange, SavedRegion
-from stream.store.protocol import Outcome, Saved, decode_memory, encode_memory, verdict, whole
+from stream.store.protocol import Outcome, Saved, decode_memory, decode_scoring, encode_memory, encode_scoring, verdict, whole
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS positions (partition INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER, clock INTEGER, basis TEXT);
 CREATE TABLE IF NOT EXISTS regions (
-  partition INTEGER, region TEXT, memory BLOB, due_at INTEGER, forecast BLOB, PRIMARY KEY (partition, region)
+  partition INTEGER, region TEXT, memory BLOB, due_at INTEGER, forecast BLOB, scoring BLOB, PRIMARY KEY (partition, region)
 );
 CREATE TABLE IF NOT EXISTS window_events (
   partition INTEGER, region TEXT, id TEXT, time INTEGER, body BLOB, PRIMARY KEY (partition, region, id)
@@ -28,23 +28,31 @@ class SqliteStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        columns = {row[1] for row in database.connection.execute("PRAGMA table_info(regions)")}
+        if columns and "scoring" not in columns:  # of an earlier release: the worker writes all of it anew
+            database.connection.executescript("DROP TABLE regions; DROP TABLE positions; DROP TABLE window_events;")
         database.connection.executescript(SCHEMA)
 
     def load(self, partition: int) -> Saved | None:
         position = self.positions().get(partition)
         if position is None:
             return None
-        rows = self._database.connection.execute("SELECT region, memory, due_at, forecast FROM regions WHERE partition = ?", (partition,))
+        rows = self._database.connection.execute(
+            "SELECT region, memory, due_at, forecast, scoring FROM regions WHERE partition = ?", (partition,)
+        )
         try:
             return Saved(position, {row[0]: self._region(partition, *row) for row in rows.fetchall()})
         except (msgspec.MsgspecError, TypeError, ValueError):
             self._database.connection.execute("DELETE FROM positions WHERE partition = ?", (partition,))
             return None  # damaged: the worker rebuilds all of it from the log
 
-    def _region(self, partition: int, region: str, memory: bytes, due_at: int | None, forecast: bytes | None) -> SavedRegion:
+    def _region(
+        self, partition: int, region: str, memory: bytes, due_at: int | None, forecast: bytes | None, scoring: bytes
+    ) -> SavedRegion:
         query = "SELECT body FROM window_events WHERE partition = ? AND region = ? ORDER BY time, id"
         events = tuple(decode_event(body) for (body,) in self._database.connection.execute(query, (partition, region)))
-        return whole(SavedRegion(events, decode_memory(memory), None if due_at is None else Instant(due_at), forecast))
+        due = None if due_at is None else Instant(due_at)
+        return whole(SavedRegion(events, decode_memory(memory), due, forecast, decode_scoring(scoring)))
 
     def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
         with self._database.transaction():
@@ -77,8 +85,8 @@ class SqliteStore:
             connection.executemany("DELETE FROM window_events WHERE partition = ? AND region = ? AND id = ?", removed)
             written = [(partition, region, event.id, int(event.time), encode(event)) for event in change.written]
             connection.executemany("INSERT OR REPLACE INTO window_events VALUES (?, ?, ?, ?, ?)", written)
-            row = (partition, region, encode_memory(change.memory), change.due_at, change.forecast)
-            connection.execute("INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?)", row)
+            row = (partition, region, encode_memory(change.memory), change.due_at, change.forecast, encode_scoring(change.scoring))
+            connection.execute("INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def drop(self, partition: int) -> None:
         self._database.connection.execute("DELETE FROM positions WHERE partition = ?", (partition,))

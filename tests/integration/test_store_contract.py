@@ -15,8 +15,10 @@ from ingest.bus import open_log
 from ingest.event import Event, decode_event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
+from stream.forecast import Hazard
 from stream.memory import Memory
 from stream.partition import Partition, Position, RegionChange, SavedRegion
+from stream.score import Interval, Scoring, Tally, Week
 from stream.store import open_store
 from stream.store.protocol import Outcome, Saved, Store
 from stream.window import Window
@@ -68,9 +70,28 @@ def memory_of(*events: Event) -> Memory:
     return base.refold(forecaster, REGION, Window.of(list(events)), (-(2**60), "")).sparse() if events else base
 
 
-def kept(*events: Event, due_at: Instant | None = None, forecast: bytes | None = None, removed: tuple[str, ...] = ()) -> RegionChange:
+def kept(
+    *events: Event,
+    due_at: Instant | None = None,
+    forecast: bytes | None = None,
+    removed: tuple[str, ...] = (),
+    scoring: Scoring = Scoring(),  # noqa: B008 - never written to
+) -> RegionChange:
     """A change that leaves those events, when there were none of others before."""
-    return RegionChange(events, removed, memory_of(*events), due_at, forecast)
+    return RegionChange(events, removed, memory_of(*events), due_at, forecast, scoring)
+
+
+HAZARDS = (Hazard(1e-300, -690.7755278982137, 0.1), Hazard(0.1 + 0.2, -1e-17, 5.0))
+SCORING = Scoring(
+    since=int(at(0)),
+    issued_at=int(at(9)),
+    settled_until=int(at(1)),
+    pending=(Interval(int(at(1)), int(at(2)), 3_600_000, HAZARDS), Interval(int(at(2)), int(at(9)), 0, HAZARDS)),
+    total=Tally(3, (0.1, -2.5), (1.0 / 3.0, 4.0)),
+    weeks=(Week(2769, Tally(1, (0.3, 1.5), (0.25, 2.0))), Week(2770, Tally(3, (0.1, -2.5), (1.0 / 3.0, 4.0)))),
+    missed=2,
+    withdrawn=1,
+)
 
 
 def loaded(saved: Saved | None) -> Saved:
@@ -90,12 +111,12 @@ def test_of_nothing_there_is_nothing(reopen: Callable[[], Store]) -> None:
 
 
 def test_what_is_saved_comes_back_the_same(reopen: Callable[[], Store]) -> None:
-    changes = {"test": kept(C, A, B, due_at=at(9), forecast=b'{"a":1}'), "neighbour": kept(event("n"))}
+    changes = {"test": kept(C, A, B, due_at=at(9), forecast=b'{"a":1}', scoring=SCORING), "neighbour": kept(event("n"))}
     assert reopen().save(2, FIRST, position(7), changes) is Outcome.SAVED
     saved = loaded(reopen().load(2))
     assert saved.position == position(7)
     assert saved.regions == {
-        "test": SavedRegion((A, B, C), memory_of(A, B, C), at(9), b'{"a":1}'),
+        "test": SavedRegion((A, B, C), memory_of(A, B, C), at(9), b'{"a":1}', SCORING),
         "neighbour": SavedRegion((event("n"),), memory_of(event("n")), None, None),
     }
 
@@ -210,6 +231,9 @@ def test_a_partition_saved_bit_by_bit_is_restored_as_it_was(reopen: Callable[[],
     assert saved.regions[REGION.id].memory == state.memory.sparse()
     assert saved.regions[REGION.id].memory.head == folded(SumForecaster(), state.window.events, state.memory.base)
     assert saved.regions[REGION.id].due_at == state.due_at
+    assert saved.regions[REGION.id].scoring == state.scoring
+    assert len(state.scoring.pending) > 5
+    assert state.scoring.total.events > 5
 
 
 def test_a_store_joins_only_the_log_whose_file_it_shares(tmp_path: Path) -> None:
@@ -229,6 +253,22 @@ def test_a_damaged_embedded_memory_is_nothing(tmp_path: Path) -> None:
     assert store.load(0) is None
     assert store.save(0, FIRST, position(1), {"test": kept(C)}) is Outcome.SAVED
     assert loaded(store.load(0)).regions == {"test": SavedRegion((C,), memory_of(C), None, None)}
+    log.close()
+
+
+def test_a_database_of_an_earlier_release_is_emptied_and_built_anew(tmp_path: Path) -> None:
+    log = open_log(f"sqlite:///{tmp_path}/one.db")
+    connection = log.database.connection  # type: ignore[attr-defined]
+    connection.executescript(
+        """CREATE TABLE positions (partition INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER, clock INTEGER, basis TEXT);
+        CREATE TABLE regions (partition INTEGER, region TEXT, memory BLOB, due_at INTEGER, forecast BLOB, PRIMARY KEY (partition, region));
+        CREATE TABLE window_events (partition INTEGER, region TEXT, id TEXT, time INTEGER, body BLOB, PRIMARY KEY (partition, region, id));
+        INSERT INTO positions VALUES (0, 3, 2, 0, 'sum-1/0123');"""
+    )
+    store = open_store(f"sqlite:///{tmp_path}/one.db", log)
+    assert store.positions() == {}
+    assert store.save(0, FIRST, position(1), {"test": kept(A, scoring=SCORING)}) is Outcome.SAVED
+    assert loaded(open_store(f"sqlite:///{tmp_path}/one.db", log).load(0)).regions["test"].scoring == SCORING
     log.close()
 
 
@@ -270,11 +310,13 @@ def test_an_operator_reads_the_windows_with_redis_cli(in_redis: tuple[Store, str
     assert json.loads(body)["place"] == B.place
     assert cli(url, "HGET", "quakecast:{2}:state:test", "forecast") == [forecast.decode()]
     assert cli(url, "HGET", "quakecast:{2}:state:test", "due_at") == [str(int(at(9)))]
-    assert sorted(cli(url, "HKEYS", "quakecast:{2}:state:test")) == ["due_at", "forecast", "memory"]
+    assert sorted(cli(url, "HKEYS", "quakecast:{2}:state:test")) == ["due_at", "forecast", "memory", "scoring"]
 
 
 DAMAGE = {
     "no memory": ("HDEL", "quakecast:{0}:state:test", "memory"),
+    "no scoring": ("HDEL", "quakecast:{0}:state:test", "scoring"),
+    "another scoring": ("HSET", "quakecast:{0}:state:test", "scoring", "rubbish"),
     "another memory": ("HSET", "quakecast:{0}:state:test", "memory", "rubbish"),
     "no state": ("DEL", "quakecast:{0}:state:test"),
     "no window": ("DEL", "quakecast:{0}:window:test"),

@@ -203,6 +203,8 @@ def check_state(ground: Ground) -> None:
     region = saved.regions[REGION.id]
     assert (region.events, region.due_at, region.forecast) == (state.window.events, state.due_at, said[-1])
     assert (region.memory.base, region.memory.head) == (state.memory.base, state.memory.head)
+    assert region.scoring == state.scoring
+    assert region.scoring.total.events > 5
 
 
 def test_a_new_worker_goes_on_where_the_old_one_stopped(ground: Ground) -> None:
@@ -285,7 +287,7 @@ def heads(saved: dict[int, Saved | None]) -> dict[int, Any]:
     found: dict[int, Any] = {}
     for number, kept in saved.items():
         regions = kept.regions if kept else {}
-        said = {name: (r.events, r.memory.base, r.memory.head, r.due_at, r.forecast) for name, r in regions.items()}
+        said = {name: (r.events, r.memory.base, r.memory.head, r.due_at, r.forecast, r.scoring) for name, r in regions.items()}
         found[number] = (kept and kept.position, said)
     return found
 

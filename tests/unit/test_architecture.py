@@ -22,7 +22,7 @@ DOORS = {
     "safetensors": ("models/",),
     "sqlite3": ("ingest/bus/database.py",),
 }
-CORE = ("window", "memory", "step", "partition", "forecast")
+CORE = ("window", "memory", "step", "score", "partition", "forecast")
 IMPURE = {"time", "random", "os", "logging", "structlog", "socket", "pathlib", "secrets", "uuid", "subprocess", "threading", "asyncio"}
 
 

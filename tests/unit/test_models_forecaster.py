@@ -95,6 +95,29 @@ def test_the_forecaster_fulfils_the_protocol_and_names_its_weights(forecaster: L
     checked: Forecaster = forecaster
     _, card = artifact.read()
     assert checked.name == f"lstm-{card.weights_sha256[:12]}"
+    assert checked.rivals == ("poisson", "etas")
+    assert checked.basis.startswith(f"{checked.name}+baselines-")
+
+
+@pytest.mark.parametrize(("since", "until"), [(0.0, 0.25), (0.5, 1.5), (24.0, 25.0), (0.5, 500.0)])
+def test_the_hazard_that_is_scored_is_the_one_that_was_said(forecaster: LstmForecaster, since: float, until: float) -> None:
+    """Its ends are the outlooks' hazards, its integral the loss of ln P(silence)."""
+    memory, events = forecaster.start(REGION), swarm(30)
+    for each in events:
+        memory = forecaster.observe(memory, each, REGION)
+    begin, end = (events[-1].time.plus(hours=hours) for hours in (since, until))
+    own, poisson, etas = forecaster.hazards(memory, REGION, begin, end)
+    for moment, log_rate in ((begin, own.log_rate_at_start), (end, own.log_rate_at_end)):
+        assert math.exp(log_rate) == pytest.approx(forecaster.outlook(memory, REGION, moment).wait.hazard_per_day, rel=1e-5)
+    wait, _ = forecaster.distributions(memory, REGION)
+    assert own.expected_events == pytest.approx(float(-wait.after(since / 24.0).log_survival((until - since) / 24.0)), abs=1e-9)
+    assert (poisson, etas) == forecaster._baselines.hazards(memory[-forecaster._baselines.size_bytes :], REGION, begin, end)
+
+
+def test_before_any_event_the_hazard_is_steady(forecaster: LstmForecaster) -> None:
+    own, *_ = forecaster.hazards(forecaster.start(REGION), REGION, at(0), at(48))
+    assert own.log_rate_at_start == own.log_rate_at_end
+    assert own.expected_events == pytest.approx(2.0 * math.exp(own.log_rate_at_start))
 
 
 def test_before_any_event_there_is_a_prior(forecaster: LstmForecaster) -> None:

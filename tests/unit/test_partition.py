@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ingest.event import Change, Event, InputRecord, decode, encode
 from stream.forecast import decode_forecast
 from stream.partition import BEGINNING, Partition, RegionChange, SavedRegion
-from stream.store.protocol import decode_memory, encode_memory
+from stream.store.protocol import decode_memory, decode_scoring, encode_memory, encode_scoring
 from tests.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, folded, table, turns
 
 TABLE = table()
@@ -55,10 +55,12 @@ class Kept:
         of.saved()
 
     def regions(self) -> dict[str, SavedRegion]:
-        return {
-            region_id: SavedRegion(tuple(self.events[region_id].values()), decode_memory(encode_memory(r.memory)), r.due_at, r.forecast)
-            for region_id, r in self.rest.items()
-        }
+        return {region_id: self.region(region_id) for region_id in self.rest}
+
+    def region(self, region_id: str) -> SavedRegion:
+        rest, events = self.rest[region_id], tuple(self.events[region_id].values())
+        memory, scoring = decode_memory(encode_memory(rest.memory)), decode_scoring(encode_scoring(rest.scoring))
+        return SavedRegion(events, memory, rest.due_at, rest.forecast, scoring)
 
 
 def test_the_simulated_sequence_has_all_of_a_feeds_habits() -> None:

@@ -1,0 +1,179 @@
+"""The baselines that run beside the network in the stream: a Poisson rate and temporal ETAS, each in O(1) per event.
+
+    memory = float64 | time of the first event (ms) | of the last | count | S_1 … S_K, the triggered rate just after the last event |
+
+*Poisson.* A gamma prior of the fitted long-run rate r, worth `PRIOR_DAYS`, updated by the count n since the first event: the rate is
+(r · prior + n − 1) / (prior + t), t days since the first event. It knows no future and forgets no past.
+
+*ETAS* in time (Ogata 1988, J. Am. Stat. Assoc. 83, 9–27):
+
+    λ(t) = μ + Σ_{t_j < t} K exp(α (m_j − Mc)) g(t − t_j)        g(t) ∝ (t + c)^−p exp(−t/T),  ∫ g = 1
+
+with g as a mixture Σ_k w_k exp(−t/τ_k)/τ_k, so that the past is K sums S_k which decay each by its own exponential. μ and K are the
+region's own, the rest is common (`models.baselines.live_fit`). A region that was not fitted gets the common share of its Poisson rate as μ.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.event import Event
+from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from ingest.problem import Problem
+from ingest.region import Region
+from models.features import LARGEST_EXCESS
+from stream.forecast import Hazard
+
+Vector = NDArray[np.float64]
+
+BUILT_IN = Path(__file__).resolve().parents[1] / "pretrained" / "baselines.json"
+PRIOR_DAYS = 365.0
+FIRST, LAST, COUNT, FIRST_SUM = 0, 1, 2, 3
+
+
+class Regional(msgspec.Struct, frozen=True):
+    """One region's own parameters, above the magnitude of completeness that they were fitted for."""
+
+    magnitude_of_completeness: float
+    rate_per_day: float
+    """Of all events: the Poisson baseline's."""
+    background_per_day: float
+    """μ."""
+    productivity: float
+    """K: direct aftershocks of an event at completeness."""
+    events: int = 0
+    """That the fit has seen."""
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    """A fit of both baselines."""
+
+    alpha: float
+    """Productivity grows by exp(alpha) a magnitude."""
+    c_days: float
+    p: float
+    taper_days: float
+    time_constants_days: tuple[float, ...]
+    weights: tuple[float, ...]
+    """The decay as a mixture of exponentials; the weights sum to 1."""
+    rate_per_day: float
+    background_share: float
+    productivity: float
+    """For regions that were not fitted."""
+    regions: dict[str, Regional]
+    data: tuple[str, ...] = ()
+    """What it was fitted to, and how well."""
+
+
+class _Kernel(NamedTuple):
+    """A region's parameters as its steps need them."""
+
+    rate_per_day: float
+    background_per_day: float
+    share_of_poisson: float
+    jumps: Vector
+    """(K,) what an event at completeness adds to each sum."""
+
+
+class LiveBaselines:
+    """Both baselines over one vector: bytes in, bytes out."""
+
+    rivals = ("poisson", "etas")
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+        self.basis = f"baselines-{sha256(encode(parameters)).hexdigest()[:12]}"
+        self.taus_days = np.array(parameters.time_constants_days)
+        self._start = np.zeros(FIRST_SUM + len(self.taus_days)).tobytes()
+        self.size_bytes = len(self._start)
+        self._kernel = lru_cache(maxsize=None)(self._kernel_of)
+
+    @classmethod
+    def load(cls, file: Path | None = None) -> LiveBaselines:
+        """The baselines of a file as `save` wrote it; without one, the built-in fit.
+
+        Raises:
+            Problem: no such file, or not a fit.
+        """
+        return cls(load(file or BUILT_IN))
+
+    def start(self) -> bytes:
+        """The memory before any event."""
+        return self._start
+
+    def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
+        """The memory one event later."""
+        before = np.frombuffer(memory)
+        after, time = before.copy(), float(event.time)
+        excess = min(max((event.magnitude or 0.0) - region.magnitude_of_completeness, 0.0), LARGEST_EXCESS)
+        jumps = self._kernel(region).jumps * math.exp(self.parameters.alpha * excess)
+        if before[COUNT]:
+            wait_days = max(time - before[LAST], 0.0) / MILLISECONDS_PER_DAY
+            after[FIRST_SUM:] *= np.exp(-wait_days / self.taus_days)
+        else:
+            after[FIRST] = time
+        after[FIRST_SUM:] += jumps
+        after[LAST], after[COUNT] = time, before[COUNT] + 1.0
+        return after.tobytes()
+
+    def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, Hazard]:
+        """The Poisson and the ETAS rate from one moment to a later one, nothing happening in between."""
+        vector, kernel = np.frombuffer(memory), self._kernel(region)
+        first, last, count = vector[:FIRST_SUM].tolist()
+        span = (until - since) / MILLISECONDS_PER_DAY
+        seen = max(since - first, 0.0) / MILLISECONDS_PER_DAY if count else 0.0
+        silence = max(since - last, 0.0) / MILLISECONDS_PER_DAY if count else 0.0
+        events, days = kernel.rate_per_day * PRIOR_DAYS + max(count - 1.0, 0.0), PRIOR_DAYS + seen
+        at_start, at_end, expected = events / days, events / (days + span), events * math.log1p(span / days)
+        poisson = Hazard(expected, math.log(at_start), math.log(at_end))
+        triggered = vector[FIRST_SUM:] * np.exp(-silence / self.taus_days)  # (K,)
+        lost = triggered * -np.expm1(-span / self.taus_days)  # (K,) what decays within the span
+        now, later = float(np.add.reduce(triggered)), float(np.add.reduce(triggered - lost))
+        to_come = float(np.add.reduce(lost * self.taus_days))
+        steady, share = kernel.background_per_day, kernel.share_of_poisson
+        etas = Hazard(
+            steady * span + share * expected + to_come,
+            math.log(steady + share * at_start + now),
+            math.log(steady + share * at_end + later),
+        )
+        return poisson, etas
+
+    def _kernel_of(self, region: Region) -> _Kernel:
+        whole, own = self.parameters, self.parameters.regions.get(region.id)
+        heights = np.array(whole.weights) / self.taus_days
+        if own is None or own.magnitude_of_completeness != region.magnitude_of_completeness:
+            return _Kernel(whole.rate_per_day, 0.0, whole.background_share, whole.productivity * heights)
+        return _Kernel(own.rate_per_day, own.background_per_day, 0.0, own.productivity * heights)
+
+
+def encode(parameters: Parameters) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(parameters))
+
+
+def save(parameters: Parameters, file: Path) -> None:
+    """Write a fit as JSON."""
+    file.write_bytes(encode(parameters) + b"\n")
+
+
+def load(file: Path) -> Parameters:
+    """Read a fit.
+
+    Raises:
+        Problem: no such file, or not a fit.
+    """
+    try:
+        parameters = msgspec.json.decode(file.read_bytes(), type=Parameters)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Problem(f"{file} holds no baselines ({error})", "fit them: python -m models.baselines.live_fit") from None
+    rates = [parameters.rate_per_day, *(region.rate_per_day for region in parameters.regions.values())]
+    if len(parameters.weights) != len(parameters.time_constants_days) or not parameters.weights or min(rates) <= 0.0:
+        raise Problem(f"{file} holds no baselines (its numbers do not fit together)", "fit them: python -m models.baselines.live_fit")
+    return parameters

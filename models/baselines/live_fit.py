@@ -1,0 +1,232 @@
+"""Fitting the live baselines: `python -m models.baselines.live_fit FEED … --also OLDER … --until 2023-07-01 -o FILE`.
+
+Maximum likelihood of temporal ETAS on the very form that runs live, a mixture of exponentials, so its log-likelihood
+Σ ln λ(t_i) − ∫ λ dt (Daley & Vere-Jones 2003, eq. 7.2.2) is exact and O(N). The decay (α, c, p, T) is common; each region has its own
+μ and K, by expectation and maximisation over who was triggered (Veen & Schoenberg 2008, J. Am. Stat. Assoc. 103, 614–624), leaning on
+all regions together as if it had seen a few more events that are like theirs. Older catalogues may teach the decay too, which takes
+longer to see than a year of the feed; the regions' own rates are those of the feed, which does not report all that catalogues hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignore]
+
+from ingest.catalog import read_catalog
+from ingest.event import Event
+from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from ingest.region import RegionTable
+from models.baselines.decay import Shape, mixture
+from models.baselines.live import Parameters, Regional, save
+from models.cleaning import choose
+from models.dataset import spans
+from models.pattern import Pattern, Span, pattern
+
+FloatArray = NDArray[np.float64]
+Part = tuple[str, Pattern, Span]
+"""A region's id, its events, and the span of them that is fitted."""
+
+LEANING_EVENTS = 10.0
+"""So many events like all regions' together are added to each region's own, for μ and for K."""
+FEWEST_EVENTS = 5
+STEPS = 60
+"""Of expectation and maximisation, for each choice of the common parameters."""
+BOUNDS = ((0.0, 3.0), (math.log(1e-4), math.log(1.0)), (0.6, 1.8), (math.log(5.0), math.log(3000.0)))
+"""α, ln c (days), p, ln T (days)."""
+BEGINNING = (1.5, math.log(0.01), 1.1, math.log(300.0))
+
+
+class _Sums(NamedTuple):
+    """One span of one region under one shape, for a productivity of 1."""
+
+    region: str
+    excitation: FloatArray
+    """(N,) triggered rate just before each event of the span."""
+    compensator: float
+    """Its integral over the span."""
+    days: float
+
+
+def fit_live_baselines(training: Iterable[Part], data: Iterable[str] = (), *, also: Iterable[Part] = ()) -> Parameters:
+    """Both baselines, fitted to spans of regions; nothing after a span's end is looked at.
+
+    Args:
+        training: region id, its events (those before the span excite), and the span whose events are fitted. A region may come again.
+        data: lines that say what the training data are, kept with the fit.
+        also: more of the same that teach the common decay alone.
+    """
+    parts = [(region, events.before(span.end), span) for region, events, span in training]
+    shape = _shape([*parts, *((region, events.before(span.end), span) for region, events, span in also)])
+    counts, days = _counts(parts)
+    total = sum(counts.values())
+    taus, weights = mixture(shape)
+    found = _regional(_all_sums(parts, shape))
+    common = (total + 1.0) / (sum(days.values()) + 30.0 * len(days) + 1.0)
+    regions = {
+        region: Regional(
+            magnitude_of_completeness=events.magnitude_of_completeness,
+            rate_per_day=(counts[region] + 1.0) / (days[region] + 1.0 / common),
+            background_per_day=found.backgrounds[region],
+            productivity=found.productivities[region],
+            events=counts[region],
+        )
+        for region, events, _ in parts
+    }
+    poisson = sum(n * math.log(regions[region].rate_per_day) - regions[region].rate_per_day * days[region] for region, n in counts.items())
+    said = f"{total} events, mean nats per event (in sample): poisson {poisson / total:.4f}, etas {found.log_likelihood / total:.4f}"
+    return Parameters(
+        *shape, tuple(taus.tolist()), tuple(weights.tolist()), common, found.share, found.productivity, regions, (*data, said)
+    )
+
+
+def _shape(parts: list[Part]) -> Shape:
+    total = max(sum(_counts(parts)[0].values()), 1)
+
+    def shape(values: FloatArray) -> Shape:
+        return Shape(float(values[0]), math.exp(values[1]), float(values[2]), math.exp(values[3]))
+
+    def cost(values: FloatArray) -> float:
+        return -_regional(_all_sums(parts, shape(values))).log_likelihood / total
+
+    return shape(minimize(cost, BEGINNING, method="L-BFGS-B", bounds=BOUNDS, options={"eps": 1e-4, "maxiter": 60}).x)
+
+
+def _counts(parts: list[Part]) -> tuple[dict[str, int], dict[str, float]]:
+    counts, days = defaultdict[str, int](int), defaultdict[str, float](float)
+    for region, events, span in parts:
+        rows = events.rows(span)
+        counts[region] += rows.stop - rows.start
+        days[region] += (span.end - span.start) / MILLISECONDS_PER_DAY
+    return dict(counts), dict(days)
+
+
+class _Regional(NamedTuple):
+    """μ and K of each region, and what they come to."""
+
+    backgrounds: dict[str, float]
+    productivities: dict[str, float]
+    share: float
+    """Of the events that are background, all regions together."""
+    productivity: float
+    """All regions together."""
+    log_likelihood: float
+    """Σ ln λ − ∫ λ, without the leaning."""
+
+
+def _regional(sums: list[_Sums]) -> _Regional:
+    by_region = defaultdict[str, list[_Sums]](list)
+    for one in sums:
+        by_region[one.region].append(one)
+    names = sorted(by_region)
+    excitations = [np.concatenate([one.excitation for one in by_region[name]]) for name in names]
+    compensators = np.array([sum(one.compensator for one in by_region[name]) for name in names])
+    days = np.array([sum(one.days for one in by_region[name]) for name in names])
+    offsets = np.cumsum([0, *(len(excitation) for excitation in excitations)])
+    whole = np.concatenate(excitations)
+    mu, k, share, common = _maximise(whole, offsets, compensators, days, LEANING_EVENTS, STEPS)
+    region_of_event = np.repeat(np.arange(len(names)), np.diff(offsets))
+    log_likelihood = np.log(mu[region_of_event] + k[region_of_event] * whole).sum() - (mu * days + k * compensators).sum()
+    by_name = dict(zip(names, mu.tolist(), strict=True)), dict(zip(names, k.tolist(), strict=True))
+    return _Regional(*by_name, float(share), float(common), float(log_likelihood))
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _maximise(
+    excitation: FloatArray, offsets: NDArray[np.int64], compensators: FloatArray, days: FloatArray, leaning: float, steps: int
+) -> tuple[FloatArray, FloatArray, float, float]:
+    """μ (R,) and K (R,) by expectation and maximisation; each leans on the common share of background and the common K."""
+    regions = len(days)
+    counts = (offsets[1:] - offsets[:-1]).astype(np.float64)
+    rates = (counts + 0.5) / days
+    share, common = 0.5, 0.5 * counts.sum() / compensators.sum()
+    mu, k = rates * share, np.full(regions, common)
+    for _ in range(steps):
+        background = np.zeros(regions)
+        for r in range(regions):
+            for i in range(offsets[r], offsets[r + 1]):
+                background[r] += mu[r] / (mu[r] + k[r] * excitation[i])
+        triggered = counts - background
+        share, common = background.sum() / counts.sum(), triggered.sum() / compensators.sum()
+        mu = (background + leaning * share) / (days + leaning / rates)
+        k = (triggered + leaning * (1.0 - share)) / (compensators + leaning * (1.0 - share) / common)
+    return mu, k, share, common
+
+
+def _all_sums(parts: list[Part], shape: Shape) -> list[_Sums]:
+    taus, weights = mixture(shape)
+    made: list[_Sums] = []
+    for region, events, span in parts:
+        rows, first, last = events.rows(span), events.day_of(span.start), events.day_of(span.end)
+        jumps = np.exp(shape.alpha * events.excesses)
+        excitation, compensator = _excite(events.days, jumps, taus, weights, first, last)
+        made.append(_Sums(region, excitation[rows], float(compensator), last - first))
+    return made
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _excite(
+    days: FloatArray, jumps: FloatArray, taus: FloatArray, weights: FloatArray, first: float, last: float
+) -> tuple[FloatArray, float]:
+    """(N,) Σ_j jump_j g(t_i − t_j) just before each event, and the integral of that rate from `first` to `last`."""
+    excitation, compensator = np.zeros(len(days)), 0.0
+    for k in range(len(taus)):
+        carried = 0.0
+        for i in range(len(days)):
+            if i:
+                carried = (carried + jumps[i - 1] * weights[k] / taus[k]) * math.exp(-(days[i] - days[i - 1]) / taus[k])
+            excitation[i] += carried
+            begin = max(first - days[i], 0.0)
+            compensator += jumps[i] * weights[k] * (math.exp(-begin / taus[k]) - math.exp(-(last - days[i]) / taus[k]))
+    return excitation, compensator
+
+
+def regional_training(events: Iterable[Event], table: RegionTable) -> list[Part]:
+    """Each region's spans without holes in one catalogue, where that goes down to the region's magnitude of completeness.
+
+    Args:
+        events: sorted earthquakes without duplicates.
+    """
+    known, region_of = list(events), cache(table.region_of)
+    lowest = min((event.magnitude or 0.0 for event in known), default=0.0)
+    members = defaultdict[str, list[Event]](list)
+    for event in known:
+        region = region_of(event.latitude, event.longitude)
+        if lowest <= region.magnitude_of_completeness:
+            members[region.id].append(event)
+    pieces = [Span(*piece) for piece in spans([int(event.time) for event in known])]
+    made = (
+        (name, pattern(members[name], table[name].magnitude_of_completeness, piece), piece) for name in sorted(members) for piece in pieces
+    )
+    return [(name, one, piece) for name, one, piece in made if len(one) >= FEWEST_EVENTS]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Fit the live Poisson and ETAS baselines to one catalogue.")
+    parser.add_argument("files", nargs="+", type=Path, help="its files")
+    parser.add_argument("--also", nargs="+", type=Path, action="append", default=[], help="another catalogue's: it teaches the decay alone")
+    parser.add_argument("--until", required=True, type=Instant.parse, help="nothing from then on is looked at")
+    parser.add_argument("--output", "-o", type=Path, required=True)
+    given = parser.parse_args()
+    said, parts = list[str](), list[list[Part]]()
+    for files in (given.files, *given.also):
+        read = (item for file in files for item in read_catalog(file) if isinstance(item, Event) and item.time < given.until)
+        events = choose(read).kept
+        said.append(f"{', '.join(file.name for file in files)}: {len(events)} earthquakes before {given.until}")
+        parts.append(regional_training(events, RegionTable.load()))
+    fitted = fit_live_baselines(parts[0], said, also=[part for more in parts[1:] for part in more])
+    save(fitted, given.output)
+    print(*fitted.data, f"alpha {fitted.alpha:.3f}, c {fitted.c_days:.5f} d, p {fitted.p:.3f}, taper {fitted.taper_days:.0f} d", sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""One training of the whole forecaster: times, then magnitudes, then places, each stage kept until the model is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import torch
+
+from models.curriculum import Lesson
+from models.magnitude_train import MagnitudeOptions, examples, fit_examples
+from models.pattern import Span
+from models.place import PlaceArchitecture, PlaceNetwork
+from models.place_train import PlaceLesson, PlaceOptions, fit_place
+from models.rows import rows_of
+from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork, TimingNetwork
+from models.stages import Stages, fingerprint
+from models.timing import Architecture
+from models.timing_train import TimingOptions, train_timing
+
+Progress = Callable[[str, int, int, dict[str, float]], None]
+"""Called with (stage, step from 1, steps, scores)."""
+FEWEST_PLACES = 200
+"""A pattern with fewer events in training teaches no places."""
+
+
+class Teaching(msgspec.Struct, frozen=True):
+    """How a forecaster is trained."""
+
+    seed: int = 0
+    threads: int = 2
+    reach: int = 512
+    kernel_members: int = 2
+    memory_members: int = 4
+    hours: bool = False
+    """Tell the memory the hour of the day."""
+    narrowest_km: float | None = 0.1
+    """Of a kernel on the map; None: no places are learned."""
+    magnitude_reach: int = 256
+    neighbour_reach: int | None = None
+    place_reach: int | None = None
+    timing: TimingOptions = TimingOptions()
+    magnitude: MagnitudeOptions = MagnitudeOptions()
+    place: PlaceOptions = PlaceOptions()
+
+
+def teach(
+    lessons: Sequence[Lesson], teaching: Teaching, progress: Progress, folder: Path | None = None
+) -> tuple[SpaceTimeNetwork, dict[str, float]]:
+    """Train on the lessons.
+
+    Args:
+        folder: where finished stages are kept; None: nowhere.
+
+    Returns:
+        The network (float64, in evaluation mode), and each stage's scores on the validation spans, nats per event.
+
+    Raises:
+        Problem: too few events.
+    """
+    torch.set_num_threads(teaching.threads)
+    stages = Stages(folder, fingerprint(lessons, teaching))
+    regions = tuple(sorted({lesson.region for lesson in lessons}))
+    sizes = Architecture(regions, teaching.reach, teaching.kernel_members, memory_members=teaching.memory_members, hours=teaching.hours)
+    timing, scores = train_timing(lessons, sizes, teaching.timing, teaching.seed, progress, stages)
+    architecture = SpaceTimeArchitecture(timing=sizes, magnitude_reach=teaching.magnitude_reach, neighbour_reach=teaching.neighbour_reach)
+    network = SpaceTimeNetwork(architecture)
+    network.timing = timing
+    scores |= stages.run("magnitude", [network.magnitude], lambda: _magnitudes(network, lessons, teaching, progress))
+    if teaching.narrowest_km is not None:
+        place, place_scores = _places(timing, lessons, teaching, teaching.narrowest_km, progress, stages)
+        architecture = msgspec.structs.replace(architecture, place=place.architecture, place_reach=teaching.place_reach)
+        network.architecture, network.place = architecture, place
+        scores |= place_scores
+    stages.clear()
+    return network.eval(), scores
+
+
+def _magnitudes(network: SpaceTimeNetwork, lessons: Sequence[Lesson], teaching: Teaching, progress: Progress) -> dict[str, float]:
+    options = msgspec.structs.replace(teaching.magnitude, reach=teaching.magnitude_reach, neighbour_reach=teaching.neighbour_reach)
+    parts = [examples(lesson.pattern, lesson.train, lesson.validation, options) for lesson in _with_events(lessons, 1)]
+    learned, scores = fit_examples(parts, options, teaching.seed, lambda *seen: progress("magnitude", *seen))
+    network.magnitude.load_state_dict(learned.state_dict())
+    return {
+        "magnitude": scores["magnitude"],
+        "magnitude_gain": scores["gain"],
+        "magnitude_gain_without_place": scores["gain_without_place"],
+    }
+
+
+def _places(
+    timing: TimingNetwork, lessons: Sequence[Lesson], teaching: Teaching, narrowest_km: float, progress: Progress, stages: Stages
+) -> tuple[PlaceNetwork, dict[str, float]]:
+    options = msgspec.structs.replace(teaching.place, reach=teaching.place_reach)
+    learned = [_place_lesson(timing, lesson) for lesson in _with_events(lessons, FEWEST_PLACES)]
+    network = PlaceNetwork(PlaceArchitecture(learned[0].features.shape[1], narrowest_km))
+    best: dict[str, float] = {}
+
+    def fit() -> dict[str, float]:
+        def seen(step: int, steps: int, scores: dict[str, float]) -> None:
+            best["place"] = max(best.get("place", scores["validation"]), scores["validation"])
+            progress("place", step, steps, scores)
+
+        network.load_state_dict(fit_place(learned, narrowest_km, options, teaching.seed, seen).state_dict())
+        return best
+
+    return network, stages.run("place", [network], fit)
+
+
+def _place_lesson(timing: TimingNetwork, lesson: Lesson) -> PlaceLesson:
+    rows = rows_of([lesson.pattern], timing.architecture.reach)
+    background = timing.background(lesson.region)
+    assert background is not None
+    return PlaceLesson(
+        lesson.pattern, lesson.train, lesson.validation, rows.neighbourhoods[1:], timing.weights(rows)[1:].numpy(), background
+    )
+
+
+def _with_events(lessons: Sequence[Lesson], fewest: int) -> list[Lesson]:
+    """Those with so many events in training, and any in validation."""
+
+    def count(lesson: Lesson, span: Span) -> int:
+        rows = lesson.pattern.rows(span)
+        return len(range(rows.start, rows.stop))
+
+    return [lesson for lesson in lessons if count(lesson, lesson.train) >= fewest and count(lesson, lesson.validation) > 0]

@@ -1,0 +1,224 @@
+"""The prequential score: what was said before is held against what then happened."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ingest.event import Change, InputRecord
+from ingest.instant import Instant
+from ingest.region import Region
+from stream.forecast import Forecast, Hazard, decode_forecast
+from stream.partition import Partition
+from stream.score import MILLISECONDS_PER_WEEK, Interval, Scoring, Tally, log_rate_at, outcome
+from stream.step import Place, RegionState, first_state, on_change, on_heartbeat
+from tests.oracle import scores
+from tests.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, table, turns
+
+PLACE = Place(REGION, 3, SumForecaster())
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+
+def after(*records: InputRecord, state: RegionState | None = None) -> RegionState:
+    """The state after some records, each at the time it was observed."""
+    state = state or first_state(PLACE.forecaster, REGION)
+    for one in records:
+        at_once = one.observed_at
+        step = on_change(state, one, PLACE, at_once) if isinstance(one, Change) else on_heartbeat(state, one, PLACE, at_once)
+        state = step.state
+    return state
+
+
+def beats(first: int, last: int) -> list[InputRecord]:
+    """A heartbeat each hour."""
+    return [beat(float(hours)) for hours in range(first, last)]
+
+
+def said(state: RegionState, since: float, until: float) -> tuple[Hazard, ...]:
+    return PLACE.forecaster.hazards(state.memory.head, REGION, at(since), at(until))
+
+
+def test_before_the_first_forecast_there_is_nothing_to_score() -> None:
+    assert first_state(PLACE.forecaster, REGION).scoring == Scoring()
+    scoring = after(change(event("a", 1), observed=at(2))).scoring
+    assert scoring == Scoring(since=int(at(2)), issued_at=int(at(2)))
+
+
+def test_an_event_is_scored_under_the_forecast_in_force_at_its_origin_and_not_under_one_that_knew_it() -> None:
+    begun = after(change(event("a", 0)), *beats(1, 11))
+    in_force = after(state=begun)
+    late = after(*beats(11, 12), change(event("b", 10.5), observed=at(11.25)), *beats(12, 40), state=begun)
+    tally = late.scoring.total
+    assert tally.events == 1
+    assert tally.log_rates[0] == pytest.approx(said(in_force, 10, 11)[0].log_rate_at_start)
+    assert tally.log_rates[1] == 0.0
+    assert tally.log_rates[0] != pytest.approx(said(late, 39, 40)[0].log_rate_at_start, abs=0.01)
+
+
+def test_an_event_that_calls_for_a_forecast_at_its_own_moment_is_scored_under_the_one_before() -> None:
+    begun = after(change(event("a", 0)), *beats(1, 3))
+    scoring = after(change(event("b", 2.5)), *beats(3, 30), state=begun).scoring
+    assert scoring.total.events == 1
+    assert scoring.total.log_rates[0] == pytest.approx(said(begun, 2, 2.5)[0].log_rate_at_start)
+
+
+def test_intervals_are_settled_a_day_after_they_end() -> None:
+    begun = after(change(event("a", 0)), *beats(1, 25))
+    assert begun.scoring.settled_until is None
+    assert len(begun.scoring.pending) == 24
+    scoring = after(*beats(25, 28), state=begun).scoring
+    assert scoring.settled_until == int(at(3))
+    assert len(scoring.pending) == 24
+    assert scoring.total.expected[1] == pytest.approx(3 / 24)
+
+
+def test_an_event_deleted_before_its_interval_is_settled_does_not_count_and_afterwards_is_withdrawn() -> None:
+    begun = after(change(event("a", 0)), *beats(1, 10), change(event("b", 9.5), observed=at(9.75)), *beats(10, 30))
+    early = after(change("b", observed=at(30)), *beats(31, 60), state=begun).scoring
+    assert (early.total.events, early.withdrawn) == (0, 0)
+    settled = after(*beats(30, 40), state=begun)
+    late = after(change("b", observed=at(40)), *beats(41, 60), state=settled).scoring
+    assert (late.total.events, late.withdrawn) == (1, 1)
+
+
+def test_an_event_that_comes_after_its_interval_was_settled_is_counted_as_missed() -> None:
+    begun = after(change(event("a", 0)), *beats(1, 40))
+    scoring = after(change(event("b", 5.5), observed=at(40)), *beats(41, 90), state=begun).scoring
+    assert (scoring.total.events, scoring.missed, scoring.withdrawn) == (0, 1, 0)
+    before_it_began = after(change(event("b", -5), observed=at(40)), state=begun).scoring
+    assert before_it_began.missed == 0
+
+
+def test_a_revision_within_settled_time_changes_nothing_and_one_across_its_border_is_counted() -> None:
+    begun = after(change(event("a", 0)), change(event("b", 5.5)), *beats(6, 40))
+    within = after(change(event("b", 7.5), kind="updated", observed=at(40)), state=begun).scoring
+    assert (within.total.events, within.missed, within.withdrawn) == (1, 0, 0)
+    across = after(change(event("b", 38.5), kind="updated", observed=at(40)), *beats(41, 90), state=begun).scoring
+    assert (across.total.events, across.missed, across.withdrawn) == (2, 0, 1)
+
+
+def test_late_news_changes_no_hazard_that_was_said() -> None:
+    begun = after(change(event("a", 0)), *beats(1, 20))
+    news = after(change(event("b", 3, 6.0), observed=at(20)), state=begun)
+    assert news.scoring.pending[:-1] == begun.scoring.pending
+
+
+def test_forecasts_of_one_moment_leave_one_interval() -> None:
+    state = after(*(change(event(name, 1), observed=at(2)) for name in "abc"), beat(3), change(event("d", 1), observed=at(3)))
+    assert [(one.since, one.until) for one in state.scoring.pending] == [(int(at(2)), int(at(3)))]
+
+
+def test_nothing_is_scored_beyond_half_a_window_of_silence_of_the_source() -> None:
+    scoring = after(change(event("a", 0)), beat(1000)).scoring
+    (interval,) = scoring.pending or after(beat(1001), state=after(change(event("a", 0)), beat(1000))).scoring.pending
+    assert interval.until - interval.since <= REGION.window_days * DAY
+
+
+def test_the_queue_stays_bounded() -> None:
+    state = after(change(event("a", 0)))
+    for hours in range(1, 400):
+        state = after(beat(float(hours)), state=state)
+        assert len(state.scoring.pending) <= 25
+    assert state.scoring.settled_until == int(at(399 - 24))
+
+
+def test_weeks_add_up_to_the_whole() -> None:
+    state = after(change(event("a", 0)), *beats(1, 400))
+    for number in range(30):
+        state = after(change(event(f"b{number}", 400 + 20 * number)), *beats(401 + 20 * number, 420 + 20 * number), state=state)
+    weeks = state.scoring.by_week()
+    assert list(weeks) == list(
+        range(int(at(0)) // MILLISECONDS_PER_WEEK, int(state.scoring.settled_until or 0) // MILLISECONDS_PER_WEEK + 1)
+    )
+    total = Tally()
+    for tally in weeks.values():
+        total = total.plus(tally)
+    assert total.events == state.scoring.total.events > 20
+    assert total.log_rates == pytest.approx(state.scoring.total.log_rates)
+    assert total.expected == pytest.approx(state.scoring.total.expected)
+
+
+HAZARDS = {
+    "Omori–Utsu": lambda days: 5.0 / (days + 1 / 86_400) ** 1.1,
+    "slow decay": lambda days: 0.3 * (days + 0.01) ** -0.7 + 0.05,
+    "constant": lambda days: 0.0 * days + 0.2,
+}
+
+
+@pytest.mark.parametrize("hazard", HAZARDS.values(), ids=HAZARDS.keys())
+@pytest.mark.parametrize("silence_days", [0.0, 0.01, 30.0])
+@pytest.mark.parametrize("hours", [0.02, 1.0, 24.0])
+def test_the_hazard_between_is_near_the_one_meant_and_has_its_integral(hazard: object, silence_days: float, hours: float) -> None:
+    grid = silence_days + np.linspace(0.0, 1.0, 20_001) ** 6 * hours / 24.0
+    rates = hazard(grid)  # type: ignore[operator]
+    expected = float((0.5 * (rates[1:] + rates[:-1]) * np.diff(grid)).sum())
+    told = Hazard(expected, math.log(rates[0]), math.log(rates[-1]))
+    interval = Interval(0, round(hours * HOUR), round(silence_days * DAY), (told,))
+    times = np.unique(np.round(np.linspace(0.0, 1.0, 1001) ** 6 * hours * HOUR).astype(int))
+    drawn = np.exp([log_rate_at(interval, told, int(time)) for time in times])
+    assert float((0.5 * (drawn[1:] + drawn[:-1]) * np.diff(times)).sum()) / DAY == pytest.approx(expected, rel=5e-3)
+    meant = hazard(silence_days + times / DAY)  # type: ignore[operator]
+    assert drawn[-1] == pytest.approx(rates[-1])
+    assert np.abs(np.log(drawn / meant)).max() < (0.35 if hours < 24.0 else 0.75)
+    assert np.abs(np.log(drawn / meant)).mean() < 0.2
+
+
+@pytest.mark.parametrize("risen", [-700.0, -1.0, 0.0, 1e-9, 3.0, 700.0])
+def test_extreme_hazards_have_finite_scores(risen: float) -> None:
+    for expected in (0.0, 1e-300, 1.0, 1e9):
+        told = Hazard(expected, -5.0, -5.0 + risen)
+        assert math.isfinite(log_rate_at(Interval(0, HOUR, 0, (told,)), told, HOUR // 2))
+
+
+def test_the_true_rate_scores_best_though_news_are_late() -> None:
+    """Halves and doubles of a Poisson process's own rate, over fifty days of hourly forecasts."""
+    chance, rate = np.random.default_rng(5), 12.0
+    times = np.sort(chance.uniform(0.0, 50.0, chance.poisson(50 * rate)))
+    events = [event(f"e{number}", float(24.0 * days)) for number, days in enumerate(times)]
+    hazards = tuple(Hazard(rate * factor / 24.0, *2 * (math.log(rate * factor),)) for factor in (1.0, 0.5, 2.0))
+    bounds = [int(at(float(hours))) for hours in range(50 * 24 + 1)]
+    tally = Tally()
+    for since, until in pairwise(bounds):
+        tally = tally.plus(outcome(Interval(since, until, DAY, hazards), events))
+    assert tally.events == len(events)
+    scored = np.array(tally.log_rates) - np.array(tally.expected)
+    assert scored[0] > scored[1:].max() + 50.0
+
+
+def test_the_summary_says_it_per_event_in_six_digits() -> None:
+    scoring = Scoring(since=0, issued_at=DAY, settled_until=HOUR, total=Tally(3, (2.0, 1.0, 0.5), (1.0, 3.0, 0.123456789)), missed=4)
+    said = scoring.summary(("poisson", "etas"))
+    assert said is not None
+    assert (said.since, said.until, said.events, said.missed_events, said.withdrawn_events) == (Instant(0), Instant(HOUR), 3, 4, 0)
+    assert said.expected_events == {"model": 1.0, "poisson": 3.0, "etas": 0.123457}
+    assert said.log_score_per_event == {"model": 0.333333, "poisson": -0.666667, "etas": 0.125514}
+    assert said.gain_per_event == {"poisson": 1.0, "etas": 0.207819}
+    assert Scoring(since=0, issued_at=DAY, settled_until=HOUR, total=Tally(0, (0.0,) * 3, (1.0, 3.0, 0.5))).summary(("a", "b")) is None
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_forecasts_score_is_the_one_found_from_the_topics_alone(seed: int) -> None:
+    """Invariant 5, by an oracle that shares no code with the score."""
+    compared = 0
+    for number, records in by_partition(turns(seed, 60, 1.0)).items():
+        partition = Partition(number, table(), SumForecaster())
+        issued = [body for record in records for _, body in partition.take(record, record.sequence)]
+        for region in (REGION, NEIGHBOUR):
+            compared += check_region(region, records, [one for one in map(decode_forecast, issued) if one.region == region.id])
+    assert compared > 100
+
+
+def check_region(region: Region, records: list[InputRecord], issued: list[Forecast]) -> int:
+    found = scores(records, issued, region)
+    for forecast, (events, log_score, missed) in zip(issued, found, strict=True):
+        if not events:
+            assert forecast.score is None
+            continue
+        assert forecast.score is not None
+        assert (forecast.score.events, forecast.score.missed_events) == (events, missed)
+        assert forecast.score.log_score_per_event["model"] == pytest.approx(log_score, rel=1e-4, abs=1e-4)
+    return sum(forecast.score is not None for forecast in issued)
