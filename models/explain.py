@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models import hawkes, neighbourhood
 from models.features import EARTH_RADIUS_KM
-from models.live_timing import BACKGROUND, COUNT, EXCITATION, RING_EXCESS, RING_POSITION, RING_TIME, RING_WEIGHTS, TIME, LiveTiming
+from models.live_timing import BACKGROUND, COUNT, EXCITATION, RING_EXCESS, RING_POSITION, RING_TIME, TIME, LiveTiming, event_rates
 from models.space_time import TimingNetwork
 from models.timing import Architecture, wait_of
 
@@ -102,13 +102,6 @@ def explain(
         _of_the_last_event(network, live, past, most) if past[COUNT] else [],
         _of_the_memory(network, live, past, most),
     )
-
-
-def event_rates(ring: Vector, now: Instant) -> Vector:
-    """(n,) events per day that each event of the ring still brings."""
-    lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
-    rates: Vector = (ring[:, RING_WEIGHTS] * np.exp(-lags[:, None] / hawkes.TAUS_DAYS) / hawkes.TAUS_DAYS).sum(1)
-    return rates
 
 
 def place_of(position_km: Vector) -> tuple[float, float]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, expit  # type: ignore[import-untyped, unused-ignore]
 
+from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models import hawkes, neighbourhood
 from models.features import EARTH_RADIUS_KM
 from models.space_time import TimingNetwork
@@ -27,7 +28,6 @@ from models.wait import RescaledWait
 
 Vector = NDArray[np.float64]
 
-MILLISECONDS_PER_DAY = 86_400_000.0
 COUNT, TIME, POSITION, BACKGROUND, TRACES = 0, 1, slice(2, 5), 5, slice(6, 6 + neighbourhood.TRACES)
 EXCITATION = slice(TRACES.stop, TRACES.stop + hawkes.KERNELS)
 MEMORY = EXCITATION.stop
@@ -153,6 +153,13 @@ class LiveTiming:
         weight, bias = self._layers[name]
         product: Vector = np.einsum("moi,mi->mo", weight, x) + bias
         return product
+
+
+def event_rates(ring: Vector, now: Instant) -> Vector:
+    """(n,) events per day that each event of the ring still brings."""
+    lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
+    rates: Vector = (ring[:, RING_WEIGHTS] * np.exp(-lags[:, None] / hawkes.TAUS_DAYS) / hawkes.TAUS_DAYS).sum(1)
+    return rates
 
 
 def position_km(latitude: float, longitude: float) -> Vector:

@@ -122,8 +122,8 @@ class SpaceTimeNetwork(nn.Module):
 class SpaceTimeModel:
     """The network behind the protocol `models.outcomes.Model`."""
 
-    def __init__(self, network: SpaceTimeNetwork, name: str) -> None:
-        self._network, self._name = network.eval(), name
+    def __init__(self, network: SpaceTimeNetwork, name: str, region: str | None = None) -> None:
+        self._network, self._name, self._region = network.eval(), name, region
 
     @property
     def name(self) -> str:
@@ -136,11 +136,11 @@ class SpaceTimeModel:
         return Outcomes(place_log_prob=self._places(known, span, background), **told)
 
     def background(self, pattern: Pattern, span: Span) -> float:
-        """μ: the trained one if there was a single region; else that of the history before the span."""
+        """μ: the region's that it was trained on (there may be one only); else that of the history before the span."""
         timing = self._network.timing
-        if len(timing.architecture.regions) == 1:
-            return float(timing.kernels.background.detach()[0])
-        return timing.fit_background(pattern, Span(pattern.observed.start, span.start))
+        regions = timing.architecture.regions
+        trained = timing.background(regions[0] if len(regions) == 1 else self._region or "")
+        return timing.fit_background(pattern, Span(pattern.observed.start, span.start)) if trained is None else trained
 
     def _places(self, pattern: Pattern, span: Span, background: float) -> FloatArray:
         network, architecture = self._network, self._network.architecture

@@ -74,6 +74,11 @@ class RescaledWait(Generic[Array]):
         hazard: Array = torch.exp(log_density - log_tail) if isinstance(log_tail, torch.Tensor) else np.exp(log_density - log_tail)
         return hazard
 
+    def kernel_rate(self, wait: Any) -> Array:
+        """λ, events per day, as the kernels alone have it, after `wait` further days."""
+        rate: Array = hawkes.rate(self.after, self.background, self._since(wait), self.taus)
+        return rate
+
     def log_tail_and_density(self, wait: Any) -> tuple[Array, Array]:
         """ln P(X > its value there) and ln density of the wait there, (...); not yet conditioned on the silence."""
         since = self._since(wait)

@@ -10,8 +10,8 @@ import torch
 
 from ingest.instant import Instant
 from models import neighbourhood
-from models.explain import KERNEL_INPUTS, event_rates, explain, memory_input_names, place_of
-from models.live_timing import BACKGROUND, LiveTiming
+from models.explain import KERNEL_INPUTS, explain, memory_input_names, place_of
+from models.live_timing import BACKGROUND, LiveTiming, event_rates
 from models.space_time import TimingNetwork
 from tests.unit.test_models_timing import SMALL, shaken, simulated
 
