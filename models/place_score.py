@@ -1,0 +1,176 @@
+"""The network of the places over a pattern: its inputs, its denominators, and the exact density at every event.
+
+neighbours ─▶ surroundings ─┐
+                features ───┼─▶ PlaceNetwork ─▶ kernels of all events ─▶ numerators (pairs), denominators (one pass)
+          weights (times) ──┘
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ingest.instant import Instant
+from models import contributors, hawkes
+from models.contributors import Neighbours
+from models.pattern import Pattern, Span
+from models.place import Denominators, PlaceNetwork, log_density, slow_days
+from models.place_likelihood import Densities, Kernels, Setting, decay_table, densities
+from models.place_map import PlaceMap, place_map
+from models.surroundings import NEAREST, FloatArray, Surroundings, places_of, surroundings
+
+STRONGEST = 120
+"""Contributors of a target by rate, besides the `surroundings.NEAREST`; those left out only lower the density."""
+_PLAIN_WIDTH = 8.0
+"""Of the kernel that ranks contributors, in narrowest widths."""
+
+
+@dataclass(frozen=True)
+class PlaceStudy:
+    """A pattern made ready: N events."""
+
+    pattern: Pattern
+    found: Neighbours
+    around: Surroundings
+    raw: torch.Tensor
+    """(N, features + surroundings.SIZE)"""
+    log_weights: torch.Tensor
+    """(N, K) of the network of the times."""
+    excitation: torch.Tensor
+    """(N, K) Σ w exp(−lag/τ)/τ just before each event."""
+    rate: float
+    """μ of the network of the times, 1/day."""
+    decays: torch.Tensor
+    """(N, K) and (N, C): what is left of the sums at the event before."""
+    slow_decays: torch.Tensor
+    setting: Setting
+    reach: int
+
+
+def study_of(
+    network: PlaceNetwork, pattern: Pattern, features: FloatArray, weights: FloatArray, rate: float, first: int, reach: int | None = None
+) -> PlaceStudy:
+    """Make a pattern ready for the network.
+
+    Args:
+        features: (N, F) of each event when it came (`neighbourhood.neighbourhoods`).
+        weights: (N, K) of the network of the times, and its μ, `rate`.
+        first: contributors are chosen for the events from this row on; len(pattern) if none are needed.
+        reach: how many events back neighbours are looked for, and kernels counted; None: all.
+    """
+    narrowest, slow = network.architecture.narrowest_km, slow_days(network.architecture)
+    reach = len(pattern) if reach is None else reach
+    sizes = (STRONGEST if first < len(pattern) else 1, NEAREST)
+    found = contributors.neighbours(pattern, weights, hawkes.TAUS_DAYS, first, sizes, _PLAIN_WIDTH * narrowest, reach)
+    around = surroundings(pattern, found.nearest, narrowest)
+    waits = np.diff(pattern.days, prepend=pattern.days[:1])[:, None]
+    decays, slow_decays = np.exp(-waits / hawkes.TAUS_DAYS), np.exp(-waits / slow)
+    return PlaceStudy(
+        pattern=pattern,
+        found=found,
+        around=around,
+        raw=torch.from_numpy(np.concatenate((features, around.features), axis=1)),
+        log_weights=torch.from_numpy(np.log(weights)),
+        excitation=torch.from_numpy(_before(weights / hawkes.TAUS_DAYS, decays)),
+        rate=rate,
+        decays=torch.from_numpy(decays),
+        slow_decays=torch.from_numpy(slow_decays),
+        setting=Setting(pattern.days, places_of(pattern), around.directions, decay_table(hawkes.TAUS_DAYS, slow)),
+        reach=reach,
+    )
+
+
+def _before(jumps: FloatArray, decays: FloatArray) -> FloatArray:
+    """(N, K) jumps -> the sums just before each event."""
+    after: FloatArray = hawkes.excitation(jumps[None], decays)[0]
+    return np.concatenate((0.0 * after[:1], after[:-1] * decays[1:]))
+
+
+def kernels_of(network: PlaceNetwork, study: PlaceStudy, stop: int, scaled: torch.Tensor | None = None) -> Kernels:
+    """The kernels of the events before row `stop`; `scaled`: the inputs, if they are at hand already."""
+    inputs = network.scaler(study.raw[:stop]).float() if scaled is None else scaled[:stop]
+    excesses, spacing = torch.from_numpy(study.pattern.excesses[:stop]), torch.from_numpy(study.around.spacing[:stop])
+    found: Kernels = network(inputs, excesses, spacing, study.log_weights[:stop])
+    return found
+
+
+def denominators(kernels: Kernels, study: PlaceStudy, targets: NDArray[np.int64], slow: FloatArray) -> Denominators:
+    """Of each target, exact over all earlier events and differentiable in their kernels."""
+    jumps = kernels.log_weights.exp().sum(1) / torch.from_numpy(hawkes.TAUS_DAYS)  # (stop, K)
+    worths = kernels.log_worth.exp()[:, None] * kernels.log_shares.exp()  # (stop, C)
+    triggered, beyond = _within(jumps, study.decays, hawkes.TAUS_DAYS, study, targets)
+    worth, _ = _within(worths, study.slow_decays, slow, study, targets)
+    return Denominators(triggered, worth, beyond)
+
+
+def _within(
+    added: torch.Tensor, decays: torch.Tensor, taus: FloatArray, study: PlaceStudy, targets: NDArray[np.int64]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(stop, K) what each event adds -> (B,) the sums at the targets over the events within reach, (B,) over those before."""
+    after = hawkes.Excitation.apply(added[None], decays[: len(added)].contiguous())[0]
+    before, days = targets - 1 - study.reach, study.pattern.days
+    left = np.exp(-(days[targets] - days[np.maximum(before, 0)])[:, None] / taus) * (before >= 0)[:, None]
+    gone = (after[np.maximum(before, 0)] * torch.from_numpy(left)).sum(1)
+    now = (after[np.maximum(targets - 1, 0)] * decays[targets]).sum(1) * torch.from_numpy(1.0 * (targets > 0))
+    return now - gone, gone
+
+
+def batch_log_prob(
+    network: PlaceNetwork, study: PlaceStudy, targets: NDArray[np.int64], stop: int, scaled: torch.Tensor | None = None
+) -> torch.Tensor:
+    """(B,) ln p of targets over their contributors alone, 1/km²: a lower bound, differentiable. Events before `stop` are looked at."""
+    kernels = kernels_of(network, study, stop, scaled)
+    chosen = contributors.contributors(study.found, targets)
+    drawn = Densities.apply(study.setting, targets, chosen, *kernels)
+    background = network.background(study.excitation[targets], study.rate)
+    below = denominators(kernels, study, targets, slow_days(network.architecture))
+    return log_density(network, drawn, below, background, study.pattern.area_km2)
+
+
+@torch.no_grad()
+def place_log_prob(
+    network: PlaceNetwork, pattern: Pattern, span: Span, features: FloatArray, weights: FloatArray, rate: float, reach: int | None = None
+) -> FloatArray:
+    """(n,) ln p(place | moment, past) of the span's events, 1/km², every earlier event counted.
+
+    Args:
+        features, weights, rate: as `study_of` takes them.
+        reach: only so many events back are neighbours and kernels; the rate of those before goes to the background map.
+    """
+    network.eval()
+    rows = pattern.rows(span)
+    targets = np.arange(rows.start, rows.stop)
+    known, upto = pattern.before(span.end), slice(0, rows.stop)
+    study = study_of(network, known, features[upto], weights[upto], rate, rows.stop, reach)
+    kernels = kernels_of(network, study, rows.stop)
+    drawn = torch.from_numpy(densities(study.setting, kernels, targets, study.reach))
+    background = network.background(study.excitation[targets], study.rate)
+    below = denominators(kernels, study, targets, slow_days(network.architecture))
+    return log_density(network, drawn, below, background, pattern.area_km2).numpy()
+
+
+@torch.no_grad()
+def event_rates(
+    network: PlaceNetwork,
+    pattern: Pattern,
+    moment: Instant,
+    features: FloatArray,
+    weights: FloatArray,
+    rate: float,
+    reach: int | None = None,
+) -> PlaceMap:
+    """The map at a moment after all of the pattern's events, from the last `reach` of them; the other arguments as for `place_log_prob`."""
+    network.eval()
+    count = len(pattern)
+    study = study_of(network, pattern, features, weights, rate, count, reach)
+    kernels, recent = kernels_of(network, study, count).numpy(), slice(max(count - study.reach, 0), count)
+    lags = (pattern.day_of(moment) - pattern.days)[:, None]
+    fading = np.exp(-lags / hawkes.TAUS_DAYS) / hawkes.TAUS_DAYS  # (N, K)
+    beyond = (np.exp(kernels.log_weights[: recent.start]).sum(1) * fading[: recent.start]).sum()
+    where = (study.setting.places[recent], study.setting.directions[recent])
+    return place_map(
+        network, kernels.rows(recent), where, lags[recent, 0], (weights * fading).sum(0), rate, pattern.area_km2, float(beyond)
+    )
