@@ -29,12 +29,13 @@ from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import Region
-from models.features import LARGEST_EXCESS
 from stream.forecast import Hazard
 
 Vector = NDArray[np.float64]
 
 BUILT_IN = Path(__file__).resolve().parents[1] / "pretrained" / "baselines.json"
+LARGEST_EXCESS = 8.0
+"""No event counts for more than one so far above completeness."""
 PRIOR_DAYS = 365.0
 FIRST, LAST, COUNT, FIRST_SUM = 0, 1, 2, 3
 

@@ -29,7 +29,7 @@ from ingest.region import RegionTable
 from models.baselines.decay import Shape, mixture
 from models.baselines.live import Parameters, Regional, save
 from models.cleaning import choose
-from models.dataset import spans
+from models.habits import spans
 from models.pattern import Pattern, Span, pattern
 
 FloatArray = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""`quakecast train | evaluate`: offline work."""
+"""`quakecast evaluate`: how good the forecasts are."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ import typer
 from ingest.catalog import read_catalog
 from ingest.event import Event
 from ingest.problem import Problem
-from ingest.region import RegionTable
-from stream.cli.options import JsonOption, RegionsOption, progress_bar, read_time
+from stream.cli.options import JsonOption, read_time
 
-TRAIN_EXAMPLES = "Example: quakecast train lstm --catalog global.csv --validation-start 2017-01-01 --start 2019-01-01 --seed 1 -o my-model"
 EVALUATE_EXAMPLES = (
     "Example: quakecast evaluate --catalog california.csv --magnitude-of-completeness 2.5 --start 2020-01-01 --end 2021-01-01 --model etas"
 )
@@ -24,38 +22,6 @@ SHOWN = ("events", "time_log_likelihood", "place_log_likelihood", "magnitude_log
          "magnitude_mae", "pit_time_ks", "pit_magnitude_ks", "coverage_50", "coverage_90")  # fmt: skip
 GAINS = ("gain_over_poisson", "gain_over_etas", "place_gain_over_etas", "gain_over_gutenberg_richter")
 MODELS = "pretrained, the folder of a trained model, or a baseline: etas, poisson, weibull, median, textbook."
-
-
-def train_lstm(
-    catalog: CatalogOption,
-    validation_start: Annotated[str, typer.Option("--validation-start", help="Train on what came before, choose by what came after.")],
-    start: Annotated[str, typer.Option("--start", help="Start of the held-back time: scored once, chooses nothing.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
-    seed: Annotated[list[int], typer.Option("--seed", help="May be given several times: the best in validation is kept.")] = [0],  # noqa: B006
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="At most so many; it stops early.")] = 30,
-    lowest_magnitude: Annotated[
-        float | None, typer.Option("--lowest-magnitude", help="Where the catalogues were cut, if not at their smallest.")
-    ] = None,
-    regions: RegionsOption = None,
-) -> None:
-    """Train the LSTM for the region table on catalogues, score it on the held-back time, and write it with its card."""
-    from models.dataset import catalogue
-    from models.publish import publish
-    from models.train import TrainingOptions
-
-    times = (read_time(validation_start), read_time(start))
-    if times[0] >= times[1]:
-        raise typer.BadParameter("--validation-start must be before --start")
-    sources = [catalogue(path.name, _events([path]), *times, lowest_magnitude) for path in catalog]
-    with progress_bar() as bar:
-        task = bar.add_task("training", total=epochs * len(seed), note="")
-
-        def progress(epoch: int, total: int, scores: dict[str, float]) -> None:
-            bar.update(task, completed=epoch, total=total, note="  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
-
-        card = publish(sources, RegionTable.load(regions).region_of, output, TrainingOptions(epochs=epochs), tuple(seed), progress)
-    _print_scores(card.scores)
-    typer.echo(f"written to {output}; use it with --model {output}", err=True)
 
 
 def evaluate(
@@ -84,6 +50,8 @@ def evaluate(
     from models.score import report, trial
 
     events, region = earthquakes(_events(catalog)), None if polygon is None else read_polygon(polygon)
+    if not events:
+        raise Problem("no earthquakes in the catalogue", "give one whose events are of the type earthquake")
     scored = Span(read_time(start), read_time(end))
     began = read_time(history_start) if history_start else min(event.time for event in events)
     learned = Span(read_time(train_start) if train_start else began, scored.start)

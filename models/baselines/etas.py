@@ -1,0 +1,215 @@
+"""ETAS, the epidemic-type aftershock sequence: the standard that knows aftershocks. Every event triggers others, which trigger others.
+
+    λ(t, x) = μ b(x) + Σ_j k0 exp(a (m_j − Mc)) exp(−Δt/τ) / (Δt + c)^(1+ω) / (r² + d exp(γ (m_j − Mc)))^(1+ρ)
+
+in days and km, r along great circles, magnitudes rounded to 0.1, b = 1 unless a background map is given: Ogata (1998, Ann. Inst. Stat.
+Math. 50, 379–402) in the parameters of Mizrahi, Nandan & Wiemer (2021, Seismol. Res. Lett. 92, 2333–2342). The time's rate is its
+integral, of the triggered part over the whole plane (∫ = π/ρ (d exp(γ Δm))^(−ρ)), of the background over the region:
+
+    λ(t) = μ area + Σ_j κ_j g(Δt)        κ_j = k0 exp(a Δm) π/ρ (d exp(γ Δm))^(−ρ)
+
+The place has the density λ(t, x)/λ(t). Of two events at the same moment the later in the pattern sees the earlier.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.problem import Problem
+from models.baselines.background import BackgroundMap
+from models.baselines.etas_pairs import Kernel, Sources, tables, triggered_densities
+from models.baselines.etas_time import TimeForecasts, time_forecasts
+from models.baselines.gutenberg_richter import GutenbergRichter
+from models.baselines.omori import Omori
+from models.outcomes import Outcomes
+from models.pattern import Pattern, Span
+
+FloatArray = NDArray[np.float64]
+
+PUBLISHED = "etas_parameters.json"
+REMEDY = "give a JSON object of ETAS parameters, or one of such objects by catalogue"
+_STEP = 0.1
+_EDGE = 1e-6
+
+
+class EtasParameters(msgspec.Struct, frozen=True):
+    """The formula's numbers, under the names that Mizrahi's `etas` writes them by; days and km."""
+
+    magnitude_of_completeness: float
+    area_km2: float
+    log10_mu: float
+    """1/(day km²)."""
+    log10_k0: float
+    a: float
+    log10_c: float
+    """Days."""
+    omega: float
+    log10_tau: float
+    """Days."""
+    log10_d: float
+    """km²."""
+    gamma: float
+    rho: float
+
+    @property
+    def background_per_day(self) -> float:
+        """μ area."""
+        return float(10.0**self.log10_mu) * self.area_km2
+
+    @property
+    def omori(self) -> Omori:
+        return Omori(float(10.0**self.log10_c), self.omega, float(10.0**self.log10_tau))
+
+    @property
+    def kernel(self) -> Kernel:
+        return Kernel(self.omori.c, 1.0 + self.omega, 1.0 / self.omori.tau, 1.0 + self.rho)
+
+    def excesses(self, magnitudes: FloatArray) -> FloatArray:
+        """(N,) m − Mc, rounded."""
+        return excesses_above(magnitudes, self.magnitude_of_completeness)
+
+    def log_productivities(self, excesses: FloatArray) -> FloatArray:
+        """(N,) ln k0 exp(a Δm)."""
+        logs: FloatArray = self.log10_k0 * math.log(10.0) + self.a * excesses
+        return logs
+
+    def scales_km2(self, excesses: FloatArray) -> FloatArray:
+        """(N,) d exp(γ Δm)."""
+        scales: FloatArray = 10.0**self.log10_d * np.exp(self.gamma * excesses)
+        return scales
+
+    def jumps(self, excesses: FloatArray) -> FloatArray:
+        """(N,) κ: what each event is expected to bring anywhere, per unit of G."""
+        jumps: FloatArray = np.exp(self.log_productivities(excesses)) * math.pi / self.rho * self.scales_km2(excesses) ** -self.rho
+        return jumps
+
+    def branching_ratio(self, beta: float) -> float:
+        """The mean number of events that one triggers itself, its magnitude from Gutenberg–Richter's law; infinite if a − ργ ≥ β."""
+        growth = self.a - self.rho * self.gamma
+        each = float(self.jumps(np.zeros(1))[0] * self.omori.integral(np.array(np.inf)))
+        return each * beta / (beta - growth) if growth < beta else math.inf
+
+
+@dataclass(frozen=True)
+class Etas:
+    """The parameters, and the magnitudes' law if it was learned."""
+
+    parameters: EtasParameters
+    magnitudes: GutenbergRichter | None = None
+    background: BackgroundMap | None = None
+    """None: uniform."""
+
+    @property
+    def name(self) -> str:
+        return "etas"
+
+    def outcomes(self, pattern: Pattern, span: Span) -> Outcomes:
+        """How it had forecast a span's events; the sums over places take some nanoseconds a pair of events."""
+        times = self.times(pattern, span)
+        return Outcomes(
+            time_log_prob=np.log(times.rates) - times.expected[:-1],
+            survival_log_prob=-float(times.expected[-1]),
+            time_pit=-np.expm1(-times.expected[:-1]),
+            median_wait_days=times.medians,
+            place_log_prob=np.log(self.densities(pattern, span)) - np.log(times.rates),
+            **self._magnitudes(pattern, span),
+        )
+
+    def times(self, pattern: Pattern, span: Span) -> TimeForecasts:
+        """Rates, expected numbers and medians of a span's waits."""
+        known, given = pattern.before(span.end), self.parameters
+        decay = given.omori.exponentials(max(pattern.day_of(span.end), 1.0))
+        return time_forecasts(known, span, given.background_per_day, given.jumps(given.excesses(known.magnitudes)), decay)
+
+    def densities(self, pattern: Pattern, span: Span) -> FloatArray:
+        """(N,) λ(t, x) at a span's events, 1/(day km²)."""
+        rows, given = pattern.rows(span), self.parameters
+        sources = sources_of(given, pattern, rows.stop)
+        triggered = triggered_densities(sources, given.kernel.c, *tables(given.kernel, sources), rows.start)
+        return triggered + given.background_per_day * self._background(pattern, rows)
+
+    def _background(self, pattern: Pattern, rows: slice) -> FloatArray | float:
+        """(N,) where background events come, 1/km²."""
+        return 1.0 / self.parameters.area_km2 if self.background is None else self.background.density(pattern.positions_km[rows])
+
+    def _magnitudes(self, pattern: Pattern, span: Span) -> dict[str, FloatArray]:
+        if self.magnitudes is not None:
+            return self.magnitudes.outcomes(pattern, span)
+        rows = pattern.rows(span)
+        unsaid = np.full(rows.stop - rows.start, np.nan)
+        return {"magnitude_log_prob": unsaid, "magnitude_pit": unsaid, "median_magnitude": unsaid}
+
+    @classmethod
+    def load(cls, file: Path, name: str | None = None, magnitudes: GutenbergRichter | None = None) -> Etas:
+        """The parameters in a file: of the catalogue `name` if it holds several, else those it holds.
+
+        Raises:
+            Problem: it cannot be read, or has none of that name.
+        """
+        try:
+            whole = file.read_bytes()
+            held = msgspec.json.decode(whole, type=dict[str, msgspec.Raw])
+            if "log10_mu" not in held and name not in held:
+                raise Problem(f"{file} has no ETAS parameters of {name}", f"it has {', '.join(sorted(set(held) - {'_about'}))}")
+            raw = whole if "log10_mu" in held else held[name or ""]
+            saved = msgspec.json.decode(raw, type=_Saved)
+            return cls(msgspec.json.decode(raw, type=EtasParameters), magnitudes, _map_of(saved))
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Problem(f"the ETAS parameters in {file} cannot be read ({error})", REMEDY) from None
+
+    def save(self, file: Path) -> None:
+        """Write the parameters, and the background map if there is one, in the form that `load` takes.
+
+        Raises:
+            Problem: the file cannot be written.
+        """
+        kernels = None if self.background is None else self.background.kernels.tolist()
+        whole = msgspec.structs.asdict(self.parameters) | {"background_kernels": kernels}
+        try:
+            file.write_bytes(msgspec.json.encode(whole) + b"\n")
+        except OSError as error:
+            raise Problem(f"cannot write {file} ({error.strerror})", "name a file that can be written") from None
+
+
+class _Saved(EtasParameters, frozen=True):
+    """What a file of ours also holds."""
+
+    background_kernels: list[tuple[float, float, float, float, float]] | None = None
+    """Place (3 × km from the Earth's centre), share and width (km) of each."""
+
+
+def _map_of(saved: _Saved) -> BackgroundMap | None:
+    return None if saved.background_kernels is None else BackgroundMap.of(np.array(saved.background_kernels), saved.area_km2)
+
+
+def excesses_above(magnitudes: FloatArray, magnitude_of_completeness: float) -> FloatArray:
+    """(N,) m − Mc, m rounded to 0.1 (halves up), not below 0."""
+    rounded = np.floor(magnitudes / _STEP + 0.5 + _EDGE) * _STEP
+    return np.maximum(rounded - magnitude_of_completeness, 0.0)
+
+
+def sources_of(given: EtasParameters, pattern: Pattern, stop: int) -> Sources:
+    """The pattern's events before row `stop`, as what triggers."""
+    excesses, places = given.excesses(pattern.magnitudes[:stop]), np.ascontiguousarray(pattern.positions_km[:stop].T)
+    return Sources(pattern.days[:stop], places, np.exp(given.log_productivities(excesses)), given.scales_km2(excesses))
+
+
+def published(catalogue: Path) -> Path | None:
+    """The file of published parameters that lies beside a catalogue and has some for it (by the file name's stem), if there is one."""
+    file = catalogue.with_name(PUBLISHED)
+    try:
+        held = msgspec.json.decode(file.read_bytes(), type=dict[str, msgspec.Raw])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return file if stem(catalogue) in held else None
+
+
+def stem(catalogue: Path) -> str:
+    """A file's name without any endings: `ComCat_25` of `ComCat_25.csv.xz`."""
+    return catalogue.name.partition(".")[0]

@@ -1,0 +1,155 @@
+"""Catalogues that ETAS makes up: background events, their aftershocks, the aftershocks' aftershocks, generation by generation.
+
+A branching process has the distribution of the conditional rate (Hawkes & Oakes 1974, J. Appl. Probab. 11, 493–503): each event has a
+Poisson number of direct aftershocks with mean κ (G(end − t) − G(start − t)), independent of all else; their lags have density g/G, their
+squared distances P(r² > s) = (D/(s + D))^ρ in a random direction, their magnitudes are Gutenberg–Richter's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from ingest.problem import Problem
+from models.baselines.etas import EtasParameters
+from models.baselines.gutenberg_richter import GutenbergRichter
+from models.pattern import Pattern, Span, area_km2
+from models.sphere import EARTH_RADIUS_KM
+
+FloatArray = NDArray[np.float64]
+
+LARGEST_MAGNITUDE = 9.6
+MOST_EVENTS = 2_000_000
+_GRID = 4_000
+_SMALLEST_LAG = 1e-4
+"""Of the grid of lags, in c."""
+
+
+class _Generation(NamedTuple):
+    """N events."""
+
+    days: FloatArray
+    """(N,) since the simulation's start; history has negative ones."""
+    places: FloatArray
+    """(N, 2) latitude and longitude, degrees."""
+    magnitudes: FloatArray
+
+
+def simulate(
+    parameters: EtasParameters,
+    magnitudes: GutenbergRichter,
+    polygon: shapely.Polygon,
+    days: float,
+    seed: int,
+    history: Pattern | None = None,
+    start: Instant | None = None,
+    most_events: int = MOST_EVENTS,
+) -> Pattern:
+    """What might happen in a region (background events uniform in it) in so many days.
+
+    Args:
+        polygon: corners in (longitude, latitude).
+        history: what came before and goes on triggering; the simulation then begins where its observation ends.
+        start: where it begins without one; None: 1970.
+        most_events: where it is given up.
+
+    Returns:
+        The simulated events inside the polygon; aftershocks outside trigger too, but are not in it.
+
+    Raises:
+        Problem: there is no end to it, because events trigger more than one each.
+    """
+    chance = np.random.default_rng(seed)
+    begin = (start or Instant(0)) if history is None else history.observed.end
+    generations = [_background(parameters, magnitudes, polygon, days, chance)]
+    if history is not None:
+        past = _Generation(
+            history.days - history.day_of(begin), np.column_stack((history.latitudes, history.longitudes)), history.magnitudes
+        )
+        generations.append(_aftershocks(past, parameters, magnitudes, days, chance))
+    parents = _joined(generations)
+    while len(parents.days):
+        parents = _aftershocks(parents, parameters, magnitudes, days, chance)
+        generations.append(parents)
+        if sum(len(one.days) for one in generations) > most_events:
+            raise Problem(
+                f"the simulation has more than {most_events:,} events", "take fewer days, or parameters with a smaller branching ratio"
+            )
+    return _pattern(_joined(generations), parameters.magnitude_of_completeness, begin, days, polygon)
+
+
+def _background(
+    given: EtasParameters, magnitudes: GutenbergRichter, polygon: shapely.Polygon, days: float, chance: np.random.Generator
+) -> _Generation:
+    count = int(chance.poisson(10.0**given.log10_mu * area_km2(polygon) * days))
+    places = np.empty((0, 2))
+    west, south, east, north = polygon.bounds
+    low, high = math.sin(math.radians(south)), math.sin(math.radians(north))
+    while len(places) < count:
+        latitudes, longitudes = np.degrees(np.arcsin(chance.uniform(low, high, count))), chance.uniform(west, east, count)
+        inside = shapely.intersects_xy(polygon, longitudes, latitudes)
+        places = np.concatenate((places, np.column_stack((latitudes, longitudes))[inside]))
+    return _Generation(chance.uniform(0.0, days, count), places[:count], _drawn_magnitudes(given, magnitudes, count, chance))
+
+
+def _aftershocks(
+    parents: _Generation, given: EtasParameters, magnitudes: GutenbergRichter, days: float, chance: np.random.Generator
+) -> _Generation:
+    """The direct aftershocks within the simulated days."""
+    excesses, omori = given.excesses(parents.magnitudes), given.omori
+    begun, ended = omori.integral(np.maximum(-parents.days, 0.0)), omori.integral(days - parents.days)
+    numbers = chance.poisson(given.jumps(excesses) * np.maximum(ended - begun, 0.0))
+    mother = np.repeat(np.arange(len(numbers)), numbers)
+    longest = float((days - parents.days).max(initial=1.0))
+    lags = np.concatenate(([0.0], np.geomspace(omori.c * _SMALLEST_LAG, longest, _GRID)))
+    share = chance.uniform(begun[mother], ended[mother])
+    after = np.interp(share, omori.integral(lags), lags)
+    squares = given.scales_km2(excesses)[mother] * (chance.random(len(mother)) ** (-1.0 / given.rho) - 1.0)
+    places = _displaced(parents.places[mother], np.sqrt(squares), chance.uniform(0.0, 2.0 * math.pi, len(mother)))
+    return _Generation(parents.days[mother] + after, places, _drawn_magnitudes(given, magnitudes, len(mother), chance))
+
+
+def _drawn_magnitudes(given: EtasParameters, law: GutenbergRichter, count: int, chance: np.random.Generator) -> FloatArray:
+    """(N,) rounded as the law's are, none below completeness."""
+    step = law.step
+    drawn = given.magnitude_of_completeness - step / 2.0 + chance.exponential(1.0 / law.beta, count)
+    rounded = np.round(drawn / step) * step if step else drawn
+    magnitudes: FloatArray = np.clip(np.round(rounded, 6), given.magnitude_of_completeness, LARGEST_MAGNITUDE)
+    return magnitudes
+
+
+def _displaced(places: FloatArray, distances_km: FloatArray, azimuths: FloatArray) -> FloatArray:
+    """(N, 2) places that far away along great circles, at most half around the Earth."""
+    arc = np.minimum(distances_km / EARTH_RADIUS_KM, math.pi)
+    latitude, longitude = np.radians(places).T
+    sine = np.sin(latitude) * np.cos(arc) + np.cos(latitude) * np.sin(arc) * np.cos(azimuths)
+    east = np.sin(azimuths) * np.sin(arc) * np.cos(latitude)
+    turned = longitude + np.arctan2(east, np.cos(arc) - np.sin(latitude) * sine)
+    wrapped = (turned + math.pi) % (2.0 * math.pi) - math.pi
+    return np.asarray(np.degrees(np.column_stack((np.arcsin(np.clip(sine, -1.0, 1.0)), wrapped))), dtype=np.float64)
+
+
+def _joined(generations: list[_Generation]) -> _Generation:
+    return _Generation(*(np.concatenate(columns) for columns in zip(*generations, strict=True)))
+
+
+def _pattern(events: _Generation, magnitude_of_completeness: float, begin: Instant, days: float, polygon: shapely.Polygon) -> Pattern:
+    inside = shapely.intersects_xy(polygon, events.places[:, 1], events.places[:, 0])
+    order = np.flatnonzero(inside)[np.argsort(events.days[inside], kind="stable")]
+    times = int(begin) + np.floor(events.days[order] * MILLISECONDS_PER_DAY).astype(np.int64)
+    end = Instant(int(begin) + round(days * MILLISECONDS_PER_DAY))
+    return Pattern(
+        times=np.minimum(times, int(end) - 1),
+        latitudes=events.places[order, 0],
+        longitudes=events.places[order, 1],
+        magnitudes=events.magnitudes[order],
+        depths_km=np.full(len(order), np.nan),
+        magnitude_of_completeness=magnitude_of_completeness,
+        observed=Span(begin, end),
+        area_km2=area_km2(polygon),
+    )

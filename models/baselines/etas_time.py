@@ -1,0 +1,103 @@
+"""When, by ETAS: each wait's density, expected number and median, with the past carried in a sum of exponentials.
+
+    λ(s) = μ + Σ_k S_k exp(−r_k s)        Λ(s) = μ s + Σ_k S_k/r_k (1 − exp(−r_k s))        s days after the last event
+
+where S_k = w_k Σ_j κ_j exp(−r_k (t − t_j)) and κ_j is what event j is expected to bring per unit of G.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from models.baselines.omori import Exponentials
+from models.pattern import Pattern, Span
+
+FloatArray = NDArray[np.float64]
+
+_LOG_2 = math.log(2.0)
+_STEPS = 60
+_CLOSE = 1e-6
+
+
+class TimeForecasts(NamedTuple):
+    """For the N events of a span."""
+
+    rates: FloatArray
+    """(N,) λ just before each, 1/day."""
+    expected: FloatArray
+    """(N + 1,) Λ of each wait, the last one to the span's end."""
+    medians: FloatArray
+    """(N,) days, where Λ is ln 2."""
+
+
+def time_forecasts(pattern: Pattern, span: Span, background: float, jumps: FloatArray, decay: Exponentials) -> TimeForecasts:
+    """All waits of a span.
+
+    Args:
+        background: μ, events per day.
+        jumps: (at least the events before the span's end,) κ_j.
+        decay: g, good for lags up to the pattern's length.
+    """
+    rows = pattern.rows(span)
+    moments = np.concatenate((pattern.days[: rows.stop], [pattern.day_of(span.end)]))
+    begin = pattern.day_of(span.start)
+    return TimeForecasts(*_forecasts(moments, jumps[: rows.stop], decay.weights, decay.rates, background, rows.start, begin))
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _forecasts(
+    moments: FloatArray, jumps: FloatArray, weights: FloatArray, rates: FloatArray, background: float, first: int, begin: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(N + 1,) moments, the last one the span's end -> λ (N − first,), Λ (N − first + 1,), medians (N − first,)."""
+    count = len(jumps)
+    sums = np.zeros(len(rates))
+    now = 0.0
+    for j in range(first):
+        sums = sums * np.exp(-rates * (moments[j] - now)) + jumps[j] * weights
+        now = moments[j]
+    sums = sums * np.exp(-rates * (begin - now))
+    now = begin
+    intensity, expected, medians = np.empty(count - first), np.empty(count - first + 1), np.empty(count - first)
+    for j in range(first, count + 1):
+        wait = moments[j] - now
+        left = np.exp(-rates * wait)
+        expected[j - first] = background * wait - (sums / rates * np.expm1(-rates * wait)).sum()
+        if j == count:
+            break
+        medians[j - first] = _median(sums, rates, background)
+        sums = sums * left
+        intensity[j - first] = background + sums.sum()
+        sums = sums + jumps[j] * weights
+        now = moments[j]
+    return intensity, expected, medians
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _median(sums: FloatArray, rates: FloatArray, background: float) -> float:
+    """Where Λ reaches ln 2: Newton steps in ln s, kept between ln 2/λ(0) and ln 2/μ (λ falls from the one to the other)."""
+    low, high = math.log(_LOG_2 / (background + sums.sum())), math.log(_LOG_2 / background)
+    x = low
+    for _ in range(_STEPS):
+        s = math.exp(x)
+        expected = background * s
+        slope = background
+        for k in range(len(rates)):
+            left = math.exp(-rates[k] * s)
+            expected += sums[k] / rates[k] * (1.0 - left)
+            slope += sums[k] * left
+        if expected < _LOG_2:
+            low = x
+        else:
+            high = x
+        following = x + (math.log(_LOG_2) - math.log(expected)) * expected / (slope * s)
+        if following < low or following > high:
+            following = 0.5 * (low + high)
+        if abs(following - x) < _CLOSE:
+            return math.exp(following)
+        x = following
+    return math.exp(x)

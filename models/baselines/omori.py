@@ -1,0 +1,87 @@
+"""The tapered Omori–Utsu decay of ETAS, its integral, and both as a sum of exponentials.
+
+    g(t) = exp(−t/τ) / (t + c)^(1+ω)        G(t) = ∫₀ᵗ g = exp(c/τ) τ^(−ω) [Γ(−ω, c/τ) − Γ(−ω, (t + c)/τ)]
+
+(Mizrahi, Nandan & Wiemer 2021, Seismol. Res. Lett. 92, 2333–2342; any ω > −1, for the taper keeps G finite.) With p = 1 + ω
+
+    (t + c)^(−p) = 1/Γ(p) ∫ exp(−eᵘ (t + c) + p u) du ≈ Σ_k weight_k exp(−rate_k t)
+
+by the trapezoidal rule, whose error falls exponentially with the step (Beylkin & Monzón 2010, Appl. Comput. Harmon. Anal. 28, 131–149):
+1 part in 10^7 with 60 terms. The whole past of a region is then 60 sums, and rates and expected numbers cost O(60) an event.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import exp1, gamma, gammaincc  # type: ignore[import-untyped, unused-ignore]
+
+FloatArray = NDArray[np.float64]
+
+STEP = 0.5
+_DECAYED = 36.0
+"""The fastest term has fallen to exp(−36) within c."""
+_STANDING = 1e-3
+"""Terms that decay by less than this within the longest lag are one."""
+_SLOWEST_LOG = 25.0
+"""How far below them the integral begins, divided by p."""
+_NO_POWER = 1e-9
+
+
+class Exponentials(NamedTuple):
+    """Σ_k weight_k exp(−rate_k t), K terms."""
+
+    weights: FloatArray
+    """(K,)"""
+    rates: FloatArray
+    """(K,) 1/day."""
+
+
+class Omori(NamedTuple):
+    """The decay's three numbers."""
+
+    c: float
+    """Days."""
+    omega: float
+    """The exponent is 1 + ω."""
+    tau: float
+    """Days: how long sequences last."""
+
+    def density(self, lags: FloatArray) -> FloatArray:
+        """(...) g at lags, days; not normalised."""
+        decay: FloatArray = np.exp(-lags / self.tau) * (lags + self.c) ** -(1.0 + self.omega)
+        return decay
+
+    def integral(self, lags: FloatArray) -> FloatArray:
+        """(...) G up to lags, days; also infinite ones."""
+        factor = np.exp(self.c / self.tau) * self.tau**-self.omega
+        begun = upper_gamma(-self.omega, np.array(self.c / self.tau))
+        left = upper_gamma(-self.omega, (np.asarray(lags) + self.c) / self.tau)
+        return np.asarray(factor * (begun - left))
+
+    def exponentials(self, longest_days: float) -> Exponentials:
+        """g as a sum of exponentials, to 1 part in 10^7 at lags up to `longest_days`."""
+        p = 1.0 + self.omega
+        split = np.log(_STANDING / (longest_days + self.c))
+        u = np.arange(split - _SLOWEST_LOG / p, np.log(_DECAYED / self.c) + STEP, STEP)
+        weights, rates = STEP / gamma(p) * np.exp(p * u - np.exp(u) * self.c), np.exp(u)
+        standing = u < split
+        slow = weights[standing].sum()
+        merged = Exponentials(
+            np.concatenate(([slow], weights[~standing])),
+            np.concatenate(([(weights * rates)[standing].sum() / slow], rates[~standing])),
+        )
+        return Exponentials(merged.weights, merged.rates + 1.0 / self.tau)
+
+
+def upper_gamma(s: float, x: FloatArray) -> FloatArray:
+    """Γ(s, x) = ∫ₓ^∞ t^(s−1) e^(−t) dt for s > −1 and x > 0; below 0 by Γ(s + 1, x) = s Γ(s, x) + x^s e^(−x) (DLMF 8.8.2)."""
+    if abs(s) < _NO_POWER:
+        return np.asarray(exp1(x), dtype=np.float64)
+    if s > 0.0:
+        return np.asarray(gamma(s) * gammaincc(s, x), dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        boundary = np.where(np.isinf(x), 0.0, x**s * np.exp(-x))
+    return np.asarray((gamma(s + 1.0) * gammaincc(s + 1.0, x) - boundary) / s, dtype=np.float64)

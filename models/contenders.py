@@ -1,0 +1,85 @@
+"""Every model that can be scored, by the name that `quakecast evaluate --model` knows it by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ingest.event import EARTHQUAKE, Event
+from ingest.problem import Problem
+from models import artifact
+from models.baselines import etas_fit, median, stationary, textbook, weibull
+from models.baselines.etas import Etas, published, stem
+from models.outcomes import Model
+from models.pattern import Pattern, Span
+from models.space_time import SpaceTimeModel
+
+
+class Ground(NamedTuple):
+    """What a model may be made from: nothing of it lies in the scored time."""
+
+    pattern: Pattern
+    """Up to the end of the training span."""
+    training: Span
+    catalogues: list[Path]
+    parameters: Path | None
+    """ETAS parameters to use instead of the published or fitted ones."""
+
+
+def _etas(ground: Ground) -> Model:
+    """The parameters that were given; else the published ones of this catalogue at this completeness; else fitted."""
+    magnitudes = stationary.fit(ground.pattern, ground.training).magnitudes
+    name, completeness = stem(ground.catalogues[0]), ground.pattern.magnitude_of_completeness
+    file = ground.parameters or (published(ground.catalogues[0]) if len(ground.catalogues) == 1 else None)
+    if file is not None:
+        found = Etas.load(file, name, magnitudes)
+        if abs(found.parameters.magnitude_of_completeness - completeness) < 1e-6:
+            return found
+        if ground.parameters is not None:
+            above = found.parameters.magnitude_of_completeness
+            raise Problem(f"the parameters in {file} are for magnitudes from {above:g} on", f"give --magnitude-of-completeness {above:g}")
+    return etas_fit.fit(ground.pattern, ground.training)
+
+
+def _network(folder: Path | None) -> Model:
+    network, card = artifact.read(folder)
+    return SpaceTimeModel(network, card.name)
+
+
+KINDS: Mapping[str, Callable[[Ground], Model]] = {
+    "pretrained": lambda ground: _network(None),
+    "poisson": lambda ground: stationary.fit(ground.pattern, ground.training),
+    "etas": _etas,
+    "weibull": lambda ground: weibull.fit(ground.pattern, ground.training),
+    "median": lambda ground: median.fit(ground.pattern, ground.training),
+    "textbook": lambda ground: textbook.fit(ground.pattern, ground.training),
+}
+"""What is not in here is the folder of a trained model."""
+BASELINES = ("poisson", "etas")
+"""What every model is compared with."""
+
+
+def contender(name: str, ground: Ground) -> Model:
+    """The model of that name, or of that folder.
+
+    Raises:
+        Problem: there is no such model, or too little to fit it to.
+    """
+    return KINDS[name](ground) if name in KINDS else _network(Path(name))
+
+
+def contenders(name: str, ground: Ground) -> tuple[Model, dict[str, Model]]:
+    """The model and the baselines that it is compared with, each made once."""
+    baselines = {one: contender(one, ground) for one in BASELINES}
+    return baselines[name] if name in baselines else contender(name, ground), baselines
+
+
+def earthquakes(events: Iterable[Event]) -> list[Event]:
+    """Earthquakes, each id once (its newest version); none is left out as a near-duplicate: some catalogues repeat coordinates by right."""
+    newest: dict[str, Event] = {}
+    for event in events:
+        present = newest.get(event.id)
+        if event.type == EARTHQUAKE and (present is None or event.updated >= present.updated):
+            newest[event.id] = event
+    return list(newest.values())

@@ -1,0 +1,209 @@
+"""ETAS: its formulas against plain sums, its fit on catalogues that it made up itself, and the benchmark's published scores."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import shapely
+from scipy.integrate import quad  # type: ignore[import-untyped, unused-ignore]
+
+from ingest.catalog import read_catalog
+from ingest.event import Event
+from ingest.instant import Instant
+from ingest.problem import Problem
+from models.baselines import etas_fit
+from models.baselines.etas import PUBLISHED, Etas, EtasParameters, published
+from models.baselines.etas_likelihood import SIZE, negative_log_likelihood
+from models.baselines.etas_simulate import simulate
+from models.baselines.gutenberg_richter import GutenbergRichter
+from models.baselines.omori import Omori
+from models.contenders import Ground, contender
+from models.pattern import Pattern, Span, area_km2, pattern, read_polygon
+from models.sphere import distance_km
+
+REGION = shapely.box(10.0, 40.0, 16.0, 45.0)
+LAW = GutenbergRichter(2.3, 0.1)
+TRUTH = EtasParameters(
+    magnitude_of_completeness=2.5, area_km2=area_km2(REGION), log10_mu=-5.6, log10_k0=-2.1, a=1.3, log10_c=-2.0, omega=0.05,
+    log10_tau=2.0, log10_d=-0.3, gamma=0.8, rho=0.9,
+)  # fmt: skip
+DAYS = 2_000.0
+EVENTS = simulate(TRUTH, LAW, REGION, DAYS, seed=2)
+MODEL = Etas(TRUTH, LAW)
+
+
+def few(count: int = 60) -> Pattern:
+    """The first events, small enough for plain sums."""
+    return EVENTS.before(Instant(int(EVENTS.times[count])))
+
+
+@pytest.mark.parametrize("omori", [Omori(4e-5, -0.19, 800.0), Omori(1e-3, 0.0, 5_000.0), Omori(0.01, 0.4, 1e5)])
+def test_the_integral_and_the_exponentials_are_those_of_the_decay(omori: Omori) -> None:
+    lags = np.array([1e-5, 1e-2, 1.0, 100.0, 9_000.0])
+    sums = omori.exponentials(9_000.0)
+    assert (sums.weights * np.exp(-sums.rates * lags[:, None])).sum(1) == pytest.approx(omori.density(lags), rel=1e-6)
+    for lag in lags:
+        pieces = [0.0, *np.geomspace(min(omori.c, lag) * 1e-2, lag, 20)]
+        whole = sum(quad(omori.density, low, high)[0] for low, high in pairwise(pieces))
+        assert float(omori.integral(lag)) == pytest.approx(whole, rel=1e-7)
+
+
+def test_rates_and_expected_numbers_are_the_plain_sums() -> None:
+    known = few()
+    span = Span(Instant(int(known.times[20]) + 1), known.observed.end)
+    found = MODEL.times(known, span)
+    rows, days, omori = known.rows(span), known.days, TRUTH.omori
+    jumps = TRUTH.jumps(TRUTH.excesses(known.magnitudes))
+    moments = np.concatenate(([known.day_of(span.start)], days[rows], [known.day_of(span.end)]))
+    for n, moment in enumerate(moments[1:]):
+        before, past = moments[n], slice(0, rows.start + n)
+        grown = omori.integral(moment - days[past]) - omori.integral(before - days[past])
+        assert found.expected[n] == pytest.approx(TRUTH.background_per_day * (moment - before) + jumps[past] @ grown, rel=1e-5)
+        if n < len(found.rates):
+            assert found.rates[n] == pytest.approx(TRUTH.background_per_day + jumps[past] @ omori.density(moment - days[past]), rel=1e-5)
+
+
+def test_the_median_wait_is_where_an_event_is_as_likely_as_none() -> None:
+    known = few()
+    found = MODEL.times(known, known.observed)
+    days, jumps = known.days, TRUTH.jumps(TRUTH.excesses(known.magnitudes))
+    for n in (1, 10, 40):
+        past, now = slice(0, n), days[n - 1]
+        grown = TRUTH.omori.integral(now + found.medians[n] - days[past]) - TRUTH.omori.integral(now - days[past])
+        assert TRUTH.background_per_day * found.medians[n] + jumps[past] @ grown == pytest.approx(math.log(2.0), rel=1e-4)
+
+
+def test_densities_of_places_are_the_formula_s_along_great_circles() -> None:
+    known = few()
+    found, excesses = MODEL.densities(known, known.observed), TRUTH.excesses(known.magnitudes)
+    for n in range(len(known)):
+        total = 10.0**TRUTH.log10_mu
+        for j in range(n):
+            lag = known.days[n] - known.days[j]
+            r = distance_km(known.latitudes[n], known.longitudes[n], known.latitudes[j], known.longitudes[j])
+            height = 10.0**TRUTH.log10_k0 * math.exp(TRUTH.a * excesses[j] - lag / 10.0**TRUTH.log10_tau)
+            decayed = height / (lag + 10.0**TRUTH.log10_c) ** (1.0 + TRUTH.omega)
+            total += decayed / (r * r + 10.0**TRUTH.log10_d * math.exp(TRUTH.gamma * excesses[j])) ** (1.0 + TRUTH.rho)
+        assert found[n] == pytest.approx(total, rel=2e-5)
+
+
+def test_nothing_after_an_event_changes_what_was_said_of_it() -> None:
+    known = few()
+    early = Span(known.observed.start, Instant(int(known.times[40])))
+    alone, whole = MODEL.outcomes(known.before(early.end), early), MODEL.outcomes(known, known.observed)
+    assert alone.place_log_prob == pytest.approx(whole.place_log_prob[:40], abs=1e-6)
+    assert alone.time_log_prob == pytest.approx(whole.time_log_prob[:40], abs=1e-6)
+
+
+def test_its_own_simulation_is_calibrated_to_it() -> None:
+    found = MODEL.outcomes(EVENTS, Span(Instant.parse("1971-01-01T00:00:00Z"), EVENTS.observed.end))
+    assert float(found.time_pit.mean()) == pytest.approx(0.5, abs=0.02)
+    assert float((found.time_pit < 0.1).mean()) == pytest.approx(0.1, abs=0.02)
+    assert float(found.magnitude_pit.mean()) == pytest.approx(0.5, abs=0.03)
+
+
+def test_simulated_counts_agree_with_the_branching_ratio() -> None:
+    counts = [len(simulate(TRUTH, LAW, REGION, DAYS, seed)) for seed in range(12)]
+    expected = TRUTH.background_per_day * DAYS / (1.0 - TRUTH.branching_ratio(LAW.beta))
+    assert np.mean(counts) == pytest.approx(expected, rel=0.08)
+    assert counts == [len(simulate(TRUTH, LAW, REGION, DAYS, seed)) for seed in range(12)]
+
+
+def test_a_simulation_goes_on_from_a_history() -> None:
+    mainshock = replace(few(1), magnitudes=np.array([9.0]), latitudes=np.array([42.0]), longitudes=np.array([13.0]))
+    mainshock = replace(mainshock, observed=Span(mainshock.observed.start, Instant(int(mainshock.times[0]) + 1)))
+    after = simulate(TRUTH, LAW, REGION, 10.0, 0, mainshock)
+    assert after.observed.start == mainshock.observed.end
+    assert len(after) > 3 * len(simulate(TRUTH, LAW, REGION, 10.0, 0))
+
+
+def test_a_simulation_without_end_is_refused() -> None:
+    with pytest.raises(Problem, match="more than"):
+        simulate(msgspec.structs.replace(TRUTH, log10_k0=-1.0), LAW, REGION, DAYS, 0, most_events=20_000)
+
+
+def test_the_gradient_of_the_likelihood_is_right() -> None:
+    known = few(400)
+    rows, stretch = known.rows(known.observed), etas_fit.stretch_of(known, known.observed)
+    theta = etas_fit.usual(known, rows, stretch.days)
+    pairs, background = etas_fit.sample(theta, known, 0, 20), np.full(len(known), 1.0 / known.area_km2)
+    gradient = negative_log_likelihood(theta, pairs, background, stretch)[1]
+    for k in range(SIZE):
+        step = 1e-5 * np.eye(SIZE)[k]
+        above, below = (negative_log_likelihood(theta + sign * step, pairs, background, stretch)[0] for sign in (1.0, -1.0))
+        assert gradient[k] == pytest.approx((above - below) / 2e-5, rel=1e-3, abs=0.05)
+
+
+def test_the_sampled_likelihood_is_the_exact_one_where_it_was_drawn() -> None:
+    theta = etas_fit.usual(EVENTS, EVENTS.rows(EVENTS.observed), DAYS)
+    pairs, background = etas_fit.sample(theta, EVENTS, 0, 16), np.full(len(EVENTS), 1.0 / EVENTS.area_km2)
+    stretch = etas_fit.stretch_of(EVENTS, EVENTS.observed)
+    model = Etas(etas_fit.parameters_of(theta, EVENTS))
+    exact = np.log(model.densities(EVENTS, EVENTS.observed)).sum() - model.times(EVENTS, EVENTS.observed).expected.sum()
+    assert -negative_log_likelihood(theta, pairs, background, stretch)[0] == pytest.approx(exact, abs=0.02 * len(EVENTS))
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_the_fit_finds_the_parameters_that_made_the_events(inverted: bool) -> None:
+    found = etas_fit.fitted(EVENTS, EVENTS.observed, inverted)
+    given = found.etas.parameters
+    close = {"log10_mu": 0.05, "a": 0.25, "log10_c": 0.2, "omega": 0.1, "log10_tau": 0.4, "log10_d": 0.15, "gamma": 0.3, "rho": 0.15}
+    assert {name for name, off in close.items() if abs(getattr(given, name) - getattr(TRUTH, name)) > off} == set()
+    untriggered = TRUTH.background_per_day * DAYS / len(EVENTS)
+    assert float(found.background_probabilities.mean()) == pytest.approx(untriggered, abs=0.05)
+
+
+def test_parameters_come_back_from_their_file(tmp_path: Path) -> None:
+    fitted = etas_fit.fit(few(300), few(300).observed)
+    fitted.save(tmp_path / "own.json")
+    again = Etas.load(tmp_path / "own.json")
+    assert again.parameters == fitted.parameters
+    assert np.array_equal(again.densities(EVENTS, EVENTS.observed), fitted.densities(EVENTS, EVENTS.observed))
+
+
+def test_published_parameters_lie_beside_the_catalogue_under_its_name(tmp_path: Path) -> None:
+    (tmp_path / PUBLISHED).write_bytes(msgspec.json.encode({"_about": "made up", "Here_25": msgspec.to_builtins(TRUTH)}))
+    assert published(tmp_path / "Here_25.csv.xz") == tmp_path / PUBLISHED
+    assert published(tmp_path / "There_25.csv") is None
+    ground = Ground(EVENTS, EVENTS.observed, [tmp_path / "Here_25.csv.xz"], None)
+    made = contender("etas", ground)
+    assert isinstance(made, Etas)
+    assert made.parameters == TRUTH
+
+
+def test_bad_parameters_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "bad.json"
+    file.write_text('{"log10_mu": "many"}')
+    with pytest.raises(Problem, match="cannot be read"):
+        Etas.load(file)
+    file.write_text('{"Here_25": {}}')
+    with pytest.raises(Problem, match="no ETAS parameters of There_25"):
+        Etas.load(file, "There_25")
+    with pytest.raises(Problem, match="cannot be read"):
+        Etas.load(tmp_path / "none.json")
+    file.write_bytes(msgspec.json.encode(TRUTH))
+    with pytest.raises(Problem, match=r"from 2\.5 on"):
+        contender("etas", Ground(replace(EVENTS, magnitude_of_completeness=2.0), EVENTS.observed, [tmp_path / "x.csv"], file))
+
+
+def test_too_few_events_are_not_fitted() -> None:
+    with pytest.raises(Problem, match="fewer than 10 events"):
+        etas_fit.fit(few(5), few(5).observed)
+
+
+def test_published_parameters_have_the_published_scores(recorded: Path) -> None:
+    folder = recorded / "data/benchmark"
+    years = [Instant.parse(f"{year}-01-01T00:00:00Z") for year in (2008, 2014, 2016, 2018)]
+    events = [item for item in read_catalog(folder / "SanJac_10.csv.xz") if isinstance(item, Event)]
+    known = pattern(events, 1.0, Span(years[0], years[3]), read_polygon(folder / "SanJac_shape.npy"))
+    model = Etas.load(folder / PUBLISHED, "SanJac_10")
+    for span, time, place in ((Span(*years[1:3]), 0.6790, -5.570), (Span(*years[2:]), 1.1325, -5.192)):
+        found = model.outcomes(known, span)
+        assert (found.time_log_prob.sum() + found.survival_log_prob) / len(found) == pytest.approx(time, abs=0.002)
+        assert found.place_log_prob.mean() == pytest.approx(place, abs=0.003)
