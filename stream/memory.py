@@ -1,7 +1,7 @@
 """A region's memory: the fold of its window, with checkpoints to go back to when history changes.
 
     base ──●──●──●──▣──●──●──●──▣──●──●──▣▣▣▣      ▣ checkpoint: the memory right after that event
-           └ every 16th event ┘    └ the last 16 ┘
+           └ every 64th event ┘    └ the last 16 ┘
 
 The memory after an event is *defined* as the fold of every event up to it in window order. A late, revised or deleted event drops the
 checkpoints from its place on and folds again from the nearest one before. Folding is the same single step each time, so a refold
@@ -18,8 +18,10 @@ from ingest.region import Region
 from stream.forecast import Forecaster
 from stream.window import Key, Window, key_of
 
-SPACING = 16
+SPACING = 64
 RECENT = 16
+SAVED_SPACING = 1_024
+"""Of what goes into the store: a memory takes some kilobytes, and a refold over a thousand events a fraction of a second."""
 
 
 class Checkpoint(NamedTuple):
@@ -61,9 +63,9 @@ class Memory(NamedTuple):
         return Memory(memory, tuple(checkpoint for checkpoint in self.checkpoints if checkpoint.key > last))
 
     def sparse(self) -> Memory:
-        """What is worth saving: every `SPACING`-th checkpoint and the last."""
+        """What is worth saving: every `SAVED_SPACING`-th checkpoint and the last."""
         last = self.checkpoints[-1:]
-        return Memory(self.base, tuple(c for c in self.checkpoints[:-1] if c.ordinal % SPACING == 0) + last)
+        return Memory(self.base, tuple(c for c in self.checkpoints[:-1] if c.ordinal % SAVED_SPACING == 0) + last)
 
     def _folded(self, forecaster: Forecaster, region: Region, kept: list[Checkpoint], events: Iterable[Event]) -> Memory:
         memory, ordinal = (kept[-1].memory, kept[-1].ordinal) if kept else (self.base, 0)

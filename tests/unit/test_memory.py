@@ -41,13 +41,17 @@ def test_the_memory_of_no_events_is_the_base() -> None:
     assert Memory(b"base").head == b"base"
 
 
-def test_checkpoints_are_every_sixteenth_event_and_the_last_sixteen() -> None:
-    _, memory = grown(SumForecaster(), sequence(100))
-    assert [checkpoint.ordinal for checkpoint in memory.checkpoints] == [16, 32, 48, 64, 80, *range(85, 101)]
-    assert [checkpoint.ordinal for checkpoint in memory.sparse().checkpoints] == [16, 32, 48, 64, 80, 96, 100]
+def test_checkpoints_are_every_sixty_fourth_event_and_the_last_sixteen() -> None:
+    _, memory = grown(SumForecaster(), sequence(150))
+    assert [checkpoint.ordinal for checkpoint in memory.checkpoints] == [64, 128, *range(135, 151)]
 
 
-@pytest.mark.parametrize(("late_hours", "steps"), [(99.5, 2), (90.5, 11), (85.5, 16), (84.5, 21), (40.5, 69), (0.5, 101)])
+def test_every_thousandth_checkpoint_and_the_last_are_saved() -> None:
+    _, memory = grown(SumForecaster(), sequence(1_100))
+    assert [checkpoint.ordinal for checkpoint in memory.sparse().checkpoints] == [1_024, 1_100]
+
+
+@pytest.mark.parametrize(("late_hours", "steps"), [(99.5, 2), (90.5, 11), (85.5, 16), (84.5, 37), (40.5, 101), (0.5, 101)])
 def test_a_late_event_refolds_from_the_nearest_checkpoint(late_hours: float, steps: int) -> None:
     forecaster = SumForecaster()
     window, memory = grown(forecaster, sequence(100))
