@@ -3,6 +3,7 @@
 # make test    all tests, with a real Kafka broker and a real Redis
 # make unit    the tests that need no server, in seconds
 # make bench   throughput beside a bare Kafka loop
+# make skill   the forecaster trained on the benchmark catalogues, three seeds, beside ETAS; an hour or two
 # make check   formatting, lint, types
 #
 # PyTorch comes from PyPI, on Linux its CUDA build. For the small CPU build name its package index: make up TORCH_INDEX=<url>
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' constraints.txt)
 
-.PHONY: install up demo test unit bench check clean
+.PHONY: install up demo test unit bench skill check clean
 
 install: $(VENV)/.installed
 
@@ -39,6 +40,9 @@ unit: install
 
 bench: install
 	$(BIN)/python -m tests.bench
+
+skill: install
+	$(BIN)/python -m tests.skill
 
 check: install
 	$(BIN)/ruff check .
