@@ -1,4 +1,4 @@
-"""A model on disk: a folder with `weights.safetensors` and `card.json`, written whole or not at all. Never pickle."""
+"""A model on disk: a folder with `weights.safetensors`, `card.json` and the card as a page, written whole or not at all. Never pickle."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,56 +17,64 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from ingest.problem import Problem
-from models.lstm import Architecture, EventLstm
+from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
-FORMAT = "quakecast.lstm/1"
+FORMAT = "quakecast.space-time/1"
 PRETRAINED = Path(__file__).with_name("pretrained") / "lstm"
 REMEDY = "train one with `quakecast train lstm`, or leave the folder out to use the built-in weights"
 
 
 class Card(msgspec.Struct, frozen=True):
-    """What a model is, what it learned from, and what was measured. The rest is for people: see `notes`."""
+    """What a model is, what it learned from, and what was measured. `models.card` makes a page of it."""
 
     format: str
     weights_sha256: str
-    architecture: Architecture
+    architecture: SpaceTimeArchitecture
     data: list[dict[str, Any]]
-    """Per catalogue: name, the spans of training, validation and test, events."""
+    """Per catalogue: name, regions, magnitude of completeness, the spans of training, validation and test, events."""
     options: dict[str, Any]
-    seeds: list[dict[str, Any]]
-    """Per seed: epochs and scores on the validation and test years."""
+    """How it was trained, the seed among them."""
+    training: dict[str, Any]
+    """Scores of the stages on the validation span, and seconds."""
     scores: dict[str, Any]
-    """Of the weights here, on the test years, with the baselines'."""
+    """By span (`validation`, `test`): as `quakecast evaluate` gives them, with the baselines'."""
     notes: list[str]
     """Known failures and how to read the numbers."""
 
+    @property
+    def name(self) -> str:
+        """Names the model and its exact weights."""
+        return f"lstm-{self.weights_sha256[:12]}"
 
-def write(folder: Path, network: EventLstm, card: dict[str, Any]) -> Card:
+
+def write(folder: Path, network: SpaceTimeNetwork, card: Mapping[str, Any], more: Mapping[str, bytes] | None = None) -> Card:
     """Write an artefact: into a temporary folder beside it, then renamed into place.
 
     Args:
         card: the fields of `Card` but format, weights_sha256 and architecture.
+        more: other files by name: pictures, the page.
 
     Raises:
         Problem: the folder cannot be written.
     """
-    weights = save({name: value.detach().to(torch.float32).contiguous() for name, value in network.state_dict().items()})
+    weights = save({name: value.detach().contiguous() for name, value in _smaller(network).items()})
     whole = Card(format=FORMAT, weights_sha256=hashlib.sha256(weights).hexdigest(), architecture=network.architecture, **card)
+    pretty = json.dumps(msgspec.to_builtins(whole), indent=1, ensure_ascii=False) + "\n"
+    files = {WEIGHTS: weights, CARD: pretty.encode(), **(more or {})}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         temporary.chmod(0o755)
-        (temporary / WEIGHTS).write_bytes(weights)
-        pretty = json.dumps(msgspec.to_builtins(whole), indent=1, ensure_ascii=False)
-        (temporary / CARD).write_text(pretty + "\n", encoding="utf-8")
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
         _swap(temporary, folder)
     except OSError as error:
         raise Problem(f"cannot write the model to {folder} ({error.strerror})", "name a folder that can be written") from None
     return whole
 
 
-def read(folder: Path | None = None) -> tuple[EventLstm, Card]:
+def read(folder: Path | None = None) -> tuple[SpaceTimeNetwork, Card]:
     """The network (float64, in evaluation mode) and its card; without a folder the built-in one.
 
     Raises:
@@ -86,17 +95,19 @@ def read(folder: Path | None = None) -> tuple[EventLstm, Card]:
     return _network(weights, card, place), card
 
 
-def _network(weights: bytes, card: Card, place: Path) -> EventLstm:
-    expected = Architecture()
-    if (card.architecture.inputs, card.architecture.exponentials) != (expected.inputs, expected.exponentials):
-        raise Problem(f"the model in {place} expects other inputs than this version gives", REMEDY)
-    network = EventLstm(card.architecture)
+def _smaller(network: SpaceTimeNetwork) -> dict[str, torch.Tensor]:
+    """The weights in single precision: half the size, and what the networks were trained in."""
+    return {name: value.to(torch.float32) if value.is_floating_point() else value for name, value in network.state_dict().items()}
+
+
+def _network(weights: bytes, card: Card, place: Path) -> SpaceTimeNetwork:
     try:
+        network = SpaceTimeNetwork(card.architecture)
         network.load_state_dict(load(weights))
     except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
         first_line = str(error).splitlines()[0]
         raise Problem(f"the weights in {place} do not fit the network ({first_line})", REMEDY) from None
-    return network.double().eval()
+    return network.eval()
 
 
 def _swap(temporary: Path, folder: Path) -> None:

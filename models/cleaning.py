@@ -15,8 +15,8 @@ from functools import partial
 
 from ingest.event import EARTHQUAKE, DeadLetter, Event
 from ingest.instant import MILLISECONDS_PER_SECOND
-from models.features import distance_km
 from models.habits import Habits, habits
+from models.sphere import distance_km
 
 DUPLICATE_SECONDS = 4.0
 DUPLICATE_KM = 60.0
@@ -199,3 +199,8 @@ def _repeats(event: Event, choice: Choice) -> bool:
 def _described(event: Event, more: str = "") -> str:
     magnitude = "" if event.magnitude is None else f" M {event.magnitude:g} {event.magnitude_type}".rstrip()
     return f"{event.id} {event.time}{magnitude} {event.place}".rstrip() + more
+
+
+def earthquakes(events: Iterable[Event]) -> list[Event]:
+    """Earthquakes with a magnitude, in the order of (time, id), each id once (its newest version) and no near-duplicates."""
+    return choose(events).kept

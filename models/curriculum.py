@@ -34,7 +34,8 @@ from ingest.event import EARTHQUAKE, Event
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region
-from models.dataset import earthquakes, spans
+from models.cleaning import earthquakes
+from models.habits import spans
 from models.pattern import Pattern, Span, pattern, read_polygon
 
 FEWEST_EVENTS = 20

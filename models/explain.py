@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models import hawkes, neighbourhood
-from models.features import EARTH_RADIUS_KM
 from models.live_timing import BACKGROUND, COUNT, EXCITATION, RING_EXCESS, RING_POSITION, RING_TIME, TIME, LiveTiming, event_rates
 from models.space_time import TimingNetwork
+from models.sphere import EARTH_RADIUS_KM
 from models.timing import Architecture, wait_of
 
 Vector = NDArray[np.float64]

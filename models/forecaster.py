@@ -1,8 +1,8 @@
-"""The bridge to the stream: the `stream.forecast.Forecaster` protocol fulfilled by the LSTM.
+"""The bridge to the stream: the `stream.forecast.Forecaster` protocol fulfilled by the space–time network.
 
-    memory (bytes) = float64 | features.SIZE | hidden | cell | that of the baselines beside it |
+    memory (bytes) = float64 | the past as `models.live_timing` keeps it | that of the baselines beside it |
 
-One step has one fixed shape, runs in float64 on one thread, and depends on its arguments alone (see `models.live`).
+One step has one fixed shape, runs in float64 on one thread, and depends on its arguments alone (see `models.live_timing`).
 """
 
 from __future__ import annotations
@@ -18,48 +18,50 @@ from numpy.typing import NDArray
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
-from models import artifact, features
-from models.baselines.live import LiveBaselines
-from models.distributions import LONGEST_WAIT_DAYS, MagnitudeDistribution, WaitDistribution
-from models.live import LiveNetwork
-from models.lstm import EventLstm, magnitude_of, wait_of
-from stream.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Hazard, Magnitude, Outlook, Wait, rounded
+from models import artifact
+from models.baselines.live import LARGEST_EXCESS, LiveBaselines
+from models.live_magnitude import LiveMagnitude, quantiles_and_survival
+from models.live_timing import COUNT, RING_EXCESS, RING_POSITION, RING_TIME, TIME, LiveTiming, event_rates
+from models.space_time import SpaceTimeNetwork
+from models.wait import LONGEST_WAIT_DAYS, RescaledWait
+from stream.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Hazard, Magnitude, Outlook, Spot, Wait, Where, rounded
 
-FloatArray = NDArray[np.float64]
+Vector = NDArray[np.float64]
 
 HOURS_PER_DAY = 24.0
 REMEMBERED = 256
-"""Memories whose expectations are kept at hand: while a region is silent, only the silence changes."""
+"""Memories whose waits are kept at hand: while a region is silent, only the silence changes."""
 SIGNIFICANT_CHANGE = 0.1
 """P(event within a day) has moved enough to be said again."""
+SPOT_DEGREES = 0.5
+MOST_SPOTS = 5
+_COLUMNS = 1_000.0
 _MINUTES_TO_REISSUE = np.array([0.0, 10.0, 20.0, 30.0, 40.0, 50.0])
 _AHEAD_DAYS = _MINUTES_TO_REISSUE / (60.0 * HOURS_PER_DAY)
 _HORIZON_DAYS = np.array(list(HORIZONS_HOURS.values())) / HOURS_PER_DAY
 _ASKED_DAYS = np.concatenate((_AHEAD_DAYS, _AHEAD_DAYS + 1.0, _HORIZON_DAYS))
 """The first is zero: now."""
 _QUANTILES = np.array(QUANTILES)
+_MEDIAN = slice(2, 3)
 _QUANTILE_NAMES = tuple(f"{probability:g}" for probability in QUANTILES)
+_MAGNITUDES = np.array(MAGNITUDES)
 _MAGNITUDE_NAMES = tuple(f"{magnitude:g}" for magnitude in MAGNITUDES)
 
 
 class LstmForecaster:
-    """A trained `EventLstm` behind the protocol `stream.forecast.Forecaster`."""
+    """A trained `SpaceTimeNetwork` behind the protocol `stream.forecast.Forecaster`."""
 
-    def __init__(self, network: EventLstm, name: str, baselines: LiveBaselines | None = None) -> None:
+    def __init__(self, network: SpaceTimeNetwork, name: str, baselines: LiveBaselines | None = None) -> None:
         torch.set_num_threads(1)
-        self._network = network.double().eval()
-        self._live = LiveNetwork(self._network)
         self._name = name
         self._baselines = baselines or LiveBaselines.load()
-        self._hidden = network.architecture.hidden
-        self._components = network.architecture.components
-        nothing, before = features.start(), np.zeros(self._hidden)
-        hidden, cell = self._live.step(features.inputs(nothing), before, before)  # the row before any event is a step, too
-        own = np.concatenate((nothing, hidden, cell)).tobytes()
-        self._own_bytes = len(own)
-        self._start = own + self._baselines.start()
-        self._rate = float(network.gutenberg_richter_rate)
-        self._expected = lru_cache(maxsize=REMEMBERED)(self._expect)
+        timing = network.timing
+        self._timing = LiveTiming(timing)
+        self._magnitude = LiveMagnitude(network.magnitude, min(network.architecture.magnitude_reach, timing.architecture.reach))
+        self._backgrounds = dict(zip(timing.architecture.regions, timing.kernels.background.tolist(), strict=True))
+        self._usual_background = math.exp(float(np.mean(np.log(list(self._backgrounds.values())))))
+        self._own_bytes = 8 * self._timing.size
+        self._waits = lru_cache(maxsize=REMEMBERED)(self._wait_of)
         self._asked = lru_cache(maxsize=REMEMBERED)(self._ask)
 
     @classmethod
@@ -70,7 +72,7 @@ class LstmForecaster:
             Problem: no artefact there, or a damaged one.
         """
         network, card = artifact.read(folder)
-        return cls(network, f"lstm-{card.weights_sha256[:12]}")
+        return cls(network, card.name)
 
     @property
     def name(self) -> str:
@@ -85,64 +87,65 @@ class LstmForecaster:
         return f"{self._name}+{self._baselines.basis}"
 
     def start(self, region: Region) -> bytes:
-        return self._start
+        background = self._backgrounds.get(region.id, self._usual_background)
+        return self._timing.start(background).tobytes() + self._baselines.start()
 
     def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
-        vector = np.frombuffer(memory[: self._own_bytes])
-        advanced = features.advance(vector[: features.SIZE], event, region.magnitude_of_completeness)
-        hidden, cell = vector[features.SIZE :].reshape(2, self._hidden)
-        hidden, cell = self._live.step(features.inputs(advanced), hidden, cell)
-        return np.concatenate((advanced, hidden, cell)).tobytes() + self._baselines.observe(memory[self._own_bytes :], event, region)
+        excess = min(max((event.magnitude or 0.0) - region.magnitude_of_completeness, 0.0), LARGEST_EXCESS)
+        own = self._timing.advance(self.past(memory), int(event.time), event.latitude, event.longitude, excess)
+        return own.tobytes() + self._baselines.observe(memory[self._own_bytes :], event, region)
 
     def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
-        said, due_after_minutes = _wait(*self._asked(memory, region, now))
-        return Outlook(said, self._expected(memory, region)[1], now.plus(seconds=60.0 * due_after_minutes))
+        wait, log_tail, log_density = self._asked(memory, now)
+        quantiles = np.minimum(wait.quantile(_QUANTILES), LONGEST_WAIT_DAYS)
+        said, due_after_minutes = _wait(quantiles, log_tail, log_density)
+        ring = self._timing.ring(self.past(memory))
+        due_at = now.plus(seconds=60.0 * due_after_minutes)
+        return Outlook(said, self._magnitudes(ring, region, now, quantiles[_MEDIAN]), due_at, _where(ring, wait, now))
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
-        (_, tail, density), (_, later_tail, later_density) = self._asked(memory, region, since), self._asked(memory, region, until)
+        (_, tail, density), (_, later_tail, later_density) = self._asked(memory, since), self._asked(memory, until)
         log_rate, days = float(density[0] - tail[0]), (until - since) / MILLISECONDS_PER_DAY
-        if np.frombuffer(memory)[features.COUNT]:
+        if self.past(memory)[COUNT]:
             own = Hazard(max(float(tail[0] - later_tail[0]), 0.0), log_rate, float(later_density[0] - later_tail[0]))
         else:  # silence that nothing has begun
             own = Hazard(math.exp(log_rate) * days, log_rate, log_rate)
         return (own, *self._baselines.hazards(memory[self._own_bytes :], region, since, until))
 
-    def _ask(self, memory: bytes, region: Region, now: Instant) -> tuple[WaitDistribution[FloatArray], FloatArray, FloatArray]:
+    def past(self, memory: bytes) -> Vector:
+        """(size,) what `models.live_timing` keeps, read only."""
+        return np.frombuffer(memory, count=self._timing.size)
+
+    def _wait_of(self, memory: bytes) -> RescaledWait[Vector]:
+        """The wait from the last event on: what does not change while nothing happens."""
+        return self._timing.wait(self.past(memory))
+
+    def _ask(self, memory: bytes, now: Instant) -> tuple[RescaledWait[Vector], Vector, Vector]:
         """The wait from now on, its ln P(X > asked) and ln density there, (16,) each.
 
         Kept, for an outlook and the hazards before and after it ask the same.
         """
-        wait = self._expected(memory, region)[0].after(_silence_days(memory, now))
+        past = self.past(memory)
+        silence = max(int(now) - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY if past[COUNT] else 0.0
+        wait = self._waits(memory).following(silence)
         return wait, *wait.log_tail_and_density(_ASKED_DAYS)
 
-    def _expect(self, memory: bytes, region: Region) -> tuple[WaitDistribution[FloatArray], Magnitude]:
-        """What does not change while nothing happens."""
-        wait, magnitude = self.distributions(memory, region)
-        half_bin = features.half_bin(np.frombuffer(memory))
-        return wait, _magnitude(magnitude, region.magnitude_of_completeness, half_bin)
-
-    def distributions(self, memory: bytes, region: Region) -> tuple[WaitDistribution[FloatArray], MagnitudeDistribution[FloatArray]]:
-        """What the memory expects, from the last event on: the wait (days) and the excess magnitude."""
-        vector = np.frombuffer(memory)
-        hidden = vector[features.SIZE : features.SIZE + self._hidden]
-        outputs = self._live.head(features.inputs(vector[: features.SIZE]), hidden)  # (outputs,)
-        wait = wait_of(outputs, vector[features.CENTRE], self._components)
-        return wait, magnitude_of(outputs, region.magnitude_of_completeness, self._rate)
+    def _magnitudes(self, ring: Vector, region: Region, now: Instant, ahead_days: Vector) -> Magnitude:
+        """How large; magnitudes as the catalogue rounds them, so half a bin is taken off again."""
+        completeness, half_bin = region.magnitude_of_completeness, self._magnitude.half_bin
+        lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
+        law = self._magnitude.law(lags, ring[:, RING_EXCESS], ahead_days, completeness)
+        quantiles, survival = quantiles_and_survival(law, _QUANTILES, np.maximum(_MAGNITUDES - completeness, 0.0))
+        named = dict(zip(_QUANTILE_NAMES, map(rounded, (completeness - half_bin + quantiles).tolist()), strict=True))
+        return Magnitude(named["0.5"], named, dict(zip(_MAGNITUDE_NAMES, map(rounded, survival.tolist()), strict=True)))
 
 
-def _silence_days(memory: bytes, now: Instant) -> float:
-    """How long ago the last event was; 0 before any."""
-    vector = np.frombuffer(memory)
-    return max(int(now) - float(vector[features.TIME]), 0.0) / MILLISECONDS_PER_DAY if vector[features.COUNT] else 0.0
-
-
-def _wait(wait: WaitDistribution[FloatArray], log_tail: FloatArray, log_density: FloatArray) -> tuple[Wait, float]:
-    """When, and in how many minutes to say so again; the two arrays at `_ASKED_DAYS`, (6 + 6 + 4,) each."""
+def _wait(quantiles_days: Vector, log_tail: Vector, log_density: Vector) -> tuple[Wait, float]:
+    """When, and in how many minutes to say so again; the last two at `_ASKED_DAYS`, (6 + 6 + 4,) each."""
     steps = len(_AHEAD_DAYS)
     ahead, day_on, horizons = log_tail[:steps], log_tail[steps : 2 * steps], log_tail[2 * steps :] - log_tail[0]
     hazard = math.exp(log_density[0] - log_tail[0])
-    quantiles = np.minimum(wait.quantile(_QUANTILES), LONGEST_WAIT_DAYS) * HOURS_PER_DAY
-    named = dict(zip(_QUANTILE_NAMES, map(rounded, quantiles.tolist()), strict=True))
+    named = dict(zip(_QUANTILE_NAMES, map(rounded, (quantiles_days * HOURS_PER_DAY).tolist()), strict=True))
     within = dict(zip(HORIZONS_HOURS, map(rounded, (-np.expm1(horizons)).tolist()), strict=True))
     within_a_day = -np.expm1(day_on - ahead)  # (6,) P(event within a day | silence until then)
     moved = np.flatnonzero(np.abs(within_a_day - within_a_day[0]) >= SIGNIFICANT_CHANGE)
@@ -150,10 +153,21 @@ def _wait(wait: WaitDistribution[FloatArray], log_tail: FloatArray, log_density:
     return Wait(named["0.5"], named, within, rounded(hazard)), due_after_minutes
 
 
-def _magnitude(magnitude: MagnitudeDistribution[FloatArray], magnitude_of_completeness: float, half_bin: float) -> Magnitude:
-    """How large; magnitudes as the catalogue rounds them, so half a bin is taken off again."""
-    quantiles = magnitude_of_completeness - half_bin + magnitude.quantile(_QUANTILES)
-    named = dict(zip(_QUANTILE_NAMES, map(rounded, quantiles.tolist()), strict=True))
-    survival = magnitude.survival(np.array(MAGNITUDES) - magnitude_of_completeness)
-    at_least = dict(zip(_MAGNITUDE_NAMES, map(rounded, survival.tolist()), strict=True))
-    return Magnitude(named["0.5"], named, at_least)
+def _where(ring: Vector, wait: RescaledWait[Vector], now: Instant) -> Where:
+    """The cells whose recent events hold the largest shares of the rate; the rest may be anywhere in the region."""
+    rates = event_rates(ring, now)
+    total = float(wait.kernel_rate(0.0))
+    x, y, z = ring[:, RING_POSITION].T
+    latitudes, longitudes = np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))
+    rows = np.minimum(np.floor(latitudes / SPOT_DEGREES), 90.0 / SPOT_DEGREES - 1.0)  # the pole belongs to the cell below
+    columns = np.minimum(np.floor(longitudes / SPOT_DEGREES), 180.0 / SPOT_DEGREES - 1.0)
+    cells, number = np.unique(rows * _COLUMNS + columns, return_inverse=True)
+    shares = np.bincount(number, rates, len(cells)) / total
+    largest = [int(cell) for cell in np.argsort(-shares, kind="stable")[:MOST_SPOTS] if shares[cell] > 0.0]
+    first = [int(np.flatnonzero(number == cell)[0]) for cell in largest]
+    middles = [((rows[n] + 0.5) * SPOT_DEGREES, (columns[n] + 0.5) * SPOT_DEGREES) for n in first]
+    spots = [
+        Spot(float(latitude), float(longitude), rounded(float(shares[cell])))
+        for cell, (latitude, longitude) in zip(largest, middles, strict=True)
+    ]
+    return Where(spots, rounded(max(1.0 - sum(spot.probability for spot in spots), 0.0)))

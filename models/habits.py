@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,3 +98,16 @@ def _types_by_year(events: list[Event], times: NDArray[np.int64]) -> dict[int, d
     for event, year in zip(events, years(times).tolist(), strict=True):
         counts[year][event.magnitude_type] += 1
     return {year: _shares(counts[year]) for year in sorted(counts)}
+
+
+def spans(times: Sequence[int]) -> list[tuple[Instant, Instant]]:
+    """The spans without holes of sorted times (milliseconds).
+
+    Each begins just after its first event (which would otherwise be a wait of zero by construction), and ends just after its last.
+    """
+    if len(times) == 0:
+        return []
+    moments = np.asarray(times, dtype=np.int64)
+    breaks = holes(moments)
+    starts, ends = moments[np.r_[0, breaks + 1]], moments[np.r_[breaks, len(moments) - 1]]
+    return [(Instant(start + 1), Instant(end + 1)) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]

@@ -21,8 +21,8 @@ from scipy.special import erf, expit  # type: ignore[import-untyped, unused-igno
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models import hawkes, neighbourhood
-from models.features import EARTH_RADIUS_KM
 from models.space_time import TimingNetwork
+from models.sphere import EARTH_RADIUS_KM
 from models.timing import CLOCK_FLOOR, FLOOR_PER_DAY, INPUT_LIMIT, LARGEST_FACTOR, wait_of
 from models.wait import RescaledWait
 

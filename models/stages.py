@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from models.curriculum import Lesson
+from models.workers import Workers
 
 Scores = dict[str, float]
 
@@ -55,7 +56,7 @@ class Stages:
 
     def clear(self) -> None:
         """The model is written: nothing needs to be kept."""
-        if self._folder is not None:
+        if self._folder is not None and not Workers().rank:
             shutil.rmtree(self._folder.parent, ignore_errors=True)
 
     def _kept(self, name: str) -> tuple[dict[str, torch.Tensor], Scores] | None:
@@ -68,7 +69,7 @@ class Stages:
             return None  # not finished, or damaged: it is trained again
 
     def _keep(self, name: str, networks: nn.Module, scores: Scores) -> None:
-        if self._folder is None:
+        if self._folder is None or Workers().rank:
             return
         save_file({key: value.detach().contiguous() for key, value in networks.state_dict().items()}, self._folder / f"{name}.safetensors")
         (self._folder / f"{name}.json").write_bytes(msgspec.json.encode(scores))  # last: it says that the stage is whole

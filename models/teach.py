@@ -29,7 +29,7 @@ class Teaching(msgspec.Struct, frozen=True):
     """How a forecaster is trained."""
 
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
     reach: int = 512
     kernel_members: int = 2
     memory_members: int = 4

@@ -44,7 +44,7 @@ class TimingOptions(msgspec.Struct, frozen=True):
     kernel_rate: float = 1e-2
     kernel_decay: float = 0.1
     kernel_dropout: tuple[float, float] = (0.3, 0.3)
-    memory_epochs: int = 24
+    memory_epochs: int = 30
     memory_rate: float = 2e-3
     memory_decay: float = 3e-2
     memory_dropout: float = 0.2
@@ -151,13 +151,13 @@ def fit_plain(kernels: KernelNetwork, study: Study, options: TimingOptions, work
     with torch.no_grad():
         kernels.log_productivity.copy_(one.expand_as(kernels.log_productivity))
         kernels.log_background.copy_(background.expand_as(kernels.log_background))
-        return float(_likelihoods(powers @ one.exp(), background.exp(), study, joined(study.validation), workers)[0])
+        return float(workers.total(_likelihoods(powers @ one.exp(), background.exp(), study, joined(study.validation), workers))[0])
 
 
 def fit_kernels(kernels: KernelNetwork, study: Study, options: TimingOptions, workers: Workers, progress: Progress) -> float:
     """Stage 2: the score of the members' mean."""
     train, validation = joined(study.train), joined(study.validation)
-    kernels.scaler.fit(study.surroundings[train.rows[study.comes[train.rows].numpy() > 0]])
+    workers.fit_scaler(kernels.scaler, study.surroundings[train.rows[study.comes[train.rows].numpy() > 0]])
     scaled = kernels.scaler(study.surroundings).float()
     stop = int(train.rows.max()) + 1
     networks = nn.ModuleList([kernels.first, kernels.second, kernels.last]).float()
@@ -175,7 +175,7 @@ def fit_kernels(kernels: KernelNetwork, study: Study, options: TimingOptions, wo
         if step % EVERY_STEPS == 0:
             with torch.no_grad():
                 found = _likelihoods(_weights(kernels, study, scaled), kernels.log_background.exp(), study, validation, workers)
-            best.offer(found)
+            best.offer(workers.total(found))
             progress(
                 "kernels", step, options.kernel_steps, {"train": float(scores.mean().detach()), "validation": float(best.scores.mean())}
             )
@@ -185,7 +185,7 @@ def fit_kernels(kernels: KernelNetwork, study: Study, options: TimingOptions, wo
     kernels.double()
     with torch.no_grad():
         mean = _weights(kernels, study, kernels.scaler(study.surroundings)).mean(0, keepdim=True)
-        return float(_likelihoods(mean, kernels.background[None], study, validation, workers)[0])
+        return float(workers.total(_likelihoods(mean, kernels.background[None], study, validation, workers))[0])
 
 
 def fit_memory(
@@ -194,7 +194,7 @@ def fit_memory(
     """Stage 3: the score of the members' mean mixture."""
     after, background = excitations(kernels, study)
     raw = memory_inputs(study.rows, after, background, kernels.taus, study.hours if memory.architecture.hours else None)
-    memory.scaler.fit(raw[joined(study.train).rows])
+    workers.fit_scaler(memory.scaler, raw[joined(study.train).rows])
     inputs = memory.scaler(raw).float()
     clocks = [_clocks(part, after, background, kernels.taus) for part in (*study.train, *study.validation)]
     fitting = [chunk for part, clock in zip(study.train, clocks, strict=False) for chunk in _chunks(part, clock, study, options)]

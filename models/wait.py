@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr  # type: ignore[import-untyped, unused-ignore]
 
 from models import hawkes
-from models.distributions import solve_decreasing
+from models.solve import solve_decreasing
 
 Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
 FloatArray = NDArray[np.float64]
@@ -30,7 +30,7 @@ OFFSET = 1e-7
 """ε: the density is finite at a wait of zero."""
 LONGEST_WAIT_DAYS = 1e6 / 24.0
 SHORTEST_WAIT_DAYS = 1e-8
-_LOG_WAIT_GRID = np.linspace(math.log(SHORTEST_WAIT_DAYS), math.log(LONGEST_WAIT_DAYS), 81)
+_LOG_WAIT_GRID = np.linspace(math.log(SHORTEST_WAIT_DAYS), math.log(LONGEST_WAIT_DAYS), 41)
 _ZERO_AND_GRID_DAYS = np.concatenate(([0.0], np.exp(_LOG_WAIT_GRID)))
 _HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 

@@ -12,6 +12,8 @@ from typing import TypeVar
 import torch
 from torch import distributed
 
+from models.timing import SMALLEST_SPREAD, Scaler
+
 Part = TypeVar("Part")
 
 
@@ -40,6 +42,17 @@ class Workers:
         if self.count > 1:
             distributed.all_reduce(found, distributed.ReduceOp.MAX)
         return int(found)
+
+    def fit_scaler(self, scaler: Scaler, raw: torch.Tensor) -> None:
+        """Take mean and spread of all workers' (R, inputs)."""
+        if self.count == 1:
+            scaler.fit(raw)
+            return
+        rows = self.total(torch.tensor(float(len(raw)), dtype=raw.dtype))
+        mean = self.total(raw.sum(0)) / rows
+        spread = torch.sqrt(self.total(torch.square(raw - mean).sum(0)) / (rows - 1.0))
+        scaler.mean.copy_(mean)
+        scaler.scale.copy_(1.0 / (spread + SMALLEST_SPREAD))
 
     def add_gradients(self, parameters: Iterable[torch.Tensor]) -> None:
         """Replace each gradient by the sum of all workers'."""

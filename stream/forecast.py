@@ -40,6 +40,24 @@ class Magnitude(msgspec.Struct, frozen=True):
     """By magnitude: `"4"`, `"5"`, `"6"`, `"7"`; 1 below completeness, where the forecast does not reach."""
 
 
+class Spot(msgspec.Struct, frozen=True):
+    """A cell of half a degree, by its middle."""
+
+    latitude: float
+    longitude: float
+    probability: float
+    """That the next event is brought on by one of the recent events there; it then comes near that one, mostly within kilometres."""
+
+
+class Where(msgspec.Struct, frozen=True):
+    """Where: the shares that recent events hold of the rate, now."""
+
+    spots: list[Spot]
+    """The likeliest first, at most five."""
+    elsewhere: float
+    """The rest: near other events, or anywhere in the region."""
+
+
 class Outlook(NamedTuple):
     """What a forecaster says of one region at one moment."""
 
@@ -47,6 +65,8 @@ class Outlook(NamedTuple):
     magnitude: Magnitude
     due_at: Instant
     """When silence alone will have changed it enough to be said again: an hour on, or once P(event within a day) has moved by 0.1."""
+    where: Where | None = None
+    """None from a forecaster that does not speak of places."""
 
 
 class Hazard(NamedTuple):
@@ -99,6 +119,7 @@ class Forecast(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.
     reissue_at: Instant
     wait: Wait
     magnitude: Magnitude
+    where: Where | None = None
     score: Score | None = None
     """None before the first settled earthquake."""
     test: bool = False

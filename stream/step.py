@@ -104,6 +104,7 @@ def _forecast(
         reissue_at=outlook.due_at,
         wait=outlook.wait,
         magnitude=outlook.magnitude,
+        where=outlook.where,
         score=state.scoring.summary(place.forecaster.rivals),
         test=record.test,
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import catalog, history, live, look, science
+from stream.cli import catalog, explain, history, live, look, science
+from stream.cli import train as training
 
 application = typer.Typer(
     name="quakecast",
@@ -16,7 +17,7 @@ application = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 train = typer.Typer(help="Train a model.", no_args_is_help=True, rich_markup_mode=None)
-train.command("lstm", epilog=science.TRAIN_EXAMPLES)(science.train_lstm)
+train.command("lstm", epilog=training.TRAIN_EXAMPLES)(training.train_lstm)
 application.command(epilog=live.UP_EXAMPLES)(live.up)
 application.command(epilog=live.INGEST_EXAMPLES)(live.ingest)
 application.command(epilog=live.FORECAST_EXAMPLES)(live.forecast)
@@ -25,5 +26,6 @@ application.command(epilog=look.TAIL_EXAMPLES)(look.tail)
 application.command(epilog=history.BACKFILL_EXAMPLES)(history.backfill)
 application.command(epilog=catalog.CATALOG_EXAMPLES)(catalog.catalog)
 application.command(epilog=look.DOCTOR_EXAMPLES)(look.doctor)
+application.command(epilog=explain.EXPLAIN_EXAMPLES)(explain.explain)
 application.add_typer(train, name="train")
 application.command(epilog=science.EVALUATE_EXAMPLES)(science.evaluate)

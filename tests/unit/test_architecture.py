@@ -20,6 +20,8 @@ DOORS = {
     "httpx": ("ingest/feed.py",),
     "torch": ("models/",),
     "safetensors": ("models/",),
+    "captum": ("models/explain.py",),
+    "numba": ("models/",),
     "sqlite3": ("ingest/bus/database.py",),
 }
 CORE = ("window", "memory", "step", "score", "partition", "forecast")

@@ -9,8 +9,7 @@ import pytest
 
 from ingest.event import Event
 from ingest.table import read_table
-from models.cleaning import clean
-from models.dataset import earthquakes
+from models.cleaning import clean, earthquakes
 from models.habits import habits, holes, magnitude_step
 from tests.simulated import at, event
 

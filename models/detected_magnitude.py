@@ -1,0 +1,159 @@
+"""The magnitudes of a network that misses small events: Gutenberg–Richter, thinned by the chance of being detected.
+
+An event of excess x = m − Mc (+ half a rounding bin) is seen with probability Φ((x − μ)/σ) (Ogata & Katsura 1993, GJI 113, 727–738), so
+
+    p(x | seen) = (1 − ε) h(x) Φ((x − μ)/σ) / Z + ε h(x) / Z₀,     0 ≤ x ≤ upper
+    h(x) = exp(−β x) up to a knee, exp(−β k − β₀ (x − k)) beyond it,  Z₀ = ∫ h dx,  Z = ∫ h Φ dx
+
+    ∫ exp(−b x) Φ((x − μ)/σ) dx = { −exp(−b x) Φ(z) + exp(−b μ + b² σ²/2) Φ(z + b σ) } / b,   z = (x − μ)/σ
+
+Between large events μ lies far below completeness, and this is Gutenberg–Richter's law; minutes after one it has risen above it, and
+the density a peak, which no mixture of exponentials can have. With probability ε nothing is missed after all, as near a dense part of
+the network: without it a single small event under a high μ costs more than all is worth. Beyond the knee, where few events could teach
+a slope, it falls by the catalogue's own rate β₀, so that the chance of M ≥ 6 moves with that of M ≥ Mc + 2, and neither collapses nor
+explodes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import log_ndtr, ndtr  # type: ignore[import-untyped, unused-ignore]
+
+from models.solve import solve_decreasing
+
+Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
+FloatArray = NDArray[np.float64]
+
+_EXCESS_GRID = np.linspace(0.0, 10.0, 61)
+_SMALLEST = 1e-300
+
+
+@dataclass(frozen=True)
+class DetectedMagnitude(Generic[Array]):
+    """Written once for torch tensors (training) and numpy arrays (live); excesses broadcast against the parameters."""
+
+    log_rate: Array
+    """(...), ln of β = b ln 10 up to the knee."""
+    middle: Array
+    """(...) μ: the excess that is detected half the time; far below 0 where all are."""
+    log_sigma: Array
+    """(...), ln of the width of detection, magnitudes."""
+    log_complete: Array
+    """(...), ln of ε: the probability that nothing is missed whatever μ."""
+    tail_rate: float
+    """β₀ beyond the knee."""
+    upper: Any
+    """(...) or a number: the largest excess there can be."""
+
+    KNEE = 2.0
+
+    def log_prob(self, excess: Any) -> Array:
+        """ln density, per magnitude unit, (...); beyond the ends that at the ends."""
+        inside = _within(self.log_rate, excess, self.upper)
+        below = _within(self.log_rate, inside, self.KNEE)
+        library = _library(self.log_rate)
+        seen = _log_normal_cdf((inside - self.middle) / self._sigma) + self._log_missing - library.log(self._mass)
+        factor = library.logaddexp(seen, self.log_complete - library.log(self._whole))
+        log_prob: Array = factor - self._rate * below - self.tail_rate * (inside - below)
+        return log_prob
+
+    def survival(self, excess: Any) -> Array:
+        """P(x ≥ given excess), (...)."""
+        inside, exp = _within(self.log_rate, excess, self.upper), _library(self.log_rate).exp
+        seen, complete = self._beyond(inside, self._integral) / self._mass, self._beyond(inside, self._plain_integral) / self._whole
+        survival: Array = exp(self._log_missing) * seen + exp(self.log_complete) * complete
+        return survival
+
+    def quantile(self, probabilities: Any) -> FloatArray:
+        """The excess that is not exceeded with the given probability, (Q,) -> (..., Q); numpy only."""
+        parts = (self.log_rate, self.middle, self.log_sigma, self.log_complete, self.upper)
+        log_rate, middle, log_sigma, log_complete, upper = (np.asarray(part, dtype=np.float64)[..., None] for part in parts)
+        spread = DetectedMagnitude(log_rate, middle, log_sigma, log_complete, self.tail_rate, upper)
+
+        def log_tail(excess: FloatArray) -> tuple[FloatArray, FloatArray]:
+            survival: FloatArray = np.maximum(spread.survival(excess), _SMALLEST)
+            return np.log(survival), -np.exp(spread.log_prob(excess)) / survival
+
+        values, slopes = log_tail(_EXCESS_GRID)
+        target: FloatArray = np.log1p(-np.asarray(probabilities)) + np.zeros_like(values[..., :1])
+        return np.minimum(solve_decreasing(log_tail, _EXCESS_GRID, values, slopes, target), upper)
+
+    @cached_property
+    def _rate(self) -> Any:
+        return _library(self.log_rate).exp(self.log_rate)
+
+    @cached_property
+    def _sigma(self) -> Any:
+        return _library(self.log_sigma).exp(self.log_sigma)
+
+    @cached_property
+    def _log_missing(self) -> Any:
+        """ln (1 − ε), (...)."""
+        library = _library(self.log_complete)
+        return library.log1p(-library.exp(self.log_complete))
+
+    @cached_property
+    def _mass(self) -> Any:
+        """Z, (...)."""
+        return self._beyond(_within(self.log_rate, 0.0, self.upper), self._integral)
+
+    @cached_property
+    def _whole(self) -> Any:
+        """Z₀, (...)."""
+        return self._beyond(_within(self.log_rate, 0.0, self.upper), self._plain_integral)
+
+    def _beyond(self, excess: Any, integral: Callable[[Any, Any, Any], Any]) -> Any:
+        """The integral of h times something from the given excess on, (...), `integral` knowing that of exp(−b x) times it."""
+        library = _library(self.log_rate)
+        knee, upper = _within(self.log_rate, self.KNEE, self.upper), _within(self.log_rate, self.upper, math.inf)
+        below, above = library.minimum(excess, knee), library.maximum(excess, knee)
+        step = library.exp((self.tail_rate - self._rate) * self.KNEE)
+        return integral(self._rate, below, knee) + step * integral(_within(self.log_rate, self.tail_rate, math.inf), above, upper)
+
+    def _plain_integral(self, rate: Any, low: Any, high: Any) -> Any:
+        """∫ exp(−b x) dx between two excesses, (...)."""
+        exp = _library(self.log_rate).exp
+        return (exp(-rate * low) - exp(-rate * high)) / rate
+
+    def _integral(self, rate: Any, low: Any, high: Any) -> Any:
+        """∫ exp(−b x) Φ((x − μ)/σ) dx between two excesses, (...)."""
+        exp = _library(self.log_rate).exp
+        at_low, at_high = (low - self.middle) / self._sigma, (high - self.middle) / self._sigma
+        shift = rate * self._sigma
+        ends = exp(-rate * low) * _normal_cdf(at_low) - exp(-rate * high) * _normal_cdf(at_high)
+        return (ends + exp(0.5 * shift * shift - rate * self.middle) * _normal_between(at_low + shift, at_high + shift)) / rate
+
+
+def _library(x: Any) -> Any:
+    return torch if isinstance(x, torch.Tensor) else np
+
+
+def _within(pattern: Any, x: Any, upper: Any) -> Any:
+    """x within [0, upper], of the pattern's kind."""
+    if isinstance(pattern, torch.Tensor):
+        return torch.minimum(torch.as_tensor(x, dtype=pattern.dtype).clamp_min(0.0), torch.as_tensor(upper, dtype=pattern.dtype))
+    return np.minimum(np.maximum(x, 0.0), upper)
+
+
+def _normal_cdf(z: Any) -> Any:
+    return torch.special.ndtr(z) if isinstance(z, torch.Tensor) else ndtr(z)
+
+
+def _log_normal_cdf(z: Any) -> Any:
+    return torch.special.log_ndtr(z) if isinstance(z, torch.Tensor) else log_ndtr(z)
+
+
+def _normal_between(low: Any, high: Any) -> Any:
+    """Φ(high) − Φ(low) by the tails on the side where they are small: nothing cancels far from the middle."""
+    library = _library(low)
+    ones = library.ones_like(low)
+    sign = library.where(low > 0.0, -ones, ones)
+    return sign * (_normal_cdf(sign * high) - _normal_cdf(sign * low))

@@ -1,0 +1,81 @@
+"""How large, at one moment of the live stream, in numpy: the formulas of `models.magnitude` without torch's cost per call.
+
+Before an event neither its moment nor its place is known. Its place is left out: the network has learned to answer without. Several
+moments may be given, whose laws are averaged; the forecaster asks at the median of the wait. A test holds that the numbers are torch's.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf  # type: ignore[import-untyped, unused-ignore]
+
+from models.detected_magnitude import DetectedMagnitude
+from models.magnitude import (
+    COMPLETE_RANGE,
+    COMPLETE_START,
+    INPUT_LIMIT,
+    LARGEST_MAGNITUDE,
+    MIDDLE_RANGE,
+    MIDDLE_START,
+    RATE_RANGE,
+    SIGMA_RANGE,
+    SIGMA_START,
+    MagnitudeNetwork,
+)
+from models.magnitude_features import PLACELESS, magnitude_features_at
+
+Vector = NDArray[np.float64]
+
+_EXCESSES = np.concatenate((np.linspace(0.0, 1.5, 31), np.linspace(1.6, 3.0, 15), np.linspace(3.25, 8.0, 20)))
+
+
+class LiveMagnitude:
+    """A frozen copy of a `MagnitudeNetwork`'s weights, float64."""
+
+    def __init__(self, network: MagnitudeNetwork, reach: int) -> None:
+        weights = {name: value.detach().double().numpy().copy() for name, value in network.state_dict().items()}
+        self.reach, self.half_bin = reach, float(network.half_bin)
+        self._mean, self._scale = weights["input_mean"][:PLACELESS], weights["input_scale"][:PLACELESS]
+        self._rate = float(network.gutenberg_richter_rate)
+        first = weights["first.weight"]  # the inputs of the place are zero, the flag that it is missing one
+        self._first, self._first_bias = first[:, :PLACELESS].copy(), weights["first.bias"] + first[:, -1]
+        self._second, self._second_bias = weights["second.weight"], weights["second.bias"]
+        self._last, self._last_bias = weights["last.weight"], weights["last.bias"]
+
+    def law(self, lags_days: Vector, excesses: Vector, ahead_days: Vector, magnitude_of_completeness: float) -> DetectedMagnitude[Vector]:
+        """The laws at A moments, (A,).
+
+        Args:
+            lags_days: (R,) how long ago the last events came, the newest last.
+            excesses: (R,) their magnitudes above completeness.
+            ahead_days: (A,) the moments, from now.
+        """
+        days, nowhere = -lags_days, np.zeros((len(lags_days), 3))
+        rows = [magnitude_features_at(days, nowhere, excesses, float(ahead), None, self.reach)[:PLACELESS] for ahead in ahead_days]
+        scaled = np.clip((np.stack(rows) - self._mean) * self._scale, -INPUT_LIMIT, INPUT_LIMIT)
+        hidden = _gelu(np.einsum("oi,ai->ao", self._first, scaled) + self._first_bias)
+        hidden = hidden + _gelu(np.einsum("oi,ai->ao", self._second, hidden) + self._second_bias)
+        outputs = np.einsum("oi,ai->ao", self._last, hidden) + self._last_bias
+        return DetectedMagnitude(
+            math.log(self._rate) + RATE_RANGE * np.tanh(outputs[:, 0]),
+            MIDDLE_START + MIDDLE_RANGE * np.tanh(outputs[:, 1] / MIDDLE_RANGE),
+            math.log(SIGMA_START) + SIGMA_RANGE * np.tanh(outputs[:, 2]),
+            math.log(COMPLETE_START) + COMPLETE_RANGE * np.tanh(outputs[:, 3]),
+            self._rate,
+            LARGEST_MAGNITUDE - magnitude_of_completeness,
+        )
+
+
+def quantiles_and_survival(law: DetectedMagnitude[Vector], probabilities: Vector, excesses: Vector) -> tuple[Vector, Vector]:
+    """Of the mean law over the moments: (Q,) excesses, interpolated in ln of the survival, and (E,) P(excess ≥ given)."""
+    survival = law.survival(np.concatenate((_EXCESSES, excesses))[:, None]).mean(1)
+    log_survival = np.log(np.maximum(survival[: len(_EXCESSES)], 1e-300))
+    return np.interp(-np.log1p(-probabilities), -log_survival, _EXCESSES), survival[len(_EXCESSES) :]
+
+
+def _gelu(x: Vector) -> Vector:
+    value: Vector = 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
+    return value

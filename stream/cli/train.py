@@ -1,0 +1,104 @@
+"""`quakecast train`: models from catalogues."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ingest.region import RegionTable
+from stream.cli.options import RegionsOption, progress_bar, read_time
+
+if TYPE_CHECKING:
+    from models.curriculum import Lesson
+
+TRAIN_EXAMPLES = (
+    "Example: quakecast train lstm --catalog california.csv --magnitude-of-completeness 2.5 --polygon california.npy "
+    "--history-start 1971-01-01 --start 1981-01-01 --validation-start 1998-01-01 --end 2007-01-01 --seed 1 -o my-model"
+)
+WELL_LOCATED = 1.5
+"""Catalogues that are complete below this magnitude come from dense networks: their locations are taken to be good to 0.05 km, not 0.1."""
+
+
+def train_lstm(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
+    curriculum: Annotated[
+        Path | None, typer.Argument(help="A TOML file with several catalogues, for one model of many regions; or the options for one.")
+    ] = None,
+    catalog: Annotated[
+        list[Path] | None, typer.Option("--catalog", help="A catalogue file in any form; may be given several times.")
+    ] = None,
+    magnitude_of_completeness: Annotated[
+        float | None, typer.Option("--magnitude-of-completeness", help="Events from this magnitude on are forecast.")
+    ] = None,
+    polygon: Annotated[Path | None, typer.Option("--polygon", help="Corners (latitude, longitude) as .npy: only what is inside.")] = None,
+    history_start: Annotated[str | None, typer.Option("--history-start", help="The memory begins here; else at the first event.")] = None,
+    start: Annotated[str | None, typer.Option("--start", help="Training begins here; else with the history.")] = None,
+    validation_start: Annotated[str | None, typer.Option("--validation-start", help="Training ends, and choosing begins.")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="Choosing ends; what comes after is not looked at.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same model.")] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of the networks; loops over pairs use all processors.")] = 1,
+    reach: Annotated[int, typer.Option("--reach", min=16, help="How many events back an event's surroundings are searched.")] = 512,
+    members: Annotated[int, typer.Option("--members", min=1, help="Networks of each kind whose mean is taken.")] = 4,
+    hours: Annotated[
+        bool, typer.Option("--hours", help="Tell the memory the hour of the day: where small events are heard better at night.")
+    ] = False,
+    places: Annotated[bool, typer.Option("--places/--no-places", help="Learn where, too.")] = True,
+    score_held_back: Annotated[
+        bool, typer.Option("--score-held-back", help="Score what comes after --end, too; once, when nothing is chosen any more.")
+    ] = False,
+    regions: RegionsOption = None,
+) -> None:
+    """Train the LSTM forecaster on one catalogue taken as one region, or on several catalogues for many regions."""
+    from models.publish import publish
+    from models.teach import Teaching
+
+    lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
+    finest = min(lesson.pattern.magnitude_of_completeness for lesson in lessons)
+    narrowest_km = (0.05 if finest < WELL_LOCATED else 0.1) if places else None
+    teaching = Teaching(
+        seed=seed,
+        threads=threads,
+        reach=reach,
+        kernel_members=max(members // 2, 1),
+        memory_members=members,
+        hours=hours,
+        narrowest_km=narrowest_km,
+    )
+    with progress_bar() as bar:
+        tasks: dict[str, Any] = {}
+
+        def progress(stage: str, step: int, steps: int, scores: dict[str, float]) -> None:
+            task = tasks.setdefault(stage, None) or bar.add_task(stage, total=steps, note="")
+            tasks[stage] = task
+            bar.update(task, completed=step, note="  ".join(f"{name} {value:.4f}" for name, value in scores.items()))
+
+        card = publish(lessons, output, teaching, progress, score_held_back=score_held_back)
+    for name, value in card.training.items():
+        typer.echo(f"{name:28}{value:12.5g}")
+    typer.echo(f"written to {output}; use it with --model {output}", err=True)
+
+
+def _lessons(
+    curriculum: Path | None,
+    catalog: list[Path] | None,
+    magnitude_of_completeness: float | None,
+    polygon: Path | None,
+    history_start: str | None,
+    start: str | None,
+    validation_start: str | None,
+    end: str | None,
+    regions: Path | None,
+) -> list[Lesson]:
+    from models.curriculum import Years, cleaned, one_region, read_curriculum, read_events
+
+    if curriculum is not None:
+        if catalog:
+            raise typer.BadParameter("give a TOML file or --catalog, not both")
+        return read_curriculum(curriculum, RegionTable.load(regions).region_of)
+    if not catalog or magnitude_of_completeness is None or validation_start is None or end is None:
+        raise typer.BadParameter("needed: --catalog, --magnitude-of-completeness, --validation-start and --end; or a TOML file")
+    moments = [None if moment is None else read_time(moment) for moment in (history_start, start)]
+    years = Years(moments[0], moments[1], read_time(validation_start), read_time(end))
+    return [one_region(cleaned(read_events(catalog)), magnitude_of_completeness, polygon, years, catalog[0].name)]

@@ -1,0 +1,197 @@
+"""`quakecast explain`, from a worker's windows and from a catalogue."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from ingest.bus.log import REGION_PARTITIONS
+from ingest.event import Event
+from ingest.instant import Instant
+from ingest.problem import Problem
+from ingest.region import RegionTable, partition_of
+from models import artifact
+from models.forecaster import LstmForecaster
+from stream.cli.application import application
+from stream.partition import Partition
+from stream.store import open_store
+from tests.simulated import REGION, at, by_partition, change, event, turns
+from tests.stand_ins import csv_of, small_sequence
+from tests.unit.test_models_forecaster import EMPTY_CARD, small_network
+
+START = Instant.parse("2023-02-01")
+REGIONS = """
+[[region]]
+id = "test"
+name = "Test"
+magnitude_of_completeness = 2.5
+window_days = 5.0
+polygon = [[30.0, 30.0], [30.0, 40.0], [45.0, 40.0], [45.0, 30.0]]
+
+[[region]]
+id = "neighbour"
+name = "Neighbour"
+magnitude_of_completeness = 3.0
+window_days = 5.0
+polygon = [[30.0, 40.0], [30.0, 50.0], [45.0, 50.0], [45.0, 40.0]]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model, a catalogue, a region table, and the windows of workers that followed a simulated feed."""
+    path = tmp_path_factory.mktemp("user")
+    artifact.write(path / "model", small_network(), EMPTY_CARD)
+    (path / "catalogue.csv").write_bytes(csv_of(small_sequence(START, 3.0)))
+    (path / "regions.toml").write_text(REGIONS, encoding="utf-8")
+    table, forecaster = RegionTable.load(path / "regions.toml"), LstmForecaster.load(path / "model")
+    store = open_store(f"sqlite:///{path}/windows.db")
+    for number, records in by_partition(turns(1, 40, 2.0)).items():
+        partition = Partition(number, table, forecaster)
+        for record in records:
+            partition.take(record, record.sequence)
+        store.save(number, partition.saved_position, partition.position, partition.changes())
+    store.close()
+    return path
+
+
+def explain(folder: Path, *arguments: str) -> str:
+    """What it prints."""
+    ran = CliRunner().invoke(application, ["explain", "--model", str(folder / "model"), *arguments], catch_exceptions=False)
+    assert ran.exit_code == 0, ran.output
+    return ran.stdout
+
+
+def of_catalogue(folder: Path, *arguments: str, region: str = "california") -> str:
+    return explain(folder, "--region", region, "--catalog", str(folder / "catalogue.csv"), *arguments)
+
+
+def of_windows(folder: Path, *arguments: str, region: str = REGION.id) -> str:
+    regions = ("--regions", str(folder / "regions.toml"))
+    return explain(folder, "--region", region, "--store", f"sqlite:///{folder}/windows.db", *regions, *arguments)
+
+
+def total(said: dict[str, Any]) -> float:
+    return float(sum(told["share"] for told in said["events"]) + said["background_share"] + said["older_share"])
+
+
+def test_a_catalogue_is_explained_as_of_a_moment(folder: Path) -> None:
+    moment = START.plus(days=2.0)
+    said = json.loads(of_catalogue(folder, "--at", str(moment), "--json"))
+    assert said["$schema"] == "quakecast.explanation/1"
+    assert (said["region"], said["at"]) == ("california", str(moment))
+    own = {str(each.time): each for each in small_sequence(START, 3.0) if each.network == "ci" and each.time <= moment}
+    assert 0 < len(said["events"]) <= min(len(own), 10)
+    for told in said["events"]:
+        assert told["magnitude"] == own[told["time"]].magnitude
+        assert told["latitude"] == pytest.approx(own[told["time"]].latitude, abs=1e-4)
+    shares = [told["share"] for told in said["events"]]
+    assert shares == sorted(shares, reverse=True)
+    assert 0.5 < total(said) <= 1.0 + 1e-9
+    assert said["last_event"][0]["name"] == said["memory"][0]["name"] == "average"
+
+
+def test_without_a_moment_a_catalogue_is_explained_at_its_end(folder: Path) -> None:
+    said = json.loads(of_catalogue(folder, "--json"))
+    assert said["at"] == str(max(each.time for each in small_sequence(START, 3.0)))
+
+
+def test_what_comes_later_changes_no_explanation(folder: Path, tmp_path: Path) -> None:
+    moment = START.plus(days=2.0)
+    (tmp_path / "earlier.csv").write_bytes(csv_of([each for each in small_sequence(START, 3.0) if each.time <= moment]))
+    earlier = explain(folder, "--region", "california", "--catalog", str(tmp_path / "earlier.csv"), "--at", str(moment), "--json")
+    assert earlier == of_catalogue(folder, "--at", str(moment), "--json")
+
+
+def test_a_person_gets_a_table_that_names_the_places(folder: Path) -> None:
+    said = of_catalogue(folder)
+    assert said.startswith("california, 2023-02-0")
+    assert "Ridgecrest, CA (simulated)" in said
+    for words in ("share", "magnitude", "background", "older events", "with average inputs", "time since the last event"):
+        assert words in said
+    shares = [float(line.split("%")[0]) for line in said.splitlines() if "%" in line]
+    assert sum(shares) == pytest.approx(100.0, abs=1.0)
+
+
+def test_the_windows_of_a_worker_are_explained_at_the_stream_s_time(folder: Path) -> None:
+    said = json.loads(of_windows(folder, "--json"))
+    store = open_store(f"sqlite:///{folder}/windows.db")
+    clock = max(position.clock for position in store.positions().values())
+    store.close()
+    assert said["at"] == str(clock)
+    assert said["events"]
+    assert 0.1 < total(said) <= 1.0 + 1e-9
+    later = json.loads(of_windows(folder, "--json", "--at", str(clock.plus(days=10.0))))
+    assert later["background_share"] > said["background_share"], "silence leaves the background"
+    assert "near Pazarcık" in of_windows(folder)
+
+
+def test_windows_and_a_catalogue_of_the_same_events_are_explained_alike(folder: Path, tmp_path: Path) -> None:
+    """The memory is the fold of the events, whoever folds them."""
+    events = [event(f"e{n}", float(n), 3.0 + 0.1 * n) for n in range(8)]
+    table, forecaster = RegionTable.load(folder / "regions.toml"), LstmForecaster.load(folder / "model")
+    (tmp_path / "same.csv").write_bytes(csv_of(events))
+    common = ("--region", REGION.id, "--regions", str(folder / "regions.toml"), "--at", str(at(8.0)), "--json")
+    assert saved(events, table, forecaster, tmp_path) == "saved"
+    by_store = explain(folder, "--store", f"sqlite:///{tmp_path}/own.db", *common)
+    assert by_store == explain(folder, "--catalog", str(tmp_path / "same.csv"), *common)
+
+
+def saved(events: list[Event], table: RegionTable, forecaster: LstmForecaster, folder: Path) -> str:
+    """The windows of a worker that has seen these events, in `own.db`."""
+    partition = Partition(partition_of(REGION.id, REGION_PARTITIONS), table, forecaster)
+    for number, one in enumerate(events):
+        partition.take(change(one, sequence=number), number)
+    store = open_store(f"sqlite:///{folder}/own.db")
+    outcome = store.save(partition.number, partition.saved_position, partition.position, partition.changes())
+    store.close()
+    return str(outcome.value)
+
+
+def problem(folder: Path, *arguments: str) -> str:
+    with pytest.raises(Problem) as caught:
+        explain(folder, *arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_an_unknown_region_is_a_problem_that_names_those_there_are(folder: Path) -> None:
+    said = problem(folder, "--region", "atlantis", "--catalog", str(folder / "catalogue.csv"))
+    assert said.startswith("there is no region 'atlantis'; choose ")
+    assert "california" in said
+
+
+def test_windows_that_are_not_there_are_a_problem_and_are_not_made(folder: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/none.db"
+    assert problem(folder, "--region", "california", "--store", url).startswith(f"there are no windows at {url}; ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_region_without_state_is_a_problem(folder: Path) -> None:
+    regions, store = ("--regions", str(folder / "regions.toml")), f"sqlite:///{folder}/windows.db"
+    assert "holds nothing of fe-01" in problem(folder, "--region", "fe-01", "--store", store, *regions)
+
+
+def test_the_windows_of_another_table_or_model_are_a_problem(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "regions.toml"
+    other.write_text(REGIONS.replace("= 3.0", "= 3.1"), encoding="utf-8")
+    said = problem(folder, "--region", "test", "--store", f"sqlite:///{folder}/windows.db", "--regions", str(other))
+    assert "were made by lstm-" in said
+    assert "--model" in said
+
+
+def test_a_moment_before_the_window_s_last_event_is_a_problem(folder: Path) -> None:
+    regions, store = ("--regions", str(folder / "regions.toml")), f"sqlite:///{folder}/windows.db"
+    said = problem(folder, "--region", REGION.id, "--store", store, *regions, "--at", "2023-02-06T02:00:00Z")
+    assert "the last event of test came at " in said
+    assert "--catalog" in said
+
+
+def test_nothing_known_is_a_problem(folder: Path) -> None:
+    catalogue = ("--catalog", str(folder / "catalogue.csv"))
+    assert "nothing is known of japan" in problem(folder, "--region", "japan", *catalogue)
+    assert "nothing is known of california" in problem(folder, "--region", "california", *catalogue, "--at", "2020-01-01")

@@ -1,0 +1,49 @@
+"""How large, live: the numbers of torch, and a tail that neither collapses nor explodes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from models.live_magnitude import LiveMagnitude, quantiles_and_survival
+from models.magnitude import MagnitudeNetwork
+from models.magnitude_features import INPUTS, magnitude_features_at
+
+
+@pytest.fixture(scope="module")
+def network() -> MagnitudeNetwork:
+    torch.manual_seed(2)
+    made = MagnitudeNetwork().eval()
+    with torch.no_grad():
+        for value in made.parameters():
+            value.add_(0.2 * torch.randn_like(value))
+        made.half_bin.fill_(0.005)
+    return made
+
+
+def test_the_live_law_is_that_of_the_network_without_a_place(network: MagnitudeNetwork) -> None:
+    chance = np.random.default_rng(1)
+    lags, excesses = np.sort(chance.exponential(3.0, 40))[::-1], chance.exponential(0.4, 40)
+    ahead = np.array([0.01, 0.5, 3.0])
+    live = LiveMagnitude(network, 64).law(lags, excesses, ahead, 2.5)
+    rows = np.stack([magnitude_features_at(-lags, np.zeros((40, 3)), excesses, float(now), None, 64) for now in ahead])
+    assert rows.shape == (3, INPUTS)
+    law = network.distribution(rows, 2.5)
+    grid = np.array([0.0, 0.3, 1.0, 2.5, 4.0])[:, None]
+    assert live.survival(grid) == pytest.approx(law.survival(grid), abs=1e-9)
+
+
+def test_quantiles_invert_the_mean_survival(network: MagnitudeNetwork) -> None:
+    law = LiveMagnitude(network, 64).law(np.array([2.0, 1.0]), np.array([3.0, 0.5]), np.array([0.1, 1.0]), 2.5)
+    probabilities = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+    quantiles, _ = quantiles_and_survival(law, probabilities, np.zeros(0))
+    assert 1.0 - law.survival(quantiles[:, None]).mean(1) == pytest.approx(probabilities, abs=2e-3)
+
+
+def test_a_region_without_events_gets_a_law_too(network: MagnitudeNetwork) -> None:
+    law = LiveMagnitude(network, 64).law(np.zeros(0), np.zeros(0), np.array([1.0]), 4.5)
+    quantiles, survival = quantiles_and_survival(law, np.array([0.5]), np.array([0.0, 1.5]))
+    assert 0.0 < quantiles[0] < 1.0
+    assert survival[0] == pytest.approx(1.0)
+    assert 0.0 < survival[1] < 0.2

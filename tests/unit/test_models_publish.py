@@ -1,0 +1,227 @@
+"""From a simulated catalogue to an artefact: written whole, read back with the same numbers, interrupted and gone on with, shared out."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from ingest.instant import Instant
+from ingest.problem import Problem
+from ingest.simulated import Sequence
+from models import artifact, card
+from models.curriculum import Lesson, Years, one_region
+from models.magnitude_train import MagnitudeOptions
+from models.place_train import PlaceOptions
+from models.publish import publish, rounded
+from models.space_time import SpaceTimeModel
+from models.teach import Teaching, teach
+from models.timing_train import TimingOptions
+
+START = Instant.parse("2020-01-01T00:00:00Z")
+QUICK = Teaching(
+    seed=1,
+    threads=1,
+    reach=32,
+    kernel_members=1,
+    memory_members=2,
+    magnitude_reach=32,
+    timing=TimingOptions(plain_steps=10, kernel_steps=6, memory_epochs=2, chunk=64, warm_up=16),
+    magnitude=MagnitudeOptions(epochs=2, batch=128),
+    place=PlaceOptions(steps=12, batch=64, validate_every=4, validation_targets=100),
+)
+TIMES_ALONE = msgspec.structs.replace(QUICK, narrowest_km=None)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Interrupted(Exception):
+    """Somebody pulled the plug."""
+
+
+def lesson(seed: int = 7, region: str = "simulated", days: float = 30.0) -> Lesson:
+    """A sequence with its mainshock in training, and its years divided."""
+    years = Years(START, START.plus(days=1.0), START.plus(days=0.7 * days), START.plus(days=0.85 * days))
+    return one_region(Sequence(START, days, seed, mainshock=6.0).events, 2.5, None, years, region)
+
+
+def silent(*_: Any) -> None:
+    """Nobody watches."""
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, artifact.Card, list[str]]:
+    folder, stages = tmp_path_factory.mktemp("models") / "lstm", list[str]()
+    written = publish([lesson()], folder, QUICK, lambda stage, *_: stages.append(stage), score_held_back=True)
+    return folder, written, stages
+
+
+def test_an_artefact_is_weights_a_card_a_page_and_a_picture(published: tuple[Path, artifact.Card, list[str]]) -> None:
+    folder, written, stages = published
+    assert sorted(path.name for path in folder.iterdir()) == sorted([artifact.WEIGHTS, artifact.CARD, card.PAGE, card.PICTURE])
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left beside it"
+    assert list(dict.fromkeys(stages)) == ["plain", "kernels", "memory", "magnitude", "place"]
+    assert (folder / card.PICTURE).read_bytes().startswith(b"\x89PNG")
+    page = (folder / card.PAGE).read_text(encoding="utf-8")
+    assert written.name in page
+    assert "Nobody can predict earthquakes" in page
+    assert "| simulated | 1 | 2.5 |" in page
+
+
+def test_the_card_says_what_was_learned_from_and_what_was_measured(published: tuple[Path, artifact.Card, list[str]]) -> None:
+    _, written, _ = published
+    taught, (data,) = lesson(), written.data
+    assert data["train"]["events"] > data["validation"]["events"] > 0
+    assert data["test"]["from"] == data["validation"]["to"] == str(taught.validation.end)
+    assert written.options["seed"] == 1
+    assert {"plain", "kernels", "time", "magnitude", "place", "seconds"} <= set(written.training)
+    assert set(written.scores) == {"validation", "held back"}
+    for part, scores in (("validation", written.scores["validation"]), ("test", written.scores["held back"])):
+        assert scores["events"] == data[part]["events"]
+        assert set(scores["baselines"]) == {"poisson"}
+        assert None not in (scores["time_log_likelihood"], scores["place_log_likelihood"], scores["magnitude_log_likelihood"])
+
+
+def test_what_is_read_back_gives_the_numbers_of_the_card(published: tuple[Path, artifact.Card, list[str]]) -> None:
+    folder, written, _ = published
+    network, again = artifact.read(folder)
+    assert msgspec.json.encode(again) == msgspec.json.encode(written)
+    taught = lesson()
+    outcomes = SpaceTimeModel(network, written.name, taught.region).outcomes(taught.pattern, taught.validation)
+    scores = written.scores["validation"]
+    time = (outcomes.time_log_prob.sum() + outcomes.survival_log_prob) / len(outcomes)
+    assert time == pytest.approx(scores["time_log_likelihood"], abs=1e-4)
+    assert time == pytest.approx(written.training["time"], abs=1e-3), "training and evaluation have the same formulas"
+    assert outcomes.place_log_prob.mean() == pytest.approx(scores["place_log_likelihood"], rel=1e-4)
+    assert outcomes.magnitude_log_prob.mean() == pytest.approx(scores["magnitude_log_likelihood"], abs=1e-4)
+
+
+def test_damaged_weights_are_refused(tmp_path: Path, published: tuple[Path, artifact.Card, list[str]]) -> None:
+    folder, _, _ = published
+    damaged = tmp_path / "lstm"
+    damaged.mkdir()
+    for path in folder.iterdir():
+        content = bytearray(path.read_bytes())
+        if path.name == artifact.WEIGHTS:
+            content[-1] ^= 1
+        (damaged / path.name).write_bytes(content)
+    with pytest.raises(Problem, match="SHA-256 differs"):
+        artifact.read(damaged)
+
+
+def test_an_interrupted_training_goes_on_with_the_stage_it_was_in(tmp_path: Path) -> None:
+    def pull_the_plug(stage: str, *_: Any) -> None:
+        if stage == "magnitude":
+            raise Interrupted
+
+    folder = tmp_path / "lstm"
+    with pytest.raises(Interrupted):
+        publish([lesson()], folder, TIMES_ALONE, pull_the_plug)
+    assert not folder.exists(), "half a model is none"
+    stages: list[str] = []
+    gone_on = publish([lesson()], folder, TIMES_ALONE, lambda stage, *_: stages.append(stage))
+    assert set(stages) == {"magnitude"}
+    at_once = publish([lesson()], tmp_path / "other", TIMES_ALONE, silent)
+    assert gone_on.weights_sha256 == at_once.weights_sha256
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lstm", "other"]
+
+
+def test_what_was_kept_of_another_training_is_not_used(tmp_path: Path) -> None:
+    def pull_the_plug(stage: str, *_: Any) -> None:
+        if stage == "magnitude":
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        publish([lesson()], tmp_path / "lstm", TIMES_ALONE, pull_the_plug)
+    stages: list[str] = []
+    publish([lesson()], tmp_path / "lstm", msgspec.structs.replace(TIMES_ALONE, seed=2), lambda stage, *_: stages.append(stage))
+    assert stages[0] == "plain"
+
+
+def test_the_held_back_time_changes_no_weight() -> None:
+    taught = lesson()
+    blind = taught._replace(pattern=taught.pattern.before(taught.validation.end))
+    networks = [teach([one], QUICK, silent)[0] for one in (taught, blind)]
+    first, second = (network.state_dict() for network in networks)
+    assert all(value.equal(second[name]) for name, value in first.items())
+
+
+def test_without_places_nothing_is_said_of_them(tmp_path: Path) -> None:
+    written = publish([lesson()], tmp_path / "lstm", TIMES_ALONE, silent)
+    assert written.architecture.place is None
+    assert written.scores["validation"]["place_log_likelihood"] is None
+
+
+def test_regions_of_several_catalogues_learn_one_network_with_a_background_each(tmp_path: Path) -> None:
+    lessons = [lesson(7, "one"), lesson(8, "two")]
+    written = publish(lessons, tmp_path / "lstm", TIMES_ALONE, silent)
+    assert written.architecture.timing.regions == ("one", "two")
+    assert [data["name"] for data in written.data] == ["one", "two"]
+    network, _ = artifact.read(tmp_path / "lstm")
+    assert network.timing.background("one") != network.timing.background("two")
+    assert network.timing.background("three") is None
+
+
+def test_too_little_to_learn_from_is_a_problem(tmp_path: Path) -> None:
+    years = Years(START, START.plus(days=500.0), START.plus(days=590.0), START.plus(days=600.0))
+    with pytest.raises(Problem, match="no events in the training span"):
+        publish([one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)], tmp_path / "lstm", QUICK, silent)
+
+
+def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path, published: tuple[Path, artifact.Card, list[str]]) -> None:
+    network, written = artifact.read(published[0])
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    given = {name: getattr(written, name) for name in ("data", "options", "training", "scores", "notes")}
+    with pytest.raises(Problem, match="cannot write the model"):
+        artifact.write(tmp_path / "file" / "lstm", network, given)
+
+
+def test_numbers_on_a_card_have_five_digits() -> None:
+    assert rounded({"a": 1.23456789, "b": {"c": 123456.0, "d": None, "e": [1, 2]}}) == {
+        "a": 1.2346,
+        "b": {"c": 123460.0, "d": None, "e": [1, 2]},
+    }
+
+
+TOGETHER = """
+import json, sys
+import torch
+from models.stages import Stages
+from models.timing import Architecture
+from models.timing_train import train_timing
+from tests.unit.test_models_publish import QUICK, lesson
+torch.set_num_threads(1)
+lessons = [lesson(7, "one"), lesson(8, "two"), lesson(9, "three")]
+sizes = Architecture(("one", "three", "two"), 32, 1, (16, 8), 2, 8, 8, 4)
+network, scores = train_timing(lessons, sizes, QUICK.timing, 1, lambda *_: None, Stages(None, ""))
+weights = float(sum(value.double().abs().sum() for value in network.parameters()))
+sys.stdout.write(json.dumps(scores | {"weights": weights}) + "\\n")
+"""
+
+
+def test_two_workers_reach_the_same_scores(tmp_path: Path) -> None:
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER, encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port), str(script)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=300, check=False)
+    assert ran.returncode == 0, ran.stderr
+    one, other = (json.loads(line) for line in ran.stdout.splitlines())
+    assert one == other
+    assert all(np.isfinite(value) for value in one.values())
+
+
+def test_training_leaves_the_number_of_threads_as_it_was_told() -> None:
+    teach([lesson(days=10.0)], msgspec.structs.replace(TIMES_ALONE, threads=1), silent)
+    assert torch.get_num_threads() == 1
