@@ -24,7 +24,7 @@ Progress = Callable[[int, int, dict[str, float]], None]
 SMALLEST_SPREAD = 1e-6
 STATIONARY_START, STATIONARY_STEPS = (0.3, 1.0, 0.0, 0.0), 30
 """ln β/β₀ and μ + 1 from which the stationary law is looked for: detection that ends at Mc."""
-STATIONARY_LIMIT = 1.2
+STATIONARY_LIMIT = 0.6
 """Farther out tanh is flat, and the network could not learn its way back."""
 WELL_ABOVE, FEWEST_WELL_ABOVE = 1.0, 200
 RISING_PART = 0.2

@@ -28,6 +28,7 @@ from tests.stand_ins import csv_of, environment, now, program, small_sequence, u
 START = Instant.parse("2023-02-01")
 COMMANDS = (
     ("up",), ("ingest",), ("forecast",), ("replay",), ("tail",), ("backfill",), ("doctor",), ("evaluate",), ("train", "lstm"),
+    ("catalog",), ("explain",),
 )  # fmt: skip
 NO_BROKER = "kafka://127.0.0.1:9?bootstrap_timeout_ms=500"
 SCORES = {
@@ -61,7 +62,7 @@ WRONG_OUTSIDE = (
     ("replay catalogue.csv -o nowhere/forecasts.jsonl", "cannot write nowhere/forecasts.jsonl "),
 )
 Ran = subprocess.CompletedProcess[str]
-SECONDS = 60.0
+SECONDS = 300.0
 AT_ONCE = 4
 
 
@@ -329,9 +330,10 @@ def test_evaluate_gives_scores_beside_the_baseline_s(folder: Path) -> None:
 
 def test_a_model_that_train_wrote_is_one_that_replay_takes(folder: Path) -> None:
     (folder / "weeks.csv").write_bytes(csv_of(small_sequence(START, 20.0)))
-    times = ("--validation-start", "2023-02-12", "--start", "2023-02-16")
-    trained = quakecast("train", "lstm", "--catalog", "weeks.csv", *times, "--epochs", "1", "-o", "trained", folder=folder)
-    assert "gain_over_poisson" in succeeded(trained)
+    times = ("--magnitude-of-completeness", "2.5", "--validation-start", "2023-02-12", "--end", "2023-02-16")
+    sizes = ("--members", "1", "--reach", "32", "--no-places")
+    trained = quakecast("train", "lstm", "--catalog", "weeks.csv", *times, *sizes, "-o", "trained", folder=folder)
+    assert re.search(r"^time +-?\d", succeeded(trained), re.MULTILINE)
     assert trained.stderr == "written to trained; use it with --model trained\n"
     succeeded(quakecast("replay", "catalogue.csv", "--to", "2023-02-02", "--model", "trained", "-o", "own.jsonl", folder=folder))
     models = {decode_forecast(line).model for line in (folder / "own.jsonl").read_bytes().splitlines()}
