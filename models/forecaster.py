@@ -20,7 +20,7 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
 from models import artifact
 from models.baselines.live import LARGEST_EXCESS, LiveBaselines
-from models.live_magnitude import LiveMagnitude, quantiles_and_survival
+from models.live_magnitude import LiveMagnitude, half_bin_of, quantiles_and_survival
 from models.live_timing import COUNT, RING_EXCESS, RING_POSITION, RING_TIME, TIME, LiveTiming, event_rates
 from models.space_time import SpaceTimeNetwork
 from models.wait import LONGEST_WAIT_DAYS, RescaledWait
@@ -132,7 +132,8 @@ class LstmForecaster:
 
     def _magnitudes(self, ring: Vector, region: Region, now: Instant, ahead_days: Vector) -> Magnitude:
         """How large; magnitudes as the catalogue rounds them, so half a bin is taken off again."""
-        completeness, half_bin = region.magnitude_of_completeness, self._magnitude.half_bin
+        completeness = region.magnitude_of_completeness
+        half_bin = half_bin_of(ring[:, RING_EXCESS] + completeness)
         lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
         law = self._magnitude.law(lags, ring[:, RING_EXCESS], ahead_days, completeness)
         quantiles, survival = quantiles_and_survival(law, _QUANTILES, np.maximum(_MAGNITUDES - completeness, 0.0))

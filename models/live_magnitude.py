@@ -37,7 +37,7 @@ class LiveMagnitude:
 
     def __init__(self, network: MagnitudeNetwork, reach: int) -> None:
         weights = {name: value.detach().double().numpy().copy() for name, value in network.state_dict().items()}
-        self.reach, self.half_bin = reach, float(network.half_bin)
+        self.reach = reach
         self._mean, self._scale = weights["input_mean"][:PLACELESS], weights["input_scale"][:PLACELESS]
         self._rate = float(network.gutenberg_richter_rate)
         first = weights["first.weight"]  # the inputs of the place are zero, the flag that it is missing one
@@ -67,6 +67,12 @@ class LiveMagnitude:
             self._rate,
             LARGEST_MAGNITUDE - magnitude_of_completeness,
         )
+
+
+def half_bin_of(magnitudes: Vector) -> float:
+    """Half the step that the last magnitudes, (R,), are rounded to: 0.05 where all are given in tenths (or none is known), else 0.005."""
+    tenths = np.abs(magnitudes * 10.0 - np.round(magnitudes * 10.0)) < 1e-6
+    return 0.05 if tenths.all() else 0.005
 
 
 def quantiles_and_survival(law: DetectedMagnitude[Vector], probabilities: Vector, excesses: Vector) -> tuple[Vector, Vector]:

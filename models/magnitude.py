@@ -40,14 +40,12 @@ class MagnitudeNetwork(nn.Module):
     input_mean: torch.Tensor
     input_scale: torch.Tensor
     gutenberg_richter_rate: torch.Tensor
-    half_bin: torch.Tensor
 
     def __init__(self, hidden: int = HIDDEN) -> None:
         super().__init__()
         self.register_buffer("input_mean", torch.zeros(INPUTS, dtype=torch.float64))
         self.register_buffer("input_scale", torch.ones(INPUTS, dtype=torch.float64))
         self.register_buffer("gutenberg_richter_rate", torch.tensor(math.log(10.0), dtype=torch.float64))
-        self.register_buffer("half_bin", torch.tensor(0.0, dtype=torch.float64))
         self.first = nn.Linear(INPUTS + 1, hidden, dtype=torch.float64)
         self.second = nn.Linear(hidden, hidden, dtype=torch.float64)
         self.last = nn.Linear(hidden, OUTPUTS, dtype=torch.float64)
@@ -81,7 +79,7 @@ class MagnitudeNetwork(nn.Module):
 
     @torch.no_grad()
     def distribution(self, features: FloatArray, magnitude_of_completeness: FloatArray | float) -> DetectedMagnitude[FloatArray]:
-        """Of the excess m − Mc + `half_bin`, in numpy.
+        """Of the excess m − Mc + half a rounding bin, in numpy.
 
         Args:
             features: (..., INPUTS) as `models.magnitude_features` gives them; NaN in their local part: anywhere.

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.problem import Problem
+from models.baselines.gutenberg_richter import common_step
 from models.magnitude import HIDDEN, LARGEST_MAGNITUDE, MagnitudeNetwork
 from models.magnitude_features import DEFAULT_REACH, PLACELESS
 from models.magnitude_rows import magnitude_features
@@ -44,8 +45,8 @@ class MagnitudeOptions(msgspec.Struct, frozen=True):
     dropout: float = 0.3
     placeless: float = 0.2
     """The part of the rows that is shown without its place."""
-    half_bin: float = 0.005
-    """Half the step that magnitudes are rounded to."""
+    half_bin: float | None = None
+    """Half the step that magnitudes are rounded to; None: as each pattern's training span shows."""
     reach: int = DEFAULT_REACH
     neighbour_reach: int | None = None
 
@@ -71,8 +72,9 @@ def examples(pattern: Pattern, train: Span, validation: Span, options: Magnitude
         Problem: no events in one of the spans.
     """
     known = pattern.before(max(train.end, validation.end))
-    rows, excesses = magnitude_features(known, options.reach, options.neighbour_reach), known.excesses + options.half_bin
     learned, checked = known.rows(train), known.rows(validation)
+    half_bin = common_step(known.magnitudes[learned]) / 2.0 if options.half_bin is None else options.half_bin
+    rows, excesses = magnitude_features(known, options.reach, options.neighbour_reach), known.excesses + half_bin
     for name, part in (("training", learned), ("validation", checked)):
         if part.start == part.stop:
             raise Problem(f"no events in the {name} span", "choose other dates or a lower magnitude of completeness")
@@ -162,7 +164,6 @@ def _start(parts: Sequence[Examples], options: MagnitudeOptions) -> MagnitudeNet
     network.input_mean.copy_(features.mean(0))
     network.input_scale.copy_(1.0 / (features.std(0, correction=0) + SMALLEST_SPREAD))
     network.gutenberg_richter_rate.copy_(complete_rate(torch.cat([part.train_excesses for part in parts])))
-    network.half_bin.fill_(options.half_bin)
     return network
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from models import hawkes
+from models.baselines.gutenberg_richter import common_step
 from models.magnitude import HIDDEN, MagnitudeNetwork
 from models.magnitude_features import DEFAULT_REACH
 from models.magnitude_rows import magnitude_features
@@ -151,9 +152,13 @@ class SpaceTimeModel:
         return place_log_prob(network.place, pattern, span, rows.neighbourhoods[1:], weights, background, architecture.place_reach)
 
     def _magnitudes(self, pattern: Pattern, span: Span) -> dict[str, FloatArray]:
-        """Given the moment and the place; the probability integral transform is randomised within the rounding bin."""
+        """Given the moment and the place; the probability integral transform is randomised within the rounding bin.
+
+        The law begins half a step below completeness; the step is that of the magnitudes before the span.
+        """
         architecture, network = self._network.architecture, self._network.magnitude
-        rows, half_bin = pattern.rows(span), float(network.half_bin)
+        rows = pattern.rows(span)
+        half_bin = common_step(pattern.magnitudes[: rows.start]) / 2.0 if rows.start else 0.0
         features = magnitude_features(pattern, architecture.magnitude_reach, architecture.neighbour_reach)[rows]
         law = network.distribution(features, pattern.magnitude_of_completeness)
         excesses = pattern.excesses[rows] + half_bin

@@ -62,7 +62,6 @@ def small_network() -> SpaceTimeNetwork:
     with torch.no_grad():
         for value in made.magnitude.parameters():
             value.add_(0.1 * torch.randn_like(value))
-        made.magnitude.half_bin.fill_(0.05)
     return made.eval()
 
 

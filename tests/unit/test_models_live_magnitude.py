@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.live_magnitude import LiveMagnitude, quantiles_and_survival
+from models.live_magnitude import LiveMagnitude, half_bin_of, quantiles_and_survival
 from models.magnitude import MagnitudeNetwork
 from models.magnitude_features import INPUTS, magnitude_features_at
 
@@ -18,7 +18,6 @@ def network() -> MagnitudeNetwork:
     with torch.no_grad():
         for value in made.parameters():
             value.add_(0.2 * torch.randn_like(value))
-        made.half_bin.fill_(0.005)
     return made
 
 
@@ -47,3 +46,9 @@ def test_a_region_without_events_gets_a_law_too(network: MagnitudeNetwork) -> No
     assert 0.0 < quantiles[0] < 1.0
     assert survival[0] == pytest.approx(1.0)
     assert 0.0 < survival[1] < 0.2
+
+
+def test_the_rounding_is_read_off_the_last_magnitudes() -> None:
+    assert half_bin_of(np.array([4.5, 5.1, 6.0])) == 0.05
+    assert half_bin_of(np.array([4.5, 5.12])) == 0.005
+    assert half_bin_of(np.zeros(0)) == 0.05
