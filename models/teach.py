@@ -16,8 +16,9 @@ from models.place_train import PlaceLesson, PlaceOptions, fit_place
 from models.rows import rows_of
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork, TimingNetwork
 from models.stages import Stages, fingerprint
+from models.study import TimingOptions
 from models.timing import Architecture
-from models.timing_train import TimingOptions, train_timing
+from models.timing_train import train_timing
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, step from 1, steps, scores)."""

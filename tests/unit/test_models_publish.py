@@ -24,8 +24,8 @@ from models.magnitude_train import MagnitudeOptions
 from models.place_train import PlaceOptions
 from models.publish import publish, rounded
 from models.space_time import SpaceTimeModel
+from models.study import TimingOptions
 from models.teach import Teaching, teach
-from models.timing_train import TimingOptions
 
 START = Instant.parse("2020-01-01T00:00:00Z")
 QUICK = Teaching(

@@ -20,8 +20,9 @@ from models.pattern import Pattern, Span, pattern
 from models.rows import intervals_of, rows_of
 from models.space_time import TimingNetwork, time_outcomes
 from models.stages import Stages
+from models.study import TimingOptions, study_of
 from models.timing import Architecture, exponential_start, wait_of
-from models.timing_train import TimingOptions, study_of, train_timing
+from models.timing_train import train_timing
 
 START = Instant.parse("2020-01-01T00:00:00Z")
 SMALL = Architecture(reach=32, kernel_members=2, memory_members=2, hidden=8, head=8, components=4, kernel_hidden=(16, 8), hours=True)
