@@ -56,7 +56,7 @@ def picture(card: Card) -> bytes:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.0, 4.0), layout="constrained")
+    figure = Figure(figsize=(8.0, 4.0 + 0.25 * len(card.scores)), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     for axis, factor in zip(axes, ("time", "magnitude"), strict=True):
         axis.plot([0, 1], [0, 1], color="0.6", linewidth=1.0, linestyle="--")
@@ -66,7 +66,7 @@ def picture(card: Card) -> bytes:
                 axis.plot(*_curve(counts), label=name, linewidth=1.5)
         axis.set(title=factor, xlabel="forecast probability", aspect="equal", xlim=(0, 1), ylim=(0, 1))
     axes[0].set_ylabel("observed share")
-    axes[0].legend(frameon=False, loc="upper left")
+    figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, loc="outside lower center")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return buffer.getvalue()
