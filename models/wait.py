@@ -103,10 +103,10 @@ class RescaledWait(Generic[Array]):
             value, log_density = wide.log_tail_and_density(wait)
             return value, -np.exp(log_density - value) * wait
 
-        at_zero = wide.log_tail_and_density(_ZERO_AND_GRID_DAYS[:1])[0]  # (..., 1)
-        values, slopes = log_tail(_LOG_WAIT_GRID)  # (..., G)
-        target = at_zero + np.log1p(-np.asarray(probabilities))  # (..., Q)
-        return np.exp(solve_decreasing(log_tail, _LOG_WAIT_GRID, values, slopes, target))
+        log_tails, log_densities = wide.log_tail_and_density(_ZERO_AND_GRID_DAYS)  # (..., 1 + G)
+        values, log_slopes = log_tails[..., 1:], (log_densities - log_tails)[..., 1:]
+        target = log_tails[..., :1] + np.log1p(-np.asarray(probabilities))  # (..., Q)
+        return np.exp(solve_decreasing(log_tail, _LOG_WAIT_GRID, values, -np.exp(log_slopes) * _ZERO_AND_GRID_DAYS[1:], target))
 
     def _widened(self) -> RescaledWait[FloatArray]:
         """With an axis for several waits of the same row."""
