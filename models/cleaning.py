@@ -204,3 +204,13 @@ def _described(event: Event, more: str = "") -> str:
 def earthquakes(events: Iterable[Event]) -> list[Event]:
     """Earthquakes with a magnitude, in the order of (time, id), each id once (its newest version) and no near-duplicates."""
     return choose(events).kept
+
+
+def each_once(events: Iterable[Event]) -> list[Event]:
+    """Earthquakes with a magnitude, each id once (its newest version); near-duplicates stay: some catalogues repeat coordinates by right."""
+    newest: dict[str, Event] = {}
+    for event in events:
+        present = newest.get(event.id)
+        if present is None or event.updated >= present.updated:
+            newest[event.id] = event
+    return [event for event in newest.values() if event.type == EARTHQUAKE and event.magnitude is not None]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ingest.event import EARTHQUAKE, Event
 from ingest.problem import Problem
 from models import artifact
 from models.baselines import etas_fit, median, stationary, textbook, weibull
@@ -73,13 +72,3 @@ def contenders(name: str, ground: Ground) -> tuple[Model, dict[str, Model]]:
     """The model and the baselines that it is compared with, each made once."""
     baselines = {one: contender(one, ground) for one in BASELINES}
     return baselines[name] if name in baselines else contender(name, ground), baselines
-
-
-def earthquakes(events: Iterable[Event]) -> list[Event]:
-    """Earthquakes, each id once (its newest version); none is left out as a near-duplicate: some catalogues repeat coordinates by right."""
-    newest: dict[str, Event] = {}
-    for event in events:
-        present = newest.get(event.id)
-        if event.type == EARTHQUAKE and (present is None or event.updated >= present.updated):
-            newest[event.id] = event
-    return list(newest.values())

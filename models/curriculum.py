@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ingest.catalog import read_catalog
-from ingest.event import EARTHQUAKE, Event
+from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region
@@ -119,12 +119,6 @@ def read_events(files: Sequence[Path]) -> list[Event]:
     if not events:
         raise Problem(f"no events in {', '.join(map(str, files))}", "give a catalogue with events")
     return events
-
-
-def cleaned(events: Iterable[Event]) -> list[Event]:
-    """Earthquakes with a magnitude, each id once. Near-duplicates stay: in a benchmark they are events like any others."""
-    by_id = {event.id: event for event in events if event.type == EARTHQUAKE and event.magnitude is not None}
-    return list(by_id.values())
 
 
 def _lessons(source: Source, folder: Path, region_of: Callable[[float, float], Region], taken: dict[str, list[Span]]) -> list[Lesson]:

@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf  # type: ignore[import-untyped, unused-ignore]
 
 from models.detected_magnitude import DetectedMagnitude
+from models.live_timing import gelu
 from models.magnitude import (
     COMPLETE_RANGE,
     COMPLETE_START,
@@ -56,8 +56,8 @@ class LiveMagnitude:
         days, nowhere = -lags_days, np.zeros((len(lags_days), 3))
         rows = [magnitude_features_at(days, nowhere, excesses, float(ahead), None, self.reach)[:PLACELESS] for ahead in ahead_days]
         scaled = np.clip((np.stack(rows) - self._mean) * self._scale, -INPUT_LIMIT, INPUT_LIMIT)
-        hidden = _gelu(np.einsum("oi,ai->ao", self._first, scaled) + self._first_bias)
-        hidden = hidden + _gelu(np.einsum("oi,ai->ao", self._second, hidden) + self._second_bias)
+        hidden = gelu(np.einsum("oi,ai->ao", self._first, scaled) + self._first_bias)
+        hidden = hidden + gelu(np.einsum("oi,ai->ao", self._second, hidden) + self._second_bias)
         outputs = np.einsum("oi,ai->ao", self._last, hidden) + self._last_bias
         return DetectedMagnitude(
             math.log(self._rate) + RATE_RANGE * np.tanh(outputs[:, 0]),
@@ -80,8 +80,3 @@ def quantiles_and_survival(law: DetectedMagnitude[Vector], probabilities: Vector
     survival = law.survival(np.concatenate((_EXCESSES, excesses))[:, None]).mean(1)
     log_survival = np.log(np.maximum(survival[: len(_EXCESSES)], 1e-300))
     return np.interp(-np.log1p(-probabilities), -log_survival, _EXCESSES), survival[len(_EXCESSES) :]
-
-
-def _gelu(x: Vector) -> Vector:
-    value: Vector = 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
-    return value

@@ -91,7 +91,7 @@ class LiveTiming:
         hidden = past[self._state].reshape(2, self._members, self._hidden)[0]
         told = np.broadcast_to(past[self._told], (self._members, self._told.stop - self._told.start))
         context = np.concatenate((hidden, told), axis=1)  # (M, hidden + inputs)
-        inner = _gelu(self._layer("memory.inner", context))
+        inner = gelu(self._layer("memory.inner", context))
         outputs = self._layer("memory.outer", np.concatenate((context, inner), axis=1))
         return wait_of(outputs, past[EXCITATION], past[BACKGROUND], hawkes.TAUS_DAYS)
 
@@ -124,8 +124,8 @@ class LiveTiming:
         mean, scale = self._kernel_scaler
         raw = np.concatenate((own, np.log(np.concatenate((local, everywhere)) + neighbourhood.FLOOR_PER_DAY)))
         scaled = np.clip((raw - mean) * scale, -INPUT_LIMIT, INPUT_LIMIT)
-        x = _gelu(self._layer("kernels.first", np.broadcast_to(scaled, (len(self._productivity), len(scaled)))))
-        outputs = self._layer("kernels.last", _gelu(self._layer("kernels.second", x)))
+        x = gelu(self._layer("kernels.first", np.broadcast_to(scaled, (len(self._productivity), len(scaled)))))
+        outputs = self._layer("kernels.last", gelu(self._layer("kernels.second", x)))
         plain = np.einsum("a,mak->mk", np.exp(own[0] * hawkes.PRODUCTIVITIES), self._productivity)
         weights: Vector = (plain * np.exp(LARGEST_FACTOR * np.tanh(outputs / LARGEST_FACTOR))).mean(0)
         return weights
@@ -169,7 +169,7 @@ def position_km(latitude: float, longitude: float) -> Vector:
     return EARTH_RADIUS_KM * np.array([flat * math.cos(theta), flat * math.sin(theta), math.sin(phi)])
 
 
-def _gelu(x: Vector) -> Vector:
+def gelu(x: Vector) -> Vector:
     """x Φ(x), as torch's (Hendrycks & Gimpel 2016)."""
     value: Vector = 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
     return value

@@ -22,7 +22,8 @@ from ingest.instant import Instant
 from models import artifact, score
 from models.baselines import stationary
 from models.baselines.etas import Etas
-from models.curriculum import Lesson, Years, cleaned, one_region, read_events
+from models.cleaning import each_once
+from models.curriculum import Lesson, Years, one_region, read_events
 from models.outcomes import Model
 from models.publish import publish
 from models.space_time import SpaceTimeModel
@@ -61,7 +62,7 @@ def lesson_of(name: str, data: Path) -> Lesson:
     """A benchmark catalogue, its years divided as its readers agree to."""
     own = BENCHMARKS[name]
     history, train, validation, test, end = (Instant.parse(f"{year}-01-01") for year in own[2:7])
-    events = cleaned(read_events([data / f"{name}.csv.xz"]))
+    events = each_once(read_events([data / f"{name}.csv.xz"]))
     years = Years(history, train, validation, test, end)
     return one_region(events, own.magnitude_of_completeness, data / f"{own.polygon}.npy", years, name)
 

@@ -45,11 +45,12 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Score a model on a catalogue taken as one region: log-likelihoods, errors, calibration, gains over ETAS and Poisson."""
-    from models.contenders import Ground, contenders, earthquakes
+    from models.cleaning import each_once
+    from models.contenders import Ground, contenders
     from models.pattern import Span, pattern, read_polygon
     from models.score import report, trial
 
-    events, region = earthquakes(_events(catalog)), None if polygon is None else read_polygon(polygon)
+    events, region = each_once(_events(catalog)), None if polygon is None else read_polygon(polygon)
     if not events:
         raise Problem("no earthquakes in the catalogue", "give one whose events are of the type earthquake")
     scored = Span(read_time(start), read_time(end))

@@ -91,7 +91,8 @@ def _lessons(
     end: str | None,
     regions: Path | None,
 ) -> list[Lesson]:
-    from models.curriculum import Years, cleaned, one_region, read_curriculum, read_events
+    from models.cleaning import each_once
+    from models.curriculum import Years, one_region, read_curriculum, read_events
 
     if curriculum is not None:
         if catalog:
@@ -101,4 +102,4 @@ def _lessons(
         raise typer.BadParameter("needed: --catalog, --magnitude-of-completeness, --validation-start and --end; or a TOML file")
     moments = [None if moment is None else read_time(moment) for moment in (history_start, start)]
     years = Years(moments[0], moments[1], read_time(validation_start), read_time(end))
-    return [one_region(cleaned(read_events(catalog)), magnitude_of_completeness, polygon, years, catalog[0].name)]
+    return [one_region(each_once(read_events(catalog)), magnitude_of_completeness, polygon, years, catalog[0].name)]

@@ -12,8 +12,8 @@ from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable
-from models.cleaning import earthquakes
-from models.curriculum import Years, cleaned, one_region, read_curriculum, read_events
+from models.cleaning import each_once, earthquakes
+from models.curriculum import Years, one_region, read_curriculum, read_events
 from models.habits import spans
 from models.pattern import Span
 from tests.simulated import NEIGHBOUR, REGION, at, event, table
@@ -64,7 +64,7 @@ def test_only_earthquakes_with_a_magnitude_count_and_each_once() -> None:
 
 def test_in_a_catalogue_taken_as_it_is_near_duplicates_stay() -> None:
     given = [event("us1", 0.0, 4.0), event("ci9", 0.0005, 4.1, latitude=37.1), event("us1", 0.0, 4.2), event("none", 2.0, None)]
-    assert [(each.id, each.magnitude) for each in cleaned(given)] == [("us1", 4.2), ("ci9", 4.1)]
+    assert [(each.id, each.magnitude) for each in each_once(given)] == [("us1", 4.2), ("ci9", 4.1)]
 
 
 def test_a_hole_in_a_catalogue_is_not_a_wait() -> None:
