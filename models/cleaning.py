@@ -207,7 +207,7 @@ def earthquakes(events: Iterable[Event]) -> list[Event]:
 
 
 def each_once(events: Iterable[Event]) -> list[Event]:
-    """Earthquakes with a magnitude, each id once (its newest version); near-duplicates stay: some catalogues repeat coordinates by right."""
+    """Earthquakes with a magnitude, each id once (its newest version); near-duplicates stay: some catalogues repeat places by right."""
     newest: dict[str, Event] = {}
     for event in events:
         present = newest.get(event.id)
