@@ -83,7 +83,24 @@ class DeadLetter(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecas
     """The beginning of what was received."""
 
 
+class Promotion(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.promotion/1"):
+    """From here on other models are in force: a mark in every partition of the input log, and a record of the models topic.
+
+    It has no sequence: whoever promotes is not who writes the input.
+    """
+
+    promoted_at: Instant
+    """The log's time then."""
+    models: dict[str, str]
+    """By kind (`lstm`, `cnn`, `gan`), the model's name, such as `lstm-1f0c9a77d2e4`; kinds that are not named stay as they are."""
+    challenger: bool = False
+    """It runs in the champion's shadow and is scored beside it, but says nothing; with no models the shadow ends."""
+    reason: str = ""
+
+
 InputRecord = Change | Heartbeat
+LogRecord = Change | Heartbeat | Promotion
+"""What stands in the input log."""
 Record = TypeVar("Record")
 
 
@@ -100,7 +117,7 @@ def decode_hook(kind: type, value: Any) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=encode_hook)
-_input_decoder: msgspec.json.Decoder[InputRecord] = msgspec.json.Decoder(InputRecord, dec_hook=decode_hook)
+_input_decoder: msgspec.json.Decoder[LogRecord] = msgspec.json.Decoder(LogRecord, dec_hook=decode_hook)
 _dead_letter_decoder = msgspec.json.Decoder(DeadLetter, dec_hook=decode_hook)
 _event_decoder = msgspec.json.Decoder(Event, dec_hook=decode_hook)
 
@@ -117,7 +134,7 @@ def encode(record: msgspec.Struct) -> bytes:
     return _encoder.encode(record)
 
 
-def decode(data: bytes) -> InputRecord:
+def decode(data: bytes) -> LogRecord:
     """A record of the input log.
 
     Raises:

@@ -10,7 +10,7 @@ import msgspec
 
 from ingest.bus.log import DEAD_LETTERS, EVENTS, Log, NotCommitted, Outgoing, Record
 from ingest.changes import Ledger
-from ingest.event import Change, DeadLetter, Heartbeat, InputRecord, decode, decode_dead_letter, encode
+from ingest.event import Change, DeadLetter, Heartbeat, InputRecord, Promotion, decode, decode_dead_letter, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable, partition_of
@@ -120,10 +120,12 @@ class Publisher:
 
 
 def _readable(records: Iterable[Record]) -> Iterator[InputRecord]:
-    """What others wrote into the topic is passed over: the workers make dead letters of it."""
+    """Promotions, and what others wrote into the topic (the workers make dead letters of it), are passed over."""
     for record in records:
         with suppress(msgspec.DecodeError):
-            yield decode(record.value)
+            known = decode(record.value)
+            if not isinstance(known, Promotion):
+                yield known
 
 
 def heartbeat(observed_at: Instant, source: str, *, test: bool = False) -> Heartbeat:

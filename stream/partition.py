@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ingest.event import Change, Event, Heartbeat, InputRecord, encode
+import msgspec
+
+from ingest.event import Change, Event, Heartbeat, InputRecord, Promotion, encode
 from ingest.instant import Instant
+from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.forecast import Forecast, Forecaster
+from stream.lineup import Library, Lineup, OnlyOwn
 from stream.memory import Memory
 from stream.score import Scoring
-from stream.step import Place, RegionState, Step, first_state, on_change, on_heartbeat
+from stream.step import Place, RegionState, Step, first_state, on_change, on_heartbeat, taken_over
 from stream.window import Window
 
 BEGINNING = Instant(-(2**53))
@@ -26,7 +30,9 @@ class Position(NamedTuple):
     clock: Instant = BEGINNING
     """The latest time that a source has told."""
     basis: str = ""
-    """The model, its rivals and the region table that made the state; with others it is worth nothing."""
+    """The worker's own model, its rivals and the region table: with others the state is worth nothing."""
+    lineup: Lineup = Lineup()
+    """What the promotions among the records before have put in force."""
 
 
 class SavedRegion(NamedTuple):
@@ -51,15 +57,43 @@ class RegionChange(NamedTuple):
     scoring: Scoring = Scoring()
 
 
-class Partition:
-    """Takes records in order; whoever commits asks for `changes` and calls `saved`."""
+class Activation(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.activation/1"):
+    """What a promotion led to in one partition: from which record on which model is in force, or why it was refused."""
 
-    def __init__(self, number: int, table: RegionTable, forecaster: Forecaster, position: Position | None = None) -> None:
+    partition: int
+    offset: int
+    """Of the promotion in the input log."""
+    after_sequence: int
+    """The last record before it: survives a copy of the log, in which offsets may differ."""
+    at: Instant
+    """The stream's time."""
+    model: str
+    """Who forecasts from here on: after a refusal, who did before."""
+    promotion: Promotion
+    refused: str | None = None
+
+
+class Partition:
+    """Takes records in order; whoever commits asks for `changes` and calls `saved`.
+
+    Raises:
+        Problem: the library has not the models that are in force at the position.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        table: RegionTable,
+        forecaster: Forecaster,
+        position: Position | None = None,
+        library: Library | None = None,
+    ) -> None:
         self.number = number
-        self.basis = f"{forecaster.basis}/{table.fingerprint}"
+        self.basis = basis_of(forecaster, table)
         self.position = position or Position(basis=self.basis)
         self.saved_position = self.position
-        self._table, self._forecaster = table, forecaster
+        self._table, self._library = table, library or OnlyOwn()
+        self._forecaster = forecaster if self.position.lineup == Lineup() else self._library.forecaster(self.position.lineup)
         self._states: dict[str, RegionState] = {}
         self._forecasts: dict[str, bytes] = {}
         self._unsaved: dict[str, dict[str, Event | None]] = {}
@@ -87,6 +121,26 @@ class Partition:
         else:
             steps = self._heartbeat(record, clock)
         return [issued for region_id, step in steps if (issued := self._note(region_id, step)) is not None]
+
+    def swap(self, promotion: Promotion, offset: int) -> Activation:
+        """Other models take over: every region's memory is made anew from its window. Who cannot be found is refused, and all stays."""
+        lineup, refused = self.position.lineup.after(promotion), None
+        try:
+            forecaster = self._library.forecaster(lineup)
+        except Problem as problem:
+            lineup, refused = self.position.lineup, str(problem)
+        else:
+            if forecaster.basis != self._forecaster.basis:
+                self._take_over(forecaster)
+        self.position = self.position._replace(offset=offset + 1, lineup=lineup)
+        clock, name = self.position.clock, self._forecaster.name
+        return Activation(self.number, offset, self.position.sequence, max(clock, promotion.promoted_at), name, promotion, refused)
+
+    def _take_over(self, forecaster: Forecaster) -> None:
+        self._forecaster = forecaster
+        for region_id, state in self._states.items():
+            self._states[region_id] = taken_over(state, self._place(region_id), self.position.clock)
+            self._unsaved.setdefault(region_id, {})
 
     def skip(self, offset: int, sequence: int | None = None) -> None:
         """Pass over a record that cannot be used."""
@@ -131,3 +185,8 @@ class Partition:
         """All that has changed so far is in the store."""
         self.saved_position = self.position
         self._unsaved.clear()
+
+
+def basis_of(forecaster: Forecaster, table: RegionTable) -> str:
+    """Names all that a state rests on besides the log."""
+    return f"{forecaster.basis}/{table.fingerprint}"

@@ -13,11 +13,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from ingest.bus import open_log
 from ingest.bus.log import EVENTS, FORECASTS, Log, NotCommitted, Outgoing, Record
 from ingest.catalog import kind_of, read_catalog, read_changes
 from ingest.changes import Ledger
-from ingest.event import DeadLetter, Event, InputRecord, decode
+from ingest.event import DeadLetter, Event, InputRecord, Promotion, decode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.publish import Publisher, heartbeat
@@ -78,12 +80,21 @@ def copy_log(source: str, target: Log, span: Span, progress: Progress) -> dict[i
     for records in _grouped(record for record in in_time if span.holds(record.time)):
         pace.wait_for(records[0].time)
         _commit(producer.commit, records)
-        last |= {record.partition: decode(record.value).sequence for record in records}
+        last |= {record.partition: sequence for record in records if (sequence := _sequence(record)) is not None}
         count += len(records)
         progress(count, records[-1].time)
     producer.close()
     recorded.close()
     return last
+
+
+def _sequence(record: Record) -> int | None:
+    """Its number in its partition; promotions and what cannot be read have none."""
+    try:
+        known = decode(record.value)
+    except msgspec.DecodeError:
+        return None
+    return None if isinstance(known, Promotion) else known.sequence
 
 
 def _commit(commit: Callable[[list[Outgoing]], None], records: list[Record]) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from ingest.event import Change, DeadLetter, Heartbeat
+from ingest.event import Change, DeadLetter, Heartbeat, Promotion
 from ingest.instant import Instant
 from stream.forecast import Forecast
+from stream.partition import Activation
 
 FOLDER = Path(__file__).resolve().parents[1] / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-RECORDS: tuple[type[msgspec.Struct], ...] = (Change, Heartbeat, DeadLetter, Forecast)
+RECORDS: tuple[type[msgspec.Struct], ...] = (Change, Heartbeat, Promotion, Activation, DeadLetter, Forecast)
 
 
 def schemas() -> dict[str, str]:

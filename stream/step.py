@@ -10,7 +10,7 @@ from ingest.region import Region
 from stream.forecast import Forecast, Forecaster, Outlook
 from stream.memory import Memory
 from stream.score import Scoring
-from stream.window import Window
+from stream.window import Window, key_of
 
 
 class Place(NamedTuple):
@@ -45,6 +45,14 @@ class Step(NamedTuple):
 
 def first_state(forecaster: Forecaster, region: Region) -> RegionState:
     return RegionState(Window(), Memory(forecaster.start(region)))
+
+
+def taken_over(state: RegionState, place: Place, now: Instant) -> RegionState:
+    """Another forecaster is in force: its memory is the fold of the same window, its first forecast due at once, its score its own."""
+    memory = Memory(place.forecaster.start(place.region))
+    if state.window.events:
+        memory = memory.refold(place.forecaster, place.region, state.window, key_of(state.window.events[0]))
+    return RegionState(state.window, memory, None if state.due_at is None else now)
 
 
 def on_change(state: RegionState, change: Change, place: Place, now: Instant) -> Step:

@@ -18,13 +18,14 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, Batch, Log, NotCommitted, Outgoing, Record
-from ingest.event import Change, DeadLetter, InputRecord, decode, encode
+from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, MODELS, Batch, Log, NotCommitted, Outgoing, Record
+from ingest.event import Change, DeadLetter, InputRecord, Promotion, decode, encode
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.forecast import Forecaster
-from stream.partition import Partition, Position
-from stream.store.protocol import Outcome, Store
+from stream.lineup import Library
+from stream.partition import Partition, Position, basis_of
+from stream.store.protocol import Outcome, Saved, Store
 
 GROUP = "forecast"
 FAILED_COMMITS_IN_A_ROW = 5
@@ -50,11 +51,13 @@ class Worker:
         table: RegionTable,
         forecaster: Forecaster,
         *,
+        library: Library | None = None,
         name: str = GROUP,
         batch_size: int = 500,
         on_forecast: Callable[[bytes], None] | None = None,
     ) -> None:
         self._log, self._store, self._table, self._forecaster = event_log, store, table, forecaster
+        self._library = library
         self._name, self._batch_size, self._on_forecast = name, batch_size, on_forecast
         event_log.create_topics()
         self._producer = event_log.producer(name)
@@ -87,16 +90,27 @@ class Worker:
 
     def _own(self, number: int) -> None:
         committed = self._consumer.committed(number) or 0
-        state = Partition(number, self._table, self._forecaster)
         saved = self._store.load(number)
-        if saved is not None and saved.position.basis == state.basis and saved.position.offset <= committed:
-            state = Partition(number, self._table, self._forecaster, saved.position)
-            state.restore(saved.regions)
-        elif saved is not None or committed:
-            log.warning("rebuilding the state from the log", partition=number, saved=saved and str(saved.position), committed=committed)
-            self._store.drop(number)  # of another model or region table, or of a log that was made anew
+        state = None if saved is None else self._restored(number, saved, committed)
+        if state is None:
+            state = Partition(number, self._table, self._forecaster, library=self._library)
+            if saved is not None or committed:
+                log.warning("rebuilding the state from the log", partition=number, saved=saved and str(saved.position), committed=committed)
+                self._store.drop(number)
         self._owned[number] = Owned(state, committed)
         self._consumer.seek(number, max(state.position.offset, self._log.starts(EVENTS)[number]))
+
+    def _restored(self, number: int, saved: Saved, committed: int) -> Partition | None:
+        """What was saved; none if it is of another model or region table, or of a log that was made anew."""
+        if saved.position.basis != basis_of(self._forecaster, self._table) or saved.position.offset > committed:
+            return None
+        try:
+            state = Partition(number, self._table, self._forecaster, saved.position, self._library)
+        except Problem as problem:  # a model that another worker had: the log is folded again with those that are here
+            log.warning("a promoted model is not here", partition=number, problem=str(problem))
+            return None
+        state.restore(saved.regions)
+        return state
 
     def _take(self, record: Record) -> list[Outgoing]:
         owned = self._owned[record.partition]
@@ -108,7 +122,7 @@ class Worker:
             owned.state.skip(record.offset)
             out = [_dead_letter(record, "record_unreadable", str(error))]
         else:
-            out = self._forecasts(owned.state, known, record)
+            out = [_swap(owned.state, known, record)] if isinstance(known, Promotion) else self._forecasts(owned.state, known, record)
         return out if record.offset >= owned.committed else []
 
     def _forecasts(self, state: Partition, known: InputRecord, record: Record) -> list[Outgoing]:
@@ -168,6 +182,13 @@ class Worker:
     def close(self) -> None:
         self._consumer.close()
         self._producer.close()
+
+
+def _swap(state: Partition, promotion: Promotion, record: Record) -> Outgoing:
+    activation = state.swap(promotion, record.offset)
+    said = log.info if activation.refused is None else log.error
+    said("promotion", partition=state.number, offset=record.offset, model=activation.model, refused=activation.refused)
+    return Outgoing(MODELS, 0, b"activation", encode(activation), activation.at)
 
 
 def _dead_letter(record: Record, reason: str, detail: str) -> Outgoing:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from ingest.bus.log import EVENTS, FORECASTS, Log, Record
-from ingest.event import Change, Event, InputRecord, decode
+from ingest.event import Change, Event, InputRecord, Promotion, decode
 from ingest.instant import Instant
 from ingest.region import Region, RegionTable
 from stream.forecast import Forecast, decode_forecast
@@ -18,7 +18,8 @@ DAY = 24 * HOUR
 
 def inputs(log: Log) -> list[tuple[int, InputRecord]]:
     """(partition, record) of the whole input log, each partition in order."""
-    return [(partition, decode(record.value)) for partition in log.starts(EVENTS) for record in _all(log, EVENTS, partition)]
+    known = [(partition, decode(record.value)) for partition in log.starts(EVENTS) for record in _all(log, EVENTS, partition)]
+    return [(partition, record) for partition, record in known if not isinstance(record, Promotion)]
 
 
 def forecasts(log: Log) -> list[bytes]:

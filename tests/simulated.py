@@ -15,8 +15,11 @@ from ingest.bus.log import REGION_PARTITIONS
 from ingest.changes import Ledger
 from ingest.event import Change, Event, Heartbeat, InputRecord, Kind
 from ingest.instant import Instant
+from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
-from stream.forecast import Hazard, Magnitude, Outlook, Wait
+from stream.forecast import Forecaster, Hazard, Magnitude, Outlook, Wait
+from stream.lineup import Lineup
+from stream.shadow import Shadowed
 
 START = Instant.parse("2023-02-06T01:17:34.342Z")
 REGION = Region("test", "Test", 2.5, 5.0)
@@ -74,8 +77,8 @@ class SumForecaster:
 
     rivals = ("daily", "halving")
 
-    def __init__(self, name: str = "sum-1", due_hours: float = 1.0) -> None:
-        self._name, self._due_hours = name, due_hours
+    def __init__(self, name: str = "sum-1", due_hours: float = 1.0, weight: float = 1.0) -> None:
+        self._name, self._due_hours, self._weight = name, due_hours, weight
         self.observed: list[str] = []
         """Ids of the events folded so far, again for each time."""
 
@@ -95,7 +98,7 @@ class SumForecaster:
         assert event.magnitude is not None
         total, _ = _PACKED.unpack(memory)
         where = event.latitude / 7.0 + event.longitude / 11.0 + (event.depth_km or 0.0) / 13.0
-        said = event.magnitude + where + int(event.time) % 86_400_000 / 1e7
+        said = self._weight * event.magnitude + where + int(event.time) % 86_400_000 / 1e7
         return _PACKED.pack(0.9 * total + said, int(event.time))
 
     def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
@@ -115,6 +118,23 @@ class SumForecaster:
             Hazard(days, 0.0, 0.0),
             Hazard(days * 0.5 / math.log(2.0), 0.0, -math.log(2.0)),
         )
+
+
+class Shelf:
+    """A library of a few such forecasters by name: `lstm` is the one kind that it knows."""
+
+    def __init__(self, *forecasters: SumForecaster) -> None:
+        self.known = {one.name: one for one in forecasters}
+
+    def forecaster(self, lineup: Lineup) -> Forecaster:
+        champion = self._named(lineup)
+        return Shadowed(champion, self._named(lineup.challenging())) if lineup.challenger else champion
+
+    def _named(self, lineup: Lineup) -> SumForecaster:
+        name = dict(lineup.champion).get("lstm", "sum-1")
+        if name not in self.known:
+            raise Problem(f"{name} is not on the shelf", "put it there")
+        return self.known[name]
 
 
 def folded(forecaster: SumForecaster, events: Iterable[Event], base: bytes, region: Region = REGION) -> bytes:

@@ -20,11 +20,12 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.publish import Publisher
 from ingest.region import RegionTable
-from stream.cli.live import Together, open_worker
+from stream.cli.live import Together, open_library, open_worker
 from stream.cli.options import (
     DEFAULT_USGS,
     BatchOption,
     ModelOption,
+    ModelsOption,
     OutputOption,
     RegionsOption,
     UsgsOption,
@@ -62,6 +63,7 @@ def replay(
     ] = HEARTBEAT_SECONDS,
     batch_size: BatchOption = 500,
     model: ModelOption = None,
+    models: ModelsOption = None,
     regions: RegionsOption = None,
 ) -> None:
     """The past through the same code as the live feed: the same log always gives the same bytes."""
@@ -84,7 +86,7 @@ def replay(
         event_log.create_topics()
         forecasts_before = event_log.ends(FORECASTS)
         began = time.monotonic()
-        with _forecasting(workers, log_url, store_url, batch_size, model, regions) as parts:
+        with _forecasting(workers, log_url, store_url, batch_size, (model, models), regions) as parts:
             last, records = _publish(sources, event_log, RegionTable.load(regions), span, heartbeat_seconds)
             _wait_until(last, open_store(store_url), parts)
         count = 0
@@ -119,7 +121,7 @@ def _publish(sources: list[str], event_log: Log, table: RegionTable, span: Span,
 
 @contextmanager
 def _forecasting(
-    workers: int, bus: str, store: str, batch_size: int, model: Path | None, regions: Path | None
+    workers: int, bus: str, store: str, batch_size: int, models: tuple[Path | None, Path | None], regions: Path | None
 ) -> Iterator[Together | None]:
     """Workers while the block runs: one in this process, several as processes of their own, or none."""
     stop = threading.Event()
@@ -127,7 +129,8 @@ def _forecasting(
         if not bus.startswith("kafka:"):
             raise typer.BadParameter("the embedded log takes one worker; several need Kafka")
         command = [sys.executable, "-m", "stream.cli", "forecast", "--bus", bus, "--store", store, "--batch-size", str(batch_size)]
-        command += [*(["--model", str(model)] if model else []), *(["--regions", str(regions)] if regions else [])]
+        command += [*(["--model", str(models[0])] if models[0] else []), *(["--models", str(models[1])] if models[1] else [])]
+        command += [*(["--regions", str(regions)] if regions else [])]
         processes = [subprocess.Popen(command) for _ in range(workers)]
         try:
             yield None
@@ -139,9 +142,7 @@ def _forecasting(
         return
     parts = Together(stop)
     if workers == 1:
-        from models.forecaster import LstmForecaster
-
-        worker = open_worker(bus, store, RegionTable.load(regions), LstmForecaster.load(model), batch_size, None)
+        worker = open_worker(bus, store, RegionTable.load(regions), open_library(*models), batch_size, None)
         parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.1))
     try:
         yield parts

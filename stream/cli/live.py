@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -25,6 +25,7 @@ from stream.cli.options import (
     BatchOption,
     BusOption,
     ModelOption,
+    ModelsOption,
     OutputOption,
     PollOption,
     RegionsOption,
@@ -34,9 +35,11 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )  # fmt: skip
-from stream.forecast import Forecaster
 from stream.store import open_store
 from stream.worker import GROUP, Worker
+
+if TYPE_CHECKING:
+    from models.library import ModelLibrary
 
 UP_EXAMPLES = "Example: quakecast up --port 8080   then   curl http://127.0.0.1:8080/forecasts.json"
 INGEST_EXAMPLES = "Example: quakecast ingest --bus kafka://broker:9092"
@@ -58,10 +61,10 @@ def up(
     output: OutputOption = None,
     batch_size: BatchOption = 500,
     model: ModelOption = None,
+    models: ModelsOption = None,
     regions: RegionsOption = None,
 ) -> None:
     """Everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
-    from models.forecaster import LstmForecaster
     from stream.serve import serve
 
     start_logging()
@@ -70,7 +73,7 @@ def up(
     table = RegionTable.load(regions)
     store_url = store or bus
     event_log = open_log(bus)
-    worker = open_worker(bus, store_url, table, LstmForecaster.load(model), batch_size, output)
+    worker = open_worker(bus, store_url, table, open_library(model, models), batch_size, output)
     publisher = Publisher(event_log, table)
     poller = Poller(Feed(usgs, contact()), publisher, poll_seconds)
     parts = Together(stop)
@@ -105,21 +108,28 @@ def forecast(
     output: OutputOption = None,
     batch_size: BatchOption = 500,
     model: ModelOption = None,
+    models: ModelsOption = None,
     regions: RegionsOption = None,
 ) -> None:
     """Forecast for a share of the regions; start as many as you like on the same log, up to its partitions."""
-    from models.forecaster import LstmForecaster
-
     start_logging()
     stop = stop_on_signals()
-    forecaster = LstmForecaster.load(model)
-    log.info("forecast", bus=bus, store=store, model=forecaster.name)
-    worker = open_worker(bus, store, RegionTable.load(regions), forecaster, batch_size, output)
+    library = open_library(model, models)
+    log.info("forecast", bus=bus, store=store, model=library.own.name)
+    worker = open_worker(bus, store, RegionTable.load(regions), library, batch_size, output)
     worker.run(stop.is_set)
     worker.close()
 
 
-def open_worker(bus: str, store: str, table: RegionTable, forecaster: Forecaster, batch_size: int, output: Path | None) -> Worker:
+def open_library(model: Path | None, models: Path | None) -> ModelLibrary:
+    """The worker's own model, and the folder in which it finds those that are promoted."""
+    from models.library import ModelLibrary
+    from models.registry import Registry
+
+    return ModelLibrary(Registry(models).find, model)
+
+
+def open_worker(bus: str, store: str, table: RegionTable, library: ModelLibrary, batch_size: int, output: Path | None) -> Worker:
     event_log = open_log(bus)
     name = GROUP
     if bus.startswith("kafka:"):
@@ -127,7 +137,8 @@ def open_worker(bus: str, store: str, table: RegionTable, forecaster: Forecaster
 
         name = worker_name(GROUP)
     _, write = open_output(output, append=True)  # a restart goes on where it stopped
-    return Worker(event_log, open_store(store, event_log), table, forecaster, name=name, batch_size=batch_size, on_forecast=write)
+    kept = open_store(store, event_log)
+    return Worker(event_log, kept, table, library.own, library=library, name=name, batch_size=batch_size, on_forecast=write)
 
 
 def _listen(port: int) -> socket.socket:

@@ -13,27 +13,39 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ingest.bus import open_log, sqlite_path
-from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Log, Record
-from ingest.event import Change, DeadLetter, Heartbeat, decode, decode_dead_letter
+from ingest.bus import open_log
+from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, TOPICS, Log, Record
+from ingest.event import Change, DeadLetter, Heartbeat, Promotion, decode, decode_dead_letter
 from ingest.feed import Feed, FetchFailed, summary_path
 from ingest.instant import Instant
 from ingest.poller import contact
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.cli.options import DEFAULT_USGS, EMBEDDED, BusOption, JsonOption, RegionsOption, UsgsOption, read_time, stop_on_signals
+from stream.cli.options import (
+    DEFAULT_USGS,
+    EMBEDDED,
+    BusOption,
+    JsonOption,
+    RegionsOption,
+    UsgsOption,
+    existing,
+    read_time,
+    stop_on_signals,
+)
 from stream.forecast import decode_forecast
+from stream.partition import Activation
+from stream.promote import decode as decode_promotion
 from stream.store import open_store
 
 TAIL_EXAMPLES = "Example: quakecast tail forecasts --region turkiye --from beginning --until-end --json"
 DOCTOR_EXAMPLES = "Example: quakecast doctor --bus kafka://broker:9092 --store redis://redis:6379/0"
 
-TAILED = {"forecasts": FORECASTS, "events": EVENTS, "deadletters": DEAD_LETTERS, "alerts": ALERTS}
+TAILED = {"forecasts": FORECASTS, "events": EVENTS, "deadletters": DEAD_LETTERS, "alerts": ALERTS, "models": MODELS}
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
 def tail(
-    what: Annotated[str, typer.Argument(help="forecasts, events, deadletters or alerts.")],
+    what: Annotated[str, typer.Argument(help="forecasts, events, deadletters, alerts or models.")],
     bus: BusOption = EMBEDDED,
     region: Annotated[str | None, typer.Option("--region", help="Only this region's.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="A time, or beginning; without it only what is new.")] = None,
@@ -43,11 +55,9 @@ def tail(
     """Print records of the log as they come; heartbeats are left out of events."""
     if what not in TAILED:
         raise typer.BadParameter(f"{what!r} is none of {', '.join(TAILED)}", param_hint="what")
-    if bus.startswith("sqlite:") and not sqlite_path(bus).exists():
-        raise Problem(f"there is no log {bus}", "start quakecast up, or name the log with --bus")
     since = None if start in (None, "beginning") else read_time(start or "")
     stopped = stop_on_signals()
-    event_log = open_log(bus)
+    event_log = open_log(existing(bus))
     event_log.create_topics()
     for record in _follow(event_log, TAILED[what], start == "beginning", since, until_end, stopped.is_set):
         try:
@@ -94,10 +104,22 @@ def _described(what: str, record: Record) -> tuple[str, str]:
         return "", f"{letter.observed_at} {letter.source:10} {letter.reason:20} {letter.id or '-':16} {letter.detail}"
     if what == "alerts":
         return "", record.value.decode()
+    if what == "models":
+        return "", _described_promotion(decode_promotion(record.value))
     change = decode(record.value)
+    if isinstance(change, Promotion):
+        return "", _described_promotion(change)
     if isinstance(change, Heartbeat):
         return "", ""
     return change.region, _described_change(change)
+
+
+def _described_promotion(said: Promotion | Activation) -> str:
+    if isinstance(said, Activation):
+        outcome = f"refused: {said.refused}" if said.refused else f"{said.model} is in force"
+        return f"{said.at} partition {said.partition} from record {said.after_sequence + 1} on: {outcome}"
+    named = ", ".join(said.models.values()) or "no model"
+    return f"{said.promoted_at} promoted{' as challenger' if said.challenger else ''}: {named} {said.reason}".rstrip()
 
 
 def _described_change(change: Change) -> str:

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ingest.bus import sqlite_path
 from ingest.feed import USGS
 from ingest.instant import Instant
 from ingest.problem import Problem
@@ -34,6 +35,17 @@ def read_time(text: str) -> Instant:
         return Instant.parse(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no time; write it as 2023-02-06T01:17:00Z or 2023-02-06") from None
+
+
+def existing(bus: str) -> str:
+    """The log's URL.
+
+    Raises:
+        Problem: it names an SQLite file that is not there: opening would make one.
+    """
+    if bus.startswith("sqlite:") and not sqlite_path(bus).exists():
+        raise Problem(f"there is no log {bus}", "start quakecast up, or name the log with --bus")
+    return bus
 
 
 def read_speed(text: str) -> float | None:
@@ -60,6 +72,10 @@ PollOption = Annotated[
 ]
 RegionsOption = Annotated[Path | None, typer.Option("--regions", envvar="QUAKECAST_REGIONS", help="A region table of your own (TOML).")]
 ModelOption = Annotated[Path | None, typer.Option("--model", help="Folder of a trained model; without it the built-in weights.")]
+ModelsOption = Annotated[
+    Path | None,
+    typer.Option("--models", envvar="QUAKECAST_MODELS", help="Folder of the models that may be promoted; by default quakecast-models."),
+]
 BatchOption = Annotated[
     int, typer.Option("--batch-size", min=1, max=100_000, help="Records a transaction: changes the speed, never the output.")
 ]

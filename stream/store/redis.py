@@ -2,7 +2,7 @@
 
 All keys of an input partition share a hash tag, so that a cluster keeps them together. For partition 2 and region `turkiye`:
 
-    quakecast:{2}:position          HASH  offset, sequence, clock (ms), basis, regions (how many)
+    quakecast:{2}:position          HASH  offset, sequence, clock (ms), basis, lineup (JSON), regions (how many)
     quakecast:{2}:regions           SET   region ids
     quakecast:{2}:window:turkiye    ZSET  event id by origin time (ms)
     quakecast:{2}:events:turkiye    HASH  event id -> JSON
@@ -24,23 +24,25 @@ from ingest.bus.log import REGION_PARTITIONS, Log
 from ingest.event import decode_event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
+from stream.lineup import Lineup
 from stream.partition import Position, RegionChange, SavedRegion
 from stream.store.protocol import Damaged, Outcome, Saved, decode_memory, decode_scoring, encode_memory, encode_scoring, whole
 
-# KEYS: the position, the set of regions. ARGV: the offset and basis expected before ('' for none), the four fields after, whether to
-# replace, the offset before, then commands, each led by its length.
+# KEYS: the position, the set of regions. ARGV: the offset and basis expected before ('' for none), four fields after, whether to
+# replace, the offset before, the fifth field after (the lineup), then commands, each led by its length.
 GUARDED_WRITE = """
 local there = redis.call('HMGET', KEYS[1], 'offset', 'basis', 'sequence')
 if there[1] and there[2] == ARGV[6] and (tonumber(there[1]) or -1) > tonumber(ARGV[8]) then return 'ahead' end
 if ARGV[7] == '0' and ((there[1] or '') ~= ARGV[1] or (there[2] or '') ~= ARGV[2]) then return 'elsewhere' end
-local i = 9
+local i = 10
 while i <= #ARGV do
   local n = tonumber(ARGV[i])
   redis.call(unpack(ARGV, i + 1, i + n))
   i = i + n + 1
 end
 local regions = redis.call('SCARD', KEYS[2])
-redis.call('HSET', KEYS[1], 'offset', ARGV[3], 'sequence', ARGV[4], 'clock', ARGV[5], 'basis', ARGV[6], 'regions', regions)
+redis.call('HSET', KEYS[1], 'offset', ARGV[3], 'sequence', ARGV[4], 'clock', ARGV[5], 'basis', ARGV[6], 'lineup', ARGV[9])
+redis.call('HSET', KEYS[1], 'regions', regions)
 return 'saved'
 """
 Command = tuple[str | bytes | int, ...]
@@ -118,15 +120,16 @@ class RedisStore:
         """One guarded write; with nothing expected it replaces what is there."""
         flat = [part for command in commands for part in (len(command), *command)]
         fields = (after.offset, after.sequence, int(after.clock), after.basis)
-        arguments = [*(expected or ("", "")), *fields, int(expected is None), before.offset, *flat]
+        arguments = [*(expected or ("", "")), *fields, int(expected is None), before.offset, after.lineup.encode(), *flat]
         keys = [_key(partition, "position"), _key(partition, "regions")]
         return Outcome(self._guarded_write(keys=keys, args=arguments).decode())
 
     def _position(self, partition: int) -> Position | None:
-        offset, sequence, clock, basis = self._client.hmget(_key(partition, "position"), "offset", "sequence", "clock", "basis")
+        fields = self._client.hmget(_key(partition, "position"), "offset", "sequence", "clock", "basis", "lineup")
+        offset, sequence, clock, basis, lineup = fields
         try:
-            return Position(int(offset), int(sequence), Instant(int(clock)), basis.decode())
-        except (TypeError, ValueError, AttributeError):
+            return Position(int(offset), int(sequence), Instant(int(clock)), basis.decode(), Lineup.decode(lineup or b""))
+        except (TypeError, ValueError, AttributeError, msgspec.MsgspecError):
             return None  # none, or damaged
 
     def drop(self, partition: int) -> None:

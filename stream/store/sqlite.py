@@ -9,11 +9,14 @@ from ingest.bus.log import Log
 from ingest.bus.sqlite import SqliteLog
 from ingest.event import decode_event, encode
 from ingest.instant import Instant
+from stream.lineup import Lineup
 from stream.partition import Position, RegionChange, SavedRegion
 from stream.store.protocol import Outcome, Saved, decode_memory, decode_scoring, encode_memory, encode_scoring, verdict, whole
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS positions (partition INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER, clock INTEGER, basis TEXT);
+CREATE TABLE IF NOT EXISTS positions (
+  partition INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER, clock INTEGER, basis TEXT, lineup BLOB
+);
 CREATE TABLE IF NOT EXISTS regions (
   partition INTEGER, region TEXT, memory BLOB, due_at INTEGER, forecast BLOB, scoring BLOB, PRIMARY KEY (partition, region)
 );
@@ -28,19 +31,18 @@ class SqliteStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        columns = {row[1] for row in database.connection.execute("PRAGMA table_info(regions)")}
-        if columns and "scoring" not in columns:  # of an earlier release: the worker writes all of it anew
+        columns = {row[1] for row in database.connection.execute("PRAGMA table_info(positions)")}
+        if columns and "lineup" not in columns:  # of an earlier release: the worker writes all of it anew
             database.connection.executescript("DROP TABLE regions; DROP TABLE positions; DROP TABLE window_events;")
         database.connection.executescript(SCHEMA)
 
     def load(self, partition: int) -> Saved | None:
-        position = self.positions().get(partition)
-        if position is None:
-            return None
-        rows = self._database.connection.execute(
-            "SELECT region, memory, due_at, forecast, scoring FROM regions WHERE partition = ?", (partition,)
-        )
+        query = "SELECT region, memory, due_at, forecast, scoring FROM regions WHERE partition = ?"
         try:
+            position = self.positions().get(partition)
+            if position is None:
+                return None
+            rows = self._database.connection.execute(query, (partition,))
             return Saved(position, {row[0]: self._region(partition, *row) for row in rows.fetchall()})
         except (msgspec.MsgspecError, TypeError, ValueError):
             self._database.connection.execute("DELETE FROM positions WHERE partition = ?", (partition,))
@@ -79,7 +81,8 @@ class SqliteStore:
 
     def _write(self, partition: int, position: Position, changes: dict[str, RegionChange]) -> None:
         connection = self._database.connection
-        connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?)", (partition, *position))
+        row: tuple[object, ...] = (partition, *position[:-1], position.lineup.encode())
+        connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?, ?)", row)
         for region, change in changes.items():
             removed = [(partition, region, event_id) for event_id in change.removed]
             connection.executemany("DELETE FROM window_events WHERE partition = ? AND region = ? AND id = ?", removed)
@@ -96,8 +99,11 @@ class SqliteStore:
         return dict(self._database.connection.execute(query).fetchall())
 
     def positions(self) -> dict[int, Position]:
-        rows = self._database.connection.execute("SELECT partition, offset, sequence, clock, basis FROM positions").fetchall()
-        return {partition: Position(offset, sequence, Instant(clock), basis) for partition, offset, sequence, clock, basis in rows}
+        rows = self._database.connection.execute("SELECT partition, offset, sequence, clock, basis, lineup FROM positions").fetchall()
+        return {
+            partition: Position(offset, sequence, Instant(clock), basis, Lineup.decode(lineup))
+            for partition, offset, sequence, clock, basis, lineup in rows
+        }
 
     def joins(self, log: Log) -> bool:
         return isinstance(log, SqliteLog) and log.database is self._database

@@ -16,6 +16,7 @@ from ingest.event import Event, decode_event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.forecast import Hazard
+from stream.lineup import Lineup
 from stream.memory import Memory
 from stream.partition import Partition, Position, RegionChange, SavedRegion
 from stream.score import Interval, Scoring, Tally, Week
@@ -285,6 +286,16 @@ def in_redis(redis_url: str) -> Iterator[tuple[Store, str]]:
     store.close()
 
 
+def test_the_lineup_is_saved_with_its_position(reopen: Places) -> None:
+    lineup = Lineup((("lstm", "lstm-a"),), (("lstm", "lstm-b"),))
+    promoted = position(7)._replace(lineup=lineup)
+    assert reopen().save(2, FIRST, promoted, {}) is Outcome.SAVED
+    assert reopen().positions() == {2: promoted}
+    saved = reopen().load(2)
+    assert saved is not None
+    assert saved.position.lineup == lineup
+
+
 def test_an_operator_reads_the_windows_with_redis_cli(in_redis: tuple[Store, str]) -> None:
     store, url = in_redis
     forecast = b'{"id":"test-2-6"}'
@@ -298,6 +309,7 @@ def test_an_operator_reads_the_windows_with_redis_cli(in_redis: tuple[Store, str
         "sequence": "6",
         "clock": str(int(at(7))),
         "basis": BASIS,
+        "lineup": "",
         "regions": "1",
     }
     assert cli(url, "SMEMBERS", "quakecast:{2}:regions") == ["test"]

@@ -1,0 +1,67 @@
+"""Forecasters by the names of promoted models: how the stream's `Library` finds them in a folder of artefacts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from ingest.problem import Problem
+from models import artifact
+from models.forecaster import LstmForecaster
+from models.space_time import SpaceTimeNetwork
+from stream.forecast import Forecaster
+from stream.lineup import Lineup
+from stream.shadow import Shadowed
+
+LINEUPS_KEPT = 4
+"""A worker's partitions share a forecaster; while one of them is behind, it is still with an earlier one."""
+
+
+class ModelLibrary:
+    """Artefacts found by name, and the models that are in force before any promotion.
+
+    Args:
+        find: the folder of an artefact by its name.
+        model: folder of the worker's own LSTM; None: the built-in one.
+    """
+
+    def __init__(self, find: Callable[[str], Path], model: Path | None = None) -> None:
+        self._find = find
+        network, card = artifact.read(model)
+        self._own_name, self._own_network = card.name, network
+        self.own = LstmForecaster(network, card.name)
+        self._kept = lru_cache(maxsize=LINEUPS_KEPT)(self._forecaster)
+
+    def forecaster(self, lineup: Lineup) -> Forecaster:
+        """As `stream.lineup.Library` says."""
+        return self._kept(lineup)
+
+    def network(self, lineup: Lineup) -> SpaceTimeNetwork:
+        """The champion's times, places and magnitudes.
+
+        Raises:
+            Problem: it is not here, or damaged.
+        """
+        return self._lstm(dict(lineup.champion).get("lstm"))[0]
+
+    def champion(self, lineup: Lineup) -> LstmForecaster:
+        """The champion alone.
+
+        Raises:
+            Problem: it is not here, or damaged.
+        """
+        network, name = self._lstm(dict(lineup.champion).get("lstm"))
+        return self.own if name == self._own_name else LstmForecaster(network, name)
+
+    def _forecaster(self, lineup: Lineup) -> Forecaster:
+        champion = self.champion(lineup)
+        return Shadowed(champion, self.champion(Lineup(lineup.challenging().champion))) if lineup.challenger else champion
+
+    def _lstm(self, name: str | None) -> tuple[SpaceTimeNetwork, str]:
+        if name is None or name == self._own_name:
+            return self._own_network, self._own_name
+        network, card = artifact.read(self._find(name))
+        if card.name != name:
+            raise Problem(f"the model in the folder of {name} is {card.name}", "train it again, or promote what is there")
+        return network, name

@@ -1,0 +1,83 @@
+"""`quakecast promote`: another model comes into force, without a stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ingest.bus import open_log
+from ingest.bus.log import Log
+from ingest.event import Promotion
+from ingest.instant import Instant
+from ingest.problem import Problem
+from stream.cli.options import EMBEDDED, BusOption, ModelsOption, existing
+from stream.lineup import FORECASTING, Lineup
+from stream.promote import champions, in_force
+from stream.promote import promote as promoted
+
+PROMOTE_EXAMPLES = "Example: quakecast promote lstm-1f0c9a77d2e4 --bus kafka://broker:9092 --reason 'better in the last year'"
+KINDS = ("lstm", "cnn", "gan")
+
+
+def promote(
+    names: Annotated[list[str] | None, typer.Argument(help="Models by name, as quakecast models lists them; one of a kind.")] = None,
+    back: Annotated[str | None, typer.Option("--back", help="Roll back: the model of this kind that was in force before.")] = None,
+    challenger: Annotated[bool, typer.Option("--challenger", help="In shadow: scored beside the champion, but not said.")] = False,
+    end_challenge: Annotated[bool, typer.Option("--end-challenge", help="The challenger leaves.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Kept with the promotion.")] = "",
+    bus: BusOption = EMBEDDED,
+    models: ModelsOption = None,
+) -> None:
+    """Put a model in force: every worker swaps at the same record of the log, and no forecast is missing."""
+    if sum((bool(names), back is not None, end_challenge)) != 1:
+        raise typer.BadParameter("give names of models, or --back KIND, or --end-challenge")
+    event_log = open_log(existing(bus))
+    chosen = _before(event_log, back) if back is not None else _by_kind(names or [])
+    if not end_challenge:
+        _try_out(event_log, chosen, models)
+    promotion = promoted(event_log, chosen, challenger=challenger or end_challenge, reason=reason)
+    event_log.close()
+    said = ", ".join(chosen.values()) if chosen else "no model"
+    typer.echo(f"promoted{' as challenger' if promotion.challenger else ''}: {said}; quakecast tail models tells when it is in force")
+
+
+def _by_kind(names: list[str]) -> dict[str, str]:
+    chosen = {name.partition("-")[0]: name for name in names}
+    if unknown := set(chosen) - set(KINDS):
+        raise Problem(
+            f"{', '.join(sorted(unknown))}: no kind of model", "give names such as lstm-1f0c9a77d2e4; quakecast models lists them"
+        )
+    if len(chosen) < len(names):
+        raise Problem("two models of one kind", "promote one of each kind")
+    return chosen
+
+
+def _before(event_log: Log, kind: str) -> dict[str, str]:
+    """The champion before the one in force; before the first promotion it was the built-in model."""
+    from models.registry import built_in
+
+    names = champions(event_log).get(kind, [])
+    if not names:
+        raise Problem(f"no {kind} has been promoted in this log", "there is nothing to go back to")
+    earlier = [name for name in names if name != names[-1]]
+    return {kind: earlier[-1] if earlier else built_in(kind)}
+
+
+def _try_out(event_log: Log, chosen: dict[str, str], models: Path | None) -> None:
+    """Find and load what is to be promoted, with what would stay in force beside it.
+
+    Raises:
+        Problem: a model is missing, damaged, or does not go with the others.
+    """
+    from models.registry import Registry
+
+    registry = Registry(models)
+    for name in chosen.values():
+        registry.find(name)
+    if any(kind in FORECASTING for kind in chosen):
+        from models.library import ModelLibrary
+
+        staying = Lineup().after(Promotion(Instant(0), in_force(event_log)))
+        ModelLibrary(registry.find).forecaster(staying.after(Promotion(Instant(0), chosen)))

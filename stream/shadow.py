@@ -1,0 +1,61 @@
+"""A challenger in the champion's shadow: it hears and remembers the same, says nothing, and is scored beside it as one more rival.
+
+memory = length of the champion's | champion's memory | challenger's memory
+"""
+
+from __future__ import annotations
+
+import struct
+
+from ingest.event import Event
+from ingest.instant import Instant
+from ingest.region import Region
+from stream.forecast import Forecaster, Hazard, Outlook
+
+_LENGTH = struct.Struct("<I")
+
+
+class Shadowed:
+    """A `Forecaster` that speaks as the champion does, with the challenger's name among the rivals."""
+
+    def __init__(self, champion: Forecaster, challenger: Forecaster) -> None:
+        self._champion, self._challenger = champion, challenger
+
+    @property
+    def name(self) -> str:
+        return self._champion.name
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        return (*self._champion.rivals, self._challenger.name)
+
+    @property
+    def basis(self) -> str:
+        return f"{self._champion.basis}~{self._challenger.basis}"
+
+    def start(self, region: Region) -> bytes:
+        return _joined(self._champion.start(region), self._challenger.start(region))
+
+    def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
+        champion, challenger = _parted(memory)
+        return _joined(self._champion.observe(champion, event, region), self._challenger.observe(challenger, event, region))
+
+    def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
+        return self._champion.outlook(_parted(memory)[0], region, now)
+
+    def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
+        champion, challenger = _parted(memory)
+        return (
+            *self._champion.hazards(champion, region, since, until),
+            self._challenger.hazards(challenger, region, since, until)[0],
+        )
+
+
+def _joined(champion: bytes, challenger: bytes) -> bytes:
+    return _LENGTH.pack(len(champion)) + champion + challenger
+
+
+def _parted(memory: bytes) -> tuple[bytes, bytes]:
+    (length,) = _LENGTH.unpack_from(memory)
+    end = _LENGTH.size + int(length)
+    return memory[_LENGTH.size : end], memory[end:]
