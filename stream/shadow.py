@@ -51,6 +51,11 @@ class Shadowed:
         )
 
 
+def champions(memory: bytes) -> bytes:
+    """The champion's part of a memory."""
+    return _parted(memory)[0]
+
+
 def _joined(champion: bytes, challenger: bytes) -> bytes:
     return _LENGTH.pack(len(champion)) + champion + challenger
 

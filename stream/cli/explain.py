@@ -14,12 +14,17 @@ from ingest.event import Event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
-from stream.cli.options import EMBEDDED, JsonOption, ModelOption, RegionsOption, StoreOption, read_time
+from stream.cli.live import open_library
+from stream.cli.options import EMBEDDED, JsonOption, ModelOption, ModelsOption, RegionsOption, StoreOption, read_time
+from stream.lineup import Lineup
+from stream.partition import basis_of
+from stream.shadow import champions
 from stream.store import open_store
 
 if TYPE_CHECKING:
     from models.explain import Explanation, Influence
     from models.forecaster import LstmForecaster
+    from models.library import ModelLibrary
 
 EXPLAIN_EXAMPLES = "Example: quakecast explain --region turkiye --catalog turkiye.csv --at 2023-02-06T12:00:00Z"
 
@@ -31,6 +36,8 @@ class Known(NamedTuple):
     events: tuple[Event, ...]
     """For their places' names."""
     at: Instant
+    lineup: Lineup = Lineup()
+    """Whose memory it is."""
 
 
 def explain(
@@ -41,21 +48,18 @@ def explain(
     ] = None,
     at: Annotated[str | None, typer.Option("--at", help="The moment; else the last of which anything is known.")] = None,
     model: ModelOption = None,
+    models: ModelsOption = None,
     regions: RegionsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Why a region's forecast is what it is: which past events hold which share of the rate, and which inputs moved it."""
-    from models import artifact
     from models.explain import explain as explained
-    from models.forecaster import LstmForecaster
     from models.live_timing import COUNT
 
-    moment, table = read_time(at) if at else None, RegionTable.load(regions)
+    moment, table, library = read_time(at) if at else None, RegionTable.load(regions), open_library(model, models)
     place = _region(table, region)
-    network, card = artifact.read(model)
-    forecaster = LstmForecaster(network, card.name)
-    known = _by_catalogue(catalog, table, place, moment, forecaster) if catalog else _by_store(store, table, place, moment, forecaster)
-    past = forecaster.past(known.memory)
+    known = _by_catalogue(catalog, table, place, moment, library.own) if catalog else _by_store(store, table, place, moment, library)
+    past, network = library.champion(known.lineup).past(known.memory), library.network(known.lineup)
     if not past[COUNT]:
         raise Problem(
             f"nothing is known of {region} up to {known.at}: no earthquake of M {place.magnitude_of_completeness:g} or more",
@@ -96,7 +100,7 @@ def _by_catalogue(files: list[Path], table: RegionTable, region: Region, at: Ins
     return Known(memory, own, moment)
 
 
-def _by_store(url: str, table: RegionTable, region: Region, at: Instant | None, forecaster: LstmForecaster) -> Known:
+def _by_store(url: str, table: RegionTable, region: Region, at: Instant | None, library: ModelLibrary) -> Known:
     """The memory as a worker keeps it; without a moment, at the stream's own time.
 
     Raises:
@@ -110,7 +114,7 @@ def _by_store(url: str, table: RegionTable, region: Region, at: Instant | None, 
     store.close()
     if saved is None or region.id not in saved.regions:
         raise Problem(f"{url} holds nothing of {region.id}", f"{remedy}; a region is kept from its first event on")
-    basis = f"{forecaster.basis}/{table.fingerprint}"
+    basis = basis_of(library.own, table)
     if saved.position.basis != basis:
         raise Problem(
             f"the windows at {url} were made by {saved.position.basis}, not by {basis}",
@@ -123,7 +127,9 @@ def _by_store(url: str, table: RegionTable, region: Region, at: Instant | None, 
         raise Problem(
             f"the last event of {region.id} came at {last}, after {moment}", "explain an earlier moment from a catalogue, with --catalog"
         )
-    return Known(kept.memory.head, kept.events, moment)
+    lineup = saved.position.lineup
+    head = champions(kept.memory.head) if lineup.challenger else kept.memory.head
+    return Known(head, kept.events, moment, lineup)
 
 
 def _lines(explanation: Explanation, places: dict[int, str]) -> Iterator[str]:
