@@ -1,13 +1,10 @@
-"""A model on disk: a folder with `weights.safetensors`, `card.json` and the card as a page, written whole or not at all. Never pickle."""
+"""The forecaster on disk: weights, `card.json` and the card as a page, in a folder as `models.manifest` writes it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from ingest.problem import Problem
+from models import manifest
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
@@ -48,12 +46,14 @@ class Card(msgspec.Struct, frozen=True):
         return f"lstm-{self.weights_sha256[:12]}"
 
 
-def write(folder: Path, network: SpaceTimeNetwork, card: Mapping[str, Any], more: Mapping[str, bytes] | None = None) -> Card:
-    """Write an artefact: into a temporary folder beside it, then renamed into place.
+def write(
+    folder: Path, network: SpaceTimeNetwork, card: Mapping[str, Any], pages: Callable[[Card], Mapping[str, bytes]] | None = None
+) -> Card:
+    """Write an artefact, whole or not at all.
 
     Args:
         card: the fields of `Card` but format, weights_sha256 and architecture.
-        more: other files by name: pictures, the page.
+        pages: makes other files by name: pictures, the page.
 
     Raises:
         Problem: the folder cannot be written.
@@ -61,16 +61,7 @@ def write(folder: Path, network: SpaceTimeNetwork, card: Mapping[str, Any], more
     weights = save({name: value.detach().contiguous() for name, value in _smaller(network).items()})
     whole = Card(format=FORMAT, weights_sha256=hashlib.sha256(weights).hexdigest(), architecture=network.architecture, **card)
     pretty = json.dumps(msgspec.to_builtins(whole), indent=1, ensure_ascii=False) + "\n"
-    files = {WEIGHTS: weights, CARD: pretty.encode(), **(more or {})}
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        temporary.chmod(0o755)
-        for name, content in files.items():
-            (temporary / name).write_bytes(content)
-        _swap(temporary, folder)
-    except OSError as error:
-        raise Problem(f"cannot write the model to {folder} ({error.strerror})", "name a folder that can be written") from None
+    manifest.write(folder, "lstm", whole.name, {WEIGHTS: weights, CARD: pretty.encode(), **(pages(whole) if pages else {})})
     return whole
 
 
@@ -108,14 +99,3 @@ def _network(weights: bytes, card: Card, place: Path) -> SpaceTimeNetwork:
         first_line = str(error).splitlines()[0]
         raise Problem(f"the weights in {place} do not fit the network ({first_line})", REMEDY) from None
     return network.eval()
-
-
-def _swap(temporary: Path, folder: Path) -> None:
-    """Put the finished folder in place; one that stands there goes only once the new one is complete."""
-    if not folder.exists():
-        temporary.rename(folder)
-        return
-    old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
-    folder.rename(old)
-    temporary.rename(folder)
-    shutil.rmtree(old)

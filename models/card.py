@@ -27,6 +27,11 @@ GAINS = {
 }
 
 
+def pages(card: Card) -> dict[str, bytes]:
+    """The page and its picture, by file name."""
+    return {PAGE: page(card).encode(), PICTURE: picture(card)}
+
+
 def page(card: Card) -> str:
     """Markdown."""
     parts = [

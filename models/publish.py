@@ -66,9 +66,7 @@ def publish(
         "scores": rounded(scores),
         "notes": list(NOTES),
     }
-    written = artifact.write(folder, network, given)
-    more = {card.PAGE: card.page(written).encode(), card.PICTURE: card.picture(written)}
-    return artifact.write(folder, network, given, more)
+    return artifact.write(folder, network, given, card.pages)
 
 
 def scores_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import catalog, explain, history, live, look, promote, science
+from stream.cli import catalog, explain, history, live, look, promote, registry, science
 from stream.cli import train as training
 
 application = typer.Typer(
@@ -28,5 +28,6 @@ application.command(epilog=catalog.CATALOG_EXAMPLES)(catalog.catalog)
 application.command(epilog=look.DOCTOR_EXAMPLES)(look.doctor)
 application.command(epilog=explain.EXPLAIN_EXAMPLES)(explain.explain)
 application.command(epilog=promote.PROMOTE_EXAMPLES)(promote.promote)
+application.command(epilog=registry.MODELS_EXAMPLES)(registry.models)
 application.add_typer(train, name="train")
 application.command(epilog=science.EVALUATE_EXAMPLES)(science.evaluate)

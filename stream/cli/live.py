@@ -123,9 +123,8 @@ def forecast(
 
 def open_library(model: Path | None, models: Path | None) -> ModelLibrary:
     """The worker's own model, and the folder in which it finds those that are promoted."""
-    from models.registry import Registry
-
     from models.library import ModelLibrary
+    from models.registry import Registry
 
     return ModelLibrary(Registry(models).find, model)
 

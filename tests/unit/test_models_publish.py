@@ -21,6 +21,7 @@ from ingest.simulated import Sequence
 from models import artifact, card
 from models.curriculum import Lesson, Years, one_region
 from models.magnitude_train import MagnitudeOptions
+from models.manifest import MANIFEST
 from models.place_train import PlaceOptions
 from models.publish import publish, rounded
 from models.space_time import SpaceTimeModel
@@ -66,7 +67,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, artifact.
 
 def test_an_artefact_is_weights_a_card_a_page_and_a_picture(published: tuple[Path, artifact.Card, list[str]]) -> None:
     folder, written, stages = published
-    assert sorted(path.name for path in folder.iterdir()) == sorted([artifact.WEIGHTS, artifact.CARD, card.PAGE, card.PICTURE])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([artifact.WEIGHTS, artifact.CARD, card.PAGE, card.PICTURE, MANIFEST])
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left beside it"
     assert list(dict.fromkeys(stages)) == ["plain", "kernels", "memory", "magnitude", "place"]
     assert (folder / card.PICTURE).read_bytes().startswith(b"\x89PNG")

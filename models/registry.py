@@ -1,0 +1,117 @@
+"""The models that may be promoted: folders by name, beside those that come with the program. A folder in it never changes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ingest.problem import Problem
+from models import manifest
+
+BUILT_IN = Path(__file__).with_name("pretrained")
+FOLDER = Path("quakecast-models")
+KINDS = ("lstm", "cnn", "gan")
+CARD = "card.json"
+
+
+class Entry(NamedTuple):
+    """A model, intact or not."""
+
+    name: str
+    kind: str
+    folder: Path
+    built_in: bool
+    card: dict[str, Any]
+    """Empty where it cannot be read."""
+    damage: str | None = None
+    """What is wrong with it."""
+
+
+class Registry:
+    """A folder of models.
+
+    Args:
+        folder: None: `quakecast-models` in the working folder. It need not exist.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or FOLDER
+
+    def find(self, name: str) -> Path:
+        """The folder of an intact model.
+
+        Raises:
+            Problem: there is none of that name, or it is damaged.
+        """
+        kind = name.partition("-")[0]
+        if kind in KINDS and (BUILT_IN / kind).is_dir() and built_in(kind) == name:
+            return BUILT_IN / kind
+        place = self.folder / name
+        if not name or Path(name).name != name or not place.is_dir():
+            raise Problem(
+                f"there is no model {name} in {self.folder}", "quakecast models lists those that are there; --models names the folder"
+            )
+        found = manifest.verify(place)
+        if found.name != name:
+            raise Problem(f"the model in {place} is {found.name}", f"name its folder {found.name}")
+        return place
+
+    def add(self, folder: Path) -> Path:
+        """Copy a model in, under its own name; gives its place.
+
+        Raises:
+            Problem: it is damaged, another one has its name, or the copy cannot be written.
+        """
+        given = manifest.verify(folder)
+        place = self.folder / given.name
+        if place.exists():
+            if manifest.verify(place) != given:
+                raise Problem(
+                    f"{place} is another model of that name", "models never change: give the new one a folder of models of its own"
+                )
+            return place
+        manifest.write(place, given.kind, given.name, {file: (folder / file).read_bytes() for file in given.files})
+        return place
+
+    def entries(self) -> Iterator[Entry]:
+        """The built-in models, then those of the folder by name."""
+        yield from (_entry(BUILT_IN / kind, built_in=True) for kind in KINDS if (BUILT_IN / kind).is_dir())
+        if self.folder.is_dir():
+            folders = sorted(path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+            yield from (_entry(path, built_in=False) for path in folders)
+
+    def sweep(self) -> None:
+        """Remove what was left behind by a writer that was killed."""
+        for path in self.folder.glob(".*") if self.folder.is_dir() else ():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def built_in(kind: str) -> str:
+    """The name of the model that comes with the program.
+
+    Raises:
+        Problem: none does.
+    """
+    if not (BUILT_IN / kind).is_dir():
+        raise Problem(f"no {kind} comes with the program", f"train one with `quakecast train {kind}`")
+    return manifest.read(BUILT_IN / kind).name
+
+
+def _entry(folder: Path, *, built_in: bool) -> Entry:
+    name, damage, card = folder.name, None, dict[str, Any]()
+    try:
+        card = msgspec.json.decode((folder / CARD).read_bytes(), type=dict[str, Any])
+        name = manifest.read(folder).name
+        manifest.verify(folder)
+        if not built_in and folder.name != name:
+            damage = f"its folder is not called {name}"
+    except Problem as problem:
+        damage = str(problem)
+    except (OSError, msgspec.DecodeError) as error:
+        damage = f"its card cannot be read ({error})"
+    return Entry(name, name.partition("-")[0], folder, built_in, card, damage)

@@ -1,0 +1,85 @@
+"""`quakecast models`: what may be promoted, and what is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from ingest.bus import open_log
+from stream.cli.options import JsonOption, ModelsOption, existing
+from stream.promote import in_force
+
+if TYPE_CHECKING:
+    from models.registry import Entry
+
+MODELS_EXAMPLES = "Example: quakecast models --bus kafka://broker:9092"
+HEADLINES = {
+    "lstm": ("gain_over_poisson", "place_log_likelihood", "magnitude_log_likelihood"),
+    "cnn": ("place_gain",),
+    "gan": ("auc",),
+}
+
+
+def models(
+    models: ModelsOption = None,
+    bus: Annotated[str | None, typer.Option("--bus", envvar="QUAKECAST_BUS", help="The log whose promotions are shown.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """The models that can be promoted: those that come with the program, and those of a folder."""
+    from models.registry import Registry
+
+    entries = list(Registry(models).entries())
+    champions = {} if bus is None else _champions(bus)
+    own = {entry.kind: entry.name for entry in entries if entry.built_in}
+    forecasting = own | champions
+    if json:
+        rows = [_described(entry, forecasting.get(entry.kind) == entry.name) for entry in entries]
+        typer.echo(msgspec.json.encode(rows))
+        return
+    for entry in entries:
+        typer.echo(_line(entry, forecasting.get(entry.kind) == entry.name, shown=bus is not None))
+
+
+def _champions(bus: str) -> dict[str, str]:
+    event_log = open_log(existing(bus))
+    event_log.create_topics()
+    found = in_force(event_log)
+    event_log.close()
+    return found
+
+
+def _described(entry: Entry, in_force: bool) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "kind": entry.kind,
+        "folder": str(entry.folder),
+        "built_in": entry.built_in,
+        "in_force": in_force,
+        "intact": entry.damage is None,
+        "damage": entry.damage,
+        "base": entry.card.get("base"),
+        "headline": dict(_headline(entry)),
+    }
+
+
+def _line(entry: Entry, in_force: bool, *, shown: bool) -> str:
+    if entry.damage is not None:
+        return f"  {entry.name:18} DAMAGED   {entry.damage}"
+    scores = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in _headline(entry))
+    mark, origin = "*" if shown and in_force else " ", "built-in" if entry.built_in else "        "
+    base = f", on {entry.card['base']}" if entry.card.get("base") else ""
+    return f"{mark} {entry.name:18} {origin}  {scores}{base}".rstrip()
+
+
+def _headline(entry: Entry) -> Iterator[tuple[str, float]]:
+    """The first numbers that one looks at, of the held-back time if it was scored, else of the validation span."""
+    scores = entry.card.get("scores") or {}
+    chosen = scores.get("held back") or scores.get("validation") or {}
+    for name in HEADLINES.get(entry.kind, ()):
+        value = chosen.get(name)
+        number = value.get("mean") if isinstance(value, dict) else value
+        if isinstance(number, (int, float)):
+            yield name, float(number)
