@@ -11,7 +11,8 @@ COPY ingest ingest
 COPY stream stream
 COPY models models
 RUN pip install --no-cache-dir -c constraints.txt . \
-    && useradd --create-home --uid 10001 quakecast
+    && useradd --create-home --uid 10001 quakecast \
+    && mkdir /models && chown quakecast /models
 
 USER quakecast
 ENTRYPOINT ["quakecast"]

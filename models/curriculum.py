@@ -131,13 +131,26 @@ def _lessons(source: Source, folder: Path, region_of: Callable[[float, float], R
     if source.magnitude_of_completeness is not None:
         polygon = None if source.polygon is None else folder / source.polygon
         return [one_region(earthquakes(events), source.magnitude_of_completeness, polygon, years, source.name)]
-    return _by_region(source, earthquakes(events), years, region_of, taken)
+    return by_region(source.name, earthquakes(events), years, region_of, source.lowest_magnitude, taken)
 
 
-def _by_region(
-    source: Source, events: list[Event], years: Years, region_of: Callable[[float, float], Region], taken: dict[str, list[Span]]
+def by_region(
+    name: str,
+    events: list[Event],
+    years: Years,
+    region_of: Callable[[float, float], Region],
+    lowest_magnitude: float | None = None,
+    taken: dict[str, list[Span]] | None = None,
 ) -> list[Lesson]:
-    lowest = min((event.magnitude or 0.0 for event in events), default=0.0) if source.lowest_magnitude is None else source.lowest_magnitude
+    """A catalogue's earthquakes as the patterns of the table's regions.
+
+    Args:
+        name: the catalogue's.
+        lowest_magnitude: where it was cut; None: at the smallest in it. Regions with a lower completeness are left out.
+        taken: by region, spans that other catalogues have served; those of this one are added.
+    """
+    taken = defaultdict(list) if taken is None else taken
+    lowest = min((event.magnitude or 0.0 for event in events), default=0.0) if lowest_magnitude is None else lowest_magnitude
     members: dict[str, tuple[Region, list[Event]]] = {}
     for event in events:
         region = region_of(event.latitude, event.longitude)
@@ -150,7 +163,7 @@ def _by_region(
         for span in [piece for whole in observed for piece in _outside(whole, taken[key])]:
             one = pattern(own, region.magnitude_of_completeness, span)
             if len(one) >= FEWEST_EVENTS:
-                lessons.append(_lesson(one, years, key, source.name))
+                lessons.append(_lesson(one, years, key, name))
                 taken[key].append(span)
     return lessons
 

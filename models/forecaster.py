@@ -1,6 +1,6 @@
 """The bridge to the stream: the `stream.forecast.Forecaster` protocol fulfilled by the space–time network.
 
-    memory (bytes) = float64 | the past as `models.live_timing` keeps it | that of the baselines beside it |
+    memory (bytes) = float64 | the past as `models.live_timing` keeps it | that of the baselines beside it | the maps of `models.live_map` |
 
 One step has one fixed shape, runs in float64 on one thread, and depends on its arguments alone (see `models.live_timing`).
 """
@@ -21,7 +21,9 @@ from ingest.region import Region
 from models import artifact
 from models.baselines.live import LARGEST_EXCESS, LiveBaselines
 from models.live_magnitude import LiveMagnitude, half_bin_of, quantiles_and_survival
-from models.live_timing import COUNT, RING_EXCESS, RING_POSITION, RING_TIME, TIME, LiveTiming, event_rates
+from models.live_map import LiveMaps, reweighted
+from models.live_timing import BACKGROUND, COUNT, RING_EXCESS, RING_POSITION, RING_TIME, RING_WEIGHTS, TIME, LiveTiming, event_rates
+from models.maps import added
 from models.space_time import SpaceTimeNetwork
 from models.wait import LONGEST_WAIT_DAYS, RescaledWait
 from stream.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Hazard, Magnitude, Outlook, Spot, Wait, Where, rounded
@@ -49,11 +51,11 @@ _MAGNITUDE_NAMES = tuple(f"{magnitude:g}" for magnitude in MAGNITUDES)
 
 
 class LstmForecaster:
-    """A trained `SpaceTimeNetwork` behind the protocol `stream.forecast.Forecaster`."""
+    """A trained `SpaceTimeNetwork`, with or without a CNN over the maps, behind the protocol `stream.forecast.Forecaster`."""
 
-    def __init__(self, network: SpaceTimeNetwork, name: str, baselines: LiveBaselines | None = None) -> None:
+    def __init__(self, network: SpaceTimeNetwork, name: str, baselines: LiveBaselines | None = None, maps: LiveMaps | None = None) -> None:
         torch.set_num_threads(1)
-        self._name = name
+        self._name, self._maps = name, maps
         self._baselines = baselines or LiveBaselines.load()
         timing = network.timing
         self._timing = LiveTiming(timing)
@@ -61,12 +63,13 @@ class LstmForecaster:
         self._backgrounds = dict(zip(timing.architecture.regions, timing.kernels.background.tolist(), strict=True))
         self._usual_background = math.exp(float(np.mean(np.log(list(self._backgrounds.values())))))
         self._own_bytes = 8 * self._timing.size
+        self._maps_from = self._own_bytes + len(self._baselines.start())
         self._waits = lru_cache(maxsize=REMEMBERED)(self._wait_of)
         self._asked = lru_cache(maxsize=REMEMBERED)(self._ask)
 
     @classmethod
     def load(cls, folder: Path | None = None) -> LstmForecaster:
-        """The forecaster of an artefact's folder; without one, the built-in weights.
+        """The forecaster of an artefact's folder; without one, the built-in weights. There is no CNN in it.
 
         Raises:
             Problem: no artefact there, or a damaged one.
@@ -88,12 +91,18 @@ class LstmForecaster:
 
     def start(self, region: Region) -> bytes:
         background = self._backgrounds.get(region.id, self._usual_background)
-        return self._timing.start(background).tobytes() + self._baselines.start()
+        begun = self._timing.start(background).tobytes() + self._baselines.start()
+        return begun if self._maps is None else begun + self._maps.start(region.id)
 
     def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
         excess = min(max((event.magnitude or 0.0) - region.magnitude_of_completeness, 0.0), LARGEST_EXCESS)
         own = self._timing.advance(self.past(memory), int(event.time), event.latitude, event.longitude, excess)
-        return own.tobytes() + self._baselines.observe(memory[self._own_bytes :], event, region)
+        after = own.tobytes() + self._baselines.observe(memory[self._own_bytes : self._maps_from], event, region)
+        if self._maps is None:
+            return after
+        jump = added(self._timing.ring(own)[-1][RING_WEIGHTS], excess, math.nan if event.depth_km is None else event.depth_km)
+        place = (int(event.time), event.latitude, event.longitude)
+        return after + self._maps.observe(memory[self._maps_from :], region.id, place, jump, float(own[BACKGROUND]))
 
     def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
         wait, log_tail, log_density = self._asked(memory, now)
@@ -101,7 +110,8 @@ class LstmForecaster:
         said, due_after_minutes = _wait(quantiles, log_tail, log_density)
         ring = self._timing.ring(self.past(memory))
         due_at = now.plus(seconds=60.0 * due_after_minutes)
-        return Outlook(said, self._magnitudes(ring, region, now, quantiles[_MEDIAN]), due_at, _where(ring, wait, now))
+        said_where = _where(ring, *self._rates(memory, ring, wait, region, now))
+        return Outlook(said, self._magnitudes(ring, region, now, quantiles[_MEDIAN]), due_at, said_where)
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
         (_, tail, density), (_, later_tail, later_density) = self._asked(memory, since), self._asked(memory, until)
@@ -110,7 +120,7 @@ class LstmForecaster:
             own = Hazard(max(float(tail[0] - later_tail[0]), 0.0), log_rate, float(later_density[0] - later_tail[0]))
         else:  # silence that nothing has begun
             own = Hazard(math.exp(log_rate) * days, log_rate, log_rate)
-        return (own, *self._baselines.hazards(memory[self._own_bytes :], region, since, until))
+        return (own, *self._baselines.hazards(memory[self._own_bytes : self._maps_from], region, since, until))
 
     def past(self, memory: bytes) -> Vector:
         """(size,) what `models.live_timing` keeps, read only."""
@@ -129,6 +139,16 @@ class LstmForecaster:
         silence = max(int(now) - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY if past[COUNT] else 0.0
         wait = self._waits(memory).following(silence)
         return wait, *wait.log_tail_and_density(_ASKED_DAYS)
+
+    def _rates(self, memory: bytes, ring: Vector, wait: RescaledWait[Vector], region: Region, now: Instant) -> tuple[Vector, float]:
+        """(n,) what each recent event brings on, and the rate of all of the region, 1/day, as the CNN has them if there is one."""
+        rates = event_rates(ring, now)
+        background = float(self.past(memory)[BACKGROUND])
+        factors = None if self._maps is None else self._maps.factors(memory[self._maps_from :], region.id, int(now), background)
+        if factors is None:
+            return rates, float(wait.kernel_rate(0.0))
+        lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
+        return reweighted(factors, *_degrees(ring), lags, rates, background)
 
     def _magnitudes(self, ring: Vector, region: Region, now: Instant, ahead_days: Vector) -> Magnitude:
         """How large; magnitudes as the catalogue rounds them, so half a bin is taken off again."""
@@ -154,12 +174,15 @@ def _wait(quantiles_days: Vector, log_tail: Vector, log_density: Vector) -> tupl
     return Wait(named["0.5"], named, within, rounded(hazard)), due_after_minutes
 
 
-def _where(ring: Vector, wait: RescaledWait[Vector], now: Instant) -> Where:
-    """The cells whose recent events hold the largest shares of the rate; the rest may be anywhere in the region."""
-    rates = event_rates(ring, now)
-    total = float(wait.kernel_rate(0.0))
+def _degrees(ring: Vector) -> tuple[Vector, Vector]:
+    """(n,) latitudes and (n,) longitudes."""
     x, y, z = ring[:, RING_POSITION].T
-    latitudes, longitudes = np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))
+    return np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))
+
+
+def _where(ring: Vector, rates: Vector, total: float) -> Where:
+    """The cells whose recent events hold the largest shares of the rate; the rest may be anywhere in the region."""
+    latitudes, longitudes = _degrees(ring)
     rows = np.minimum(np.floor(latitudes / SPOT_DEGREES), 90.0 / SPOT_DEGREES - 1.0)  # the pole belongs to the cell below
     columns = np.minimum(np.floor(longitudes / SPOT_DEGREES), 180.0 / SPOT_DEGREES - 1.0)
     cells, number = np.unique(rows * _COLUMNS + columns, return_inverse=True)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from models import hawkes
+from models.divergence import still_finite
 from models.rows import Intervals, joined
 from models.study import Best, Progress, Study, TimingOptions, descend
 from models.timing import KernelNetwork
@@ -50,7 +51,9 @@ def fit_plain(kernels: KernelNetwork, study: Study, options: TimingOptions, work
     with torch.no_grad():
         kernels.log_productivity.copy_(one.expand_as(kernels.log_productivity))
         kernels.log_background.copy_(background.expand_as(kernels.log_background))
-        return float(workers.total(_likelihoods(powers @ one.exp(), background.exp(), study, joined(study.validation), workers))[0])
+        reached = float(workers.total(_likelihoods(powers @ one.exp(), background.exp(), study, joined(study.validation), workers))[0])
+    still_finite(reached, "plain", f"step {seen}")
+    return reached
 
 
 def fit_kernels(kernels: KernelNetwork, study: Study, options: TimingOptions, workers: Workers, progress: Progress) -> float:
@@ -74,7 +77,9 @@ def fit_kernels(kernels: KernelNetwork, study: Study, options: TimingOptions, wo
         if step % EVERY_STEPS == 0:
             with torch.no_grad():
                 found = _likelihoods(_weights(kernels, study, scaled), kernels.log_background.exp(), study, validation, workers)
-            best.offer(workers.total(found))
+            found = workers.total(found)
+            still_finite(found, "kernels", f"step {step}")
+            best.offer(found)
             progress(
                 "kernels", step, options.kernel_steps, {"train": float(scores.mean().detach()), "validation": float(best.scores.mean())}
             )

@@ -7,8 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from ingest.problem import Problem
-from models import artifact
+from models import artifact, companions
+from models.cnn import MapNetwork
 from models.forecaster import LstmForecaster
+from models.live_map import LiveMaps
+from models.registry import BUILT_IN
 from models.space_time import SpaceTimeNetwork
 from stream.forecast import Forecaster
 from stream.lineup import Lineup
@@ -28,9 +31,10 @@ class ModelLibrary:
 
     def __init__(self, find: Callable[[str], Path], model: Path | None = None) -> None:
         self._find = find
-        network, card = artifact.read(model)
-        self._own_name, self._own_network = card.name, network
-        self.own = LstmForecaster(network, card.name)
+        self._own_network, card = artifact.read(model)
+        self._own_name = card.name
+        self._own_maps = _built_in_maps(card.name)
+        self.own = self._assembled(self._own_network, card.name, self._own_maps)
         self._kept = lru_cache(maxsize=LINEUPS_KEPT)(self._forecaster)
 
     def forecaster(self, lineup: Lineup) -> Forecaster:
@@ -51,8 +55,25 @@ class ModelLibrary:
         Raises:
             Problem: it is not here, or damaged.
         """
-        network, name = self._lstm(dict(lineup.champion).get("lstm"))
-        return self.own if name == self._own_name else LstmForecaster(network, name)
+        named = dict(lineup.champion)
+        network, name = self._lstm(named.get("lstm"))
+        maps = self._cnn(named["cnn"], name) if "cnn" in named else self._own_maps if name == self._own_name else None
+        return self._assembled(network, name, maps)
+
+    @staticmethod
+    def _assembled(network: SpaceTimeNetwork, name: str, maps: tuple[MapNetwork, str] | None) -> LstmForecaster:
+        if maps is None:
+            return LstmForecaster(network, name)
+        return LstmForecaster(network, f"{name}+{maps[1]}", maps=LiveMaps(maps[0]))
+
+    def _cnn(self, name: str, base: str) -> tuple[MapNetwork, str]:
+        """A promoted CNN for the forecaster it was trained on."""
+        network, card = companions.read_cnn(self._find(name))
+        if card.name != name:
+            raise Problem(f"the model in the folder of {name} is {card.name}", "train it again, or promote what is there")
+        if card.base != base:
+            raise Problem(f"{name} was trained on {card.base}, not on {base}", f"promote it together with {card.base}")
+        return network, name
 
     def _forecaster(self, lineup: Lineup) -> Forecaster:
         champion = self.champion(lineup)
@@ -65,3 +86,11 @@ class ModelLibrary:
         if card.name != name:
             raise Problem(f"the model in the folder of {name} is {card.name}", "train it again, or promote what is there")
         return network, name
+
+
+def _built_in_maps(base: str) -> tuple[MapNetwork, str] | None:
+    """The CNN that comes with the program, if it was trained on that forecaster."""
+    if not (BUILT_IN / "cnn").is_dir():
+        return None
+    network, card = companions.read_cnn()
+    return (network, card.name) if card.base == base else None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ingest.problem import Problem
 from models.baselines.gutenberg_richter import common_step
+from models.divergence import still_finite
 from models.magnitude import HIDDEN, LARGEST_MAGNITUDE, MagnitudeNetwork
 from models.magnitude_features import DEFAULT_REACH, PLACELESS
 from models.magnitude_rows import magnitude_features
@@ -120,6 +121,7 @@ def fit_examples(
             _step(network, -found.log_prob(excesses[rows]).mean(), optimizer)
             schedule.step()
         scores = _scores(network, parts)
+        still_finite(scores["magnitude"], "magnitude", f"epoch {epoch}")
         progress(epoch, options.epochs, scores)
         if scores["magnitude"] > best_scores["magnitude"]:
             best, best_scores = copy.deepcopy(network.state_dict()), scores

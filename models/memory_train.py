@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from models import hawkes
+from models.divergence import still_finite
 from models.kernel_train import excitations
 from models.rows import Intervals, joined
 from models.study import Best, Progress, Study, TimingOptions, descend
@@ -57,7 +58,9 @@ def fit_memory(
             total = sum(_chunk_likelihoods(memory, inputs, [chunk])[0] for chunk in checking) + torch.zeros(
                 memory.architecture.memory_members
             )
-        best.offer((workers.total(total) + workers.total(torch.tensor(constant))) / events)
+        reached = (workers.total(total) + workers.total(torch.tensor(constant))) / events
+        still_finite(reached, "memory", f"epoch {epoch}")
+        best.offer(reached)
         progress("memory", epoch, options.memory_epochs, {"validation": float(best.scores.mean())})
         if epoch - best.since > options.patience:
             break

@@ -76,7 +76,7 @@ def decay_table(taus: FloatArray, slow_days: FloatArray) -> FloatArray:
 
 
 @numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
-def _look_up(table: FloatArray, lag_days: float, decays: FloatArray) -> None:
+def look_up(table: FloatArray, lag_days: float, decays: FloatArray) -> None:
     """Fill (K + C,) for one lag."""
     spot = math.log(lag_days / _LAG_FLOOR_DAYS + 1.0) / _TABLE_STEP
     row = min(int(spot), len(table) - 2)
@@ -86,7 +86,7 @@ def _look_up(table: FloatArray, lag_days: float, decays: FloatArray) -> None:
 
 
 @numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
-def _squares(offset: tuple[float, float], direction: FloatArray, squeeze: float) -> tuple[float, float]:
+def squares(offset: tuple[float, float], direction: FloatArray, squeeze: float) -> tuple[float, float]:
     """u²/s² and v² s², km²; `squeeze` is s^−2."""
     along = offset[0] * direction[0] + offset[1] * direction[1]
     across = offset[1] * direction[0] - offset[0] * direction[1]
@@ -122,10 +122,10 @@ def _densities(
             j = first + column if everyone else contributors[row, column]
             if j < 0:
                 continue
-            _look_up(table, days[i] - days[j], decays)
+            look_up(table, days[i] - days[j], decays)
             offset = offset_km(places[j], places[i])
             for m in range(discs + 1):
-                along, across = _squares(offset, directions[j], squeezes[j, m])
+                along, across = squares(offset, directions[j], squeezes[j, m])
                 wide = along + across + math.exp(log_widths[j, m])
                 height = powers[m] / (math.pi * wide) * math.exp(powers[m] * (log_widths[j, m] - math.log(wide)))
                 if m < discs:
@@ -166,10 +166,10 @@ def _gradients(
             j = contributors[row, column]
             if j < 0:
                 continue
-            _look_up(table, days[i] - days[j], decays)
+            look_up(table, days[i] - days[j], decays)
             offset = offset_km(places[j], places[i])
             for m in range(discs + 1):
-                along, across = _squares(offset, directions[j], squeezes[j, m])
+                along, across = squares(offset, directions[j], squeezes[j, m])
                 width = math.exp(log_widths[j, m])
                 wide = along + across + width
                 fall = log_widths[j, m] - math.log(wide)
@@ -193,7 +193,7 @@ def _gradients(
     return by_weight, by_width, by_stretch, by_worth, by_power, by_share
 
 
-def _arguments(setting: Setting, kernels: Kernels) -> tuple[FloatArray, ...]:
+def arguments(setting: Setting, kernels: Kernels) -> tuple[FloatArray, ...]:
     """What both loops take, out of the logarithms where that saves them work."""
     weights, squeezes = np.exp(kernels.log_weights), np.exp(-2.0 * kernels.log_stretches)
     return (
@@ -210,7 +210,7 @@ def _arguments(setting: Setting, kernels: Kernels) -> tuple[FloatArray, ...]:
 def densities(setting: Setting, kernels: Kernels, targets: NDArray[np.int64], reach: int) -> FloatArray:
     """(B, 2) T and B of each target over the `reach` events before it, none left out."""
     nobody = np.empty((0, 0), np.int32)
-    found: FloatArray = _densities(targets, nobody, True, reach, *_arguments(setting, kernels.numpy()))
+    found: FloatArray = _densities(targets, nobody, True, reach, *arguments(setting, kernels.numpy()))
     return found
 
 
@@ -223,12 +223,12 @@ class Densities(torch.autograd.Function):
     ) -> torch.Tensor:
         context.given = (setting, targets, contributors)
         context.save_for_backward(*kernels)
-        arguments = _arguments(setting, Kernels(*kernels).numpy())
-        return torch.from_numpy(_densities(targets, contributors, False, 0, *arguments))
+        given = arguments(setting, Kernels(*kernels).numpy())
+        return torch.from_numpy(_densities(targets, contributors, False, 0, *given))
 
     @staticmethod
     def backward(context: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         setting, targets, contributors = context.given
-        arguments = _arguments(setting, Kernels(*context.saved_tensors).numpy())
-        gradients = _gradients(targets, contributors, upstream[0].contiguous().numpy(), *arguments)
+        given = arguments(setting, Kernels(*context.saved_tensors).numpy())
+        gradients = _gradients(targets, contributors, upstream[0].contiguous().numpy(), *given)
         return None, None, None, *(torch.from_numpy(gradient) for gradient in gradients)

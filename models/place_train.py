@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ingest.problem import Problem
+from models.divergence import still_finite
 from models.pattern import Pattern, Span
 from models.place import FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork
 from models.place_score import PlaceStudy, batch_log_prob, study_of
@@ -86,10 +87,11 @@ def fit_place(
     best, kept = -np.inf, copy.deepcopy(network.state_dict())
     for step in range(1, options.steps + 1):
         course = courses[step % len(courses)]
-        _descend(network, course, next(draws[step % len(courses)]), optimizer)
+        _descend(network, course, next(draws[step % len(courses)]), optimizer, step)
         schedule.step()
         if step % options.validate_every == 0 or step == options.steps:
             reached = _validate(network, courses, options.validation_targets)
+            still_finite(reached, "place", f"step {step}")
             progress(step, options.steps, {"validation": reached})
             if reached > best:
                 best, kept = reached, copy.deepcopy(network.state_dict())
@@ -141,9 +143,10 @@ def _draws(rows: slice, batch: int, seed: int) -> Iterator[NDArray[np.int64]]:
         waiting = waiting[batch:]
 
 
-def _descend(network: PlaceNetwork, course: _Course, targets: NDArray[np.int64], optimizer: torch.optim.Optimizer) -> None:
+def _descend(network: PlaceNetwork, course: _Course, targets: NDArray[np.int64], optimizer: torch.optim.Optimizer, step: int) -> None:
     network.train()
     loss = -batch_log_prob(network, course.study, targets, course.train.stop, course.scaled).mean()
+    still_finite(float(loss.detach()), "place", f"step {step}")  # the gradient of the densities is only made for numbers
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
     nn.utils.clip_grad_norm_(network.parameters(), 2.0)

@@ -84,6 +84,11 @@ class Registry:
             folders = sorted(path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith("."))
             yield from (_entry(path, built_in=False) for path in folders)
 
+    def newest_at(self) -> float | None:
+        """When the last model came in, seconds since 1970; None: there is none."""
+        folders = [path for path in self.folder.iterdir() if path.is_dir()] if self.folder.is_dir() else []
+        return max((path.stat().st_mtime for path in folders if not path.name.startswith(".")), default=None)
+
     def sweep(self) -> None:
         """Remove what was left behind by a writer that was killed."""
         for path in self.folder.glob(".*") if self.folder.is_dir() else ():

@@ -6,7 +6,7 @@ Its rate λ(t) and its places come from the same kernels; the memory (LSTM) corr
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -26,6 +26,9 @@ from models.place_score import place_log_prob
 from models.rows import Intervals, Rows, intervals_of, rows_of
 from models.timing import Architecture, KernelNetwork, MemoryNetwork, local_hours, memory_inputs, wait_of
 from models.wait import RescaledWait
+
+if TYPE_CHECKING:
+    from models.cnn import MapNetwork
 
 FloatArray = NDArray[np.float64]
 
@@ -123,8 +126,8 @@ class SpaceTimeNetwork(nn.Module):
 class SpaceTimeModel:
     """The network behind the protocol `models.outcomes.Model`."""
 
-    def __init__(self, network: SpaceTimeNetwork, name: str, region: str | None = None) -> None:
-        self._network, self._name, self._region = network.eval(), name, region
+    def __init__(self, network: SpaceTimeNetwork, name: str, region: str | None = None, maps: MapNetwork | None = None) -> None:
+        self._network, self._name, self._region, self._maps = network.eval(), name, region, maps
 
     @property
     def name(self) -> str:
@@ -147,6 +150,10 @@ class SpaceTimeModel:
         network, architecture = self._network, self._network.architecture
         if network.place is None:
             return np.full(pattern.rows(span).stop - pattern.rows(span).start, np.nan)
+        if self._maps is not None:
+            from models.cnn_score import map_log_prob  # which rests on the networks here
+
+            return map_log_prob(network, self._maps, pattern, span, self._region or "", background)
         rows = rows_of([pattern], architecture.timing.reach)
         weights = network.timing.weights(rows)[1:].numpy()
         return place_log_prob(network.place, pattern, span, rows.neighbourhoods[1:], weights, background, architecture.place_reach)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import catalog, explain, history, live, look, promote, registry, science
+from stream.cli import catalog, explain, history, live, look, promote, registry, retrain, science
 from stream.cli import train as training
 
 application = typer.Typer(
@@ -18,6 +18,8 @@ application = typer.Typer(
 )
 train = typer.Typer(help="Train a model.", no_args_is_help=True, rich_markup_mode=None)
 train.command("lstm", epilog=training.TRAIN_EXAMPLES)(training.train_lstm)
+train.command("cnn", epilog=training.CNN_EXAMPLES)(training.train_cnn)
+train.command("gan", epilog=training.GAN_EXAMPLES)(training.train_gan)
 application.command(epilog=live.UP_EXAMPLES)(live.up)
 application.command(epilog=live.INGEST_EXAMPLES)(live.ingest)
 application.command(epilog=live.FORECAST_EXAMPLES)(live.forecast)
@@ -29,5 +31,6 @@ application.command(epilog=look.DOCTOR_EXAMPLES)(look.doctor)
 application.command(epilog=explain.EXPLAIN_EXAMPLES)(explain.explain)
 application.command(epilog=promote.PROMOTE_EXAMPLES)(promote.promote)
 application.command(epilog=registry.MODELS_EXAMPLES)(registry.models)
+application.command(epilog=retrain.RETRAIN_EXAMPLES)(retrain.retrain)
 application.add_typer(train, name="train")
 application.command(epilog=science.EVALUATE_EXAMPLES)(science.evaluate)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ingest.region import RegionTable
-from stream.cli.options import RegionsOption, progress_bar, read_time
+from stream.cli.options import ModelOption, RegionsOption, progress_bar, read_time
 
 if TYPE_CHECKING:
     from models.curriculum import Lesson
@@ -17,27 +19,40 @@ TRAIN_EXAMPLES = (
     "Example: quakecast train lstm --catalog california.csv --magnitude-of-completeness 2.5 --polygon california.npy "
     "--history-start 1971-01-01 --start 1981-01-01 --validation-start 1998-01-01 --end 2007-01-01 --seed 1 -o my-model"
 )
+CNN_EXAMPLES = "Example: quakecast train cnn curriculum.toml --model my-lstm --seed 1 -o my-cnn"
+GAN_EXAMPLES = "Example: quakecast train gan curriculum.toml --seed 1 -o my-gan"
 WELL_LOCATED = 1.5
 """Catalogues that are complete below this magnitude come from dense networks: their locations are taken to be good to 0.05 km, not 0.1."""
 
 
+CurriculumArgument = Annotated[
+    Path | None, typer.Argument(help="A TOML file with several catalogues, for one model of many regions; or the options for one.")
+]
+CatalogOption = Annotated[list[Path] | None, typer.Option("--catalog", help="A catalogue file in any form; may be given several times.")]
+CompletenessOption = Annotated[
+    float | None, typer.Option("--magnitude-of-completeness", help="Events from this magnitude on are forecast.")
+]
+PolygonOption = Annotated[Path | None, typer.Option("--polygon", help="Corners (latitude, longitude) as .npy: only what is inside.")]
+HistoryOption = Annotated[str | None, typer.Option("--history-start", help="The memory begins here; else at the first event.")]
+StartOption = Annotated[str | None, typer.Option("--start", help="Training begins here; else with the history.")]
+ValidationOption = Annotated[str | None, typer.Option("--validation-start", help="Training ends, and choosing begins.")]
+EndOption = Annotated[str | None, typer.Option("--end", help="Choosing ends; what comes after is not looked at.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same model.")]
+NewModelOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")]
+Tell = Callable[[str, int, int, dict[str, float]], None]
+
+
 def train_lstm(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
-    curriculum: Annotated[
-        Path | None, typer.Argument(help="A TOML file with several catalogues, for one model of many regions; or the options for one.")
-    ] = None,
-    catalog: Annotated[
-        list[Path] | None, typer.Option("--catalog", help="A catalogue file in any form; may be given several times.")
-    ] = None,
-    magnitude_of_completeness: Annotated[
-        float | None, typer.Option("--magnitude-of-completeness", help="Events from this magnitude on are forecast.")
-    ] = None,
-    polygon: Annotated[Path | None, typer.Option("--polygon", help="Corners (latitude, longitude) as .npy: only what is inside.")] = None,
-    history_start: Annotated[str | None, typer.Option("--history-start", help="The memory begins here; else at the first event.")] = None,
-    start: Annotated[str | None, typer.Option("--start", help="Training begins here; else with the history.")] = None,
-    validation_start: Annotated[str | None, typer.Option("--validation-start", help="Training ends, and choosing begins.")] = None,
-    end: Annotated[str | None, typer.Option("--end", help="Choosing ends; what comes after is not looked at.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same model.")] = 0,
+    output: NewModelOption,
+    curriculum: CurriculumArgument = None,
+    catalog: CatalogOption = None,
+    magnitude_of_completeness: CompletenessOption = None,
+    polygon: PolygonOption = None,
+    history_start: HistoryOption = None,
+    start: StartOption = None,
+    validation_start: ValidationOption = None,
+    end: EndOption = None,
+    seed: SeedOption = 0,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of the networks; loops over pairs use all processors.")] = 1,
     reach: Annotated[int, typer.Option("--reach", min=16, help="How many events back an event's surroundings are searched.")] = 512,
     members: Annotated[int, typer.Option("--members", min=1, help="Networks of each kind whose mean is taken.")] = 4,
@@ -66,18 +81,86 @@ def train_lstm(
         hours=hours,
         narrowest_km=narrowest_km,
     )
+    with told() as tell:
+        card = publish(lessons, output, teaching, tell, score_held_back=score_held_back)
+    for name, value in card.training.items():
+        typer.echo(f"{name:28}{value:12.5g}")
+    typer.echo(f"written to {output}; use it with --model {output}", err=True)
+
+
+def train_cnn(
+    output: NewModelOption,
+    curriculum: CurriculumArgument = None,
+    catalog: CatalogOption = None,
+    magnitude_of_completeness: CompletenessOption = None,
+    polygon: PolygonOption = None,
+    history_start: HistoryOption = None,
+    start: StartOption = None,
+    validation_start: ValidationOption = None,
+    end: EndOption = None,
+    seed: SeedOption = 0,
+    model: ModelOption = None,
+    regions: RegionsOption = None,
+) -> None:
+    """Train the CNN of the places on top of a trained forecaster (--model), on the same catalogues as that one."""
+    import torch
+
+    from models import artifact
+    from models.cnn_train import MapOptions
+    from models.publish_companions import publish_cnn
+
+    torch.set_num_threads(1)
+    lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
+    network, card = artifact.read(model)
+    with told() as tell:
+        made = publish_cnn(lessons, output, (network, card.name), MapOptions(), seed, tell)
+    _report(made.scores["validation"], output)
+
+
+def train_gan(
+    output: NewModelOption,
+    curriculum: CurriculumArgument = None,
+    catalog: CatalogOption = None,
+    magnitude_of_completeness: CompletenessOption = None,
+    polygon: PolygonOption = None,
+    history_start: HistoryOption = None,
+    start: StartOption = None,
+    validation_start: ValidationOption = None,
+    end: EndOption = None,
+    seed: SeedOption = 0,
+    regions: RegionsOption = None,
+) -> None:
+    """Train the generator of aftershock sequences on the sequences of one catalogue or of several."""
+    import torch
+
+    from models.gan_train import GanOptions
+    from models.publish_companions import publish_gan
+
+    torch.set_num_threads(1)
+    lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
+    with told() as tell:
+        made = publish_gan(lessons, output, GanOptions(), seed, tell)
+    _report(made.scores["validation"], output)
+
+
+def _report(scores: dict[str, Any], output: Path) -> None:
+    for name, value in scores.items():
+        typer.echo(f"{name:28}{value:12.5g}")
+    typer.echo(f"written to {output}; quakecast models lists it once it is in the folder of models", err=True)
+
+
+@contextmanager
+def told() -> Iterator[Tell]:
+    """A progress bar for each stage of a training."""
     with progress_bar() as bar:
         tasks: dict[str, Any] = {}
 
-        def progress(stage: str, step: int, steps: int, scores: dict[str, float]) -> None:
+        def tell(stage: str, step: int, steps: int, scores: dict[str, float]) -> None:
             task = tasks.setdefault(stage, None) or bar.add_task(stage, total=steps, note="")
             tasks[stage] = task
             bar.update(task, completed=step, note="  ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
-        card = publish(lessons, output, teaching, progress, score_held_back=score_held_back)
-    for name, value in card.training.items():
-        typer.echo(f"{name:28}{value:12.5g}")
-    typer.echo(f"written to {output}; use it with --model {output}", err=True)
+        yield tell
 
 
 def _lessons(

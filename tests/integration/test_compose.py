@@ -25,7 +25,7 @@ from tests.stand_ins import environment, now, program, small_sequence, usgs, wai
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
-SERVERS, OURS = ("kafka", "redis"), ("ingest", "forecast")
+SERVERS, OURS = ("kafka", "redis"), ("ingest", "forecast", "retrain")
 REDIS_DATABASE = 9
 START_SECONDS = 60.0
 """Two processes at once that import torch, on a machine that others use."""
@@ -81,6 +81,12 @@ def test_our_services_wait_for_healthy_servers(compose: Any) -> None:
 
 def test_the_forecaster_can_be_scaled(compose: Any) -> None:
     assert not {"container_name", "ports", "hostname"} & set(compose["services"]["forecast"])
+
+
+def test_what_is_retrained_is_where_the_forecasters_look_for_it(compose: Any) -> None:
+    for name in ("forecast", "retrain"):
+        assert compose["services"][name]["environment"]["QUAKECAST_MODELS"] in mounts(compose["services"][name])
+    assert "--every-days" in compose["services"]["retrain"]["command"]
 
 
 def mounts(service: Any) -> set[str]:

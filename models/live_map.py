@@ -1,0 +1,133 @@
+"""The CNN live: a region's maps within the forecaster's memory, and the factors that they give.
+
+    maps (bytes) = cells that events have touched: uint16 each | float32 (cells, COLUMNS − 2) | float64 (cells, 2): the days
+
+The days are those since 1970. The formulas are those of `models.maps`; a test holds that live is what a catalogue gives. The network runs
+in double precision, on one thread and in one shape.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ingest.instant import MILLISECONDS_PER_DAY
+from models import maps
+from models.cnn import MapNetwork
+from models.map_features import features
+from models.maps import CAME, COLUMNS, COUNTS, RATES, FloatArray, Grid
+
+_COUNT = struct.Struct("<H")
+_EMPTY = _COUNT.pack(0)
+IntArray = NDArray[np.int64]
+
+
+class Factors(NamedTuple):
+    """What the CNN says of a region's cells at a moment."""
+
+    grid: Grid
+    ages_days: FloatArray
+    """(bands − 1,) where one band of ages ends."""
+    cells: FloatArray
+    """(bands + 1, cells) by which what events of that age bring on is re-weighted; the background map's last."""
+    everywhere: float
+    """By which the background rate is."""
+    rates: FloatArray
+    """(cells,) what all past events bring on there, 1/day, not re-weighted."""
+
+
+class LiveMaps:
+    """A frozen CNN, and how the maps in a memory change."""
+
+    def __init__(self, network: MapNetwork) -> None:
+        self._network = network.double().eval()
+        self._grids = network.architecture.grids
+        self._ages = np.array(network.architecture.ages_days)
+
+    def start(self, region: str) -> bytes:
+        """The maps before any event; nothing for a region that the CNN has not learned."""
+        return _EMPTY if region in self._grids else b""
+
+    def observe(self, kept: bytes, region: str, event: tuple[int, float, float], jump: FloatArray, background: float) -> bytes:
+        """The maps one event later.
+
+        Args:
+            event: time (ms since 1970), latitude and longitude.
+            jump: (CAME,) of `maps.added`.
+            background: μ, 1/day.
+        """
+        if not kept:
+            return kept
+        index, states = _unpacked(kept)
+        time, latitude, longitude = event
+        cells, parts = (part[0] for part in self._grids[region].parts(np.array([latitude]), np.array([longitude])))
+        index, states = _with(index, states, cells)
+        where = np.searchsorted(index, cells)
+        before = float(states[:, COUNTS.stop - 1].sum())
+        return _packed(index, maps.observed(states, where, parts, time / MILLISECONDS_PER_DAY, jump, background, before))
+
+    def states(self, kept: bytes, region: str, now_ms: int, background: float) -> FloatArray:
+        """(cells, COLUMNS) the maps at a moment."""
+        index, sparse = _unpacked(kept)
+        states = maps.empty(self._grids[region])
+        states[index] = sparse
+        return maps.advanced(states, now_ms / MILLISECONDS_PER_DAY, maps.backgrounds(states, background))
+
+    @torch.no_grad()
+    def factors(self, kept: bytes, region: str, now_ms: int, background: float) -> Factors | None:
+        """What the CNN says at a moment, nothing having come since; None for a region that it has not learned."""
+        if not kept:
+            return None
+        grid, states = self._grids[region], self.states(kept, region, now_ms, background)
+        seen = torch.from_numpy(features(states, now_ms / MILLISECONDS_PER_DAY, background))[None].double()
+        logs, everywhere, _ = self._network(self._network.scaled(seen).double())
+        rates: FloatArray = states[:, RATES].sum(1)
+        return Factors(grid, self._ages, logs[0].exp().numpy(), float(everywhere[0].exp()), rates)
+
+
+def reweighted(
+    factors: Factors, latitudes: FloatArray, longitudes: FloatArray, lags_days: FloatArray, rates: FloatArray, background: float
+) -> tuple[FloatArray, float]:
+    """(n,) the rates of recent events as the CNN has them, and that of the whole region, 1/day.
+
+    Args:
+        latitudes, longitudes, lags_days, rates: (n,) of the recent events; older ones' rates are those of their cells.
+        background: μ, 1/day.
+    """
+    cells, parts = factors.grid.parts(latitudes, longitudes)
+    band = np.searchsorted(factors.ages_days, lags_days)
+    own = (parts * factors.cells[band[:, None], cells]).sum(1) * rates
+    recent = np.bincount(cells.ravel(), (parts * rates[:, None]).ravel(), factors.grid.cells)
+    older = (np.maximum(factors.rates - recent, 0.0) * factors.cells[-2]).sum()
+    return own, float(own.sum() + older + background * factors.everywhere)
+
+
+def _with(index: IntArray, states: FloatArray, cells: IntArray) -> tuple[IntArray, FloatArray]:
+    """With rows for cells that no event had touched."""
+    new = np.setdiff1d(cells, index)
+    if not len(new):
+        return index, states
+    fresh = np.zeros((len(new), COLUMNS))
+    fresh[:, CAME] = maps.NEVER
+    joined = np.concatenate((index, new))
+    order = np.argsort(joined, kind="stable")
+    return joined[order], np.concatenate((states, fresh))[order]
+
+
+def _packed(index: IntArray, states: FloatArray) -> bytes:
+    sums, days = states[:, :CAME].astype("<f4"), states[:, CAME:].astype("<f8")
+    return _COUNT.pack(len(index)) + index.astype("<u2").tobytes() + sums.tobytes() + days.tobytes()
+
+
+def _unpacked(kept: bytes) -> tuple[IntArray, FloatArray]:
+    (count,) = _COUNT.unpack_from(kept)
+    place = _COUNT.size
+    index = np.frombuffer(kept, "<u2", count, place).astype(np.int64)
+    place += 2 * count
+    sums = np.frombuffer(kept, "<f4", count * CAME, place).reshape(count, CAME)
+    days = np.frombuffer(kept, "<f8", count * (COLUMNS - CAME), place + 4 * count * CAME).reshape(count, COLUMNS - CAME)
+    return index, np.concatenate((sums.astype(np.float64), days), axis=1)

@@ -1,0 +1,142 @@
+"""`quakecast retrain`: all models anew from the newest catalogue, promoted only if they are better than those in force."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import msgspec
+import structlog
+import typer
+
+from ingest.bus import open_log
+from ingest.bus.log import Log
+from ingest.instant import Instant
+from ingest.problem import Problem
+from ingest.region import RegionTable
+from stream.cli.options import (
+    DEFAULT_USGS,
+    EMBEDDED,
+    BusOption,
+    JsonOption,
+    ModelsOption,
+    RegionsOption,
+    UsgsOption,
+    existing,
+    read_time,
+    start_logging,
+    stop_on_signals,
+)  # fmt: skip
+from stream.cli.train import SeedOption, told
+from stream.promote import in_force, promote
+
+if TYPE_CHECKING:
+    from models.retrain_decision import Decision
+
+RETRAIN_EXAMPLES = "Example: quakecast retrain --from 2015-01-01 --min-magnitude 2.5 --bus kafka://broker:9092 --dry-run"
+SECONDS_PER_DAY = 86_400.0
+TEN_YEARS_DAYS = 3_652.5
+
+log = structlog.get_logger()
+
+
+class Catalogues(NamedTuple):
+    """Where events come from: files, or else a back-fill."""
+
+    files: tuple[Path, ...]
+    usgs: str
+    start: str | None
+    min_magnitude: float
+
+
+class Choice(NamedTuple):
+    """What is trained and how it is judged: the fields of `models.retrain.Plan` between the catalogues and their lowest magnitude."""
+
+    recent_days: float
+    validation_days: float
+    kinds: tuple[str, ...]
+    seed: int
+    table: RegionTable
+    models: Path | None
+
+
+def retrain(
+    catalog: Annotated[
+        list[Path] | None, typer.Option("--catalog", help="Catalogue files, instead of a back-fill; may be given several times.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Back-fill from this time on; without it, from ten years ago.")] = None,
+    min_magnitude: Annotated[float, typer.Option("--min-magnitude", help="Of the back-fill.")] = 4.5,
+    recent_days: Annotated[float, typer.Option("--recent-days", min=1, help="The last days decide: no model learns from them.")] = 365,
+    validation_days: Annotated[float, typer.Option("--validation-days", min=1, help="The days before those, which choose.")] = 365,
+    kinds: Annotated[list[str] | None, typer.Option("--only", help="lstm, cnn or gan; may be given several times; else all three.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train, compare and print the decisions; promote nothing.")] = False,
+    every_days: Annotated[float | None, typer.Option("--every-days", min=0.01, help="Again and again, so many days apart.")] = None,
+    seed: SeedOption = 0,
+    bus: BusOption = EMBEDDED,
+    models: ModelsOption = None,
+    usgs: UsgsOption = DEFAULT_USGS,
+    regions: RegionsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Train LSTM, CNN and GAN on the newest catalogue; promote those that beat what is in force on recent time that neither has seen."""
+    from models.registry import Registry
+
+    start_logging()
+    stop, event_log = stop_on_signals(), open_log(existing(bus))
+    event_log.create_topics()
+    chosen = tuple(kinds or ("lstm", "cnn", "gan"))
+    if unknown := set(chosen) - {"lstm", "cnn", "gan"}:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not among lstm, cnn, gan", param_hint="--only")
+    Registry(models).sweep()
+    catalogues = Catalogues(tuple(catalog or ()), usgs, start, min_magnitude)
+    choice = Choice(recent_days, validation_days, chosen, seed, RegionTable.load(regions), models)
+    if every_days is None:
+        _round(catalogues, choice, event_log, dry_run=dry_run, json=json)
+        return
+    while not _waited(stop, Registry(models).newest_at(), every_days):
+        began = time.time()
+        try:
+            _round(catalogues, choice, event_log, dry_run=dry_run, json=json)
+        except Problem as problem:  # the next time may be better, and what is in force goes on
+            log.error("retraining failed", problem=str(problem))  # noqa: TRY400 - a line, no traceback
+            if _waited(stop, began, every_days):
+                return
+
+
+def _waited(stop: threading.Event, since: float | None, days: float) -> bool:
+    """Wait until so many days have passed since then; gives whether to stop."""
+    until = (since or 0.0) + days * SECONDS_PER_DAY
+    return stop.wait(max(until - time.time(), 0.0))
+
+
+def _round(catalogues: Catalogues, choice: Choice, event_log: Log, *, dry_run: bool, json: bool) -> None:
+    from models.retrain import Plan, retrained
+
+    with tempfile.TemporaryDirectory(prefix="quakecast-retrain-") as folder, told() as tell:
+        files = catalogues.files or (_backfilled(Path(folder), catalogues),)
+        plan = Plan(files, *choice, None if catalogues.files else catalogues.min_magnitude)
+        for decision in retrained(plan, in_force(event_log), Path(folder), tell):
+            _act(decision, event_log, dry_run=dry_run, json=json)
+
+
+def _act(decision: Decision, event_log: Log, *, dry_run: bool, json: bool) -> None:
+    typer.echo(msgspec.json.encode(decision._asdict()) if json else decision.line())
+    if decision.promoted and not dry_run:
+        promote(event_log, {decision.kind: decision.challenger}, reason=decision.line())
+
+
+def _backfilled(folder: Path, wanted: Catalogues) -> Path:
+    """The newest catalogue, fetched page by page."""
+    from ingest import backfill as pages
+
+    now = Instant(round(time.time() * 1_000))
+    since = read_time(wanted.start) if wanted.start else now.plus(days=-TEN_YEARS_DAYS)
+    file = folder / "catalogue.csv"
+    outcome = pages.backfill_to_file(file, pages.backfill(pages.fdsn_fetch(wanted.usgs, wanted.min_magnitude), since, now, lambda *_: None))
+    if not outcome.events:
+        raise Problem(f"the catalogue of {wanted.usgs} from {since} on is empty", "choose an earlier --from or a lower --min-magnitude")
+    log.info("back-filled", events=outcome.events, since=str(since))
+    return file

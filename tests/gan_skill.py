@@ -1,0 +1,195 @@
+"""The table of the made sequences: train the generator, and set what it makes beside ETAS and beside what really came.
+
+    python -m tests.gan_skill                         three seeds, sequences of 2012 and 2013 (they choose the step): about half an hour
+    python -m tests.gan_skill --held-back             those from 2014 on: once, when nothing is chosen any more
+    python -m tests.gan_skill --ablation SanJac_10    the forecaster with and without made sequences in its training
+
+One calendar for all catalogues: the same earthquakes must not be learned from in one of them and judged by in another. ETAS is fitted
+where nothing is judged: its published parameters for SCEDC and Salton Sea (fitted on their validation years, too), fits of our own
+elsewhere. Mainshocks after which a simulation of ETAS has no end are left out for both. Data are read from `shared/data` beside the
+checkout or from `--data`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+
+from ingest.instant import Instant
+from ingest.problem import Problem
+from models import score
+from models.augmentation import augmented
+from models.baselines import etas_fit, gutenberg_richter
+from models.baselines.etas import Etas
+from models.cleaning import each_once, earthquakes
+from models.curriculum import Lesson, Years, one_region, read_events
+from models.etas_sequences import etas_sequences
+from models.gan import SequenceGenerator
+from models.gan_train import GanOptions, fit_sequences
+from models.pattern import Span
+from models.sequence_condition import Past
+from models.sequence_score import as_sequence, compare
+from models.sequences import AftershockSequence, held_out, taught
+from models.space_time import SpaceTimeModel
+from models.teach import Teaching, teach
+from tests.skill import BENCHMARKS, lesson_of
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+VALIDATION, TEST = "2012-01-01", "2014-01-01"
+EACH = 10
+"""Made sequences for a mainshock."""
+
+
+class Catalogue(NamedTuple):
+    """Where a catalogue is, its completeness (None: the benchmark's), when it begins, is learned from and ends."""
+
+    files: tuple[str, ...]
+    magnitude_of_completeness: float | None
+    history: str
+    start: str
+    end: str
+
+
+_GLOBAL = tuple(f"global_m45_{years}" for years in ("2012_2013", "2013_2014", "2014_2015", "2015_2016", "2016_2017", "2017_2018"))
+CATALOGUES = {
+    "ComCat_25": Catalogue((), None, "1971-01-01", "1981-01-01", "2014-01-02"),
+    "SCEDC_20": Catalogue((), None, "1981-01-01", "1985-01-01", "2014-01-02"),
+    "SaltonSea_10": Catalogue((), None, "2008-01-01", "2008-06-01", "2016-01-01"),
+    "SanJac_10": Catalogue((), None, "2008-01-01", "2008-06-01", "2018-01-01"),
+    "WHITE_06": Catalogue((), None, "2008-01-01", "2008-06-01", "2021-01-01"),
+    "global_2011": Catalogue(("global_m45_2011",), 4.5, "2011-01-01", "2011-01-01", "2012-01-01"),
+    "global_2013": Catalogue(_GLOBAL, 4.5, "2012-11-29", "2012-11-29", "2018-12-01"),
+    "japan": Catalogue(("japan_m4_2000_2021",), 4.5, "2000-01-01", "2000-06-01", "2022-01-01"),
+    "california": Catalogue(("california_m25_2015_2025_until_2022",), 2.5, "2015-01-01", "2015-01-01", "2022-01-01"),
+    "indonesia": Catalogue(("indonesia_m29_2005_2010",), 4.5, "2005-01-01", "2005-01-01", "2011-01-01"),
+}
+PUBLISHED = ("SCEDC_20", "SaltonSea_10")
+ETAS = {
+    "SanJac_10": ("SanJac_10", "2008-06-01", "2012-01-01"),
+    "WHITE_06": ("WHITE_06", "2008-06-01", "2012-01-01"),
+    "japan": ("japan", "2000-06-01", "2012-01-01"),
+    "california": ("ComCat_25", "1992-01-01", "2006-12-31"),
+    "global_2013": ("global_2013", "2013-01-15", "2014-01-01"),
+}
+"""For the sequences of a catalogue: where ETAS is fitted, from when to when."""
+
+
+def lessons_of(data: Path) -> list[Lesson]:
+    """All catalogues, their years divided by the one calendar."""
+    return [_lesson(name, one, data) for name, one in CATALOGUES.items()]
+
+
+def _lesson(name: str, one: Catalogue, data: Path) -> Lesson:
+    start = min(Instant.parse(one.start), Instant.parse(VALIDATION))
+    years = Years(Instant.parse(one.history), start, Instant.parse(VALIDATION), Instant.parse(TEST), Instant.parse(one.end))
+    if one.magnitude_of_completeness is not None:
+        events = earthquakes(read_events([data / "catalogs" / f"{file}.csv.xz" for file in one.files]))
+        return one_region(events, one.magnitude_of_completeness, None, years, name)
+    own = BENCHMARKS[name]
+    events = each_once(read_events([data / "benchmark" / f"{name}.csv.xz"]))
+    return one_region(events, own.magnitude_of_completeness, data / "benchmark" / f"{own.polygon}.npy", years, name)
+
+
+def etas_of(lessons: dict[str, Lesson], data: Path) -> dict[str, Etas]:
+    """By catalogue."""
+    found = {}
+    for name in PUBLISHED:
+        law = gutenberg_richter.fit(lessons[name].pattern, lessons[name].train)
+        found[name] = Etas.load(data / "benchmark" / "etas_parameters.json", name, law)
+    for name, (source, start, end) in ETAS.items():
+        found[name] = etas_fit.fit(lessons[source].pattern, Span(Instant.parse(start), Instant.parse(end)))
+    return found
+
+
+def by_etas(
+    lessons: dict[str, Lesson], part: str, etas: dict[str, Etas]
+) -> tuple[list[AftershockSequence], list[list[AftershockSequence]]]:
+    """The real sequences of a part, and what ETAS makes for each; how many were left out is printed."""
+    real, made, endless = list[AftershockSequence](), list[list[AftershockSequence]](), 0
+    for name, lesson in lessons.items():
+        past = Past(lesson.pattern)
+        for one in held_out([lesson], part):
+            try:
+                made.append(etas_sequences(etas[name], past, one, EACH, 1))
+                real.append(one)
+            except Problem:
+                endless += 1
+    print(f"{part}: {len(real)} sequences; {endless} left out, for ETAS has no end after them", flush=True)
+    return real, made
+
+
+def by_generator(generator: SequenceGenerator, real: list[AftershockSequence]) -> list[list[AftershockSequence]]:
+    """What a generator makes for each real sequence."""
+    days = generator.architecture.days
+    return [[as_sequence(made, one) for made in generator.sample(one.condition, EACH, days, k)] for k, one in enumerate(real)]
+
+
+def ablation(name: str, lessons: list[Lesson], share: float, seeds: int, data: Path) -> None:
+    """The forecaster's validation scores with and without made sequences beside its training span."""
+    lesson = lesson_of(name, data / "benchmark")
+    lesson = lesson._replace(pattern=lesson.pattern.before(lesson.validation.end), region="", catalogue=name)
+    training = [one for one in taught(lessons) if one.moment < lesson.validation.start.plus(days=-GanOptions().days)]
+    generator, _, _ = fit_sequences(training, training[::10], GanOptions(), 0)
+    for seed in range(seeds):
+        for more in ([], augmented(lesson, generator, share, seed)):
+            network, _ = teach([lesson, *more], Teaching(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km), lambda *_: None)
+            found = score.report([score.trial(SpaceTimeModel(network, "lstm"), lesson.pattern, lesson.validation, {})])
+            kept = {key: found[f"{key}_log_likelihood"] for key in ("time", "magnitude", "place")}
+            print(json.dumps({"catalogue": name, "seed": seed, "made lessons": len(more)} | kept), flush=True)
+
+
+def main() -> None:
+    """Print the table, and each comparison as a line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=GanOptions().steps)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--held-back", action="store_true")
+    parser.add_argument("--ablation", choices=list(BENCHMARKS))
+    parser.add_argument("--share", type=float, default=0.5, help="made events for each real one, in the ablation")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    lessons = lessons_of(given.data)
+    if given.ablation:
+        ablation(given.ablation, lessons, given.share, given.seeds, given.data)
+        return
+    named = {lesson.catalogue: lesson for lesson in lessons}
+    part = "test" if given.held_back else "validation"
+    real, made = by_etas(named, part, etas_of(named, given.data))
+    training, validation = taught(lessons), held_out(lessons, "validation")
+    simulated = {"etas": made}
+    for seed in range(given.seeds):
+        options = msgspec.structs.replace(GanOptions(), steps=given.steps)
+        generator, scores, _ = fit_sequences(training, validation, options, seed)
+        print(json.dumps({"seed": seed} | scores), flush=True)
+        simulated[f"gan {seed}"] = by_generator(generator, real)
+    table(compare(real, simulated))
+
+
+def table(compared: dict[str, Any]) -> None:
+    """One line a maker, then everything as JSON."""
+    measures = list(next(iter(compared["makers"].values()))["distances"])
+    columns = ("AUC", *measures, "count score", "recall", "coverage", "diversity")
+    print(f"{'':12}" + "".join(f"{name:>15}" for name in columns))
+    for name, found in compared["makers"].items():
+        modes, distances = found["modes"], [found["distances"][measure]["wasserstein"] for measure in measures]
+        values = (
+            found["classifier"]["auc"],
+            *distances,
+            found["count_score"],
+            modes["recall"],
+            modes["coverage"],
+            modes["diversity_count"],
+        )
+        print(f"{name:12}" + "".join(f"{value:15.3f}" for value in values))
+    print(json.dumps(compared, default=np.ndarray.tolist))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""A training that comes to nothing ends with the stage and the step in which it did, and leaves no model behind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from ingest.problem import Problem
+from models.divergence import still_finite
+from models.publish import publish
+from models.teach import Teaching
+from tests.unit.test_models_publish import QUICK, TIMES_ALONE, lesson, silent
+
+FAR_TOO_LARGE = 1e30
+
+
+def with_rate(teaching: Teaching, part: str, name: str) -> Teaching:
+    options = msgspec.structs.replace(getattr(teaching, part), **{name: FAR_TOO_LARGE})
+    return msgspec.structs.replace(teaching, **{part: options})
+
+
+@pytest.mark.parametrize(
+    ("teaching", "said"),
+    [
+        (with_rate(TIMES_ALONE, "timing", "kernel_rate"), "stage kernels, step 3"),
+        (with_rate(TIMES_ALONE, "timing", "memory_rate"), "stage memory, epoch 1"),
+        (with_rate(TIMES_ALONE, "magnitude", "learning_rate"), "stage magnitude, epoch 1"),
+        (with_rate(QUICK, "place", "network_rate"), "stage place, step 2"),
+    ],
+    ids=["kernels", "memory", "magnitude", "place"],
+)
+def test_a_stage_that_diverges_is_named_and_nothing_is_written(tmp_path: Path, teaching: Teaching, said: str) -> None:
+    with pytest.raises(Problem, match=said) as caught:
+        publish([lesson()], tmp_path / "lstm", teaching, silent)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "lstm").exists()
+
+
+def test_a_magnitude_that_is_no_number_ends_the_first_stage(tmp_path: Path) -> None:
+    taught = lesson()
+    magnitudes = taught.pattern.magnitudes.copy()
+    magnitudes[taught.pattern.rows(taught.train).start + 5] = np.nan
+    with pytest.raises(Problem, match="stage plain"):
+        publish([taught._replace(pattern=replace(taught.pattern, magnitudes=magnitudes))], tmp_path / "lstm", TIMES_ALONE, silent)
+    assert not (tmp_path / "lstm").exists()
+
+
+def test_one_member_of_several_that_diverges_is_enough() -> None:
+    still_finite(torch.tensor([-1.0, 2.0]), "memory", "epoch 1")
+    with pytest.raises(Problem, match="memory, epoch 2"):
+        still_finite(torch.tensor([-1.0, torch.nan]), "memory", "epoch 2")
