@@ -21,7 +21,7 @@ from ingest.region import Region
 from models import artifact
 from models.baselines.live import LARGEST_EXCESS, LiveBaselines
 from models.live_magnitude import LiveMagnitude, half_bin_of, quantiles_and_survival
-from models.live_map import LiveMaps, reweighted
+from models.live_map import Factors, LiveMaps, reweighted
 from models.live_timing import BACKGROUND, COUNT, RING_EXCESS, RING_POSITION, RING_TIME, RING_WEIGHTS, TIME, LiveTiming, event_rates
 from models.maps import added
 from models.space_time import SpaceTimeNetwork
@@ -31,6 +31,7 @@ from stream.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Hazard, Magni
 Vector = NDArray[np.float64]
 
 HOURS_PER_DAY = 24.0
+MILLISECONDS_PER_HOUR = 3_600_000
 REMEMBERED = 256
 """Memories whose waits are kept at hand: while a region is silent, only the silence changes."""
 SIGNIFICANT_CHANGE = 0.1
@@ -66,6 +67,7 @@ class LstmForecaster:
         self._maps_from = self._own_bytes + len(self._baselines.start())
         self._waits = lru_cache(maxsize=REMEMBERED)(self._wait_of)
         self._asked = lru_cache(maxsize=REMEMBERED)(self._ask)
+        self._factors = lru_cache(maxsize=REMEMBERED)(self._look)
 
     @classmethod
     def load(cls, folder: Path | None = None) -> LstmForecaster:
@@ -142,13 +144,22 @@ class LstmForecaster:
 
     def _rates(self, memory: bytes, ring: Vector, wait: RescaledWait[Vector], region: Region, now: Instant) -> tuple[Vector, float]:
         """(n,) what each recent event brings on, and the rate of all of the region, 1/day, as the CNN has them if there is one."""
-        rates = event_rates(ring, now)
+        rates, rate = event_rates(ring, now), float(wait.kernel_rate(0.0))
         background = float(self.past(memory)[BACKGROUND])
-        factors = None if self._maps is None else self._maps.factors(memory[self._maps_from :], region.id, int(now), background)
+        factors = self._factors(memory[self._maps_from :], region.id, self._looked_at(memory, now), background)
         if factors is None:
-            return rates, float(wait.kernel_rate(0.0))
+            return rates, rate
         lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
-        return reweighted(factors, *_degrees(ring), lags, rates, background)
+        return reweighted(factors, *_degrees(ring), lags, rates, rate, background)
+
+    def _looked_at(self, memory: bytes, now: Instant) -> int:
+        """When the maps are looked at, ms: right after the last event, then after an hour, two, four …: they change no faster."""
+        last = int(self.past(memory)[TIME])
+        hours = max(int(now) - last, 0) // MILLISECONDS_PER_HOUR
+        return last + (MILLISECONDS_PER_HOUR << (hours.bit_length() - 1) if hours else 0)
+
+    def _look(self, kept: bytes, region: str, moment_ms: int, background: float) -> Factors | None:
+        return None if self._maps is None else self._maps.factors(kept, region, moment_ms, background)
 
     def _magnitudes(self, ring: Vector, region: Region, now: Instant, ahead_days: Vector) -> Magnitude:
         """How large; magnitudes as the catalogue rounds them, so half a bin is taken off again."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -38,7 +37,7 @@ class GanOptions(msgspec.Struct, frozen=True):
     """How the generator is trained."""
 
     days: float = 30.0
-    steps: int = 3_000
+    steps: int = 2_400
     warm_up: int = 300
     """Steps by the energy score alone, before the critic speaks."""
     batch: int = 24
@@ -94,21 +93,15 @@ def fit_sequences(
     torch.manual_seed(seed)
     real, held = rows_of(used, options.most_events), rows_of(validation, options.most_events)
     generator = SequenceGenerator(GanArchitecture(options.days, options.noise, options.width))
-    return _Duel(generator, real, held, options, seed, balanced(used)).fight(progress)
-
-
-def balanced(sequences: Sequence[AftershockSequence]) -> torch.Tensor:
-    """(R,) how often each is taken: a catalogue with four times as many sequences is taken from twice as often."""
-    counts = Counter(one.catalogue for one in sequences)
-    return torch.tensor([counts[one.catalogue] ** -0.5 for one in sequences])
+    return _Duel(generator, real, held, options, seed).fight(progress)
 
 
 class _Duel:
     """Generator and critic, and what they need."""
 
-    def __init__(self, generator: SequenceGenerator, real: Rows, held: Rows, options: GanOptions, seed: int, shares: torch.Tensor) -> None:
+    def __init__(self, generator: SequenceGenerator, real: Rows, held: Rows, options: GanOptions, seed: int) -> None:
         self.options, self.real, self.held, self.generator, self.critic = options, real, held, generator, Critic()
-        self.chance, self.shares = torch.Generator().manual_seed(seed), shares
+        self.chance = torch.Generator().manual_seed(seed)
         everything = self._real(real, torch.arange(len(real)))
         generator.centre.copy_(real.features.mean(0))
         generator.width.copy_(real.features.std(0).clamp(min=0.1))
@@ -145,7 +138,7 @@ class _Duel:
 
     def _step(self, critic_speaks: bool) -> tuple[float, float, float]:
         """One step of both; the losses of generator and critic, and the energy score."""
-        rows = torch.multinomial(self.shares, self.options.batch, replacement=True, generator=self.chance)
+        rows = torch.randint(len(self.real), (self.options.batch,), generator=self.chance)
         real, features = self._real(self.real, rows), self.real.features[rows]
         scaled = (features - self.generator.centre) / self.generator.width
         made = self._made(self.generator, self.real, rows.repeat(2))

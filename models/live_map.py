@@ -90,20 +90,27 @@ class LiveMaps:
 
 
 def reweighted(
-    factors: Factors, latitudes: FloatArray, longitudes: FloatArray, lags_days: FloatArray, rates: FloatArray, background: float
+    factors: Factors,
+    latitudes: FloatArray,
+    longitudes: FloatArray,
+    lags_days: FloatArray,
+    rates: FloatArray,
+    rate: float,
+    background: float,
 ) -> tuple[FloatArray, float]:
     """(n,) the rates of recent events as the CNN has them, and that of the whole region, 1/day.
 
     Args:
-        latitudes, longitudes, lags_days, rates: (n,) of the recent events; older ones' rates are those of their cells.
+        latitudes, longitudes, lags_days, rates: (n,) of the recent events.
+        rate: of the whole region, with older events and the background; what is neither lies where all past events' rates do.
         background: μ, 1/day.
     """
     cells, parts = factors.grid.parts(latitudes, longitudes)
     band = np.searchsorted(factors.ages_days, lags_days)
     own = (parts * factors.cells[band[:, None], cells]).sum(1) * rates
-    recent = np.bincount(cells.ravel(), (parts * rates[:, None]).ravel(), factors.grid.cells)
-    older = (np.maximum(factors.rates - recent, 0.0) * factors.cells[-2]).sum()
-    return own, float(own.sum() + older + background * factors.everywhere)
+    older = max(rate - background - float(rates.sum()), 0.0)
+    usual = float((factors.rates * factors.cells[-2]).sum() / max(factors.rates.sum(), np.finfo(np.float64).tiny))
+    return own, float(own.sum()) + older * usual + background * factors.everywhere
 
 
 def _with(index: IntArray, states: FloatArray, cells: IntArray) -> tuple[IntArray, FloatArray]:

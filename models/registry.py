@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,6 +83,18 @@ class Registry:
         if self.folder.is_dir():
             folders = sorted(path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith("."))
             yield from (_entry(path, built_in=False) for path in folders)
+
+    def speaking(self, in_force: Mapping[str, str]) -> dict[str, str]:
+        """By kind, whose word counts: the models promoted last, else those that come with the program; a CNN only on its own forecaster.
+
+        Args:
+            in_force: names by kind, as `stream.promote.in_force` gives them.
+        """
+        entries = list(self.entries())
+        own, bases = {one.kind: one.name for one in entries if one.built_in}, {one.name: one.card.get("base") for one in entries}
+        found = own | dict(in_force)
+        on_it = [name for name in (in_force.get("cnn"), own.get("cnn")) if name and bases.get(name, found["lstm"]) == found["lstm"]]
+        return {kind: name for kind, name in found.items() if kind != "cnn"} | ({"cnn": on_it[0]} if on_it else {})
 
     def newest_at(self) -> float | None:
         """When the last model came in, seconds since 1970; None: there is none."""

@@ -72,7 +72,7 @@ def retrained(plan: Plan, in_force: Mapping[str, str], folder: Path, progress: P
     """
     torch.set_num_threads(plan.teaching.threads)
     round_ = _Round(plan, Registry(plan.models), *lessons_of(plan), folder, progress)
-    champions = _with_built_in(in_force, round_.registry)
+    champions = round_.registry.speaking(in_force)
     if "lstm" in plan.kinds:
         decision = _or_kept("lstm", champions.get("lstm"), round_.forecaster)
         yield decision
@@ -89,15 +89,6 @@ def _or_kept(kind: str, incumbent: str | None, attempt: Callable[[str | None], D
         return attempt(incumbent)
     except Problem as problem:
         return undecided(kind, incumbent, problem)
-
-
-def _with_built_in(in_force: Mapping[str, str], registry: Registry) -> dict[str, str]:
-    """Who speaks, by kind: a CNN only on the forecaster that it was trained on."""
-    own = {entry.kind: entry for entry in registry.entries() if entry.built_in}
-    named = {kind: entry.name for kind, entry in own.items()} | dict(in_force)
-    if "cnn" in named and "cnn" not in in_force and own["cnn"].card.get("base") != named.get("lstm"):
-        del named["cnn"]
-    return named
 
 
 def lessons_of(plan: Plan) -> tuple[list[Lesson], Span]:

@@ -159,9 +159,7 @@ class Past:
             concentration=math.log((float(np.median(distances)) if len(rows) else 0.5 * radius) / radius + 0.02),
             spacing_km=float(np.quantile(steps, 0.25)) if len(steps) >= 4 else 0.3 * scale_km(magnitude),
             depth_km=depth_km if known else usual_depth,
-            depth_spread_km=(depths.std() * len(depths) + USUAL_DEPTH_SPREAD_KM * 5.0) / (len(depths) + 5.0)
-            if len(depths)
-            else USUAL_DEPTH_SPREAD_KM,
+            depth_spread_km=_drawn_spread(depths),
             depths_known=known or bool(len(depths)),
         )
 
@@ -191,3 +189,9 @@ def condition_of(
         depth_km: of the mainshock; NaN: as is usual there.
     """
     return Past(pattern.before(moment)).condition(moment, magnitude, latitude, longitude, depth_km)
+
+
+def _drawn_spread(depths_km: FloatArray) -> float:
+    """The standard deviation, drawn to the usual one as if five events had it."""
+    count = len(depths_km)
+    return (count * float(depths_km.std() if count else 0.0) + 5.0 * USUAL_DEPTH_SPREAD_KM) / (count + 5.0)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MODELS_EXAMPLES = "Example: quakecast models --bus kafka://broker:9092"
 HEADLINES = {
     "lstm": ("gain_over_poisson", "place_log_likelihood", "magnitude_log_likelihood"),
-    "cnn": ("place_gain",),
-    "gan": ("auc",),
+    "cnn": ("validation_gain", "magnitude_gain"),
+    "gan": ("validation_energy", "sequences"),
 }
 
 
@@ -31,10 +31,9 @@ def models(
     """The models that can be promoted: those that come with the program, and those of a folder."""
     from models.registry import Registry
 
-    entries = list(Registry(models).entries())
-    champions = {} if bus is None else _champions(bus)
-    own = {entry.kind: entry.name for entry in entries if entry.built_in}
-    forecasting = own | champions
+    registry = Registry(models)
+    entries = list(registry.entries())
+    forecasting = registry.speaking({} if bus is None else _champions(bus))
     if json:
         rows = [_described(entry, forecasting.get(entry.kind) == entry.name) for entry in entries]
         typer.echo(msgspec.json.encode(rows))
@@ -60,7 +59,8 @@ def _described(entry: Entry, in_force: bool) -> dict[str, Any]:
         "in_force": in_force,
         "intact": entry.damage is None,
         "damage": entry.damage,
-        "base": entry.card.get("base"),
+        "base": entry.card.get("base") or None,
+        "learned_until": _learned_until(entry),
         "headline": dict(_headline(entry)),
     }
 
@@ -71,12 +71,19 @@ def _line(entry: Entry, in_force: bool, *, shown: bool) -> str:
     scores = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in _headline(entry))
     mark, origin = "*" if shown and in_force else " ", "built-in" if entry.built_in else "        "
     base = f", on {entry.card['base']}" if entry.card.get("base") else ""
-    return f"{mark} {entry.name:18} {origin}  {scores}{base}".rstrip()
+    until = f"learned until {(_learned_until(entry) or '–')[:10]}"
+    return f"{mark} {entry.name:18} {origin}  {until}{base}" + (f": {scores}" if scores else "")
+
+
+def _learned_until(entry: Entry) -> str | None:
+    """The end of the last span that it learned from or was chosen by."""
+    data = entry.card.get("data") or () if entry.damage is None else ()
+    return max((one["validation"]["to"] for one in data), default=None)
 
 
 def _headline(entry: Entry) -> Iterator[tuple[str, float]]:
     """The first numbers that one looks at, of the held-back time if it was scored, else of the validation span."""
-    scores = entry.card.get("scores") or {}
+    scores = entry.card.get("scores") or {} if entry.damage is None else {}
     chosen = scores.get("held back") or scores.get("validation") or {}
     for name in HEADLINES.get(entry.kind, ()):
         value = chosen.get(name)

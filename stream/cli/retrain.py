@@ -85,25 +85,31 @@ def retrain(
     from models.registry import Registry
 
     start_logging()
-    stop, event_log = stop_on_signals(), open_log(existing(bus))
-    event_log.create_topics()
     chosen = tuple(kinds or ("lstm", "cnn", "gan"))
     if unknown := set(chosen) - {"lstm", "cnn", "gan"}:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not among lstm, cnn, gan", param_hint="--only")
+    event_log = open_log(existing(bus))
+    event_log.create_topics()
     Registry(models).sweep()
     catalogues = Catalogues(tuple(catalog or ()), usgs, start, min_magnitude)
     choice = Choice(recent_days, validation_days, chosen, seed, RegionTable.load(regions), models)
     if every_days is None:
-        _round(catalogues, choice, event_log, dry_run=dry_run, json=json)
+        if _round(catalogues, choice, event_log, threading.Event(), dry_run=dry_run, json=json):
+            raise typer.Exit(1)
         return
-    while not _waited(stop, Registry(models).newest_at(), every_days):
-        began = time.time()
+    stop, since = stop_on_signals(), Registry(models).newest_at()  # a restart of the service is no reason to train again
+    while not _waited(stop, since, every_days):
+        since = time.time()
         try:
-            _round(catalogues, choice, event_log, dry_run=dry_run, json=json)
+            _round(catalogues, choice, event_log, stop, dry_run=dry_run, json=json)
         except Problem as problem:  # the next time may be better, and what is in force goes on
             log.error("retraining failed", problem=str(problem))  # noqa: TRY400 - a line, no traceback
-            if _waited(stop, began, every_days):
-                return
+        except Stopped:
+            return
+
+
+class Stopped(Exception):
+    """A signal came in the middle of a training: nothing of it is left, and what is in force goes on."""
 
 
 def _waited(stop: threading.Event, since: float | None, days: float) -> bool:
@@ -112,14 +118,24 @@ def _waited(stop: threading.Event, since: float | None, days: float) -> bool:
     return stop.wait(max(until - time.time(), 0.0))
 
 
-def _round(catalogues: Catalogues, choice: Choice, event_log: Log, *, dry_run: bool, json: bool) -> None:
+def _round(catalogues: Catalogues, choice: Choice, event_log: Log, stop: threading.Event, *, dry_run: bool, json: bool) -> bool:
+    """Gives whether a kind could not be trained or compared."""
     from models.retrain import Plan, retrained
 
+    failed = False
     with tempfile.TemporaryDirectory(prefix="quakecast-retrain-") as folder, told() as tell:
+
+        def watched(stage: str, step: int, steps: int, scores: dict[str, float]) -> None:
+            if stop.is_set():
+                raise Stopped
+            tell(stage, step, steps, scores)
+
         files = catalogues.files or (_backfilled(Path(folder), catalogues),)
         plan = Plan(files, *choice, None if catalogues.files else catalogues.min_magnitude)
-        for decision in retrained(plan, in_force(event_log), Path(folder), tell):
+        for decision in retrained(plan, in_force(event_log), Path(folder), watched):
             _act(decision, event_log, dry_run=dry_run, json=json)
+            failed |= decision.failed
+    return failed
 
 
 def _act(decision: Decision, event_log: Log, *, dry_run: bool, json: bool) -> None:

@@ -168,14 +168,15 @@ def test_a_number_that_is_none_is_refused() -> None:
 
 
 def test_training_is_repeatable_and_lowers_the_energy_score() -> None:
-    options = GanOptions(steps=60, warm_up=40, batch=12, validate_every=10, width=16, averaging=0.8)
-    ours, held = taught([lesson()]), held_out([lesson()], "validation")
+    options = GanOptions(steps=40, warm_up=30, batch=12, validate_every=10, width=16, averaging=0.8, rate=2e-2)
+    narrow = [replace(one, east_km=0.1 * one.east_km, north_km=0.1 * one.north_km) for one in real()]  # unlike where training begins
+    ours, held = narrow[::2], narrow[1::4]
     generator, scores, curves = fit_sequences(ours, held, options, seed=4)
     again, scores_again, _ = fit_sequences(ours, held, options, seed=4)
     assert scores == scores_again
     assert all(torch.equal(a, b) for a, b in zip(generator.parameters(), again.parameters(), strict=True))
     assert scores["validation_energy"] < curves["validation_energy"][0]
-    assert all(len(values) == 6 for values in curves.values())
+    assert all(len(values) == 4 for values in curves.values())
 
 
 def test_the_energy_score_punishes_too_little_spread() -> None:

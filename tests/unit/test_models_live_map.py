@@ -102,17 +102,17 @@ def test_an_untrained_network_leaves_the_shares_as_they_are() -> None:
         assert one.probability == pytest.approx(other.probability, rel=1e-4)
 
 
-def test_shares_of_what_is_left_of_older_events_go_to_their_cells() -> None:
+def test_with_factors_of_one_the_rates_stay_as_they_are() -> None:
     live = LiveMaps(network(0.0))
     kept, jump = live.start(REGION.id), maps.added(np.full(12, 0.1), 1.0, 10.0)
     for one in EVENTS:
         kept = live.observe(kept, REGION.id, (int(one.time), one.latitude, one.longitude), jump, 0.5)
     factors = live.factors(kept, REGION.id, int(at(50)), 0.5)
     assert factors is not None
-    last, rate = EVENTS[-1], 0.001
-    own, total = reweighted(factors, np.array([last.latitude]), np.array([last.longitude]), np.array([0.1]), np.array([rate]), 0.5)
-    assert own == pytest.approx([rate])
-    assert total == pytest.approx(float(factors.rates.sum()) + 0.5, rel=1e-6)
+    last = EVENTS[-1]
+    own, total = reweighted(factors, np.array([last.latitude]), np.array([last.longitude]), np.array([0.1]), np.array([0.2]), 3.0, 0.5)
+    assert own == pytest.approx([0.2])
+    assert total == pytest.approx(3.0, rel=1e-6)
 
 
 def test_live_features_are_those_that_the_network_was_trained_on() -> None:
