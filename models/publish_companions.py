@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+import torch
 
 from models import companions
 from models.cnn_train import MapOptions, fit_maps
@@ -54,6 +55,7 @@ def publish_cnn(
     Raises:
         Problem: too few events, NaNs, or the folder cannot be written.
     """
+    torch.set_num_threads(1)
     began, watched = time.monotonic(), Watched("maps", progress)
     network, scores = fit_maps(base[0], lessons, options, seed, watched)
     companions.checked(network, "CNN")
@@ -74,6 +76,7 @@ def publish_gan(lessons: Sequence[Lesson], folder: Path, options: GanOptions, se
     Raises:
         Problem: too few sequences, NaNs, or the folder cannot be written.
     """
+    torch.set_num_threads(1)
     began, watched = time.monotonic(), Watched("gan", progress)
     network, scores = fit_gan(lessons, options, seed, lambda _, *told: watched(*told))
     companions.checked(network, "GAN")

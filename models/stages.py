@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from ingest.problem import Problem
 from models.curriculum import Lesson
 from models.workers import Workers
 
@@ -35,12 +36,19 @@ def fingerprint(lessons: Sequence[Lesson], *settings: Any) -> str:
 
 
 class Stages:
-    """The finished stages of one training, in a folder of their own (none: nothing is kept)."""
+    """The finished stages of one training, in a folder of their own (none: nothing is kept).
+
+    Raises:
+        Problem: the folder cannot be written, when it is made or when a stage is done.
+    """
 
     def __init__(self, folder: Path | None, name: str) -> None:
         self._folder = None if folder is None else folder / name
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise _cannot_keep(self._folder, error.strerror) from None
 
     def run(self, name: str, networks: Sequence[nn.Module], train: Callable[[], Scores]) -> Scores:
         """Train, or take the weights and scores from where they were kept."""
@@ -71,5 +79,13 @@ class Stages:
     def _keep(self, name: str, networks: nn.Module, scores: Scores) -> None:
         if self._folder is None or Workers().rank:
             return
-        save_file({key: value.detach().contiguous() for key, value in networks.state_dict().items()}, self._folder / f"{name}.safetensors")
-        (self._folder / f"{name}.json").write_bytes(msgspec.json.encode(scores))  # last: it says that the stage is whole
+        weights = {key: value.detach().contiguous() for key, value in networks.state_dict().items()}
+        try:
+            save_file(weights, self._folder / f"{name}.safetensors")
+            (self._folder / f"{name}.json").write_bytes(msgspec.json.encode(scores))  # last: it says that the stage is whole
+        except (OSError, SafetensorError) as error:
+            raise _cannot_keep(self._folder, str(error).splitlines()[0]) from None
+
+
+def _cannot_keep(folder: Path, why: str | None) -> Problem:
+    return Problem(f"cannot keep what was trained in {folder} ({why})", "make room, or name a folder that can be written")

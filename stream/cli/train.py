@@ -103,13 +103,10 @@ def train_cnn(
     regions: RegionsOption = None,
 ) -> None:
     """Train the CNN of the places on top of a trained forecaster (--model), on the same catalogues as that one."""
-    import torch
-
     from models import artifact
     from models.cnn_train import MapOptions
     from models.publish_companions import publish_cnn
 
-    torch.set_num_threads(1)
     lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
     network, card = artifact.read(model)
     with told() as tell:
@@ -131,12 +128,9 @@ def train_gan(
     regions: RegionsOption = None,
 ) -> None:
     """Train the generator of aftershock sequences on the sequences of one catalogue or of several."""
-    import torch
-
     from models.gan_train import GanOptions
     from models.publish_companions import publish_gan
 
-    torch.set_num_threads(1)
     lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
     with told() as tell:
         made = publish_gan(lessons, output, GanOptions(), seed, tell)

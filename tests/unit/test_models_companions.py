@@ -20,12 +20,12 @@ from models.companion_pictures import curves_picture
 from models.gan import GanArchitecture, SequenceGenerator
 from models.gan_train import GanOptions
 from models.maps import grid_over
-from models.publish import publish
+from models.publish import described
 from models.publish_companions import publish_cnn, publish_gan
 from models.registry import Registry, built_in
 from stream.cli.application import application
 from tests.unit.test_models_forecaster import EMPTY_CARD, small_network
-from tests.unit.test_models_publish import QUICK, lesson, silent
+from tests.unit.test_models_publish import lesson, silent
 
 GRID = grid_over(np.array([36.0, 38.0]), np.array([36.0, 39.0]), 6, 1.0)
 BASE = "lstm-0123456789ab"
@@ -125,26 +125,25 @@ def test_a_picture_shows_each_score() -> None:
 
 
 def test_a_cnn_is_published_with_its_base_its_data_and_its_curves(tmp_path: Path) -> None:
-    lessons = [lesson()]
-    base = publish(lessons, tmp_path / "lstm", QUICK, silent)
-    network, _ = artifact.read(tmp_path / "lstm")
+    lessons, (network, base) = [lesson()], artifact.read()
     options, stages = MapOptions(side=6, width=4, steps=4, batch=16, validate_every=2, most_targets=200, validation_targets=100), set[str]()
     card = publish_cnn(lessons, tmp_path / "cnn", (network, base.name), options, 1, lambda stage, *_: stages.add(stage))
     assert (card.base, card.options["seed"], stages) == (base.name, 1, {"maps"})
-    assert card.data == base.data
+    assert card.data == described(lessons)
     assert card.scores["validation"]["validation_gain"] >= 0.0, "the model without it is a candidate, too"
     assert set(manifest.verify(tmp_path / "cnn").files) == {artifact.WEIGHTS, artifact.CARD, companions.PAGE, companions.CURVES}
 
 
-@pytest.mark.parametrize("publishing", ["cnn", "gan"])
-def test_too_few_events_are_a_problem_and_nothing_is_written(tmp_path: Path, publishing: str) -> None:
-    few = lesson(days=2.0)
-    with pytest.raises(Problem, match="too few events|sequences to train"):
-        if publishing == "cnn":
-            network, card = artifact.read()
-            publish_cnn([few._replace(train=few.test)], tmp_path / "cnn", (network, card.name), MapOptions(), 1, silent)
-        else:
-            publish_gan([few], tmp_path / "gan", GanOptions(), 1, silent)
+def test_too_few_events_for_a_cnn_are_a_problem_and_nothing_is_written(tmp_path: Path) -> None:
+    few, (network, card) = lesson(days=2.0), artifact.read()
+    with pytest.raises(Problem, match="too few events"):
+        publish_cnn([few._replace(train=few.test)], tmp_path / "cnn", (network, card.name), MapOptions(), 1, silent)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_sequences_for_a_generator_are_a_problem_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="sequences to train the generator on, 20 are needed"):
+        publish_gan([lesson(days=2.0)], tmp_path / "gan", GanOptions(), 1, silent)
     assert list(tmp_path.iterdir()) == []
 
 

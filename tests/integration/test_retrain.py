@@ -1,0 +1,103 @@
+"""`quakecast retrain` as a process: it follows the event service, ends on a signal, and a full disk leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from ingest.bus import open_log
+from ingest.problem import Problem
+from ingest.simulated import Sequence
+from models import artifact, manifest
+from models.registry import BUILT_IN, Registry
+from models.stages import Stages
+from stream.promote import history
+from tests.stand_ins import environment, now, program, usgs
+
+DAYS = 125.0
+SPANS = ("--recent-days", "65", "--validation-days", "20", "--min-magnitude", "2.5")
+WAIT_SECONDS = 120.0
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="quakecast-retrain-") as name:
+        log = open_log(f"sqlite:///{name}/log.db")
+        log.create_topics()
+        log.close()
+        yield Path(name)
+
+
+def command(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    given = [program(), "retrain", "--bus", f"sqlite:///{folder}/log.db", "--models", str(folder / "models"), *SPANS, *arguments]
+    surroundings = environment(OMP_NUM_THREADS="1")
+    return subprocess.Popen(given, env=surroundings, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_signal_in_the_middle_of_a_training_ends_it_and_nothing_is_left(folder: Path) -> None:
+    start = now().plus(days=-DAYS)
+    events = [event for event in Sequence(start, DAYS, 1, mainshock=5.0).events if event.network in ("ak", "pr")]
+    with usgs(events) as address, command(folder, "--usgs", address, "--from", str(start)[:10], "--every-days", "7") as process:
+        assert process.stderr is not None
+        assert '"back-filled"' in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT_SECONDS) == 0
+        assert "Traceback" not in process.stderr.read()
+    assert not list((folder / "models").glob("*")) + list((folder / "models").glob(".*"))
+    assert list(history(open_log(f"sqlite:///{folder}/log.db"))) == []
+
+
+@pytest.mark.parametrize(("days", "said"), [(0.0, "is empty"), (2.0, "not more than the 85")])
+def test_a_catalogue_that_is_empty_or_too_short_is_told_in_one_line(folder: Path, days: float, said: str) -> None:
+    start = now().plus(days=-10.0)
+    events = Sequence(start, days, 1, mainshock=5.0, mainshock_after_days=1.0).events if days else []
+    with usgs(events) as address, command(folder, "--usgs", address, "--from", str(start)[:10]) as process:
+        _, told = process.communicate(timeout=WAIT_SECONDS)
+    assert process.returncode == 1
+    assert told.splitlines()[-1].startswith("quakecast: ")
+    assert said in told
+    assert "Traceback" not in told
+    assert not (folder / "models").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for half a model."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    size = sum(path.stat().st_size for path in (BUILT_IN / "lstm").iterdir()) // 2
+    mounted = shutil.which("mount") and os.geteuid() == 0
+    if not mounted or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=False).returncode:
+        pytest.skip("only root can make a small disk here; the unit tests limit the size of files instead")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_that_is_full_at_the_end_of_a_stage_is_told_in_one_line_and_the_stage_is_not_taken_for_done(small_disk: Path) -> None:
+    stages, large = Stages(small_disk / "training", "this"), nn.Linear(1_000, 1_000)
+    with pytest.raises(Problem, match="cannot keep what was trained") as caught:
+        stages.run("kernels", [large], lambda: {"kernels": 1.0})
+    assert "\n" not in str(caught.value)
+    trained: list[str] = []
+    stages.run("kernels", [nn.Linear(2, 2)], lambda: trained.append("again") or {"kernels": 1.0})
+    assert trained == ["again"]
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_model_leaves_the_registry_as_it_was(small_disk: Path) -> None:
+    registry = Registry(small_disk / "models")
+    with pytest.raises(Problem, match="No space left on device") as caught:
+        registry.add(BUILT_IN / "lstm")
+    assert "\n" not in str(caught.value)
+    assert list(registry.folder.iterdir()) == []
+    small = manifest.write(small_disk / "made", "lstm", "lstm-small", {artifact.CARD: b"{}"})
+    assert registry.add(small_disk / "made").name == small.name, "there is room again"
