@@ -22,7 +22,9 @@ KINDS = ("lstm", "cnn", "gan")
 
 
 def promote(
-    names: Annotated[list[str] | None, typer.Argument(help="Models by name, as quakecast models lists them; one of a kind.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models by name, as quakecast models lists them, or folders of new ones; one of a kind.")
+    ] = None,
     back: Annotated[str | None, typer.Option("--back", help="Roll back: the model of this kind that was in force before.")] = None,
     challenger: Annotated[bool, typer.Option("--challenger", help="In shadow: scored beside the champion, but not said.")] = False,
     end_challenge: Annotated[bool, typer.Option("--end-challenge", help="The challenger leaves.")] = False,
@@ -34,13 +36,23 @@ def promote(
     if sum((bool(names), back is not None, end_challenge)) != 1:
         raise typer.BadParameter("give names of models, or --back KIND, or --end-challenge")
     event_log = open_log(existing(bus))
-    chosen = _before(event_log, back) if back is not None else _by_kind(names or [])
+    chosen = _before(event_log, back) if back is not None else _by_kind([_named(one, models) for one in names or []])
     if not end_challenge:
         _try_out(event_log, chosen, models)
     promotion = promoted(event_log, chosen, challenger=challenger or end_challenge, reason=reason)
     event_log.close()
     said = ", ".join(chosen.values()) if chosen else "no model"
     typer.echo(f"promoted{' as challenger' if promotion.challenger else ''}: {said}; quakecast tail models tells when it is in force")
+
+
+def _named(given: str, models: Path | None) -> str:
+    """A model's name; a folder that is none of the registry's is copied in."""
+    from models.registry import Registry
+
+    registry = Registry(models)
+    if Path(given).is_dir() and not (registry.folder / given).is_dir():
+        return registry.add(Path(given)).name
+    return given
 
 
 def _by_kind(names: list[str]) -> dict[str, str]:

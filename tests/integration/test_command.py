@@ -28,7 +28,7 @@ from tests.stand_ins import csv_of, environment, now, program, small_sequence, u
 START = Instant.parse("2023-02-01")
 COMMANDS = (
     ("up",), ("ingest",), ("forecast",), ("replay",), ("tail",), ("backfill",), ("doctor",), ("evaluate",), ("train", "lstm"),
-    ("catalog",), ("explain",),
+    ("train", "cnn"), ("train", "gan"), ("catalog",), ("explain",), ("models",), ("promote",), ("retrain",),
 )  # fmt: skip
 NO_BROKER = "kafka://127.0.0.1:9?bootstrap_timeout_ms=500"
 SCORES = {
@@ -44,6 +44,7 @@ WRONG_USAGE = (
     ("replay catalogue.csv --bus kafka://127.0.0.1:9", "replaying into Kafka needs --store"),
     ("backfill --from 2023-02-03 --to 2023-02-02 -o x.csv", "--from must be before --to"),
     ("tail nothing", "'nothing' is none of forecasts, events, deadletters, alerts"),
+    ("promote", "give names of models, or --back KIND, or --end-challenge"),
     ("doctor --only everything", "everything: not among versions"),
     ("predict", "No such command 'predict'"),
     ("replay catalogue.csv --faster", "No such option: --faster"),
@@ -54,6 +55,12 @@ WRONG_OUTSIDE = (
     ("tail forecasts --bus file.db", "'file.db' is no log; use --bus kafka://host:9092 or --bus sqlite:///file"),
     ("forecast --bus sqlite:///log.db --store redis://127.0.0.1:9/0", "no Redis answers at 127.0.0.1:9/0 "),
     ("replay catalogue.csv --model damaged", "the model in damaged cannot be read "),
+    ("promote lstm-1 --bus sqlite:///none.db", "there is no log sqlite:///none.db; start quakecast up, or name the log with --bus"),
+    ("retrain --catalog empty.csv --bus sqlite:///none.db", "there is no log sqlite:///none.db; "),
+    (
+        "train cnn -o x --catalog empty.csv --magnitude-of-completeness 3 --validation-start 2023-02-02 --end 2023-02-03",
+        "empty.csv is empty; ",
+    ),
     ("replay missing.csv", "no file missing.csv; "),
     ("replay sqlite:///missing.db", "no file missing.db; "),
     ("replay empty.csv", "empty.csv is empty; "),
@@ -339,3 +346,31 @@ def test_a_model_that_train_wrote_is_one_that_replay_takes(folder: Path) -> None
     models = {decode_forecast(line).model for line in (folder / "own.jsonl").read_bytes().splitlines()}
     assert len(models) == 1
     assert models.pop().startswith("lstm-")
+    goes_live(folder, models_name(folder / "trained"))
+
+
+def models_name(trained: Path) -> str:
+    return str(json.loads((trained / "manifest.json").read_text())["name"])
+
+
+def goes_live(folder: Path, name: str) -> None:
+    """A trained model is promoted in the middle of a log, and rolled back; a damaged one is refused."""
+    log = ("--bus", "sqlite:///promoted.db")
+    succeeded(quakecast("replay", "catalogue.csv", "--to", "2023-02-02", *log, folder=folder))
+    assert name in succeeded(quakecast("promote", "trained", *log, "--reason", "a try", folder=folder))
+    assert f"* {name}" in succeeded(quakecast("models", *log, folder=folder))
+    succeeded(quakecast("replay", "catalogue.csv", "--from", "2023-02-02", "--to", "2023-02-03", *log, folder=folder))
+    assert "promoted: lstm-" in succeeded(quakecast("promote", "--back", "lstm", *log, folder=folder))
+    succeeded(quakecast("replay", "catalogue.csv", "--from", "2023-02-03", *log, folder=folder))
+    said = succeeded(quakecast("tail", "forecasts", *log, "--from", "beginning", "--until-end", "--json", folder=folder))
+    runs = [decode_forecast(line.encode()) for line in said.splitlines()]
+    assert {one.model for one in runs if one.issued_at < Instant.parse("2023-02-02")} == {one.model for one in runs[-20:]} != {name}
+    assert any(one.model == name for one in runs)
+    told = succeeded(quakecast("tail", "models", *log, "--from", "beginning", "--until-end", folder=folder))
+    assert told.count("is in force") == 12
+    with (folder / "quakecast-models" / name / "weights.safetensors").open("r+b") as weights:
+        weights.write(b"damage")
+    refused = quakecast("promote", name, *log, folder=folder)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "is damaged: weights.safetensors is not what its manifest says" in refused.stderr
+    assert "DAMAGED" in succeeded(quakecast("models", folder=folder))
