@@ -7,7 +7,7 @@ from typing import Any
 
 from models.artifact import Card
 
-PAGE, PICTURE = "CARD.md", "reliability.png"
+PAGE, PICTURE, CURVES = "CARD.md", "reliability.png", "training.png"
 HEADINGS = {
     "time_log_likelihood": "time, ln(1/day)",
     "place_log_likelihood": "place, ln(1/km²)",
@@ -27,9 +27,13 @@ GAINS = {
 }
 
 
-def pages(card: Card) -> dict[str, bytes]:
-    """The page and its picture, by file name."""
-    return {PAGE: page(card).encode(), PICTURE: picture(card)}
+def pages(card: Card, curves: bytes) -> dict[str, bytes]:
+    """The page and its pictures, by file name.
+
+    Args:
+        curves: how the training went (PNG).
+    """
+    return {PAGE: page(card).encode(), PICTURE: picture(card), CURVES: curves}
 
 
 def page(card: Card) -> str:
@@ -44,6 +48,7 @@ def page(card: Card) -> str:
         "## Training",
         _pairs(card.training),
         "Options: " + ", ".join(f"`{name}` {value}" for name, value in card.options.items() if not isinstance(value, dict)) + ".",
+        f"![Scores over the steps of the training]({CURVES})",
         "## Scores",
         "Nats per event, the larger the better; intervals are 95 %, by a paired bootstrap over blocks of time.",
         *(part for name, scores in card.scores.items() for part in (f"### {name}", _scores(scores), _gains(scores))),

@@ -14,6 +14,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from models import artifact, card, score
 from models.baselines import stationary
+from models.companion_pictures import Watched, curves_picture
 from models.curriculum import Lesson
 from models.outcomes import Model
 from models.pattern import Span
@@ -53,7 +54,8 @@ def publish(
     began, kept = time.monotonic(), folder.with_name(f".{folder.name}-training")
     if Workers().rank:  # all workers come to the same model; the first one writes it
         folder = Path(tempfile.mkdtemp()) / folder.name
-    network, stages = teach(lessons, teaching, progress, kept)
+    watched = Watched(progress)
+    network, stages = teach(lessons, teaching, watched, kept)
     training = stages | {"seconds": round(time.monotonic() - began)}
     fitted = baselines or (lambda lesson: {"poisson": stationary.fit(lesson.pattern, lesson.train)})
     scores = {"validation": scores_of(network, lessons, "validation", fitted)}
@@ -66,7 +68,8 @@ def publish(
         "scores": rounded(scores),
         "notes": list(NOTES),
     }
-    return artifact.write(folder, network, given, card.pages)
+    curves = curves_picture(watched.curves, "nats per event")
+    return artifact.write(folder, network, given, lambda whole: card.pages(whole, curves))
 
 
 def scores_of(

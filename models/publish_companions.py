@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import torch
 
 from models import companions
+from models.cnn import MapNetwork
+from models.cnn_score import maps_at
 from models.cnn_train import MapOptions, fit_maps
-from models.companion_pictures import curves_picture
+from models.companion_pictures import Progress, Watched, curves_picture, maps_picture
 from models.curriculum import Lesson
+from models.gan import SequenceGenerator
+from models.gan_pictures import sequence_picture
 from models.gan_train import GanOptions, fit_gan
+from models.pattern import Span
 from models.publish import described, rounded
-from models.space_time import SpaceTimeNetwork
+from models.sequence_score import as_sequence
+from models.sequences import held_out
+from models.space_time import SpaceTimeModel, SpaceTimeNetwork
 
-Progress = Callable[[str, int, int, dict[str, float]], None]
+MAPS, SEQUENCES = "maps.png", "sequences.png"
+SCENARIOS = 3
 CNN_NOTES = (
     "Scores are mean log-likelihoods of epicentres, ln(1/km²) per event, on the validation spans, which also chose the step.",
     "The factors re-weight kernels around past events and the background map; where no event was, they say nothing.",
@@ -27,19 +35,6 @@ GAN_NOTES = (
     "What it makes is simulated, not observed, and no forecast: for probabilities ask the forecaster.",
     "Sequences are of 30 days within three source lengths of the mainshock; farther and later aftershocks are not in it.",
 )
-
-
-class Watched:
-    """Passes progress on, and keeps the scores as curves."""
-
-    def __init__(self, stage: str, progress: Progress) -> None:
-        self._stage, self._progress = stage, progress
-        self.curves: dict[str, list[tuple[int, float]]] = {}
-
-    def __call__(self, step: int, steps: int, scores: dict[str, float]) -> None:
-        for name, value in scores.items():
-            self.curves.setdefault(name, []).append((step, value))
-        self._progress(self._stage, step, steps, scores)
 
 
 def publish_cnn(
@@ -56,8 +51,8 @@ def publish_cnn(
         Problem: too few events, NaNs, or the folder cannot be written.
     """
     torch.set_num_threads(1)
-    began, watched = time.monotonic(), Watched("maps", progress)
-    network, scores = fit_maps(base[0], lessons, options, seed, watched)
+    began, watched = time.monotonic(), Watched(progress)
+    network, scores = fit_maps(base[0], lessons, options, seed, lambda *told: watched("maps", *told))
     companions.checked(network, "CNN")
     card = {
         "data": described(lessons),
@@ -66,7 +61,7 @@ def publish_cnn(
         "scores": {"validation": rounded(scores)},
         "notes": list(CNN_NOTES),
     }
-    pictures = {companions.CURVES: curves_picture(watched.curves, "ln(1/km²) per event")}
+    pictures = {companions.CURVES: curves_picture(watched.curves, "nats per event"), MAPS: _map_of(lessons, base[0], network)}
     return companions.write(folder, "cnn", network, network.architecture, card, base=base[1], pictures=pictures)
 
 
@@ -77,8 +72,8 @@ def publish_gan(lessons: Sequence[Lesson], folder: Path, options: GanOptions, se
         Problem: too few sequences, NaNs, or the folder cannot be written.
     """
     torch.set_num_threads(1)
-    began, watched = time.monotonic(), Watched("gan", progress)
-    network, scores = fit_gan(lessons, options, seed, lambda _, *told: watched(*told))
+    began, watched = time.monotonic(), Watched(progress)
+    network, scores = fit_gan(lessons, options, seed, watched)
     companions.checked(network, "GAN")
     card = {
         "data": described(lessons),
@@ -87,5 +82,30 @@ def publish_gan(lessons: Sequence[Lesson], folder: Path, options: GanOptions, se
         "scores": {"validation": rounded(scores)},
         "notes": list(GAN_NOTES),
     }
-    pictures = {companions.CURVES: curves_picture(watched.curves, "loss")}
+    pictures = {companions.CURVES: curves_picture(watched.curves, "loss")} | _scenarios(lessons, network, seed)
     return companions.write(folder, "gan", network, network.architecture, card, pictures=pictures)
+
+
+def _map_of(lessons: Sequence[Lesson], base: SpaceTimeNetwork, network: MapNetwork) -> bytes:
+    """The maps of the region with the most events, at the end of its validation span."""
+    busiest = max((lesson for lesson in lessons if lesson.region in network.architecture.grids), key=_validation_events)
+    moment = busiest.validation.end
+    known = busiest.pattern.before(moment)
+    background = SpaceTimeModel(base, "lstm", busiest.region).background(known, Span(moment, moment))
+    return maps_picture(maps_at(base, network, known, moment, busiest.region, background), f"{busiest.region}, {moment}".lstrip(", "))
+
+
+def _validation_events(lesson: Lesson) -> int:
+    rows = lesson.pattern.rows(lesson.validation)
+    return len(range(rows.start, rows.stop))
+
+
+def _scenarios(lessons: Sequence[Lesson], network: SequenceGenerator, seed: int) -> dict[str, bytes]:
+    """The largest sequence of the validation spans, and some made for its mainshock; nothing if there is none."""
+    days = network.architecture.days
+    held = held_out(lessons, "validation", days)
+    if not held:
+        return {}
+    real = max(held, key=len)
+    made = [as_sequence(one, real) for one in network.sample(real.condition, SCENARIOS, days, seed)]
+    return {SEQUENCES: sequence_picture(real, made)}

@@ -14,7 +14,7 @@ from ingest.bus.log import EVENTS, MODELS, Log, NotCommitted, Outgoing
 from ingest.event import Promotion, decode_hook, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
-from stream.lineup import FORECASTING
+from stream.lineup import FORECASTING, Lineup
 from stream.partition import Activation
 
 LAST_RECORDS = 64
@@ -62,24 +62,31 @@ def decode(data: bytes) -> Promotion | Activation:
 
 
 def in_force(log: Log) -> dict[str, str]:
-    """By kind, the name of the champion that was promoted last; kinds that never were are those that come with the program.
+    """By kind, the name of the champion; kinds that are missing are those that come with the program.
 
-    What every partition has refused never came into force.
+    What a worker refused never came into force.
     """
-    successions: dict[str, list[str]] = champions(log)
-    return {kind: names[-1] for kind, names in successions.items()}
+    lineup, others = Lineup(), dict[str, str]()
+    for promotion in _accepted(log):
+        lineup = lineup.after(promotion)
+        others |= {kind: name for kind, name in promotion.models.items() if kind not in FORECASTING}
+    return dict(lineup.champion) | others
 
 
 def champions(log: Log) -> dict[str, list[str]]:
     """By kind, the names of the champions in the order of their promotion, without those that were refused."""
     found: dict[str, list[str]] = {}
+    for promotion in _accepted(log):
+        for kind, name in promotion.models.items():
+            found.setdefault(kind, []).append(name)
+    return found
+
+
+def _accepted(log: Log) -> list[Promotion]:
+    """Of champions, in order."""
     known = list(history(log))
     refused = [one.promotion for one in known if isinstance(one, Activation) and one.refused is not None]
-    for one in known:
-        if isinstance(one, Promotion) and not one.challenger and one not in refused:
-            for kind, name in one.models.items():
-                found.setdefault(kind, []).append(name)
-    return found
+    return [one for one in known if isinstance(one, Promotion) and not one.challenger and one not in refused]
 
 
 def _time(log: Log) -> Instant:

@@ -88,9 +88,7 @@ def test_a_disk_that_is_full_at_the_end_of_a_stage_is_told_in_one_line_and_the_s
     with pytest.raises(Problem, match="cannot keep what was trained") as caught:
         stages.run("kernels", [large], lambda: {"kernels": 1.0})
     assert "\n" not in str(caught.value)
-    trained: list[str] = []
-    stages.run("kernels", [nn.Linear(2, 2)], lambda: trained.append("again") or {"kernels": 1.0})
-    assert trained == ["again"]
+    assert stages.run("kernels", [nn.Linear(2, 2)], lambda: {"kernels": 2.0}) == {"kernels": 2.0}, "trained again"
 
 
 def test_a_disk_that_is_full_in_the_middle_of_a_model_leaves_the_registry_as_it_was(small_disk: Path) -> None:

@@ -21,7 +21,7 @@ from models.gan import GanArchitecture, SequenceGenerator
 from models.gan_train import GanOptions
 from models.maps import grid_over
 from models.publish import described
-from models.publish_companions import publish_cnn, publish_gan
+from models.publish_companions import MAPS, publish_cnn, publish_gan
 from models.registry import Registry, built_in
 from stream.cli.application import application
 from tests.unit.test_models_forecaster import EMPTY_CARD, small_network
@@ -131,7 +131,7 @@ def test_a_cnn_is_published_with_its_base_its_data_and_its_curves(tmp_path: Path
     assert (card.base, card.options["seed"], stages) == (base.name, 1, {"maps"})
     assert card.data == described(lessons)
     assert card.scores["validation"]["validation_gain"] >= 0.0, "the model without it is a candidate, too"
-    assert set(manifest.verify(tmp_path / "cnn").files) == {artifact.WEIGHTS, artifact.CARD, companions.PAGE, companions.CURVES}
+    assert set(manifest.verify(tmp_path / "cnn").files) == {artifact.WEIGHTS, artifact.CARD, companions.PAGE, companions.CURVES, MAPS}
 
 
 def test_too_few_events_for_a_cnn_are_a_problem_and_nothing_is_written(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ QUICK = Teaching(
     place=PlaceOptions(steps=12, batch=64, validate_every=4, validation_targets=100),
 )
 TIMES_ALONE = msgspec.structs.replace(QUICK, narrowest_km=None)
+FILES = (artifact.WEIGHTS, artifact.CARD, card.PAGE, card.PICTURE, card.CURVES)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -67,10 +68,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, artifact.
 
 def test_an_artefact_is_weights_a_card_a_page_and_a_picture(published: tuple[Path, artifact.Card, list[str]]) -> None:
     folder, written, stages = published
-    assert sorted(path.name for path in folder.iterdir()) == sorted([artifact.WEIGHTS, artifact.CARD, card.PAGE, card.PICTURE, MANIFEST])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, MANIFEST])
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left beside it"
     assert list(dict.fromkeys(stages)) == ["plain", "kernels", "memory", "magnitude", "place"]
-    assert (folder / card.PICTURE).read_bytes().startswith(b"\x89PNG")
+    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in (card.PICTURE, card.CURVES))
     page = (folder / card.PAGE).read_text(encoding="utf-8")
     assert written.name in page
     assert "Nobody can predict earthquakes" in page

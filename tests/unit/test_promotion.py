@@ -192,6 +192,12 @@ def test_what_is_in_force_is_the_last_champion_of_each_kind_that_was_not_refused
     assert champions(log) == {"lstm": ["lstm-a"], "cnn": ["cnn-a", "cnn-b"]}
 
 
+def test_a_map_that_left_with_its_forecaster_is_not_in_force_when_that_one_comes_back(log: SqliteLog) -> None:
+    for models in ({"lstm": "lstm-a", "cnn": "cnn-a"}, {"lstm": "lstm-b"}, {"lstm": "lstm-a"}):
+        promote(log, models)
+    assert in_force(log) == {"lstm": "lstm-a"}
+
+
 def test_who_writes_the_input_goes_on_counting_past_a_promotion(log: SqliteLog) -> None:
     promote(log, {"lstm": "lstm-a"})
     publisher = Publisher(log, TABLE)
