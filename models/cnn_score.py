@@ -36,7 +36,8 @@ def map_log_prob(base: SpaceTimeNetwork, maps: MapNetwork, pattern: Pattern, spa
         return found
     known = pattern.before(span.end)
     study = _study(base, known, background)
-    grid, pieces = grid_of(maps.architecture, region, known), []
+    earlier = known.before(span.start)  # a grid over the events to be scored would say where they are
+    grid, pieces = grid_of(maps.architecture, region, earlier if len(earlier) else known), []
     for low in range(0, len(targets), _AT_ONCE):
         asked = map_rows(place, study, targets[low : low + _AT_ONCE], grid, maps.architecture.ages_days, 0.0)
         pieces.append(log_probs(maps.eval(), asked, place.uniform_share)[0])

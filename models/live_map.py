@@ -8,6 +8,7 @@ in double precision, on one thread and in one shape.
 
 from __future__ import annotations
 
+import copy
 import struct
 from typing import NamedTuple
 
@@ -44,7 +45,7 @@ class LiveMaps:
     """A frozen CNN, and how the maps in a memory change."""
 
     def __init__(self, network: MapNetwork) -> None:
-        self._network = network.double().eval()
+        self._network = copy.deepcopy(network).double().eval()  # the one that was given stays as it is
         self._grids = network.architecture.grids
         self._ages = np.array(network.architecture.ages_days)
 

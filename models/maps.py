@@ -116,7 +116,8 @@ def advanced(states: FloatArray, day: float, background: FloatArray | float) -> 
     later = states.copy()
     own = np.asarray(background)[..., None] * SPANS_DAYS * -np.expm1(-lag / SPANS_DAYS)
     slow, fast = np.exp(-lag / SPANS_DAYS), np.exp(-lag / TAUS_DAYS)
-    brought = states[..., RATES] @ GAINS_DAYS * slow - (states[..., RATES] * fast) @ GAINS_DAYS
+    gained = np.einsum("...k,ks->...s", states[..., RATES], GAINS_DAYS)  # not BLAS: its last bits hang on the threads
+    brought = gained * slow - np.einsum("...k,ks->...s", states[..., RATES] * fast, GAINS_DAYS)
     later[..., :CAME] *= np.exp(-lag / FADING_DAYS)
     later[..., EXPECTED] += brought + own
     later[..., TOUCHED] = day

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from ingest.bus.database import Database
@@ -33,6 +35,13 @@ from tests.unit.test_models_publish import QUICK, lesson, silent
 START = Instant.parse("2024-01-01T00:00:00Z")
 DAYS = 120.0
 QUICK_MAPS = MapOptions(side=6, width=4, steps=4, batch=16, validate_every=2, most_targets=200, validation_targets=100)
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """The command sets up its log on the standard error of its own run, which is gone after it."""
+    yield
+    structlog.reset_defaults()
 
 
 def gains(mean: float, events: int = 400, days: float = 200.0, spread: float = 0.1) -> Gains:
@@ -201,6 +210,7 @@ def test_a_catalogue_with_next_to_nothing_in_it_is_a_problem(tmp_path: Path, row
     assert not (tmp_path / "models").exists()
 
 
+@pytest.mark.usefixtures("logging_as_before")
 def test_the_command_refuses_a_kind_that_is_none_and_a_log_that_is_not_there(tmp_path: Path) -> None:
     ask = ["retrain", "--catalog", "none.csv", "--models", str(tmp_path / "models")]
     unknown = CliRunner().invoke(application, [*ask, "--only", "rnn"])
