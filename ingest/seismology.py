@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from http.client import HTTPException
 from typing import Any, BinaryIO
@@ -151,3 +151,20 @@ def fetch_events(client: Client, start: Instant, end: Instant, minimum_magnitude
 
 def _first_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def quakeml(rows: Iterable[tuple[Instant, float, float, float | None, float]], comment: str) -> bytes:
+    """QuakeML of events: time, latitude, longitude, depth in km and magnitude of each; the comment is said of each too."""
+    catalogue = obspy.core.event.Catalog(resource_id="smi:local/simulated", description=comment)
+    for number, (time, latitude, longitude, depth_km, magnitude) in enumerate(rows):
+        depth = None if depth_km is None else depth_km * METRES_PER_KM
+        name = f"smi:local/simulated/{number}"
+        said = obspy.core.event.Comment(text=comment, resource_id=f"{name}/comment")
+        origin = obspy.core.event.Origin(
+            resource_id=f"{name}/origin", time=obspy.UTCDateTime(int(time) / 1_000.0), latitude=latitude, longitude=longitude, depth=depth
+        )
+        size = obspy.core.event.Magnitude(resource_id=f"{name}/magnitude", mag=magnitude, origin_id=origin.resource_id)
+        catalogue.append(obspy.core.event.Event(resource_id=name, origins=[origin], magnitudes=[size], comments=[said]))
+    buffer = io.BytesIO()
+    catalogue.write(buffer, format="QUAKEML")
+    return buffer.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import catalog, explain, history, live, look, promote, registry, retrain, science
+from stream.cli import catalog, explain, history, live, look, promote, registry, retrain, science, simulate
 from stream.cli import train as training
 
 application = typer.Typer(
@@ -33,4 +33,5 @@ application.command(epilog=promote.PROMOTE_EXAMPLES)(promote.promote)
 application.command(epilog=registry.MODELS_EXAMPLES)(registry.models)
 application.command(epilog=retrain.RETRAIN_EXAMPLES)(retrain.retrain)
 application.add_typer(train, name="train")
+application.command(epilog=simulate.SIMULATE_EXAMPLES)(simulate.simulate)
 application.command(epilog=science.EVALUATE_EXAMPLES)(science.evaluate)

@@ -1,0 +1,107 @@
+"""What the magnitude network is told of many continuations: `models.magnitude_features` without a place, for P pasts at once."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.magnitude_features import (
+    COUNTS,
+    DECAYS,
+    FIRST_LEVEL,
+    FIRST_MEAN,
+    INPUTS,
+    LAG_OFFSET_DAYS,
+    LATEST,
+    LONGEST_LAG_DAYS,
+    LOWEST_LEVEL,
+    PRIOR_EVENTS,
+    PRIOR_EXCESS,
+    PRODUCTIVITIES,
+    TIME_CONSTANTS_DAYS,
+    TRACE_FLOOR,
+    TRACES,
+    WAIT,
+)
+from models.roll_places import Own
+from models.roll_start import Start
+
+FloatArray = NDArray[np.float64]
+
+
+class Excesses:
+    """The last `reach` excesses of P continuations."""
+
+    def __init__(self, start: Start, paths: int, reach: int) -> None:
+        self._reach = reach
+        late = slice(max(len(start.days) - reach, 0), None)
+        self._days, self._sizes = start.days[late], start.excesses[late]
+        self._ends = np.concatenate(([0.0], np.cumsum(self._sizes[::-1])))  # of the last 0, 1 … n
+        self._front = (
+            np.flatnonzero(self._sizes >= np.maximum.accumulate(self._sizes[::-1])[::-1]) if len(self._sizes) else np.empty(0, int)
+        )
+        self._at = np.full(paths, self._days[-1] if len(self._days) else 0.0)
+        pulses = np.exp((self._days[:, None] - self._at[0]) / TIME_CONSTANTS_DAYS) / TIME_CONSTANTS_DAYS
+        self._traces = np.tile((pulses.T @ np.exp(self._sizes[:, None] * PRODUCTIVITIES)), (paths, 1, 1))  # (P, taus, powers)
+        self._total = np.zeros((1, paths))
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        self._at, self._traces, self._total = self._at[rows], self._traces[rows], self._total[:, rows]
+
+    def features(self, own: Own, now: FloatArray) -> FloatArray:
+        """(P, INPUTS) at `now` (P,) days since the moment; NaN where a place would be needed."""
+        rows = np.full((len(now), INPUTS), np.nan)
+        left = np.exp((self._at - now)[:, None] / TIME_CONSTANTS_DAYS)[..., None]
+        rows[:, :TRACES] = np.log(np.maximum(self._traces * left, 0.0) + TRACE_FLOOR).reshape(len(now), -1)
+        self._latest(rows, own, now)
+        self._means(rows, own)
+        self._levels(rows, own, now)
+        rows[:, WAIT] = rows[:, TRACES + LATEST]
+        return rows
+
+    def append(self, own: Own) -> None:
+        """Take in the event that has just been appended to the continuations' own, and let go of the one beyond reach."""
+        days, sizes = own["days"][-1], own["excesses"][-1]
+        self._traces = self._traces * np.exp((self._at - days)[:, None] / TIME_CONSTANTS_DAYS)[..., None] + _pulses(0.0 * days, sizes)
+        self._at = days
+        self._total = np.concatenate((self._total, self._total[-1:] + sizes))
+        leaving = own.count - 1 - self._reach
+        if leaving >= 0:
+            self._traces = self._traces - _pulses(days - own["days"][leaving], own["excesses"][leaving])
+        elif -leaving <= len(self._days):
+            row = len(self._days) + leaving
+            self._traces = self._traces - _pulses(days - self._days[row], np.full(len(days), self._sizes[row]))
+
+    def _latest(self, rows: FloatArray, own: Own, now: FloatArray) -> None:
+        rows[:, TRACES : TRACES + LATEST] = PRIOR_EXCESS
+        rows[:, TRACES + LATEST : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
+        for rank in range(min(LATEST, own.count + len(self._days))):
+            mine = rank < own.count
+            size = own["excesses"][-1 - rank] if mine else self._sizes[own.count - rank - 1]
+            day = own["days"][-1 - rank] if mine else self._days[own.count - rank - 1]
+            rows[:, TRACES + rank], rows[:, TRACES + LATEST + rank] = size, np.log(now - day + LAG_OFFSET_DAYS)
+
+    def _means(self, rows: FloatArray, own: Own) -> None:
+        for place, most in enumerate((*COUNTS.tolist(), self._reach)):
+            count = min(most, own.count + len(self._days))
+            mine = min(count, own.count)
+            total = self._total[own.count] - self._total[own.count - mine] + self._ends[count - mine]
+            rows[:, FIRST_MEAN + place] = (total + PRIOR_EVENTS * PRIOR_EXCESS) / (count + PRIOR_EVENTS) - PRIOR_EXCESS
+
+    def _levels(self, rows: FloatArray, own: Own, now: FloatArray) -> None:
+        """Of the events before the moment only those can stand out that are as large as all that came after them."""
+        front = self._front[self._front >= len(self._days) - max(self._reach - own.count, 0)]
+        late = slice(max(own.count - self._reach, 0), None)
+        logs = [np.log10(now - self._days[front, None] + LAG_OFFSET_DAYS), np.log10(now - own["days"][late] + LAG_OFFSET_DAYS)]
+        sizes = [np.broadcast_to(self._sizes[front, None], logs[0].shape), own["excesses"][late]]
+        log_lags, size = np.concatenate(logs), np.concatenate(sizes)  # (R, P)
+        for number, decay in enumerate(DECAYS.tolist()):
+            rows[:, FIRST_LEVEL + number] = (size - decay * log_lags).max(0, initial=LOWEST_LEVEL)
+
+
+def _pulses(lags: FloatArray, sizes: FloatArray) -> FloatArray:
+    """(P, taus, powers) exp(a x) exp(−lag/τ)/τ."""
+    fading = np.exp(-lags[:, None] / TIME_CONSTANTS_DAYS) / TIME_CONSTANTS_DAYS
+    return np.asarray(fading[..., None] * np.exp(sizes[:, None] * PRODUCTIVITIES)[:, None, :])

@@ -1,0 +1,251 @@
+"""Where the events of many continuations come: which earlier event each belongs to, and how far from it.
+
+A disc and a kernel are drawn by their share of the rate, then the event within them: among those before the moment from sums that all
+continuations share (within one kernel the shares never change again), among a continuation's own by its own. The offset is drawn from the
+stretched Pareto disc itself: P(r² > s) = (d/(s + d))^ρ.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import shapely
+import torch
+from numpy.typing import NDArray
+
+from models import hawkes
+from models.place import PlaceNetwork
+from models.roll_start import Start
+from models.sphere import EARTH_RADIUS_KM
+from models.surroundings import NEAREST, offsets_km, surroundings_of
+
+FloatArray = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+OWN_NEIGHBOURS = 512
+"""Of a continuation's own events so many of the last are looked at for the nearest."""
+FARTHEST_KM = 2_000.0
+_TRIES = 12
+_SMALLEST = 1e-12
+
+
+class Discs(NamedTuple):
+    """The discs that P new events are drawn from."""
+
+    places: FloatArray
+    """(P, 3)"""
+    directions: FloatArray
+    """(P, 2)"""
+    widths_km2: FloatArray
+    stretches: FloatArray
+    powers: FloatArray
+    depths_km: FloatArray
+
+
+class Own:
+    """The places of P continuations' own events, step by step: (steps, P, …), room for more."""
+
+    def __init__(self, paths: int, discs: int, steps: int = 8) -> None:
+        self.count = 0
+        self._parts: dict[str, NDArray[Any]] = {
+            "days": np.empty((steps, paths)),
+            "positions": np.empty((steps, paths, 3)),
+            "excesses": np.empty((steps, paths)),
+            "places": np.empty((steps, paths, 3)),
+            "directions": np.empty((steps, paths, 2)),
+            "rates": np.empty((steps, paths, discs * hawkes.KERNELS), np.float32),
+            "widths": np.empty((steps, paths, discs + 1), np.float32),
+            "stretches": np.empty((steps, paths, discs + 1), np.float32),
+            "worths": np.empty((steps, paths)),
+            "depths": np.empty((steps, paths)),
+        }
+
+    def __getitem__(self, name: str) -> FloatArray:
+        """(steps so far, P, …), a view."""
+        part: FloatArray = self._parts[name][: self.count]
+        return part
+
+    def append(self, **values: FloatArray) -> None:
+        """One event of each."""
+        if self.count == len(self._parts["days"]):
+            self._parts = {name: np.concatenate((part, np.empty_like(part))) for name, part in self._parts.items()}
+        for name, value in values.items():
+            self._parts[name][self.count] = value
+        self.count += 1
+
+    def keep(self, rows: Rows) -> None:
+        """Only these continuations."""
+        self._parts = {name: part[:, rows] for name, part in self._parts.items()}
+
+
+def parents(
+    start: Start, own: Own, network: PlaceNetwork, sums: FloatArray, excitation: FloatArray, rate: float, now: FloatArray,
+    region: shapely.Polygon | None, chance: np.random.Generator,
+) -> Discs:  # fmt: skip
+    """The discs that the next events belong to.
+
+    Args:
+        sums: (P, M · 12) rates of the continuations' own events' discs at `now`, 1/day.
+        excitation: (P, 12) of the times, at `now`; and μ, `rate`.
+        now: (P,) days since the moment.
+        region: where a background event that no past event brings may be; None: by past events all the same.
+    """
+    paths, columns = sums.shape
+    taus = np.tile(hawkes.TAUS_DAYS, columns // hawkes.KERNELS)
+    before = start.sums * np.exp(-now[:, None] / taus)  # (P, columns)
+    with torch.no_grad():
+        background = network.background(torch.from_numpy(excitation), rate).numpy()  # (P,)
+        uniform = float(network.uniform_share)
+    bounds = np.cumsum(np.column_stack((before, sums, background)), 1)  # (P, 2 columns + 1)
+    drawn = chance.random(paths) * bounds[:, -1]
+    choice = np.minimum((bounds <= drawn[:, None]).sum(1), 2 * columns)
+    share: FloatArray = np.asarray(chance.random(paths))
+    parent: Rows = np.full(paths, -1, np.int64)  # a row of the events before the moment; own events after them
+    disc = np.where(choice < 2 * columns, (choice % columns) // hawkes.KERNELS, len(start.powers) - 1)
+    for column in np.unique(choice[choice < columns]).tolist():
+        rows = np.flatnonzero(choice == column)
+        parent[rows] = _row(start.cumulative[:, column], share[rows])
+    rows = np.flatnonzero((choice >= columns) & (choice < 2 * columns))
+    if len(rows):
+        parent[rows] = len(start.days) + _own_row(own, rows, choice[rows] - columns, taus, now[rows], share[rows])
+    rows = np.flatnonzero(choice == 2 * columns)
+    parent[rows] = _background(start, own, rows, share[rows], chance.random(len(rows)) < uniform, region is not None)
+    return _discs(start, own, parent, disc, region, chance)
+
+
+def _row(cumulative: FloatArray, share: FloatArray) -> Rows:
+    return np.asarray(np.minimum(np.searchsorted(cumulative, share * cumulative[-1], side="right"), len(cumulative) - 1))
+
+
+def _own_row(own: Own, rows: Rows, columns: Rows, taus: FloatArray, now: FloatArray, share: FloatArray) -> Rows:
+    fading = np.exp((own["days"][:, rows] - now) / taus[columns])  # (steps, R)
+    cumulative = np.cumsum(own["rates"][:, rows, columns] * fading, 0)
+    return np.asarray(np.minimum((cumulative <= share * cumulative[-1]).sum(0), own.count - 1))
+
+
+def _background(start: Start, own: Own, rows: Rows, share: FloatArray, uniform: NDArray[np.bool_], region: bool) -> Rows:
+    """−1: anywhere in the region."""
+    before = float(start.worths[-1]) if len(start.worths) else 0.0
+    cumulative = before + np.cumsum(own["worths"][:, rows], 0)  # (steps, R)
+    whole = cumulative[-1] if own.count else np.full(len(rows), before)
+    value = share * whole
+    found = np.searchsorted(start.worths, value, side="right")
+    found = np.where(found < len(start.worths), found, len(start.worths) + (cumulative <= value).sum(0))
+    found = np.minimum(found, len(start.worths) + own.count - 1)
+    return np.where((uniform & region) | (whole <= 0.0), -1, found)
+
+
+def _discs(start: Start, own: Own, parent: Rows, disc: Rows, region: shapely.Polygon | None, chance: np.random.Generator) -> Discs:
+    paths, before = len(parent), len(start.days)
+    found = Discs(*(np.zeros((paths, *size)) for size in ((3,), (2,), (), (), (), ())))
+    for rows, parts in (
+        (np.flatnonzero((parent >= 0) & (parent < before)), None),
+        (np.flatnonzero(parent >= before), own),
+    ):
+        which = disc[rows]
+        if parts is None:
+            at = parent[rows]
+            values = (start.places[at], start.directions[at], start.widths_km2[at, which], start.stretches[at, which], start.depths_km[at])
+        else:
+            step = parent[rows] - before
+            values = (
+                own["places"][step, rows], own["directions"][step, rows], own["widths"][step, rows, which],
+                own["stretches"][step, rows, which], own["depths"][step, rows],
+            )  # fmt: skip
+        for part, value in zip((found.places, found.directions, found.widths_km2, found.stretches, found.depths_km), values, strict=True):
+            part[rows] = value
+        found.powers[rows] = start.powers[which]
+    anywhere = np.flatnonzero(parent < 0)
+    found.places[anywhere] = _anywhere(region, len(anywhere), chance)
+    found.powers[anywhere], found.stretches[anywhere], found.widths_km2[anywhere] = 1.0, 1.0, 0.0
+    found.directions[anywhere, 0], found.depths_km[anywhere] = 1.0, np.nan
+    return found
+
+
+def _anywhere(region: shapely.Polygon | None, count: int, chance: np.random.Generator) -> FloatArray:
+    """(n, 3) places uniform in a region; at the equator's beginning without one (only where nothing is known at all)."""
+    found = np.empty((0, 2))
+    west, south, east, north = (0.0, 0.0, 0.0, 0.0) if region is None else region.bounds
+    while len(found) < count:
+        latitudes = np.degrees(np.arcsin(chance.uniform(np.sin(np.radians(south)), np.sin(np.radians(north)), 4 * count)))
+        longitudes = chance.uniform(west, east, 4 * count)
+        inside = np.ones(len(latitudes), np.bool_) if region is None else shapely.intersects_xy(region, longitudes, latitudes)
+        found = np.concatenate((found, np.radians(np.column_stack((latitudes, longitudes))[inside])))
+    return np.column_stack((found[:count], np.cos(found[:count, 0])))
+
+
+def displaced(discs: Discs, region: shapely.Polygon | None, chance: np.random.Generator) -> FloatArray:
+    """(P, 3) a place from each disc, drawn again where it falls outside the region: what lies there is no event of the region's."""
+    places, wrong = discs.places.copy(), np.arange(len(discs.places))
+    for _ in range(_TRIES):
+        places[wrong] = _offset(Discs(*(part[wrong] for part in discs)), chance)
+        latitudes, longitudes = np.degrees(places[wrong, :2]).T
+        near = np.hypot(*offsets_km(discs.places[wrong], places[wrong]).T) <= FARTHEST_KM
+        outside = ~near if region is None else ~(near & shapely.intersects_xy(region, longitudes, latitudes))
+        wrong = wrong[outside]
+        if not len(wrong):
+            break
+    places[wrong] = discs.places[wrong]
+    return places
+
+
+def _offset(discs: Discs, chance: np.random.Generator) -> FloatArray:
+    count = len(discs.places)
+    radius = np.sqrt(discs.widths_km2 * np.expm1(-np.log(np.maximum(chance.random(count), _SMALLEST)) / discs.powers))
+    angle = chance.uniform(0.0, 2.0 * np.pi, count)
+    along, across = discs.stretches * radius * np.cos(angle), radius * np.sin(angle) / discs.stretches
+    east = along * discs.directions[:, 0] - across * discs.directions[:, 1]
+    north = along * discs.directions[:, 1] + across * discs.directions[:, 0]
+    limit = 0.5 * np.pi - 1e-3
+    latitude = np.clip(discs.places[:, 0] + np.clip(north / EARTH_RADIUS_KM, -np.pi, np.pi), -limit, limit)
+    middle = np.cos(0.5 * (latitude + discs.places[:, 0]))
+    longitude = np.remainder(discs.places[:, 1] + east / (EARTH_RADIUS_KM * middle) + np.pi, 2.0 * np.pi) - np.pi
+    return np.column_stack((latitude, longitude, np.cos(latitude)))
+
+
+@torch.no_grad()
+def learned(
+    start: Start, own: Own, network: PlaceNetwork, places: FloatArray, positions: FloatArray, features: FloatArray, excesses: FloatArray,
+    weights: FloatArray,
+) -> dict[str, FloatArray]:  # fmt: skip
+    """The kernels that the new events get, as `Own` keeps them; from the nearest of all events before the moment and of the own ones.
+
+    Args:
+        places, positions: (P, 3) of the new events; `features`: (P, F) and `weights`: (P, 12) of the times.
+    """
+    offsets, known = _nearest(start, own, places, positions)
+    around = surroundings_of(offsets, known, network.architecture.narrowest_km, np.sqrt(start.area_km2))
+    raw = torch.from_numpy(np.concatenate((features, around.features), axis=1))
+    kernels = network(
+        network.scaler(raw).float(), torch.from_numpy(excesses), torch.from_numpy(around.spacing), torch.from_numpy(np.log(weights))
+    ).numpy()
+    rates = np.exp(kernels.log_weights) / hawkes.TAUS_DAYS  # (P, M, 12)
+    return {
+        "places": places, "directions": around.directions, "rates": rates.reshape(len(places), -1), "widths": np.exp(kernels.log_widths),
+        "stretches": np.exp(kernels.log_stretches), "worths": np.exp(kernels.log_worth) * np.exp(kernels.log_shares).sum(),
+    }  # fmt: skip
+
+
+def _nearest(start: Start, own: Own, places: FloatArray, positions: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """(P, NEAREST, 2) km to the nearest earlier events in the order of distance, (P, NEAREST) which there are."""
+    pieces, known = [np.zeros((len(places), NEAREST, 2))], [np.zeros((len(places), NEAREST), np.bool_)]
+    if start.tree is not None:
+        near = min(NEAREST, len(start.days))
+        found = start.tree.query(positions, k=np.arange(1, near + 1))[1]  # (P, near)
+        pieces[0][:, :near], known[0][:, :near] = offsets_km(places[:, None], start.places[found]), True
+    if own.count:
+        late = own["places"][-OWN_NEIGHBOURS:].transpose(1, 0, 2)
+        pieces.append(offsets_km(places[:, None], late))
+        known.append(np.ones(late.shape[:2], np.bool_))
+        offsets, there = np.concatenate(pieces, 1), np.concatenate(known, 1)
+        distances = np.where(there, np.square(offsets).sum(2), np.inf)
+        order = np.argsort(distances, axis=1, kind="stable")[:, :NEAREST]
+        return np.take_along_axis(offsets, order[..., None], 1), np.take_along_axis(there, order, 1)
+    return pieces[0], known[0]
+
+
+def advanced(sums: FloatArray, wait: FloatArray) -> FloatArray:
+    """(P, M · 12) what is left of the sums (P,) days later."""
+    taus = np.tile(hawkes.TAUS_DAYS, sums.shape[1] // hawkes.KERNELS)
+    return np.asarray(sums * np.exp(-wait[:, None] / taus))

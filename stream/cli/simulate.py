@@ -1,0 +1,144 @@
+"""`quakecast simulate`: scenarios of how a sequence may unfold after a mainshock."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ingest.instant import Instant
+from ingest.problem import Problem
+from ingest.region import Region, RegionTable
+from stream.cli.options import ModelOption, RegionsOption, read_time
+
+if TYPE_CHECKING:
+    from models.pattern import Pattern
+    from models.scenario import Mainshock, Scenarios
+
+SIMULATE_EXAMPLES = "Example: quakecast simulate --region california --mainshock 7.0 --at 35.7,-117.5 --days 30 --with etas -o scenarios"
+DAYS_KNOWN = 3_650.0
+"""Without a catalogue: for so long nothing is known to have come."""
+MOST = 10_000
+USUAL_PER_DAY, BACKGROUND_SHARE = 0.05, 0.3
+"""Of a region's events without a catalogue, and how many of them no other event brings: assumed."""
+
+
+class With(StrEnum):
+    """Who simulates."""
+
+    gan = "gan"
+    forecaster = "forecaster"
+    etas = "etas"
+
+
+def simulate(
+    region: Annotated[str, typer.Option("--region", help="The region, by its id.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for scenarios.csv, scenario.xml and scenario.png.")],
+    mainshock: Annotated[float, typer.Option("--mainshock", min=0.0, max=9.6, help="Its magnitude.")] = 7.0,
+    days: Annotated[float, typer.Option("--days", help="For how long; the GAN knows 30.")] = 30.0,
+    n: Annotated[int, typer.Option("--n", min=1, max=MOST, help="How many simulations.")] = 1_000,
+    source: Annotated[With, typer.Option("--with", help="Who simulates.")] = With.forecaster,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same scenarios.")] = 0,
+    catalog: Annotated[list[Path] | None, typer.Option("--catalog", help="What came before; may be given several times.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="LATITUDE,LONGITUDE of the mainshock; else where the last large event was.")
+    ] = None,
+    time: Annotated[str | None, typer.Option("--time", help="When; else after the catalogue, or 2020-01-01.")] = None,
+    model: ModelOption = None,
+    regions: RegionsOption = None,
+) -> None:
+    """Simulate how a sequence may unfold after a mainshock: files of events, a picture, and a table. Simulated, not observed."""
+    from ingest.seismology import quakeml
+    from models.scenario import SAID, csv_of, table_lines, write
+    from models.scenario_pictures import scenario_picture
+
+    if not 0.0 < days <= 365.0:
+        raise Problem(f"cannot simulate {days:g} days", "choose more than 0 and up to 365 days")
+    table = RegionTable.load(regions)
+    if region not in table:
+        named = ", ".join(one.id for one in table if not one.id.startswith("fe-"))
+        raise Problem(f"there is no region {region!r}", f"choose {named}, fe-01 … fe-50, or give a table that has it with --regions")
+    past = _past(catalog, table, table[region], read_time(time) if time else None)
+    shock = _mainshock(past, mainshock, at, table, region)
+    made = _simulated(source, model, past, shock, days, n, seed, region)
+    first = made.numbers == 0
+    rows = [
+        (shock.time.plus(days=float(day)), float(latitude), float(longitude), None if math.isnan(depth) else float(depth), float(size))
+        for day, latitude, longitude, depth, size in zip(*(column[first] for column in made[1:6]), strict=True)
+    ]
+    files = {"scenarios.csv": csv_of(made), "scenario.xml": quakeml(rows, SAID), "scenario.png": scenario_picture(made)}
+    write(output, files)
+    typer.echo(f"{made.source}: M {mainshock:g} at {shock.latitude:.2f}, {shock.longitude:.2f}, {n:,} simulations of {days:g} days; {SAID}")
+    for line in table_lines(made, past.magnitude_of_completeness):
+        typer.echo(line)
+    if made.cut:
+        typer.echo(f"{made.cut} simulations had no end and were cut or drawn again")
+    typer.echo(f"wrote {', '.join(str(output / name) for name in files)}")
+
+
+def _past(files: list[Path] | None, table: RegionTable, region: Region, moment: Instant | None) -> Pattern:
+    """The region's earthquakes before the moment."""
+    import shapely
+
+    from models.cleaning import earthquakes
+    from models.curriculum import read_events
+    from models.pattern import Span, pattern
+
+    events = [
+        event
+        for event in (earthquakes(read_events(files)) if files else [])
+        if (moment is None or event.time < moment) and table.region_of(event.latitude, event.longitude).id == region.id
+    ]
+    last = max((event.time for event in events), default=Instant.parse("2020-01-01").plus(seconds=-1.0))
+    end = moment or Instant(int(last) + 1_000)
+    start = min((event.time for event in events), default=end.plus(days=-DAYS_KNOWN))
+    corners = [(event.longitude, event.latitude) for event in events]
+    area = shapely.box(*shapely.MultiPoint(corners).bounds).buffer(0.5) if corners else None
+    return pattern(events, region.magnitude_of_completeness, Span(start, end), area)
+
+
+def _mainshock(past: Pattern, magnitude: float, at: str | None, table: RegionTable, region: str) -> Mainshock:
+    from models.scenario import Mainshock
+
+    if at is None:
+        if not len(past):
+            raise Problem("it is not known where the mainshock is", "say it with --at LATITUDE,LONGITUDE, or give a --catalog")
+        row = int(past.magnitudes[-1_000:].argmax()) + max(len(past) - 1_000, 0)
+        return Mainshock(past.observed.end, float(past.latitudes[row]), float(past.longitudes[row]), magnitude)
+    try:
+        latitude, longitude = (float(part) for part in at.split(","))
+    except ValueError:
+        raise Problem(f"{at!r} is no place", "write it as 35.7,-117.5") from None
+    if not (abs(latitude) <= 90.0 and abs(longitude) <= 180.0):
+        raise Problem(f"{at!r} is no place", "latitude is within ±90 and longitude within ±180 degrees")
+    if table.region_of(latitude, longitude).id != region:
+        raise Problem(f"{at} is not in {region}", f"it is in {table.region_of(latitude, longitude).id}")
+    return Mainshock(past.observed.end, latitude, longitude, magnitude)
+
+
+def _simulated(source: With, model: Path | None, past: Pattern, shock: Mainshock, days: float, n: int, seed: int, region: str) -> Scenarios:
+    from models import artifact, scenario
+    from models.baselines import etas_fit, stationary
+    from models.companions import read_gan
+    from models.etas_sequences import circle
+    from models.sequence_condition import radius_km
+
+    if source is With.gan:
+        generator, companion = read_gan(model)
+        return scenario.by_gan(generator, past, shock, days, n, seed, companion.name)
+    rate = max(len(past) / max(past.day_of(past.observed.end), 1.0), 1e-3) if len(past) else USUAL_PER_DAY
+    around = circle(shock.latitude, shock.longitude, 3.0 * radius_km(shock.magnitude) + 50.0)
+    if source is With.forecaster:
+        network, card = artifact.read(model)
+        known = network.timing.background(region)
+        background = known if known is not None else BACKGROUND_SHARE * rate
+        return scenario.by_forecaster(network, past, shock, days, n, seed, background, around, card.name)
+    if len(past) >= 200:
+        fitted = etas_fit.fit(past, past.observed)
+        law = stationary.fit(past, past.observed).magnitudes
+        return scenario.by_etas(past, shock, days, n, seed, rate, around, (fitted.parameters, law), "ETAS fitted to the catalogue")
+    name = "ETAS of the built-in baselines, its spatial kernel assumed"
+    return scenario.by_etas(past, shock, days, n, seed, BACKGROUND_SHARE * rate, around, None, name)

@@ -1,0 +1,93 @@
+"""The forecaster rolled forward draws from the law that it was trained to state, and says the same for the same seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import kstest  # type: ignore[import-untyped, unused-ignore]
+
+from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from ingest.problem import Problem
+from models import artifact
+from models.etas_sequences import circle
+from models.pattern import Pattern, Span
+from models.roll import Continuations, continuations
+from models.space_time import SpaceTimeNetwork, time_outcomes
+
+NOW = Instant.parse("2020-01-01")
+BACKGROUND = 0.2
+REGION = circle(36.0, -117.0, 200.0)
+
+
+@pytest.fixture(scope="module")
+def network() -> SpaceTimeNetwork:
+    return artifact.read()[0]
+
+
+@pytest.fixture(scope="module")
+def past() -> Pattern:
+    """Sixty events of a hundred days, the last of them a large one."""
+    chance, count = np.random.default_rng(3), 60
+    magnitudes = np.round(2.5 + chance.exponential(0.43, count), 1)
+    magnitudes[-1] = 5.0
+    times = int(NOW) - np.sort(chance.integers(3_600_000, int(100 * MILLISECONDS_PER_DAY), count))[::-1]
+    latitudes, longitudes = 36.0 + chance.normal(0.0, 0.2, count), -117.0 + chance.normal(0.0, 0.2, count)
+    span = Span(NOW.plus(days=-101.0), NOW)
+    return Pattern(times, latitudes, longitudes, magnitudes, np.full(count, 8.0), 2.5, span, 1e5)
+
+
+def _rolled(network: SpaceTimeNetwork, past: Pattern, seed: int = 0, days: float = 7.0, most: int = 500) -> Continuations:
+    return continuations(network, past, NOW, days, 60, seed, BACKGROUND, REGION, most)
+
+
+def test_the_same_seed_gives_the_same_continuations(network: SpaceTimeNetwork, past: Pattern) -> None:
+    one, same, other = (_rolled(network, past, seed) for seed in (0, 0, 1))
+    assert one.days.tobytes() == same.days.tobytes()
+    assert one.latitudes.tobytes() == same.latitudes.tobytes()
+    assert one.days.tobytes() != other.days.tobytes()
+
+
+def test_events_come_in_order_within_the_horizon_and_above_completeness(network: SpaceTimeNetwork, past: Pattern) -> None:
+    made = _rolled(network, past)
+    assert len(made.days) > 60
+    assert made.days.min() > 0.0
+    assert made.days.max() < 7.0
+    assert made.magnitudes.min() >= 2.5
+    assert all((np.diff(made.days[made.paths == path]) >= 0.0).all() for path in range(60))
+
+
+def test_simulated_waits_are_uniform_under_the_network_as_training_runs_it(network: SpaceTimeNetwork, past: Pattern) -> None:
+    """Ten events of each path, however long they take, so that no wait is cut off; the whole feedback is in each."""
+    made = _rolled(network, past, days=3_650.0, most=10)
+    assert made.cut.all()
+    pits = []
+    for path in range(60):
+        rows = made.paths == path
+        times = int(NOW) + np.rint(made.days[rows] * MILLISECONDS_PER_DAY).astype(np.int64)
+        whole = replace(
+            past,
+            times=np.append(past.times, times),
+            latitudes=np.append(past.latitudes, made.latitudes[rows]),
+            longitudes=np.append(past.longitudes, made.longitudes[rows]),
+            magnitudes=np.append(past.magnitudes, made.magnitudes[rows]),
+            depths_km=np.append(past.depths_km, made.depths_km[rows]),
+            observed=Span(past.observed.start, Instant(int(times[-1]) + 1)),
+        )
+        found = time_outcomes(network.timing, whole, Span(NOW, whole.observed.end), BACKGROUND)
+        pits.append(found["time_pit"])
+    pit = np.concatenate(pits)
+    assert len(pit) == 600
+    assert kstest(pit, "uniform").pvalue > 1e-3
+
+
+def test_a_path_that_reaches_the_most_events_is_said_to_be_cut(network: SpaceTimeNetwork, past: Pattern) -> None:
+    made = _rolled(network, past, days=365.0, most=3)
+    assert made.cut.any()
+    assert made.counts(365.0).max() == 3
+
+
+def test_numbers_without_sense_are_a_problem(network: SpaceTimeNetwork, past: Pattern) -> None:
+    with pytest.raises(Problem):
+        continuations(network, past, NOW, -1.0, 10, 0, BACKGROUND)
