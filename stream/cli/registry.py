@@ -19,7 +19,7 @@ MODELS_EXAMPLES = "Example: quakecast models --bus kafka://broker:9092"
 HEADLINES = {
     "lstm": ("gain_over_poisson", "place_log_likelihood", "magnitude_log_likelihood"),
     "cnn": ("validation_gain", "magnitude_gain"),
-    "gan": ("validation_energy", "sequences"),
+    "gan": ("validation_energy", "auc"),
 }
 
 
@@ -84,7 +84,7 @@ def _learned_until(entry: Entry) -> str | None:
 def _headline(entry: Entry) -> Iterator[tuple[str, float]]:
     """The first numbers that one looks at, of the held-back time if it was scored, else of the validation span."""
     scores = entry.card.get("scores") or {} if entry.damage is None else {}
-    chosen = scores.get("held back") or scores.get("validation") or {}
+    chosen = (scores.get("validation") or {}) | (scores.get("held back") or {})
     for name in HEADLINES.get(entry.kind, ()):
         value = chosen.get(name)
         number = value.get("mean") if isinstance(value, dict) else value

@@ -1,0 +1,174 @@
+"""Does the CNN's context help the forecaster's time and magnitude heads? With against without, on the benchmark catalogues.
+
+    python -m tests.context_ablation SanJac_10 SaltonSea_10 --models FOLDER
+
+FOLDER holds the forecasters, as `python -m tests.skill --models FOLDER` leaves them. Everything of them is frozen; a small network of the
+maps' channels at the event's cells (what the CNN sees there: counts over what was expected, rates, moments, magnitudes, depths) may
+multiply the rate after an event (time) and move the magnitude network's outputs before it (magnitude). It starts at nothing; the
+validation span chooses the epoch, the start among them. Beside it the same with the channels shuffled among the events: what an input
+that knows nothing seems to gain by being chosen. Nats per event, 95 % intervals by a paired bootstrap over blocks of time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from models import artifact, score
+from models.baselines.gutenberg_richter import common_step
+from models.cnn_rows import features_at
+from models.curriculum import Lesson
+from models.magnitude import MagnitudeNetwork
+from models.magnitude_rows import magnitude_features
+from models.maps import FloatArray, grid_over
+from models.rows import intervals_of, rows_of
+from models.space_time import SpaceTimeNetwork, waits_at
+from models.wait import RescaledWait
+from tests.skill import BENCHMARKS, DATA, lesson_of
+
+SIDE, AT_ONCE = 24, 512
+HIDDEN, EPOCHS, BATCH, RATE, DECAY = 16, 20, 512, 2e-3, 0.1
+LARGEST_MAGNITUDE = 9.6
+Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(corrections, rows) -> (rows,) ln p."""
+
+
+def contexts(base: SpaceTimeNetwork, lesson: Lesson, rows: slice, *, after: bool) -> torch.Tensor:
+    """(n, channels) of the maps at the events' own cells, right after the events or right before them."""
+    pattern = lesson.pattern.before(lesson.validation.end)
+    weights = base.timing.weights(rows_of([pattern], base.architecture.timing.reach))[1:].numpy()
+    background = float(base.timing.kernels.background.detach()[0])
+    before = pattern.before(lesson.train.end)
+    grid = grid_over(before.latitudes, before.longitudes, SIDE)
+    cells, parts = grid.parts(pattern.latitudes, pattern.longitudes)
+    pieces = []
+    for low in range(rows.start, rows.stop, AT_ONCE):
+        events = np.arange(low, min(low + AT_ONCE, rows.stop))
+        seen = features_at(grid, pattern, weights, background, events + int(after), pattern.days[events])
+        drawn = np.take_along_axis(seen, cells[events][:, None, :], 2).astype(np.float64)  # (b, channels, 4)
+        pieces.append((drawn * parts[events][:, None, :]).sum(2))
+    return torch.from_numpy(np.concatenate(pieces))
+
+
+def time_scores(base: SpaceTimeNetwork, lesson: Lesson, span_name: str) -> tuple[slice, Score]:
+    """The events whose next wait is scored, and the score given a correction of the ln rate."""
+    pattern, span = lesson.pattern.before(lesson.validation.end), getattr(lesson, span_name)
+    background = float(base.timing.kernels.background.detach()[0])
+    part = intervals_of(pattern, span)
+    chosen = np.flatnonzero((part.rows > 0) & part.comes)
+    waits = waits_at(base.timing.waits(pattern, background), part.rows[chosen], part.elapsed_days[chosen])
+    names = ("after", "background", "log_exponential", "log_weights", "means", "log_sigmas", "elapsed")
+    tensors = [torch.from_numpy(np.ascontiguousarray(getattr(waits, name))) for name in names]
+    lasted = torch.from_numpy(part.waits_days[chosen])
+
+    def of(corrections: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        after, rate, exponential, weights, means, sigmas, elapsed = (one[rows] for one in tensors)
+        factor, taus = torch.exp(corrections[:, 0]), torch.from_numpy(waits.taus)
+        wait = RescaledWait(after * factor[:, None], rate * factor, taus, exponential, weights, means, sigmas, elapsed)
+        found: torch.Tensor = wait.log_prob(lasted[rows])
+        return found
+
+    events = part.rows[chosen] - 1
+    return slice(int(events[0]), int(events[-1]) + 1), of
+
+
+def magnitude_scores(network: MagnitudeNetwork, base: SpaceTimeNetwork, lesson: Lesson, span_name: str) -> tuple[slice, Score]:
+    """The events, and the score given a correction of the outputs."""
+    pattern, rows = lesson.pattern.before(lesson.validation.end), lesson.pattern.rows(getattr(lesson, span_name))
+    half_bin = common_step(pattern.magnitudes[: lesson.pattern.rows(lesson.train).stop]) / 2.0
+    told = magnitude_features(pattern, base.architecture.magnitude_reach, base.architecture.neighbour_reach)[rows]
+    with torch.no_grad():
+        outputs = network(network.scaled(torch.from_numpy(told)))
+    excesses = torch.from_numpy(pattern.excesses[rows] + half_bin)
+
+    def of(corrections: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        law = network.of_outputs(outputs[chosen] + corrections, pattern.magnitude_of_completeness)
+        found: torch.Tensor = law.log_prob(excesses[chosen])
+        return found
+
+    return rows, of
+
+
+def fitted(train: tuple[torch.Tensor, Score], validation: tuple[torch.Tensor, Score], outputs: int, seed: int) -> FloatArray:
+    """(n,) by how much the validation events' scores grow."""
+    torch.manual_seed(seed)
+    mean, spread = train[0].mean(0), train[0].std(0) + 1e-3
+    learned, checked = (((one - mean) / spread).clamp(-5.0, 5.0) for one in (train[0], validation[0]))
+    network = nn.Sequential(nn.Dropout(0.1), nn.Linear(learned.shape[1], HIDDEN), nn.GELU(), nn.Linear(HIDDEN, outputs)).double()
+    for value in network[-1].parameters():
+        nn.init.zeros_(value)
+    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
+    every, best, kept = torch.arange(len(checked)), -np.inf, copy.deepcopy(network.state_dict())
+
+    def scored() -> torch.Tensor:
+        network.eval()
+        with torch.no_grad():
+            return validation[1](network(checked), every)
+
+    start = scored()
+    for _ in range(EPOCHS):
+        network.train()
+        for rows in torch.split(torch.randperm(len(learned)), BATCH):
+            loss = -train[1](network(learned[rows]), rows).mean()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
+            optimizer.step()
+        reached = float(scored().mean())
+        if reached > max(best, float(start.mean())):
+            best, kept = reached, copy.deepcopy(network.state_dict())
+    network.load_state_dict(kept)
+    found: FloatArray = (scored() - start).numpy() if best > -np.inf else np.zeros(len(checked))
+    return found
+
+
+def gains(name: str, models: Path, data: Path, seeds: int) -> dict[str, Any]:
+    """One catalogue: by head, with the channels and with shuffled ones, the gain of each seed."""
+    lesson = lesson_of(name, data)
+    base, _ = artifact.read(models / f"{name}-0")
+    times = lesson.pattern.times
+    found: dict[str, Any] = {}
+    for head in ("time", "magnitude"):
+        sides = []
+        for span in ("train", "validation"):
+            rows, of = time_scores(base, lesson, span) if head == "time" else magnitude_scores(base.magnitude, base, lesson, span)
+            sides.append((rows, of, contexts(base, lesson, rows, after=head == "time")))
+        outputs = 1 if head == "time" else base.magnitude.last.out_features
+        came = times[sides[1][0]]
+        for kind in ("context", "shuffled"):
+            rowsets = []
+            for seed in range(seeds):
+                shuffle = torch.Generator().manual_seed(seed)
+                told = [one if kind == "context" else one[torch.randperm(len(one), generator=shuffle)] for _, _, one in sides]
+                difference = fitted((told[0], sides[0][1]), (told[1], sides[1][1]), outputs, seed)
+                rowsets.append(score.interval(difference, came, np.empty(0, np.int64)))
+            found[f"{head} {kind}"] = rowsets
+    return found
+
+
+def main() -> None:
+    """Print a line a catalogue and head, and the numbers as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", choices=list(BENCHMARKS))
+    parser.add_argument("--models", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--seeds", type=int, default=3)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    for name in given.names:
+        found = gains(name, given.models, given.data, given.seeds)
+        for what, each in found.items():
+            shown = "  ".join(f"{one['mean']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]" for one in each)
+            print(f"{name:14}{what:20} {shown}", flush=True)
+        print(json.dumps({"catalogue": name} | found), flush=True)
+
+
+if __name__ == "__main__":
+    main()
