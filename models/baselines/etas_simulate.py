@@ -102,7 +102,7 @@ def _aftershocks(
 ) -> _Generation:
     """The direct aftershocks within the simulated days."""
     excesses, omori = given.excesses(parents.magnitudes), given.omori
-    begun, ended = omori.integral(np.maximum(-parents.days, 0.0)), omori.integral(days - parents.days)
+    begun, ended = omori.integral(np.maximum(-parents.days, 0.0)), omori.integral(np.maximum(days - parents.days, 0.0))
     numbers = chance.poisson(given.jumps(excesses) * np.maximum(ended - begun, 0.0))
     mother = np.repeat(np.arange(len(numbers)), numbers)
     longest = float((days - parents.days).max(initial=1.0))
