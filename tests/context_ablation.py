@@ -36,7 +36,6 @@ from tests.skill import BENCHMARKS, DATA, lesson_of
 
 SIDE, AT_ONCE = 24, 512
 HIDDEN, EPOCHS, BATCH, RATE, DECAY = 16, 20, 512, 2e-3, 0.1
-LARGEST_MAGNITUDE = 9.6
 Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(corrections, rows) -> (rows,) ln p."""
 
