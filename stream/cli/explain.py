@@ -15,7 +15,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
 from stream.cli.live import open_library
-from stream.cli.options import EMBEDDED, JsonOption, ModelOption, ModelsOption, RegionsOption, StoreOption, read_time
+from stream.cli.options import EMBEDDED, JsonOption, ModelOption, ModelsOption, RegionsOption, StoreOption, read_time, region_named
 from stream.lineup import Lineup
 from stream.partition import basis_of
 from stream.shadow import champions
@@ -57,7 +57,7 @@ def explain(
     from models.live_timing import COUNT
 
     moment, table, library = read_time(at) if at else None, RegionTable.load(regions), open_library(model, models)
-    place = _region(table, region)
+    place = region_named(table, region)
     known = _by_catalogue(catalog, table, place, moment, library.own) if catalog else _by_store(store, table, place, moment, library)
     past, network = library.champion(known.lineup).past(known.memory), library.network(known.lineup)
     if not past[COUNT]:
@@ -71,13 +71,6 @@ def explain(
         return
     for line in _lines(explanation, {int(event.time): event.place for event in known.events}):
         typer.echo(line)
-
-
-def _region(table: RegionTable, region: str) -> Region:
-    if region not in table:
-        named = ", ".join(one.id for one in table if not one.id.startswith("fe-"))
-        raise Problem(f"there is no region {region!r}", f"choose {named}, fe-01 … fe-50, or give a table that has it with --regions")
-    return table[region]
 
 
 def _by_catalogue(files: list[Path], table: RegionTable, region: Region, at: Instant | None, forecaster: LstmForecaster) -> Known:

@@ -19,6 +19,7 @@ from ingest.bus import sqlite_path
 from ingest.feed import USGS
 from ingest.instant import Instant
 from ingest.problem import Problem
+from ingest.region import Region, RegionTable
 
 EMBEDDED = "sqlite:///quakecast.db"
 KAFKA = "kafka://127.0.0.1:9092"
@@ -46,6 +47,18 @@ def existing(bus: str) -> str:
     if bus.startswith("sqlite:") and not sqlite_path(bus).exists():
         raise Problem(f"there is no log {bus}", "start quakecast up, or name the log with --bus")
     return bus
+
+
+def region_named(table: RegionTable, region: str) -> Region:
+    """The region of a table.
+
+    Raises:
+        Problem: it has none of that id.
+    """
+    if region not in table:
+        named = ", ".join(one.id for one in table if not one.id.startswith("fe-"))
+        raise Problem(f"there is no region {region!r}", f"choose {named}, fe-01 … fe-50, or give a table that has it with --regions")
+    return table[region]
 
 
 def read_speed(text: str) -> float | None:

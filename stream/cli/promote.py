@@ -18,7 +18,6 @@ from stream.promote import champions, in_force
 from stream.promote import promote as promoted
 
 PROMOTE_EXAMPLES = "Example: quakecast promote lstm-1f0c9a77d2e4 --bus kafka://broker:9092 --reason 'better in the last year'"
-KINDS = ("lstm", "cnn", "gan")
 
 
 def promote(
@@ -56,6 +55,8 @@ def _named(given: str, models: Path | None) -> str:
 
 
 def _by_kind(names: list[str]) -> dict[str, str]:
+    from models.registry import KINDS
+
     chosen = {name.partition("-")[0]: name for name in names}
     if unknown := set(chosen) - set(KINDS):
         raise Problem(

@@ -82,12 +82,12 @@ def retrain(
     json: JsonOption = False,
 ) -> None:
     """Train LSTM, CNN and GAN on the newest catalogue; promote those that beat what is in force on recent time that neither has seen."""
-    from models.registry import Registry
+    from models.registry import KINDS, Registry
 
     start_logging()
-    chosen = tuple(kinds or ("lstm", "cnn", "gan"))
-    if unknown := set(chosen) - {"lstm", "cnn", "gan"}:
-        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not among lstm, cnn, gan", param_hint="--only")
+    chosen = tuple(kinds or KINDS)
+    if unknown := set(chosen) - set(KINDS):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not among {', '.join(KINDS)}", param_hint="--only")
     event_log = open_log(existing(bus))
     event_log.create_topics()
     Registry(models).sweep()

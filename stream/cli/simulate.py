@@ -12,7 +12,7 @@ import typer
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable
-from stream.cli.options import ModelOption, RegionsOption, read_time
+from stream.cli.options import ModelOption, RegionsOption, read_time, region_named
 
 if TYPE_CHECKING:
     from models.pattern import Pattern
@@ -58,10 +58,7 @@ def simulate(
     if not 0.0 < days <= 365.0:
         raise Problem(f"cannot simulate {days:g} days", "choose more than 0 and up to 365 days")
     table = RegionTable.load(regions)
-    if region not in table:
-        named = ", ".join(one.id for one in table if not one.id.startswith("fe-"))
-        raise Problem(f"there is no region {region!r}", f"choose {named}, fe-01 … fe-50, or give a table that has it with --regions")
-    past = _past(catalog, table, table[region], read_time(time) if time else None)
+    past = _past(catalog, table, region_named(table, region), read_time(time) if time else None)
     shock = _mainshock(past, mainshock, at, table, region)
     made = _simulated(source, model, past, shock, days, n, seed, region)
     first = made.numbers == 0

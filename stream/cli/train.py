@@ -140,7 +140,7 @@ def train_gan(
 def _report(scores: dict[str, Any], output: Path) -> None:
     for name, value in scores.items():
         typer.echo(f"{name:28}{value:12.5g}")
-    typer.echo(f"written to {output}; quakecast models lists it once it is in the folder of models", err=True)
+    typer.echo(f"written to {output}; put it in force with quakecast promote {output}", err=True)
 
 
 @contextmanager
