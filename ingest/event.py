@@ -67,6 +67,23 @@ class Heartbeat(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast
     test: bool = False
 
 
+class Outage(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.outage/1"):
+    """The source has not been heard for some time: what silence itself cannot say. The next heartbeat ends it.
+
+    It stands in the first partition only, and moves no clock: nothing is known of what happened since.
+    """
+
+    sequence: int
+    observed_at: Instant
+    """When the source last spoke, by its own clock."""
+    source: str
+    unheard_seconds: float
+    """How long ago that was when this was written."""
+    trouble: str
+    """One line for a person."""
+    test: bool = False
+
+
 class DeadLetter(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.deadletter/1"):
     """Something in the input that was not as it should be, kept with its reason."""
 
@@ -98,8 +115,8 @@ class Promotion(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast
     reason: str = ""
 
 
-InputRecord = Change | Heartbeat
-LogRecord = Change | Heartbeat | Promotion
+InputRecord = Change | Heartbeat | Outage
+LogRecord = Change | Heartbeat | Outage | Promotion
 """What stands in the input log."""
 Record = TypeVar("Record")
 

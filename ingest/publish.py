@@ -60,7 +60,9 @@ class Publisher:
         return len(outgoing)
 
     def _partitions_of(self, record: InputRecord) -> Iterable[int]:
-        return (partition_of(record.region, self._partitions),) if isinstance(record, Change) else range(self._partitions)
+        if isinstance(record, Change):
+            return (partition_of(record.region, self._partitions),)
+        return range(self._partitions) if isinstance(record, Heartbeat) else (0,)
 
     def _advance(self, time: Instant | None) -> None:
         if time is not None and (self.clock is None or time > self.clock):

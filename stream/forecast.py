@@ -58,6 +58,17 @@ class Where(msgspec.Struct, frozen=True):
     """The rest: near other events, or anywhere in the region."""
 
 
+class Exceedance(msgspec.Struct, frozen=True):
+    """Large ones: at least one event of a magnitude within a span, aftershocks of aftershocks included.
+
+    Both by magnitude (`"4"`, `"5"`, `"6"`, `"7"`; those below completeness are left out), then by span (`"1h"`, `"1d"`, `"7d"`, `"30d"`).
+    """
+
+    probability: dict[str, dict[str, float]]
+    gain: dict[str, dict[str, float]]
+    """The probability over the one that the region's long-run rate alone would give."""
+
+
 class Outlook(NamedTuple):
     """What a forecaster says of one region at one moment."""
 
@@ -67,6 +78,8 @@ class Outlook(NamedTuple):
     """When silence alone will have changed it enough to be said again: an hour on, or once P(event within a day) has moved by 0.1."""
     where: Where | None = None
     """None from a forecaster that does not speak of places."""
+    exceedance: Exceedance | None = None
+    """None from a forecaster that looks no further than the next event."""
 
 
 class Hazard(NamedTuple):
@@ -120,6 +133,7 @@ class Forecast(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.
     wait: Wait
     magnitude: Magnitude
     where: Where | None = None
+    exceedance: Exceedance | None = None
     score: Score | None = None
     """None before the first settled earthquake."""
     test: bool = False

@@ -118,8 +118,10 @@ class Partition:
         self.position = self.position._replace(offset=offset + 1, sequence=record.sequence, clock=clock)
         if isinstance(record, Change):
             steps = [(record.region, on_change(self.state(record.region), record, self._place(record.region), clock))]
-        else:
+        elif isinstance(record, Heartbeat):
             steps = self._heartbeat(record, clock)
+        else:
+            steps = []
         return [issued for region_id, step in steps if (issued := self._note(region_id, step)) is not None]
 
     def swap(self, promotion: Promotion, offset: int) -> Activation:

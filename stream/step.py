@@ -113,6 +113,7 @@ def _forecast(
         wait=outlook.wait,
         magnitude=outlook.magnitude,
         where=outlook.where,
+        exceedance=outlook.exceedance,
         score=state.scoring.summary(place.forecaster.rivals),
         test=record.test,
     )

@@ -15,7 +15,7 @@ import typer
 
 from ingest.bus import open_log
 from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, TOPICS, Log, Record
-from ingest.event import Change, DeadLetter, Heartbeat, Promotion, decode, decode_dead_letter
+from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, decode, decode_dead_letter
 from ingest.feed import Feed, FetchFailed, summary_path
 from ingest.instant import Instant
 from ingest.poller import contact
@@ -111,6 +111,8 @@ def _described(what: str, record: Record) -> tuple[str, str]:
         return "", _described_promotion(change)
     if isinstance(change, Heartbeat):
         return "", ""
+    if isinstance(change, Outage):
+        return "", f"{change.observed_at} {change.source} unheard for {change.unheard_seconds:.0f} s: {change.trouble}"
     return change.region, _described_change(change)
 
 

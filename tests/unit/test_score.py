@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ingest.event import Change, InputRecord
+from ingest.event import Change, Heartbeat
 from ingest.instant import Instant
 from ingest.region import Region
 from stream.forecast import Forecast, Hazard, decode_forecast
@@ -23,7 +23,7 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 
 
-def after(*records: InputRecord, state: RegionState | None = None) -> RegionState:
+def after(*records: Change | Heartbeat, state: RegionState | None = None) -> RegionState:
     """The state after some records, each at the time it was observed."""
     state = state or first_state(PLACE.forecaster, REGION)
     for one in records:
@@ -33,7 +33,7 @@ def after(*records: InputRecord, state: RegionState | None = None) -> RegionStat
     return state
 
 
-def beats(first: int, last: int) -> list[InputRecord]:
+def beats(first: int, last: int) -> list[Change | Heartbeat]:
     """A heartbeat each hour."""
     return [beat(float(hours)) for hours in range(first, last)]
 
@@ -212,7 +212,7 @@ def test_every_forecasts_score_is_the_one_found_from_the_topics_alone(seed: int)
     assert compared > 100
 
 
-def check_region(region: Region, records: list[InputRecord], issued: list[Forecast]) -> int:
+def check_region(region: Region, records: list[Change | Heartbeat], issued: list[Forecast]) -> int:
     found = scores(records, issued, region)
     for forecast, (events, log_score, missed) in zip(issued, found, strict=True):
         if not events:
