@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ingest.event import Change, Heartbeat
+from ingest.event import Change, Heartbeat, InputRecord
 from ingest.instant import Instant
 from ingest.region import Region
 from stream.forecast import Forecast, Hazard, decode_forecast
@@ -212,7 +212,7 @@ def test_every_forecasts_score_is_the_one_found_from_the_topics_alone(seed: int)
     assert compared > 100
 
 
-def check_region(region: Region, records: list[Change | Heartbeat], issued: list[Forecast]) -> int:
+def check_region(region: Region, records: list[InputRecord], issued: list[Forecast]) -> int:
     found = scores(records, issued, region)
     for forecast, (events, log_score, missed) in zip(issued, found, strict=True):
         if not events:
