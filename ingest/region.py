@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache, cached_property
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ class RegionTable:
         for _, shape in named:
             shapely.prepare(shape)
         self._by_id = {region.id: region for region, _ in named} | {r.id: r for r in map(_seismic_region, range(1, 51))}
+        self._shapes: dict[str, shapely.Geometry] = {}
 
     @classmethod
     def load(cls, file: Path | None = None) -> RegionTable:
@@ -105,6 +107,25 @@ class RegionTable:
                 return region
         return self._by_id[f"fe-{_seismic_region_number(latitude, longitude):02d}"]
 
+    def shape(self, region_id: str) -> shapely.Geometry:
+        """The places for which `region_of` gives this region: (multi)polygons with x = longitude and y = latitude in degrees, cut at the
+        date line. Empty when regions before it in the table hold all of it.
+
+        Raises:
+            KeyError: the table has no such region.
+        """
+        if region_id not in self._shapes:
+            self._shapes[region_id] = self._shape(self[region_id].id)
+        return self._shapes[region_id]
+
+    def _shape(self, region_id: str) -> shapely.Geometry:
+        before: list[shapely.Geometry] = []
+        for region, shape in self._named:
+            if region.id == region_id:
+                return shapely.difference(shape, shapely.union_all(before))
+            before.append(shape)
+        return shapely.difference(_seismic_shapes()[region_id], shapely.union_all(before))
+
 
 def partition_of(region_id: str, partitions: int) -> int:
     """The partition that holds a region's records: a hash that is the same in every process and release."""
@@ -131,6 +152,16 @@ def _flinn_engdahl() -> Any:
     from ingest.seismology import flinn_engdahl  # obspy takes a second to import
 
     return flinn_engdahl()
+
+
+@cache
+def _seismic_shapes() -> dict[str, shapely.Geometry]:
+    """By region id, the whole Flinn–Engdahl seismic region; its borders follow whole degrees."""
+    cells: dict[str, list[shapely.Geometry]] = {}
+    for longitude, latitude in product(range(-180, 180), range(-90, 90)):
+        number = _seismic_region_number(latitude + 0.5, longitude + 0.5)
+        cells.setdefault(f"fe-{number:02d}", []).append(shapely.box(longitude, latitude, longitude + 1, latitude + 1))
+    return {region_id: shapely.coverage_union_all(within).simplify(0.0) for region_id, within in cells.items()}
 
 
 def _seismic_region_number(latitude: float, longitude: float) -> int:
