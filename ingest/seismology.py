@@ -13,15 +13,19 @@ from typing import Any, BinaryIO
 import obspy  # type: ignore[import-untyped]
 import obspy.clients.fdsn.header as fdsn  # type: ignore[import-untyped]
 from obspy.clients.fdsn import Client
+from obspy.core.event.header import EventType  # type: ignore[import-untyped]
 from obspy.geodetics import FlinnEngdahl  # type: ignore[import-untyped]
 
+from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.quality import Described, identified
+from ingest.xml_text import xml_text
 
 _MADE_UP_ID = re.compile(r"smi:local/(event/)?[0-9a-f]{8}-[0-9a-f-]{27}")
 """What ObsPy calls events without an id: another name each time."""
 _STATED_ID = re.compile(r"[?&]eventid=([^&#]+)", re.IGNORECASE)
+_NOT_IN_PUBLIC_IDS = re.compile(r"[^\w.*()~'-]", re.ASCII)
 METRES_PER_KM = 1_000.0
 NANOSECONDS_PER_MILLISECOND = 1_000_000
 REVIEWED = frozenset({"confirmed", "reviewed", "final"})
@@ -168,3 +172,43 @@ def quakeml(rows: Iterable[tuple[Instant, float, float, float | None, float]], c
     buffer = io.BytesIO()
     catalogue.write(buffer, format="QUAKEML")
     return buffer.getvalue()
+
+
+def events_quakeml(events: Iterable[Event]) -> bytes:
+    """QuakeML 1.2 of events as a source described them; `read_catalogue` gives them back, except for their `other_ids`."""
+    catalogue = obspy.core.event.Catalog([_written(event) for event in events], resource_id="quakeml:quakecast/events")
+    buffer = io.BytesIO()
+    catalogue.write(buffer, format="QUAKEML")
+    return buffer.getvalue()
+
+
+def _written(event: Event) -> Any:
+    """An ObsPy event. Types of events that QuakeML does not know are left out; what is not reviewed is preliminary."""
+    core = obspy.core.event
+    name = f"quakeml:quakecast/event/{_NOT_IN_PUBLIC_IDS.sub('_', event.id)}"
+    author = core.CreationInfo(agency_id=event.network, creation_time=_utc(event.updated))
+    reviewed = event.status == "reviewed"
+    evaluation = {
+        "evaluation_mode": "manual" if reviewed else "automatic",
+        "evaluation_status": "reviewed" if reviewed else "preliminary",
+        "creation_info": author,
+    }
+    origin = core.Origin(
+        resource_id=f"{name}/origin", time=_utc(event.time), latitude=event.latitude, longitude=event.longitude,
+        depth=None if event.depth_km is None else event.depth_km * METRES_PER_KM, **evaluation,
+    )  # fmt: skip
+    written = core.Event(resource_id=name, origins=[origin], creation_info=author, preferred_origin_id=origin.resource_id)
+    written.event_type = EventType(event.type) if event.type.lower() in EventType.keys() else None  # noqa: SIM118  no mapping
+    if event.magnitude is not None:
+        kind = event.magnitude_type or None
+        size = core.Magnitude(
+            resource_id=f"{name}/magnitude", mag=event.magnitude, magnitude_type=kind, origin_id=origin.resource_id, **evaluation
+        )
+        written.magnitudes, written.preferred_magnitude_id = [size], size.resource_id
+    if place := xml_text(event.place):
+        written.event_descriptions = [core.EventDescription(text=place, type="region name")]
+    return written
+
+
+def _utc(time: Instant) -> Any:
+    return obspy.UTCDateTime(ns=int(time) * NANOSECONDS_PER_MILLISECOND)

@@ -12,12 +12,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ingest.poller import Status
+from stream.disclaimer import DISCLAIMER
 from stream.store.protocol import Store
 
 STALE_AFTER_SECONDS = 300.0
-DISCLAIMER = (
-    "Probability forecasts by a statistical model, not predictions: an earthquake can happen at any time without one, or not happen."
-)
 
 
 def application(store: Store, status: Callable[[], Status], dead_letters: Callable[[], dict[str, int]]) -> Starlette:
