@@ -12,11 +12,12 @@ from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion
 from ingest.instant import Instant
 from stream.alert import Alert
 from stream.forecast import Forecast
+from stream.outlook import RegionOutlook
 from stream.partition import Activation
 
 FOLDER = Path(__file__).resolve().parents[1] / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-RECORDS: tuple[type[msgspec.Struct], ...] = (Change, Heartbeat, Outage, Promotion, Activation, DeadLetter, Forecast, Alert)
+RECORDS: tuple[type[msgspec.Struct], ...] = (Change, Heartbeat, Outage, Promotion, Activation, DeadLetter, Forecast, RegionOutlook, Alert)
 
 
 def schemas() -> dict[str, str]:

@@ -24,7 +24,7 @@ DOORS = {
     "numba": ("models/",),
     "sqlite3": ("ingest/bus/database.py",),
 }
-CORE = ("window", "memory", "step", "score", "partition", "forecast")
+CORE = ("window", "memory", "step", "score", "partition", "forecast", "outlook", "outlook_schedule", "outlook_partition")
 IMPURE = {"time", "random", "os", "logging", "structlog", "socket", "pathlib", "secrets", "uuid", "subprocess", "threading", "asyncio"}
 
 

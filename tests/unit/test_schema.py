@@ -45,10 +45,13 @@ def test_the_committed_schemas_are_up_to_date() -> None:
 def test_the_folder_is_written_as_it_is_read(tmp_path: Any) -> None:
     assert sorted(path.name for path in write(tmp_path / "schemas")) == [
         "activation.1.json",
+        "alert.1.json",
         "change.1.json",
         "deadletter.1.json",
         "forecast.1.json",
         "heartbeat.1.json",
+        "outage.1.json",
+        "outlook.1.json",
         "promotion.1.json",
     ]
     assert {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "schemas").iterdir()} == schemas()

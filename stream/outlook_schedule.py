@@ -1,0 +1,120 @@
+"""When a region's outlook is due. Pure: windows and moments in, a cause out.
+
+A *mainshock* is an event of at least M 5 and 1.5 above completeness that is larger than all that came in the region in the 30 days before
+it; of several the latest counts. (An M 7.5 nine hours after an M 7.8 is its aftershock; an M 7.1 a day after an M 6.4 takes its place.)
+After it the outlook is due as the USGS issues its aftershock forecasts, by delays from its origin time:
+
+    10 30 50 min │ 2 4 6 8 12 18 24 h │ daily to two weeks │ weekly to 90 days │ every 30 days, while it is in the window
+
+never before the event is known: what was due before then is one outlook, at once. Beside that every region with events has one a day, at
+a minute of the day of its own, so that they do not all come together; in the two weeks after a mainshock the table above has one a day
+already. When the mainshock is deleted, or its magnitude revised by 0.3, the outlook that rests on it is wrong and is replaced at once.
+"""
+
+from __future__ import annotations
+
+import zlib
+from bisect import bisect_right
+from typing import NamedTuple
+
+from ingest.event import Event
+from ingest.instant import MILLISECONDS_PER_DAY, MILLISECONDS_PER_HOUR, Instant
+from ingest.region import Region
+from stream.outlook import Cause
+from stream.window import Window
+
+SMALLEST_MAINSHOCK = 5.0
+ABOVE_COMPLETENESS = 1.5
+QUIET_DAYS_BEFORE = 30.0
+REVISED_MAGNITUDE = 0.3
+_MINUTE = MILLISECONDS_PER_HOUR // 60
+_DAILY_UNTIL = 14
+_WEEKLY_UNTIL = 91
+_MONTH = 30
+_MINUTES_PER_DAY = 1_440
+_ROUNDING = 1e-9
+
+DELAYS_MS = (
+    *(minutes * _MINUTE for minutes in (10, 30, 50)),
+    *(hours * MILLISECONDS_PER_HOUR for hours in (2, 4, 6, 8, 12, 18, 24)),
+    *(days * MILLISECONDS_PER_DAY for days in range(2, _DAILY_UNTIL + 1)),
+    *(days * MILLISECONDS_PER_DAY for days in range(_DAILY_UNTIL + 7, _WEEKLY_UNTIL + 1, 7)),
+    *(days * MILLISECONDS_PER_DAY for days in range(_WEEKLY_UNTIL + _MONTH, 1_100, _MONTH)),
+)
+"""Since the mainshock's origin time."""
+
+
+class Issued(NamedTuple):
+    """What of a region's last outlook the next one depends on."""
+
+    id: str
+    at: Instant
+    mainshock: str | None = None
+    mainshock_time: Instant = Instant(0)
+    mainshock_magnitude: float = 0.0
+
+
+def is_large(event: Event, region: Region) -> bool:
+    """Whether an event may be a mainshock."""
+    least = max(SMALLEST_MAINSHOCK, region.magnitude_of_completeness + ABOVE_COMPLETENESS)
+    return event.magnitude is not None and event.magnitude >= least - _ROUNDING
+
+
+def mainshock_of(window: Window, region: Region, now: Instant) -> Event | None:
+    """The window's mainshock; what is said to come after `now` is none yet."""
+    large = [event for event in window.events if is_large(event, region) and event.time <= now]
+    for place in range(len(large) - 1, -1, -1):
+        event = large[place]
+        before = (earlier for earlier in large[:place] if earlier.time >= event.time.plus(days=-QUIET_DAYS_BEFORE))
+        if all((earlier.magnitude or 0.0) < (event.magnitude or 0.0) for earlier in before):
+            return event
+    return None
+
+
+def cause_at(issued: Issued | None, window: Window, mainshock: Event | None, region: Region, now: Instant) -> Cause | None:
+    """Why an outlook is due now; none when it is not.
+
+    Args:
+        issued: the region's last one; none at first.
+        window: already expired.
+        mainshock: as `mainshock_of` finds it.
+    """
+    if issued is not None and _is_wrong(issued, window, mainshock, region, now):
+        return "revision"
+    if not window.events:
+        return None
+    if mainshock is not None and (issued is None or issued.mainshock != mainshock.id):
+        return "mainshock" if now >= mainshock.time + DELAYS_MS[0] else _scheduled(issued, None, region, now)
+    return _scheduled(issued, mainshock, region, now)
+
+
+def _scheduled(issued: Issued | None, mainshock: Event | None, region: Region, now: Instant) -> Cause | None:
+    return "schedule" if issued is None or now >= next_after(issued.at, mainshock, region) else None
+
+
+def next_after(moment: Instant, mainshock: Event | None, region: Region) -> Instant:
+    """When the outlook after one at a moment is due, if nothing new comes."""
+    daily = _next_daily(moment, region)
+    if mainshock is None:
+        return daily
+    place = bisect_right(DELAYS_MS, int(moment) - int(mainshock.time))
+    if place == len(DELAYS_MS):
+        return daily
+    after = Instant(int(mainshock.time) + DELAYS_MS[place])
+    return after if DELAYS_MS[place] <= _DAILY_UNTIL * MILLISECONDS_PER_DAY else min(after, daily)
+
+
+def _next_daily(moment: Instant, region: Region) -> Instant:
+    """The region's own minute of the day, after a moment."""
+    minute = zlib.crc32(region.id.encode()) % _MINUTES_PER_DAY * _MINUTE
+    return Instant((int(moment) - minute) // MILLISECONDS_PER_DAY * MILLISECONDS_PER_DAY + MILLISECONDS_PER_DAY + minute)
+
+
+def _is_wrong(issued: Issued, window: Window, mainshock: Event | None, region: Region, now: Instant) -> bool:
+    """Whether the last outlook names a mainshock that is none any more: deleted, moved away, or of quite another magnitude."""
+    if issued.mainshock is None or issued.mainshock_time < now.plus(days=-region.window_days):
+        return False
+    known = window.find(issued.mainshock)
+    if known is None or mainshock is None:
+        return True
+    return abs((known.magnitude or 0.0) - issued.mainshock_magnitude) >= REVISED_MAGNITUDE - _ROUNDING

@@ -1,0 +1,66 @@
+"""A simulator for the tests of outlooks that only counts: so many events in a span as came per day in the window, give or take the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ingest.event import InputRecord
+from ingest.problem import Problem
+from stream.lineup import Lineup
+from stream.outlook import FRACTILES, SPANS_DAYS, AboveMainshock, Asked, Bin, OutlookSpan, RegionOutlook, Simulated, span_end
+from stream.outlook_partition import OutlookPartition, asked_of, outlook_of
+
+
+class RateSimulator:
+    """What it says depends on all that it is told."""
+
+    def __init__(self, name: str = "rate-1") -> None:
+        self.name = name
+        self.asked: list[Asked] = []
+
+    def simulate(self, asked: Asked) -> Simulated:
+        self.asked.append(asked)
+        spans = []
+        for label, days in SPANS_DAYS.items():
+            end = span_end(asked.now, label)
+            bins = [_bin(asked, magnitude, days) for magnitude in asked.magnitudes]
+            above = _bin(asked, asked.above, days)
+            spans.append(
+                OutlookSpan(int(asked.now), end, label, bins, AboveMainshock(asked.above, above.probability, above.fractile_values))
+            )
+        return Simulated(100, 0, spans, {"paths": 100.0})
+
+
+class Simulators:
+    """A library of a few such simulators by the `lstm` that is in force."""
+
+    def __init__(self, *known: RateSimulator) -> None:
+        self._known = {one.name: one for one in known or (RateSimulator(),)}
+
+    def simulator(self, lineup: Lineup) -> RateSimulator:
+        name = dict(lineup.champion).get("lstm", next(iter(self._known)))
+        if name not in self._known:
+            raise Problem(f"{name} is not here", "put it there")
+        return self._known[name]
+
+
+def _bin(asked: Asked, magnitude: float, days: float) -> Bin:
+    came = [event for event in asked.events if (event.magnitude or 0.0) >= magnitude]
+    middle = round(len(came) / asked.region.window_days * days)
+    low, high = middle // 2, 2 * middle + asked.seed % 7
+    values = [round(low + (high - low) * share) for share in FRACTILES]
+    return Bin(magnitude, low, high, middle / (1.0 + middle), middle, values)
+
+
+def said(partition: OutlookPartition, simulator: RateSimulator, records: Iterable[InputRecord]) -> list[RegionOutlook]:
+    """All that a partition says of some records, by the core alone."""
+    made = []
+    for record in records:
+        for due in partition.due_before(record):
+            made.append(outlook_of(due, partition.number, simulator.name, simulator.simulate(asked_of(due, partition.number))))
+            partition.note(made[-1])
+        partition.fold(record)
+        for due in partition.due_after(record):
+            made.append(outlook_of(due, partition.number, simulator.name, simulator.simulate(asked_of(due, partition.number))))
+            partition.note(made[-1])
+    return made

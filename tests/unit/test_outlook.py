@@ -1,0 +1,186 @@
+"""When outlooks are due, what they rest on, and the fields in which they say it."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import jsonschema
+import msgspec
+import pytest
+
+from ingest.event import Event, Heartbeat, InputRecord, encode
+from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from stream.outlook import RegionOutlook, came_since, decode_outlook, magnitudes_of
+from stream.outlook_partition import OutlookPartition, issued_of
+from stream.outlook_schedule import Issued, cause_at, mainshock_of, next_after
+from stream.schema import schemas
+from stream.window import Window
+from tests.outlooks import RateSimulator, said
+from tests.simulated import REGION, at, beat, by_partition, change, event, table, turns
+
+WIDE = msgspec.structs.replace(REGION, window_days=400.0)
+SHOCK = event("main", 0.0, 7.8)
+USGS_ROOT = {
+    "creationTime", "expireTime", "advisoryTimeFrame", "template", "injectableText", "observations", "model", "fractileProbabilities",
+    "forecast", "nextForecastTime",
+}  # fmt: skip
+USGS_BIN = {"magnitude", "p95minimum", "p95maximum", "probability", "median", "fractileValues"}
+
+
+def minutes_after_the_shock(until_days: float, known_hours: float = 0.0, step_minutes: int = 1) -> list[int]:
+    """Minutes from the mainshock at which outlooks are issued when the clock ticks every `step_minutes`."""
+    issued, found = Issued("before", at(-1.0)), []
+    for minute in range(0, round(until_days * 1_440) + 1, step_minutes):
+        now, known = at(minute / 60.0), minute >= known_hours * 60.0
+        window = Window.of([SHOCK]) if known else Window()
+        shock = SHOCK if known else None
+        if known and cause_at(issued, window, shock, WIDE, now) is not None:
+            found.append(minute)
+            issued = Issued(str(minute), now, SHOCK.id, SHOCK.time, 7.8)
+    return found
+
+
+def test_after_a_mainshock_the_schedule_is_that_of_the_usgs() -> None:
+    first_day = [10, 30, 50, 120, 240, 360, 480, 720, 1080, 1440]
+    two_weeks = [days * 1_440 for days in range(2, 15)]
+    assert minutes_after_the_shock(14.0) == first_day + two_weeks
+
+
+def test_a_mainshock_learned_of_late_is_told_at_once_and_then_on_schedule() -> None:
+    assert minutes_after_the_shock(0.1, known_hours=32 / 60) == [32, 50, 120]
+
+
+def test_after_two_weeks_there_is_one_a_day_and_one_a_week_after_the_mainshock() -> None:
+    found = minutes_after_the_shock(30.0, step_minutes=10)
+    late = [minute for minute in found if minute > 14 * 1_440]
+    assert {21 * 1_440, 28 * 1_440} <= set(late)
+    assert len(late) == 16 + 2
+
+
+def test_a_region_without_a_mainshock_has_one_a_day_at_its_own_minute() -> None:
+    first = next_after(at(0.0), None, REGION)
+    assert at(0.0) < first <= at(24.0)
+    assert next_after(first, None, REGION) - first == MILLISECONDS_PER_DAY
+    other = next_after(at(0.0), None, msgspec.structs.replace(REGION, id="other"))
+    assert (other - first) % MILLISECONDS_PER_DAY != 0
+
+
+def test_a_mainshock_is_larger_than_what_came_in_the_thirty_days_before() -> None:
+    def found(*events: Event) -> str | None:
+        shock = mainshock_of(Window.of(list(events)), WIDE, at(24.0 * 90))
+        return None if shock is None else shock.id
+
+    foreshock, aftershock = event("fore", -24.0, 6.4), event("after", 9.0, 7.5)
+    assert found(SHOCK, aftershock) == "main"
+    assert found(foreshock, SHOCK) == "main"
+    assert found(foreshock) == "fore"
+    assert found(SHOCK, event("later", 24.0 * 40, 6.3)) == "later"
+    assert found(event("small", 0.0, 4.9)) is None
+    assert mainshock_of(Window.of([event("x", 0.0, 5.5)]), msgspec.structs.replace(WIDE, magnitude_of_completeness=4.5), at(1.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("now_known", "expected"),
+    [
+        ([event("main", 0.0, 7.5)], "revision"),
+        ([event("main", 0.0, 7.6)], None),
+        ([event("small", 0.0, 4.0)], "revision"),
+        ([], "revision"),
+        ([SHOCK, event("larger", 0.01, 8.0)], "mainshock"),
+    ],
+)
+def test_a_revised_or_deleted_mainshock_calls_for_an_outlook_at_once(now_known: list[Event], expected: str | None) -> None:
+    issued, window = Issued("first", at(0.5), "main", SHOCK.time, 7.8), Window.of(now_known)
+    assert cause_at(issued, window, mainshock_of(window, WIDE, at(0.6)), WIDE, at(0.6)) == expected
+
+
+def told(*records: InputRecord) -> list[InputRecord]:
+    return [msgspec.structs.replace(record, sequence=number) for number, record in enumerate(records)]
+
+
+def test_an_outlook_rests_on_all_that_was_said_by_its_moment() -> None:
+    """The second change of the same moment is in, though the first alone would have called for an outlook; no heartbeat is needed."""
+    shock, second = change(SHOCK, observed=at(0.4)), change(event("second", 0.1, 5.0), observed=at(0.4))
+    later = change(event("third", 0.2, 4.0), observed=at(0.45))
+    simulator = RateSimulator()
+    made = said(OutlookPartition(0, table()), simulator, told(shock, second, later))
+    assert [(one.cause, one.issued_at, one.input_sequence, one.events_in_window) for one in made] == [("mainshock", at(0.4), 1, 2)]
+    assert [len(asked.events) for asked in simulator.asked] == [2]
+
+
+def test_a_deleted_mainshock_is_superseded_and_named_no_more() -> None:
+    records = told(change(SHOCK, observed=at(0.2)), beat(0.25), change("main", observed=at(0.3)), change(event("b", 0.1)), beat(0.3))
+    first, second = said(OutlookPartition(0, table()), RateSimulator(), records)
+    assert first.mainshock is not None
+    assert (first.cause, first.mainshock.id, first.template) == ("mainshock", "main", "Mainshock")
+    assert (second.cause, second.mainshock, second.supersedes) == ("revision", None, first.id)
+
+
+def made() -> list[RegionOutlook]:
+    records = by_partition(turns(1, 60, 0.1, 3.0))
+    return [one for number, part in records.items() for one in said(OutlookPartition(number, table()), RateSimulator(), part)]
+
+
+def test_outlooks_are_unique_in_order_and_each_supersedes_the_one_before() -> None:
+    outlooks = [one for one in made() if one.region == REGION.id]
+    assert len(outlooks) >= 10
+    assert len({one.id for one in outlooks}) == len(outlooks)
+    assert [one.supersedes for one in outlooks[1:]] == [one.id for one in outlooks[:-1]]
+    assert all(one.input_sequence < other.input_sequence for one, other in pairwise(outlooks))
+
+
+def test_a_partition_begun_anew_from_the_topic_goes_on_as_if_it_had_not_stopped() -> None:
+    records = by_partition(turns(1, 60, 0.1, 3.0))[4]
+    whole = said(OutlookPartition(4, table()), RateSimulator(), records)
+    half = len(records) // 2
+    first = said(OutlookPartition(4, table()), RateSimulator(), records[:half])
+    again = OutlookPartition(4, table(), {one.region: issued_of(one) for one in first})
+    for record in records[:half]:
+        again.fold(record)
+    assert first + said(again, RateSimulator(), records[half:]) == whole
+
+
+def test_the_record_has_the_field_names_of_the_usgs_and_fits_its_schema() -> None:
+    schema = json.loads(schemas()["outlook.1.json"])
+    checker = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+    for outlook in made():
+        body = encode(outlook)
+        record = json.loads(body)
+        assert not list(checker.iter_errors(record))
+        assert decode_outlook(body) == outlook
+        assert set(record) >= USGS_ROOT
+        assert [span["label"] for span in record["forecast"]] == ["1 Day", "1 Week", "1 Month", "1 Year"]
+        for span in record["forecast"]:
+            assert set(span) == {"timeStart", "timeEnd", "label", "bins", "aboveMainshockMag"}
+            assert span["timeStart"] == record["creationTime"]
+            assert all(set(one) == USGS_BIN for one in span["bins"])
+            assert all(len(one["fractileValues"]) == len(record["fractileProbabilities"]) for one in span["bins"])
+        assert record["expireTime"] == record["forecast"][-1]["timeEnd"]
+        assert record["nextForecastTime"] > record["creationTime"]
+
+
+def test_observations_count_what_came_after_the_mainshock() -> None:
+    events = [change(event("early", -1.0, 6.0)), change(SHOCK), change(event("a", 0.1, 5.0)), change(event("b", 0.15, 3.0))]
+    outlook = said(OutlookPartition(0, table()), RateSimulator(), told(*events, beat(0.2)))[-1]
+    assert {one.magnitude: one.count for one in outlook.observations} == {3.0: 2, 4.0: 1, 5.0: 1, 6.0: 0, 7.0: 0}
+    assert outlook.observed_from == SHOCK.time
+
+
+def test_what_came_since_stands_beside_each_bin() -> None:
+    (outlook,) = said(OutlookPartition(0, table()), RateSimulator(), told(change(SHOCK), beat(0.2)))
+    later = [SHOCK, event("a", 0.5, 5.1), event("b", 30.0, 4.0), event("blast", 1.0, 4.0, type="quarry blast")]
+    day, week, _, _ = came_since(outlook, later, at(48.0))
+    assert (day.over, day.counts) == (True, [1, 1, 1, 0, 0])
+    assert (week.over, week.counts, week.until) == (False, [2, 2, 1, 0, 0], at(48.0))
+
+
+def test_magnitudes_are_counted_as_far_as_the_region_is_complete() -> None:
+    complete = {level: magnitudes_of(msgspec.structs.replace(REGION, magnitude_of_completeness=level)) for level in (2.5, 3.0, 4.5, 5.0)}
+    assert complete[2.5] == complete[3.0] == (3.0, 4.0, 5.0, 6.0, 7.0)
+    assert complete[4.5] == (4.5, 5.0, 6.0, 7.0)
+    assert complete[5.0] == (5.0, 6.0, 7.0)
+
+
+def test_a_quiet_region_says_nothing_before_its_first_event() -> None:
+    assert not said(OutlookPartition(0, table()), RateSimulator(), [Heartbeat(n, Instant(at(n)), "simulated") for n in range(50)])
