@@ -20,6 +20,7 @@ from ingest.changes import Ledger
 from ingest.event import Change, DeadLetter, Event
 from ingest.feed import KEPT_OF_A_BAD_BODY, Answer, Feed, FetchFailed, detail_path, summary_path, updates_path
 from ingest.instant import Instant
+from ingest.metrics import CHANGED, DAMAGED, OLDER, UNCHANGED, Exposition, IngestMetrics
 from ingest.publish import HORIZON_DAYS, Publisher, heartbeat
 from ingest.usgs import Payload, parse_geojson
 
@@ -72,8 +73,9 @@ class Status(NamedTuple):
 class Poller:
     """Asks each source in its rhythm and publishes what is new."""
 
-    def __init__(self, feed: Feed, publisher: Publisher, poll_seconds: float | None = None) -> None:
+    def __init__(self, feed: Feed, publisher: Publisher, poll_seconds: float | None = None, metrics: IngestMetrics | None = None) -> None:
         self._feed, self._publisher = feed, publisher
+        self._metrics = metrics or IngestMetrics(Exposition())
         self._period, self._aligned = poll_seconds or 60.0, poll_seconds is None
         self._next = dict.fromkeys((source.name for source in SOURCES), 0.0)
         self._failures = dict.fromkeys(self._next, 0)
@@ -83,11 +85,23 @@ class Poller:
         self._missing: dict[str, int] = {}
         self._heartbeat_at: Instant | None = publisher.clock
         self._forgotten_at: Instant | None = None
+        self._started_at = time.monotonic()
         self.status = Status()
+        self._metrics.watch(
+            lambda: self.status.feed_time,
+            self.unheard_seconds,
+            lambda: self.status.failures,
+            lambda: len(self.ledger.known),
+            lambda: publisher.dead_letters,
+        )
 
     @property
     def ledger(self) -> Ledger:
         return self._publisher.ledger
+
+    def unheard_seconds(self) -> float:
+        """Since the feed last answered well; since the start when it never has."""
+        return time.monotonic() - (self._started_at if self.status.heard_at is None else self.status.heard_at)
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Poll until told to stop."""
@@ -109,20 +123,24 @@ class Poller:
             answer = self._feed.get(self._path(source))
         except FetchFailed as failed:
             letters = [self._letter(source, failed.reason, failed.detail, failed.beginning)] if failed.beginning else []
+            self._metrics.polled(source.name, failed.reason)
             self._failed(source, str(failed), None, letters)
             return
         if answer.status != 200:
+            self._metrics.polled(source.name, f"status_{answer.status}")
             self._failed(source, f"HTTP status {answer.status}", answer.retry_after_seconds)
             return
-        digest = hashlib.sha256(answer.body).digest()
+        digest, result = hashlib.sha256(answer.body).digest(), UNCHANGED
         if digest != self._hashes.get(source.name):
             payload = parse_geojson(answer.body, source.name, self.status.feed_time)
             if trouble := self._trouble(payload):
                 letters = payload.dead_letters or [self._letter(source, "feed_time_damaged", trouble, answer.body[:KEPT_OF_A_BAD_BODY])]
+                self._metrics.polled(source.name, DAMAGED)
                 self._failed(source, trouble, None, letters)
                 return
-            self._take(source, payload)
+            result = self._take(source, payload)
             self._hashes[source.name] = digest
+        self._metrics.polled(source.name, result)
         self._succeeded(source, answer)
 
     def _trouble(self, payload: Payload) -> str | None:
@@ -138,10 +156,11 @@ class Poller:
         last = self._generated.get(UPDATES) or (self._publisher.clock or now).plus(days=-OVERLAP_AFTER_A_START_DAYS)
         return updates_path(last.plus(seconds=-OVERLAP_SECONDS), now.plus(days=-UPDATES_REACH_DAYS))
 
-    def _take(self, source: Source, payload: Payload) -> None:
-        generated = payload.generated
+    def _take(self, source: Source, payload: Payload) -> str:
+        """Publish what is new; gives the poll's result."""
+        generated, first_look = payload.generated, source.name not in self._generated
         if generated is None or generated < self._generated.get(source.name, generated):
-            return  # a cache gave us an older state: nothing in it is news
+            return OLDER  # a cache gave us an older state: nothing in it is news
         changes = [change for event in sorted(payload.events, key=_by_time) for change in self.ledger.see(event, generated, source.name)]
         for event_id in payload.deleted_ids:
             changes += self.ledger.gone(event_id, generated, source.name, "deleted, says the event service")
@@ -149,12 +168,14 @@ class Poller:
             changes += self._vanished(source, payload, generated)
         time_moved = self._heartbeat_at is None or generated > self._heartbeat_at
         written = self._publisher.publish([*changes, *([heartbeat(generated, source.name)] if time_moved else [])], payload.dead_letters)
+        self._metrics.changed(changes, first_look=first_look)
         self._generated[source.name] = generated
         self._heartbeat_at = generated if time_moved else self._heartbeat_at
         self.status = self.status._replace(feed_time=max(generated, self.status.feed_time or generated))
         if changes:
             log.info("feed", source=source.name, feed_time=str(generated), changes=len(changes), records=written)
         self._forget(generated)
+        return CHANGED
 
     def _vanished(self, source: Source, payload: Payload, generated: Instant) -> list[Change]:
         since = generated.plus(days=-source.span_days, seconds=120)

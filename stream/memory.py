@@ -10,7 +10,9 @@ reaches the same bits as a first fold. When events expire, the base moves up to 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import NamedTuple
 
 from ingest.event import Event
@@ -48,6 +50,14 @@ class Memory(NamedTuple):
         """The memory of a window that differs from the one folded before from `changed_from` on."""
         kept = [checkpoint for checkpoint in self.checkpoints if checkpoint.key < changed_from]
         return self._folded(forecaster, region, kept, window.after(kept[-1].key if kept else None))
+
+    def folded_again(self, before: Memory, changed_from: Key) -> int | None:
+        """How many events the refold that led here from `before` took; none when it only added an event after all others."""
+        kept = bisect_left(before.checkpoints, changed_from, key=attrgetter("key"))
+        if kept == len(before.checkpoints):
+            return None
+        start = before.checkpoints[kept - 1].ordinal if kept else 0
+        return self.checkpoints[-1].ordinal - start if self.checkpoints else 0
 
     def expire(self, forecaster: Forecaster, region: Region, gone: tuple[Event, ...]) -> Memory:
         """The same memory with the base after the last of the expired events."""

@@ -10,7 +10,7 @@ from ingest.event import Change, Event, Heartbeat, InputRecord, Promotion, encod
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.forecast import Forecast, Forecaster
+from stream.forecast import Forecast, Forecaster, Score
 from stream.lineup import Library, Lineup, OnlyOwn
 from stream.memory import Memory
 from stream.score import Scoring
@@ -57,6 +57,14 @@ class RegionChange(NamedTuple):
     scoring: Scoring = Scoring()
 
 
+class Refold(NamedTuple):
+    """History changed, and a region's memory was folded again."""
+
+    region: str
+    events: int
+    """How many it took."""
+
+
 class Activation(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.activation/1"):
     """What a promotion led to in one partition: from which record on which model is in force, or why it was refused."""
 
@@ -97,6 +105,8 @@ class Partition:
         self._states: dict[str, RegionState] = {}
         self._forecasts: dict[str, bytes] = {}
         self._unsaved: dict[str, dict[str, Event | None]] = {}
+        self.refolds: list[Refold] = []
+        """Since the last save."""
 
     def restore(self, regions: dict[str, SavedRegion]) -> None:
         """Take over what a store kept."""
@@ -158,6 +168,8 @@ class Partition:
 
     def _note(self, region_id: str, step: Step) -> tuple[Forecast, bytes] | None:
         self._states[region_id] = step.state
+        if step.refolded is not None:
+            self.refolds.append(Refold(region_id, step.refolded))
         if step.forecast is None and step.written is None and not step.removed:
             return None
         unsaved = self._unsaved.setdefault(region_id, {})
@@ -187,6 +199,17 @@ class Partition:
         """All that has changed so far is in the store."""
         self.saved_position = self.position
         self._unsaved.clear()
+        self.refolds.clear()
+
+    @property
+    def model(self) -> str:
+        """Who forecasts."""
+        return self._forecaster.name
+
+    def scores(self) -> dict[str, Score]:
+        """By region, how its forecasts have done; those without a score yet are left out. Another thread may ask, too."""
+        states, rivals = list(self._states.items()), self._forecaster.rivals
+        return {region_id: score for region_id, state in states if (score := state.scoring.summary(rivals)) is not None}
 
 
 def basis_of(forecaster: Forecaster, table: RegionTable) -> str:

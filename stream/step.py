@@ -41,6 +41,8 @@ class Step(NamedTuple):
     """The event that entered the window or took another version's place."""
     removed: tuple[str, ...] = ()
     """Ids that left the window."""
+    refolded: int | None = None
+    """How many events were folded again because history changed; none when it did not."""
 
 
 def first_state(forecaster: Forecaster, region: Region) -> RegionState:
@@ -63,10 +65,11 @@ def on_change(state: RegionState, change: Change, place: Place, now: Instant) ->
     if edit.changed_from is None:
         return Step(RegionState(edit.window, memory, state.due_at, state.scoring), None, edit.added, removed)
     scoring = _scored(state, place, now).noted(edit)
-    memory = memory.refold(place.forecaster, place.region, edit.window, edit.changed_from)
+    before, memory = memory, memory.refold(place.forecaster, place.region, edit.window, edit.changed_from)
     outlook = place.forecaster.outlook(memory.head, place.region, now)
     after = RegionState(edit.window, memory, outlook.due_at, scoring)
-    return Step(after, _forecast(after, change, change.kind, change.id, place, now, outlook), edit.added, removed)
+    said = _forecast(after, change, change.kind, change.id, place, now, outlook)
+    return Step(after, said, edit.added, removed, memory.folded_again(before, edit.changed_from))
 
 
 def on_heartbeat(state: RegionState, heartbeat: Heartbeat, place: Place, now: Instant) -> Step:

@@ -12,23 +12,30 @@ store's offset and folds the records up to the committed one again, silently. An
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 import structlog
 
-from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, MODELS, Batch, Log, NotCommitted, Outgoing, Record
+from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, Batch, Log, NotCommitted, Outgoing, Record
 from ingest.event import Change, DeadLetter, InputRecord, Promotion, decode, encode
+from ingest.metrics import Exposition
 from ingest.problem import Problem
 from ingest.region import RegionTable
+from stream.alert import decode_alert
 from stream.forecast import Forecaster
 from stream.lineup import Library
+from stream.metrics import WorkerMetrics
 from stream.partition import Partition, Position, basis_of
 from stream.store.protocol import Outcome, Saved, Store
 
 GROUP = "forecast"
 FAILED_COMMITS_IN_A_ROW = 5
+DEEP_REFOLD_EVENTS = 256
+"""A refold of more events than this is worth a line of log."""
 
 log = structlog.get_logger()
 
@@ -55,15 +62,18 @@ class Worker:
         name: str = GROUP,
         batch_size: int = 500,
         on_forecast: Callable[[bytes], None] | None = None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self._log, self._store, self._table, self._forecaster = event_log, store, table, forecaster
         self._library = library
+        self._metrics = metrics or WorkerMetrics(Exposition())
         self._name, self._batch_size, self._on_forecast = name, batch_size, on_forecast
         event_log.create_topics()
         self._producer = event_log.producer(name)
         self._consumer = event_log.consumer(GROUP, EVENTS)
         self._owned: dict[int, Owned] = {}
         self._failed_commits = 0
+        self._metrics.watch(lambda: {number: owned.state for number, owned in list(self._owned.items())})
 
     def run(self, stopped: Callable[[], bool], wait_seconds: float = 0.5) -> None:
         """Take turns until told to stop."""
@@ -73,11 +83,12 @@ class Worker:
     def turn(self, wait_seconds: float) -> int:
         """One poll and all that follows from it; gives the number of records consumed."""
         batch = self._consumer.poll(self._batch_size, wait_seconds)
+        arrived_at = time.monotonic()
         self._rebalance(batch)
         outgoing = [out for record in batch.records if record.partition in self._owned for out in self._take(record)]
         touched = {record.partition for record in batch.records} & set(self._owned)
         if touched:
-            self._commit(outgoing, touched)
+            self._commit(outgoing, touched, len(batch.records), arrived_at)
         return len(batch.records)
 
     def _rebalance(self, batch: Batch) -> None:
@@ -86,6 +97,7 @@ class Worker:
         for partition in batch.gained:
             self._own(partition)
         if batch.gained or batch.lost:
+            self._metrics.rebalanced()
             log.info("partitions", gained=sorted(batch.gained), lost=sorted(batch.lost), owned=sorted(self._owned))
 
     def _own(self, number: int) -> None:
@@ -132,7 +144,7 @@ class Worker:
         issued = state.take(known, record.offset)
         return [Outgoing(FORECASTS, record.partition, forecast.region.encode(), body, forecast.issued_at) for forecast, body in issued]
 
-    def _commit(self, outgoing: list[Outgoing], touched: set[int]) -> None:
+    def _commit(self, outgoing: list[Outgoing], touched: set[int], records: int, arrived_at: float) -> None:
         reached = {number: self._owned[number].state.position.offset for number in touched}
         consumed = {number: offset for number, offset in reached.items() if offset > self._owned[number].committed}
         within = self._store.joins(self._log)
@@ -145,12 +157,26 @@ class Worker:
         self._failed_commits = 0
         if not within or not consumed:
             self._save(touched)
+        self._report(outgoing, touched, records, time.monotonic() - arrived_at)
         for number in touched:
             self._owned[number].state.saved()
         if self._on_forecast is not None:
             for out in outgoing:
                 if out.topic == FORECASTS:
                     self._on_forecast(out.value)
+
+    def _report(self, outgoing: list[Outgoing], touched: set[int], records: int, seconds: float) -> None:
+        refolds = [refold for number in sorted(touched) for refold in self._owned[number].state.refolds]
+        self._metrics.committed(records, outgoing, seconds, refolds)
+        for refold in refolds:
+            if refold.events > DEEP_REFOLD_EVENTS:
+                log.info("history changed far back", region=refold.region, events_folded_again=refold.events)
+        if outgoing and records < self._batch_size:  # a full batch is catching up: its speed would be lost in lines
+            counts = Counter(out.topic.rpartition(".")[2] for out in outgoing)
+            log.info("committed", records=records, partitions=sorted(touched), seconds=round(seconds, 4), **counts)
+        for out in outgoing:
+            if out.topic == ALERTS:
+                log.info("alert", **_said_of(out))
 
     def _save(self, touched: set[int]) -> None:
         for number in sorted(touched):
@@ -165,6 +191,7 @@ class Worker:
     def _start_over(self, error: NotCommitted) -> None:
         """Nothing was written: forget the steps taken and begin again from the store, with a new producer."""
         self._failed_commits += 1
+        self._metrics.refused()
         if self._failed_commits == FAILED_COMMITS_IN_A_ROW:
             raise Problem(
                 f"the log refused {FAILED_COMMITS_IN_A_ROW} commits in a row ({error})", "look whether the broker is well, then start again"
@@ -182,6 +209,12 @@ class Worker:
     def close(self) -> None:
         self._consumer.close()
         self._producer.close()
+
+
+def _said_of(out: Outgoing) -> dict[str, object]:
+    alert = decode_alert(out.value)
+    said = {"id": alert.id, "revision": alert.revision, "type": alert.alert_type, "active": alert.active, "headline": alert.headline}
+    return said | {"reason": alert.reason, "test": alert.test}
 
 
 def _swap(state: Partition, promotion: Promotion, record: Record) -> Outgoing:

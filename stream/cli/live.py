@@ -13,17 +13,22 @@ import typer
 
 from ingest.bus import open_log
 from ingest.feed import Feed
+from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import Poller, contact
 from ingest.problem import Problem
 from ingest.publish import Publisher
 from ingest.region import RegionTable
+from stream.cli.observe import polled, told
 from stream.cli.options import (
     DEFAULT_USGS,
     EMBEDDED,
     KAFKA,
+    METRICS_HOST,
     REDIS,
     BatchOption,
     BusOption,
+    MetricsHostOption,
+    MetricsPortOption,
     ModelOption,
     ModelsOption,
     OutputOption,
@@ -35,6 +40,8 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )  # fmt: skip
+from stream.dependencies import address
+from stream.metrics import WorkerMetrics
 from stream.store import open_store
 from stream.worker import GROUP, Worker
 
@@ -73,13 +80,14 @@ def up(
     table = RegionTable.load(regions)
     store_url = store or bus
     event_log = open_log(bus)
-    worker = open_worker(bus, store_url, table, open_library(model, models), batch_size, output)
+    exposition = Exposition()
+    worker = open_worker(bus, store_url, table, open_library(model, models), batch_size, output, exposition)
     publisher = Publisher(event_log, table)
-    poller = Poller(Feed(usgs, contact()), publisher, poll_seconds)
+    poller = Poller(Feed(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
     parts = Together(stop)
     parts.start("ingest", lambda: poller.run(stop.is_set))
     parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
-    log.info("up", bus=bus, store=store_url, usgs=usgs, address=f"http://127.0.0.1:{listening.getsockname()[1]}")
+    log.info("up", bus=address(bus), store=address(store_url), usgs=usgs, address=f"http://127.0.0.1:{listening.getsockname()[1]}")
     serve(listening, open_store(store_url), lambda: poller.status, publisher, stop)
     parts.join()
     worker.close()
@@ -91,14 +99,19 @@ def ingest(
     usgs: UsgsOption = DEFAULT_USGS,
     poll_seconds: PollOption = None,
     regions: RegionsOption = None,
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = METRICS_HOST,
 ) -> None:
     """Follow the USGS feed and write its changes to the log. One a log: a second one takes over from the first."""
     start_logging()
     stop = stop_on_signals()
     event_log = open_log(bus)
     publisher = Publisher(event_log, RegionTable.load(regions))
-    log.info("ingest", bus=bus, usgs=usgs, known_events=len(publisher.ledger.known))
-    Poller(Feed(usgs, contact()), publisher, poll_seconds).run(stop.is_set)
+    log.info("ingest", bus=address(bus), usgs=usgs, known_events=len(publisher.ledger.known))
+    exposition = Exposition()
+    poller = Poller(Feed(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
+    told(exposition, metrics_host, metrics_port, stop, bus, feed=polled(poller))
+    poller.run(stop.is_set)
     publisher.close()
 
 
@@ -110,13 +123,17 @@ def forecast(
     model: ModelOption = None,
     models: ModelsOption = None,
     regions: RegionsOption = None,
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = METRICS_HOST,
 ) -> None:
     """Forecast for a share of the regions; start as many as you like on the same log, up to its partitions."""
     start_logging()
     stop = stop_on_signals()
     library = open_library(model, models)
-    log.info("forecast", bus=bus, store=store, model=library.own.name)
-    worker = open_worker(bus, store, RegionTable.load(regions), library, batch_size, output)
+    log.info("forecast", bus=address(bus), store=address(store), model=library.own.name)
+    exposition = Exposition()
+    worker = open_worker(bus, store, RegionTable.load(regions), library, batch_size, output, exposition)
+    told(exposition, metrics_host, metrics_port, stop, bus, store)
     worker.run(stop.is_set)
     worker.close()
 
@@ -129,7 +146,15 @@ def open_library(model: Path | None, models: Path | None) -> ModelLibrary:
     return ModelLibrary(Registry(models).find, model)
 
 
-def open_worker(bus: str, store: str, table: RegionTable, library: ModelLibrary, batch_size: int, output: Path | None) -> Worker:
+def open_worker(
+    bus: str,
+    store: str,
+    table: RegionTable,
+    library: ModelLibrary,
+    batch_size: int,
+    output: Path | None,
+    exposition: Exposition | None = None,
+) -> Worker:
     event_log = open_log(bus)
     name = GROUP
     if bus.startswith("kafka:"):
@@ -138,7 +163,10 @@ def open_worker(bus: str, store: str, table: RegionTable, library: ModelLibrary,
         name = worker_name(GROUP)
     _, write = open_output(output, append=True)  # a restart goes on where it stopped
     kept = open_store(store, event_log)
-    return Worker(event_log, kept, table, library.own, library=library, name=name, batch_size=batch_size, on_forecast=write)
+    metrics = WorkerMetrics(exposition or Exposition())
+    return Worker(
+        event_log, kept, table, library.own, library=library, name=name, batch_size=batch_size, on_forecast=write, metrics=metrics
+    )
 
 
 def _listen(port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -93,13 +94,38 @@ BatchOption = Annotated[
     int, typer.Option("--batch-size", min=1, max=100_000, help="Records a transaction: changes the speed, never the output.")
 ]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write every forecast to this file, one line of JSON each.")]
+MetricsPortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        min=0,
+        max=65535,
+        envvar="QUAKECAST_METRICS_PORT",
+        help="Serve /metrics on this port; without it not at all.",
+    ),
+]
+MetricsHostOption = Annotated[
+    str,
+    typer.Option("--metrics-host", envvar="QUAKECAST_METRICS_HOST", help="The address to serve /metrics on: whoever reaches it may read."),
+]
+METRICS_HOST = "127.0.0.1"
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 DEFAULT_USGS = USGS
 
 
 def start_logging() -> None:
-    """One line a decision, to standard error: readable on a terminal, JSON otherwise."""
-    renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    """One line a decision, to standard error: readable on a terminal, JSON otherwise; `QUAKECAST_LOG` (`json`, `text`) says which.
+
+    Raises:
+        Problem: it says something else.
+    """
+    said = os.environ.get("QUAKECAST_LOG") or ("text" if sys.stderr.isatty() else "json")
+    if said not in ("json", "text"):
+        raise Problem(f"QUAKECAST_LOG is {said!r}", "set it to json or text, or not at all")
+    in_color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=in_color) if said == "text" else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

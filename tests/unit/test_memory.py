@@ -58,9 +58,22 @@ def test_a_late_event_refolds_from_the_nearest_checkpoint(late_hours: float, ste
     forecaster.observed.clear()
     edit = window.apply(change(event("late", late_hours, 5.0)), REGION, LONG_AGO)
     assert edit.changed_from is not None
-    memory = memory.refold(forecaster, REGION, edit.window, edit.changed_from)
+    before, memory = memory, memory.refold(forecaster, REGION, edit.window, edit.changed_from)
     assert len(forecaster.observed) == steps
+    assert memory.folded_again(before, edit.changed_from) == steps
     assert memory.head == folded(SumForecaster(), edit.window.events, memory.base)
+
+
+def test_an_event_after_all_others_is_no_refold_and_the_last_ones_deletion_folds_none() -> None:
+    forecaster = SumForecaster()
+    window, before = grown(forecaster, sequence(20))
+    added = window.apply(change(event("new", 21.0)), REGION, LONG_AGO)
+    assert added.changed_from is not None
+    after = before.refold(forecaster, REGION, added.window, added.changed_from)
+    assert after.folded_again(before, added.changed_from) is None
+    gone = added.window.apply(change("new"), REGION, LONG_AGO)
+    assert gone.changed_from is not None
+    assert after.refold(forecaster, REGION, gone.window, gone.changed_from).folded_again(after, gone.changed_from) == 0
 
 
 def test_a_refold_never_costs_more_than_the_spacing_beyond_what_changed() -> None:

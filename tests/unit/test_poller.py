@@ -20,6 +20,7 @@ from ingest.bus.log import DEAD_LETTERS, EVENTS, TOPICS, Log, Outgoing
 from ingest.event import Change, DeadLetter, Event, Heartbeat, InputRecord, Promotion, decode, decode_dead_letter
 from ingest.feed import LARGEST_BODY_BYTES, Feed, detail_path, summary_path
 from ingest.instant import Instant
+from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import LONGEST_RETRY_AFTER_SECONDS, SOURCES, UPDATES, Poller
 from ingest.publish import Publisher
 from tests.simulated import at, event, table
@@ -507,3 +508,22 @@ def test_the_loop_polls_until_it_is_told_to_stop(following: Follower) -> None:
     deadline = time.monotonic() + 10.0
     following.poller.run(lambda: following.server.times(DAY) >= 5 or time.monotonic() > deadline)
     assert [kind for kind, _ in following.said()] == ["added", "updated", "updated", "updated", "updated"]
+
+
+def test_what_came_of_every_request_is_told_with_how_the_feed_is(following: Follower) -> None:
+    exposition = Exposition()
+    following.poller = Poller(following._client, following.publisher, 0.001, IngestMetrics(exposition))
+    a, late = event("a"), event("late", 1.4)
+    following.server.say(DAY, feed(1, a), feed(1, a), feed(0.5), feed(2, a, late), Reply(503), Reply(200, b"<html>"), Reply(reset=True))
+    for _ in range(7):
+        following.turn("all_day")
+    said = exposition.text().decode()
+    for result in ("unchanged", "older", "status_503", "damaged", "unreachable"):
+        assert f'quakecast_feed_polls_total{{result="{result}",source="all_day"}} 1.0' in said, result
+    assert 'quakecast_feed_polls_total{result="changed",source="all_day"} 2.0' in said
+    assert "quakecast_feed_failures 3.0" in said
+    assert f"quakecast_feed_timestamp_seconds {int(at(2)) / 1e12}e+09" in said
+    assert "quakecast_feed_known_events 2.0" in said
+    assert "quakecast_origin_to_log_latency_seconds_sum 2160.0" in said
+    assert f'quakecast_dead_letters_total{{reason="{following.reasons()[0]}"}} 1.0' in said
+    assert 0.0 < following.poller.unheard_seconds() < 10.0

@@ -22,6 +22,7 @@ from stream.forecast import decode_forecast
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTED = README + "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
@@ -61,8 +62,8 @@ def test_every_option_and_every_environment_variable_is_mentioned() -> None:
     in_the_code = {
         name for path in [*shipped, ROOT / "tests/servers.py"] for name in re.findall(r"QUAKECAST(?:_[A-Z]+)+", path.read_text("utf-8"))
     }
-    assert {name for name in options if not re.search(rf"(?<![\w-]){name}(?![\w-])", README)} == set()
-    assert {name for name in variables | in_the_code if name not in README} == set()
+    assert {name for name in options if not re.search(rf"(?<![\w-]){name}(?![\w-])", DOCUMENTED)} == set()
+    assert {name for name in variables | in_the_code if name not in DOCUMENTED} == set()
 
 
 def test_every_example_of_the_command_is_one_that_it_takes() -> None:

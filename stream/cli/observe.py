@@ -1,0 +1,66 @@
+"""What every long-running command tells of itself: its metrics, and the health of what it rests on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from ingest.metrics import Exposition
+from ingest.poller import Poller
+from stream.dependencies import FeedLook, ForecastsLook, LogLook, ModelLook, StoreLook
+from stream.health import Health, Look, feed_heard
+from stream.metrics import watch_health
+
+log = structlog.get_logger()
+
+
+def polled(poller: Poller) -> Look:
+    """The look at a feed that this process polls itself."""
+
+    def look() -> str:
+        status = poller.status
+        return feed_heard(poller.unheard_seconds(), status.feed_time, status.trouble)
+
+    return look
+
+
+def looks_at(bus: str, store: str | None = None, feed: Look | None = None) -> tuple[dict[str, Look], ForecastsLook | None]:
+    """The looks at a log and, where there is one, a store with what they say of forecasts and model; and at a feed."""
+    looks: dict[str, Look] = {"log": LogLook(bus)}
+    forecasts = None
+    if store is not None:
+        forecasts = ForecastsLook(bus, store)
+        looks |= {"store": StoreLook(store), "forecasts": forecasts, "model": ModelLook(store)}
+    return looks | ({} if feed is None else {"feed": feed}), forecasts
+
+
+def observed(exposition: Exposition, bus: str, store: str | None, feed: Look | None, stop: threading.Event) -> Health:
+    """Health that is looked at from now on, and told among the metrics."""
+    looks, forecasts = looks_at(bus, store, feed)
+    health = Health(looks)
+    health.start(stop)
+    behind: Callable[[], dict[int, int]] = dict if forecasts is None else lambda: forecasts.progress.behind
+    watch_health(exposition, health, behind)
+    return health
+
+
+def told(
+    exposition: Exposition, host: str, port: int | None, stop: threading.Event, bus: str, store: str | None = None, feed: Look | None = None
+) -> None:
+    """Serve the metrics on a port of their own, if one was named.
+
+    Raises:
+        Problem: nobody can listen there.
+    """
+    if port is None:
+        return
+    listening = exposition.listen(host, port)
+    observed(exposition, bus, store, feed, stop)
+    log.info("metrics", address=f"http://{host}:{listening}/metrics")
+
+
+def feed_of(bus: str) -> Look:
+    """The look at a feed that another process polls."""
+    return FeedLook(bus)
