@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,7 +20,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaConfigurationError, KafkaError, TopicAlreadyExistsError  # type: ignore[import-untyped]
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
-from ingest.bus.log import TOPICS, Batch, Consumer, NotCommitted, Outgoing, Record
+from ingest.bus.log import TOPICS, Batch, Consumer, NotCommitted, Outgoing, Place, Record
 from ingest.instant import Instant
 from ingest.problem import Problem
 
@@ -139,6 +140,9 @@ class KafkaLog:
         finally:
             consumer.close()
 
+    def follow(self, start: Mapping[Place, int]) -> KafkaFollower:
+        return KafkaFollower(self._options, {TopicPartition(self._name(topic), p): (topic, at) for (topic, p), at in start.items()})
+
     def producer(self, name: str) -> Producer:
         return Producer(self._options, f"{self._namespace}-{name}", self._name)
 
@@ -148,6 +152,28 @@ class KafkaLog:
     def close(self) -> None:
         if self._reader is not None:
             self._reader.close()
+
+
+class KafkaFollower:
+    """One consumer of no group over all the partitions."""
+
+    def __init__(self, options: dict[str, Any], start: dict[TopicPartition, tuple[str, int]]) -> None:
+        self._topics = {place: topic for place, (topic, _) in start.items()}
+        self._consumer = KafkaConsumer(**options, **CONSUMER_OPTIONS)
+        self._consumer.assign(list(start))
+        for place, (_, offset) in start.items():
+            self._consumer.seek(place, offset)
+
+    def poll(self, most: int, wait_seconds: float) -> list[Record]:
+        deadline = time.monotonic() + wait_seconds
+        while True:  # a poll may end early with nothing: it read the marker of a transaction
+            left = max(0.0, deadline - time.monotonic())
+            found = self._consumer.poll(timeout_ms=round(left * 1_000), max_records=most)
+            if found or left <= 0.0:
+                return [_record(self._topics[place], record) for place, records in found.items() for record in records]
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False)
 
 
 class Producer:

@@ -10,7 +10,7 @@ Kafka (`kafka.py`) and the embedded SQLite log (`sqlite.py`) pass the same contr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from ingest.instant import Instant
@@ -28,6 +28,10 @@ TOPICS = {
     DEAD_LETTERS: 1, MODELS: 1,
 }  # fmt: skip
 """Partitions by topic. A region keeps its partition number in every topic that is keyed by region."""
+
+
+Place = tuple[str, int]
+"""A topic's partition."""
 
 
 class Outgoing(NamedTuple):
@@ -108,6 +112,16 @@ class Producer(Protocol):
         """Release what is held."""
 
 
+class Follower(Protocol):
+    """Reads several partitions from given offsets on, as records come; of no group, and for one thread alone."""
+
+    def poll(self, most: int, wait_seconds: float) -> list[Record]:
+        """Up to `most` committed records, those of a partition in order, waiting for the first of them no longer than that."""
+
+    def close(self) -> None:
+        """Release what is held."""
+
+
 class Log(Protocol):
     """A set of topics."""
 
@@ -132,6 +146,9 @@ class Log(Protocol):
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
         """The committed records with `start` ≤ offset < `end`, in order."""
+
+    def follow(self, start: Mapping[Place, int]) -> Follower:
+        """The records of these partitions from these offsets on, with a connection of its own."""
 
     def producer(self, name: str) -> Producer:
         """A producer with that transactional identity."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from ingest.bus.database import Database
-from ingest.bus.log import TOPICS, Batch, Consumer, NotCommitted, Outgoing, Record
+from ingest.bus.log import TOPICS, Batch, Consumer, NotCommitted, Outgoing, Place, Record
 from ingest.instant import Instant
 from ingest.problem import Problem
 
@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS consumed (name TEXT, partition INTEGER, offset INTEGE
 CREATE TABLE IF NOT EXISTS producers (name TEXT PRIMARY KEY, epoch INTEGER) WITHOUT ROWID;
 """
 SECONDS_BETWEEN_LOOKS = 0.02
+FOLLOWER_SECONDS_BETWEEN_LOOKS = 0.005
+"""People and programs wait for what a follower reads; a look costs some microseconds."""
 READ_AHEAD = 1_000
 
 
@@ -65,6 +67,9 @@ class SqliteLog:
         found = self.database.connection.execute(query, (topic, partition, start, most))
         return [Record(topic, partition, offset, key, value, Instant(time)) for offset, key, value, time in found]
 
+    def follow(self, start: Mapping[Place, int]) -> SqliteFollower:
+        return SqliteFollower(self.database.path, start)
+
     def producer(self, name: str) -> SqliteProducer:
         return SqliteProducer(self, name)
 
@@ -73,6 +78,43 @@ class SqliteLog:
 
     def close(self) -> None:
         self.database.close()
+
+
+class SqliteFollower:
+    """Looks for a write of any other connection, then for records."""
+
+    def __init__(self, path: Path, start: Mapping[Place, int]) -> None:
+        self._log = SqliteLog(Database(path))  # a connection does not see its own writes as news
+        self._positions = dict(start)
+        self._version = -1
+
+    def poll(self, most: int, wait_seconds: float) -> list[Record]:
+        deadline = time.monotonic() + wait_seconds
+        while not (records := self._take(most)) and time.monotonic() < deadline:
+            self._wait_for_a_write(deadline)
+        return records
+
+    def _take(self, most: int) -> list[Record]:
+        version = self._log.database.version()
+        if version == self._version:
+            return []
+        taken: list[Record] = []
+        for place, position in self._positions.items():
+            rows = self._log.rows(*place, position, most - len(taken))
+            if rows:
+                self._positions[place] = rows[-1].offset + 1
+                taken += rows
+            if len(taken) == most:
+                return taken  # there may be more: the version stays as of before
+        self._version = version
+        return taken
+
+    def _wait_for_a_write(self, deadline: float) -> None:
+        while self._log.database.version() == self._version and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, FOLLOWER_SECONDS_BETWEEN_LOOKS))
+
+    def close(self) -> None:
+        self._log.close()
 
 
 class SqliteProducer:

@@ -73,10 +73,12 @@ def up(
 ) -> None:
     """Everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
     from stream.serve import serve
+    from stream.serve.api import Sources
+    from stream.serve.windows import Windows
 
     start_logging()
     stop = stop_on_signals()
-    listening = _listen(port)
+    listening = listen(port)
     table = RegionTable.load(regions)
     store_url = store or bus
     event_log = open_log(bus)
@@ -88,7 +90,8 @@ def up(
     parts.start("ingest", lambda: poller.run(stop.is_set))
     parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
     log.info("up", bus=address(bus), store=address(store_url), usgs=usgs, address=f"http://127.0.0.1:{listening.getsockname()[1]}")
-    serve(listening, open_store(store_url), lambda: poller.status, publisher, stop)
+    sources = Sources(table, lambda: open_log(bus), Windows(lambda: open_store(store_url)), lambda: poller.status)
+    serve(listening, sources, stop)
     parts.join()
     worker.close()
     publisher.close()
@@ -169,7 +172,7 @@ def open_worker(
     )
 
 
-def _listen(port: int) -> socket.socket:
+def listen(port: int) -> socket.socket:
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,28 +1,71 @@
-"""The HTTP endpoints of `quakecast up`."""
+"""The HTTP server: REST under `/v1/`, the stream, the page."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
-import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 
 import uvicorn
 
-from ingest.poller import Status
-from ingest.publish import Publisher
+from stream.serve.api import Api, Sources
 from stream.serve.application import application
-from stream.store.protocol import Store
+from stream.serve.hub import Hub
+from stream.serve.reading import Reading
+from stream.serve.tail import Tail
+
+READERS = 4
+GRACE_SECONDS = 3
 
 
-def serve(listening: socket.socket, store: Store, status: Callable[[], Status], publisher: Publisher, stop: threading.Event) -> None:
-    """Answer on a bound socket until told to stop."""
-    served = application(store, status, lambda: dict(publisher.dead_letters))
-    server = uvicorn.Server(uvicorn.Config(served, log_level="warning", lifespan="off", access_log=False))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="serve")
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    thread.start()
-    while not stop.is_set():
-        time.sleep(0.1)
+def serve(listening: socket.socket, sources: Sources, stop: threading.Event) -> None:
+    """Answer on a bound socket until told to stop.
+
+    Raises:
+        whatever ended the reading of the log.
+    """
+    asyncio.run(_serve(listening, sources, stop))
+
+
+async def _serve(listening: socket.socket, sources: Sources, stop: threading.Event) -> None:
+    hub, readers = Hub(), ThreadPoolExecutor(READERS, "read")
+    served = application(Api(sources, hub), Reading(sources.open_log, readers))
+    config = uvicorn.Config(
+        served, http="h11", ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )  # fmt: skip
+    server = Server(config)
+    ended: list[BaseException] = []
+    tail = threading.Thread(target=_guarded, args=(sources, hub, stop, ended, asyncio.get_running_loop()), name="tail")
+    tail.start()
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not stop.is_set() and not serving.done():
+        await asyncio.sleep(0.1)
+    stop.set()
+    hub.close()
     server.should_exit = True
-    thread.join(10)
+    await serving
+    await asyncio.to_thread(tail.join)
+    readers.shutdown(wait=False, cancel_futures=True)
+    if ended:
+        raise ended[0]
+
+
+class Server(uvicorn.Server):
+    """Leaves the signals to the command."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        return nullcontext()
+
+
+def _guarded(sources: Sources, hub: Hub, stop: threading.Event, ended: list[BaseException], loop: asyncio.AbstractEventLoop) -> None:
+    log = sources.open_log()
+    try:
+        Tail(log, hub, loop, stop.is_set).run()
+    except BaseException as error:
+        ended.append(error)
+    finally:
+        stop.set()
+        log.close()

@@ -1,43 +1,82 @@
-"""`/healthz` and `/forecasts.json`."""
+"""The HTTP application: all endpoints in one table, the stream, and what stands around them."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
-from ingest.poller import Status
+from ingest.event import encode
 from stream.disclaimer import DISCLAIMER
-from stream.store.protocol import Store
+from stream.serve import answers
+from stream.serve.api import Api, wall_clock
+from stream.serve.endpoint import JSON, Content, Endpoint, refused
+from stream.serve.questions import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
+from stream.serve.reading import Reading
+from stream.serve.refusal import Refusal, Refused, unavailable
+from stream.serve.subscription import Subscription
 
-STALE_AFTER_SECONDS = 300.0
+
+def endpoints(api: Api) -> list[Endpoint]:
+    """All that answer JSON or a file, without the stream."""
+    return [
+        Endpoint("/v1/status", "How the feed, the forecasts and their delay are.", Nothing, api.status, answers.Status),
+        Endpoint("/v1/regions", "All regions, each with its latest forecast.", Nothing, api.regions, answers.Regions),
+        Endpoint("/v1/regions/{region}", "A region, its forecast, outlook and alerts.", OfRegion, api.one_region, answers.OneRegion),
+        Endpoint("/v1/forecasts", "The latest forecast of each region.", Nothing, api.forecasts, answers.Forecasts),
+        Endpoint("/v1/events", "Events as they are known now, newest first.", OfEvents, api.events, answers.Events),
+        Endpoint("/v1/alerts", "The latest revision of each alert, newest first.", OfAlerts, api.alerts, answers.Alerts),
+        Endpoint("/v1/alerts/{id}", "All revisions of an alert.", OfAlert, api.alert, answers.Revisions),
+        Endpoint("/healthz", "Whether the program lives, and how the feed is.", Nothing, Health(api).healthz, None),
+        Endpoint("/forecasts.json", "The latest forecasts by region.", Nothing, Health(api).forecasts, None),
+    ]
 
 
-def application(store: Store, status: Callable[[], Status], dead_letters: Callable[[], dict[str, int]]) -> Starlette:
-    """The endpoints over a store and a poller's status."""
+class Health:
+    """`/healthz` and `/forecasts.json`."""
 
-    async def healthz(_: Request) -> Response:
-        feed = status()
-        age = None if feed.heard_at is None else round(time.monotonic() - feed.heard_at, 1)
-        stale = age is None or age > STALE_AFTER_SECONDS
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def healthz(self, _: Nothing) -> Content:
+        polled = self._api.sources.poller() if self._api.sources.poller is not None else None
+        feed, positions = self._api.feed(wall_clock()), await self._api.sources.windows.positions()
         body = {
-            "status": "feed stale" if stale else "ok",
-            "feed_time": None if feed.feed_time is None else str(feed.feed_time),
-            "feed_heard_seconds_ago": age,
-            "feed_failures_in_a_row": feed.failures,
+            "status": "feed stale" if feed.stale else "ok",
+            "feed_time": None if feed.time is None else str(feed.time),
+            "feed_heard_seconds_ago": feed.heard_seconds_ago,
+            "feed_failures_in_a_row": 0 if polled is None else polled.failures,
             "feed_trouble": feed.trouble,
-            "dead_letters_by_reason": dead_letters(),
-            "partitions": {str(partition): position.sequence for partition, position in store.positions().items()},
+            "dead_letters_by_reason": dict(self._api.view.dead_letters),
+            "partitions": {str(partition): position.sequence for partition, position in (positions or {}).items()},
         }
-        return JSONResponse(body)
+        return Content(msgspec.json.encode(body), JSON)
 
-    async def forecasts(_: Request) -> Response:
-        body = {"disclaimer": DISCLAIMER, "forecasts": {region: msgspec.Raw(record) for region, record in store.forecasts().items()}}
-        return Response(msgspec.json.encode(body), media_type="application/json")
+    async def forecasts(self, _: Nothing) -> Content:
+        latest = {region: msgspec.Raw(encode(kept[-1])) for region, kept in self._api.view.forecasts.items()}
+        return Content(msgspec.json.encode({"disclaimer": DISCLAIMER, "forecasts": latest}), JSON)
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/forecasts.json", forecasts)])
+
+def application(api: Api, reading: Reading) -> Starlette:
+    """The application over an API."""
+
+    def check(path: str) -> None:
+        if path.startswith("/v1/") and not api.hub.caught_up:
+            raise unavailable("the log is still being read", "try again in a moment")
+
+    routes = [endpoint.route(check) for endpoint in endpoints(api)]
+    return Starlette(
+        routes=[*routes, Subscription(api, reading).route()],
+        exception_handlers={Refused: refused, HTTPException: _not_answered},
+    )
+
+
+async def _not_answered(_: Request, error: Exception) -> Response:
+    """No such path, or a method other than GET."""
+    assert isinstance(error, HTTPException)
+    said = Refusal("there is nothing at this path", "see /openapi.json")
+    if error.status_code == 405:
+        said = Refusal("only GET is answered", "ask with GET")
+    return Response(encode(said), error.status_code, dict(error.headers or {}), media_type=JSON)

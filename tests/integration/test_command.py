@@ -28,7 +28,7 @@ from tests.stand_ins import csv_of, environment, now, program, small_sequence, u
 START = Instant.parse("2023-02-01")
 COMMANDS = (
     ("up",), ("ingest",), ("forecast",), ("replay",), ("tail",), ("backfill",), ("doctor",), ("evaluate",), ("train", "lstm"),
-    ("train", "cnn"), ("train", "gan"), ("catalog",), ("explain",), ("models",), ("promote",), ("retrain",), ("simulate",),
+    ("serve",), ("train", "cnn"), ("train", "gan"), ("catalog",), ("explain",), ("models",), ("promote",), ("retrain",), ("simulate",),
 )  # fmt: skip
 NO_BROKER = "kafka://127.0.0.1:9?bootstrap_timeout_ms=500"
 SCORES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from ingest.bus import open_log
-from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Consumer, Log, NotCommitted, Outgoing, Record
+from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Consumer, Follower, Log, NotCommitted, Outgoing, Record
 from ingest.instant import Instant
 from ingest.problem import Problem
 
@@ -193,6 +194,81 @@ def test_seeking_reads_again(reopen: Callable[[], Log]) -> None:
     consumer.seek(0, records[1].offset)
     assert values(drain(consumer, 1)) == ["b"]
     for closing in (consumer, writer):
+        closing.close()
+
+
+def followed(follower: Follower, expected: int) -> list[Record]:
+    """Reads until so many came, and then whether more come."""
+    records: list[Record] = []
+    for _ in range(200):
+        records += follower.poll(7, 0.1)
+        if len(records) >= expected:
+            break
+    return records + follower.poll(7, 0.2)
+
+
+def test_a_follower_reads_partitions_of_several_topics_from_where_it_was_told(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    writer = log.producer("writer")
+    writer.commit([out("a"), out("b"), out("c", 5), out("no", 1)])
+    second = everything(log, expected=2)[1].offset
+    everything(log, partition=5, expected=1)
+    follower = log.follow({(EVENTS, 0): second, (EVENTS, 5): 0, (FORECASTS, 2): 0})
+    assert sorted(values(followed(follower, 2))) == ["b", "c"]
+    follower.close()
+    writer.close()
+
+
+def test_a_follower_gets_what_is_written_while_it_waits_in_order_and_once(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    writer = log.producer("writer")
+    follower = log.follow({(EVENTS, partition): start for partition, start in log.starts(EVENTS).items()} | {(FORECASTS, 0): 0})
+    assert follower.poll(10, 0.05) == []
+    expected = []
+    for n in range(30):
+        writer.commit([out(f"{n}-{p}", p) for p in range(6)] + [out(f"{n}-f", topic=FORECASTS)])
+        expected += [f"{n}-{p}" for p in range(6)] + [f"{n}-f"]
+    records = followed(follower, len(expected))
+    assert sorted(values(records)) == sorted(expected)
+    for place in {(record.topic, record.partition) for record in records}:
+        offsets = [record.offset for record in records if (record.topic, record.partition) == place]
+        assert offsets == sorted(offsets)
+    follower.close()
+    writer.close()
+
+
+def test_a_follower_wakes_soon_after_a_write(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    writer, follower = log.producer("writer"), log.follow({(EVENTS, 0): 0})
+    follower.poll(10, 0.05)
+    written: list[float] = []
+
+    def write() -> None:
+        written.append(time.monotonic())
+        writer.commit([out("a")])
+
+    waits = []
+    for _ in range(9):
+        timer = threading.Timer(0.05, write)
+        timer.start()
+        while not follower.poll(10, 1.0):
+            pass
+        waits.append(time.monotonic() - written[-1])
+        timer.join()
+    assert sorted(waits)[len(waits) // 2] < 0.1
+    follower.close()
+    writer.close()
+
+
+def test_a_follower_sees_nothing_of_what_was_not_committed(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    first, follower = log.producer("ingest"), log.follow({(EVENTS, 0): 0})
+    second = reopen().producer("ingest")
+    with pytest.raises(NotCommitted):
+        first.commit([out("refused")])
+    second.commit([out("a")])
+    assert values(followed(follower, 1)) == ["a"]
+    for closing in (follower, first, second):
         closing.close()
 
 

@@ -24,6 +24,8 @@ DOORS = {
     "numba": ("models/",),
     "sqlite3": ("ingest/bus/database.py",),
     "prometheus_client": ("ingest/metrics.py", "stream/metrics.py"),
+    "starlette": ("stream/serve/",),
+    "uvicorn": ("stream/serve/",),
 }
 CORE = ("window", "memory", "step", "score", "partition", "forecast", "outlook", "outlook_schedule", "outlook_partition")
 IMPURE = {"time", "random", "os", "logging", "structlog", "socket", "pathlib", "secrets", "uuid", "subprocess", "threading", "asyncio"}

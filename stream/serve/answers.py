@@ -1,0 +1,112 @@
+"""What the endpoints answer. Times are ISO 8601 UTC with milliseconds, units stand in the names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ingest.instant import Instant
+from stream.alert import Alert
+from stream.forecast import Forecast
+from stream.serve.known import KnownEvent
+
+
+class FeedState(msgspec.Struct, frozen=True):
+    """How the source of the events is."""
+
+    time: Instant | None
+    """The latest time that the feed itself has told."""
+    age_seconds: float | None
+    """How long ago that is by this machine's clock."""
+    heard_seconds_ago: float | None
+    """Since it was last heard by whoever polls it, or, seen from the log alone, since its last heartbeat was read."""
+    stale: bool
+    """Nothing is known of what happened since: do not take silence for calm."""
+    trouble: str | None
+
+
+class Seconds(msgspec.Struct, frozen=True):
+    """How long records take, in seconds; none before the first."""
+
+    origin_to_log_median: float | None
+    """From an event's origin to the feed's time when it was first seen."""
+    log_to_forecast_median: float | None
+    """From reading an input record to reading its forecast, by this server's clock."""
+    log_to_forecast_p99: float | None
+
+
+class ModelInForce(msgspec.Struct, frozen=True):
+    name: str
+    since: Instant
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Of the last thirty days of the stream's time."""
+
+    events: int
+    forecasts: int
+    alerts_active: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    """How everything is."""
+
+    disclaimer: str
+    now: Instant
+    stream_time: Instant | None
+    feed: FeedState
+    replay: bool
+    """The newest records are a replay's: not live."""
+    lag_records: int | None
+    """Input records that are not forecast yet; none when the windows are not reachable."""
+    latency_seconds: Seconds
+    model: ModelInForce | None
+    dead_letters: dict[str, int]
+    """By reason."""
+    counts: Counts
+
+
+class RegionNow(msgspec.Struct, frozen=True):
+    """A region and its latest forecast."""
+
+    id: str
+    name: str
+    magnitude_of_completeness: float
+    window_days: float
+    geometry: dict[str, Any] | None
+    """GeoJSON Polygon or MultiPolygon, cut at the date line; none for a region that is empty."""
+    forecast: Forecast | None
+
+
+class Regions(msgspec.Struct, frozen=True):
+    disclaimer: str
+    regions: list[RegionNow]
+
+
+class OneRegion(RegionNow, frozen=True, kw_only=True):
+    """A region with its latest outlook and its active alerts."""
+
+    disclaimer: str
+    outlook: dict[str, Any] | None
+    alerts: list[Alert]
+
+
+class Forecasts(msgspec.Struct, frozen=True):
+    disclaimer: str
+    forecasts: list[Forecast]
+
+
+class Events(msgspec.Struct, frozen=True):
+    events: list[KnownEvent]
+
+
+class Alerts(msgspec.Struct, frozen=True):
+    disclaimer: str
+    alerts: list[Alert]
+
+
+class Revisions(msgspec.Struct, frozen=True):
+    disclaimer: str
+    revisions: list[Alert]
+    """From the first to the last."""

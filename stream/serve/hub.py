@@ -1,0 +1,64 @@
+"""What all clients share: the view, the ring of frames, and the call that wakes who waits for more. One thread, that of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from ingest.bus.log import Place, Record
+from stream.serve.cursor import PLACES
+from stream.serve.ring import Ring
+from stream.serve.view import View
+
+
+class Hub:
+    """Takes what the tail reads."""
+
+    def __init__(self) -> None:
+        self.view = View()
+        self.ring = Ring(dict.fromkeys(PLACES, 0))
+        self.caught_up = False
+        """Whether all that was in the log at the start has been read."""
+        self.closing = False
+        """Whether the server is about to end: streams end, their clients come back with their cursors."""
+        self.clients = 0
+        """Streams that are open."""
+        self._waiting: set[asyncio.Event] = set()
+
+    def begin(self, start: Mapping[Place, int]) -> None:
+        """The tail reads from these offsets on."""
+        self.ring = Ring({place: start[place] for place in PLACES})
+
+    def take(self, records: Sequence[Record], heard: float | None) -> None:
+        """Fold records in and wake the clients.
+
+        Args:
+            heard: when they were read (monotonic seconds); none for those that were there before the start.
+        """
+        for record in records:
+            self.view.take(record, heard)
+            if (record.topic, record.partition) in self.ring.next_offsets:
+                self.ring.append(record)
+        self.wake()
+
+    def catch_up(self) -> None:
+        self.caught_up = True
+
+    def close(self) -> None:
+        self.closing = True
+        self.wake()
+
+    def wake(self) -> None:
+        for event in self._waiting:
+            event.set()
+
+    def enter(self) -> asyncio.Event:
+        """A client begins to wait: the event is set whenever something came."""
+        event = asyncio.Event()
+        self._waiting.add(event)
+        self.clients += 1
+        return event
+
+    def leave(self, event: asyncio.Event) -> None:
+        self._waiting.discard(event)
+        self.clients -= 1

@@ -1,0 +1,143 @@
+"""Cursors and the ring: whoever leaves at any record and comes back to any server gets every record once."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.bus.log import EVENTS, FORECASTS, TOPICS, Place, Record
+from ingest.instant import Instant
+from stream.serve.cursor import PLACES, STREAMED, decode_cursor, encode_cursor, is_ahead, later
+from stream.serve.ring import Filter, Ring, frame_of
+from stream.serve.stream import own_frames
+
+EVERYTHING = Filter(frozenset(STREAMED.values()))
+NOTHING_READ = dict.fromkeys(PLACES, 0)
+cursors = st.lists(st.integers(0, 10**17), min_size=len(PLACES), max_size=len(PLACES)).map(lambda n: dict(zip(PLACES, n, strict=True)))
+
+
+def record(place: Place, offset: int, value: bytes | None = None) -> Record:
+    topic, partition = place
+    said = f'{{"topic":"{topic}","partition":{partition},"offset":{offset}}}'.encode()
+    return Record(topic, partition, offset, b"", said if value is None else value, Instant(0))
+
+
+def shuffled(counts: dict[Place, int], seed: int) -> list[Record]:
+    """All records of a log in one of the orders in which a server may read them."""
+    left = [place for place, count in counts.items() for _ in range(count)]
+    random.Random(seed).shuffle(left)
+    reached = dict.fromkeys(counts, 0)
+    found = []
+    for place in left:
+        found.append(record(place, reached[place]))
+        reached[place] += 1
+    return found
+
+
+def filled(records: list[Record], **sizes: int) -> Ring:
+    ring = Ring(NOTHING_READ, **sizes)
+    for one in records:
+        ring.append(one)
+    return ring
+
+
+@given(cursors)
+def test_a_cursor_is_read_as_it_was_written(cursor: dict[Place, int]) -> None:
+    assert decode_cursor(encode_cursor(cursor)) == cursor
+
+
+@given(cursors, cursors)
+def test_the_later_of_two_cursors_is_behind_neither(one: dict[Place, int], other: dict[Place, int]) -> None:
+    both = later(one, other)
+    assert not is_ahead(one, both)
+    assert not is_ahead(other, both)
+    assert all(both[place] in (one[place], other[place]) for place in PLACES)
+
+
+@given(
+    st.one_of(st.text(), cursors.map(encode_cursor).map(lambda text: text[:-1] + "x"), cursors.map(lambda c: encode_cursor(c) + "0" * 900))
+)
+def test_what_is_no_cursor_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a cursor"):
+        decode_cursor(text)
+
+
+def test_every_topic_has_a_letter_of_its_own() -> None:
+    assert len({name[0] for name in STREAMED}) == len(STREAMED)
+    assert len(PLACES) == sum(TOPICS[topic] for topic in STREAMED.values())
+
+
+places = st.sampled_from(PLACES)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(places, st.integers(1, 12), min_size=1), st.integers(0, 99), st.integers(0, 99), st.data())
+def test_a_client_that_moves_between_servers_gets_every_record_once(
+    counts: dict[Place, int], one: int, other: int, data: st.DataObject
+) -> None:
+    rings = [filled(shuffled(counts, seed)) for seed in (one, other)]
+    got: list[tuple[Place, int]] = []
+    cursor = dict(NOTHING_READ)
+    for turn in range(6):
+        ring = rings[turn % 2]
+        number = ring.find(cursor, PLACES)
+        frames, _, _ = own_frames(ring, number, cursor)
+        leaves_after = len(frames) if turn == 5 else data.draw(st.integers(0, len(frames)))
+        for frame in frames[:leaves_after]:
+            got.append((frame.place, frame.offset))
+            cursor = decode_cursor(frame.cursor.decode())
+    remaining, _, _ = own_frames(rings[0], rings[0].find(cursor, PLACES), cursor)
+    got += [(frame.place, frame.offset) for frame in remaining]
+    assert sorted(got) == sorted((place, offset) for place, count in counts.items() for offset in range(count))
+    for place in counts:
+        assert [offset for where, offset in got if where == place] == list(range(counts[place]))
+
+
+def test_shared_frames_begin_where_the_ring_s_cursor_has_passed_the_client_s() -> None:
+    ring = filled(shuffled({(EVENTS, 0): 5, (FORECASTS, 1): 5}, 1))
+    cursor = decode_cursor(ring.frame(6).cursor.decode())
+    data, end = ring.joined(ring.find(cursor, PLACES), EVERYTHING)
+    assert end == ring.end == 10
+    assert data == b"".join(ring.frame(number).whole for number in (7, 8, 9))
+
+
+def test_a_ring_forgets_the_oldest_and_says_from_where_on_it_is_whole() -> None:
+    ring = filled([record((EVENTS, 0), n) for n in range(30)] + [record((FORECASTS, 0), n) for n in range(5)], most_frames=10)
+    assert (ring.first, ring.end) == (25, 35)
+    assert ring.starts[EVENTS, 0] == 25
+    assert ring.holds(NOTHING_READ | {(EVENTS, 0): 25}, PLACES)
+    assert not ring.holds(NOTHING_READ | {(EVENTS, 0): 24}, PLACES)
+    assert ring.holds(NOTHING_READ, [(FORECASTS, 0)])
+    assert ring.frame(25).offset == 25
+
+
+def test_a_ring_is_bounded_in_bytes() -> None:
+    ring = filled([record((EVENTS, 0), n, b"x" * 1_000) for n in range(100)], most_bytes=10_500)
+    assert 8 <= ring.end - ring.first <= 10
+
+
+def test_a_record_that_comes_again_is_passed_over() -> None:
+    ring = filled([record((EVENTS, 0), n) for n in (0, 1, 1, 0, 2)])
+    assert [ring.frame(number).offset for number in range(ring.end)] == [0, 1, 2]
+
+
+def test_a_filter_looks_at_topic_region_and_test() -> None:
+    said = {
+        "here": b'{"region":"a","test":false}', "there": b'{"region":"b","test":false}', "replayed": b'{"region":"a","test":true}',
+        "nowhere": b'{"region":null}', "unreadable": b"\xff{",
+    }  # fmt: skip
+    frames = {name: frame_of(record((EVENTS, 0), 0, value), NOTHING_READ) for name, value in said.items()}
+    wanted = Filter(frozenset({EVENTS}), frozenset({"a"}), test=False)
+    assert {name for name, frame in frames.items() if wanted.wants(frame)} == {"here", "nowhere", "unreadable"}
+    assert not any(Filter(frozenset({FORECASTS})).wants(frame) for frame in frames.values())
+
+
+def test_a_record_with_line_ends_cannot_end_its_frame() -> None:
+    frame = frame_of(record((EVENTS, 0), 0, b'{"a":1}\n\nevent: alerts\r\ndata: {}\r'), NOTHING_READ)
+    lines = frame.body.decode().split("\n")
+    assert lines[0] == "event: events"
+    assert all(line.startswith("data: ") for line in lines[1:-2])
+    assert lines[-2:] == ["", ""]
