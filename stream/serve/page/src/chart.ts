@@ -1,0 +1,74 @@
+// The frame of every chart: axes with their words, and a place to draw in. Each chart has its numbers as a table beside it.
+import { html, replace, svg, type Child } from "./element";
+
+export interface Axis {
+  scale: (value: number) => number;
+  ticks: readonly { at: number; text: string }[];
+  label: string;
+}
+
+export interface Frame {
+  picture: SVGSVGElement;
+  /** Where marks go: the origin is the upper left corner of the plot. */
+  plot: SVGGElement;
+}
+
+export const WIDTH = 400;
+export const HEIGHT = 210;
+const MARGIN = { top: 10, right: 14, bottom: 38, left: 48 };
+export const INNER_WIDTH = WIDTH - MARGIN.left - MARGIN.right;
+export const INNER_HEIGHT = HEIGHT - MARGIN.top - MARGIN.bottom;
+
+/** Axes for a plot of INNER_WIDTH × INNER_HEIGHT. */
+export function frame(title: string, x: Axis, y: Axis): Frame {
+  const plot = svg("g", { transform: `translate(${MARGIN.left},${MARGIN.top})` });
+  for (const { at, text } of y.ticks) {
+    const height = y.scale(at);
+    plot.append(svg("line", { class: "grid", x1: 0, x2: INNER_WIDTH, y1: height, y2: height }));
+    plot.append(svg("text", { class: "tick", x: -6, y: height, dy: "0.32em", "text-anchor": "end" }, text));
+  }
+  for (const { at, text } of x.ticks) {
+    const left = x.scale(at);
+    plot.append(svg("line", { class: "tick-mark", x1: left, x2: left, y1: INNER_HEIGHT, y2: INNER_HEIGHT + 4 }));
+    plot.append(svg("text", { class: "tick", x: left, y: INNER_HEIGHT + 15, "text-anchor": "middle" }, text));
+  }
+  plot.append(svg("line", { class: "axis", x1: 0, x2: INNER_WIDTH, y1: INNER_HEIGHT, y2: INNER_HEIGHT }));
+  plot.append(svg("text", { class: "label", x: INNER_WIDTH / 2, y: INNER_HEIGHT + 31, "text-anchor": "middle" }, x.label));
+  const turned = `translate(${-MARGIN.left + 11},${INNER_HEIGHT / 2}) rotate(-90)`;
+  plot.append(svg("text", { class: "label", transform: turned, "text-anchor": "middle" }, y.label));
+  const picture = svg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title }, plot);
+  return { picture, plot };
+}
+
+export function line(points: readonly (readonly [number, number])[]): string {
+  return points.map(([x, y], index) => `${index === 0 ? "M" : "L"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
+}
+
+/** A heading, a picture, a sentence, and the numbers as a table that stays open while it is renewed. */
+export class Figure {
+  readonly element: HTMLElement;
+  private readonly picture = html("div", { class: "picture" });
+  private readonly sentence = html("p", { class: "sentence" });
+  private readonly table = html("table");
+  private readonly numbers: HTMLDetailsElement;
+
+  constructor(title: string, summary = "The numbers") {
+    this.numbers = html("details", { class: "numbers" }, html("summary", {}, summary), html("div", { class: "scroll" }, this.table));
+    const heading = html("h3", {}, title);
+    this.element = html("section", { class: "figure" }, heading, this.sentence, this.picture, this.numbers);
+  }
+
+  show(sentence: string, picture: Child, heading: readonly string[], rows: readonly (readonly Child[])[]): void {
+    if (this.sentence.textContent !== sentence) this.sentence.textContent = sentence;
+    replace(this.picture, picture);
+    fillTable(this.table, heading, rows);
+    this.numbers.hidden = rows.length === 0;
+  }
+}
+
+/** A table with a heading row; the first cell of each row is its heading. */
+export function fillTable(table: HTMLTableElement, heading: readonly string[], rows: readonly (readonly Child[])[]): void {
+  const head = html("thead", {}, html("tr", {}, ...heading.map((text) => html("th", { scope: "col" }, text))));
+  const body = rows.map((row) => html("tr", {}, ...row.map((cell, index) => (index === 0 ? html("th", { scope: "row" }, cell) : html("td", {}, cell)))));
+  replace(table, head, html("tbody", {}, ...body));
+}

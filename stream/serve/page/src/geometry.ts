@@ -1,0 +1,57 @@
+// Regions as the API gives them, made fit for drawing on a sphere.
+import { geoArea } from "d3-geo";
+import type { MultiLineString, MultiPolygon, Polygon, Position } from "geojson";
+
+const STEP_DEGREES = 2;
+const HEMISPHERE = 2 * Math.PI;
+
+/** Regions are bounded by straight lines in latitude and longitude, spherical polygons by great circles: so many points between corners. */
+export function spherical(shape: Polygon | MultiPolygon): MultiPolygon {
+  const parts = shape.type === "Polygon" ? [shape.coordinates] : shape.coordinates;
+  return { type: "MultiPolygon", coordinates: parts.map((rings) => wound(rings.map(dense))) };
+}
+
+/** The outline without the seam along the date line, where a region's two halves meet. */
+export function outline(shape: MultiPolygon): MultiLineString {
+  const lines: Position[][] = [];
+  for (const ring of shape.coordinates.flat()) {
+    let line: Position[] = [];
+    for (const [index, point] of ring.entries()) {
+      const before = ring[index - 1];
+      if (before !== undefined && isSeam(before) && isSeam(point)) {
+        if (line.length > 1) lines.push(line);
+        line = [];
+      }
+      line.push(point);
+    }
+    if (line.length > 1) lines.push(line);
+  }
+  return { type: "MultiLineString", coordinates: lines };
+}
+
+function isSeam(point: Position): boolean {
+  return Math.abs(point[0] ?? 0) >= 180 - 1e-9 || Math.abs(point[1] ?? 0) >= 90 - 1e-9;
+}
+
+function dense(ring: Position[]): Position[] {
+  const points: Position[] = [];
+  for (const [index, corner] of ring.entries()) {
+    const next = ring[index + 1];
+    points.push(corner);
+    if (next === undefined) continue;
+    const [x = 0, y = 0] = corner;
+    const [toX = 0, toY = 0] = next;
+    const steps = Math.ceil(Math.max(Math.abs(toX - x), Math.abs(toY - y)) / STEP_DEGREES);
+    for (let step = 1; step < steps; step += 1) points.push([x + ((toX - x) * step) / steps, y + ((toY - y) * step) / steps]);
+  }
+  return points;
+}
+
+/** GeoJSON winds outer rings anticlockwise, d3 clockwise; the wrong way round, a ring holds the rest of the world. */
+function wound(rings: Position[][]): Position[][] {
+  return rings.map((ring, index) => {
+    const large = geoArea({ type: "Polygon", coordinates: [ring] }) > HEMISPHERE;
+    const isHole = index > 0;
+    return large === isHole ? ring : [...ring].reverse();
+  });
+}

@@ -1,0 +1,33 @@
+// What the colours and sizes mean, in words and signs.
+import { html, replace, svg } from "./element";
+import { DEPTH_CLASSES, radiusOf } from "./event_marks";
+import type { Measure } from "./measure";
+
+const MAGNITUDES = [3, 5, 7];
+
+export class Legend {
+  private readonly classes = html("ul", { class: "classes" });
+  readonly element = html("div", { class: "legend" }, this.classes, depths(), sizes());
+
+  show(measure: Measure): void {
+    const edges = measure.thresholds.map((value) => measure.say(value));
+    const words = [`under ${edges[0]}`, ...edges.map((edge) => `from ${edge}`)];
+    const items = words.map((text, index) => html("li", {}, html("span", { class: `swatch class-${index}`, "aria-hidden": "true" }), text));
+    replace(this.classes, html("li", { class: "title" }, "Regions:"), ...items, html("li", {}, html("span", { class: "swatch unsaid", "aria-hidden": "true" }), "no forecast"));
+  }
+}
+
+function depths(): HTMLElement {
+  const items = DEPTH_CLASSES.map(({ words }, index) => html("li", {}, html("span", { class: `dot depth-${index}`, "aria-hidden": "true" }), words));
+  return html("ul", {}, html("li", { class: "title" }, "Events by depth:"), ...items, html("li", {}, "paler: longer ago; ringed: within the hour"));
+}
+
+function sizes(): HTMLElement {
+  const items = MAGNITUDES.map((magnitude) => {
+    const radius = radiusOf(magnitude, 1);
+    const side = Math.ceil(2 * radius + 2);
+    const circle = svg("circle", { cx: side / 2, cy: side / 2, r: radius });
+    return html("li", {}, svg("svg", { class: "size", width: side, height: side, viewBox: `0 0 ${side} ${side}`, "aria-hidden": "true" }, circle), `M ${magnitude}`);
+  });
+  return html("ul", {}, html("li", { class: "title" }, "by size:"), ...items);
+}

@@ -1,0 +1,58 @@
+// How large: the next event's magnitude, and the probability of large ones within a span.
+import { scaleLinear, scaleLog } from "d3-scale";
+import { fillTable, Figure, frame, INNER_HEIGHT, INNER_WIDTH, line, type Axis } from "./chart";
+import { magnitudeCurve } from "./distribution";
+import { html, svg } from "./element";
+import type { Forecast } from "./records";
+import { number, percent } from "./words";
+
+const LOWEST = 1e-4;
+const SPANS: readonly [string, string][] = [["1h", "1 hour"], ["1d", "1 day"], ["7d", "1 week"], ["30d", "1 month"]];
+
+export class MagnitudeFigure {
+  private readonly figure = new Figure("How large the next one may be");
+  readonly element = this.figure.element;
+
+  show(forecast: Forecast): void {
+    const completeness = forecast.magnitude_of_completeness;
+    const top = Math.max(7.5, completeness + 3);
+    const left = scaleLinear([completeness, top], [0, INNER_WIDTH]).clamp(true);
+    const height = scaleLog([LOWEST, 1], [INNER_HEIGHT, 0]).clamp(true);
+    const ticks = left.ticks(6).map((at) => ({ at, text: at.toFixed(1).replace(/\.0$/, "") }));
+    const x: Axis = { scale: left, ticks, label: "magnitude" };
+    const chances = [1, 0.1, 0.01, 0.001, 0.0001].map((at) => ({ at, text: at === 1 ? "100 %" : `${Number((at * 100).toPrecision(1))} %` }));
+    const title = "Probability that the next event is at least so large";
+    const { picture, plot } = frame(title, x, { scale: height, ticks: chances, label: "at least so large" });
+    const curve = magnitudeCurve(forecast);
+    plot.append(svg("path", { class: "curve now", d: line(curve.map(([m, p]) => [left(m), height(Math.max(p, LOWEST))])) }));
+    for (const [m, p] of curve.slice(1)) if (p > LOWEST && m < top) plot.append(svg("circle", { class: "point", cx: left(m), cy: height(p), r: 2.5 }));
+    const { quantiles } = forecast.magnitude;
+    const sentence =
+      `At least ${completeness.toFixed(1)} by definition; as likely as not over ${forecast.magnitude.median.toFixed(1)}, ` +
+      `one in twenty over ${(quantiles["0.95"] ?? 0).toFixed(1)}.`;
+    const rows = curve.map(([m, p]) => [m.toFixed(2), percent(p)]);
+    this.figure.show(sentence, picture, ["magnitude", "next event at least so large"], rows);
+  }
+}
+
+export class ExceedanceTable {
+  private readonly table = html("table");
+  private readonly note = html("p", { class: "sentence" });
+  readonly element = html("section", { class: "figure" }, html("h3", {}, "Large ones"), this.note, html("div", { class: "scroll" }, this.table));
+
+  show(forecast: Forecast): void {
+    const said = forecast.exceedance;
+    this.element.hidden = !said;
+    if (!said) return;
+    this.note.textContent = "At least one event of that size, aftershocks of aftershocks included. In brackets: how many times the usual.";
+    const rows = Object.keys(said.probability)
+      .sort()
+      .map((m) => [`M ≥ ${m}`, ...SPANS.map(([span]) => chance(said.probability[m]?.[span], said.gain[m]?.[span]))]);
+    fillTable(this.table, ["", ...SPANS.map(([, words]) => `within ${words}`)], rows);
+  }
+}
+
+function chance(probability: number | undefined, gain: number | undefined): string {
+  if (probability === undefined) return "–";
+  return gain === undefined ? percent(probability) : `${percent(probability)} (${number(gain)} ×)`;
+}

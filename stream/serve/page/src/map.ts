@@ -1,0 +1,181 @@
+// The world map: regions by colour, coastlines, and events on top. It can be zoomed, dragged, and clicked; the list beside it does the same by keyboard.
+import { geoGraticule10, geoPath } from "d3-geo";
+import { select } from "d3-selection";
+import { zoom, zoomIdentity, type ZoomBehavior } from "d3-zoom";
+import type { MultiLineString, MultiPolygon } from "geojson";
+import type { Quake } from "./catalogue";
+import { Coast } from "./coast";
+import { html, svg } from "./element";
+import { DEPTH_CLASSES, draw, nearest, place, type Mark } from "./event_marks";
+import { outline, spherical } from "./geometry";
+import { heightFor, projection, type View } from "./projection";
+import type { Region } from "./records";
+
+interface Shape {
+  filled: SVGPathElement;
+  border: SVGPathElement;
+  polygon: MultiPolygon;
+  lines: MultiLineString;
+}
+
+export class WorldMap {
+  private readonly picture = svg("svg", { class: "regions", "aria-hidden": "true" });
+  private readonly canvas = html("canvas", { class: "events", "aria-hidden": "true" });
+  private readonly tip = html("div", { class: "tip", hidden: true });
+  readonly element = html("div", { class: "map" }, this.picture, this.canvas, this.tip);
+  private readonly sphere = svg("path", { class: "sphere" });
+  private readonly land = svg("path", { class: "land" });
+  private readonly graticule = svg("path", { class: "graticule" });
+  private readonly fills = svg("g");
+  private readonly borders = svg("g", { class: "borders" });
+  private readonly shapes = new Map<string, Shape>();
+  private readonly coast = new Coast(() => this.redraw());
+  private readonly behaviour: ZoomBehavior<HTMLDivElement, unknown>;
+  private view: View = { k: 1, x: 0, y: 0 };
+  private width = 0;
+  private quakes: readonly Quake[] = [];
+  private marks: Mark[] = [];
+  private now = 0;
+  private waiting = false;
+
+  constructor(
+    private readonly onSelect: (region: string) => void,
+    private readonly describe: (quake: Quake | null, region: string | null) => string,
+  ) {
+    this.picture.append(this.sphere, this.land, this.graticule, this.fills, this.borders);
+    this.behaviour = zoom<HTMLDivElement, unknown>()
+      .scaleExtent([1, 40])
+      .filter((event: Event) => fitsThePage(event))
+      .on("zoom", (event: { transform: View }) => {
+        this.view = event.transform;
+        this.redraw();
+      });
+    select(this.element).call(this.behaviour);
+    this.element.addEventListener("pointermove", (event) => this.point(event));
+    this.element.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    this.element.addEventListener("click", (event) => this.choose(event));
+    new ResizeObserver(() => this.resize()).observe(this.element);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
+  }
+
+  /** The borders; once, for they do not change. */
+  setRegions(regions: readonly Region[]): void {
+    for (const region of regions) {
+      if (region.geometry === null || this.shapes.has(region.id)) continue;
+      const polygon = spherical(region.geometry);
+      const filled = svg("path", { class: "region", "data-region": region.id });
+      const border = svg("path", { class: "border" });
+      this.fills.append(filled);
+      this.borders.append(border);
+      this.shapes.set(region.id, { filled, border, polygon, lines: outline(polygon) });
+    }
+    this.redraw();
+  }
+
+  /** Colours: by region the class of its value, null where nothing is said. */
+  colour(classes: ReadonlyMap<string, number | null>, selected: string | null): void {
+    for (const [id, shape] of this.shapes) {
+      const value = classes.get(id) ?? null;
+      shape.filled.setAttribute("class", value === null ? "region unsaid" : `region class-${value}`);
+      shape.border.setAttribute("class", id === selected ? "border selected" : "border");
+      if (id === selected) this.borders.append(shape.border);
+    }
+  }
+
+  showEvents(quakes: readonly Quake[], now: number): void {
+    this.quakes = quakes;
+    this.now = now;
+    this.redraw();
+  }
+
+  zoomBy(factor: number): void {
+    select(this.element).call(this.behaviour.scaleBy, factor);
+  }
+
+  reset(): void {
+    select(this.element).call(this.behaviour.transform, zoomIdentity);
+  }
+
+  private resize(): void {
+    const width = Math.round(this.element.clientWidth);
+    if (width === this.width || width === 0) return;
+    const factor = this.width === 0 ? 1 : width / this.width;
+    this.width = width;
+    const height = heightFor(width);
+    this.picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.behaviour.translateExtent([[0, 0], [width, height]]).extent([[0, 0], [width, height]]);
+    const { k, x, y } = this.view;
+    select(this.element).call(this.behaviour.transform, zoomIdentity.translate(x * factor, y * factor).scale(k));
+    this.redraw();
+  }
+
+  /** Once a frame at most, whoever asks how often. */
+  private redraw(): void {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      if (this.width > 0) this.drawNow();
+    });
+  }
+
+  private drawNow(): void {
+    const projected = projection(this.width, this.view);
+    const path = geoPath(projected).digits(1);
+    const land = this.coast.at(this.view.k);
+    this.sphere.setAttribute("d", path({ type: "Sphere" }) ?? "");
+    this.graticule.setAttribute("d", path(geoGraticule10()) ?? "");
+    this.land.setAttribute("d", land === null ? "" : (path(land) ?? ""));
+    for (const { filled, border, polygon, lines } of this.shapes.values()) {
+      filled.setAttribute("d", path(polygon) ?? "");
+      border.setAttribute("d", path(lines) ?? "");
+    }
+    const height = heightFor(this.width);
+    const density = Math.min(devicePixelRatio, 2);
+    this.canvas.width = this.width * density;
+    this.canvas.height = height * density;
+    const pen = this.canvas.getContext("2d");
+    if (pen === null) return;
+    pen.scale(density, density);
+    const style = getComputedStyle(this.element);
+    if (land !== null) {
+      const trace = geoPath(projected, pen);
+      pen.beginPath();
+      trace(land);
+      pen.strokeStyle = style.getPropertyValue("--coast");
+      pen.lineWidth = 0.7;
+      pen.stroke();
+    }
+    this.marks = place(this.quakes, projected, this.view.k, this.width, height);
+    draw(pen, this.marks, this.now, DEPTH_CLASSES.map(({ token }) => style.getPropertyValue(token)), style.getPropertyValue("--mark-ink"));
+  }
+
+  private point(event: PointerEvent): void {
+    const { mark, region, x, y } = this.under(event);
+    const words = this.describe(mark?.quake ?? null, region);
+    this.tip.hidden = words === "";
+    this.tip.textContent = words;
+    this.tip.style.left = `${Math.min(x + 14, Math.max(0, this.width - 250))}px`;
+    this.tip.style.top = `${y + 14}px`;
+  }
+
+  private choose(event: MouseEvent): void {
+    const { mark, region } = this.under(event);
+    const chosen = mark?.quake.region ?? region;
+    if (chosen !== null) this.onSelect(chosen);
+  }
+
+  private under(event: MouseEvent): { mark: Mark | null; region: string | null; x: number; y: number } {
+    const box = this.element.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const region = event.target instanceof Element ? event.target.getAttribute("data-region") : null;
+    return { mark: nearest(this.marks, x, y), region, x, y };
+  }
+}
+
+/** The wheel scrolls the page unless Ctrl is held, one finger too: a map must not be a trap. Two fingers, a drag by mouse, and the buttons move it. */
+function fitsThePage(event: Event): boolean {
+  if (event instanceof WheelEvent) return event.ctrlKey || event.metaKey;
+  if (typeof TouchEvent !== "undefined" && event instanceof TouchEvent) return event.touches.length > 1;
+  return event instanceof MouseEvent ? event.button === 0 : true;
+}

@@ -1,0 +1,53 @@
+// What the map is coloured by and the regions are ordered by.
+import type { Forecast } from "./records";
+import { number, percent } from "./words";
+
+export interface Measure {
+  id: string;
+  /** As the choice says it. */
+  label: string;
+  of: (forecast: Forecast) => number | null;
+  say: (value: number) => string;
+  /** Between the classes of colours. */
+  thresholds: readonly number[];
+}
+
+const PROBABILITIES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3] as const;
+const GAINS = [0.5, 2, 5, 20, 100, 500] as const;
+
+function exceeding(magnitude: string, span: string, words: string): Measure {
+  return {
+    id: `m${magnitude}-${span}`,
+    label: `M ≥ ${magnitude} within ${words}`,
+    of: (forecast) => forecast.exceedance?.probability[magnitude]?.[span] ?? null,
+    say: percent,
+    thresholds: PROBABILITIES,
+  };
+}
+
+export const MEASURES: readonly Measure[] = [
+  exceeding("5", "1d", "a day"),
+  exceeding("5", "7d", "a week"),
+  exceeding("6", "7d", "a week"),
+  exceeding("6", "30d", "a month"),
+  exceeding("7", "30d", "a month"),
+  {
+    id: "gain",
+    label: "M ≥ 5 within a day, times the usual",
+    of: (forecast) => forecast.exceedance?.gain["5"]?.["1d"] ?? null,
+    say: (value) => `${number(value)} ×`,
+    thresholds: GAINS,
+  },
+  {
+    id: "next-1d",
+    label: "any event above completeness within a day",
+    of: (forecast) => forecast.wait.probability_within["1d"] ?? null,
+    say: percent,
+    thresholds: [0.03, 0.1, 0.3, 0.5, 0.8, 0.95],
+  },
+];
+
+/** The class of a value, 0 for the lowest; classes are one more than thresholds. */
+export function classOf(measure: Measure, value: number): number {
+  return measure.thresholds.filter((threshold) => value >= threshold).length;
+}

@@ -1,0 +1,220 @@
+// The views, and which of them is renewed when something has changed.
+import { Banners } from "./banners";
+import { ExpectedFigure, GainFigure, PitFigure } from "./calibration";
+import type { Quake } from "./catalogue";
+import { fillTable } from "./chart";
+import { html, replace } from "./element";
+import type { Connection } from "./event_stream";
+import { Legend } from "./legend";
+import { WorldMap } from "./map";
+import { classOf, MEASURES, type Measure } from "./measure";
+import type { Status } from "./records";
+import { RegionList } from "./region_list";
+import { RegionPanel, type Asked } from "./region_panel";
+import { running, total } from "./scores";
+import { Scrubber, type Mark } from "./scrubber";
+import { Strip } from "./strip";
+import { Tape } from "./tape";
+import { throttled } from "./throttle";
+import { ago, DAY, magnitude, percent, shortMoment } from "./words";
+import type { Topic, World } from "./world";
+
+const MAP_DAYS = 7;
+const LARGE_MAGNITUDE = 5.5;
+const TABLE_ROWS = 20;
+
+export class Page {
+  private readonly strip = new Strip();
+  private readonly banners = new Banners();
+  private readonly map: WorldMap;
+  private readonly legend = new Legend();
+  private readonly list: RegionList;
+  private readonly panel = new RegionPanel();
+  readonly tape: Tape;
+  private readonly scrubber: Scrubber;
+  private readonly pits = { wait: new PitFigure("Waits"), magnitude: new PitFigure("Magnitudes") };
+  private readonly expected = new ExpectedFigure();
+  private readonly gain = new GainFigure();
+  private readonly measures = html("select", { id: "measure" }, ...MEASURES.map(({ id, label }) => html("option", { value: id }, label)));
+  private readonly smallest = html("select", { id: "smallest" }, ...["−1", "2.5", "4.5", "6"].map((value) => html("option", { value: value.replace("−", "-"), selected: value === "2.5" }, value === "−1" ? "all" : `M ≥ ${value}`)));
+  private readonly largest = html("table");
+  private selected: string | null = null;
+  private status: Status | null = null;
+  private cutOff = "";
+  private readonly renewMap = throttled(() => this.showMap(), 200);
+  private readonly renewPanel = throttled(() => this.showPanel(), 500);
+  private readonly renewTape = throttled(() => this.tape.show(this.world.alerts(), this.world.now), 200);
+  private readonly renewScrubber = throttled(() => this.showScrubber(), 500);
+  private readonly renewScores = throttled(() => this.showScores(), 3000);
+  private readonly renewStrip = throttled(() => this.showStrip(), 200);
+
+  constructor(
+    private readonly world: World,
+    onFurther: () => Promise<void>,
+    /** Somebody looks at another region. */
+    private readonly onRegion: (region: string) => void,
+  ) {
+    this.map = new WorldMap((region) => this.select(region), (quake, region) => this.describe(quake, region));
+    this.list = new RegionList((region) => this.select(region, true));
+    this.tape = new Tape((region) => world.nameOf(region), (region) => this.select(region, true));
+    this.scrubber = new Scrubber((moment) => {
+      world.lookAt(moment);
+      world.publish();
+    }, onFurther);
+    this.mount();
+    world.onChange((changed) => this.renew(changed));
+    this.measures.addEventListener("change", () => this.renewMap());
+    this.smallest.addEventListener("change", () => this.renewMap());
+  }
+
+  get region(): string | null {
+    return this.selected;
+  }
+
+  select(region: string, focus = false): void {
+    this.selected = region;
+    history.replaceState(null, "", `#${encodeURIComponent(region)}`);
+    this.onRegion(region);
+    this.renewMap();
+    this.renewPanel();
+    if (focus) this.panel.focus();
+  }
+
+  /** The region with the largest probability, when nobody has chosen one. */
+  selectFirst(): void {
+    const value = (id: string): number => {
+      const forecast = this.world.forecast(id);
+      return forecast === null ? -2 : (this.measure.of(forecast) ?? -1);
+    };
+    const best = [...this.world.regions].sort((one, other) => value(other.id) - value(one.id))[0];
+    if (best !== undefined && value(best.id) > -2) this.select(best.id);
+  }
+
+  setRegions(): void {
+    this.map.setRegions(this.world.regions);
+    this.list.setRegions(this.world.regions);
+  }
+
+  showAsked(asked: Asked): void {
+    this.panel.showAsked(asked);
+  }
+
+  showStatus(status: Status): void {
+    this.status = status;
+    this.strip.showStatus(status);
+    const disclaimer = document.getElementById("disclaimer");
+    if (disclaimer !== null && status.disclaimer) disclaimer.textContent = status.disclaimer;
+    this.renewStrip();
+  }
+
+  showConnection(state: Connection, trouble: string): void {
+    this.strip.showConnection(state);
+    this.cutOff = state === "lost" ? trouble || "Trying again." : "";
+    this.renewStrip();
+  }
+
+  showPits(wait: { edges: number[]; counts: number[] } | null, magnitudes: { edges: number[]; counts: number[] } | null): void {
+    this.pits.wait.show(wait);
+    this.pits.magnitude.show(magnitudes);
+  }
+
+  private get measure(): Measure {
+    return MEASURES.find(({ id }) => id === this.measures.value) ?? (MEASURES[0] as Measure);
+  }
+
+  private mount(): void {
+    const put = (id: string, ...parts: HTMLElement[]): void => document.getElementById(id)?.append(...parts);
+    const button = (text: string, label: string, press: () => void): HTMLElement => {
+      const made = html("button", { type: "button", "aria-label": label, title: label }, text);
+      made.addEventListener("click", press);
+      return made;
+    };
+    const zoom = html("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("+", "Zoom in", () => this.map.zoomBy(2)), button("−", "Zoom out", () => this.map.zoomBy(0.5)), button("World", "Whole world", () => this.map.reset()));
+    const choices = html("div", { class: "choices" }, html("label", { for: "measure" }, "Colours: probability of "), this.measures, html("label", { for: "smallest" }, "Events "), this.smallest, zoom);
+    const table = html("details", { class: "numbers" }, html("summary", {}, "The largest events on the map, as a table"), html("div", { class: "scroll" }, this.largest));
+    put("strip", this.strip.element);
+    put("banners", this.banners.element);
+    put("map", choices, this.map.element, this.scrubber.element, this.legend.element, table);
+    put("regions", this.list.element);
+    put("panel", this.panel.element);
+    put("alerts", this.tape.element);
+    put("calibration", this.gain.element, this.expected.element, this.pits.wait.element, this.pits.magnitude.element);
+  }
+
+  private renew(changed: ReadonlySet<Topic>): void {
+    const any = (...topics: Topic[]): boolean => topics.some((topic) => changed.has(topic));
+    if (any("events", "forecasts", "clock")) this.renewMap();
+    if (any("events", "forecasts", "outlooks", "clock")) this.renewPanel();
+    if (any("alerts", "clock")) this.renewTape();
+    if (any("forecasts", "clock")) this.renewScores();
+    this.renewScrubber();
+    this.renewStrip();
+  }
+
+  private showStrip(): void {
+    this.strip.showClock(this.world.clock);
+    const { status, cutOff, world } = this;
+    this.banners.show({ status, test: world.test, past: world.isPast ? world.now : null, cutOff, now: Date.now() });
+  }
+
+  private showMap(): void {
+    const { world, measure } = this;
+    const classes = new Map<string, number | null>();
+    for (const { id } of world.regions) {
+      const forecast = world.forecast(id);
+      const value = forecast === null ? null : measure.of(forecast);
+      classes.set(id, value === null ? null : classOf(measure, value));
+    }
+    this.map.colour(classes, this.selected);
+    const floor = Number(this.smallest.value);
+    const quakes = world.catalogue.known(world.now, world.now - MAP_DAYS * DAY).filter((quake) => (quake.magnitude ?? -1) >= floor);
+    this.map.showEvents(quakes, world.now);
+    this.list.show(measure, (id) => world.forecast(id), this.selected);
+    this.legend.show(measure);
+    const large = [...quakes].sort((one, other) => (other.magnitude ?? -1) - (one.magnitude ?? -1)).slice(0, TABLE_ROWS);
+    fillTable(this.largest, ["magnitude", "origin (UTC)", "place", "region"], large.map((quake) => [magnitude(quake.magnitude), shortMoment(quake.at), quake.place || "–", world.nameOf(quake.region)]));
+  }
+
+  private showPanel(): void {
+    const region = this.selected === null ? null : this.world.region(this.selected);
+    if (region !== null) this.panel.show(region, this.world);
+  }
+
+  private showScrubber(): void {
+    const { world } = this;
+    if (world.clock === 0) return;
+    const earliest = Math.min(world.earliest, world.clock);
+    const marks: Mark[] = world.catalogue
+      .known(world.clock, earliest)
+      .filter((quake) => (quake.magnitude ?? 0) >= LARGE_MAGNITUDE)
+      .map((quake) => ({ at: quake.at, kind: "quake", title: `${magnitude(quake.magnitude)} ${quake.place}` }));
+    this.scrubber.show(earliest, world.clock, world.isPast ? world.now : null, marks);
+  }
+
+  private showScores(): void {
+    const { world } = this;
+    const scores = world.scores();
+    this.expected.show(scores, (region) => world.nameOf(region));
+    const since = Math.min(world.earliest, world.now - 1);
+    this.gain.show(running("etas", (moment) => world.scores(moment).values(), since, world.now), total(scores.values()));
+  }
+
+  private describe(quake: Quake | null, region: string | null): string {
+    if (quake !== null) {
+      const depth = quake.depth_km === null ? "" : `, ${Math.round(quake.depth_km)} km deep`;
+      return `${magnitude(quake.magnitude)} ${quake.place}, ${ago(this.world.now - quake.at)}${depth}`;
+    }
+    if (region === null) return "";
+    const forecast = this.world.forecast(region);
+    const value = forecast === null ? null : this.measure.of(forecast);
+    const said = value === null ? "no forecast" : this.measure.say(value);
+    const day = forecast === null ? "" : `; any event within a day ${percent(forecast.wait.probability_within["1d"] ?? 0)}`;
+    return `${this.world.nameOf(region)}: ${this.measure.label}: ${said}${day}`;
+  }
+}
+
+/** A line in the place of everything, when nothing can be shown. */
+export function sayTrouble(words: string): void {
+  const place = document.getElementById("banners");
+  if (place !== null) replace(place, html("div", { class: "banner cut-off", role: "alert" }, words));
+}

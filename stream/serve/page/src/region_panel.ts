@@ -1,0 +1,92 @@
+// Everything of one region: what is forecast, why, and how such forecasts did.
+import { html, replace, say } from "./element";
+import { EventTable } from "./event_table";
+import { ExceedanceTable, MagnitudeFigure } from "./magnitude_figure";
+import { OutcomeFigure } from "./outcome_figure";
+import { timeOf } from "./outlook";
+import { OutlookTable } from "./outlook_table";
+import type { Explanation, Forecast, Outcome, Region } from "./records";
+import { cause, Movement, WaitCurves } from "./wait_figures";
+import { WhereFigure } from "./where_figure";
+import { WhyFigure } from "./why_figure";
+import { DAY, moment, percent } from "./words";
+import type { World } from "./world";
+
+const MOVEMENT_DAYS = 3;
+const EVENT_DAYS = 7;
+const WHERE_DAYS = 30;
+
+/** What the server is asked for when a region is looked at. */
+export interface Asked {
+  explanation: Explanation | string;
+  outcomes: readonly Outcome[] | string;
+}
+
+export class RegionPanel {
+  private readonly heading = html("h2", { tabindex: -1, id: "region-title" }, "No region yet");
+  private readonly lead = html("p", { class: "lead" });
+  private readonly facts = html("p", { class: "facts" });
+  private readonly wait = new WaitCurves();
+  private readonly movement = new Movement();
+  private readonly magnitude = new MagnitudeFigure();
+  private readonly exceedance = new ExceedanceTable();
+  private readonly where = new WhereFigure();
+  private readonly why = new WhyFigure();
+  private readonly outlook = new OutlookTable();
+  private readonly outcomes = new OutcomeFigure();
+  private readonly events = new EventTable();
+  private readonly figures = html(
+    "div",
+    { class: "figures" },
+    ...[this.wait, this.movement, this.magnitude, this.exceedance, this.where, this.why, this.outlook, this.outcomes, this.events].map((each) => each.element),
+  );
+  readonly element = html("section", { class: "panel", "aria-labelledby": "region-title" }, this.heading, this.lead, this.facts, this.figures);
+
+  focus(): void {
+    this.heading.focus();
+  }
+
+  show(region: Region, world: World): void {
+    say(this.heading, region.name);
+    const forecast = world.forecast(region.id);
+    this.figures.hidden = forecast === null;
+    if (forecast === null) {
+      say(this.lead, "No forecast yet: nothing has been heard of this region.");
+      replace(this.facts);
+      return;
+    }
+    this.showForecast(region, forecast, world);
+  }
+
+  private showForecast(region: Region, forecast: Forecast, world: World): void {
+    const { now } = world;
+    const within = forecast.wait.probability_within;
+    const size = forecast.magnitude_of_completeness.toFixed(1);
+    say(
+      this.lead,
+      `Another event of M ${size} or more within an hour: ${percent(within["1h"] ?? 0)}; within a day: ${percent(within["1d"] ?? 0)}; within a week: ${percent(within["7d"] ?? 0)}.`,
+    );
+    say(this.facts, `Issued ${moment(forecast.issued_at)} because of: ${cause(forecast)}. Said again by ${moment(forecast.reissue_at)} if nothing comes. Model ${forecast.model}.`);
+    const since = now - MOVEMENT_DAYS * DAY;
+    const history = world.forecastsSince(region.id, since);
+    const known = world.catalogue.known(now, now - WHERE_DAYS * DAY).filter((quake) => quake.region === region.id);
+    const complete = known.filter((quake) => (quake.magnitude ?? -9) >= region.magnitude_of_completeness);
+    this.wait.show(forecast, history);
+    this.movement.show(history, complete.filter((quake) => quake.at > since), Math.max(since, Math.min(history[0]?.at ?? since, now - DAY / 4)), now);
+    this.magnitude.show(forecast);
+    this.exceedance.show(forecast);
+    this.where.show(region, forecast, complete);
+    const outlook = world.outlook(region.id);
+    const start = Math.min(...(outlook?.forecast ?? []).map((span) => timeOf(span.timeStart)), now);
+    this.outlook.show(outlook, known.filter((quake) => quake.at >= start), now);
+    this.events.show(known.filter((quake) => quake.at > now - EVENT_DAYS * DAY), EVENT_DAYS, region.magnitude_of_completeness);
+  }
+
+  /** What only the server knows; in words why not, when it is not there. */
+  showAsked({ explanation, outcomes }: Asked): void {
+    if (typeof explanation === "string") this.why.showNothing(explanation);
+    else this.why.show(explanation);
+    this.outcomes.element.hidden = typeof outcomes === "string";
+    if (typeof outcomes !== "string") this.outcomes.show(outcomes);
+  }
+}

@@ -1,0 +1,69 @@
+// Where: the region's recent events, and the cells of half a degree that hold the largest shares of what is expected.
+import { geoMercator, geoPath } from "d3-geo";
+import type { MultiPolygon } from "geojson";
+import type { Quake } from "./catalogue";
+import { Figure, HEIGHT, WIDTH } from "./chart";
+import { svg } from "./element";
+import { radiusOf } from "./event_marks";
+import { outline, spherical } from "./geometry";
+import type { Forecast, Region, Spot } from "./records";
+import { place, share } from "./words";
+
+const CELL_DEGREES = 0.5;
+const MOST_EVENTS = 400;
+
+export class WhereFigure {
+  private readonly figure = new Figure("Where");
+  readonly element = this.figure.element;
+
+  show(region: Region, forecast: Forecast, quakes: readonly Quake[]): void {
+    const where = forecast.where;
+    this.element.hidden = !where;
+    if (!where) return;
+    const shape = region.geometry === null ? null : spherical(region.geometry);
+    const spots = where.spots.filter((spot) => spot.probability > 0);
+    const picture = this.map(shape, spots, quakes.slice(0, MOST_EVENTS));
+    const first = spots[0];
+    const sentence =
+      (first === undefined ? "" : `Most likely brought on by events near ${place(first.latitude, first.longitude)} (${share(first.probability)}). `) +
+      `Elsewhere in the region: ${share(where.elsewhere)}. Squares: half a degree, darker for a larger share; circles: events.`;
+    const rows = spots.map((spot) => [place(spot.latitude, spot.longitude), share(spot.probability)]);
+    this.figure.show(sentence, picture, ["half-degree cell", "share"], [...rows, ["elsewhere", share(where.elsewhere)]]);
+  }
+
+  private map(shape: MultiPolygon | null, spots: readonly Spot[], quakes: readonly Quake[]): SVGSVGElement {
+    const focus = { type: "MultiPoint" as const, coordinates: [...spots.flatMap(corners), ...quakes.slice(0, 60).map((q): [number, number] => [q.longitude, q.latitude])] };
+    const middle = spots[0]?.longitude ?? quakes[0]?.longitude ?? 0;
+    const edge = 14;
+    const projected = geoMercator().rotate([-middle, 0]);
+    if (focus.coordinates.length > 0) projected.fitExtent([[edge, edge], [WIDTH - edge, HEIGHT - edge]], focus);
+    projected.scale(Math.min(projected.scale(), 12_000)).clipExtent([[0, 0], [WIDTH, HEIGHT]]);
+    const path = geoPath(projected).digits(1);
+    const picture = svg("svg", { class: "chart where", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Map of the region" });
+    if (shape !== null) picture.append(svg("path", { class: "border", d: path(outline(shape)) ?? "" }));
+    const most = Math.max(...spots.map((spot) => spot.probability), 1e-9);
+    for (const spot of spots) {
+      const [west, north, east, south] = box(spot);
+      const [left, top] = projected([west, north]) ?? [0, 0];
+      const [right, bottom] = projected([east, south]) ?? [0, 0];
+      const cell = svg("rect", { class: "spot", x: left, y: top, width: Math.max(right - left, 2), height: Math.max(bottom - top, 2) });
+      cell.style.fillOpacity = String(0.15 + 0.7 * (spot.probability / most));
+      picture.append(cell);
+    }
+    for (const quake of [...quakes].reverse()) {
+      const point = projected([quake.longitude, quake.latitude]);
+      if (point !== null) picture.append(svg("circle", { class: "event", cx: point[0].toFixed(1), cy: point[1].toFixed(1), r: radiusOf(quake.magnitude, 1).toFixed(1) }));
+    }
+    return picture;
+  }
+}
+
+function box({ latitude, longitude }: Spot): [number, number, number, number] {
+  const half = CELL_DEGREES / 2;
+  return [longitude - half, latitude + half, longitude + half, latitude - half];
+}
+
+function corners(spot: Spot): [number, number][] {
+  const [west, north, east, south] = box(spot);
+  return [[west - 0.5, north + 0.5], [east + 0.5, south - 0.5]];
+}

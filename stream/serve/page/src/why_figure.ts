@@ -1,0 +1,42 @@
+// Why: which past events hold which share of the rate.
+import { fillTable } from "./chart";
+import { html, say } from "./element";
+import type { Explanation } from "./records";
+import { magnitude, moment, number, place, share, shortMoment } from "./words";
+
+const MOST = 8;
+
+export class WhyFigure {
+  private readonly table = html("table");
+  private readonly sentence = html("p", { class: "sentence" });
+  readonly element = html("section", { class: "figure" }, html("h3", {}, "Why"), this.sentence, html("div", { class: "scroll" }, this.table));
+
+  show(explanation: Explanation): void {
+    this.table.hidden = false;
+    say(
+      this.sentence,
+      `${number(explanation.rate_per_day)} events a day are expected at ${moment(explanation.at)}. ` +
+        "Each past event holds a share of that rate, larger for the large, the recent and the fertile.",
+    );
+    const rows = explanation.events.slice(0, MOST).map((event) => [
+      `${magnitude(event.magnitude)}, ${shortMoment(event.time)}`,
+      place(event.latitude, event.longitude),
+      bar(event.share),
+    ]);
+    const rest = explanation.events.slice(MOST).reduce((sum, event) => sum + event.share, 0) + explanation.older_share;
+    rows.push(["older and smaller ones", "", bar(Math.max(0, rest))], ["the region's background", "", bar(explanation.background_share)]);
+    fillTable(this.table, ["event (UTC)", "place", "share of the rate"], rows);
+  }
+
+  /** Nothing to show, and why. */
+  showNothing(words: string): void {
+    this.table.hidden = true;
+    say(this.sentence, words);
+  }
+}
+
+function bar(part: number): HTMLElement {
+  const filled = html("span", { class: "filled" });
+  filled.style.width = `${Math.min(100, 100 * part).toFixed(1)}%`;
+  return html("span", { class: "share" }, html("span", { class: "bar", "aria-hidden": "true" }, filled), share(part));
+}
