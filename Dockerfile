@@ -1,4 +1,12 @@
 # syntax=docker/dockerfile:1
+FROM node:22-slim AS page
+
+WORKDIR /page
+COPY stream/serve/page/package.json stream/serve/page/package-lock.json stream/serve/page/.npmrc ./
+RUN npm ci
+COPY stream/serve/page ./
+RUN npm run build
+
 FROM python:3.11-slim AS quakecast
 
 # Where PyTorch comes from: PyPI (the CUDA build, which runs on the CPU too), or the index of the small CPU build that this names.
@@ -10,6 +18,7 @@ RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$(sed
 COPY ingest ingest
 COPY stream stream
 COPY models models
+COPY --from=page /page/dist stream/serve/page/dist
 RUN pip install --no-cache-dir -c constraints.txt . \
     && useradd --create-home --uid 10001 quakecast \
     && mkdir /models && chown quakecast /models

@@ -1,6 +1,6 @@
 // Bundles the page into dist/: index.html, and assets/ with the script, the style and the coastlines. `--tests` bundles the tests instead.
 import { build, context } from "esbuild";
-import { cp, mkdir, readdir, rm } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 
 const options = new Set(process.argv.slice(2));
 
@@ -32,12 +32,28 @@ if (options.has("--tests")) {
     sourcemap: true,
     format: "esm",
     target: ["es2022", "chrome109", "firefox115", "safari16"],
-    legalComments: "linked",
+    metafile: true,
     logLevel: "warning",
   };
   if (options.has("--watch")) {
     await (await context(page)).watch();
   } else {
-    await build(page);
+    const { metafile } = await build(page);
+    await writeFile("dist/assets/licences.txt", await licences(Object.keys(metafile.inputs)));
   }
+}
+
+/** The licences of all that is in the bundle, and of the coastlines. */
+async function licences(inputs) {
+  const packages = new Set(["world-atlas"]);
+  for (const input of inputs) {
+    const name = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
+    if (name !== undefined) packages.add(name);
+  }
+  const texts = [...packages].sort().map(async (name) => {
+    const files = (await readdir(`node_modules/${name}`)).filter((file) => /^licen[cs]e/i.test(file));
+    if (files.length === 0) throw new Error(`${name} has no licence file`);
+    return `${name}\n\n${await readFile(`node_modules/${name}/${files[0]}`, "utf8")}`;
+  });
+  return (await Promise.all(texts)).join("\n\n----\n\n");
 }

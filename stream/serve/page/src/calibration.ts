@@ -1,6 +1,6 @@
 // Are the forecasts right? How often outcomes fell where, how many events came against those expected, and the gain over the rivals.
-import { scaleLinear, scaleLog, scaleUtc } from "d3-scale";
-import { Figure, frame, INNER_HEIGHT, INNER_WIDTH, line } from "./chart";
+import { scaleLinear, scaleLog } from "d3-scale";
+import { Figure, frame, INNER_HEIGHT, INNER_WIDTH, line, timeTicks } from "./chart";
 import { html, svg } from "./element";
 import type { Score } from "./records";
 import { total } from "./scores";
@@ -108,13 +108,12 @@ export class GainFigure {
       this.figure.show("Nothing is settled yet: that takes a day.", html("span"), [], []);
       return;
     }
-    const x = scaleUtc([first.at, Math.max(last.at, first.at + 1)], [0, INNER_WIDTH]);
+    const x = scaleLinear([first.at, Math.max(last.at, first.at + 1)], [0, INNER_WIDTH]);
     const reach = Math.max(0.1, ...run.map(({ gain }) => Math.abs(gain))) * 1.15;
     const y = scaleLinear([-reach, reach], [INNER_HEIGHT, 0]);
-    const format = x.tickFormat(4);
     const { picture, plot } = frame(
       "Gain over ETAS, over time",
-      { scale: x, ticks: x.ticks(4).map((tick) => ({ at: tick.getTime(), text: format(tick) })), label: "UTC" },
+      { scale: x, ticks: timeTicks(first.at, last.at), label: "UTC" },
       { scale: y, ticks: y.ticks(5).map((at) => ({ at, text: signed(at, reach < 0.3 ? 2 : 1) })), label: "nats an event" },
     );
     plot.append(svg("line", { class: "due", x1: 0, x2: INNER_WIDTH, y1: y(0), y2: y(0) }));

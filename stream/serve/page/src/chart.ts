@@ -1,5 +1,6 @@
 // The frame of every chart: axes with their words, and a place to draw in. Each chart has its numbers as a table beside it.
 import { html, replace, svg, type Child } from "./element";
+import { DAY, HOUR, shortMoment } from "./words";
 
 export interface Axis {
   scale: (value: number) => number;
@@ -14,8 +15,9 @@ export interface Frame {
 }
 
 export const WIDTH = 400;
-export const HEIGHT = 210;
-const MARGIN = { top: 10, right: 14, bottom: 38, left: 48 };
+export const HEIGHT = 220;
+const STEPS_HOURS = [0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 168];
+const MARGIN = { top: 24, right: 14, bottom: 36, left: 50 };
 export const INNER_WIDTH = WIDTH - MARGIN.left - MARGIN.right;
 export const INNER_HEIGHT = HEIGHT - MARGIN.top - MARGIN.bottom;
 
@@ -34,10 +36,20 @@ export function frame(title: string, x: Axis, y: Axis): Frame {
   }
   plot.append(svg("line", { class: "axis", x1: 0, x2: INNER_WIDTH, y1: INNER_HEIGHT, y2: INNER_HEIGHT }));
   plot.append(svg("text", { class: "label", x: INNER_WIDTH / 2, y: INNER_HEIGHT + 31, "text-anchor": "middle" }, x.label));
-  const turned = `translate(${-MARGIN.left + 11},${INNER_HEIGHT / 2}) rotate(-90)`;
-  plot.append(svg("text", { class: "label", transform: turned, "text-anchor": "middle" }, y.label));
+  plot.append(svg("text", { class: "label", x: -MARGIN.left + 4, y: -11 }, y.label));
   const picture = svg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title }, plot);
   return { picture, plot };
+}
+
+/** Some moments of a span, at full hours or days, with the day said where it changes. */
+export function timeTicks(since: number, until: number): { at: number; text: string }[] {
+  const step = STEPS_HOURS.map((hours) => hours * HOUR).find((each) => (until - since) / each <= 6) ?? 30 * DAY;
+  const ticks: { at: number; text: string }[] = [];
+  for (let at = Math.ceil(since / step) * step; at <= until; at += step) {
+    const [day, month, time] = shortMoment(at).split(" ");
+    ticks.push({ at, text: time === "00:00" ? `${day} ${month}` : (time as string) });
+  }
+  return ticks;
 }
 
 export function line(points: readonly (readonly [number, number])[]): string {

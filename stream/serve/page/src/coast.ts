@@ -11,8 +11,10 @@ export class Coast {
   private coarse: FeatureCollection | null = null;
   private fine: FeatureCollection | null = null;
   private asked = false;
+  /** Called when more of it has come. */
+  onThere: () => void = () => undefined;
 
-  constructor(private readonly onThere: () => void) {
+  constructor() {
     void this.fetch("/assets/land-110m.json").then((land) => {
       this.coarse = land;
       this.onThere();

@@ -2,7 +2,7 @@
 import { scaleLinear, scaleLog } from "d3-scale";
 import { fillTable, Figure, frame, INNER_HEIGHT, INNER_WIDTH, line, type Axis } from "./chart";
 import { magnitudeCurve } from "./distribution";
-import { html, svg } from "./element";
+import { html, svg, type Child } from "./element";
 import type { Forecast } from "./records";
 import { number, percent } from "./words";
 
@@ -44,7 +44,7 @@ export class ExceedanceTable {
     const said = forecast.exceedance;
     this.element.hidden = !said;
     if (!said) return;
-    this.note.textContent = "At least one event of that size, aftershocks of aftershocks included. In brackets: how many times the usual.";
+    this.note.textContent = "At least one event of that size, aftershocks of aftershocks included. Small: how many times the usual.";
     const rows = Object.keys(said.probability)
       .sort()
       .map((m) => [`M ≥ ${m}`, ...SPANS.map(([span]) => chance(said.probability[m]?.[span], said.gain[m]?.[span]))]);
@@ -52,7 +52,7 @@ export class ExceedanceTable {
   }
 }
 
-function chance(probability: number | undefined, gain: number | undefined): string {
+function chance(probability: number | undefined, gain: number | undefined): Child {
   if (probability === undefined) return "–";
-  return gain === undefined ? percent(probability) : `${percent(probability)} (${number(gain)} ×)`;
+  return html("span", { class: "chance" }, percent(probability), gain !== undefined && html("small", {}, ` ${number(gain)} ×`));
 }

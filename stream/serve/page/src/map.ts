@@ -4,7 +4,7 @@ import { select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomBehavior } from "d3-zoom";
 import type { MultiLineString, MultiPolygon } from "geojson";
 import type { Quake } from "./catalogue";
-import { Coast } from "./coast";
+import type { Coast } from "./coast";
 import { html, svg } from "./element";
 import { DEPTH_CLASSES, draw, nearest, place, type Mark } from "./event_marks";
 import { outline, spherical } from "./geometry";
@@ -29,7 +29,6 @@ export class WorldMap {
   private readonly fills = svg("g");
   private readonly borders = svg("g", { class: "borders" });
   private readonly shapes = new Map<string, Shape>();
-  private readonly coast = new Coast(() => this.redraw());
   private readonly behaviour: ZoomBehavior<HTMLDivElement, unknown>;
   private view: View = { k: 1, x: 0, y: 0 };
   private width = 0;
@@ -39,9 +38,11 @@ export class WorldMap {
   private waiting = false;
 
   constructor(
+    private readonly coast: Coast,
     private readonly onSelect: (region: string) => void,
     private readonly describe: (quake: Quake | null, region: string | null) => string,
   ) {
+    coast.onThere = () => this.redraw();
     this.picture.append(this.sphere, this.land, this.graticule, this.fills, this.borders);
     this.behaviour = zoom<HTMLDivElement, unknown>()
       .scaleExtent([1, 40])

@@ -12,7 +12,7 @@ export interface Measure {
   thresholds: readonly number[];
 }
 
-const PROBABILITIES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3] as const;
+const PROBABILITIES = [0.01, 0.03, 0.1, 0.2, 0.4, 0.7] as const;
 const GAINS = [0.5, 2, 5, 20, 100, 500] as const;
 
 function exceeding(magnitude: string, span: string, words: string): Measure {
@@ -43,7 +43,7 @@ export const MEASURES: readonly Measure[] = [
     label: "any event above completeness within a day",
     of: (forecast) => forecast.wait.probability_within["1d"] ?? null,
     say: percent,
-    thresholds: [0.03, 0.1, 0.3, 0.5, 0.8, 0.95],
+    thresholds: [0.05, 0.1, 0.3, 0.5, 0.8, 0.95],
   },
 ];
 

@@ -1,6 +1,7 @@
 // The views, and which of them is renewed when something has changed.
 import { Banners } from "./banners";
 import { ExpectedFigure, GainFigure, PitFigure } from "./calibration";
+import { Coast } from "./coast";
 import type { Quake } from "./catalogue";
 import { fillTable } from "./chart";
 import { html, replace } from "./element";
@@ -29,7 +30,8 @@ export class Page {
   private readonly map: WorldMap;
   private readonly legend = new Legend();
   private readonly list: RegionList;
-  private readonly panel = new RegionPanel();
+  private readonly coast = new Coast();
+  private readonly panel = new RegionPanel(this.coast);
   readonly tape: Tape;
   private readonly scrubber: Scrubber;
   private readonly pits = { wait: new PitFigure("Waits"), magnitude: new PitFigure("Magnitudes") };
@@ -54,7 +56,7 @@ export class Page {
     /** Somebody looks at another region. */
     private readonly onRegion: (region: string) => void,
   ) {
-    this.map = new WorldMap((region) => this.select(region), (quake, region) => this.describe(quake, region));
+    this.map = new WorldMap(this.coast, (region) => this.select(region), (quake, region) => this.describe(quake, region));
     this.list = new RegionList((region) => this.select(region, true));
     this.tape = new Tape((region) => world.nameOf(region), (region) => this.select(region, true));
     this.scrubber = new Scrubber((moment) => {
@@ -130,11 +132,12 @@ export class Page {
       return made;
     };
     const zoom = html("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("+", "Zoom in", () => this.map.zoomBy(2)), button("−", "Zoom out", () => this.map.zoomBy(0.5)), button("World", "Whole world", () => this.map.reset()));
-    const choices = html("div", { class: "choices" }, html("label", { for: "measure" }, "Colours: probability of "), this.measures, html("label", { for: "smallest" }, "Events "), this.smallest, zoom);
+    const choices = html("div", { class: "choices" }, html("label", { for: "measure" }, "Colours: probability of "), this.measures, html("label", { for: "smallest" }, "Events "), this.smallest);
+    const stage = html("div", { class: "stage" }, this.map.element, zoom);
     const table = html("details", { class: "numbers" }, html("summary", {}, "The largest events on the map, as a table"), html("div", { class: "scroll" }, this.largest));
     put("strip", this.strip.element);
     put("banners", this.banners.element);
-    put("map", choices, this.map.element, this.scrubber.element, this.legend.element, table);
+    put("map", choices, stage, this.scrubber.element, this.legend.element, table);
     put("regions", this.list.element);
     put("panel", this.panel.element);
     put("alerts", this.tape.element);

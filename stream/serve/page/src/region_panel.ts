@@ -1,4 +1,5 @@
 // Everything of one region: what is forecast, why, and how such forecasts did.
+import type { Coast } from "./coast";
 import { html, replace, say } from "./element";
 import { EventTable } from "./event_table";
 import { ExceedanceTable, MagnitudeFigure } from "./magnitude_figure";
@@ -30,17 +31,19 @@ export class RegionPanel {
   private readonly movement = new Movement();
   private readonly magnitude = new MagnitudeFigure();
   private readonly exceedance = new ExceedanceTable();
-  private readonly where = new WhereFigure();
+  private readonly where: WhereFigure;
   private readonly why = new WhyFigure();
   private readonly outlook = new OutlookTable();
   private readonly outcomes = new OutcomeFigure();
   private readonly events = new EventTable();
-  private readonly figures = html(
-    "div",
-    { class: "figures" },
-    ...[this.wait, this.movement, this.magnitude, this.exceedance, this.where, this.why, this.outlook, this.outcomes, this.events].map((each) => each.element),
-  );
+  private readonly figures = html("div", { class: "figures" });
   readonly element = html("section", { class: "panel", "aria-labelledby": "region-title" }, this.heading, this.lead, this.facts, this.figures);
+
+  constructor(coast: Coast) {
+    this.where = new WhereFigure(coast);
+    const parts = [this.wait, this.movement, this.magnitude, this.exceedance, this.where, this.why, this.outlook, this.outcomes, this.events];
+    this.figures.append(...parts.map((each) => each.element));
+  }
 
   focus(): void {
     this.heading.focus();

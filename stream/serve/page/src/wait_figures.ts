@@ -1,6 +1,6 @@
 // When: the curve of the next event, now and as it was, and how the probability of a day moved.
-import { scaleLinear, scaleLog, scaleUtc } from "d3-scale";
-import { Figure, frame, INNER_HEIGHT, INNER_WIDTH, line, type Axis } from "./chart";
+import { scaleLinear, scaleLog } from "d3-scale";
+import { Figure, frame, INNER_HEIGHT, INNER_WIDTH, line, timeTicks, type Axis } from "./chart";
 import type { Quake } from "./catalogue";
 import { probabilityWithin, waitCurve, type Pair } from "./distribution";
 import { svg } from "./element";
@@ -76,10 +76,9 @@ export class Movement {
 
   /** The probabilities of (since, now], and the events of that time. */
   show(history: readonly Point<Forecast>[], events: readonly Quake[], since: number, now: number): void {
-    const time = scaleUtc([since, now], [0, INNER_WIDTH]).clamp(true);
+    const time = scaleLinear([since, now], [0, INNER_WIDTH]).clamp(true);
     const height = scaleLinear([0, 1], [INNER_HEIGHT, 0]);
-    const format = time.tickFormat(4);
-    const x: Axis = { scale: time, ticks: time.ticks(4).map((tick) => ({ at: tick.getTime(), text: format(tick) })), label: "UTC" };
+    const x: Axis = { scale: time, ticks: timeTicks(since, now), label: "UTC" };
     const { picture, plot } = frame("Probability of an event, over time", x, { scale: height, ticks: PERCENT_TICKS, label: "probability" });
     for (const quake of events) {
       const size = Math.min(1, Math.max(0.06, ((quake.magnitude ?? 0) - 2) / 6));

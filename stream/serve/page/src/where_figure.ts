@@ -2,6 +2,7 @@
 import { geoMercator, geoPath } from "d3-geo";
 import type { MultiPolygon } from "geojson";
 import type { Quake } from "./catalogue";
+import type { Coast } from "./coast";
 import { Figure, HEIGHT, WIDTH } from "./chart";
 import { svg } from "./element";
 import { radiusOf } from "./event_marks";
@@ -11,10 +12,14 @@ import { place, share } from "./words";
 
 const CELL_DEGREES = 0.5;
 const MOST_EVENTS = 400;
+const FINE_FROM_SCALE = 400;
+const EARTH_RADIUS_KM = 6371;
 
 export class WhereFigure {
   private readonly figure = new Figure("Where");
   readonly element = this.figure.element;
+
+  constructor(private readonly coast: Coast) {}
 
   show(region: Region, forecast: Forecast, quakes: readonly Quake[]): void {
     const where = forecast.where;
@@ -40,6 +45,8 @@ export class WhereFigure {
     projected.scale(Math.min(projected.scale(), 12_000)).clipExtent([[0, 0], [WIDTH, HEIGHT]]);
     const path = geoPath(projected).digits(1);
     const picture = svg("svg", { class: "chart where", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Map of the region" });
+    const land = this.coast.at(projected.scale() > FINE_FROM_SCALE ? 40 : 1);
+    if (land !== null) picture.append(svg("path", { class: "land", d: path(land) ?? "" }));
     if (shape !== null) picture.append(svg("path", { class: "border", d: path(outline(shape)) ?? "" }));
     const most = Math.max(...spots.map((spot) => spot.probability), 1e-9);
     for (const spot of spots) {
@@ -54,8 +61,21 @@ export class WhereFigure {
       const point = projected([quake.longitude, quake.latitude]);
       if (point !== null) picture.append(svg("circle", { class: "event", cx: point[0].toFixed(1), cy: point[1].toFixed(1), r: radiusOf(quake.magnitude, 1).toFixed(1) }));
     }
+    const [, latitude = 0] = projected.invert?.([WIDTH / 2, HEIGHT / 2]) ?? [];
+    picture.append(...scaleBar(projected.scale() / Math.cos((latitude * Math.PI) / 180)));
     return picture;
   }
+}
+
+/** A round number of kilometres, a quarter of the picture long at most. */
+function scaleBar(radius: number): SVGElement[] {
+  const pixelsPerKilometre = radius / EARTH_RADIUS_KM;
+  const kilometres = [1000, 500, 200, 100, 50, 20, 10, 5].find((each) => each * pixelsPerKilometre < WIDTH / 4) ?? 5;
+  const end = 10 + kilometres * pixelsPerKilometre;
+  return [
+    svg("path", { class: "scale-bar", d: `M10,${HEIGHT - 14}v4H${end.toFixed(1)}v-4` }),
+    svg("text", { x: end + 6, y: HEIGHT - 9 }, `${kilometres} km`),
+  ];
 }
 
 function box({ latitude, longitude }: Spot): [number, number, number, number] {

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { geoArea } from "d3-geo";
+import { bannersFor, type Situation } from "../src/banners";
+import { magnitudeCurve, probabilityWithin, waitCurve } from "../src/distribution";
+import { outline, spherical } from "../src/geometry";
+import { cameSince, standing } from "../src/outlook";
+import type { Forecast, Status } from "../src/records";
+import { running, total } from "../src/scores";
+import { standing as alertStanding } from "../src/tape";
+import { duration, percent } from "../src/words";
+
+// What the README shows.
+const FORECAST = {
+  magnitude_of_completeness: 2.5,
+  wait: {
+    median_hours: 8.53255,
+    quantiles_hours: { "0.05": 0.218213, "0.25": 3.06885, "0.5": 8.53255, "0.75": 19.2002, "0.95": 51.0678 },
+    probability_within: { "1h": 0.117499, "1d": 0.810419, "7d": 0.999082, "30d": 0.999999 },
+  },
+  magnitude: { quantiles: { "0.05": 2.51887, "0.5": 2.80289, "0.95": 3.7772 }, probability_at_least: { "4": 0.0299, "5": 0.0029, "6": 0.00028 } },
+} as unknown as Forecast;
+
+test("the curve of the wait goes through all that the forecast says, and never falls", () => {
+  const curve = waitCurve(FORECAST);
+  assert.equal(curve.length, 9);
+  for (const [probability, hours] of Object.entries(FORECAST.wait.quantiles_hours)) assert.ok(Math.abs(probabilityWithin(curve, hours) - Number(probability)) < 1e-12);
+  assert.ok(Math.abs(probabilityWithin(curve, 24) - 0.810419) < 1e-12);
+  let before = 0;
+  for (let hours = 0.01; hours < 900; hours *= 1.1) {
+    const now = probabilityWithin(curve, hours);
+    assert.ok(now >= before);
+    before = now;
+  }
+  assert.ok(probabilityWithin(curve, 0.001) > 0);
+});
+
+test("the curve of the magnitude begins with certainty at completeness, and never rises", () => {
+  const curve = magnitudeCurve(FORECAST);
+  assert.deepEqual(curve[0], [2.5, 1]);
+  assert.deepEqual(curve.at(-1), [6, 0.00028]);
+  for (const [index, [, probability]] of curve.entries()) assert.ok(index === 0 || probability <= (curve[index - 1]?.[1] ?? 1));
+});
+
+test("regions cover what they enclose, whichever way their rings are wound, and hide the date line's seam", () => {
+  const ring = [[170, 50], [180, 50], [180, 60], [170, 60], [170, 50]];
+  const east = spherical({ type: "Polygon", coordinates: [ring] });
+  const reversed = spherical({ type: "Polygon", coordinates: [[...ring].reverse()] });
+  assert.ok(geoArea(east) < 0.05 && Math.abs(geoArea(east) - geoArea(reversed)) < 1e-9);
+  for (const line of outline(east).coordinates) for (let index = 1; index < line.length; index += 1) assert.ok(!(line[index]?.[0] === 180 && line[index - 1]?.[0] === 180));
+  assert.ok(outline(east).coordinates.flat().length >= 16);
+});
+
+test("a probability is never said to be nothing or certain", () => {
+  assert.equal(percent(0), "under 0.01 %");
+  assert.equal(percent(1), "over 99.9 %");
+  assert.equal(percent(0.0299), "3.0 %");
+  assert.equal(percent(0.42), "42 %");
+  assert.equal(duration(47 * 60), "47 min");
+});
+
+function situation(more: Partial<Situation>, feed: Partial<Status["feed"]> = {}): Situation {
+  const heard = { time: "2026-01-01T00:00:00Z", age_seconds: 10, heard_seconds_ago: 10, stale: false, trouble: null, ...feed };
+  return { status: { replay: false, feed: heard } as unknown as Status, test: false, past: null, cutOff: "", now: Date.parse("2026-01-01T00:01:00Z"), ...more };
+}
+
+test("banners come for a stale feed, a replay, another time, the past and a lost connection, and not otherwise", () => {
+  const kinds = (of: Situation): string[] => bannersFor(of).map(({ kind }) => kind);
+  assert.deepEqual(kinds(situation({})), []);
+  assert.deepEqual(kinds(situation({}, { stale: true })), ["stale"]);
+  assert.deepEqual(kinds(situation({ test: true })), ["replay"]);
+  assert.deepEqual(kinds(situation({}, { time: "2023-02-06T01:17:00Z" })), ["replay"]);
+  assert.deepEqual(kinds(situation({ past: 0, cutOff: "gone" })), ["cut-off", "past"]);
+});
+
+test("an outlook's count is of the span so far, and judged only where it can be", () => {
+  const span = { timeStart: 0, timeEnd: 1000, label: "1 Day", bins: [] };
+  const quakes = [{ at: 0, magnitude: 6 }, { at: 500, magnitude: 5 }, { at: 900, magnitude: 4.9 }, { at: 1500, magnitude: 7 }] as never[];
+  assert.equal(cameSince(span, 5, quakes, 2000), 1);
+  assert.equal(cameSince(span, 4, quakes, 600), 1);
+  const bin = { magnitude: 5, probability: 0.5, median: 3, p95minimum: 2, p95maximum: 9 };
+  assert.equal(standing(bin, 0, false), "so far within");
+  assert.equal(standing(bin, 0, true), "below");
+  assert.equal(standing(bin, 10, false), "above");
+});
+
+test("gains are weighed by events", () => {
+  const score = (events: number, etas: number) => ({ events, expected_events: { model: events + 1 }, gain_per_event: { etas } }) as never;
+  const sum = total([score(1, 0.4), score(3, 0)]);
+  assert.equal(sum.events, 4);
+  assert.equal(sum.expected, 6);
+  assert.ok(Math.abs((sum.gain["etas"] ?? 0) - 0.1) < 1e-12);
+  assert.equal(running("etas", () => [], 0, 10).length, 0);
+});
+
+test("an alert is over when it has expired, and retracted when it was wrong", () => {
+  const alert = (alert_type: string, active: boolean) => [{ alert_type, active, expires_at: "2023-02-06T02:00:00Z" }] as never;
+  const now = Date.parse("2023-02-06T01:00:00Z");
+  assert.equal(alertStanding(alert("initial", true), now), "active");
+  assert.equal(alertStanding(alert("initial", true), now + 7_200_000), "over");
+  assert.equal(alertStanding(alert("retraction", false), now), "retracted");
+});
