@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +14,9 @@ from ingest.bus import open_log
 from ingest.feed import Feed
 from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import Poller, contact
-from ingest.problem import Problem
 from ingest.publish import Publisher
 from ingest.region import RegionTable
+from stream.cli.access import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
 from stream.cli.observe import polled, told
 from stream.cli.options import (
     DEFAULT_USGS,
@@ -62,9 +61,10 @@ def up(
     ] = None,
     usgs: UsgsOption = DEFAULT_USGS,
     poll_seconds: PollOption = None,
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Serve /healthz and /forecasts.json on this port of 127.0.0.1.")
-    ] = 8080,
+    host: HostOption = LOOPBACK,
+    port: PortOption = 8080,
+    token_file: TokenFileOption = None,
+    requests_per_second: RateOption = 50.0,
     output: OutputOption = None,
     batch_size: BatchOption = 500,
     model: ModelOption = None,
@@ -74,11 +74,13 @@ def up(
     """Everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
     from stream.serve import serve
     from stream.serve.api import Sources
+    from stream.serve.gate import Access
     from stream.serve.windows import Windows
 
     start_logging()
     stop = stop_on_signals()
-    listening = listen(port)
+    token = read_token(token_file)
+    listening = listen(host, port, token)
     table = RegionTable.load(regions)
     store_url = store or bus
     event_log = open_log(bus)
@@ -89,9 +91,9 @@ def up(
     parts = Together(stop)
     parts.start("ingest", lambda: poller.run(stop.is_set))
     parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
-    log.info("up", bus=address(bus), store=address(store_url), usgs=usgs, address=f"http://127.0.0.1:{listening.getsockname()[1]}")
+    log.info("up", bus=address(bus), store=address(store_url), usgs=usgs, address=f"http://{host}:{listening.getsockname()[1]}")
     sources = Sources(table, lambda: open_log(bus), Windows(lambda: open_store(store_url)), lambda: poller.status)
-    serve(listening, sources, stop)
+    serve(listening, sources, stop, Access(token, requests_per_second))
     parts.join()
     worker.close()
     publisher.close()
@@ -170,17 +172,6 @@ def open_worker(
     return Worker(
         event_log, kept, table, library.own, library=library, name=name, batch_size=batch_size, on_forecast=write, metrics=metrics
     )
-
-
-def listen(port: int) -> socket.socket:
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind(("127.0.0.1", port))
-    except OSError:
-        listening.close()
-        raise Problem(f"port {port} is in use", "stop what listens there, or name another with --port") from None
-    return listening
 
 
 class Together:

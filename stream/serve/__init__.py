@@ -12,6 +12,8 @@ import uvicorn
 
 from stream.serve.api import Api, Sources
 from stream.serve.application import application
+from stream.serve.connection import Connection, prepared
+from stream.serve.gate import Access, Gate
 from stream.serve.hub import Hub
 from stream.serve.reading import Reading
 from stream.serve.tail import Tail
@@ -20,20 +22,20 @@ READERS = 4
 GRACE_SECONDS = 3
 
 
-def serve(listening: socket.socket, sources: Sources, stop: threading.Event) -> None:
+def serve(listening: socket.socket, sources: Sources, stop: threading.Event, access: Access | None = None) -> None:
     """Answer on a bound socket until told to stop.
 
     Raises:
         whatever ended the reading of the log.
     """
-    asyncio.run(_serve(listening, sources, stop))
+    asyncio.run(_serve(prepared(listening), sources, stop, access or Access()))
 
 
-async def _serve(listening: socket.socket, sources: Sources, stop: threading.Event) -> None:
+async def _serve(listening: socket.socket, sources: Sources, stop: threading.Event, access: Access) -> None:
     hub, readers = Hub(), ThreadPoolExecutor(READERS, "read")
-    served = application(Api(sources, hub), Reading(sources.open_log, readers))
+    served = Gate(application(Api(sources, hub), Reading(sources.open_log, readers)), access)
     config = uvicorn.Config(
-        served, http="h11", ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False,
+        served, http=Connection, ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )  # fmt: skip
     server = Server(config)

@@ -17,6 +17,7 @@ from stream.alert import Alert
 from stream.disclaimer import DISCLAIMER
 from stream.export.geojson import region_geometry
 from stream.serve import answers
+from stream.serve.endpoint import Content
 from stream.serve.hub import Hub
 from stream.serve.known import KnownEvent
 from stream.serve.questions import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
@@ -39,6 +40,10 @@ class Sources(NamedTuple):
     """How the feed is, from who polls it in this process."""
     explain: Callable[[str], msgspec.Struct] | None = None
     """A region's explanation."""
+    ready: Callable[[], tuple[bool, dict[str, Any]]] | None = None
+    """Whether all that this process rests on is well, and the body of `/readyz`."""
+    metrics: Callable[[], Content] | None = None
+    """The body of `/metrics`."""
 
 
 class Api:

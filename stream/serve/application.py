@@ -15,7 +15,7 @@ from stream.serve.api import Api, wall_clock
 from stream.serve.endpoint import JSON, Content, Endpoint, refused
 from stream.serve.questions import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
 from stream.serve.reading import Reading
-from stream.serve.refusal import Refusal, Refused, unavailable
+from stream.serve.refusal import Refusal, Refused, not_found, unavailable
 from stream.serve.subscription import Subscription
 
 
@@ -30,6 +30,8 @@ def endpoints(api: Api) -> list[Endpoint]:
         Endpoint("/v1/alerts", "The latest revision of each alert, newest first.", OfAlerts, api.alerts, answers.Alerts),
         Endpoint("/v1/alerts/{id}", "All revisions of an alert.", OfAlert, api.alert, answers.Revisions),
         Endpoint("/healthz", "Whether the program lives, and how the feed is.", Nothing, Health(api).healthz, None),
+        Endpoint("/readyz", "Whether each thing this rests on is well, by name.", Nothing, Health(api).readyz, None),
+        Endpoint("/metrics", "For Prometheus.", Nothing, Health(api).metrics, None, "text/plain"),
         Endpoint("/forecasts.json", "The latest forecasts by region.", Nothing, Health(api).forecasts, None),
     ]
 
@@ -53,6 +55,18 @@ class Health:
             "partitions": {str(partition): position.sequence for partition, position in (positions or {}).items()},
         }
         return Content(msgspec.json.encode(body), JSON)
+
+    async def readyz(self, _: Nothing) -> Content:
+        ready = self._api.sources.ready
+        if not self._api.hub.caught_up:
+            raise unavailable("the log is still being read", "try again in a moment")
+        well, body = (True, {"ready": True, "checks": {}}) if ready is None else ready()
+        return Content(msgspec.json.encode(body), JSON, 200 if well else 503)
+
+    async def metrics(self, _: Nothing) -> Content:
+        if self._api.sources.metrics is None:
+            raise not_found("metrics here", "ask the processes that ingest and forecast")
+        return self._api.sources.metrics()
 
     async def forecasts(self, _: Nothing) -> Content:
         latest = {region: msgspec.Raw(encode(kept[-1])) for region, kept in self._api.view.forecasts.items()}

@@ -22,6 +22,7 @@ class Content(NamedTuple):
 
     body: bytes
     media_type: str
+    status: int = 200
 
 
 class Endpoint(NamedTuple):
@@ -48,7 +49,7 @@ class Endpoint(NamedTuple):
             question = asked(self.question, request.path_params, request.query_params.multi_items())
             answer = await self.answer(question)
             if isinstance(answer, Content):
-                return Response(answer.body, media_type=answer.media_type)
+                return Response(answer.body, answer.status, media_type=answer.media_type)
             return Response(encode(answer), media_type=JSON)
 
         return Route(self.path, respond, methods=["GET"])

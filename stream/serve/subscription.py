@@ -17,7 +17,6 @@ from stream.serve.refusal import bad_request, unavailable
 from stream.serve.ring import Filter
 from stream.serve.stream import Stream, Wish
 
-SLOW_AFTER_SECONDS = 20.0
 MOST_CLIENTS = 2_000
 HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
 
@@ -38,8 +37,7 @@ class Subscription:
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
 
         async def sent(data: bytes) -> None:
-            async with asyncio.timeout(SLOW_AFTER_SECONDS):
-                await send({"type": "http.response.body", "body": data, "more_body": True})
+            await send({"type": "http.response.body", "body": data, "more_body": True})
 
         running = asyncio.create_task(Stream(self._api.hub, self._reading, wish, sent).run())
         leaving = asyncio.create_task(_until_gone(receive))
@@ -52,8 +50,6 @@ class Subscription:
         await self._end(ended[0], send)
 
     async def _end(self, ended: BaseException | None, send: Send) -> None:
-        if isinstance(ended, TimeoutError):
-            return  # too slow: the connection is cut off, and the client comes back with its cursor
         if isinstance(ended, Exception):
             raise ended
         await send({"type": "http.response.body", "body": b"", "more_body": False})
