@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Answer(msgspec.Struct):
         return msgspec.json.decode(self.body, type=Refusal)
 
 
-def ask(gate: Gate, path: str = "/v1/status", address: str = "192.0.2.1", state: dict[str, Any] | None = None, **headers: str) -> Answer:
+def ask(gate: Gate, path: str = "/v1/status", address: str = "192.0.2.1", state: Mapping[str, Any] | None = None, **headers: str) -> Answer:
     """One GET; header names with underscores for hyphens."""
     given = {"host": "127.0.0.1:8080"} | {name.replace("_", "-"): value for name, value in headers.items()}
     raw = [(name.encode(), value.encode("latin-1")) for name, value in given.items()]
@@ -115,7 +116,8 @@ def test_wrong_tokens_are_counted_too() -> None:
     ("name", "value"), [("content_length", str(MOST_BODY_BYTES + 1)), ("content_length", "-1"), ("transfer_encoding", "chunked")]
 )
 def test_a_request_with_a_large_or_unmeasured_body_is_refused_unread(name: str, value: str) -> None:
-    answer = ask(Gate(inside, Access()), **{name: value})
+    given: dict[str, Any] = {name: value}
+    answer = ask(Gate(inside, Access()), **given)
     assert (answer.status, answer.headers["connection"]) == (413, "close")
 
 
