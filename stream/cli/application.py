@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import catalog, explain, history, live, look, promote, registry, retrain, science, serve, simulate
+from stream.cli import catalog, explain, history, live, look, promote, registry, retrain, science, serve, simulate, tail
 from stream.cli import train as training
 
 application = typer.Typer(
@@ -25,7 +25,7 @@ application.command(epilog=live.INGEST_EXAMPLES)(live.ingest)
 application.command(epilog=live.FORECAST_EXAMPLES)(live.forecast)
 application.command(epilog=serve.SERVE_EXAMPLES)(serve.serve)
 application.command(epilog=history.REPLAY_EXAMPLES)(history.replay)
-application.command(epilog=look.TAIL_EXAMPLES)(look.tail)
+application.command(epilog=tail.TAIL_EXAMPLES)(tail.tail)
 application.command(epilog=history.BACKFILL_EXAMPLES)(history.backfill)
 application.command(epilog=catalog.CATALOG_EXAMPLES)(catalog.catalog)
 application.command(epilog=look.DOCTOR_EXAMPLES)(look.doctor)

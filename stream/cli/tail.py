@@ -1,0 +1,175 @@
+"""`quakecast tail`: the records of a topic as they come, from the log or from a server, for people or for programs."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import msgspec
+import typer
+
+from ingest.bus import open_log
+from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, TOPICS, Log, Record
+from ingest.instant import Instant
+from ingest.problem import Problem
+from stream.cli.options import EMBEDDED, BusOption, JsonOption, existing, read_time, stop_on_signals
+from stream.cli.told import moment, told
+from stream.records import AnyRecord, decode_record
+from stream.selection import Selection
+
+if TYPE_CHECKING:
+    from stream.client import Unreadable
+
+TAIL_EXAMPLES = "Example: quakecast tail forecasts --region turkiye --from beginning --until-end --json"
+
+TAILED = {"forecasts": FORECASTS, "events": EVENTS, "deadletters": DEAD_LETTERS, "alerts": ALERTS, "models": MODELS}
+SECONDS_BETWEEN_LOOKS = 1.0
+
+
+class Span(NamedTuple):
+    """From where to where to read."""
+
+    start: Instant | None
+    """None: from what is new, or from the beginning."""
+    from_beginning: bool
+    end: Instant | None
+    """Only what is before."""
+    until_end: bool
+    """Stop at what is there now."""
+
+
+class Found(NamedTuple):
+    """A record, and its JSON as it is."""
+
+    record: AnyRecord
+    json: str
+
+
+def tail(
+    what: Annotated[str, typer.Argument(help="forecasts, events, deadletters, alerts or models.")],
+    bus: BusOption = EMBEDDED,
+    url: Annotated[str | None, typer.Option("--url", help="Read from the API of quakecast serve or up there instead of the log.")] = None,
+    token_file: Annotated[Path | None, typer.Option("--token-file", help="Holds the server's token; else QUAKECAST_TOKEN.")] = None,
+    region: Annotated[list[str] | None, typer.Option("--region", help="Only this region's; may be given several times.")] = None,
+    min_magnitude: Annotated[
+        float | None, typer.Option("--min-magnitude", help="Events and alerts from this magnitude on; see --min-probability too.")
+    ] = None,
+    min_probability: Annotated[
+        float | None,
+        typer.Option(
+            "--min-probability", min=0.0, max=1.0, help="Only forecasts of at least this for an event (of --min-magnitude) --within."
+        ),
+    ] = None,
+    within: Annotated[str, typer.Option("--within", help="1h, 1d, 7d or 30d: the span of --min-probability.")] = "1d",
+    start: Annotated[str | None, typer.Option("--from", help="A time, or beginning; without it only what is new.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Only what is before this time; stops there.")] = None,
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end instead of waiting for more.")] = False,
+    test: Annotated[bool, typer.Option("--test/--no-test", help="Show replays too; without it they are left out.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Print records as they come; heartbeats are left out of events, and replays of everything unless asked for."""
+    if what not in TAILED:
+        raise typer.BadParameter(f"{what!r} is none of {', '.join(TAILED)}", param_hint="what")
+    span = _span(start, end, until_end)
+    selection = Selection(region or (), min_magnitude=min_magnitude, min_probability=min_probability, within=within, include_test=test)
+    found = _from_server(what, url, _token(token_file), span) if url else _from_log(what, bus, span)
+    with suppress(KeyboardInterrupt):
+        _print(found, selection, as_json=json)
+    if selection.left_out_tests:
+        typer.echo(f"{selection.left_out_tests} records of replays were left out; --test shows them", err=True)
+
+
+def _print(found: Iterator[Found], selection: Selection, *, as_json: bool) -> None:
+    told_of_tests = False
+    for record, said in found:
+        if selection.takes(record):
+            typer.echo(said if as_json else told(record))
+        elif selection.left_out_tests and not told_of_tests:
+            typer.echo("records of replays are left out; --test shows them", err=True)
+            told_of_tests = True
+
+
+def _span(start: str | None, end: str | None, until_end: bool) -> Span:
+    since = None if start in (None, "beginning") else read_time(start or "")
+    before = None if end is None else read_time(end)
+    if since is not None and before is not None and before <= since:
+        raise typer.BadParameter("--from must be before --to")
+    until_end = until_end or before is not None
+    return Span(since, start == "beginning" or (until_end and since is None), before, until_end)
+
+
+def _token(file: Path | None) -> str | None:
+    """The token of a file, else of the environment; never an argument, which others on the machine can read."""
+    if file is None:
+        return os.environ.get("QUAKECAST_TOKEN")
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Problem(f"the token in {file} cannot be read ({error})", "name a file that holds it with --token-file") from None
+
+
+def _from_log(what: str, bus: str, span: Span) -> Iterator[Found]:
+    stopped = stop_on_signals()
+    event_log = open_log(existing(bus))
+    event_log.create_topics()
+    try:
+        for record in _follow(event_log, TAILED[what], span, stopped.is_set):
+            try:
+                yield Found(decode_record(record.value), record.value.decode(errors="replace"))
+            except msgspec.DecodeError as error:
+                typer.echo(f"unreadable record at {record.topic}/{record.partition}/{record.offset}: {error}", err=True)
+    finally:
+        event_log.close()
+
+
+def _follow(event_log: Log, topic: str, span: Span, stopped: Callable[[], bool]) -> Iterator[Record]:
+    at = event_log.starts(topic) if span.from_beginning else event_log.ends(topic)
+    if span.start is not None:
+        at = {partition: event_log.offset_at(topic, partition, span.start) for partition in range(TOPICS[topic])}
+    while not stopped():
+        ends = event_log.ends(topic)
+        if span.end is not None:
+            ends = {partition: min(end, event_log.offset_at(topic, partition, span.end)) for partition, end in ends.items()}
+        moved = [partition for partition, end in ends.items() if end > at[partition]]
+        yield from heapq.merge(*(event_log.read(topic, p, at[p], ends[p]) for p in moved), key=attrgetter("time"))
+        at |= {partition: ends[partition] for partition in moved}
+        if span.until_end:
+            return
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _from_server(what: str, url: str, token: str | None, span: Span) -> Iterator[Found]:
+    """Through the API. A signal ends the wait for the next record."""
+    import stamina.instrumentation
+
+    from stream.client import Client
+
+    if what == "deadletters":
+        raise typer.BadParameter("dead letters are not in the API's stream; read them with --bus", param_hint="what")
+    stamina.instrumentation.set_on_retry_hooks([])  # what goes wrong is told below
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    start = "beginning" if span.from_beginning else span.start
+    with (
+        Client(url, token) as client,
+        client.stream(
+            [what], start=start, until_end=span.until_end, include_test=True, on_unreadable=_tell_unreadable, on_trouble=_tell_trouble
+        ) as stream,
+    ):  # fmt: skip
+        for record in stream:
+            if span.end is None or moment(record) < span.end:
+                yield Found(record, stream.json)
+
+
+def _tell_unreadable(message: Unreadable) -> None:
+    typer.echo(f"unreadable record among {message.topic} before {message.cursor}: {message.reason}", err=True)
+
+
+def _tell_trouble(why: str) -> None:
+    typer.echo(f"the connection broke ({why}); trying again", err=True)

@@ -1,0 +1,25 @@
+"""Any record of any topic, told apart by its `$schema`: what readers of several topics read with."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, decode_hook
+from stream.alert import Alert
+from stream.forecast import Forecast
+from stream.partition import Activation
+
+AnyRecord = Change | Heartbeat | Outage | Promotion | Activation | DeadLetter | Forecast | Alert
+_decoder: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord, dec_hook=decode_hook)
+
+
+def decode_record(data: bytes | str) -> AnyRecord:
+    """A record as it stands in its topic, or in the stream over HTTP.
+
+    Raises:
+        msgspec.DecodeError: not JSON, or no record of a known schema and version.
+    """
+    try:
+        return _decoder.decode(data)
+    except (UnicodeError, AttributeError, OverflowError) as error:  # broken UTF-8, a number for a time, a time out of range
+        raise msgspec.DecodeError(str(error)) from None

@@ -1,0 +1,102 @@
+"""Which records a reader wants: by region, magnitude and probability; replays are left out unless asked for. No IO, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ingest.event import Change, Heartbeat
+from ingest.problem import Problem
+from stream.alert import Alert
+from stream.forecast import HORIZONS_HOURS, MAGNITUDES, Forecast
+from stream.records import AnyRecord
+
+
+class Selection:
+    """A reader's wishes, and what it was given so far: once an event or alert was given, all that becomes of it is given too."""
+
+    def __init__(
+        self,
+        regions: Collection[str] = (),
+        *,
+        min_magnitude: float | None = None,
+        min_probability: float | None = None,
+        within: str = "1d",
+        include_test: bool = False,
+        include_heartbeats: bool = False,
+        resumed: bool = False,
+    ) -> None:
+        """
+        Args:
+            regions: ids; empty for all. What concerns no single region always comes.
+            min_magnitude: events and alerts of at least this; with `min_probability`, forecasts of at least this magnitude.
+            min_probability: forecasts that give at least this to an event within the span, and alerts of a probability of at least this.
+            within: `1h`, `1d`, `7d` or `30d`.
+            include_test: replays too.
+            include_heartbeats: of events, the heartbeats too.
+            resumed: it goes on where an earlier reader stopped, so what is deleted may have been given before: deletions come.
+
+        Raises:
+            Problem: the span is not one of the four.
+        """
+        if within not in HORIZONS_HOURS:
+            raise Problem(f"forecasts speak of no span {within!r}", f"choose one of {', '.join(HORIZONS_HOURS)}")
+        self._regions, self._include_test, self._include_heartbeats = frozenset(regions), include_test, include_heartbeats
+        self._min_magnitude, self._min_probability, self._within, self._resumed = min_magnitude, min_probability, within, resumed
+        self._narrow = min_magnitude is not None or min_probability is not None
+        self._given: set[str] = set()
+        self.left_out_tests = 0
+        """Records of replays that would have been given otherwise."""
+
+    def takes(self, record: AnyRecord) -> bool:
+        """Whether the reader wants it; asked once for each record, in order."""
+        if isinstance(record, Heartbeat) and not self._include_heartbeats:
+            return False
+        region = getattr(record, "region", None)
+        if self._regions and region is not None and region not in self._regions:
+            return False
+        if not self._large_and_likely_enough(record):
+            return False
+        if getattr(record, "test", False) and not self._include_test:
+            self.left_out_tests += 1
+            return False
+        if isinstance(record, Change | Alert) and self._narrow:
+            self._given.add(record.id)
+        return True
+
+    def _large_and_likely_enough(self, record: AnyRecord) -> bool:
+        if isinstance(record, Change):
+            return self._min_magnitude is None or self._wanted_change(record, self._min_magnitude)
+        if isinstance(record, Alert):
+            return record.id in self._given or (record.revision > 0 and self._resumed) or self._wanted_alert(record)
+        if isinstance(record, Forecast):
+            return self._min_probability is None or (probability(record, self._min_magnitude, self._within) >= self._min_probability)
+        return True
+
+    def _wanted_change(self, change: Change, least: float) -> bool:
+        if change.event is None:
+            return change.id in self._given or self._resumed
+        return change.id in self._given or (change.event.magnitude is not None and change.event.magnitude >= least)
+
+    def _wanted_alert(self, alert: Alert) -> bool:
+        magnitude = alert.value if alert.kind == "magnitude" else alert.magnitude
+        if self._min_magnitude is not None and (magnitude is None or magnitude < self._min_magnitude):
+            return False
+        if self._min_probability is None:
+            return True
+        return alert.kind == "probability" and alert.value is not None and alert.value >= self._min_probability
+
+
+def probability(forecast: Forecast, magnitude: float | None, within: str) -> float:
+    """That an event comes within a span: of at least completeness, or of at least a magnitude (`MAGNITUDES`); 0 where nothing is said.
+
+    Raises:
+        Problem: forecasts give no probabilities for this magnitude.
+    """
+    if magnitude is None or magnitude <= forecast.magnitude_of_completeness:
+        return forecast.wait.probability_within.get(within, 0.0)
+    if magnitude not in MAGNITUDES:
+        named = ", ".join(f"{one:g}" for one in MAGNITUDES)
+        raise Problem(f"forecasts give no probabilities of magnitudes from {magnitude:g} on", f"choose one of {named}")
+    if forecast.exceedance is None:
+        return 0.0
+    return forecast.exceedance.probability.get(f"{magnitude:g}", {}).get(within, 0.0)
