@@ -7,9 +7,10 @@ import msgspec
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, decode_hook
 from stream.alert import Alert
 from stream.forecast import Forecast
+from stream.outlook import RegionOutlook
 from stream.partition import Activation
 
-AnyRecord = Change | Heartbeat | Outage | Promotion | Activation | DeadLetter | Forecast | Alert
+AnyRecord = Change | Heartbeat | Outage | Promotion | Activation | DeadLetter | Forecast | RegionOutlook | Alert
 _decoder: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord, dec_hook=decode_hook)
 
 

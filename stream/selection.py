@@ -8,6 +8,7 @@ from ingest.event import Change, Heartbeat
 from ingest.problem import Problem
 from stream.alert import Alert
 from stream.forecast import HORIZONS_HOURS, MAGNITUDES, Forecast
+from stream.outlook import SPANS_DAYS, RegionOutlook
 from stream.records import AnyRecord
 
 
@@ -28,8 +29,8 @@ class Selection:
         """
         Args:
             regions: ids; empty for all. What concerns no single region always comes.
-            min_magnitude: events and alerts of at least this; with `min_probability`, forecasts of at least this magnitude.
-            min_probability: forecasts that give at least this to an event within the span, and alerts of a probability of at least this.
+            min_magnitude: events and alerts of at least this; with `min_probability`, forecasts and outlooks of at least this magnitude.
+            min_probability: forecasts and outlooks that give at least this to an event within the span, and alerts of such a probability.
             within: `1h`, `1d`, `7d` or `30d`.
             include_test: replays too.
             include_heartbeats: of events, the heartbeats too.
@@ -70,6 +71,10 @@ class Selection:
             return record.id in self._given or (record.revision > 0 and self._resumed) or self._wanted_alert(record)
         if isinstance(record, Forecast):
             return self._min_probability is None or (probability(record, self._min_magnitude, self._within) >= self._min_probability)
+        if isinstance(record, RegionOutlook):
+            return self._min_probability is None or (
+                outlook_probability(record, self._min_magnitude, self._within) >= self._min_probability
+            )
         return True
 
     def _wanted_change(self, change: Change, least: float) -> bool:
@@ -100,3 +105,10 @@ def probability(forecast: Forecast, magnitude: float | None, within: str) -> flo
     if forecast.exceedance is None:
         return 0.0
     return forecast.exceedance.probability.get(f"{magnitude:g}", {}).get(within, 0.0)
+
+
+def outlook_probability(outlook: RegionOutlook, magnitude: float | None, within: str) -> float:
+    """As `probability`, of an outlook, which says nothing of an hour: its smallest magnitude unless one is given."""
+    days = HORIZONS_HOURS[within] / 24.0
+    bins = [one for span in outlook.forecast if SPANS_DAYS.get(span.label) == days for one in span.bins]
+    return next((one.probability for one in bins if magnitude is None or one.magnitude >= magnitude), 0.0)

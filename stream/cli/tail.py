@@ -16,7 +16,7 @@ import msgspec
 import typer
 
 from ingest.bus import open_log
-from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, TOPICS, Log, Record
+from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, Log, Record
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.cli.options import EMBEDDED, BusOption, JsonOption, existing, read_time, stop_on_signals
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 TAIL_EXAMPLES = "Example: quakecast tail forecasts --region turkiye --from beginning --until-end --json"
 
-TAILED = {"forecasts": FORECASTS, "events": EVENTS, "deadletters": DEAD_LETTERS, "alerts": ALERTS, "models": MODELS}
+TAILED = {
+    "forecasts": FORECASTS, "events": EVENTS, "deadletters": DEAD_LETTERS, "alerts": ALERTS, "outlooks": OUTLOOKS, "models": MODELS,
+}  # fmt: skip
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -53,7 +55,7 @@ class Found(NamedTuple):
 
 
 def tail(
-    what: Annotated[str, typer.Argument(help="forecasts, events, deadletters, alerts or models.")],
+    what: Annotated[str, typer.Argument(help="forecasts, events, deadletters, alerts, outlooks or models.")],
     bus: BusOption = EMBEDDED,
     url: Annotated[str | None, typer.Option("--url", help="Read from the API of quakecast serve or up there instead of the log.")] = None,
     token_file: Annotated[Path | None, typer.Option("--token-file", help="Holds the server's token; else QUAKECAST_TOKEN.")] = None,

@@ -6,6 +6,7 @@ from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion
 from ingest.instant import Instant
 from stream.alert import Alert
 from stream.forecast import Forecast
+from stream.outlook import ADVISORY_TIME_FRAME, RegionOutlook
 from stream.partition import Activation
 from stream.records import AnyRecord
 
@@ -18,7 +19,7 @@ def told(record: AnyRecord) -> str:
 
 def moment(record: AnyRecord) -> Instant:
     """The stream's time of a record."""
-    if isinstance(record, Forecast | Alert):
+    if isinstance(record, Forecast | RegionOutlook | Alert):
         return record.issued_at
     if isinstance(record, Activation):
         return record.at
@@ -29,6 +30,8 @@ def _text(record: AnyRecord) -> str:
     match record:
         case Forecast():
             return _forecast(record)
+        case RegionOutlook():
+            return _outlook(record)
         case Alert():
             where = record.region or "everywhere"
             return f"{where:18} {record.alert_type:10} {record.headline} ({record.reason})"
@@ -52,6 +55,13 @@ def _forecast(forecast: Forecast) -> str:
     wait = f"median {forecast.wait.median_hours:.4g} h, P(1 d) {forecast.wait.probability_within['1d']:.3f}"
     large = forecast.magnitude.probability_at_least["5"]
     return f"{forecast.region:18} {forecast.cause:9} {wait}, P(M≥5) {large:.2g}"
+
+
+def _outlook(outlook: RegionOutlook) -> str:
+    """The span that is to be shown first, by magnitude."""
+    span = next(span for span in outlook.forecast if span.label == ADVISORY_TIME_FRAME)
+    said = ", ".join(f"M≥{bin.magnitude:g} {bin.p95minimum}…{bin.p95maximum} ({bin.probability:.2g})" for bin in span.bins)
+    return f"{outlook.region:18} {outlook.cause:10} {span.label}: {said}"
 
 
 def _change(change: Change) -> str:

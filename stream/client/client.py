@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
+import msgspec
+
+from ingest.event import decode_hook
 from ingest.instant import Instant
+from ingest.problem import Problem
+from stream.alert import Alert
 from stream.client.connection import PATIENCE_SECONDS, Connection
 from stream.client.subscription import Subscription, Unreadable
+from stream.forecast import Forecast
 from stream.selection import Selection
+from stream.serve.answers import Alerts, Events, Forecasts, OneRegion, RegionNow, Regions, Revisions, Status
+from stream.serve.known import KnownEvent
+
+Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 
 class Client:
@@ -70,6 +81,74 @@ class Client:
         return Subscription(
             self._connection, parameters, selection, after=after, cursor_file=file, on_unreadable=on_unreadable, on_trouble=on_trouble
         )
+
+    def status(self) -> Status:
+        """How everything is: the feed's age, lag, latency, the model in force."""
+        return self._ask("/v1/status", Status)
+
+    def regions(self) -> list[RegionNow]:
+        """All regions with their shapes and latest forecasts."""
+        return self._ask("/v1/regions", Regions).regions
+
+    def region(self, region: str) -> OneRegion:
+        """One region with its latest forecast and outlook, and its active alerts."""
+        return self._ask(f"/v1/regions/{quote(region, safe='')}", OneRegion)
+
+    def forecasts(self) -> list[Forecast]:
+        """The latest forecast of each region that has one."""
+        return self._ask("/v1/forecasts", Forecasts).forecasts
+
+    def forecast(self, region: str) -> Forecast | None:
+        """A region's latest forecast; none before its first event."""
+        return self.region(region).forecast
+
+    def events(
+        self,
+        region: str | None = None,
+        min_magnitude: float | None = None,
+        start: Instant | str | None = None,
+        end: Instant | str | None = None,
+        limit: int | None = None,
+    ) -> list[KnownEvent]:
+        """Events as they are known now, newest first: of origin times from `start` to before `end`."""
+        asked = {"region": region, "min_magnitude": min_magnitude, "from": start, "to": end, "limit": limit}
+        return self._ask("/v1/events", Events, asked).events
+
+    def alerts(
+        self,
+        region: str | None = None,
+        rule: str | None = None,
+        kind: str | None = None,
+        active: bool | None = None,
+        start: Instant | str | None = None,
+        end: Instant | str | None = None,
+        limit: int | None = None,
+        *,
+        include_test: bool = False,
+    ) -> list[Alert]:
+        """The latest revision of each alert, newest first; those of replays only if asked for."""
+        test = None if include_test else False
+        asked = {"region": region, "rule": rule, "kind": kind, "active": active, "from": start, "to": end, "limit": limit, "test": test}
+        return self._ask("/v1/alerts", Alerts, asked).alerts
+
+    def alert(self, alert_id: str) -> list[Alert]:
+        """All revisions of an alert, the first one first."""
+        return self._ask(f"/v1/alerts/{quote(alert_id, safe='')}", Revisions).revisions
+
+    def cap(self, alert_id: str, revision: int | None = None) -> bytes:
+        """An alert's latest (or another) revision as a CAP 1.2 message."""
+        return self._connection.get(f"/v1/alerts/{quote(alert_id, safe='')}/cap", {"revision": revision})
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """The JSON that any other endpoint answers, such as `/v1/scores`."""
+        return msgspec.json.decode(self._connection.get(path, parameters))
+
+    def _ask(self, path: str, answer: type[Answer], parameters: dict[str, Any] | None = None) -> Answer:
+        body = self._connection.get(path, parameters)
+        try:
+            return msgspec.json.decode(body, type=answer, dec_hook=decode_hook)
+        except (msgspec.DecodeError, UnicodeError, AttributeError, OverflowError) as error:
+            raise Problem(f"{path} is not answered as this client understands ({error})", "use a client of the server's version") from None
 
     def close(self) -> None:
         """Release the connections."""

@@ -66,12 +66,16 @@ Past = Annotated[str, msgspec.Meta(description="A time in the past, or `beginnin
 After = Annotated[str, msgspec.Meta(description="An `id` of this stream: go on after it. The header Last-Event-ID says the same.")]
 
 
+Until = Annotated[Literal["end"], msgspec.Meta(description="Close once all that is there has come, by an event `end`.")]
+
+
 class OfStream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     topics: TopicNames = "events,forecasts,outlooks,alerts,models"
     regions: RegionNames | None = None
     test: Annotated[bool, msgspec.Meta(description="Whether records of replays come, too.")] = True
     start: Past | None = msgspec.field(default=None, name="from")
     after: After | None = None
+    until: Until | None = None
 
 
 def asked(kind: type[Question], path: Mapping[str, str], query: list[tuple[str, str]]) -> Question:

@@ -23,6 +23,7 @@ COMMENT_SECONDS = 15.0
 FRAMES_A_TURN = 100
 """The event loop serves others in between."""
 OPENING = b": quakecast\nretry: 3000\n\n"
+END = b"event: end\ndata: {}\n"
 Send = Callable[[bytes], Awaitable[None]]
 
 
@@ -34,6 +35,8 @@ class Wish(NamedTuple):
     """After which records; none: what comes from now on, or from `since` on."""
     since: Instant | None = None
     from_beginning: bool = False
+    until_end: bool = False
+    """Close once all that is there has been sent."""
 
 
 class Stream:
@@ -42,14 +45,15 @@ class Stream:
     def __init__(self, hub: Hub, reading: Reading, wish: Wish, send: Send, comment_seconds: float = COMMENT_SECONDS) -> None:
         self._hub, self._reading, self._wish, self._send, self._comment_seconds = hub, reading, wish, send, comment_seconds
         self._places = wish.wanted.places()
+        self._ended = False
 
     async def run(self) -> None:
-        """Send frames until the server closes; whoever goes away cancels this."""
+        """Send frames until the server closes, or the end that was asked for; whoever goes away cancels this."""
         arrived = self._hub.enter()
         try:
             cursor = await self._begin()
             await self._send(OPENING + _id_of(cursor))
-            while not self._hub.closing:
+            while not self._hub.closing and not self._ended:
                 cursor = await self._from_the_log(cursor)
                 cursor = await self._from_the_ring(cursor, arrived)
         finally:
@@ -86,6 +90,10 @@ class Stream:
             arrived.clear()
             if number == ring.end:
                 reached = later(reached, ring.next_offsets)
+                if self._wish.until_end:
+                    self._ended = True
+                    await self._send(END + _id_of(reached))
+                    return reached
                 await self._wait(reached, arrived)
             elif ahead:
                 frames, number, reached = own_frames(ring, number, reached)

@@ -60,11 +60,12 @@ class Subscription:
             raise unavailable("the log is still being read", "try again in a moment")
         wanted = Filter(_topics(question), self._regions(question), question.test)
         said = request.headers.get("last-event-id") or question.after
+        until_end = question.until is not None
         if said:
-            return Wish(wanted, await self._cursor(said, wanted))
+            return Wish(wanted, await self._cursor(said, wanted), until_end=until_end)
         if question.start in (None, "beginning"):
-            return Wish(wanted, from_beginning=question.start is not None)
-        return Wish(wanted, since=_time(question.start or ""))
+            return Wish(wanted, from_beginning=question.start is not None, until_end=until_end)
+        return Wish(wanted, since=_time(question.start or ""), until_end=until_end)
 
     def _regions(self, question: OfStream) -> frozenset[str] | None:
         if question.regions is None:

@@ -11,8 +11,9 @@ from ingest.event import Outage, Promotion
 from ingest.problem import Problem
 from stream.alert import Alert
 from stream.forecast import Exceedance, Forecast, Magnitude, Wait
+from stream.outlook import AboveMainshock, Bin, OutlookSpan, RegionOutlook
 from stream.records import AnyRecord
-from stream.selection import Selection, probability
+from stream.selection import Selection, outlook_probability, probability
 from tests.simulated import NEIGHBOUR, REGION, at, beat, change, event
 
 
@@ -31,6 +32,16 @@ def forecast(region: str = REGION.id, within_a_day: float = 0.3, m6: float | Non
     return Forecast(
         "f", region, at(0.0), "added", "a", 0, 0, "sum-1", 2.5, 3, at(0.0), at(1.0), wait, Magnitude(3.0, {}, {}), exceedance=large
     )
+
+
+def outlook() -> RegionOutlook:
+    def span(label: str, *probabilities: float) -> OutlookSpan:
+        bins = [Bin(3.0 + number, 0, 9, probability, 1, []) for number, probability in enumerate(probabilities)]
+        return OutlookSpan(0, 1, label, bins, AboveMainshock(6.0, 0.1, []))
+
+    fields: dict[str, Any] = dict.fromkeys(RegionOutlook.__struct_fields__, 0)
+    spans = [span("1 Day", 0.9, 0.2, 0.05), span("1 Week", 0.95, 0.4, 0.15)]
+    return RegionOutlook(**(fields | {"region": REGION.id, "issued_at": at(0.0), "forecast": spans, "test": False}))
 
 
 def taken(selection: Selection, *records: AnyRecord) -> list[bool]:
@@ -86,6 +97,15 @@ def test_a_forecast_is_as_likely_as_it_says(magnitude: float | None, within: str
 
 def test_a_forecast_that_says_nothing_of_large_ones_is_not_likely_to_have_them() -> None:
     assert taken(Selection(min_magnitude=6.0, min_probability=0.001), forecast(m6=None)) == [False]
+
+
+@pytest.mark.parametrize(
+    ("magnitude", "within", "expected"), [(None, "1d", 0.9), (5.0, "1d", 0.05), (5.0, "7d", 0.15), (8.0, "7d", 0.0), (None, "1h", 0.0)]
+)
+def test_an_outlook_is_as_likely_as_it_says(magnitude: float | None, within: str, expected: float) -> None:
+    assert outlook_probability(outlook(), magnitude, within) == expected
+    assert taken(Selection(min_magnitude=magnitude, min_probability=expected + 0.001, within=within), outlook()) == [False]
+    assert taken(Selection(min_magnitude=magnitude, min_probability=expected, within=within), outlook()) == [True]
 
 
 def test_a_magnitude_alone_leaves_forecasts_alone() -> None:

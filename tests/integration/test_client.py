@@ -1,0 +1,168 @@
+"""The client against the real server: typed answers, and a stream that survives the server's end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+import pytest
+import stamina.instrumentation
+
+from ingest.bus import open_log
+from ingest.bus.log import ALERTS, EVENTS, FORECASTS, TOPICS, Log, Outgoing
+from ingest.event import Change, InputRecord, encode
+from ingest.instant import Instant
+from ingest.problem import Problem
+from ingest.region import partition_of
+from stream.alert import Alert
+from stream.client import Client
+from stream.forecast import Forecast
+from stream.partition import Partition
+from tests.served import served
+from tests.servers import free_port
+from tests.simulated import REGION, SumForecaster, at, by_partition, table, turns
+from tests.unit.test_selection import alert
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    stamina.instrumentation.set_on_retry_hooks([])
+    yield
+    stamina.instrumentation.set_on_retry_hooks(None)
+
+
+def outgoing() -> list[Outgoing]:
+    """Eight days of a sequence with its forecasts, an alert with its retraction, and something poisonous in each topic."""
+    made: list[Outgoing] = []
+    for number, records in by_partition(turns(1, 40, 2.0)).items():
+        partition = Partition(number, table(), SumForecaster())
+        for record in records:
+            made.append(Outgoing(EVENTS, number, b"key", encode(record), record.observed_at))
+            made += [Outgoing(FORECASTS, number, b"key", body, said.issued_at) for said, body in partition.take(record, record.sequence)]
+    alerts = [alert(), alert(revision=1, alert_type="retraction", supersedes="one.0", active=False, issued_at=at(0.5))]
+    made += [Outgoing(ALERTS, partition_of(REGION.id, TOPICS[ALERTS]), b"one", encode(one), one.issued_at) for one in alerts]
+    made += [Outgoing(topic, 0, b"key", b"poison \xff\n", at(3.0)) for topic in (EVENTS, FORECASTS, ALERTS)]
+    return sorted(made, key=lambda one: one.time)
+
+
+ALL = outgoing()
+
+
+def written(log: Log, part: list[Outgoing]) -> None:
+    producer = log.producer("somebody")
+    for begin in range(0, len(part), 50):
+        producer.commit(part[begin : begin + 50])
+    producer.close()
+
+
+@pytest.fixture(scope="module")
+def bus(tmp_path_factory: pytest.TempPathFactory) -> str:
+    url = f"sqlite:///{tmp_path_factory.mktemp('client')}/log.db"
+    log = open_log(url)
+    log.create_topics()
+    written(log, ALL)
+    log.close()
+    return url
+
+
+@pytest.fixture(scope="module")
+def client(bus: str) -> Iterator[Client]:
+    with served(bus, table()) as address, Client(address) as one:
+        yield one
+
+
+def of(topic: str) -> list[bytes]:
+    """What stands in a topic and can be read."""
+    return sorted(one.value for one in ALL if one.topic == topic and b"poison" not in one.value)
+
+
+def test_answers_are_typed(client: Client) -> None:
+    regions = {region.id: region for region in client.regions()}
+    assert regions[REGION.id].geometry is not None
+    assert client.forecast(REGION.id) == regions[REGION.id].forecast
+    assert {forecast.region for forecast in client.forecasts()} == {"test", "neighbour"}
+    assert all(isinstance(forecast, Forecast) for forecast in client.forecasts())
+    status = client.status()
+    assert isinstance(status.stream_time, Instant)
+    assert status.replay is False
+    assert client.get("/v1/events", limit=1)["events"]
+
+
+def test_events_are_asked_for_by_magnitude_time_and_region(client: Client) -> None:
+    large = client.events(min_magnitude=4.0, limit=1000)
+    assert large
+    assert all(event.magnitude is not None and event.magnitude >= 4.0 for event in large)
+    assert [event.time for event in large] == sorted((event.time for event in large), reverse=True)
+    some = client.events(region=REGION.id, start=at(1.0), end=str(at(20.0)), limit=1000)
+    assert some
+    assert all(event.region == REGION.id and at(1.0) <= event.time < at(20.0) for event in some)
+
+
+def test_alerts_come_with_their_revisions(client: Client) -> None:
+    (last,) = client.alerts(rule="m6")
+    assert last.alert_type == "retraction"
+    assert [one.revision for one in client.alert("one")] == [0, 1]
+    with pytest.raises(Problem, match="there is no alert of that id"):
+        client.alert("an id that? is #not there")
+    with pytest.raises(Problem, match="there is no region of that id"):
+        client.region("st%2Fatus?")
+
+
+def test_the_stream_gives_each_record_once_as_it_stands_in_its_topic(client: Client) -> None:
+    with client.stream(["events", "forecasts", "alerts"], start="beginning", until_end=True, include_heartbeats=True) as stream:
+        said = [(type(record), stream.json.encode()) for record in stream]
+        assert stream.unreadable == 3
+    assert sorted(body for kind, body in said if issubclass(kind, Forecast)) == of(FORECASTS)
+    assert sorted(body for kind, body in said if issubclass(kind, Alert)) == of(ALERTS)
+    assert sorted(body for kind, body in said if issubclass(kind, InputRecord)) == of(EVENTS)
+
+
+def test_a_stream_begins_at_a_time(client: Client) -> None:
+    with client.stream(["forecasts"], start=at(100.0), until_end=True) as stream:
+        said = [msgspec.structs.asdict(record) for record in stream]
+    assert said
+    assert all(one["issued_at"] >= at(100.0) for one in said)
+    assert len(said) == sum(one.topic == FORECASTS and one.time >= at(100.0) for one in ALL)
+
+
+def test_a_server_that_ends_and_comes_back_costs_no_record_and_repeats_none(tmp_path: Path) -> None:
+    """Three servers one after another on one address, the log growing meanwhile; a program's end in between, too."""
+    url, port = f"sqlite:///{tmp_path}/log.db", free_port()
+    log = open_log(url)
+    log.create_topics()
+    third = len(ALL) // 3
+    forecasts = [one.value for one in ALL if one.topic == FORECASTS and b"poison" not in one.value]
+    given: list[bytes] = []
+    down = threading.Event()
+
+    def servers() -> None:
+        for number in range(3):
+            down.clear()
+            written(log, ALL[number * third : None if number == 2 else (number + 1) * third])
+            with served(url, table(), port):
+                down.wait(60)
+
+    thread = threading.Thread(target=servers)
+    thread.start()
+    with Client(f"http://127.0.0.1:{port}") as client:
+        for share in (0.2, 0.5, 0.7, 1.0):  # how much each run of the program takes
+            with client.stream(["forecasts"], start="beginning", cursor_file=tmp_path / "cursor") as stream:
+                for _ in islice(stream, round(share * len(forecasts)) - len(given)):
+                    given.append(stream.json.encode())
+                    if len(given) in (len(forecasts) // 4, len(forecasts) // 2):
+                        down.set()
+                stream.save()
+    down.set()
+    thread.join(60)
+    log.close()
+    assert sorted(given) == sorted(forecasts)
+
+
+def test_changes_of_a_region_alone(client: Client) -> None:
+    with client.stream(["events"], [REGION.id], start="beginning", until_end=True) as stream:
+        said = list(stream)
+    assert said
+    assert all(isinstance(record, Change) and record.region == REGION.id for record in said)
