@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import heapq
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
@@ -18,7 +16,7 @@ import typer
 from ingest.bus import open_log
 from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, Log, Record
 from ingest.instant import Instant
-from ingest.problem import Problem
+from stream.cli.access import TokenFileOption, read_token
 from stream.cli.options import EMBEDDED, BusOption, JsonOption, existing, read_time, stop_on_signals
 from stream.cli.told import moment, told
 from stream.records import AnyRecord, decode_record
@@ -58,7 +56,7 @@ def tail(
     what: Annotated[str, typer.Argument(help="forecasts, events, deadletters, alerts, outlooks or models.")],
     bus: BusOption = EMBEDDED,
     url: Annotated[str | None, typer.Option("--url", help="Read from the API of quakecast serve or up there instead of the log.")] = None,
-    token_file: Annotated[Path | None, typer.Option("--token-file", help="Holds the server's token; else QUAKECAST_TOKEN.")] = None,
+    token_file: TokenFileOption = None,
     region: Annotated[list[str] | None, typer.Option("--region", help="Only this region's; may be given several times.")] = None,
     min_magnitude: Annotated[
         float | None, typer.Option("--min-magnitude", help="Events and alerts from this magnitude on; see --min-probability too.")
@@ -81,7 +79,7 @@ def tail(
         raise typer.BadParameter(f"{what!r} is none of {', '.join(TAILED)}", param_hint="what")
     span = _span(start, end, until_end)
     selection = Selection(region or (), min_magnitude=min_magnitude, min_probability=min_probability, within=within, include_test=test)
-    found = _from_server(what, url, _token(token_file), span) if url else _from_log(what, bus, span)
+    found = _from_server(what, url, read_token(token_file), span) if url else _from_log(what, bus, span)
     with suppress(KeyboardInterrupt):
         _print(found, selection, as_json=json)
     if selection.left_out_tests:
@@ -105,16 +103,6 @@ def _span(start: str | None, end: str | None, until_end: bool) -> Span:
         raise typer.BadParameter("--from must be before --to")
     until_end = until_end or before is not None
     return Span(since, start == "beginning" or (until_end and since is None), before, until_end)
-
-
-def _token(file: Path | None) -> str | None:
-    """The token of a file, else of the environment; never an argument, which others on the machine can read."""
-    if file is None:
-        return os.environ.get("QUAKECAST_TOKEN")
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Problem(f"the token in {file} cannot be read ({error})", "name a file that holds it with --token-file") from None
 
 
 def _from_log(what: str, bus: str, span: Span) -> Iterator[Found]:

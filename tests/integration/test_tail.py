@@ -157,12 +157,12 @@ def test_the_api_gives_the_same_and_cuts_do_not_show() -> None:
 
 
 def test_the_token_comes_from_a_file_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "token").write_text("from-file\n")
-    monkeypatch.setenv("QUAKECAST_TOKEN", "from-environment")
+    (tmp_path / "token").write_text("a-token-from-a-file\n")
+    monkeypatch.setenv("QUAKECAST_TOKEN", "a-token-from-the-environment")
     with stream_server([]) as server:
         run("events", "--url", server.address, "--until-end", "--from", "beginning", "--token-file", str(tmp_path / "token"))
         run("events", "--url", server.address, "--until-end", "--from", "beginning")
-    assert [asked.authorization for asked in server.asked] == ["Bearer from-file", "Bearer from-environment"]
+    assert [asked.authorization for asked in server.asked] == ["Bearer a-token-from-a-file", "Bearer a-token-from-the-environment"]
 
 
 @pytest.fixture
