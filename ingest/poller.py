@@ -17,13 +17,15 @@ from typing import NamedTuple
 import structlog
 
 from ingest.changes import Ledger
-from ingest.event import Change, DeadLetter, Event
+from ingest.event import Change, DeadLetter, Event, Outage
 from ingest.feed import KEPT_OF_A_BAD_BODY, Answer, Feed, FetchFailed, detail_path, summary_path, updates_path
 from ingest.instant import Instant
 from ingest.metrics import CHANGED, DAMAGED, OLDER, UNCHANGED, Exposition, IngestMetrics
 from ingest.publish import HORIZON_DAYS, Publisher, heartbeat
 from ingest.usgs import Payload, parse_geojson
 
+STALE_AFTER_SECONDS = 300.0
+"""A feed whose own time has stood still for so long is said to be unheard, and again after as long."""
 LONGEST_BACKOFF_SECONDS = 900.0
 LONGEST_RETRY_AFTER_SECONDS = 3_600.0
 JITTER_SECONDS = 5.0
@@ -85,7 +87,7 @@ class Poller:
         self._missing: dict[str, int] = {}
         self._heartbeat_at: Instant | None = publisher.clock
         self._forgotten_at: Instant | None = None
-        self._started_at = time.monotonic()
+        self._spoke_at = self._told_at = time.monotonic()
         self.status = Status()
         self._metrics.watch(
             lambda: self.status.feed_time,
@@ -100,16 +102,28 @@ class Poller:
         return self._publisher.ledger
 
     def unheard_seconds(self) -> float:
-        """Since the feed last answered well; since the start when it never has."""
-        return time.monotonic() - (self._started_at if self.status.heard_at is None else self.status.heard_at)
+        """Since the feed last told a new time of its own; since the start when it never has."""
+        return time.monotonic() - self._spoke_at
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Poll until told to stop."""
         while not stopped():
             pause = self.turn() - time.monotonic()
+            self.watch()
             while pause > 0 and not stopped():
                 time.sleep(min(pause, 0.2))
                 pause -= 0.2
+                self.watch()
+
+    def watch(self) -> None:
+        """Write into the log that the feed is unheard, when it is."""
+        now = time.monotonic()
+        if now - max(self._spoke_at, self._told_at) < STALE_AFTER_SECONDS:
+            return
+        self._told_at = now
+        last, trouble = self.status.feed_time or self._publisher.clock or _now(), self.status.trouble or "its own time stands still"
+        self._publisher.publish([Outage(-1, last, SOURCES[0].name, round(now - self._spoke_at, 1), trouble)])
+        log.warning("the feed is unheard", since=str(last), unheard_seconds=round(now - self._spoke_at), trouble=trouble)
 
     def turn(self) -> float:
         """Ask every source that is due; gives the time (monotonic seconds) of the next one."""
@@ -170,7 +184,8 @@ class Poller:
         written = self._publisher.publish([*changes, *([heartbeat(generated, source.name)] if time_moved else [])], payload.dead_letters)
         self._metrics.changed(changes, first_look=first_look)
         self._generated[source.name] = generated
-        self._heartbeat_at = generated if time_moved else self._heartbeat_at
+        if time_moved:
+            self._heartbeat_at, self._spoke_at = generated, time.monotonic()
         self.status = self.status._replace(feed_time=max(generated, self.status.feed_time or generated))
         if changes:
             log.info("feed", source=source.name, feed_time=str(generated), changes=len(changes), records=written)

@@ -18,15 +18,27 @@ from numpy.typing import NDArray
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
-from models import artifact
+from models import artifact, hawkes
 from models.baselines.live import LARGEST_EXCESS, LiveBaselines
+from models.exceedance import LiveExceedance
 from models.live_magnitude import LiveMagnitude, half_bin_of, quantiles_and_survival
 from models.live_map import Factors, LiveMaps, reweighted
-from models.live_timing import BACKGROUND, COUNT, RING_EXCESS, RING_POSITION, RING_TIME, RING_WEIGHTS, TIME, LiveTiming, event_rates
+from models.live_timing import (
+    BACKGROUND,
+    COUNT,
+    EXCITATION,
+    RING_EXCESS,
+    RING_POSITION,
+    RING_TIME,
+    RING_WEIGHTS,
+    TIME,
+    LiveTiming,
+    event_rates,
+)
 from models.maps import added
 from models.space_time import SpaceTimeNetwork
 from models.wait import LONGEST_WAIT_DAYS, RescaledWait
-from stream.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Hazard, Magnitude, Outlook, Spot, Wait, Where, rounded
+from stream.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Exceedance, Hazard, Magnitude, Outlook, Spot, Wait, Where, rounded
 
 Vector = NDArray[np.float64]
 
@@ -61,6 +73,8 @@ class LstmForecaster:
         timing = network.timing
         self._timing = LiveTiming(timing)
         self._magnitude = LiveMagnitude(network.magnitude, min(network.architecture.magnitude_reach, timing.architecture.reach))
+        productivity = timing.kernels.log_productivity.detach().double().exp().mean(0).numpy()
+        self._exceedance = LiveExceedance(productivity, float(network.magnitude.gutenberg_richter_rate))
         self._backgrounds = dict(zip(timing.architecture.regions, timing.kernels.background.tolist(), strict=True))
         self._usual_background = math.exp(float(np.mean(np.log(list(self._backgrounds.values())))))
         self._own_bytes = 8 * self._timing.size
@@ -113,7 +127,8 @@ class LstmForecaster:
         ring = self._timing.ring(self.past(memory))
         due_at = now.plus(seconds=60.0 * due_after_minutes)
         said_where = _where(ring, *self._rates(memory, ring, wait, region, now))
-        return Outlook(said, self._magnitudes(ring, region, now, quantiles[_MEDIAN]), due_at, said_where)
+        magnitude = self._magnitudes(ring, region, now, quantiles[_MEDIAN])
+        return Outlook(said, magnitude, due_at, said_where, self._exceeded(memory, region, now))
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
         (_, tail, density), (_, later_tail, later_density) = self._asked(memory, since), self._asked(memory, until)
@@ -141,6 +156,14 @@ class LstmForecaster:
         silence = max(int(now) - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY if past[COUNT] else 0.0
         wait = self._waits(memory).following(silence)
         return wait, *wait.log_tail_and_density(_ASKED_DAYS)
+
+    def _exceeded(self, memory: bytes, region: Region, now: Instant) -> Exceedance:
+        """Large ones: from the excitation as it is now, beside the long-run rate of the Poisson baseline."""
+        past = self.past(memory)
+        silence = max(int(now) - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY if past[COUNT] else 0.0
+        excitation = past[EXCITATION] * np.exp(-silence / hawkes.TAUS_DAYS)
+        usual = self._baselines.hazards(memory[self._own_bytes : self._maps_from], region, now, now.plus(days=1.0))[0].expected_events
+        return self._exceedance.said(excitation, float(past[BACKGROUND]), usual, region.magnitude_of_completeness)
 
     def _rates(self, memory: bytes, ring: Vector, wait: RescaledWait[Vector], region: Region, now: Instant) -> tuple[Vector, float]:
         """(n,) what each recent event brings on, and the rate of all of the region, 1/day, as the CNN has them if there is one."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from ingest.event import decode_hook
+from ingest.event import decode_hook, encode
 from ingest.instant import Instant
 
 AlertType = Literal["initial", "update", "retraction"]
@@ -57,7 +57,25 @@ class Alert(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.ale
     """True in replays: not live."""
 
 
+Alerts = tuple[Alert, ...]
+"""Last revisions, in the order in which the alerts began."""
 _decoder = msgspec.json.Decoder(Alert, dec_hook=decode_hook)
+
+_list_decoder = msgspec.json.Decoder(Alerts, dec_hook=decode_hook)
+
+
+def encode_alerts(alerts: Alerts) -> bytes:
+    """JSON, as a store keeps them; nothing for none."""
+    return b"[" + b",".join(map(encode, alerts)) + b"]" if alerts else b""
+
+
+def decode_alerts(data: bytes) -> Alerts:
+    """Of what `encode_alerts` wrote.
+
+    Raises:
+        msgspec.DecodeError: it is damaged.
+    """
+    return _list_decoder.decode(data) if data else ()
 
 
 def decode_alert(data: bytes) -> Alert:

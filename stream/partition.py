@@ -6,10 +6,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from ingest.event import Change, Event, Heartbeat, InputRecord, Promotion, encode
+from ingest.event import Change, Event, Heartbeat, InputRecord, Outage, Promotion, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
+from stream.alert import Alert, Alerts
+from stream.alert_revision import Origin
+from stream.alert_rules import Rule
+from stream.alert_value import Situation
+from stream.alerting import after_change, after_forecast, after_heartbeat, after_outage, remembered
 from stream.forecast import Forecast, Forecaster, Score
 from stream.lineup import Library, Lineup, OnlyOwn
 from stream.memory import Memory
@@ -33,6 +38,8 @@ class Position(NamedTuple):
     """The worker's own model, its rivals and the region table: with others the state is worth nothing."""
     lineup: Lineup = Lineup()
     """What the promotions among the records before have put in force."""
+    alerts: Alerts = ()
+    """The last revisions of those that concern no single region."""
 
 
 class SavedRegion(NamedTuple):
@@ -44,6 +51,7 @@ class SavedRegion(NamedTuple):
     forecast: bytes | None
     """The latest forecast's record."""
     scoring: Scoring = Scoring()
+    alerts: Alerts = ()
 
 
 class RegionChange(NamedTuple):
@@ -55,6 +63,7 @@ class RegionChange(NamedTuple):
     due_at: Instant | None
     forecast: bytes | None
     scoring: Scoring = Scoring()
+    alerts: Alerts = ()
 
 
 class Refold(NamedTuple):
@@ -81,6 +90,9 @@ class Activation(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecas
     refused: str | None = None
 
 
+Issued = tuple[Forecast, bytes] | tuple[Alert, bytes]
+
+
 class Partition:
     """Takes records in order; whoever commits asks for `changes` and calls `saved`.
 
@@ -95,15 +107,17 @@ class Partition:
         forecaster: Forecaster,
         position: Position | None = None,
         library: Library | None = None,
+        rules: tuple[Rule, ...] = (),
     ) -> None:
         self.number = number
         self.basis = basis_of(forecaster, table)
         self.position = position or Position(basis=self.basis)
         self.saved_position = self.position
-        self._table, self._library = table, library or OnlyOwn()
+        self._table, self._library, self._rules = table, library or OnlyOwn(), rules
         self._forecaster = forecaster if self.position.lineup == Lineup() else self._library.forecaster(self.position.lineup)
         self._states: dict[str, RegionState] = {}
         self._forecasts: dict[str, bytes] = {}
+        self._alerts: dict[str, Alerts] = {}
         self._unsaved: dict[str, dict[str, Event | None]] = {}
         self.refolds: list[Refold] = []
         """Since the last save."""
@@ -114,13 +128,14 @@ class Partition:
             self._states[region_id] = RegionState(Window.of(list(saved.events)), saved.memory, saved.due_at, saved.scoring)
             if saved.forecast is not None:
                 self._forecasts[region_id] = saved.forecast
+            self._alerts[region_id] = saved.alerts
 
     def state(self, region_id: str) -> RegionState:
         """A region's state; a new one for a region without records so far."""
         return self._states.get(region_id) or first_state(self._forecaster, self._table[region_id])
 
-    def take(self, record: InputRecord, offset: int) -> list[tuple[Forecast, bytes]]:
-        """Fold one record in, of a region that the table has; gives the forecasts that it calls for, each with its encoded form."""
+    def take(self, record: InputRecord, offset: int) -> list[Issued]:
+        """Fold one record in, of a region that the table has; gives the forecasts and alerts that it calls for, with their encoded form."""
         if record.sequence <= self.position.sequence:
             self.position = self.position._replace(offset=offset + 1)
             return []
@@ -128,11 +143,39 @@ class Partition:
         self.position = self.position._replace(offset=offset + 1, sequence=record.sequence, clock=clock)
         if isinstance(record, Change):
             steps = [(record.region, on_change(self.state(record.region), record, self._place(record.region), clock))]
-        elif isinstance(record, Heartbeat):
-            steps = self._heartbeat(record, clock)
         else:
-            steps = []
-        return [issued for region_id, step in steps if (issued := self._note(region_id, step)) is not None]
+            steps = self._heartbeat(record, clock) if isinstance(record, Heartbeat) else []
+        issued = [said for region_id, step in steps for said in (*self._note(region_id, step), *self._alerted(region_id, step, record))]
+        return issued if isinstance(record, Change) else issued + self._alerted_of_feed(record)
+
+    def _alerted(self, region_id: str, step: Step, record: Change | Heartbeat | Outage) -> list[Issued]:
+        """What the rules say of a region after a step."""
+        before, change, clock = self._alerts.get(region_id, ()), record if isinstance(record, Change) else None, self.position.clock
+        origin = Origin(self.number, record.sequence, clock, region_id, self._table[region_id].name, record.test)
+        issued = after_change(before, self._rules, change, origin) if change is not None else []
+        kept = remembered(before, issued, clock)
+        if step.forecast is not None:
+            situation = Situation(region_id, step.forecast, step.state.window, step.state.scoring)
+            issued += (later := after_forecast(kept, self._rules, situation, change, origin))
+            kept = remembered(kept, later, clock)
+        if kept != before:
+            self._alerts[region_id] = kept
+            self._unsaved.setdefault(region_id, {})
+        return [(alert, encode(alert)) for alert in issued]
+
+    def _alerted_of_feed(self, record: Heartbeat | Outage) -> list[Issued]:
+        """What the rules say of the source itself."""
+        kept, clock = self.position.alerts, self.position.clock
+        if isinstance(record, Outage):
+            at = record.observed_at.plus(seconds=record.unheard_seconds)
+            issued = after_outage(kept, self._rules, record, Origin(self.number, record.sequence, at, None, "Feed", record.test))
+        else:
+            issued = (
+                after_heartbeat(kept, self._rules, Origin(self.number, record.sequence, clock, None, "Feed", record.test)) if kept else []
+            )
+        if kept or issued:
+            self.position = self.position._replace(alerts=remembered(kept, issued, clock))
+        return [(alert, encode(alert)) for alert in issued]
 
     def swap(self, promotion: Promotion, offset: int) -> Activation:
         """Other models take over: every region's memory is made anew from its window. Who cannot be found is refused, and all stays."""
@@ -166,20 +209,20 @@ class Partition:
     def _place(self, region_id: str) -> Place:
         return Place(self._table[region_id], self.number, self._forecaster)
 
-    def _note(self, region_id: str, step: Step) -> tuple[Forecast, bytes] | None:
+    def _note(self, region_id: str, step: Step) -> list[Issued]:
         self._states[region_id] = step.state
         if step.refolded is not None:
             self.refolds.append(Refold(region_id, step.refolded))
         if step.forecast is None and step.written is None and not step.removed:
-            return None
+            return []
         unsaved = self._unsaved.setdefault(region_id, {})
         unsaved.update(dict.fromkeys(step.removed))
         if step.written is not None:
             unsaved[step.written.id] = step.written
         if step.forecast is None:
-            return None
+            return []
         self._forecasts[region_id] = encode(step.forecast)
-        return step.forecast, self._forecasts[region_id]
+        return [(step.forecast, self._forecasts[region_id])]
 
     def changes(self) -> dict[str, RegionChange]:
         """By region, what has changed since the last save."""
@@ -193,7 +236,8 @@ class Partition:
         state = self._states[region_id]
         written = tuple(event for event in edits.values() if event is not None)
         removed = tuple(event_id for event_id, event in edits.items() if event is None)
-        return RegionChange(written, removed, state.memory.sparse(), state.due_at, self._forecasts.get(region_id), state.scoring)
+        forecast, alerts = self._forecasts.get(region_id), self._alerts.get(region_id, ())
+        return RegionChange(written, removed, state.memory.sparse(), state.due_at, forecast, state.scoring, alerts)
 
     def saved(self) -> None:
         """All that has changed so far is in the store."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from ingest.bus import open_log
-from ingest.bus.log import EVENTS, FORECASTS, Log, NotCommitted, Outgoing, Record
+from ingest.bus.log import ALERTS, EVENTS, FORECASTS, Log, NotCommitted, Outgoing, Record
 from ingest.catalog import kind_of, read_catalog, read_changes
 from ingest.changes import Ledger
 from ingest.event import DeadLetter, Event, InputRecord, Promotion, decode
@@ -191,6 +191,14 @@ def forecasts_of(log: Log, last: Mapping[int, int], starts: Mapping[int, int]) -
     readers = (_until(log.read(FORECASTS, p, starts[p], ends[p]), last[p]) for p in sorted(last))
     for _, _, _, _, body in heapq.merge(*readers):
         yield body
+
+
+def alerts_of(log: Log, starts: Mapping[int, int]) -> Iterator[bytes]:
+    """Alert records from the given offsets on, in the order of (time, partition, offset)."""
+    ends = log.ends(ALERTS)
+    readers = (log.read(ALERTS, partition, starts[partition], ends[partition]) for partition in sorted(ends))
+    for record in sorted((record for reader in readers for record in reader), key=attrgetter("time", "partition", "offset")):
+        yield record.value
 
 
 def _until(records: Iterator[Record], last_sequence: int) -> Iterator[tuple[Instant, int, int, str, bytes]]:

@@ -25,8 +25,9 @@ from ingest.event import Change, DeadLetter, InputRecord, Promotion, decode, enc
 from ingest.metrics import Exposition
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.alert import decode_alert
-from stream.forecast import Forecaster
+from stream.alert import Alert, decode_alert
+from stream.alert_rules import Rule
+from stream.forecast import Forecast, Forecaster
 from stream.lineup import Library
 from stream.metrics import WorkerMetrics
 from stream.partition import Partition, Position, basis_of
@@ -59,13 +60,14 @@ class Worker:
         forecaster: Forecaster,
         *,
         library: Library | None = None,
+        rules: tuple[Rule, ...] = (),
         name: str = GROUP,
         batch_size: int = 500,
         on_forecast: Callable[[bytes], None] | None = None,
         metrics: WorkerMetrics | None = None,
     ) -> None:
         self._log, self._store, self._table, self._forecaster = event_log, store, table, forecaster
-        self._library = library
+        self._library, self._rules = library, rules
         self._metrics = metrics or WorkerMetrics(Exposition())
         self._name, self._batch_size, self._on_forecast = name, batch_size, on_forecast
         event_log.create_topics()
@@ -105,7 +107,7 @@ class Worker:
         saved = self._store.load(number)
         state = None if saved is None else self._restored(number, saved, committed)
         if state is None:
-            state = Partition(number, self._table, self._forecaster, library=self._library)
+            state = Partition(number, self._table, self._forecaster, library=self._library, rules=self._rules)
             if saved is not None or committed:
                 log.warning("rebuilding the state from the log", partition=number, saved=saved and str(saved.position), committed=committed)
                 self._store.drop(number)
@@ -117,7 +119,7 @@ class Worker:
         if saved.position.basis != basis_of(self._forecaster, self._table) or saved.position.offset > committed:
             return None
         try:
-            state = Partition(number, self._table, self._forecaster, saved.position, self._library)
+            state = Partition(number, self._table, self._forecaster, saved.position, self._library, self._rules)
         except Problem as problem:  # a model that another worker had: the log is folded again with those that are here
             log.warning("a promoted model is not here", partition=number, problem=str(problem))
             return None
@@ -141,8 +143,7 @@ class Worker:
         if isinstance(known, Change) and known.region not in self._table:
             state.skip(record.offset, known.sequence)
             return [_dead_letter(record, "region_unknown", f"the region table has no {known.region}")]
-        issued = state.take(known, record.offset)
-        return [Outgoing(FORECASTS, record.partition, forecast.region.encode(), body, forecast.issued_at) for forecast, body in issued]
+        return [_outgoing(said, body, record) for said, body in state.take(known, record.offset)]
 
     def _commit(self, outgoing: list[Outgoing], touched: set[int], records: int, arrived_at: float) -> None:
         reached = {number: self._owned[number].state.position.offset for number in touched}
@@ -160,10 +161,9 @@ class Worker:
         self._report(outgoing, touched, records, time.monotonic() - arrived_at)
         for number in touched:
             self._owned[number].state.saved()
-        if self._on_forecast is not None:
-            for out in outgoing:
-                if out.topic == FORECASTS:
-                    self._on_forecast(out.value)
+        for out in outgoing:
+            if out.topic == FORECASTS and self._on_forecast is not None:
+                self._on_forecast(out.value)
 
     def _report(self, outgoing: list[Outgoing], touched: set[int], records: int, seconds: float) -> None:
         refolds = [refold for number in sorted(touched) for refold in self._owned[number].state.refolds]
@@ -209,6 +209,12 @@ class Worker:
     def close(self) -> None:
         self._consumer.close()
         self._producer.close()
+
+
+def _outgoing(said: Forecast | Alert, body: bytes, record: Record) -> Outgoing:
+    if isinstance(said, Forecast):
+        return Outgoing(FORECASTS, record.partition, said.region.encode(), body, said.issued_at)
+    return Outgoing(ALERTS, record.partition, said.id.encode(), body, said.issued_at)
 
 
 def _said_of(out: Outgoing) -> dict[str, object]:

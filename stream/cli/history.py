@@ -10,16 +10,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from ingest.bus import open_log, sqlite_path
-from ingest.bus.log import FORECASTS, Log
+from ingest.bus.log import ALERTS, FORECASTS, Log
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.publish import Publisher
 from ingest.region import RegionTable
+from stream.alert_rules import load_rules
 from stream.cli.live import Together, open_library, open_worker
 from stream.cli.options import (
     DEFAULT_USGS,
@@ -28,6 +29,7 @@ from stream.cli.options import (
     ModelsOption,
     OutputOption,
     RegionsOption,
+    RulesOption,
     UsgsOption,
     open_output,
     progress_bar,
@@ -35,7 +37,7 @@ from stream.cli.options import (
     read_time,
     start_logging,
 )  # fmt: skip
-from stream.replay import HEARTBEAT_SECONDS, Span, copy_log, forecasts_of, is_log, publish_files
+from stream.replay import HEARTBEAT_SECONDS, Span, alerts_of, copy_log, forecasts_of, is_log, publish_files
 from stream.store import open_store
 from stream.store.protocol import Store
 
@@ -45,6 +47,15 @@ BACKFILL_EXAMPLES = "Example: quakecast backfill --from 2023-01-01 --to 2024-01-
 Sources = Annotated[
     list[str], typer.Argument(help="Catalogue files, change-log files, or one recorded log: sqlite:///file, kafka://host:9092.")
 ]
+
+
+class Chosen(NamedTuple):
+    """What forecasting rests on, as the options name it; none: what comes with the program."""
+
+    model: Path | None
+    models: Path | None
+    regions: Path | None
+    alert_rules: Path | None
 
 
 def replay(
@@ -65,6 +76,10 @@ def replay(
     model: ModelOption = None,
     models: ModelsOption = None,
     regions: RegionsOption = None,
+    alert_rules: RulesOption = None,
+    alerts_output: Annotated[
+        Path | None, typer.Option("--alerts-output", help="Write every revision of every alert to this file, one line of JSON each.")
+    ] = None,
 ) -> None:
     """The past through the same code as the live feed: the same log always gives the same bytes."""
     start_logging()
@@ -84,9 +99,9 @@ def replay(
         store_url = store or log_url
         event_log = open_log(log_url)
         event_log.create_topics()
-        forecasts_before = event_log.ends(FORECASTS)
+        forecasts_before, alerts_before = event_log.ends(FORECASTS), event_log.ends(ALERTS)
         began = time.monotonic()
-        with _forecasting(workers, log_url, store_url, batch_size, (model, models), regions) as parts:
+        with _forecasting(workers, log_url, store_url, batch_size, Chosen(model, models, regions, alert_rules)) as parts:
             last, records = _publish(sources, event_log, RegionTable.load(regions), span, heartbeat_seconds)
             _wait_until(last, open_store(store_url), parts)
         count = 0
@@ -94,6 +109,11 @@ def replay(
             count += 1
             if write is not None:
                 write(line)
+        if alerts_output is not None:
+            written, write_alert = open_output(alerts_output)
+            for line in alerts_of(event_log, alerts_before):
+                write_alert(line)  # type: ignore[misc]
+            written.close()  # type: ignore[union-attr]
     if file is not None:
         file.close()
     seconds = time.monotonic() - began
@@ -120,17 +140,14 @@ def _publish(sources: list[str], event_log: Log, table: RegionTable, span: Span,
 
 
 @contextmanager
-def _forecasting(
-    workers: int, bus: str, store: str, batch_size: int, models: tuple[Path | None, Path | None], regions: Path | None
-) -> Iterator[Together | None]:
+def _forecasting(workers: int, bus: str, store: str, batch_size: int, chosen: Chosen) -> Iterator[Together | None]:
     """Workers while the block runs: one in this process, several as processes of their own, or none."""
     stop = threading.Event()
     if workers > 1:
         if not bus.startswith("kafka:"):
             raise typer.BadParameter("the embedded log takes one worker; several need Kafka")
         command = [sys.executable, "-m", "stream.cli", "forecast", "--bus", bus, "--store", store, "--batch-size", str(batch_size)]
-        command += [*(["--model", str(models[0])] if models[0] else []), *(["--models", str(models[1])] if models[1] else [])]
-        command += [*(["--regions", str(regions)] if regions else [])]
+        command += [word for name, path in chosen._asdict().items() if path for word in (f"--{name.replace('_', '-')}", str(path))]
         processes = [subprocess.Popen(command) for _ in range(workers)]
         try:
             yield None
@@ -142,7 +159,8 @@ def _forecasting(
         return
     parts = Together(stop)
     if workers == 1:
-        worker = open_worker(bus, store, RegionTable.load(regions), open_library(*models), batch_size, None)
+        library, rules = open_library(chosen.model, chosen.models), load_rules(chosen.alert_rules)
+        worker = open_worker(bus, store, RegionTable.load(chosen.regions), library, rules, batch_size, None)
         parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.1))
     try:
         yield parts

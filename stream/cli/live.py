@@ -16,6 +16,7 @@ from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import Poller, contact
 from ingest.publish import Publisher
 from ingest.region import RegionTable
+from stream.alert_rules import Rule, load_rules
 from stream.cli.access import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
 from stream.cli.observe import polled, told
 from stream.cli.options import (
@@ -33,6 +34,7 @@ from stream.cli.options import (
     OutputOption,
     PollOption,
     RegionsOption,
+    RulesOption,
     StoreOption,
     UsgsOption,
     open_output,
@@ -70,6 +72,7 @@ def up(
     model: ModelOption = None,
     models: ModelsOption = None,
     regions: RegionsOption = None,
+    alert_rules: RulesOption = None,
 ) -> None:
     """Everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
     from stream.serve import serve
@@ -85,7 +88,8 @@ def up(
     store_url = store or bus
     event_log = open_log(bus)
     exposition = Exposition()
-    worker = open_worker(bus, store_url, table, open_library(model, models), batch_size, output, exposition)
+    library, rules = open_library(model, models), load_rules(alert_rules)
+    worker = open_worker(bus, store_url, table, library, rules, batch_size, output, exposition)
     publisher = Publisher(event_log, table)
     poller = Poller(Feed(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
     parts = Together(stop)
@@ -128,6 +132,7 @@ def forecast(
     model: ModelOption = None,
     models: ModelsOption = None,
     regions: RegionsOption = None,
+    alert_rules: RulesOption = None,
     metrics_port: MetricsPortOption = None,
     metrics_host: MetricsHostOption = METRICS_HOST,
 ) -> None:
@@ -137,7 +142,7 @@ def forecast(
     library = open_library(model, models)
     log.info("forecast", bus=address(bus), store=address(store), model=library.own.name)
     exposition = Exposition()
-    worker = open_worker(bus, store, RegionTable.load(regions), library, batch_size, output, exposition)
+    worker = open_worker(bus, store, RegionTable.load(regions), library, load_rules(alert_rules), batch_size, output, exposition)
     told(exposition, metrics_host, metrics_port, stop, bus, store)
     worker.run(stop.is_set)
     worker.close()
@@ -156,10 +161,12 @@ def open_worker(
     store: str,
     table: RegionTable,
     library: ModelLibrary,
+    rules: tuple[Rule, ...],
     batch_size: int,
     output: Path | None,
     exposition: Exposition | None = None,
 ) -> Worker:
+    """A worker on the log and the store that these addresses name."""
     event_log = open_log(bus)
     name = GROUP
     if bus.startswith("kafka:"):
@@ -170,7 +177,16 @@ def open_worker(
     kept = open_store(store, event_log)
     metrics = WorkerMetrics(exposition or Exposition())
     return Worker(
-        event_log, kept, table, library.own, library=library, name=name, batch_size=batch_size, on_forecast=write, metrics=metrics
+        event_log,
+        kept,
+        table,
+        library.own,
+        library=library,
+        rules=rules,
+        name=name,
+        batch_size=batch_size,
+        on_forecast=write,
+        metrics=metrics,
     )
 
 

@@ -90,6 +90,10 @@ ModelsOption = Annotated[
     Path | None,
     typer.Option("--models", envvar="QUAKECAST_MODELS", help="Folder of the models that may be promoted; by default quakecast-models."),
 ]
+RulesOption = Annotated[
+    Path | None,
+    typer.Option("--alert-rules", envvar="QUAKECAST_ALERT_RULES", help="Alert rules of your own beside the built-in ones (TOML)."),
+]
 BatchOption = Annotated[
     int, typer.Option("--batch-size", min=1, max=100_000, help="Records a transaction: changes the speed, never the output.")
 ]

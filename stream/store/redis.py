@@ -2,11 +2,11 @@
 
 All keys of an input partition share a hash tag, so that a cluster keeps them together. For partition 2 and region `turkiye`:
 
-    quakecast:{2}:position          HASH  offset, sequence, clock (ms), basis, lineup (JSON), regions (how many)
+    quakecast:{2}:position          HASH  offset, sequence, clock (ms), basis, lineup, alerts (JSON), regions (how many)
     quakecast:{2}:regions           SET   region ids
     quakecast:{2}:window:turkiye    ZSET  event id by origin time (ms)
     quakecast:{2}:events:turkiye    HASH  event id -> JSON
-    quakecast:{2}:state:turkiye     HASH  memory (with checkpoints, msgpack), due_at (ms), forecast (JSON), scoring (msgpack)
+    quakecast:{2}:state:turkiye     HASH  memory (with checkpoints, msgpack), due_at (ms), forecast (JSON), scoring (msgpack), alerts (JSON)
 
 Every write is one Lua script: it looks at the position first and moves it only forward, so a late worker cannot set the state back.
 """
@@ -24,25 +24,26 @@ from ingest.bus.log import REGION_PARTITIONS, Log
 from ingest.event import decode_event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
+from stream.alert import decode_alerts, encode_alerts
 from stream.lineup import Lineup
 from stream.partition import Position, RegionChange, SavedRegion
 from stream.store.protocol import Damaged, Outcome, Saved, decode_memory, decode_scoring, encode_memory, encode_scoring, whole
 
 # KEYS: the position, the set of regions. ARGV: the offset and basis expected before ('' for none), four fields after, whether to
-# replace, the offset before, the fifth field after (the lineup), then commands, each led by its length.
+# replace, the offset before, two fields more after (lineup and alerts), then commands, each led by its length.
 GUARDED_WRITE = """
 local there = redis.call('HMGET', KEYS[1], 'offset', 'basis', 'sequence')
 if there[1] and there[2] == ARGV[6] and (tonumber(there[1]) or -1) > tonumber(ARGV[8]) then return 'ahead' end
 if ARGV[7] == '0' and ((there[1] or '') ~= ARGV[1] or (there[2] or '') ~= ARGV[2]) then return 'elsewhere' end
-local i = 10
+local i = 11
 while i <= #ARGV do
   local n = tonumber(ARGV[i])
   redis.call(unpack(ARGV, i + 1, i + n))
   i = i + n + 1
 end
 local regions = redis.call('SCARD', KEYS[2])
-redis.call('HSET', KEYS[1], 'offset', ARGV[3], 'sequence', ARGV[4], 'clock', ARGV[5], 'basis', ARGV[6], 'lineup', ARGV[9])
-redis.call('HSET', KEYS[1], 'regions', regions)
+redis.call('HSET', KEYS[1], 'offset', ARGV[3], 'sequence', ARGV[4], 'clock', ARGV[5], 'basis', ARGV[6])
+redis.call('HSET', KEYS[1], 'lineup', ARGV[9], 'alerts', ARGV[10], 'regions', regions)
 return 'saved'
 """
 Command = tuple[str | bytes | int, ...]
@@ -98,7 +99,8 @@ class RedisStore:
         events = tuple(decode_event(bodies[event_id]) for event_id in ids)
         memory = decode_memory(state[b"memory"])
         due = Instant(int(due_at)) if due_at else None
-        return whole(SavedRegion(events, memory, due, state.get(b"forecast") or None, decode_scoring(state[b"scoring"])))
+        kept = (decode_scoring(state[b"scoring"]), decode_alerts(state.get(b"alerts", b"")))
+        return whole(SavedRegion(events, memory, due, state.get(b"forecast") or None, *kept))
 
     def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
         first = before.offset == 0 and self._position(partition) is None
@@ -120,15 +122,24 @@ class RedisStore:
         """One guarded write; with nothing expected it replaces what is there."""
         flat = [part for command in commands for part in (len(command), *command)]
         fields = (after.offset, after.sequence, int(after.clock), after.basis)
-        arguments = [*(expected or ("", "")), *fields, int(expected is None), before.offset, after.lineup.encode(), *flat]
+        arguments = [
+            *(expected or ("", "")),
+            *fields,
+            int(expected is None),
+            before.offset,
+            after.lineup.encode(),
+            encode_alerts(after.alerts),
+            *flat,
+        ]
         keys = [_key(partition, "position"), _key(partition, "regions")]
         return Outcome(self._guarded_write(keys=keys, args=arguments).decode())
 
     def _position(self, partition: int) -> Position | None:
-        fields = self._client.hmget(_key(partition, "position"), "offset", "sequence", "clock", "basis", "lineup")
-        offset, sequence, clock, basis, lineup = fields
+        fields = self._client.hmget(_key(partition, "position"), "offset", "sequence", "clock", "basis", "lineup", "alerts")
+        offset, sequence, clock, basis, lineup, alerts = fields
         try:
-            return Position(int(offset), int(sequence), Instant(int(clock)), basis.decode(), Lineup.decode(lineup or b""))
+            at = Instant(int(clock))
+            return Position(int(offset), int(sequence), at, basis.decode(), Lineup.decode(lineup or b""), decode_alerts(alerts or b""))
         except (TypeError, ValueError, AttributeError, msgspec.MsgspecError):
             return None  # none, or damaged
 
@@ -169,6 +180,7 @@ def _commands(partition: int, changes: dict[str, RegionChange]) -> list[Command]
         commands += [("ZADD", window, int(event.time), event.id) for event in change.written]
         commands += [("HSET", events, event.id, encode(event)) for event in change.written]
         due_at = "" if change.due_at is None else int(change.due_at)
-        fields = ("memory", encode_memory(change.memory), "due_at", due_at, "forecast", change.forecast or b"")
-        commands.append(("HSET", _key(partition, "state", region), *fields, "scoring", encode_scoring(change.scoring)))
+        fields: Command = ("memory", encode_memory(change.memory), "due_at", due_at, "forecast", change.forecast or b"")
+        fields = (*fields, "scoring", encode_scoring(change.scoring), "alerts", encode_alerts(change.alerts))
+        commands.append(("HSET", _key(partition, "state", region), *fields))
     return commands

@@ -9,16 +9,17 @@ from ingest.bus.log import Log
 from ingest.bus.sqlite import SqliteLog
 from ingest.event import decode_event, encode
 from ingest.instant import Instant
+from stream.alert import decode_alerts, encode_alerts
 from stream.lineup import Lineup
 from stream.partition import Position, RegionChange, SavedRegion
 from stream.store.protocol import Outcome, Saved, decode_memory, decode_scoring, encode_memory, encode_scoring, verdict, whole
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS positions (
-  partition INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER, clock INTEGER, basis TEXT, lineup BLOB
+  partition INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER, clock INTEGER, basis TEXT, lineup BLOB, alerts BLOB
 );
 CREATE TABLE IF NOT EXISTS regions (
-  partition INTEGER, region TEXT, memory BLOB, due_at INTEGER, forecast BLOB, scoring BLOB, PRIMARY KEY (partition, region)
+  partition INTEGER, region TEXT, memory BLOB, due_at INTEGER, forecast BLOB, scoring BLOB, alerts BLOB, PRIMARY KEY (partition, region)
 );
 CREATE TABLE IF NOT EXISTS window_events (
   partition INTEGER, region TEXT, id TEXT, time INTEGER, body BLOB, PRIMARY KEY (partition, region, id)
@@ -32,12 +33,12 @@ class SqliteStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         columns = {row[1] for row in database.connection.execute("PRAGMA table_info(positions)")}
-        if columns and "lineup" not in columns:  # of an earlier release: the worker writes all of it anew
+        if columns and "alerts" not in columns:  # of an earlier release: the worker writes all of it anew
             database.connection.executescript("DROP TABLE regions; DROP TABLE positions; DROP TABLE window_events;")
         database.connection.executescript(SCHEMA)
 
     def load(self, partition: int) -> Saved | None:
-        query = "SELECT region, memory, due_at, forecast, scoring FROM regions WHERE partition = ?"
+        query = "SELECT region, memory, due_at, forecast, scoring, alerts FROM regions WHERE partition = ?"
         try:
             position = self.positions().get(partition)
             if position is None:
@@ -49,12 +50,12 @@ class SqliteStore:
             return None  # damaged: the worker rebuilds all of it from the log
 
     def _region(
-        self, partition: int, region: str, memory: bytes, due_at: int | None, forecast: bytes | None, scoring: bytes
+        self, partition: int, region: str, memory: bytes, due_at: int | None, forecast: bytes | None, scoring: bytes, alerts: bytes
     ) -> SavedRegion:
         query = "SELECT body FROM window_events WHERE partition = ? AND region = ? ORDER BY time, id"
         events = tuple(decode_event(body) for (body,) in self._database.connection.execute(query, (partition, region)))
         due = None if due_at is None else Instant(due_at)
-        return whole(SavedRegion(events, decode_memory(memory), due, forecast, decode_scoring(scoring)))
+        return whole(SavedRegion(events, decode_memory(memory), due, forecast, decode_scoring(scoring), decode_alerts(alerts)))
 
     def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
         with self._database.transaction():
@@ -81,15 +82,21 @@ class SqliteStore:
 
     def _write(self, partition: int, position: Position, changes: dict[str, RegionChange]) -> None:
         connection = self._database.connection
-        row: tuple[object, ...] = (partition, *position[:-1], position.lineup.encode())
-        connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?, ?)", row)
+        row: tuple[object, ...] = (partition, *position[:4], position.lineup.encode(), encode_alerts(position.alerts))
+        connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         for region, change in changes.items():
             removed = [(partition, region, event_id) for event_id in change.removed]
             connection.executemany("DELETE FROM window_events WHERE partition = ? AND region = ? AND id = ?", removed)
             written = [(partition, region, event.id, int(event.time), encode(event)) for event in change.written]
             connection.executemany("INSERT OR REPLACE INTO window_events VALUES (?, ?, ?, ?, ?)", written)
-            row = (partition, region, encode_memory(change.memory), change.due_at, change.forecast, encode_scoring(change.scoring))
-            connection.execute("INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?, ?)", row)
+            kept = (
+                encode_memory(change.memory),
+                change.due_at,
+                change.forecast,
+                encode_scoring(change.scoring),
+                encode_alerts(change.alerts),
+            )
+            connection.execute("INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?, ?, ?)", (partition, region, *kept))
 
     def drop(self, partition: int) -> None:
         self._database.connection.execute("DELETE FROM positions WHERE partition = ?", (partition,))
@@ -99,10 +106,10 @@ class SqliteStore:
         return dict(self._database.connection.execute(query).fetchall())
 
     def positions(self) -> dict[int, Position]:
-        rows = self._database.connection.execute("SELECT partition, offset, sequence, clock, basis, lineup FROM positions").fetchall()
+        query = "SELECT partition, offset, sequence, clock, basis, lineup, alerts FROM positions"
         return {
-            partition: Position(offset, sequence, Instant(clock), basis, Lineup.decode(lineup))
-            for partition, offset, sequence, clock, basis, lineup in rows
+            partition: Position(offset, sequence, Instant(clock), basis, Lineup.decode(lineup), decode_alerts(alerts))
+            for partition, offset, sequence, clock, basis, lineup, alerts in self._database.connection.execute(query).fetchall()
         }
 
     def joins(self, log: Log) -> bool:

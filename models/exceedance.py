@@ -1,0 +1,126 @@
+"""The probability of a large earthquake within a span, aftershocks of aftershocks included: exact for the branching process of the kernels.
+
+With the excitations S_k as state, λ = μ + Σ_k S_k is an affine jump process: an event of magnitude Mc + x adds w_k(x)/τ_k to S_k. So
+
+    P(none of x ≥ X within h | S) = exp(−μ a(h) − Σ_k S_k τ_k u_k(h))
+    u_k' = (q − u_k)/τ_k,   a' = q,   q = 1 − E[1(x < X) exp(−Σ_j w_j(x) u_j)],   u(0) = a(0) = 0
+
+(the transform of Errais, Giesecke & Goldberg 2010, SIAM J. Financial Math. 1, 642–665, prop. 2.1, for Hawkes processes with exponential
+kernels): u_k τ_k is the chance that a unit of S_k leads to such an event, directly or through others. u and a know nothing of the state,
+so they are solved once, and a forecast costs a product. Events so far have the weights that the network gave them; those to come have
+what magnitude alone says, and magnitudes by Gutenberg–Richter.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import hawkes
+from models.magnitude import LARGEST_MAGNITUDE
+from stream.forecast import HORIZONS_HOURS, MAGNITUDES, Exceedance, rounded
+
+Vector = NDArray[np.float64]
+
+FIRST_STEP_DAYS = 1e-5
+STEPS = 400
+_HORIZONS_DAYS = np.array(list(HORIZONS_HOURS.values())) / 24.0
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
+
+
+class Solution(NamedTuple):
+    """For X magnitudes and H spans."""
+
+    background: Vector
+    """(X, H) a: per event a day of the background."""
+    excitation: Vector
+    """(X, H, 12) u τ: per event a day of each excitation."""
+
+
+class LiveExceedance:
+    """Of one network: its plain kernels and magnitudes."""
+
+    def __init__(self, productivity: Vector, gutenberg_richter_rate: float) -> None:
+        """Remember them.
+
+        Args:
+            productivity: (a, 12) c of w_k(x) = Σ_a c_ak exp(a x), the members' mean.
+            gutenberg_richter_rate: β, per unit of magnitude.
+        """
+        self._productivity, self._rate = productivity, gutenberg_richter_rate
+        self._solved = lru_cache(maxsize=64)(self._solve)
+
+    def said(self, excitation: Vector, background: float, usual_rate: float, magnitude_of_completeness: float) -> Exceedance:
+        """What a forecast says.
+
+        Args:
+            excitation: (12,) now, events per day.
+            background: μ, events per day.
+            usual_rate: of all events at or above completeness in the long run, per day.
+        """
+        magnitudes = [magnitude for magnitude in MAGNITUDES if magnitude >= magnitude_of_completeness]
+        solution = self._solved(magnitude_of_completeness)
+        exponent = background * solution.background + np.einsum("xhk,k->xh", solution.excitation, excitation)
+        probability = -np.expm1(-exponent)
+        above = np.exp(-self._rate * (np.array(magnitudes) - magnitude_of_completeness))
+        usual = -np.expm1(-usual_rate * above[:, None] * _HORIZONS_DAYS)
+        return Exceedance(_named(magnitudes, probability), _named(magnitudes, probability / usual))
+
+    def _solve(self, magnitude_of_completeness: float) -> Solution:
+        magnitudes = np.array([magnitude for magnitude in MAGNITUDES if magnitude >= magnitude_of_completeness])
+        return solve(self._productivity, self._rate, magnitudes - magnitude_of_completeness, LARGEST_MAGNITUDE - magnitude_of_completeness)
+
+
+def solve(productivity: Vector, rate: float, excesses: Vector, largest: float, horizons_days: Vector = _HORIZONS_DAYS) -> Solution:
+    """Integrate u and a: q is taken as constant over each of `STEPS` growing steps, at its middle (second order); u is then exact.
+
+    Args:
+        productivity: (a, 12), as above.
+        rate: β.
+        excesses: (X,) above completeness.
+        largest: the largest excess there is.
+    """
+    events = [_events_of(productivity, rate, excess, largest) for excess in excesses]
+    grid = np.unique(np.concatenate(([0.0], np.geomspace(FIRST_STEP_DAYS, horizons_days.max(), STEPS), horizons_days)))
+    u, a = np.zeros((len(excesses), hawkes.KERNELS)), np.zeros(len(excesses))
+    spans, background, excitation = set(horizons_days.tolist()), list[Vector](), list[Vector]()
+    for start, end in pairwise(grid.tolist()):
+        half, whole = (-np.expm1(-(end - start) * part / hawkes.TAUS_DAYS) for part in (0.5, 1.0))  # (12,) how far u moves towards q
+        first = _new(events, u)
+        middle = _new(events, u + (first[:, None] - u) * half)
+        u, a = u + (middle[:, None] - u) * whole, a + middle * (end - start)
+        if end in spans:
+            background.append(a)
+            excitation.append(u * hawkes.TAUS_DAYS)
+    return Solution(np.stack(background, 1), np.stack(excitation, 1))
+
+
+def _events_of(productivity: Vector, rate: float, excess: float, largest: float) -> tuple[Vector, Vector]:
+    """(n,) probabilities of events below X, by excess, and (n, 12) what each brings on."""
+    upper = min(excess, largest)
+    x = 0.5 * upper * (_NODES + 1.0)
+    density = rate * np.exp(-rate * x) / -math.expm1(-rate * largest)
+    return 0.5 * upper * _WEIGHTS * density, np.einsum("na,ak->nk", np.exp(np.outer(x, hawkes.PRODUCTIVITIES)), productivity)
+
+
+def _new(events: list[tuple[Vector, Vector]], u: Vector) -> Vector:
+    """(X,) q: the chance that an event is such a one or leads to one."""
+    return np.array(
+        [
+            1.0 - float(np.einsum("n,n->", chance, np.exp(-np.einsum("nk,k->n", brings, one))))
+            for (chance, brings), one in zip(events, u, strict=True)
+        ]
+    )
+
+
+def _named(magnitudes: list[float], values: Vector) -> dict[str, dict[str, float]]:
+    """(X, H) by magnitude, then by span."""
+    return {
+        f"{magnitude:g}": dict(zip(HORIZONS_HOURS, map(rounded, row), strict=True))
+        for magnitude, row in zip(magnitudes, values.tolist(), strict=True)
+    }

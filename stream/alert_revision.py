@@ -1,0 +1,95 @@
+"""One revision of an alert after another: how each follows from the one before. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from ingest.instant import Instant
+from stream.alert import Alert
+from stream.alert_rules import Rule
+from stream.alert_value import Found
+from stream.forecast import rounded
+
+
+class Origin(NamedTuple):
+    """Where a revision comes from."""
+
+    partition: int
+    sequence: int
+    at: Instant
+    region: str | None
+    name: str
+    """The region's, for a person."""
+    test: bool
+
+
+def initial(rule: Rule, found: Found, origin: Origin, forecast: str | None, model: str | None = None) -> Alert:
+    """An alert begins."""
+    return Alert(
+        id=f"{rule.name}:{origin.region or 'all'}:{origin.partition}-{origin.sequence}",
+        revision=0,
+        alert_type="initial",
+        supersedes=None,
+        rule=rule.name,
+        kind=rule.kind,
+        region=origin.region,
+        issued_at=origin.at,
+        expires_at=origin.at.plus(hours=rule.expires_hours),
+        active=True,
+        headline=f"{origin.name}: {found.text}",
+        reason=_threshold(rule),
+        value=rounded(found.value),
+        threshold=rule.threshold,
+        magnitude=rule.magnitude,
+        within=rule.within,
+        forecast=forecast,
+        events=list(found.events),
+        model=model,
+        input_partition=origin.partition,
+        input_sequence=origin.sequence,
+        test=origin.test,
+    )
+
+
+def _threshold(rule: Rule) -> str:
+    return f"rule {rule.name}: {'at least' if rule.at_least is not None else 'at most'} {rule.threshold:g}"
+
+
+def revision(alert: Alert, origin: Origin, reason: str) -> Alert:
+    """It is said again, as it was."""
+    return msgspec.structs.replace(
+        alert,
+        revision=alert.revision + 1,
+        alert_type="update",
+        supersedes=f"{alert.id}.{alert.revision}",
+        issued_at=origin.at,
+        reason=reason,
+        input_partition=origin.partition,
+        input_sequence=origin.sequence,
+        test=origin.test,
+    )
+
+
+def following(
+    alert: Alert, origin: Origin, rule: Rule, reason: str, found: Found | None, forecast: str | None = None, *, active: bool = True
+) -> Alert:
+    """It goes on with what was found now, or ends."""
+    after = msgspec.structs.replace(
+        revision(alert, origin, reason),
+        active=active,
+        expires_at=origin.at.plus(hours=rule.expires_hours) if active else origin.at,
+        forecast=forecast or alert.forecast,
+    )
+    if found is None:
+        return after
+    headline = f"{origin.name}: {found.text}"
+    return msgspec.structs.replace(after, headline=headline, value=rounded(found.value), events=list(found.events))
+
+
+def retraction(alert: Alert, origin: Origin, rule: Rule, reason: str, found: Found | None, forecast: str | None) -> Alert:
+    """It rested on what was wrong."""
+    ended = following(alert, origin, rule, reason, None, forecast, active=False)
+    value = alert.value if found is None else rounded(found.value)
+    return msgspec.structs.replace(ended, alert_type="retraction", headline=f"Retracted: {alert.headline}", value=value)

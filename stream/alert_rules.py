@@ -1,0 +1,110 @@
+"""The table of the alerts' rules: the built-in ones, and the user's own beside them."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ingest.problem import Problem
+from stream.forecast import HORIZONS_HOURS, MAGNITUDES
+
+BUILT_IN = Path(__file__).with_suffix(".toml")
+Kind = Literal["probability", "gain", "magnitude", "busy", "quiet", "calibration", "feed"]
+NEEDED: dict[str, tuple[str, ...]] = {
+    "probability": ("magnitude", "within", "at_least"),
+    "gain": ("magnitude", "within", "at_least"),
+    "magnitude": ("at_least",),
+    "busy": ("at_most", "weeks"),
+    "quiet": ("at_most", "weeks"),
+    "calibration": ("at_most", "weeks"),
+    "feed": ("at_least",),
+}
+"""By kind, the keys that it cannot do without."""
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When an alert begins, is revised and ends."""
+
+    name: str
+    kind: Kind
+    regions: tuple[str, ...] = ()
+    """Empty: all."""
+    magnitude: float | None = None
+    within: str | None = None
+    at_least: float | None = None
+    """It begins from this value on; one of the two is given."""
+    at_most: float | None = None
+    """It begins from this value down."""
+    release: float | None = None
+    """It goes on until the value is on the other side of this one: hysteresis. Without it, the value that begins it."""
+    least_probability: float = 0.0
+    """For gains: below it none is told."""
+    weeks: int | None = None
+    least_events: int = 1
+    """For what is counted over weeks."""
+    expires_hours: float = 24.0
+    minimum_interval_minutes: float = 60.0
+    """Between two revisions; the first, the last and retractions do not wait."""
+    change: float = 1.5
+    """It is revised when the value is so many times larger or smaller than last said; for magnitudes, when it differs by 0.1."""
+    enabled: bool = True
+
+    @property
+    def threshold(self) -> float:
+        """The value that begins it."""
+        return self.at_least if self.at_least is not None else self.at_most if self.at_most is not None else math.nan
+
+    def begins(self, value: float) -> bool:
+        return value >= self.threshold if self.at_least is not None else value <= self.threshold
+
+    def goes_on(self, value: float) -> bool:
+        release = self.threshold if self.release is None else self.release
+        return value >= release if self.at_least is not None else value <= release
+
+
+def load_rules(file: Path | None = None) -> tuple[Rule, ...]:
+    """The built-in rules with those of a file, in the order of their names; those that are not enabled are left out.
+
+    Raises:
+        Problem: the file is missing, is not TOML, or a rule does not make sense.
+    """
+    rules = _read(BUILT_IN) | (_read(file) if file is not None else {})
+    return tuple(rule for _, rule in sorted(rules.items()) if rule.enabled)
+
+
+def _read(file: Path) -> dict[str, Rule]:
+    try:
+        rows = tomllib.loads(file.read_text(encoding="utf-8")).get("rule", [])
+        rules = [_checked(msgspec.convert(row, Rule)) for row in rows]
+    except OSError as error:
+        raise Problem(f"no alert rules at {file} ({error.strerror})", "name an existing TOML file with --alert-rules") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, TypeError, AttributeError, ValueError) as error:
+        raise Problem(f"{file} is no table of alert rules: {error}", "compare it with stream/alert_rules.toml") from None
+    if len({rule.name for rule in rules}) < len(rules):
+        raise Problem(f"{file} has two rules of one name", "give each its own")
+    return {rule.name: rule for rule in rules}
+
+
+def _checked(rule: Rule) -> Rule:
+    given: dict[str, Any] = msgspec.structs.asdict(rule)
+    if missing := [key for key in NEEDED[rule.kind] if given[key] is None]:
+        raise ValueError(f"rule {rule.name} of kind {rule.kind} needs {', '.join(missing)}")
+    if rule.within is not None and rule.within not in HORIZONS_HOURS:
+        raise ValueError(f"rule {rule.name}: within is one of {', '.join(HORIZONS_HOURS)}")
+    if rule.kind in ("probability", "gain") and rule.magnitude not in MAGNITUDES:
+        raise ValueError(f"rule {rule.name}: magnitude is one of {', '.join(f'{magnitude:g}' for magnitude in MAGNITUDES)}")
+    if (rule.at_least is None) == (rule.at_most is None) or not math.isfinite(rule.threshold):
+        raise ValueError(f"rule {rule.name} needs one of at_least and at_most")
+    if rule.begins(rule.threshold) and not rule.goes_on(rule.threshold):
+        raise ValueError(f"rule {rule.name}: it would end where it begins; move release to the other side")
+    if not (rule.expires_hours > 0.0 and rule.minimum_interval_minutes >= 0.0 and rule.change >= 1.0 and (rule.weeks or 1) >= 1):
+        raise ValueError(
+            f"rule {rule.name}: expires_hours and weeks are positive, minimum_interval_minutes not negative, change at least 1"
+        )
+    if not rule.name or any(not (letter.isalnum() or letter in "-_") for letter in rule.name):
+        raise ValueError(f"rule {rule.name!r}: a name is made of letters, digits, - and _")
+    return rule

@@ -1,0 +1,140 @@
+"""What each kind of rule looks at: a value, and the earthquakes it rests on. Pure.
+
+Counts over weeks are held against the forecasts' own expectation Λ. If the forecasts are right, the earthquakes counted while Λ passes
+are a Poisson process in Λ (time change: Papangelou 1972, Trans. Am. Math. Soc. 165, 483–506), so that so many or more (or fewer) have a
+Poisson tail's probability. It is asked again and again, so it falls below a threshold more often than in one look: thresholds are small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ingest.event import Event
+from ingest.instant import Instant
+from stream.alert_rules import Rule
+from stream.forecast import Forecast
+from stream.score import MODEL, Scoring, Tally
+from stream.window import Window
+
+RESTING_ON = 3
+"""A probability rests on so many of the largest earthquakes, of the last `RECENT_DAYS`."""
+RECENT_DAYS = 7.0
+POISSON = 1
+"""Place of the Poisson baseline in a tally, after the model."""
+
+
+class Situation(NamedTuple):
+    """All that rules may look at, once a forecast was issued."""
+
+    region: str
+    forecast: Forecast
+    window: Window
+    scoring: Scoring
+
+
+class Found(NamedTuple):
+    """What a rule's value is."""
+
+    value: float
+    events: tuple[str, ...]
+    text: str
+    """One line for a person, without the region's name."""
+
+
+def _largest(window: Window, now: Instant) -> tuple[str, ...]:
+    since = now.plus(days=-RECENT_DAYS)
+    recent = [event for event in window.events if event.time >= since]
+    return tuple(event.id for event in sorted(recent, key=_by_size)[:RESTING_ON])
+
+
+def _by_size(event: Event) -> tuple[float, int, str]:
+    return -(event.magnitude or 0.0), -int(event.time), event.id
+
+
+def probability(rule: Rule, situation: Situation) -> Found | None:
+    """P(M ≥ m within h)."""
+    value = _exceeded(rule, situation.forecast, gain=False)
+    if value is None:
+        return None
+    text = f"probability of M {rule.magnitude:g} or more within {rule.within}: {percent(value)}"
+    return Found(value, _largest(situation.window, situation.forecast.issued_at), text)
+
+
+def gain(rule: Rule, situation: Situation) -> Found | None:
+    """That probability over the long-run one."""
+    value, chance = (_exceeded(rule, situation.forecast, gain=one) for one in (True, False))
+    if value is None or chance is None:
+        return None
+    told = value if chance >= rule.least_probability else 0.0
+    text = f"M {rule.magnitude:g} or more within {rule.within} is {value:.3g} times as likely as usual: {percent(chance)}"
+    return Found(told, _largest(situation.window, situation.forecast.issued_at), text)
+
+
+def _exceeded(rule: Rule, forecast: Forecast, *, gain: bool) -> float | None:
+    if forecast.exceedance is None:
+        return None
+    table = forecast.exceedance.gain if gain else forecast.exceedance.probability
+    return table.get(f"{rule.magnitude:g}", {}).get(rule.within or "")
+
+
+def busy(rule: Rule, situation: Situation) -> Found | None:
+    """P(so many or more)."""
+    return _counted(rule, situation.scoring, lambda n, expected: 1.0 - poisson_below(n, expected), "more")
+
+
+def quiet(rule: Rule, situation: Situation) -> Found | None:
+    """P(so many or fewer)."""
+    return _counted(rule, situation.scoring, lambda n, expected: poisson_below(n + 1, expected), "fewer")
+
+
+def _counted(rule: Rule, scoring: Scoring, chance: Callable[[int, float], float], word: str) -> Found | None:
+    tally = _lately(scoring, rule.weeks or 1)
+    if not tally.expected or max(tally.events, tally.expected[0]) < rule.least_events:
+        return None
+    value = max(chance(tally.events, tally.expected[0]), 0.0)
+    counted = f"{tally.events} earthquakes in {rule.weeks} weeks, {tally.expected[0]:.3g} were forecast"
+    text = f"{counted}: so many or {word} has probability {value:.2g}"
+    return Found(value, (), text)
+
+
+def calibration(rule: Rule, situation: Situation) -> Found | None:
+    """Gain over the Poisson baseline, nats per earthquake."""
+    tally = _lately(situation.scoring, rule.weeks or 1)
+    if tally.events < rule.least_events or len(tally.log_rates) <= POISSON:
+        return None
+    model, baseline = ((tally.log_rates[row] - tally.expected[row]) / tally.events for row in (0, POISSON))
+    value = model - baseline
+    text = f"over {rule.weeks} weeks and {tally.events} earthquakes the {MODEL} gained {value:+.3f} nats each on the long-run rate"
+    return Found(value, (), text)
+
+
+def _lately(scoring: Scoring, weeks: int) -> Tally:
+    """Of the last weeks in which something was settled, the one under way among them."""
+    total = Tally()
+    by_week = scoring.by_week()
+    last = max(by_week, default=0)
+    for number, tally in by_week.items():
+        if number > last - weeks:
+            total = total.plus(tally)
+    return total
+
+
+def poisson_below(n: int, expected: float) -> float:
+    """P(N < n) of a Poisson variable."""
+    if expected <= 0.0:
+        return 1.0 if n > 0 else 0.0
+    logs = [k * math.log(expected) - expected - math.lgamma(k + 1) for k in range(n)]
+    return min(math.fsum(math.exp(log) for log in logs), 1.0)
+
+
+def percent(value: float) -> str:
+    """A probability for a person."""
+    return f"{100.0 * value:.2g} %" if value < 0.995 else "over 99 %"
+
+
+VALUES: dict[str, Callable[[Rule, Situation], Found | None]] = {
+    "probability": probability, "gain": gain, "busy": busy, "quiet": quiet, "calibration": calibration,
+}  # fmt: skip
+"""By kind of rule; `magnitude` looks at events, `feed` at outages."""
