@@ -29,7 +29,10 @@ DOORS = {
     "starlette": ("stream/serve/",),
     "uvicorn": ("stream/serve/",),
 }
-CORE = ("window", "memory", "step", "score", "partition", "forecast", "outlook", "outlook_schedule", "outlook_partition")
+CORE = (
+    "window", "memory", "step", "score", "partition", "forecast", "alert", "alert_revision", "alert_value", "alerting",
+    "outlook", "outlook_schedule", "outlook_partition",
+)  # fmt: skip
 IMPURE = {"time", "random", "os", "logging", "structlog", "socket", "pathlib", "secrets", "uuid", "subprocess", "threading", "asyncio"}
 
 

@@ -40,7 +40,7 @@ def forecasts() -> list[Forecast]:
     for number, records in by_partition(turns(1, 40, 2.0)).items():
         partition = Partition(number, table(), SumForecaster())
         for record in records:
-            latest |= {forecast.region: forecast for forecast, _ in partition.take(record, record.sequence)}
+            latest |= {said.region: said for said, _ in partition.take(record, record.sequence) if isinstance(said, Forecast)}
     return list(latest.values())
 
 

@@ -17,6 +17,7 @@ from ingest.bus.log import TOPICS
 from ingest.event import encode
 from ingest.region import RegionTable
 from models.curriculum import Source
+from stream.alert_rules import load_rules
 from stream.cli.application import application
 from stream.forecast import decode_forecast
 
@@ -82,12 +83,15 @@ def test_the_example_of_a_forecast_is_one() -> None:
 def test_the_python_the_curriculum_and_the_region_file_are_correct(tmp_path: Path) -> None:
     (snippet,) = blocks("python")
     compile(snippet, "README.md", "exec")
-    curriculum, regions = blocks("toml")
+    curriculum, regions, rules = blocks("toml")
     assert [msgspec.convert(entry, Source).name for entry in tomllib.loads(curriculum)["catalogue"]] == ["USGS, world"]
     assert set(tomllib.loads(regions)) == {"region"}
     file = tmp_path / "regions.toml"
     file.write_text(regions, encoding="utf-8")
     assert RegionTable.load(file).region_of(37.8, -122.3).id == "bay-area"
+    file.write_text(rules, encoding="utf-8")
+    found = {rule.name for rule in load_rules(file)}
+    assert found == {rule.name for rule in load_rules()} - {"quieter"} | {"m5-week-hawaii"}
 
 
 def test_every_topic_is_in_the_table_with_its_partitions() -> None:
