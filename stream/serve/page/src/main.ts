@@ -42,10 +42,10 @@ async function start(): Promise<void> {
   const [regions, newest, larger, alerts, outlooks] = await patiently(() =>
     Promise.all([
       server.json<{ regions: Region[] }>("/v1/regions"),
-      server.json<{ events: KnownEvent[] }>("/v1/events?limit=1000"),
-      server.json<{ events: KnownEvent[] }>("/v1/events?limit=1000&min_magnitude=4.5"),
-      server.json<{ alerts: Alert[] }>("/v1/alerts?limit=200"),
-      server.json<{ outlooks: Outlook[] }>("/v1/outlooks"),
+      orNothing(server.json<{ events: KnownEvent[] }>("/v1/events?limit=1000"), { events: [] }),
+      orNothing(server.json<{ events: KnownEvent[] }>("/v1/events?limit=1000&min_magnitude=4.5"), { events: [] }),
+      orNothing(server.json<{ alerts: Alert[] }>("/v1/alerts?limit=200"), { alerts: [] }),
+      orNothing(server.json<{ outlooks: Outlook[] }>("/v1/outlooks"), { outlooks: [] }),
     ]),
   );
   world.setRegions(regions.regions);
@@ -142,6 +142,16 @@ async function orWords<Body>(asked: Promise<Body>): Promise<Body | string> {
 world.onChange((changed) => {
   if (changed.has("forecasts")) askLater();
 });
+
+/** What the server does not have is left out, so that the rest can be shown; a server that cannot be reached is asked again. */
+async function orNothing<Body>(asked: Promise<Body>, nothing: Body): Promise<Body> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof Refused) return nothing;
+    throw error;
+  }
+}
 
 /** Again after each pause; a failure is left to the next turn, the stream says that the server is gone. */
 function repeat(work: () => Promise<void>, milliseconds: number): void {

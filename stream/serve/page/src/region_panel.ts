@@ -43,6 +43,7 @@ export class RegionPanel {
     this.where = new WhereFigure(coast);
     const parts = [this.wait, this.movement, this.magnitude, this.exceedance, this.where, this.why, this.outlook, this.outcomes, this.events];
     this.figures.append(...parts.map((each) => each.element));
+    this.figures.hidden = true;
   }
 
   focus(): void {

@@ -40,7 +40,7 @@ export class Strip {
   showStatus(status: Status): void {
     const { feed, latency_seconds: seconds, lag_records: lag, model } = status;
     const heard = feed.heard_seconds_ago;
-    this.feed.show(heard === null ? "never" : `${duration(heard)} ago`, feed.stale ? "bad" : heard === null ? "unknown" : "good");
+    this.feed.show(heard === null ? (status.replay ? "a replay" : "never") : `${duration(heard)} ago`, feed.stale && !status.replay ? "bad" : heard === null ? "unknown" : "good");
     this.lag.show(lag === null ? "–" : count(lag, "record", "records"), lag === null ? "unknown" : lag > LAG_TO_MIND ? "mind" : "good");
     const { log_to_forecast_median: half, log_to_forecast_p99: most, origin_to_log_median: known } = seconds;
     this.speed.show(`${latency(half)} (99 %: ${latency(most)})`, half === null ? "unknown" : "good");

@@ -1,0 +1,77 @@
+"""A stand-in for the USGS feed that changes while it is watched: events come, are revised, and are withdrawn."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+from ingest.event import Event
+from ingest.simulated import summary
+from tests.stand_ins import now
+
+MAGNITUDES = {"4.5": 4.5, "2.5": 2.5, "1.0": 1.0, "all": -10.0}
+SPAN_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.0}
+WITHDRAWN = 409
+
+
+class ChangingFeed:
+    """The events that the feed shows from now on; its own time is this machine's."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self.address = ""
+        self._shown = {event.id: event for event in events}
+        self._lock = threading.Lock()
+
+    def show(self, event: Event) -> None:
+        """A new event, or a new version of one."""
+        with self._lock:
+            self._shown[event.id] = event
+
+    def withdraw(self, event_id: str) -> None:
+        """It is gone from all feeds, and its own address says that it was deleted."""
+        with self._lock:
+            del self._shown[event_id]
+
+    def answer(self, path: str) -> tuple[int, bytes]:
+        """Status and body of a summary, a detail, or an event query (always empty: nothing was revised long after it happened)."""
+        url = urlsplit(path)
+        name = url.path.rpartition("/")[2].removesuffix(".geojson")
+        with self._lock:
+            events = list(self._shown.values())
+        if "/summary/" in url.path:
+            magnitude, _, span = name.partition("_")
+            since = now().plus(days=-SPAN_DAYS[span])
+            chosen = [event for event in events if event.time >= since and (event.magnitude or 0.0) >= MAGNITUDES[magnitude]]
+            return 200, summary(chosen, now(), name)
+        if "/detail/" in url.path:
+            return WITHDRAWN, b"deleted"
+        return (200, summary([], now(), name)) if parse_qs(url.query).get("format") == ["geojson"] else (404, b"")
+
+
+@contextmanager
+def changing_feed(events: Iterable[Event]) -> Iterator[ChangingFeed]:
+    """Serve a feed on a free port."""
+    feed = ChangingFeed(events)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = feed.answer(self.path)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    feed.address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield feed
+    finally:
+        server.shutdown()
+        server.server_close()
