@@ -13,6 +13,7 @@ from stream.disclaimer import DISCLAIMER
 from stream.serve import answers
 from stream.serve.api import Api, wall_clock
 from stream.serve.endpoint import JSON, Content, Endpoint, refused
+from stream.serve.files import file_routes
 from stream.serve.questions import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
 from stream.serve.reading import Reading
 from stream.serve.refusal import Refusal, Refused, not_found, unavailable
@@ -82,7 +83,7 @@ def application(api: Api, reading: Reading) -> Starlette:
 
     routes = [endpoint.route(check) for endpoint in endpoints(api)]
     return Starlette(
-        routes=[*routes, Subscription(api, reading).route()],
+        routes=[*routes, Subscription(api, reading).route(), *file_routes()],
         exception_handlers={Refused: refused, HTTPException: _not_answered},
     )
 

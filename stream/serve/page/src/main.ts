@@ -148,7 +148,7 @@ async function orNothing<Body>(asked: Promise<Body>, nothing: Body): Promise<Bod
   try {
     return await asked;
   } catch (error) {
-    if (error instanceof Refused) return nothing;
+    if (error instanceof Refused && error.status === 404) return nothing;
     throw error;
   }
 }
