@@ -85,12 +85,6 @@ class Health:
         now = self._clock()
         return {name: _if_fresh(check, now) for name, check in list(self._checks.items())}
 
-    def report(self) -> dict[str, object]:
-        """The body of `/readyz`: `ready`, and by dependency whether it is `ok` and `why`."""
-        checks = self.checks()
-        told = {name: {"ok": check.ok, "why": check.why} for name, check in checks.items()}
-        return {"ready": all(check.ok for check in checks.values()), "checks": told}
-
 
 def _if_fresh(check: Check, now: float) -> Check:
     age = now - check.at

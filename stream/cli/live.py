@@ -18,7 +18,7 @@ from ingest.publish import Publisher
 from ingest.region import RegionTable
 from stream.alert_rules import Rule, load_rules
 from stream.cli.access import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
-from stream.cli.observe import polled, told
+from stream.cli.observe import observed, polled, told
 from stream.cli.options import (
     DEFAULT_USGS,
     EMBEDDED,
@@ -96,7 +96,9 @@ def up(
     parts.start("ingest", lambda: poller.run(stop.is_set))
     parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
     log.info("up", bus=address(bus), store=address(store_url), usgs=usgs, address=f"http://{host}:{listening.getsockname()[1]}")
-    sources = Sources(table, lambda: open_log(bus), Windows(lambda: open_store(store_url)), lambda: poller.status)
+    health = observed(exposition, bus, store_url, polled(poller), stop)
+    windows = Windows(lambda: open_store(store_url))
+    sources = Sources(table, lambda: open_log(bus), windows, lambda: poller.status, health=health, exposition=exposition)
     serve(listening, sources, stop, Access(token, requests_per_second))
     parts.join()
     worker.close()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import structlog
 
 from ingest.bus import open_log
+from ingest.metrics import Exposition
 from ingest.region import RegionTable
 from stream.cli.access import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
+from stream.cli.observe import feed_of, observed
 from stream.cli.options import KAFKA, REDIS, BusOption, RegionsOption, StoreOption, start_logging, stop_on_signals
 from stream.dependencies import address
 from stream.store import open_store
@@ -39,4 +41,7 @@ def serve(
     event_log.close()
     listening = listen(host, port, token)
     log.info("serve", bus=address(bus), store=address(store), address=f"http://{host}:{listening.getsockname()[1]}")
-    run(listening, Sources(table, lambda: open_log(bus), Windows(lambda: open_store(store))), stop, Access(token, requests_per_second))
+    exposition, windows = Exposition(), Windows(lambda: open_store(store))
+    health = observed(exposition, bus, store, feed_of(bus), stop)
+    sources = Sources(table, lambda: open_log(bus), windows, health=health, exposition=exposition)
+    run(listening, sources, stop, Access(token, requests_per_second))

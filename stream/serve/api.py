@@ -11,15 +11,17 @@ import msgspec
 
 from ingest.bus.log import Log
 from ingest.instant import Instant
+from ingest.metrics import Exposition
 from ingest.poller import Status as PollerStatus
 from ingest.region import Region, RegionTable
 from stream.alert import Alert
 from stream.disclaimer import DISCLAIMER
 from stream.export.geojson import region_geometry
+from stream.health import Health
 from stream.serve import answers
-from stream.serve.endpoint import Content
 from stream.serve.hub import Hub
 from stream.serve.known import KnownEvent
+from stream.serve.metrics import watch_hub
 from stream.serve.questions import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
 from stream.serve.refusal import not_found
 from stream.serve.view import View, median_of, percentile_99_of
@@ -40,10 +42,10 @@ class Sources(NamedTuple):
     """How the feed is, from who polls it in this process."""
     explain: Callable[[str], msgspec.Struct] | None = None
     """A region's explanation."""
-    ready: Callable[[], tuple[bool, dict[str, Any]]] | None = None
-    """Whether all that this process rests on is well, and the body of `/readyz`."""
-    metrics: Callable[[], Content] | None = None
-    """The body of `/metrics`."""
+    health: Health = Health({})
+    """How all that this process rests on is."""
+    exposition: Exposition | None = None
+    """What this process tells Prometheus; none: the server's own part alone."""
 
 
 class Api:
@@ -51,6 +53,8 @@ class Api:
 
     def __init__(self, sources: Sources, hub: Hub) -> None:
         self.sources, self.hub = sources, hub
+        self.exposition = sources.exposition or Exposition()
+        watch_hub(self.exposition, hub)
         self._shapes = {region.id: region_geometry(sources.table, region.id) for region in sources.table}
 
     @property

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ingest.event import encode
+from ingest.metrics import CONTENT_TYPE
 from stream.disclaimer import DISCLAIMER
 from stream.serve import answers
 from stream.serve.api import Api, wall_clock
@@ -16,7 +17,7 @@ from stream.serve.endpoint import JSON, Content, Endpoint, refused
 from stream.serve.files import file_routes
 from stream.serve.questions import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
 from stream.serve.reading import Reading
-from stream.serve.refusal import Refusal, Refused, not_found, unavailable
+from stream.serve.refusal import Refusal, Refused, unavailable
 from stream.serve.subscription import Subscription
 
 
@@ -32,13 +33,13 @@ def endpoints(api: Api) -> list[Endpoint]:
         Endpoint("/v1/alerts/{id}", "All revisions of an alert.", OfAlert, api.alert, answers.Revisions),
         Endpoint("/healthz", "Whether the program lives, and how the feed is.", Nothing, Health(api).healthz, None),
         Endpoint("/readyz", "Whether each thing this rests on is well, by name.", Nothing, Health(api).readyz, None),
-        Endpoint("/metrics", "For Prometheus.", Nothing, Health(api).metrics, None, "text/plain"),
+        Endpoint("/metrics", "For Prometheus.", Nothing, Health(api).metrics, None, CONTENT_TYPE),
         Endpoint("/forecasts.json", "The latest forecasts by region.", Nothing, Health(api).forecasts, None),
     ]
 
 
 class Health:
-    """`/healthz` and `/forecasts.json`."""
+    """`/healthz`, `/readyz`, `/metrics` and `/forecasts.json`."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -58,16 +59,15 @@ class Health:
         return Content(msgspec.json.encode(body), JSON)
 
     async def readyz(self, _: Nothing) -> Content:
-        ready = self._api.sources.ready
-        if not self._api.hub.caught_up:
-            raise unavailable("the log is still being read", "try again in a moment")
-        well, body = (True, {"ready": True, "checks": {}}) if ready is None else ready()
-        return Content(msgspec.json.encode(body), JSON, 200 if well else 503)
+        """The last looks at each dependency, and whether this server has read the log: 503 unless all are well."""
+        checks, caught_up = self._api.sources.health.checks(), self._api.hub.caught_up
+        told = {name: {"ok": check.ok, "why": check.why} for name, check in checks.items()}
+        told["view"] = {"ok": caught_up, "why": "the log has been read" if caught_up else "the log is still being read"}
+        ready = all(check["ok"] for check in told.values())
+        return Content(msgspec.json.encode({"ready": ready, "checks": told}), JSON, 200 if ready else 503)
 
     async def metrics(self, _: Nothing) -> Content:
-        if self._api.sources.metrics is None:
-            raise not_found("metrics here", "ask the processes that ingest and forecast")
-        return self._api.sources.metrics()
+        return Content(self._api.exposition.text(), CONTENT_TYPE)
 
     async def forecasts(self, _: Nothing) -> Content:
         latest = {region: msgspec.Raw(encode(kept[-1])) for region, kept in self._api.view.forecasts.items()}

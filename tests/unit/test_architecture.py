@@ -25,7 +25,7 @@ DOORS = {
     "captum": ("models/explain.py",),
     "numba": ("models/",),
     "sqlite3": ("ingest/bus/database.py",),
-    "prometheus_client": ("ingest/metrics.py", "stream/metrics.py"),
+    "prometheus_client": ("ingest/metrics.py", "stream/metrics.py", "stream/serve/metrics.py"),
     "starlette": ("stream/serve/",),
     "uvicorn": ("stream/serve/",),
 }
