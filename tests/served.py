@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ingest.bus import open_log
+from ingest.metrics import Exposition
 from ingest.region import RegionTable
+from stream.health import Health
 from stream.serve import serve
 from stream.serve.api import Sources
 from stream.serve.windows import Windows
@@ -16,7 +18,14 @@ from stream.store import open_store
 
 
 @contextmanager
-def served(bus: str, table: RegionTable, port: int = 0, store: str | None = None) -> Iterator[str]:
+def served(
+    bus: str,
+    table: RegionTable,
+    port: int = 0,
+    store: str | None = None,
+    health: Health | None = None,
+    exposition: Exposition | None = None,
+) -> Iterator[str]:
     """Serve until the block ends; gives the address."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -25,7 +34,9 @@ def served(bus: str, table: RegionTable, port: int = 0, store: str | None = None
 
     def run() -> None:
         try:
-            serve(listening, Sources(table, lambda: open_log(bus), Windows(lambda: open_store(store or bus))), stop)
+            windows = Windows(lambda: open_store(store or bus))
+            sources = Sources(table, lambda: open_log(bus), windows, health=health or Health({}), exposition=exposition)
+            serve(listening, sources, stop)
         except BaseException as error:
             failed.append(error)
 

@@ -10,7 +10,7 @@ import structlog
 from ingest.metrics import Exposition
 from ingest.poller import Poller
 from stream.dependencies import FeedLook, ForecastsLook, LogLook, ModelLook, StoreLook
-from stream.health import Health, Look, feed_heard
+from stream.health import SECONDS_BETWEEN_LOOKS, Health, Look, feed_heard
 from stream.metrics import watch_health
 
 log = structlog.get_logger()
@@ -36,11 +36,18 @@ def looks_at(bus: str, store: str | None = None, feed: Look | None = None) -> tu
     return looks | ({} if feed is None else {"feed": feed}), forecasts
 
 
-def observed(exposition: Exposition, bus: str, store: str | None, feed: Look | None, stop: threading.Event) -> Health:
+def observed(
+    exposition: Exposition,
+    bus: str,
+    store: str | None,
+    feed: Look | None,
+    stop: threading.Event,
+    every_seconds: float = SECONDS_BETWEEN_LOOKS,
+) -> Health:
     """Health that is looked at from now on, and told among the metrics."""
     looks, forecasts = looks_at(bus, store, feed)
     health = Health(looks)
-    health.start(stop)
+    health.start(stop, every_seconds)
     behind: Callable[[], dict[int, int]] = dict if forecasts is None else lambda: forecasts.progress.behind
     watch_health(exposition, health, behind)
     return health

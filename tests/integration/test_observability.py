@@ -1,0 +1,144 @@
+"""What operators see: readiness and metrics over HTTP, and the files for Prometheus, Grafana and whoever is on duty."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from ingest.bus import open_log
+from ingest.feed import Feed
+from ingest.metrics import Exposition, IngestMetrics
+from ingest.poller import Poller
+from ingest.publish import Publisher
+from stream.cli.observe import feed_of, observed
+from stream.health import FAR_BEHIND_RECORDS
+from stream.metrics import WorkerMetrics
+from stream.store import open_store
+from stream.worker import Worker
+from tests.served import served
+from tests.simulated import SumForecaster, beat, change, event, table
+from tests.stand_ins import now, wait_until
+
+TABLE = table()
+ROOT = Path(__file__).resolve().parents[2]
+OPERATIONS = ROOT / "docs" / "operations"
+RULES = yaml.safe_load((OPERATIONS / "rules.yml").read_text(encoding="utf-8"))
+ALERTS = [rule for group in RULES["groups"] for rule in group["rules"] if "alert" in rule]
+RECORDED = [rule for group in RULES["groups"] for rule in group["rules"] if "record" in rule]
+FROM_THE_CLIENT_LIBRARY = {"process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total", "up"}
+
+
+class System:
+    """A whole embedded system: poller (which nobody starts), worker, server, one exposition."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bus = f"sqlite:///{folder}/log.db"
+        self.exposition, self.stop = Exposition(), threading.Event()
+        self.publisher = Publisher(open_log(self.bus), TABLE)
+        self.poller = Poller(Feed("http://127.0.0.1:9"), self.publisher, metrics=IngestMetrics(self.exposition))
+        log = open_log(self.bus)
+        self.worker = Worker(log, open_store(self.bus, log), TABLE, SumForecaster(), metrics=WorkerMetrics(self.exposition))
+        self.worker.turn(0.0)
+        self.health = observed(self.exposition, self.bus, self.bus, feed_of(self.bus), self.stop, every_seconds=0.05)
+
+    def hear(self, events: int = 1) -> None:
+        """Events, then a heartbeat as of now."""
+        heartbeat = type(beat(0))(-1, now(), "simulated")
+        self.publisher.publish([*(change(event(f"e{number}", number / 100)) for number in range(events)), heartbeat])
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    made = System(tmp_path)
+    yield made
+    made.stop.set()
+    made.worker.close()
+
+
+def readyz(address: str) -> tuple[int, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(f"{address}/readyz") as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+    except urllib.error.URLError:  # it does not listen yet
+        return 503, {"ready": False, "checks": {"server": {"ok": False}}}
+
+
+def troubled(address: str) -> set[str]:
+    """Which dependencies are not well."""
+    status, body = readyz(address)
+    found = {name for name, check in body["checks"].items() if not check["ok"]}
+    assert status == (503 if found else 200)
+    assert body["ready"] is not bool(found)
+    return found
+
+
+def metric_names(text: str) -> set[str]:
+    return {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
+
+
+def test_readyz_names_each_dependency_and_turns_with_them(system: System) -> None:
+    with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
+        wait_until(lambda: troubled(address) == {"feed", "model"}, 5, "nothing heard and nothing forecast yet")
+        system.hear(3)
+        while system.worker.turn(0.0):
+            pass
+        wait_until(lambda: not troubled(address), 5, "all is well")
+        assert set(readyz(address)[1]["checks"]) == {"log", "store", "feed", "forecasts", "model", "view"}
+        system.publisher.publish([beat(hour) for hour in range(FAR_BEHIND_RECORDS // 6 + 2)])
+        wait_until(lambda: troubled(address) == {"forecasts"}, 5, "the worker is far behind")
+        while system.worker.turn(0.0):
+            pass
+        wait_until(lambda: not troubled(address), 5, "it has caught up")
+
+
+def test_the_server_s_metrics_are_read_by_prometheus_s_parser(system: System) -> None:
+    system.hear(3)
+    while system.worker.turn(0.0):
+        pass
+    with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
+        wait_until(lambda: not troubled(address), 5, "all is well")
+        with urllib.request.urlopen(f"{address}/metrics") as answer:
+            assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            families = {family.name: family for family in text_string_to_metric_families(answer.read().decode())}
+    assert families["quakecast_stream_clients"].samples[0].value == 0
+    assert {sample.labels["dependency"]: sample.value for sample in families["quakecast_dependency_up"].samples} == dict.fromkeys(
+        ("log", "store", "feed", "forecasts", "model"), 1.0
+    )
+    assert sum(sample.value for sample in families["quakecast_consumer_lag_records"].samples) == 0
+    assert families["quakecast_forecasts"].samples[0].value >= 3
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    found = shutil.which("promtool")
+    if found is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    return found
+
+
+def run(*command: str) -> None:
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=OPERATIONS)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_alert_rules_fire_when_they_should_and_not_before(promtool: str) -> None:
+    run(promtool, "check", "rules", "rules.yml")
+    run(promtool, "test", "rules", "rules_test.yml")
+
+
+def test_prometheus_takes_its_configuration(promtool: str) -> None:
+    run(promtool, "check", "config", "prometheus-up.yml")
+    run(promtool, "check", "config", "--syntax-only", "prometheus.yml")
