@@ -1,8 +1,14 @@
-"""JSON Schemas of the records, made from their types: `python -m stream.schema` writes the folder `schemas/` anew."""
+"""JSON Schemas of the records, made from their types: `python -m stream.schema` writes the folder `schemas/` anew.
+
+`schemas/released/` holds them as readers know them. `python -m stream.schema --release` copies the present ones there, which a release
+does; what has been released may be added to, and no more (see `stream.compatibility`).
+"""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +16,15 @@ import msgspec
 
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion
 from ingest.instant import Instant
+from ingest.problem import Problem
 from stream.alert import Alert
+from stream.compatibility import breaks
 from stream.forecast import Forecast
 from stream.outlook import RegionOutlook
 from stream.partition import Activation
 
 FOLDER = Path(__file__).resolve().parents[1] / "schemas"
+RELEASED = FOLDER / "released"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 RECORDS: tuple[type[msgspec.Struct], ...] = (Change, Heartbeat, Outage, Promotion, Activation, DeadLetter, Forecast, RegionOutlook, Alert)
 
@@ -31,6 +40,32 @@ def write(folder: Path = FOLDER) -> list[Path]:
     for name, text in schemas().items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in schemas()]
+
+
+def broken(released: Path | None = None) -> list[str]:
+    """What the present schemas break of those released under the same version: a line each. A version that is no longer written may go."""
+    now = {name: json.loads(text) for name, text in schemas().items()}
+    files = sorted((released or RELEASED).glob("*.json"))
+    found = {file.name: breaks(json.loads(file.read_text(encoding="utf-8")), now[file.name]) for file in files if file.name in now}
+    gone = [file.name for file in files if file.name not in now and not _has_a_newer_version(file.name, now)]
+    return [f"{name} {line}" for name, lines in found.items() for line in lines] + [f"{name} is gone" for name in gone]
+
+
+def _has_a_newer_version(name: str, now: Collection[str]) -> bool:
+    kind, version, _ = name.split(".")
+    return any(other.split(".")[0] == kind and int(other.split(".")[1]) > int(version) for other in now)
+
+
+def release(folder: Path | None = None) -> list[Path]:
+    """Copy the present schemas to the released ones.
+
+    Raises:
+        Problem: they break what was released.
+    """
+    folder = folder or RELEASED
+    if lines := broken(folder):
+        raise Problem("; ".join(lines), "undo it, or give the record a new version: see docs/consumers.md")
+    return write(folder)
 
 
 def _schema(record: type[msgspec.Struct]) -> dict[str, Any]:
@@ -54,4 +89,4 @@ def _file_name(record: type[msgspec.Struct]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines(f"{path}\n" for path in write())
+    sys.stdout.writelines(f"{path}\n" for path in [*write(), *(release() if "--release" in sys.argv else [])])
