@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from statistics import stdev
 from typing import NamedTuple
 
 from ingest.event import Event
@@ -21,6 +22,8 @@ from stream.window import Window
 RESTING_ON = 3
 """A probability rests on so many of the largest earthquakes, of the last `RECENT_DAYS`."""
 RECENT_DAYS = 7.0
+LEAST_WEEKS = 8
+"""Fewer tell nothing of the error of their sum."""
 POISSON = 1
 """Place of the Poisson baseline in a tally, after the model."""
 
@@ -100,24 +103,39 @@ def _counted(rule: Rule, scoring: Scoring, chance: Callable[[int, float], float]
 
 
 def calibration(rule: Rule, situation: Situation) -> Found | None:
-    """Gain over the Poisson baseline, nats per earthquake."""
-    tally = _lately(situation.scoring, rule.weeks or 1)
-    if tally.events < rule.least_events or len(tally.log_rates) <= POISSON:
+    """The gain over the Poisson baseline, nats per earthquake, and two standard errors more: below nothing only when it is lost for sure.
+
+    The error is that of the sum of the weeks' own gains, taken as independent.
+    """
+    tallies = _last_weeks(situation.scoring, rule.weeks or 1)
+    gains = [_gain(tally) for tally in tallies if len(tally.expected) > POISSON]
+    events = sum(tally.events for tally in tallies)
+    if events < max(rule.least_events, 1) or len(gains) < LEAST_WEEKS:
         return None
-    model, baseline = ((tally.log_rates[row] - tally.expected[row]) / tally.events for row in (0, POISSON))
-    value = model - baseline
-    text = f"over {rule.weeks} weeks and {tally.events} earthquakes the {MODEL} gained {value:+.3f} nats each on the long-run rate"
-    return Found(value, (), text)
+    error = stdev(gains) * math.sqrt(len(gains))
+    gained = f"{sum(gains) / events:+.3f} ± {error / events:.3f} nats each on the long-run rate"
+    text = f"over {len(gains)} weeks and {events} earthquakes the {MODEL} gained {gained}"
+    return Found((sum(gains) + 2.0 * error) / events, (), text)
+
+
+def _gain(tally: Tally) -> float:
+    """The model's log score less the Poisson baseline's."""
+    model, baseline = ((tally.log_rates[row] if tally.log_rates else 0.0) - tally.expected[row] for row in (0, POISSON))
+    return model - baseline
+
+
+def _last_weeks(scoring: Scoring, weeks: int) -> list[Tally]:
+    """In which something was settled, the one under way among them."""
+    by_week = scoring.by_week()
+    last = max(by_week, default=0)
+    return [tally for number, tally in by_week.items() if number > last - weeks]
 
 
 def _lately(scoring: Scoring, weeks: int) -> Tally:
-    """Of the last weeks in which something was settled, the one under way among them."""
+    """All of the last weeks together."""
     total = Tally()
-    by_week = scoring.by_week()
-    last = max(by_week, default=0)
-    for number, tally in by_week.items():
-        if number > last - weeks:
-            total = total.plus(tally)
+    for tally in _last_weeks(scoring, weeks):
+        total = total.plus(tally)
     return total
 
 

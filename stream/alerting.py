@@ -35,9 +35,9 @@ def after_change(kept: Alerts, rules: Iterable[Rule], change: Change, origin: Or
     issued = [_followed(alert, change, kept, origin) for alert in kept if change.kind == "merged" and change.id in alert.events]
     for rule in _of(rules, "magnitude", origin):
         known = _of_event(kept, rule, change)
-        if change.event is not None and (known is None or known.alert_type == "retraction"):
-            issued += _begun_by(rule, change.event, origin)
-        elif known is not None and change.kind != "merged":
+        if known is None or known.alert_type == "retraction":
+            issued += _begun_by(rule, change.event, origin) if change.event is not None else []
+        elif change.kind != "merged":
             issued += _revised_by(known, rule, change.event, origin, change.reason)
     return issued
 

@@ -17,7 +17,7 @@ from ingest.event import Change, Event, Heartbeat, InputRecord, Kind
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
-from stream.forecast import Forecaster, Hazard, Magnitude, Outlook, Wait
+from stream.forecast import Exceedance, Forecaster, Hazard, Magnitude, Outlook, Wait
 from stream.lineup import Lineup
 from stream.shadow import Shadowed
 
@@ -108,7 +108,9 @@ class SumForecaster:
         wait = Wait(median, {"0.5": median}, {"1d": round(1.0 / (1.0 + median), 6)}, round(24.0 / median, 6))
         largest = round(region.magnitude_of_completeness + abs(total) % 1.0, 6)
         magnitude = Magnitude(largest, {"0.5": largest}, {"5": round(10.0 ** (largest - 5.0), 6)})
-        return Outlook(wait, magnitude, now.plus(hours=self._due_hours))
+        chance = round(-math.expm1(-abs(total) / (1.0 + abs(silence_hours)) / 100.0), 6)
+        exceedance = Exceedance({"5": {"1d": chance}}, {"5": {"1d": round(100.0 * chance, 4)}})
+        return Outlook(wait, magnitude, now.plus(hours=self._due_hours), exceedance=exceedance)
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
         days = (until - since) / 86_400_000

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.event import Change, Event, InputRecord, decode, encode
+from stream.alert import decode_alerts, encode_alerts
+from stream.alert_rules import Rule
 from stream.forecast import decode_forecast
 from stream.partition import BEGINNING, Partition, RegionChange, SavedRegion
 from stream.store.protocol import decode_memory, decode_scoring, encode_memory, encode_scoring
@@ -19,8 +21,16 @@ from tests.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_parti
 TABLE = table()
 
 
+RULES = (
+    Rule("seen", "magnitude", at_least=4.5, release=4.2),
+    Rule("likely", "probability", magnitude=5.0, within="1d", at_least=0.1, release=0.07, change=1.1, minimum_interval_minutes=20),
+    Rule("busier", "busy", at_most=0.05, release=0.2, weeks=1),
+    Rule("silent", "feed", at_least=300.0),
+)
+
+
 def partition(number: int = 4) -> Partition:
-    return Partition(number, TABLE, SumForecaster())
+    return Partition(number, TABLE, SumForecaster(), rules=RULES)
 
 
 def fold(into: Partition, records: Iterable[InputRecord]) -> list[bytes]:
@@ -60,7 +70,7 @@ class Kept:
     def region(self, region_id: str) -> SavedRegion:
         rest, events = self.rest[region_id], tuple(self.events[region_id].values())
         memory, scoring = decode_memory(encode_memory(rest.memory)), decode_scoring(encode_scoring(rest.scoring))
-        return SavedRegion(events, memory, rest.due_at, rest.forecast, scoring)
+        return SavedRegion(events, memory, rest.due_at, rest.forecast, scoring, decode_alerts(encode_alerts(rest.alerts)))
 
 
 def test_the_simulated_sequence_has_all_of_a_feeds_habits() -> None:
@@ -79,7 +89,7 @@ def test_the_same_records_give_the_same_bytes() -> None:
 
 
 def test_every_forecast_has_an_id_of_its_own() -> None:
-    said = [decode_forecast(body) for body in fold(partition(), both_regions())]
+    said = [decode_forecast(body) for body in fold(partition(), both_regions()) if b"quakecast.forecast/1" in body]
     assert len({forecast.id for forecast in said}) == len(said) > 100
     assert {forecast.region for forecast in said} == {REGION.id, NEIGHBOUR.id}
 
@@ -119,7 +129,7 @@ def test_the_clock_never_goes_back() -> None:
 
 
 def test_a_heartbeat_speaks_for_the_due_regions_in_the_order_of_their_ids() -> None:
-    taken = partition()
+    taken = Partition(4, TABLE, SumForecaster())
     taken.take(change(event("t", 0), sequence=0), 0)
     taken.take(change(event("n", 0.25, longitude=44.0), region=NEIGHBOUR.id, sequence=1), 1)
     assert [said.region for said, _ in taken.take(beat(0.99, 2), 2)] == []
@@ -164,7 +174,7 @@ def cut(records: Sequence[InputRecord], places: Iterable[int]) -> list[bytes]:
         said += fold(current, records[start:end])
         kept.save(current)
         position = current.position
-        current = Partition(4, TABLE, SumForecaster(), position)
+        current = Partition(4, TABLE, SumForecaster(), position, rules=RULES)
         current.restore(kept.regions())
     return said
 

@@ -1,0 +1,364 @@
+"""The life of alerts: when they begin, are revised, renewed, ended and retracted."""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import pairwise
+from pathlib import Path
+from statistics import stdev
+from typing import Any
+
+import msgspec
+import pytest
+from scipy.stats import poisson  # type: ignore[import-untyped, unused-ignore]
+
+from ingest.event import Change, Event, InputRecord, Outage
+from ingest.instant import Instant
+from ingest.problem import Problem
+from ingest.region import Region
+from stream.alert import Alert, decode_alert
+from stream.alert_rules import BUILT_IN, Rule, load_rules
+from stream.alert_value import Situation, busy, calibration, poisson_below, quiet
+from stream.forecast import Exceedance, Forecast, Hazard, Outlook
+from stream.partition import Partition
+from stream.score import Scoring, Tally, Week
+from stream.window import Window
+from tests.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, change, event, table, turns
+
+SEEN = Rule("seen", "magnitude", at_least=6.0, release=5.8, expires_hours=24.0, minimum_interval_minutes=10.0)
+LIKELY = Rule(
+    "likely", "probability", magnitude=6.0, within="1d", at_least=0.2, release=0.1, minimum_interval_minutes=60.0, expires_hours=12.0
+)
+SILENT = Rule("silent", "feed", at_least=300.0, minimum_interval_minutes=10.0)
+
+
+class Loud(SumForecaster):
+    """P(M ≥ 6 within a day) grows with the largest events and fades with the days of silence: easy to reckon with in one's head.
+
+    memory = magnitude and time of each event, as text
+    """
+
+    def start(self, region: Region) -> bytes:
+        return b""
+
+    def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
+        return memory + f"{event.magnitude} {int(event.time)};".encode()
+
+    def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
+        said = super().outlook(super().start(region), region, now)
+        events = [one.split() for one in memory.decode().split(";") if one]
+        size = sum(10.0 ** (float(magnitude) - 6.5) for magnitude, _ in events)
+        days = (int(now) - int(events[-1][1])) / 86_400_000 if events else 0.0
+        chance = -math.expm1(-size / (1.0 + 4.0 * days))
+        return said._replace(exceedance=Exceedance({"6": {"1d": chance}}, {"6": {"1d": chance / 0.01}}))
+
+    def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
+        days = (until - since) / 86_400_000
+        return (Hazard(days, 0.0, 0.0), Hazard(days, 0.0, 0.0), Hazard(days, 0.0, 0.0))
+
+
+class Stream:
+    """A partition that is told one thing after another, and what it alerted of."""
+
+    def __init__(self, *rules: Rule) -> None:
+        self.partition = Partition(0, table(), Loud(), rules=rules)
+        self.sequence = -1
+
+    def __call__(self, record: InputRecord) -> list[Alert]:
+        """Gives the alerts of this record alone, through their encoded form."""
+        self.sequence += 1
+        said = self.partition.take(msgspec.structs.replace(record, sequence=self.sequence), self.sequence)
+        return [decode_alert(body) for one, body in said if isinstance(one, Alert)]
+
+
+def seen(hours: float, magnitude: float | None, id: str = "big", observed: float | None = None, **fields: Any) -> Change:
+    """An event is heard of."""
+    return change(event(id, hours, magnitude, **fields), observed=at(hours if observed is None else observed))
+
+
+def revised(hours: float, magnitude: float, observed: float, id: str = "big", **fields: Any) -> Change:
+    return change(event(id, hours, magnitude, **fields), kind="updated", observed=at(observed))
+
+
+def gone(observed: float, id: str = "big", merged_into: str | None = None) -> Change:
+    return change(id, kind="merged" if merged_into else "deleted", observed=at(observed), merged_into=merged_into)
+
+
+def test_a_large_earthquake_begins_an_alert_that_says_what_it_rests_on() -> None:
+    tell = Stream(SEEN)
+    assert tell(seen(0, 5.9, "small")) == []
+    (alert,) = tell(seen(1, 6.2))
+    assert (alert.alert_type, alert.revision, alert.supersedes, alert.active) == ("initial", 0, None, True)
+    assert (alert.rule, alert.kind, alert.region, alert.value, alert.threshold) == ("seen", "magnitude", REGION.id, 6.2, 6.0)
+    assert (alert.id, alert.events, alert.input_sequence) == ("seen:test:0-1", ["big"], 1)
+    assert (alert.issued_at, alert.expires_at) == (at(1), at(25))
+    assert alert.headline.startswith("Test: M 6.2 at 2023-02-06T02:17:34.342Z, near Pazarcık")
+
+
+def test_a_deleted_earthquake_retracts_its_alert_once() -> None:
+    tell = Stream(SEEN)
+    (first,) = tell(seen(1, 6.2))
+    (retraction,) = tell(msgspec.structs.replace(gone(2), reason="it was a software error"))
+    assert (retraction.id, retraction.alert_type, retraction.revision, retraction.supersedes) == (
+        first.id,
+        "retraction",
+        1,
+        f"{first.id}.0",
+    )
+    assert (retraction.active, retraction.expires_at) == (False, at(2))
+    assert retraction.reason == "big was deleted (it was a software error)"
+    assert retraction.headline == f"Retracted: {first.headline}"
+    assert [tell(gone(3)), tell(beat(4)), tell(beat(30))] == [[], [], []]
+
+
+def test_a_deletion_retracts_even_after_the_alert_has_expired() -> None:
+    tell = Stream(SEEN)
+    tell(seen(1, 6.2))
+    assert [one.alert_type for one in tell(gone(60))] == ["retraction"]
+
+
+def test_an_earthquake_that_comes_back_after_its_deletion_is_a_new_alert() -> None:
+    tell = Stream(SEEN)
+    (first,) = tell(seen(1, 6.2))
+    tell(gone(2))
+    (again,) = tell(seen(1, 6.2, observed=3))
+    assert again.alert_type == "initial"
+    assert again.id != first.id
+
+
+def test_a_magnitude_moved_a_little_changes_nothing() -> None:
+    tell = Stream(SEEN)
+    tell(seen(1, 6.2))
+    assert tell(revised(1, 6.25, 2)) == []
+
+
+def test_a_magnitude_between_release_and_threshold_keeps_the_alert_alive() -> None:
+    tell = Stream(SEEN)
+    tell(seen(1, 6.2))
+    (update,) = tell(revised(1, 5.9, 2))
+    assert (update.alert_type, update.value, update.reason, update.active) == ("update", 5.9, "M 6.2 before", True)
+    (retraction,) = tell(revised(1, 5.7, 3))
+    assert (retraction.alert_type, retraction.reason) == ("retraction", "revised to M 5.7")
+
+
+def test_revisions_wait_for_the_minimum_interval_and_are_then_made_up_for() -> None:
+    tell = Stream(SEEN)
+    tell(seen(1, 6.2))
+    assert tell(revised(1, 6.6, 1.1)) == []
+    (update,) = tell(beat(2.2))
+    assert (update.value, update.expires_at) == (6.6, at(25))  # a revision makes it no younger
+
+
+def test_an_earthquake_that_turns_out_to_be_a_blast_is_retracted() -> None:
+    tell = Stream(SEEN)
+    tell(seen(1, 6.2))
+    (retraction,) = tell(revised(1, 6.2, 2, type="explosion"))
+    assert (retraction.alert_type, retraction.reason) == ("retraction", "it is a explosion")
+
+
+def test_what_is_old_news_when_it_is_heard_of_begins_no_alert() -> None:
+    assert Stream(SEEN)(seen(0, 7.0, observed=25)) == []
+
+
+def test_a_merged_earthquake_keeps_its_alert_under_the_new_id() -> None:
+    tell = Stream(SEEN)
+    (first,) = tell(seen(1, 6.2))
+    (update,) = tell(gone(2, merged_into="other"))
+    assert (update.id, update.events, update.active, update.reason) == (first.id, ["other"], True, "big is now other")
+    assert tell(seen(1, 6.2, "other", observed=2)) == []
+    assert [one.alert_type for one in tell(gone(3, "other"))] == ["retraction"]
+
+
+def test_an_earthquake_known_by_another_id_already_begins_no_second_alert() -> None:
+    tell = Stream(SEEN)
+    (first,) = tell(seen(1, 6.2))
+    following = tell(seen(1.01, 6.4, "other", observed=2, other_ids=("big",)))
+    assert [(one.id, one.alert_type, one.events) for one in following] == [(first.id, "update", ["other"])]
+
+
+def test_a_probability_begins_at_its_threshold_and_ends_only_below_its_release() -> None:
+    tell = Stream(LIKELY)
+    (alert,) = tell(seen(0, 6.0))
+    assert (alert.kind, alert.forecast, alert.events, alert.model) == ("probability", "test-0-0", ["big"], "sum-1")
+    assert alert.value == pytest.approx(-math.expm1(-(10.0**-0.5)), rel=1e-5)
+    assert alert.headline == "Test: probability of M 6 or more within 1d: 27 %"
+    said = [one for hours in range(1, 40) for one in tell(beat(hours))]
+    for before, after in pairwise([alert, *said]):
+        moved = (before.value or 0.0) >= 1.5 * (after.value or 1.0)
+        assert moved or not after.active or after.reason == "it goes on"
+    last = said[-1]
+    assert (last.alert_type, last.active, last.reason) == ("update", False, "it no longer holds")
+    assert last.value is not None
+    assert 0.08 < last.value < 0.1  # not at 0.2, where it began
+
+
+def test_an_alert_that_goes_on_is_renewed_before_it_expires() -> None:
+    tell = Stream(Rule("likely", "probability", magnitude=6.0, within="1d", at_least=0.2, release=0.01, change=100.0, expires_hours=4.0))
+    issued = [*tell(seen(0, 7.0)), *(one for hours in range(1, 20) for one in tell(beat(hours)))]
+    assert len(issued) > 3
+    for before, after in pairwise(issued):
+        assert after.issued_at < before.expires_at
+        assert after.supersedes == f"{before.id}.{before.revision}"
+
+
+def test_a_deleted_event_retracts_the_probability_that_rested_on_it() -> None:
+    tell = Stream(LIKELY)
+    (first,) = tell(seen(0, 6.5))
+    (retraction,) = tell(gone(1))
+    assert (retraction.id, retraction.alert_type, retraction.forecast) == (first.id, "retraction", "test-0-1")
+    assert retraction.value == 0.0
+
+
+def test_a_probability_that_holds_without_the_deleted_event_is_revised() -> None:
+    tell = Stream(LIKELY)
+    tell(seen(0, 6.5, "first"))
+    tell(seen(0.1, 6.5, "second"))
+    (update,) = tell(gone(0.2, "first"))
+    assert (update.alert_type, update.active, update.events) == ("update", True, ["second"])
+    assert update.reason == "first was deleted; it holds without it"
+
+
+def test_after_its_end_an_alert_waits_before_it_begins_anew_but_not_after_a_retraction() -> None:
+    ended, retracted = Stream(LIKELY), Stream(LIKELY)
+    ended(seen(0, 6.0))
+    end = next(one for minutes in range(1, 3_000) for one in ended(beat(minutes / 60.0)) if not one.active)
+    soon = (end.issued_at - at(0)) / 3_600_000 + 0.1
+    assert ended(seen(soon, 6.5, "next")) == []
+    assert [one.alert_type for one in ended(beat(soon + 1.1))] == ["initial"]
+    retracted(seen(0, 6.0))
+    retracted(gone(1))
+    assert [one.alert_type for one in retracted(seen(1.1, 6.5, "next"))] == ["initial"]
+
+
+def test_a_rule_may_speak_of_some_regions_only() -> None:
+    elsewhere = msgspec.structs.replace(SEEN, regions=(NEIGHBOUR.id,))
+    tell = Stream(elsewhere)
+    assert tell(seen(1, 6.2)) == []
+    moved = change(event("n", 1, 6.2, longitude=44.0), region=NEIGHBOUR.id)
+    assert [one.region for one in tell(moved)] == [NEIGHBOUR.id]
+
+
+def test_an_outage_is_told_again_and_ends_with_the_next_heartbeat() -> None:
+    tell = Stream(SILENT)
+    assert tell(beat(1)) == []
+    (first,) = tell(Outage(0, at(1), "all_day", 301.0, "HTTP status 503"))
+    assert (first.region, first.kind, first.value, first.issued_at) == (None, "feed", 301.0, at(1).plus(seconds=301))
+    assert first.headline == "Feed: all_day unheard for 301 s: HTTP status 503"
+    assert tell(Outage(0, at(1), "all_day", 601.0, "HTTP status 503")) == []
+    (update,) = tell(Outage(0, at(1), "all_day", 901.0, "HTTP status 503"))
+    assert (update.id, update.revision, update.value) == (first.id, 1, 901.0)
+    (end,) = tell(beat(2))
+    assert (end.id, end.alert_type, end.active, end.reason) == (first.id, "update", False, "heard again")
+    assert tell(beat(3)) == []
+
+
+def test_alerts_of_replays_say_so() -> None:
+    tell = Stream(SEEN)
+    (alert,) = tell(msgspec.structs.replace(seen(1, 6.2), test=True))
+    assert alert.test
+
+
+def test_every_chain_of_revisions_is_whole_on_a_stream_with_all_of_a_feeds_habits() -> None:
+    rules = (msgspec.structs.replace(SEEN, at_least=4.5, release=4.3), msgspec.structs.replace(LIKELY, at_least=0.05, release=0.03))
+    tell, last, live = Stream(*rules), dict[str, Alert](), 0
+    for changes, heartbeat in turns(1, 200, 0.5):
+        records: list[InputRecord] = [*changes, heartbeat]
+        for one in [alert for record in records for alert in tell(record)]:
+            before = last.get(one.id)
+            assert (one.alert_type == "initial") == (before is None) == (one.supersedes is None)
+            if before is not None:
+                assert (one.revision, one.supersedes) == (before.revision + 1, f"{before.id}.{before.revision}")
+                assert before.alert_type != "retraction"
+                assert before.active or one.alert_type == "retraction"
+            last[one.id] = one
+            live += 1
+    assert live > 30
+    assert {one.alert_type for one in last.values()} >= {"retraction"}
+
+
+def situation(
+    events: int, expected: float, log_rates: tuple[float, float] = (0.0, 0.0), rates: tuple[float, float] | None = None
+) -> Situation:
+    tally = Tally(events, log_rates, rates or (expected, expected))
+    return Situation("test", _forecast(), Window(), Scoring(since=0, total=tally, weeks=(Week(100, tally),)))
+
+
+def _forecast() -> Forecast:
+    partition = Partition(0, table(), Loud())
+    ((forecast, _),) = partition.take(change(event("a", 0, 4.0), sequence=0), 0)
+    assert isinstance(forecast, Forecast)
+    return forecast
+
+
+def test_counts_far_from_what_was_forecast_are_as_unlikely_as_poissons_law_has_it() -> None:
+    rule = Rule("busier", "busy", at_most=1e-3, weeks=2)
+    many, few = busy(rule, situation(30, 10.0)), quiet(msgspec.structs.replace(rule, kind="quiet"), situation(2, 10.0))
+    assert many is not None
+    assert few is not None
+    assert many.value == pytest.approx(poisson.sf(29, 10.0), rel=1e-6)
+    assert few.value == pytest.approx(poisson.cdf(2, 10.0), rel=1e-9)
+    assert "30 earthquakes in 2 weeks, 10 were forecast" in many.text
+
+
+@pytest.mark.parametrize(("n", "expected"), [(0, 3.0), (1, 0.0), (5, 3.0), (400, 350.0), (3, 900.0)])
+def test_the_tail_of_poissons_law_is_scipys(n: int, expected: float) -> None:
+    assert poisson_below(n, expected) == pytest.approx(poisson.cdf(n - 1, expected), rel=1e-9, abs=1e-300)
+
+
+def weekly(gains: list[float]) -> Situation:
+    """Ten earthquakes a week; the model's log score over the Poisson baseline's, by week."""
+    total, weeks = Tally(), list[Week]()
+    for number, gained in enumerate(gains):
+        total = total.plus(Tally(10, (gained - 5.0, -5.0), (10.0, 10.0)))
+        weeks.append(Week(100 + number, total))
+    return Situation("test", _forecast(), Window(), Scoring(since=0, total=total, weeks=tuple(weeks)))
+
+
+def test_calibration_is_lost_when_the_gain_over_the_long_run_rate_is_negative_beyond_its_error() -> None:
+    rule = Rule("lost", "calibration", at_most=0.0, weeks=26, least_events=50)
+    worse, unclear, short = ([-2.0, -1.0] * 10, [-8.0, 7.0] * 10, [-2.0] * 7)
+    found = calibration(rule, weekly(worse))
+    assert found is not None
+    assert found.value == pytest.approx((-30.0 + 2.0 * stdev(worse) * math.sqrt(20)) / 200.0)
+    assert rule.begins(found.value)
+    unsure = calibration(rule, weekly(unclear))
+    assert unsure is not None
+    assert not rule.begins(unsure.value)
+    assert calibration(rule, weekly(short)) is None
+
+
+def test_the_built_in_rules_are_a_table() -> None:
+    assert {rule.kind for rule in load_rules()} == {"probability", "gain", "magnitude", "busy", "quiet", "calibration", "feed"}
+    assert load_rules() == load_rules(BUILT_IN)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[rule]\n", "is no table of alert rules"),
+        ('[[rule]]\nname = "x"\nkind = "loud"\n', "Invalid enum value 'loud'"),
+        ('[[rule]]\nname = "x"\nkind = "gain"\nat_least = 2.0\n', "needs magnitude, within"),
+        ('[[rule]]\nname = "x"\nkind = "probability"\nmagnitude = 5.0\nwithin = "2d"\nat_least = 0.1\n', "one of 1h, 1d, 7d, 30d"),
+        ('[[rule]]\nname = "x"\nkind = "probability"\nmagnitude = 5.5\nwithin = "1d"\nat_least = 0.1\n', "one of 4, 5, 6, 7"),
+        ('[[rule]]\nname = "x"\nkind = "magnitude"\nat_least = 6.0\nrelease = 7.0\n', "it would end where it begins"),
+        ('[[rule]]\nname = "x"\nkind = "magnitude"\nat_least = 6.0\nexpires_hours = 0.0\n', "expires_hours"),
+        ('[[rule]]\nname = "x"\nkind = "magnitude"\nat_lest = 6.0\n', "unknown field `at_lest`"),
+        ('[[rule]]\nname = "a b"\nkind = "magnitude"\nat_least = 6.0\n', "made of letters"),
+        (2 * '[[rule]]\nname = "x"\nkind = "feed"\nat_least = 6.0\n', "two rules of one name"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(Problem, match=re.escape(said)) as refused:
+        load_rules(file)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_of_the_users_adds_replaces_and_switches_off(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text('[[rule]]\nname = "quieter"\nkind = "quiet"\nat_most = 0.1\nweeks = 1\nenabled = false\n', encoding="utf-8")
+    assert {rule.name for rule in load_rules()} - {rule.name for rule in load_rules(file)} == {"quieter"}
+    with pytest.raises(Problem, match="no alert rules at"):
+        load_rules(tmp_path / "missing.toml")
