@@ -53,24 +53,37 @@ def explain(
     json: JsonOption = False,
 ) -> None:
     """Why a region's forecast is what it is: which past events hold which share of the rate, and which inputs moved it."""
-    from models.explain import explain as explained
-    from models.live_timing import COUNT
-
     moment, table, library = read_time(at) if at else None, RegionTable.load(regions), open_library(model, models)
     place = region_named(table, region)
     known = _by_catalogue(catalog, table, place, moment, library.own) if catalog else _by_store(store, table, place, moment, library)
-    past, network = library.champion(known.lineup).past(known.memory), library.network(known.lineup)
-    if not past[COUNT]:
-        raise Problem(
-            f"nothing is known of {region} up to {known.at}: no earthquake of M {place.magnitude_of_completeness:g} or more",
-            "choose another region or a later moment",
-        )
-    explanation = explained(network.timing, past, region, place.magnitude_of_completeness, known.at)
+    explanation = _explained(known, place, library)
     if json:
         typer.echo(encode(explanation))
         return
     for line in _lines(explanation, {int(event.time): event.place for event in known.events}):
         typer.echo(line)
+
+
+def explanation_of(store: str, table: RegionTable, region: str, library: ModelLibrary) -> Explanation:
+    """Why a region's forecast is what it is, from the windows as they are now.
+
+    Raises:
+        Problem: they cannot be reached, or hold nothing of the region.
+    """
+    return _explained(_by_store(store, table, table[region], None, library), table[region], library)
+
+
+def _explained(known: Known, region: Region, library: ModelLibrary) -> Explanation:
+    from models.explain import explain as explained
+    from models.live_timing import COUNT
+
+    past, network = library.champion(known.lineup).past(known.memory), library.network(known.lineup)
+    if not past[COUNT]:
+        raise Problem(
+            f"nothing is known of {region.id} up to {known.at}: no earthquake of M {region.magnitude_of_completeness:g} or more",
+            "choose another region or a later moment",
+        )
+    return explained(network.timing, past, region.id, region.magnitude_of_completeness, known.at)
 
 
 def _by_catalogue(files: list[Path], table: RegionTable, region: Region, at: Instant | None, forecaster: LstmForecaster) -> Known:

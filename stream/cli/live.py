@@ -75,10 +75,9 @@ def up(
     alert_rules: RulesOption = None,
 ) -> None:
     """Everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
+    from stream.cli.serve import sources
     from stream.serve import serve
-    from stream.serve.api import Sources
     from stream.serve.gate import Access
-    from stream.serve.windows import Windows
 
     start_logging()
     stop = stop_on_signals()
@@ -96,10 +95,10 @@ def up(
     parts.start("ingest", lambda: poller.run(stop.is_set))
     parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
     log.info("up", bus=address(bus), store=address(store_url), usgs=usgs, address=f"http://{host}:{listening.getsockname()[1]}")
-    health = observed(exposition, bus, store_url, polled(poller), stop)
-    windows = Windows(lambda: open_store(store_url))
-    sources = Sources(table, lambda: open_log(bus), windows, lambda: poller.status, health=health, exposition=exposition)
-    serve(listening, sources, stop, Access(token, requests_per_second))
+    answered = sources(bus, store_url, table, model, models)._replace(
+        poller=lambda: poller.status, health=observed(exposition, bus, store_url, polled(poller), stop), exposition=exposition
+    )
+    serve(listening, answered, stop, Access(token, requests_per_second))
     parts.join()
     worker.close()
     publisher.close()

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import structlog
 
 from ingest.bus import open_log
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
 from stream.cli.access import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
+from stream.cli.explain import explanation_of
+from stream.cli.live import open_library
 from stream.cli.observe import feed_of, observed
-from stream.cli.options import KAFKA, REDIS, BusOption, RegionsOption, StoreOption, start_logging, stop_on_signals
+from stream.cli.options import (
+    KAFKA,
+    REDIS,
+    BusOption,
+    ModelOption,
+    ModelsOption,
+    RegionsOption,
+    StoreOption,
+    start_logging,
+    stop_on_signals,
+)
 from stream.dependencies import address
 from stream.store import open_store
+
+if TYPE_CHECKING:
+    from stream.serve.api import Sources
 
 SERVE_EXAMPLES = "Example: quakecast serve --bus kafka://broker:9092 --store redis://redis:6379/0"
 
@@ -25,13 +44,13 @@ def serve(
     port: PortOption = 8080,
     token_file: TokenFileOption = None,
     requests_per_second: RateOption = 50.0,
+    model: ModelOption = None,
+    models: ModelsOption = None,
     regions: RegionsOption = None,
 ) -> None:
     """Answer requests and stream records from a log: REST under /v1/, server-sent events at /v1/stream, the page at /."""
     from stream.serve import serve as run
-    from stream.serve.api import Sources
     from stream.serve.gate import Access
-    from stream.serve.windows import Windows
 
     start_logging()
     stop = stop_on_signals()
@@ -41,7 +60,21 @@ def serve(
     event_log.close()
     listening = listen(host, port, token)
     log.info("serve", bus=address(bus), store=address(store), address=f"http://{host}:{listening.getsockname()[1]}")
-    exposition, windows = Exposition(), Windows(lambda: open_store(store))
+    exposition = Exposition()
     health = observed(exposition, bus, store, feed_of(bus), stop)
-    sources = Sources(table, lambda: open_log(bus), windows, health=health, exposition=exposition)
-    run(listening, sources, stop, Access(token, requests_per_second))
+    answered = sources(bus, store, table, model, models)._replace(health=health, exposition=exposition)
+    run(listening, answered, stop, Access(token, requests_per_second))
+
+
+def sources(bus: str, store: str, table: RegionTable, model: Path | None, models: Path | None) -> Sources:
+    """Where the server's answers come from; the models, which only explanations need, are read when the first is asked for."""
+    from stream.serve.api import Sources
+    from stream.serve.windows import Windows
+
+    library = cache(lambda: open_library(model, models))
+    return Sources(
+        table,
+        lambda: open_log(bus),
+        Windows(lambda: open_store(store)),
+        explain=lambda region: explanation_of(store, table, region, library()),
+    )

@@ -6,9 +6,13 @@ from typing import Any
 
 import msgspec
 
+from ingest.event import Promotion
 from ingest.instant import Instant
 from stream.alert import Alert
-from stream.forecast import Forecast
+from stream.forecast import Forecast, Score
+from stream.outcomes import Outcome, PitCounts
+from stream.outlook import CameSince, RegionOutlook
+from stream.partition import Activation
 from stream.serve.known import KnownEvent
 
 
@@ -88,13 +92,79 @@ class OneRegion(RegionNow, frozen=True, kw_only=True):
     """A region with its latest outlook and its active alerts."""
 
     disclaimer: str
-    outlook: dict[str, Any] | None
+    outlook: RegionOutlook | None
+    came_since: list[CameSince]
+    """What came since the outlook was issued, for each of its spans and bins."""
     alerts: list[Alert]
 
 
 class Forecasts(msgspec.Struct, frozen=True):
     disclaimer: str
     forecasts: list[Forecast]
+
+
+class History(msgspec.Struct, frozen=True):
+    """A region's forecasts, oldest first."""
+
+    disclaimer: str
+    forecasts: list[Forecast]
+    more: bool
+    """Whether the span holds more than these: go on from the last one's time."""
+
+
+class Outlooks(msgspec.Struct, frozen=True):
+    """The latest outlook of each region."""
+
+    disclaimer: str
+    outlooks: list[RegionOutlook]
+    came_since: dict[str, list[CameSince]]
+    """By region, what came since its outlook was issued."""
+
+
+class OutlookHistory(msgspec.Struct, frozen=True):
+    """A region's outlooks, oldest first."""
+
+    disclaimer: str
+    outlooks: list[RegionOutlook]
+    more: bool
+
+
+class RegionScore(msgspec.Struct, frozen=True):
+    region: str
+    model: str
+    score: Score
+
+
+class WorldScore(msgspec.Struct, frozen=True):
+    """All regions' scores together, each weighted by its events."""
+
+    events: int
+    expected_events: dict[str, float]
+    log_score_per_event: dict[str, float]
+    gain_per_event: dict[str, float]
+    missed_events: int
+    withdrawn_events: int
+
+
+class Scores(msgspec.Struct, frozen=True):
+    disclaimer: str
+    regions: list[RegionScore]
+    """As the latest forecast of each carries it."""
+    world: WorldScore
+    pit: PitCounts
+    """Of the last thirty days at most."""
+
+
+class Models(msgspec.Struct, frozen=True):
+    in_force: ModelInForce | None
+    records: list[Promotion | Activation]
+    """From the models topic, newest first."""
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    disclaimer: str
+    outcomes: list[Outcome]
+    """Newest first."""
 
 
 class Events(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from stream.alert import Alert
 from stream.disclaimer import DISCLAIMER
 from stream.export.geojson import region_geometry
 from stream.health import Health
+from stream.outlook import CameSince, RegionOutlook, came_since
 from stream.serve import answers
 from stream.serve.hub import Hub
 from stream.serve.known import KnownEvent
@@ -114,17 +115,26 @@ class Api:
 
     async def one_region(self, question: OfRegion) -> answers.OneRegion:
         region = self.region(question.region)
-        outlooks = self.view.outlooks.get(region.id)
+        outlook = self.view.outlooks[region.id][-1] if region.id in self.view.outlooks else None
         return answers.OneRegion(
             *self._now(region),
             disclaimer=DISCLAIMER,
-            outlook=msgspec.json.decode(outlooks[-1]) if outlooks else None,
+            outlook=outlook,
+            came_since=[] if outlook is None else self.came_since(outlook),
             alerts=[alert for alert in self.view.active_alerts() if alert.region == region.id],
         )
 
     def _now(self, region: Region) -> tuple[Any, ...]:
         shape, forecast = self._shapes[region.id], self.view.latest_forecast(region.id)
         return region.id, region.name, region.magnitude_of_completeness, region.window_days, shape, forecast
+
+    def came_since(self, outlook: RegionOutlook) -> list[CameSince]:
+        """What came since an outlook was issued, by now (the stream's)."""
+        return came_since(outlook, self.view.events.of_region(outlook.region), self.view.stream_time or outlook.issued_at)
+
+    async def outlooks(self, _: Nothing) -> answers.Outlooks:
+        latest = [self.view.outlooks[region][-1] for region in sorted(self.view.outlooks)]
+        return answers.Outlooks(DISCLAIMER, latest, {outlook.region: self.came_since(outlook) for outlook in latest})
 
     async def forecasts(self, _: Nothing) -> answers.Forecasts:
         return answers.Forecasts(DISCLAIMER, [self.view.forecasts[region][-1] for region in sorted(self.view.forecasts)])

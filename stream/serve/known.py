@@ -74,6 +74,20 @@ class KnownEvents:
         """An event by its id."""
         return _known(self._now(event_id), self._told[event_id]) if event_id in self._told else None
 
+    def by_region(self) -> dict[str, list[Event]]:
+        """Those that were not deleted, in no order."""
+        found: dict[str, list[Event]] = {}
+        for regions in self._told.values():
+            for region, told in regions.items():
+                if not told.deleted:
+                    found.setdefault(region, []).append(told.event)
+        return found
+
+    def of_region(self, region: str) -> list[Event]:
+        """A region's events that were not deleted, in no order."""
+        found = (regions[region] for regions in self._told.values() if region in regions)
+        return [told.event for told in found if not told.deleted]
+
     def newest_first(self) -> Iterator[KnownEvent]:
         """All, by origin time."""
         for event_id in sorted(self._told, key=lambda one: (self._now(one).event.time, one), reverse=True):

@@ -29,12 +29,22 @@ class OfRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OfSpan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A region's history."""
+    """A region's history. Without `from` it is the latest of the week before `to`."""
 
     region: RegionId
     start: From | None = msgspec.field(default=None, name="from")
     end: To | None = msgspec.field(default=None, name="to")
     limit: Limit = 100
+
+
+class OfOutcomes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    region: RegionId
+    limit: Limit = 24
+
+
+class OfRevision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: Id
+    revision: Annotated[int, msgspec.Meta(ge=0, le=1_000_000, description="Which; without it the latest.")] | None = None
 
 
 class OfEvents(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,6 +17,8 @@ from ingest.event import Change, Heartbeat, LogRecord, Outage, Promotion, decode
 from ingest.instant import Instant
 from stream.alert import Alert, decode_alert
 from stream.forecast import Forecast, decode_forecast
+from stream.outcomes import Calibration
+from stream.outlook import RegionOutlook, decode_outlook
 from stream.partition import Activation
 from stream.promote import decode as decode_model
 from stream.serve.known import KnownEvents
@@ -27,6 +29,7 @@ FORECASTS_KEPT = 200
 OUTLOOKS_KEPT = 50
 ALERTS_KEPT = 5_000
 MODELS_KEPT = 500
+SETTLED_EVERY_HOURS = 6.0
 MEASURES_KEPT = 1_000
 WAITING_KEPT = 10_000
 Kept = TypeVar("Kept")
@@ -41,9 +44,12 @@ class Latencies:
         self.log_to_forecast: deque[float] = deque(maxlen=MEASURES_KEPT)
         """From reading a change to reading the forecast that rests on it."""
         self._waiting: dict[tuple[int, int], float] = {}
+        self._began_at: dict[int, Instant] = {}
+        """By partition, the first look at the feed: what was there then says nothing of delays."""
 
     def change(self, change: Change, partition: int, heard: float | None) -> None:
-        if change.kind == "added" and change.event is not None:
+        began = self._began_at.setdefault(partition, change.observed_at)
+        if change.kind == "added" and change.event is not None and change.observed_at > began:
             self.origin_to_log.append((change.observed_at - change.event.time) / 1_000)
         if heard is not None:
             self._waiting[partition, change.sequence] = heard
@@ -75,7 +81,8 @@ class View:
         self.events = KnownEvents()
         self.forecasts: dict[str, deque[Forecast]] = {}
         """By region, the last ones, oldest first."""
-        self.outlooks: dict[str, deque[bytes]] = {}
+        self.outlooks: dict[str, deque[RegionOutlook]] = {}
+        self.calibration = Calibration()
         self.alerts: dict[str, list[Alert]] = {}
         """By id, its revisions; the alerts in the order of their last revision."""
         self.models: deque[Promotion | Activation] = deque(maxlen=MODELS_KEPT)
@@ -95,6 +102,7 @@ class View:
         """Who forecasts, and since when."""
         self.forecasts_read = 0
         self._forgotten_at: Instant | None = None
+        self._settled_at: Instant | None = None
         self._takers: dict[str, Callable[[Record, float | None], None]] = {
             EVENTS: self._event, FORECASTS: self._forecast, OUTLOOKS: self._outlook, ALERTS: self._alert, MODELS: self._model,
             DEAD_LETTERS: self._dead_letter,
@@ -137,17 +145,22 @@ class View:
         if self._forgotten_at is None or self.stream_time > self._forgotten_at.plus(hours=1):
             self._forgotten_at = self.stream_time
             self.events.forget(self.stream_time.plus(days=-SPAN_DAYS))
+        if self._settled_at is None or self.stream_time > self._settled_at.plus(hours=SETTLED_EVERY_HOURS):
+            self._settled_at = self.stream_time
+            self.calibration.settle(self.events.by_region(), self.stream_time)
 
     def _forecast(self, record: Record, heard: float | None) -> None:
         forecast = decode_forecast(record.value)
         _kept(self.forecasts, forecast.region, FORECASTS_KEPT).append(forecast)
         self.forecasts_read += 1
+        self.calibration.take(forecast)
         self.latencies.forecast(forecast, heard)
         if self.model is None or self.model[0] != forecast.model:
             self.model = (forecast.model, forecast.issued_at)
 
     def _outlook(self, record: Record, _: float | None) -> None:
-        _kept(self.outlooks, record.key.decode(), OUTLOOKS_KEPT).append(record.value)
+        outlook = decode_outlook(record.value)
+        _kept(self.outlooks, outlook.region, OUTLOOKS_KEPT).append(outlook)
 
     def _alert(self, record: Record, _: float | None) -> None:
         alert = decode_alert(record.value)

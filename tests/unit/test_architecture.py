@@ -31,7 +31,7 @@ DOORS = {
 }
 CORE = (
     "window", "memory", "step", "score", "partition", "forecast", "alert", "alert_revision", "alert_value", "alerting",
-    "outlook", "outlook_schedule", "outlook_partition",
+    "outcomes", "outlook", "outlook_schedule", "outlook_partition",
 )  # fmt: skip
 IMPURE = {"time", "random", "os", "logging", "structlog", "socket", "pathlib", "secrets", "uuid", "subprocess", "threading", "asyncio"}
 

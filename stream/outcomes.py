@@ -1,0 +1,215 @@
+"""Forecasts against what happened: where in its own distribution did the next event fall?
+
+    events of a region     E0                     E1            E2
+                        ───●──────────────────────●─────────────●──▶
+    forecasts                 f1   f2    f3          (none)
+                              └────────── wait ───┘
+
+An event is judged by the first forecast issued after the event before it: of those that it could be judged by, the one whose choice
+depends on nothing that came later. Its probability integral transform (PIT; Dawid 1984, J. R. Stat. Soc. A 147, 278–292) is the probability
+that the forecast gave to a shorter wait, and to a smaller magnitude. Of calibrated forecasts PITs are spread evenly.
+
+What bends them, and is no fault of the model: a forecast issued before the event before was heard of does not know that a new sequence
+has begun (late news), so its waits come out too long; an event that came before any forecast after its predecessor cannot be judged (they
+are counted as `unforecast`), so the shortest waits are missing. An event is judged a day after its origin, as it is known then.
+
+The records carry five quantiles. Which of the six classes between them an outcome falls into is exact; a PIT in between is interpolated.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from operator import attrgetter, itemgetter
+from typing import NamedTuple
+
+import msgspec
+
+from ingest.event import EARTHQUAKE, Event
+from ingest.instant import MILLISECONDS_PER_HOUR, Instant
+from stream.forecast import QUANTILES, Forecast, rounded
+
+SETTLING_DAYS = 1.0
+FORECASTS_KEPT = 20_000
+SHORTEST_HOURS = 1e-9
+CLASSES = len(QUANTILES) + 1
+Quantiles = tuple[tuple[float, float], ...]
+"""(probability, value), both rising."""
+
+
+class Issued(NamedTuple):
+    """What of a forecast is judged."""
+
+    id: str
+    issued_at: Instant
+    magnitude_of_completeness: float
+    median_wait_hours: float
+    wait_hours: Quantiles
+    magnitude: Quantiles
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """A forecast and the event that came next."""
+
+    forecast_id: str
+    issued_at: Instant
+    median_wait_hours: float
+    q05: float
+    """Hours that the wait was to exceed with a probability of 0.95 …"""
+    q95: float
+    """… and of 0.05."""
+    event_id: str
+    event_time: Instant
+    wait_hours: float
+    wait_pit: float
+    """The probability that the forecast gave to a shorter wait, interpolated between its quantiles."""
+    magnitude: float
+    magnitude_pit: float
+
+
+class PitCounts(msgspec.Struct):
+    """How many outcomes fell into the classes between the forecasts' quantiles."""
+
+    edges: list[float]
+    wait: list[int]
+    magnitude: list[int]
+    unforecast: int
+    """Events that came before any forecast after the event before them."""
+    since: Instant | None
+    until: Instant | None
+    """Events with since < origin time ≤ until are judged."""
+
+
+def issued(forecast: Forecast) -> Issued:
+    """The part of a forecast that is judged."""
+    return Issued(
+        forecast.id,
+        forecast.issued_at,
+        forecast.magnitude_of_completeness,
+        forecast.wait.median_hours,
+        _quantiles(forecast.wait.quantiles_hours),
+        _quantiles(forecast.magnitude.quantiles),
+    )
+
+
+def next_events(events: Iterable[Event], magnitude_of_completeness: float) -> list[Event]:
+    """The earthquakes that forecasts are of, in the order of time."""
+    counted = (e for e in events if e.type == EARTHQUAKE and e.magnitude is not None and e.magnitude >= magnitude_of_completeness)
+    return sorted(counted, key=attrgetter("time", "id"))
+
+
+def judged(forecasts: Sequence[Issued], events: Sequence[Event]) -> list[tuple[Event, Issued | None]]:
+    """Each event but the first, with the forecast that it is judged by; none if there is none.
+
+    Args:
+        forecasts: of one region, in the order of issue.
+        events: of `next_events`.
+    """
+    times = [forecast.issued_at for forecast in forecasts]
+    found = []
+    for before, event in pairwise(events):
+        first = bisect_right(times, before.time)
+        held = first < len(times) and times[first] < event.time
+        found.append((event, forecasts[first] if held else None))
+    return found
+
+
+def outcome(forecast: Issued, event: Event) -> Outcome:
+    """One forecast against the event that came next."""
+    wait = (event.time - forecast.issued_at) / MILLISECONDS_PER_HOUR
+    waits, magnitude = dict(forecast.wait_hours), float(event.magnitude or 0.0)
+    return Outcome(
+        forecast.id, forecast.issued_at, forecast.median_wait_hours, waits.get(QUANTILES[0], math.nan), waits.get(QUANTILES[-1], math.nan),
+        event.id, event.time, rounded(wait), rounded(wait_pit(forecast.wait_hours, wait)), magnitude,
+        rounded(magnitude_pit(forecast.magnitude, magnitude, forecast.magnitude_of_completeness)),
+    )  # fmt: skip
+
+
+def wait_pit(quantiles: Quantiles, hours: float) -> float:
+    """P(wait < hours): of constant hazard between the quantiles; beyond the last, of the mean one up to there."""
+    points, (high_p, high) = [(0.0, 0.0), *quantiles], quantiles[-1]
+    return _probability(points, hours, -math.log1p(-high_p) / max(high, SHORTEST_HOURS))
+
+
+def magnitude_pit(quantiles: Quantiles, magnitude: float, completeness: float) -> float:
+    """P(M < magnitude): of constant hazard between the quantiles, as Gutenberg–Richter's law is; beyond the last, of b = 1."""
+    return _probability([(0.0, completeness), *quantiles], magnitude, math.log(10.0))
+
+
+class Calibration:
+    """Counts of classes, as the stream's time goes on."""
+
+    def __init__(self) -> None:
+        self._forecasts: dict[str, deque[Issued]] = {}
+        self._began: dict[str, Instant] = {}
+        """By region, when the first forecast was issued: earlier events are nobody's."""
+        self.counts = PitCounts(list(QUANTILES), [0] * CLASSES, [0] * CLASSES, 0, None, None)
+
+    def forecasts(self, region: str) -> list[Issued]:
+        """Those of the last day or two, in the order of issue."""
+        return list(self._forecasts.get(region, ()))
+
+    def regions(self) -> list[str]:
+        return sorted(self._forecasts)
+
+    def take(self, forecast: Forecast) -> None:
+        """A forecast is issued."""
+        if len(forecast.wait.quantiles_hours) == len(forecast.magnitude.quantiles) == len(QUANTILES):
+            self._began.setdefault(forecast.region, forecast.issued_at)
+            self._forecasts.setdefault(forecast.region, deque(maxlen=FORECASTS_KEPT)).append(issued(forecast))
+
+    def settle(self, events: dict[str, list[Event]], clock: Instant) -> None:
+        """Judge the events whose day is over, and let go of forecasts that are needed no more.
+
+        Args:
+            events: by region, all that are known, in any order.
+            clock: the stream's time.
+        """
+        until = clock.plus(days=-SETTLING_DAYS)
+        since = self.counts.until
+        if since is not None:
+            for region, kept in self._forecasts.items():
+                self._settle(
+                    kept, next_events(events.get(region, ()), kept[-1].magnitude_of_completeness), max(since, self._began[region]), until
+                )
+        self.counts.since = until if self.counts.since is None else self.counts.since
+        self.counts.until = until
+
+    def _settle(self, kept: deque[Issued], events: list[Event], since: Instant, until: Instant) -> None:
+        for event, forecast in judged(list(kept), events):
+            if since < event.time <= until:
+                self._count(event, forecast)
+        last = max((event.time for event in events if event.time <= until), default=None)
+        while last is not None and len(kept) > 1 and kept[0].issued_at <= last:
+            kept.popleft()
+
+    def _count(self, event: Event, forecast: Issued | None) -> None:
+        if forecast is None:
+            self.counts.unforecast += 1
+            return
+        hours = (event.time - forecast.issued_at) / MILLISECONDS_PER_HOUR
+        self.counts.wait[_class(forecast.wait_hours, hours)] += 1
+        self.counts.magnitude[_class(forecast.magnitude, float(event.magnitude or 0.0))] += 1
+
+
+def _class(quantiles: Quantiles, value: float) -> int:
+    return bisect_left([at for _, at in quantiles], value)
+
+
+def _quantiles(by_probability: dict[str, float]) -> Quantiles:
+    return tuple(sorted(((float(p), value) for p, value in by_probability.items()), key=itemgetter(0)))
+
+
+def _probability(points: Sequence[tuple[float, float]], value: float, hazard_beyond: float) -> float:
+    """Of less than a value, by points of (probability, value): −ln(1 − p) is linear between them."""
+    if value <= points[0][1]:
+        return 0.0
+    for (p_low, low), (p_high, high) in pairwise(points):
+        if value <= high:
+            start, end = -math.log1p(-p_low), -math.log1p(-p_high)
+            return -math.expm1(-(start + (end - start) * (value - low) / (high - low)))
+    p_last, last = points[-1]
+    return 1.0 - (1.0 - p_last) * math.exp(-hazard_beyond * (value - last))
