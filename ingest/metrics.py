@@ -122,12 +122,12 @@ class IngestMetrics:
 
         Args:
             feed_time: the latest time that the feed has told.
-            unheard_seconds: since the feed was last heard, or since the start.
+            unheard_seconds: since the feed last told a new time, or since the start.
             failures: in a row.
             events_known: to the ledger.
             dead_letters: written so far, by reason.
         """
-        self._gauge("quakecast_feed_unheard_seconds", "Seconds since the feed last answered well, or since the start.", unheard_seconds)
+        self._gauge("quakecast_feed_unheard_seconds", "Seconds since the feed last told a new time, or since the start.", unheard_seconds)
         self._gauge("quakecast_feed_failures", "Polls of the day feed that failed in a row.", failures)
         self._gauge("quakecast_feed_known_events", "Events that the feed has shown and may still revise.", events_known)
         self._gauge(

@@ -26,7 +26,8 @@ from ingest.usgs import Payload, parse_geojson
 
 STALE_AFTER_SECONDS = 300.0
 """A feed whose own time has stood still for so long is said to be unheard, and again after as long."""
-LONGEST_BACKOFF_SECONDS = 900.0
+LONGEST_BACKOFF_SECONDS = 300.0
+"""A fifth of the usual rhythm: polite, and a feed that comes back is heard as soon as its silence was told."""
 LONGEST_RETRY_AFTER_SECONDS = 3_600.0
 JITTER_SECONDS = 5.0
 DETAILS_A_TURN = 20

@@ -2,7 +2,7 @@
 
     log        the input log answers
     store      the windows' store answers
-    feed       the source was heard within the last five minutes
+    feed       the source has told a new time within the last five minutes
     forecasts  the workers keep up with the input
     model      a worker has said which models it forecasts with, and all say the same
 
@@ -20,13 +20,12 @@ from typing import NamedTuple
 import structlog
 
 from ingest.instant import Instant
+from ingest.poller import STALE_AFTER_SECONDS
 from ingest.problem import Problem
 
 SECONDS_BETWEEN_LOOKS = 5.0
 LONGEST_LOOK_SECONDS = 45.0
 """A look that has not come back after this is taken for a bad one."""
-UNHEARD_SECONDS = 300.0
-"""Five of the feed's minutes."""
 STALLED_SECONDS = 120.0
 """Two heartbeats: without a step forward in this time, with records waiting, nobody is at work."""
 FAR_BEHIND_RECORDS = 5_000
@@ -139,7 +138,7 @@ def feed_heard(unheard_seconds: float, feed_time: Instant | None, trouble: str |
         Problem: it has not been heard for too long.
     """
     told = "it has not told a time yet" if feed_time is None else f"its last time is {feed_time}"
-    if unheard_seconds > UNHEARD_SECONDS:
+    if unheard_seconds > STALE_AFTER_SECONDS:
         more = f" ({trouble})" if trouble else ""
         raise Problem(
             f"not heard for {unheard_seconds:.0f} s, {told}{more}", "see whether the source answers: quakecast doctor --only feed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -142,3 +143,44 @@ def test_the_alert_rules_fire_when_they_should_and_not_before(promtool: str) -> 
 def test_prometheus_takes_its_configuration(promtool: str) -> None:
     run(promtool, "check", "config", "prometheus-up.yml")
     run(promtool, "check", "config", "--syntax-only", "prometheus.yml")
+
+
+def test_every_alert_rule_is_tested_and_in_the_runbook() -> None:
+    tested = (OPERATIONS / "rules_test.yml").read_text(encoding="utf-8")
+    sections = re.findall(r"^### (\w+)$", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
+    for rule in ALERTS:
+        name = rule["alert"]
+        assert len(re.findall(rf"alertname: {name}\b", tested)) >= 1, name
+        assert re.search(rf"alertname: {name}\n\s+exp_alerts:\n\s+- exp_labels", tested), f"{name} is never seen to fire"
+        assert name in sections, name
+        assert rule["annotations"]["runbook"] == f"docs/runbook.md#{name.lower()}"
+        assert rule["labels"]["severity"] in ("page", "ticket")
+    assert {name for name in sections if name.startswith("Quakecast")} == {rule["alert"] for rule in ALERTS}
+
+
+def queries() -> Iterator[tuple[str, str]]:
+    """Every expression of the rules and of the dashboard, by where it stands."""
+    for rule in (*ALERTS, *RECORDED):
+        yield rule.get("alert") or rule["record"], rule["expr"]
+    dashboard = json.loads((OPERATIONS / "grafana/dashboards/quakecast.json").read_text(encoding="utf-8"))
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", ()):
+            yield panel["title"], target["expr"]
+
+
+def test_rules_and_dashboard_ask_for_metrics_that_there_are(system: System) -> None:
+    system.hear(3)
+    while system.worker.turn(0.0):
+        pass
+    with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
+        wait_until(lambda: not troubled(address), 5, "all is well")
+        with urllib.request.urlopen(f"{address}/metrics") as answer:
+            text = answer.read().decode()
+    declared = {
+        f"{name}{suffix}" for name in re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE) for suffix in ("", "_bucket", "_count", "_sum")
+    }
+    known = declared | metric_names(text) | FROM_THE_CLIENT_LIBRARY | {rule["record"] for rule in RECORDED}
+    for where, expression in queries():
+        asked = set(re.findall(r"(?<![\w\"=~])(quakecast[\w:]+|process_\w+|up)(?=[\[{) ]|$)", expression))
+        assert asked, f"{where} asks for nothing: {expression}"
+        assert asked <= known, f"{where} asks for {sorted(asked - known)}"
