@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ingest.metrics import Exposition
+from stream.outcomes import PitCounts
 from stream.serve.hub import Hub
 from stream.serve.view import median_of, percentile_99_of
 
@@ -42,3 +43,19 @@ class _Hub(Collector):
             if value is not None:
                 delay.add_metric([quantile], value)
         yield delay
+        yield from _pits(view.calibration.counts)
+
+
+def _pits(counts: PitCounts) -> Iterable[Metric]:
+    """Gauges, not a histogram: a replay or a restart counts anew, and the classes are the forecasts' own."""
+    outcomes = GaugeMetricFamily(
+        "quakecast_pit_outcomes",
+        "Waits and magnitudes that fell between two quantiles of their forecast, by the upper one.",
+        labels=["of", "upto"],
+    )
+    edges = [*(f"{edge:g}" for edge in counts.edges), "1"]
+    for name, counted in (("wait", counts.wait), ("magnitude", counts.magnitude)):
+        for edge, count in zip(edges, counted, strict=True):
+            outcomes.add_metric([name, edge], count)
+    yield outcomes
+    yield GaugeMetricFamily("quakecast_pit_unforecast", "Events that came before any forecast after the one before.", counts.unforecast)
