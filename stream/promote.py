@@ -14,7 +14,7 @@ from ingest.bus.log import EVENTS, MODELS, Log, NotCommitted, Outgoing
 from ingest.event import Promotion, decode_hook, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
-from stream.lineup import FORECASTING, Lineup
+from stream.lineup import FORECASTING, RESTING_ON, Lineup
 from stream.partition import Activation
 
 LAST_RECORDS = 64
@@ -80,6 +80,21 @@ def champions(log: Log) -> dict[str, list[str]]:
         for kind, name in promotion.models.items():
             found.setdefault(kind, []).append(name)
     return found
+
+
+def before(log: Log, kind: str) -> dict[str, str] | None:
+    """By kind, the models that a rollback of a kind promotes: its last other champion, and what then rested on it; none before any.
+
+    An empty dict: the models that come with the program.
+    """
+    lineups = [Lineup()]
+    for promotion in _accepted(log):
+        lineups.append(lineups[-1].after(promotion))
+    now = dict(lineups[-1].champion).get(kind)
+    earlier = [dict(lineup.champion) for lineup in lineups if dict(lineup.champion).get(kind) != now]
+    if not earlier:
+        return None
+    return {name: model for name, model in earlier[-1].items() if name in (kind, *RESTING_ON.get(kind, ()))} if kind in earlier[-1] else {}
 
 
 def _accepted(log: Log) -> list[Promotion]:

@@ -14,7 +14,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.cli.options import EMBEDDED, BusOption, ModelsOption, existing
 from stream.lineup import FORECASTING, Lineup
-from stream.promote import champions, in_force
+from stream.promote import before, champions, in_force
 from stream.promote import promote as promoted
 
 PROMOTE_EXAMPLES = "Example: quakecast promote lstm-1f0c9a77d2e4 --bus kafka://broker:9092 --reason 'better in the last year'"
@@ -68,14 +68,18 @@ def _by_kind(names: list[str]) -> dict[str, str]:
 
 
 def _before(event_log: Log, kind: str) -> dict[str, str]:
-    """The champion before the one in force; before the first promotion it was the built-in model."""
+    """The champion before the one in force, with the models that then rested on it; before the first promotion it was the built-in one."""
     from models.registry import built_in
 
-    names = champions(event_log).get(kind, [])
-    if not names:
+    if kind not in FORECASTING:
+        names = champions(event_log).get(kind, [])
+        earlier = [name for name in names if name != names[-1]]
+        found = None if not names else {kind: earlier[-1]} if earlier else {}
+    else:
+        found = before(event_log, kind)
+    if found is None:
         raise Problem(f"no {kind} has been promoted in this log", "there is nothing to go back to")
-    earlier = [name for name in names if name != names[-1]]
-    return {kind: earlier[-1] if earlier else built_in(kind)}
+    return found or {kind: built_in(kind)}
 
 
 def _try_out(event_log: Log, chosen: dict[str, str], models: Path | None) -> None:

@@ -16,7 +16,7 @@ from ingest.publish import Publisher
 from stream.forecast import decode_forecast
 from stream.lineup import Lineup
 from stream.partition import Activation, Partition
-from stream.promote import champions, history, in_force, promote
+from stream.promote import before, champions, history, in_force, promote
 from tests.simulated import NEIGHBOUR, REGION, Shelf, SumForecaster, at, beat, change, event, folded, table
 from tests.unit.test_partition import Kept, both_regions
 
@@ -175,9 +175,9 @@ def test_a_promotion_stands_in_every_partition_and_in_the_models_topic_at_the_lo
 
 
 def test_a_generator_is_promoted_without_a_word_in_the_input(log: SqliteLog) -> None:
-    before = log.ends(EVENTS)
+    ends = log.ends(EVENTS)
     promote(log, {"gan": "gan-a"})
-    assert log.ends(EVENTS) == before
+    assert log.ends(EVENTS) == ends
     assert in_force(log) == {"gan": "gan-a"}
 
 
@@ -198,12 +198,24 @@ def test_a_map_that_left_with_its_forecaster_is_not_in_force_when_that_one_comes
     assert in_force(log) == {"lstm": "lstm-a"}
 
 
+def test_a_rollback_brings_a_forecaster_back_with_the_map_that_rested_on_it(log: SqliteLog) -> None:
+    assert before(log, "lstm") is None
+    promote(log, {"lstm": "lstm-a", "cnn": "cnn-a"})
+    assert before(log, "lstm") == {}  # those that come with the program
+    promote(log, {"lstm": "lstm-b"})
+    assert before(log, "lstm") == {"lstm": "lstm-a", "cnn": "cnn-a"}
+    promote(log, before(log, "lstm") or {})
+    assert in_force(log) == {"lstm": "lstm-a", "cnn": "cnn-a"}
+    promote(log, {"cnn": "cnn-b"})
+    assert before(log, "cnn") == {"cnn": "cnn-a"}
+
+
 def test_who_writes_the_input_goes_on_counting_past_a_promotion(log: SqliteLog) -> None:
     promote(log, {"lstm": "lstm-a"})
     publisher = Publisher(log, TABLE)
-    before = dict(publisher.sequences)
+    counted = dict(publisher.sequences)
     publisher.publish([beat(3.0)])
-    assert publisher.sequences == {number: last + 1 for number, last in before.items()}
+    assert publisher.sequences == {number: last + 1 for number, last in counted.items()}
     assert min(publisher.sequences.values()) == 1
 
 
