@@ -8,9 +8,12 @@ Poisson tail's probability. It is asked again and again, so it falls below a thr
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
-from statistics import stdev
+from operator import attrgetter
 from typing import NamedTuple
+
+from scipy.special import pdtr, pdtrc  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.event import Event
 from ingest.instant import Instant
@@ -26,6 +29,7 @@ LEAST_WEEKS = 8
 """Fewer tell nothing of the error of their sum."""
 POISSON = 1
 """Place of the Poisson baseline in a tally, after the model."""
+_number = attrgetter("number")
 
 
 class Situation(NamedTuple):
@@ -84,19 +88,19 @@ def _exceeded(rule: Rule, forecast: Forecast, *, gain: bool) -> float | None:
 
 def busy(rule: Rule, situation: Situation) -> Found | None:
     """P(so many or more)."""
-    return _counted(rule, situation.scoring, lambda n, expected: 1.0 - poisson_below(n, expected), "more")
+    return _counted(rule, situation.scoring, lambda n, expected: pdtrc(n - 1, expected) if n else 1.0, "more")
 
 
 def quiet(rule: Rule, situation: Situation) -> Found | None:
     """P(so many or fewer)."""
-    return _counted(rule, situation.scoring, lambda n, expected: poisson_below(n + 1, expected), "fewer")
+    return _counted(rule, situation.scoring, pdtr, "fewer")
 
 
 def _counted(rule: Rule, scoring: Scoring, chance: Callable[[int, float], float], word: str) -> Found | None:
     tally = _lately(scoring, rule.weeks or 1)
     if not tally.expected or max(tally.events, tally.expected[0]) < rule.least_events:
         return None
-    value = max(chance(tally.events, tally.expected[0]), 0.0)
+    value = float(chance(tally.events, tally.expected[0]))
     counted = f"{tally.events} earthquakes in {rule.weeks} weeks, {tally.expected[0]:.3g} were forecast"
     text = f"{counted}: so many or {word} has probability {value:.2g}"
     return Found(value, (), text)
@@ -112,10 +116,11 @@ def calibration(rule: Rule, situation: Situation) -> Found | None:
     events = sum(tally.events for tally in tallies)
     if events < max(rule.least_events, 1) or len(gains) < LEAST_WEEKS:
         return None
-    error = stdev(gains) * math.sqrt(len(gains))
-    gained = f"{sum(gains) / events:+.3f} ± {error / events:.3f} nats each on the long-run rate"
-    text = f"over {len(gains)} weeks and {events} earthquakes the {MODEL} gained {gained}"
-    return Found((sum(gains) + 2.0 * error) / events, (), text)
+    total, weeks = sum(gains), len(gains)
+    error = math.sqrt(weeks / (weeks - 1) * sum((gained - total / weeks) ** 2 for gained in gains))
+    gained = f"{total / events:+.3f} ± {error / events:.3f} nats each on the long-run rate"
+    text = f"over {weeks} weeks and {events} earthquakes the {MODEL} gained {gained}"
+    return Found((total + 2.0 * error) / events, (), text)
 
 
 def _gain(tally: Tally) -> float:
@@ -126,25 +131,20 @@ def _gain(tally: Tally) -> float:
 
 def _last_weeks(scoring: Scoring, weeks: int) -> list[Tally]:
     """In which something was settled, the one under way among them."""
-    by_week = scoring.by_week()
-    last = max(by_week, default=0)
-    return [tally for number, tally in by_week.items() if number > last - weeks]
+    kept, first = scoring.weeks, _first_of(scoring, weeks)
+    return [kept[place].total.minus(kept[place - 1].total if place else Tally()) for place in range(first, len(kept))]
 
 
 def _lately(scoring: Scoring, weeks: int) -> Tally:
     """All of the last weeks together."""
-    total = Tally()
-    for tally in _last_weeks(scoring, weeks):
-        total = total.plus(tally)
-    return total
+    first = _first_of(scoring, weeks)
+    return scoring.total.minus(scoring.weeks[first - 1].total if first else Tally())
 
 
-def poisson_below(n: int, expected: float) -> float:
-    """P(N < n) of a Poisson variable."""
-    if expected <= 0.0:
-        return 1.0 if n > 0 else 0.0
-    logs = [k * math.log(expected) - expected - math.lgamma(k + 1) for k in range(n)]
-    return min(math.fsum(math.exp(log) for log in logs), 1.0)
+def _first_of(scoring: Scoring, weeks: int) -> int:
+    """Place of the first of the last weeks; totals run on, so that one look back is enough."""
+    kept = scoring.weeks
+    return bisect_right(kept, kept[-1].number - weeks, key=_number) if kept else 0
 
 
 def percent(value: float) -> str:

@@ -19,7 +19,7 @@ from ingest.problem import Problem
 from ingest.region import Region
 from stream.alert import Alert, decode_alert
 from stream.alert_rules import BUILT_IN, Rule, load_rules
-from stream.alert_value import Situation, busy, calibration, poisson_below, quiet
+from stream.alert_value import Situation, busy, calibration, quiet
 from stream.forecast import Exceedance, Forecast, Hazard, Outlook
 from stream.partition import Partition
 from stream.score import Scoring, Tally, Week
@@ -301,9 +301,13 @@ def test_counts_far_from_what_was_forecast_are_as_unlikely_as_poissons_law_has_i
     assert "30 earthquakes in 2 weeks, 10 were forecast" in many.text
 
 
-@pytest.mark.parametrize(("n", "expected"), [(0, 3.0), (1, 0.0), (5, 3.0), (400, 350.0), (3, 900.0)])
-def test_the_tail_of_poissons_law_is_scipys(n: int, expected: float) -> None:
-    assert poisson_below(n, expected) == pytest.approx(poisson.cdf(n - 1, expected), rel=1e-9, abs=1e-300)
+def test_no_earthquakes_at_all_are_quiet_and_never_busy() -> None:
+    none = situation(0, 30.0)
+    found, busier = quiet(Rule("q", "quiet", at_most=1e-3, weeks=2), none), busy(Rule("b", "busy", at_most=1e-3, weeks=2), none)
+    assert found is not None
+    assert busier is not None
+    assert found.value == pytest.approx(math.exp(-30.0))
+    assert busier.value == 1.0
 
 
 def weekly(gains: list[float]) -> Situation:
