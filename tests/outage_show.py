@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -122,9 +123,9 @@ class Show:
             time.sleep(min(LOOK_SECONDS, max(0.0, seconds - passed)))
 
     def _note(self, channel: str, said: Any) -> None:
-        if self._said.get(channel) == said:
+        if self._said.get(channel) == (essence := _without_running_numbers(channel, said)):
             return
-        self._said[channel] = said
+        self._said[channel] = essence
         line = {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "since_stop_seconds": round(time.monotonic() - self._stopped_at, 1),
@@ -136,7 +137,7 @@ class Show:
     def _readyz(self) -> Any:
         status, body = _get(f"{self.address}/readyz")
         checks = json.loads(body)["checks"]
-        return {"status": status, "not ok": {name: _without_seconds(one["why"]) for name, one in checks.items() if not one["ok"]}}
+        return {"status": status, "not ok": {name: one["why"] for name, one in checks.items() if not one["ok"]}}
 
     def _status(self) -> Any:
         feed = json.loads(_get(f"{self.address}/v1/status")[1]).get("feed", {})
@@ -177,7 +178,7 @@ class Page:
         if self._tab is None:
             return None
         found = self._tab.locator("[role=alert], [role=status]").all_inner_texts()
-        return sorted({_without_seconds(text.strip()) for text in found if text.strip()})
+        return sorted({text.strip() for text in found if text.strip()})
 
     def shot(self, name: str) -> None:
         if self._tab is not None and self._screenshots is not None:
@@ -202,10 +203,10 @@ def _get(url: str) -> tuple[int, bytes]:
         return error.code, error.read()
 
 
-def _without_seconds(text: str) -> str:
-    """Counters that run would make a line each time they are looked at."""
-    words = text.split(" ")
-    return " ".join("N" if word.replace(".", "").isdigit() else word for word in words)
+def _without_running_numbers(channel: str, said: Any) -> str:
+    """What makes a line when it changes: seconds that run in a text for people would make one each time they are looked at."""
+    text = json.dumps(said)
+    return re.sub(r"\d[\d:.,]*", "N", text) if channel in ("/v1/status", "page") else re.sub(r"\d+ s\b", "N s", text)
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
