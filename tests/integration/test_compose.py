@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,10 +27,11 @@ from tests.stand_ins import environment, now, program, small_sequence, usgs, wai
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
-SERVERS, OURS = ("kafka", "redis"), ("ingest", "forecast", "retrain")
+SERVERS, OURS, OBSERVERS = ("kafka", "redis"), ("ingest", "forecast", "serve", "retrain"), ("prometheus", "grafana")
+TOKEN = "compose-test-token-of-enough-length"
 REDIS_DATABASE = 9
-START_SECONDS = 60.0
-"""Two processes at once that import torch, on a machine that others use."""
+START_SECONDS = 120.0
+"""Four processes at once, two of which import torch, on a machine that others use."""
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +69,62 @@ def test_redis_persists_every_write(compose: Any) -> None:
 
 
 def test_every_service_is_restarted_and_watched_and_every_volume_is_declared(compose: Any) -> None:
-    assert set(compose["services"]) == {*SERVERS, *OURS}
+    assert set(compose["services"]) == {*SERVERS, *OURS, *OBSERVERS}
     for name, service in compose["services"].items():
         assert service["restart"] == "unless-stopped", name
         assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
-    named = {volume.partition(":")[0] for service in compose["services"].values() for volume in service.get("volumes", ())}
-    assert named == set(compose["volumes"])
+    sources = {volume.partition(":")[0] for service in compose["services"].values() for volume in service.get("volumes", ())}
+    assert {source for source in sources if not source.startswith("./")} == set(compose["volumes"])
+    assert all((ROOT / source).exists() for source in sources if source.startswith("./"))
+
+
+def test_what_is_not_ours_has_a_fixed_version(compose: Any) -> None:
+    for name in (*SERVERS, *OBSERVERS):
+        assert re.search(r":v?\d[\w.-]*$", compose["services"][name]["image"]), name
+
+
+def test_observers_come_only_when_they_are_asked_for(compose: Any) -> None:
+    for name, service in compose["services"].items():
+        assert service.get("profiles", []) == (["observability"] if name in OBSERVERS else []), name
+
+
+def test_no_port_is_open_beyond_this_machine(compose: Any) -> None:
+    ports = [port for service in compose["services"].values() for port in service.get("ports", ())]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_token_is_a_secret_and_nothing_else_holds_it(compose: Any) -> None:
+    assert compose["secrets"] == {"quakecast_token": {"environment": "QUAKECAST_TOKEN"}}
+    for name, service in compose["services"].items():
+        assert ("quakecast_token" in service.get("secrets", ())) == (name in ("serve", "prometheus")), name
+        assert not any("TOKEN" in variable for variable in service.get("environment", ())), name
+
+
+def test_prometheus_asks_every_process_that_tells_metrics(compose: Any) -> None:
+    given = yaml.safe_load((ROOT / "docs/operations/prometheus.yml").read_text(encoding="utf-8"))
+    asked = {target for job in given["scrape_configs"] for one in job.get("static_configs", ()) for target in one["targets"]}
+    asked |= {f"{name}:{one['port']}" for job in given["scrape_configs"] for one in job.get("dns_sd_configs", ()) for name in one["names"]}
+    port = compose["services"]["forecast"]["environment"]["QUAKECAST_METRICS_PORT"]
+    telling = {f"{name}:{port}" for name in OURS if name not in ("serve", "retrain")}
+    assert asked == telling | {"serve:8080"}
+    (serve,) = [job for job in given["scrape_configs"] if job["job_name"] == "quakecast-serve"]
+    token_file = compose["services"]["serve"]["command"][compose["services"]["serve"]["command"].index("--token-file") + 1]
+    assert serve["authorization"]["credentials_file"] == token_file
+
+
+def test_grafana_finds_its_dashboard_and_its_prometheus(compose: Any) -> None:
+    folder = ROOT / "docs/operations/grafana"
+    (provider,) = yaml.safe_load((folder / "provisioning/dashboards/quakecast.yml").read_text(encoding="utf-8"))["providers"]
+    assert f"./docs/operations/grafana/dashboards:{provider['options']['path']}:ro" in compose["services"]["grafana"]["volumes"]
+    (source,) = yaml.safe_load((folder / "provisioning/datasources/prometheus.yml").read_text(encoding="utf-8"))["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    dashboard = json.loads((folder / "dashboards/quakecast.json").read_text(encoding="utf-8"))
+    panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+    assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"]}
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(places)) == len(places)
+    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in panels)
 
 
 def test_our_services_wait_for_healthy_servers(compose: Any) -> None:
@@ -128,15 +181,20 @@ class Machine:
     def __init__(self, compose: Any, kafka: str, redis: str, feed: str, folder: Path) -> None:
         self.bus = f"kafka://{kafka}/compose-{folder.name}"
         self.store = f"{redis.rpartition('/')[0]}/{REDIS_DATABASE}"
-        self._places = {"kafka://kafka:9092": self.bus, "redis://redis:6379/0": self.store, "${QUAKECAST_CONTACT:-}": ""}
+        (folder / "token").write_text(TOKEN, encoding="utf-8")
+        self.port = free_port()
+        self._places = {
+            "kafka://kafka:9092": self.bus, "redis://redis:6379/0": self.store, "${QUAKECAST_CONTACT:-}": "",
+            "/run/secrets/quakecast_token": str(folder / "token"), "8080": str(self.port), "0.0.0.0": "127.0.0.1",
+        }  # fmt: skip
         self._services, self._feed, self._folder = compose["services"], feed, folder
 
     def environment(self, service: str) -> dict[str, str]:
         given = {name: moved(str(value), self._places) for name, value in self._services[service]["environment"].items()}
-        return environment(QUAKECAST_USGS=self._feed, **given)
+        return environment(QUAKECAST_USGS=self._feed, **(given | {"QUAKECAST_METRICS_PORT": str(free_port())}))
 
     def command(self, service: str) -> list[str]:
-        given: list[str] = self._services[service]["command"]
+        given = [moved(word, self._places) for word in self._services[service]["command"]]
         name, *fixed = entrypoint()
         return [program(name), *fixed, *given]
 
@@ -154,10 +212,26 @@ class Machine:
     def said(self, service: str) -> str:
         return (self._folder / f"{service}.err").read_text(encoding="utf-8")
 
+    def get(self, path: str, token: str | None = TOKEN) -> tuple[int, bytes]:
+        """What the API says; status 0 before it answers."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+        except urllib.error.URLError:
+            return 0, b""
+
+    def lag(self) -> set[float]:
+        """How far the partitions are behind, as Prometheus is told."""
+        lines = [line for line in self.get("/metrics")[1].decode().splitlines() if line.startswith("quakecast_consumer_lag_records{")]
+        return {float(line.rpartition(" ")[2]) for line in lines}
+
     def health(self, service: str) -> subprocess.CompletedProcess[str]:
         check = self._services[service]["healthcheck"]
         assert check["test"][0] == "CMD"
-        name, *arguments = check["test"][1:]
+        name, *arguments = (moved(word, self._places) for word in check["test"][1:])
         seconds = float(check["timeout"].removesuffix("s"))
         return subprocess.run([program(name), *arguments], env=self.environment(service), cwd=self._folder, capture_output=True, text=True,
                               timeout=seconds, check=False)  # fmt: skip
@@ -189,16 +263,24 @@ def records(event_log: Log, topic: str) -> Iterator[Record]:
 def test_each_service_runs_by_its_own_command_is_healthy_and_ends_cleanly(compose: Any, kafka: str, redis: str) -> None:
     with tempfile.TemporaryDirectory(prefix="quakecast-compose-") as folder, usgs(small_sequence(now().plus(days=-1))) as feed:
         machine = Machine(compose, kafka, redis, feed, Path(folder))
-        with machine.running("ingest") as ingest, machine.running("forecast") as forecast, machine.running("forecast") as second:
+        with (
+            machine.running("ingest") as ingest,
+            machine.running("forecast") as forecast,
+            machine.running("forecast") as second,
+            machine.running("serve") as serve,
+        ):
             event_log, store = open_log(machine.bus), open_store(machine.store)
             wait_until(
                 lambda: len(store.forecasts()) >= 4 or not all_run(ingest, forecast, second), START_SECONDS, "four regions' forecasts"
             )
             assert first_line_of_the_readme_s_consumer(kafka, machine).startswith(tuple(store.forecasts()))
+            wait_until(lambda: machine.get("/readyz")[0] == 200 or serve.poll() is not None, START_SECONDS, "the API is ready")
+            assert machine.get("/readyz", token=None)[0] == 401
+            wait_until(lambda: machine.lag() == {0.0}, START_SECONDS, "no record waits, and no marker is taken for one")
             for service in OURS:
                 checked = machine.health(service)
                 assert checked.returncode == 0, f"{service}: {checked.stdout}{checked.stderr}"
-            for service, process in (("forecast", forecast), ("forecast", second), ("ingest", ingest)):
+            for service, process in (("forecast", forecast), ("forecast", second), ("ingest", ingest), ("serve", serve)):
                 assert process.poll() is None, machine.said(service)
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(30) == 0, machine.said(service)
