@@ -13,11 +13,13 @@ import pytest
 import redis as redis_client
 
 from ingest.bus import open_log
-from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Log, Outgoing, Record
+from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Log, Outgoing, Record
 from ingest.event import InputRecord, decode_dead_letter, encode
 from ingest.publish import Publisher
 from ingest.region import partition_of
-from stream.forecast import decode_forecast
+from stream.alert import Alert, decode_alert
+from stream.alert_rules import Rule
+from stream.forecast import Forecast, decode_forecast
 from stream.partition import Partition, Position, RegionChange
 from stream.store import open_store
 from stream.store.protocol import Outcome, Saved, Store
@@ -94,8 +96,9 @@ class Ground:
 
     def worker(self, batch_size: int = 50, store: Store | None = None, forecaster: SumForecaster | None = None) -> Worker:
         made = Worker(
-            self.log, store or self.store, TABLE, forecaster or SumForecaster(), batch_size=batch_size, on_forecast=self.said.append
-        )
+            self.log, store or self.store, TABLE, forecaster or SumForecaster(), rules=RULES, batch_size=batch_size,
+            on_forecast=self.said.append,
+        )  # fmt: skip
         self._running.append(made)
         return made
 
@@ -121,6 +124,11 @@ class Ground:
     def forecasts(self) -> dict[int, list[bytes]]:
         return {partition: [record.value for record in self.records(FORECASTS, partition)] for partition in range(TOPICS[FORECASTS])}
 
+    def spoken(self) -> dict[int, tuple[list[bytes], list[bytes]]]:
+        """Forecasts and alerts by partition."""
+        said = self.forecasts()
+        return {number: (said[number], [record.value for record in self.records(ALERTS, number)]) for number in said}
+
     def close(self) -> None:
         for worker in list(self._running):
             self.stop(worker)
@@ -144,14 +152,21 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
     made.close()
 
 
+RULES = (
+    Rule("seen", "magnitude", at_least=4.0, release=3.8, minimum_interval_minutes=0.0),
+    Rule("likely", "probability", magnitude=5.0, within="1d", at_least=0.02, release=0.015, change=1.2),
+)
 MADE = turns(1, 40, 3.0)
 HALF = len(MADE) // 2
 
 
-def core(made: list[Turn], number: int, forecaster: SumForecaster | None = None) -> tuple[Partition, list[bytes]]:
-    """One partition of the core alone after those turns, and what it said."""
-    partition = Partition(number, TABLE, forecaster or SumForecaster())
-    return partition, [said for record in by_partition(made)[number] for _, said in partition.take(record, record.sequence)]
+def core(
+    made: list[Turn], number: int, forecaster: SumForecaster | None = None, kind: type[Forecast] | type[Alert] = Forecast
+) -> tuple[Partition, list[bytes]]:
+    """One partition of the core alone after those turns, and the forecasts or the alerts that it issued."""
+    partition = Partition(number, TABLE, forecaster or SumForecaster(), rules=RULES)
+    issued = [said for record in by_partition(made)[number] for said in partition.take(record, record.sequence)]
+    return partition, [body for one, body in issued if isinstance(one, kind)]
 
 
 def expected(made: list[Turn] = MADE) -> dict[int, list[bytes]]:
@@ -159,10 +174,20 @@ def expected(made: list[Turn] = MADE) -> dict[int, list[bytes]]:
     return {number: core(made, number)[1] for number in range(TOPICS[EVENTS])}
 
 
+def spoken(made: list[Turn] = MADE) -> dict[int, tuple[list[bytes], list[bytes]]]:
+    """Its forecasts and alerts, by partition."""
+    return {number: (said, core(made, number, kind=Alert)[1]) for number, said in expected(made).items()}
+
+
+def test_the_sequence_calls_for_alerts_of_every_kind_of_revision() -> None:
+    types = {decode_alert(body).alert_type for _, alerts in spoken().values() for body in alerts}
+    assert types == {"initial", "update", "retraction"}
+
+
 def test_every_record_that_calls_for_a_forecast_has_exactly_one(ground: Ground) -> None:
     ground.tell(MADE)
     ground.run()
-    assert ground.forecasts() == expected()
+    assert ground.spoken() == spoken()
     said = [decode_forecast(body) for bodies in ground.forecasts().values() for body in bodies]
     assert len(said) > 60
     assert Counter(forecast.id for forecast in said).most_common(1)[0][1] == 1
@@ -183,7 +208,7 @@ def test_forecasts_stand_in_the_partition_of_their_input_under_their_regions_key
 def test_the_size_of_batches_changes_no_byte(ground: Ground, batch_size: int) -> None:
     ground.tell(MADE[:30])
     ground.run(batch_size)
-    assert ground.forecasts() == expected(MADE[:30])
+    assert ground.spoken() == spoken(MADE[:30])
 
 
 def test_the_state_is_saved_with_its_position(ground: Ground) -> None:
@@ -213,7 +238,7 @@ def test_a_new_worker_goes_on_where_the_old_one_stopped(ground: Ground) -> None:
     ground.tell(MADE[HALF:])
     forecaster = SumForecaster()
     ground.run(forecaster=forecaster)
-    assert ground.forecasts() == expected()
+    assert ground.spoken() == spoken()
     assert len(ground.said) == sum(map(len, expected().values()))
     check_state(ground)
     from_the_beginning = SumForecaster()
@@ -240,7 +265,7 @@ def test_a_worker_killed_between_commit_and_save_is_followed_by_one_that_repeats
         ground.work(killed)
     ground.stop(killed)
     ground.run(20)
-    assert ground.forecasts() == expected()
+    assert ground.spoken() == spoken()
 
 
 def test_a_worker_killed_again_and_again_ends_with_the_same_state(ground: Ground) -> None:
@@ -251,7 +276,7 @@ def test_a_worker_killed_again_and_again_ends_with_the_same_state(ground: Ground
             ground.work(killed)
         ground.stop(killed)
     ground.run(15)
-    assert ground.forecasts() == expected()
+    assert ground.spoken() == spoken()
     check_state(ground)
 
 
@@ -279,7 +304,7 @@ def test_an_emptied_store_is_rebuilt_silently_with_the_same_bytes(ground: Ground
     assert ground.said == told
     ground.tell(MADE[HALF:])
     ground.run()
-    assert ground.forecasts() == expected()
+    assert ground.spoken() == spoken()
 
 
 def heads(saved: dict[int, Saved | None]) -> dict[int, Any]:
@@ -300,11 +325,11 @@ def test_a_store_emptied_under_a_running_worker_is_written_anew(ground: Ground) 
     ground.tell(MADE[HALF:])
     ground.work(worker)
     ground.stop(worker)
-    assert ground.forecasts() == expected()
+    assert ground.spoken() == spoken()
     after = Turn([change(event("after", 300))], beat(300))
     ground.tell([after])
     ground.run()
-    assert ground.forecasts() == expected([*MADE, after])
+    assert ground.spoken() == spoken([*MADE, after])
 
 
 def test_a_damaged_store_is_rebuilt_though_the_stream_is_quiet(ground: Ground) -> None:
@@ -319,7 +344,7 @@ def test_a_damaged_store_is_rebuilt_though_the_stream_is_quiet(ground: Ground) -
     ground.run()
     ground.tell(MADE[HALF:])
     ground.run()
-    assert ground.forecasts() == expected()
+    assert ground.spoken() == spoken()
 
 
 def test_another_model_starts_from_the_beginning_and_repeats_nothing(ground: Ground) -> None:
@@ -371,11 +396,11 @@ def test_two_workers_share_the_partitions_and_one_takes_over_from_the_other(kafk
     with redis_client.Redis.from_url(store_url) as client:
         client.flushdb()
     ground = Ground(f"kafka://{kafka}/worker{number}", store_url)
-    one = Worker(ground.log, ground.store, TABLE, SumForecaster(), name="one", batch_size=20)
+    one = Worker(ground.log, ground.store, TABLE, SumForecaster(), rules=RULES, name="one", batch_size=20)
     ground.tell(MADE[:HALF])
     for _ in range(5):
         one.turn(0.1)
-    other = Worker(ground.log, ground.store, TABLE, SumForecaster(), name="other", batch_size=20)
+    other = Worker(ground.log, ground.store, TABLE, SumForecaster(), rules=RULES, name="other", batch_size=20)
     deadline = time.monotonic() + 60.0
     while len(one.positions()) != 3 or len(other.positions()) != 3:
         assert time.monotonic() < deadline, (one.positions(), other.positions())
@@ -388,5 +413,5 @@ def test_two_workers_share_the_partitions_and_one_takes_over_from_the_other(kafk
     one.close()
     ground.work(other)
     other.close()
-    assert ground.forecasts() == expected()
+    assert ground.spoken() == spoken()
     ground.close()
