@@ -1,0 +1,252 @@
+"""The false M 6.2 at Chignik, Alaska, on 2023-04-29, as three clients saw its alert and the retraction: `python -m tests.chignik_show`.
+
+The recorded feed is served anew and `quakecast up` follows it, its log on a real Kafka broker. An alert begins when the event appears in
+the feed (16:37) and is retracted when it is gone (17:27). Who listens: our Python client over server-sent events; `curl -N`, killed once it
+has seen the alert and started again, with `Last-Event-ID`, after the retraction; and librdkafka (`confluent-kafka`) on the topic itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import confluent_kafka
+import stamina.instrumentation
+
+from ingest.event import encode
+from ingest.instant import Instant
+from ingest.problem import Problem
+from stream.client import Client
+from tests.recorded_feed import RecordedFeed, recorded_feed
+from tests.servers import free_port, kafka_broker, redis_server
+from tests.stand_ins import environment, wait_until
+
+START = "2023-04-29T16:25:00Z"
+FALSE_EVENT = "ak0235h2o6lp"
+NAMESPACE = "chignik"
+SECONDS = 240.0
+Now = Callable[[], Instant]
+
+
+class Seen(NamedTuple):
+    """A revision of an alert as a client got it."""
+
+    client: str
+    feed_time: Instant
+    """The feed's clock when it came."""
+    alert: dict[str, Any]
+    body: bytes
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return str(self.alert["id"]), int(self.alert["revision"])
+
+
+class Watcher(Protocol):
+    """A client of the alerts."""
+
+    seen: list[Seen]
+
+    def close(self) -> None:
+        """Stop."""
+
+
+def concerns(seen: Seen) -> bool:
+    """Whether it is of the false event."""
+    return FALSE_EVENT in seen.alert["events"] and seen.alert["kind"] == "magnitude"
+
+
+def has(watcher: Watcher, alert_type: str) -> bool:
+    return any(concerns(seen) and seen.alert["alert_type"] == alert_type for seen in list(watcher.seen))
+
+
+class OurClient:
+    """`stream.client` in a thread."""
+
+    name = "quakecast client (SSE)"
+
+    def __init__(self, address: str, now: Now) -> None:
+        self.seen: list[Seen] = []
+        self._client, self._now = Client(address), now
+        self._stream, self._closing = self._client.stream(["alerts"], start="beginning"), False
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        for record in self._stream:
+            self.seen.append(Seen(self.name, self._now(), json.loads(encode(record)), self._stream.json.encode()))
+            if self._closing:
+                return
+
+    def close(self) -> None:
+        self._closing = True  # the thread waits for a record, and ends with the process
+
+
+class Curl:
+    """`curl -N` on the stream; it may be killed and started again."""
+
+    name = "curl -N (SSE, cut off)"
+
+    def __init__(self, address: str, now: Now) -> None:
+        self.seen: list[Seen] = []
+        self.last_id: str | None = None
+        self._address, self._now = address, now
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Connect, after the last record that was seen whole."""
+        resume = ["-H", f"Last-Event-ID: {self.last_id}"] if self.last_id else []
+        where = f"{self._address}/v1/stream?topics=alerts" + ("" if self.last_id else "&from=beginning")
+        self._process = subprocess.Popen(["curl", "-sN", *resume, where], stdout=subprocess.PIPE)
+        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+
+    def close(self) -> None:
+        """Killed, as a machine that loses its power: nothing is said to the server."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        fields: dict[bytes, bytes] = {}
+        for line in process.stdout:
+            name, _, value = line.rstrip(b"\n").partition(b": ")
+            if name:
+                fields[name] = value
+                continue
+            if b"data" in fields:
+                self.seen.append(Seen(self.name, self._now(), json.loads(fields[b"data"]), fields[b"data"]))
+            if b"id" in fields:
+                self.last_id = fields[b"id"].decode()
+            fields = {}
+
+
+class Kafka:
+    """librdkafka on the topic, committed records only."""
+
+    name = "confluent-kafka (topic)"
+
+    def __init__(self, broker: str, now: Now) -> None:
+        self.seen: list[Seen] = []
+        self._now = now
+        settings = {
+            "bootstrap.servers": broker, "group.id": "chignik", "isolation.level": "read_committed", "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+        }  # fmt: skip
+        self._consumer = confluent_kafka.Consumer(settings)
+        self._consumer.subscribe([f"{NAMESPACE}.alerts"])
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            message = self._consumer.poll(0.2)
+            if message is None or message.error() is not None:
+                continue
+            body = message.value()
+            assert isinstance(body, bytes)
+            self.seen.append(Seen(self.name, self._now(), json.loads(body), body))
+            self._consumer.commit(message=message, asynchronous=False)
+        self._consumer.close()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join(20)
+
+
+@contextmanager
+def following(feed: RecordedFeed, broker: str, store: str, folder: Path) -> Iterator[str]:
+    """`quakecast up` on Kafka, once it has read the feed; gives its address."""
+    port = free_port()
+    command = [
+        sys.executable, "-m", "stream.cli", "up", "--bus", f"kafka://{broker}/{NAMESPACE}", "--store", store, "--usgs", feed.address,
+        "--port", str(port), "--poll-seconds", "0.2",
+    ]  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    with (folder / "up.err").open("wb") as errors:
+        process = subprocess.Popen(command, env=environment(), stderr=errors)
+        try:
+            wait_until(lambda: ready(address, process), SECONDS, f"an answer of {address}, see {folder}/up.err")
+            yield address
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def ready(address: str, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "quakecast up has ended"
+    try:
+        with Client(address, patience_seconds=0.1) as client:
+            status = client.status()
+    except Problem:
+        return False
+    return status.stream_time is not None and status.lag_records == 0
+
+
+def show(recorded: Path, broker: str, store: str, folder: Path, speed: float) -> tuple[list[Seen], bytes]:
+    """What each client saw, and the retraction as a CAP message.
+
+    Args:
+        recorded: the folder with the recorded feed and its server.
+        broker: host:port of Kafka.
+        store: URL of a Redis database for this run alone.
+        folder: for what `up` says.
+        speed: the feed's seconds a second.
+    """
+    with recorded_feed(recorded, START, 1.0) as feed, following(feed, broker, store, folder) as address:
+        curl = Curl(address, feed.now)
+        curl.start()
+        watchers: list[Watcher] = [OurClient(address, feed.now), Kafka(broker, feed.now), curl]
+        urllib.request.urlopen(f"{feed.address}/_clock?speed={speed}").read()
+        wait_until(lambda: all(has(one, "initial") for one in watchers), SECONDS, "the alert")
+        curl.close()
+        wait_until(lambda: all(has(one, "retraction") for one in watchers[:2]), SECONDS, "the retraction")
+        assert not has(curl, "retraction")
+        curl.start()
+        wait_until(lambda: has(curl, "retraction"), SECONDS, "the retraction, by the client that came back")
+        time.sleep(2.0)  # for what would come twice
+        for watcher in watchers:
+            watcher.close()
+        seen = [seen for watcher in watchers for seen in watcher.seen]
+        alert_id = next(one.alert["id"] for one in seen if concerns(one))
+        with Client(address) as client:
+            return seen, client.cap(alert_id)
+
+
+def told(seen: list[Seen]) -> str:
+    """A table of the false event's alert."""
+    rows = [
+        f"{one.client:24} {one.alert['revision']} {one.alert['alert_type']:10} issued {one.alert['issued_at']}  came by {one.feed_time}  "
+        f"{one.alert['headline']}: {one.alert['reason']}"
+        for one in seen
+        if concerns(one)
+    ]
+    others = len({one.key for one in seen if not concerns(one)})
+    return "\n".join([*rows, f"({others} revisions of other alerts, seen by each client once, too)"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recorded", type=Path, default=Path(__file__).resolve().parents[2] / "shared")
+    parser.add_argument("--speed", type=float, default=120.0)
+    options = parser.parse_args()
+    stamina.instrumentation.set_on_retry_hooks([])
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quakecast-chignik-")))
+        broker, store = stack.enter_context(kafka_broker()), stack.enter_context(redis_server())
+        seen, cap = show(options.recorded, broker, store, folder, options.speed)
+    sys.stdout.write(told(seen) + "\n\n" + cap.decode())
+
+
+if __name__ == "__main__":
+    main()
