@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -16,11 +16,28 @@ from stream.alert import Alert
 from stream.client.connection import PATIENCE_SECONDS, Connection
 from stream.client.subscription import Subscription, Unreadable
 from stream.forecast import Forecast
+from stream.outcomes import Outcome
+from stream.outlook import RegionOutlook
+from stream.records import AnyRecord
 from stream.selection import Selection
-from stream.serve.answers import Alerts, Events, Forecasts, OneRegion, RegionNow, Regions, Revisions, Status
+from stream.serve.answers import (
+    Alerts,
+    Events,
+    Forecasts,
+    Models,
+    OneRegion,
+    Outcomes,
+    Outlooks,
+    RegionNow,
+    Regions,
+    Revisions,
+    Scores,
+    Status,
+)
 from stream.serve.known import KnownEvent
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
+Said = TypeVar("Said", Forecast, RegionOutlook, KnownEvent)
 
 
 class Client:
@@ -94,13 +111,14 @@ class Client:
         """One region with its latest forecast and outlook, and its active alerts."""
         return self._ask(f"/v1/regions/{quote(region, safe='')}", OneRegion)
 
-    def forecasts(self) -> list[Forecast]:
+    def forecasts(self, *, include_test: bool = False) -> list[Forecast]:
         """The latest forecast of each region that has one."""
-        return self._ask("/v1/forecasts", Forecasts).forecasts
+        return _live(self._ask("/v1/forecasts", Forecasts).forecasts, include_test)
 
-    def forecast(self, region: str) -> Forecast | None:
+    def forecast(self, region: str, *, include_test: bool = False) -> Forecast | None:
         """A region's latest forecast; none before its first event."""
-        return self.region(region).forecast
+        forecast = self.region(region).forecast
+        return None if forecast is None or (forecast.test and not include_test) else forecast
 
     def events(
         self,
@@ -109,10 +127,12 @@ class Client:
         start: Instant | str | None = None,
         end: Instant | str | None = None,
         limit: int | None = None,
+        *,
+        include_test: bool = False,
     ) -> list[KnownEvent]:
-        """Events as they are known now, newest first: of origin times from `start` to before `end`."""
+        """Events as they are known now, newest first: of origin times from `start` to before `end`; those deleted since say so."""
         asked = {"region": region, "min_magnitude": min_magnitude, "from": start, "to": end, "limit": limit}
-        return self._ask("/v1/events", Events, asked).events
+        return _live(self._ask("/v1/events", Events, asked).events, include_test)
 
     def alerts(
         self,
@@ -139,8 +159,56 @@ class Client:
         """An alert's latest (or another) revision as a CAP 1.2 message."""
         return self._connection.get(f"/v1/alerts/{quote(alert_id, safe='')}/cap", {"revision": revision})
 
+    def forecast_history(
+        self, region: str, start: Instant | str = "beginning", end: Instant | str | None = None, *, include_test: bool = False
+    ) -> Iterator[Forecast]:
+        """A region's forecasts in their order, from `start` to before `end`, as the stream gives them: each once, however many."""
+        return (one for one in self._history("forecasts", region, start, end, include_test) if isinstance(one, Forecast))
+
+    def outlooks(self, *, include_test: bool = False) -> list[RegionOutlook]:
+        """The latest outlook of each region that has one."""
+        return _live(self._ask("/v1/outlooks", Outlooks).outlooks, include_test)
+
+    def outlook_history(
+        self, region: str, start: Instant | str = "beginning", end: Instant | str | None = None, *, include_test: bool = False
+    ) -> Iterator[RegionOutlook]:
+        """A region's outlooks, as `forecast_history`."""
+        return (one for one in self._history("outlooks", region, start, end, include_test) if isinstance(one, RegionOutlook))
+
+    def _history(self, topic: str, region: str, start: Instant | str, end: Instant | str | None, include_test: bool) -> Iterator[AnyRecord]:
+        before = Instant.parse(end) if isinstance(end, str) else end
+        with self.stream([topic], [region], start=start, until_end=True, include_test=include_test) as stream:
+            for record in stream:
+                if before is not None and getattr(record, "issued_at", before) >= before:
+                    return  # one region is in one partition, in order
+                yield record
+
+    def outcomes(self, region: str, limit: int | None = None) -> list[Outcome]:
+        """A region's recent forecasts against what then came."""
+        return self._ask(f"/v1/regions/{quote(region, safe='')}/outcomes", Outcomes, {"limit": limit}).outcomes
+
+    def scores(self) -> Scores:
+        """How good the forecasts were, by region and over all, and how well calibrated."""
+        return self._ask("/v1/scores", Scores)
+
+    def models(self) -> Models:
+        """Who forecasts, and who did."""
+        return self._ask("/v1/models", Models)
+
+    def forecasts_geojson(self) -> bytes:
+        """The latest forecasts with their regions' polygons, as GeoJSON."""
+        return self._connection.get("/v1/forecasts.geojson")
+
+    def events_geojson(self, **asked: Any) -> bytes:
+        """As `events`, as GeoJSON in the words of the USGS; parameters as in the API: `region`, `min_magnitude`, `limit`, …"""
+        return self._connection.get("/v1/events.geojson", asked)
+
+    def events_quakeml(self, **asked: Any) -> bytes:
+        """As `events_geojson`, as QuakeML 1.2."""
+        return self._connection.get("/v1/events.quakeml", asked)
+
     def get(self, path: str, **parameters: Any) -> Any:
-        """The JSON that any other endpoint answers, such as `/v1/scores`."""
+        """The JSON that any other endpoint answers, such as `/v1/regions/{region}/explanation`."""
         return msgspec.json.decode(self._connection.get(path, parameters))
 
     def _ask(self, path: str, answer: type[Answer], parameters: dict[str, Any] | None = None) -> Answer:
@@ -159,3 +227,8 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _live(records: list[Said], include_test: bool) -> list[Said]:
+    """Without those of replays, unless asked for."""
+    return [record for record in records if include_test or not record.test]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from itertools import islice
@@ -19,7 +20,7 @@ from ingest.problem import Problem
 from ingest.region import partition_of
 from stream.alert import Alert
 from stream.client import Client
-from stream.forecast import Forecast
+from stream.forecast import Forecast, decode_forecast
 from stream.partition import Partition
 from tests.served import served
 from tests.servers import free_port
@@ -159,6 +160,28 @@ def test_a_server_that_ends_and_comes_back_costs_no_record_and_repeats_none(tmp_
     thread.join(60)
     log.close()
     assert sorted(given) == sorted(forecasts)
+
+
+def test_a_history_comes_whole_and_in_order(client: Client) -> None:
+    written = [decode_forecast(body) for body in of(FORECASTS)]
+    mine = sorted((one for one in written if one.region == REGION.id), key=lambda one: one.input_sequence)
+    assert list(client.forecast_history(REGION.id)) == mine
+    some = [one for one in mine if at(20.0) <= one.issued_at < at(100.0)]
+    assert some
+    assert list(client.forecast_history(REGION.id, at(20.0), str(at(100.0)))) == some
+
+
+def test_every_endpoint_answers_as_the_client_understands(client: Client) -> None:
+    assert client.outlooks() == list(client.outlook_history(REGION.id)) == []
+    assert {one.region for one in client.scores().regions} <= {"test", "neighbour"}
+    assert client.models().records == []
+    assert all(one.forecast_id.startswith(REGION.id) for one in client.outcomes(REGION.id, limit=5))
+    assert json.loads(client.forecasts_geojson())["type"] == "FeatureCollection"
+    large = [event for event in client.events(min_magnitude=4.0, limit=5) if not event.deleted]
+    assert len(json.loads(client.events_geojson(min_magnitude=4.0, limit=5))["features"]) == len(large)
+    assert client.events_quakeml(min_magnitude=4.0, limit=5).count(b"</event>") == len(large)
+    assert b"<msgType>Cancel</msgType>" in client.cap("one")
+    assert b"<msgType>Alert</msgType>" in client.cap("one", revision=0)
 
 
 def test_changes_of_a_region_alone(client: Client) -> None:
