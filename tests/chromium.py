@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
 from tests.servers import MissingPart
 
@@ -45,19 +45,26 @@ class Visit:
         self.page, self.address = page, address
         self.errors: list[str] = []
         """What the console and uncaught exceptions said."""
+        self.refused: list[str] = []
+        """Status and address of what the server did not give."""
         self.strangers: list[str] = []
         """Addresses of other hosts that were asked."""
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", self._asked)
+        page.on("response", self._answered)
 
     def open(self, path: str = "/") -> Page:
         self.page.goto(self.address + path)
         return self.page
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and "Failed to load resource" not in message.text:  # those are in `refused`
             self.errors.append(message.text)
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400:
+            self.refused.append(f"{response.status} {response.url}")
 
     def _asked(self, request: Request) -> None:
         if urlsplit(request.url).netloc != urlsplit(self.address).netloc:

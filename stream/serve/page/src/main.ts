@@ -21,7 +21,7 @@ const world = new World();
 const server = new Server(new SignIn().ask);
 const askLater = throttled(() => void askAboutRegion(), ASKED_MILLISECONDS);
 const publish = throttled(() => world.publish(), 100);
-const page = new Page(world, goFurtherBack, () => void askAboutRegion());
+const page = new Page(world, goFurtherBack, () => void askAboutRegion(), (alert) => void askForRevisions(alert));
 
 /** Everything from the messages goes into the world; what cannot be read is left out, and the rest goes on. */
 function take(messages: readonly Message[]): void {
@@ -128,6 +128,13 @@ async function askAboutRegion(): Promise<void> {
   ]);
   const asked: Asked = { explanation, outcomes: typeof outcomes === "string" ? outcomes : outcomes.outcomes };
   if (askedFor === region) page.showAsked(asked);
+}
+
+async function askForRevisions(alert: string): Promise<void> {
+  const body = await orWords(server.json<{ revisions: Alert[] }>(`/v1/alerts/${encodeURIComponent(alert)}`));
+  if (typeof body === "string") return; // those that are here stay
+  for (const revision of body.revisions) world.take(revision);
+  publish();
 }
 
 async function orWords<Body>(asked: Promise<Body>): Promise<Body | string> {

@@ -55,10 +55,12 @@ export class Page {
     onFurther: () => Promise<void>,
     /** Somebody looks at another region. */
     private readonly onRegion: (region: string) => void,
+    /** Somebody wants all revisions of an alert. */
+    onMissing: (alert: string) => void,
   ) {
     this.map = new WorldMap(this.coast, (region) => this.select(region), (quake, region) => this.describe(quake, region));
     this.list = new RegionList((region) => this.select(region, true));
-    this.tape = new Tape((region) => world.nameOf(region), (region) => this.select(region, true));
+    this.tape = new Tape((region) => world.nameOf(region), (region) => this.select(region, true), onMissing);
     this.scrubber = new Scrubber((moment) => {
       world.lookAt(moment);
       world.publish();
@@ -133,7 +135,8 @@ export class Page {
     };
     const zoom = html("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("+", "Zoom in", () => this.map.zoomBy(2)), button("−", "Zoom out", () => this.map.zoomBy(0.5)), button("World", "Whole world", () => this.map.reset()));
     const choices = html("div", { class: "choices" }, html("label", { for: "measure" }, "Colours: probability of "), this.measures, html("label", { for: "smallest" }, "Events "), this.smallest);
-    const stage = html("div", { class: "stage" }, this.map.element, zoom);
+    const hint = html("p", { class: "hint" }, "Drag to move, Ctrl and wheel or two fingers to zoom, click for a region.");
+    const stage = html("div", { class: "stage" }, this.map.element, zoom, hint);
     const table = html("details", { class: "numbers" }, html("summary", {}, "The largest events on the map, as a table"), html("div", { class: "scroll" }, this.largest));
     put("strip", this.strip.element);
     put("banners", this.banners.element);
@@ -157,6 +160,8 @@ export class Page {
   private showStrip(): void {
     this.strip.showClock(this.world.clock);
     const { status, cutOff, world } = this;
+    const active = status?.counts.alerts_active ?? 0;
+    document.title = active > 0 ? `(${active}) quakecast` : "quakecast";
     this.banners.show({ status, test: world.test, past: world.isPast ? world.now : null, cutOff, now: Date.now() });
   }
 

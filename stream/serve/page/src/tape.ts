@@ -33,6 +33,8 @@ export class Tape {
   constructor(
     private readonly nameOf: (region: string | null) => string,
     private readonly onSelect: (region: string) => void,
+    /** Somebody wants to see revisions that are not here. */
+    private readonly onMissing: (alert: string) => void,
   ) {}
 
   /** From now on, new revisions are spoken. */
@@ -62,7 +64,10 @@ export class Tape {
     element.className = `alert ${state}`;
     replace(element, ...this.contents(revisions, state));
     const details = element.querySelector("details");
-    if (details !== null) details.open = wasOpen;
+    if (details !== null) {
+      details.open = wasOpen;
+      if (revisions.length <= last.revision) details.addEventListener("toggle", () => this.onMissing(last.id), { once: true });
+    }
     this.entries.set(last.id, { element, stamp });
     return element;
   }
@@ -113,6 +118,7 @@ function history(revisions: readonly Alert[]): HTMLElement {
   const rows = [...revisions].reverse().map((alert) =>
     html("li", {}, html("b", {}, `${names[alert.alert_type]} ${shortMoment(alert.issued_at)}`), ` (revision ${alert.revision}) ${alert.headline}. ${alert.reason}`),
   );
-  const summary = html("summary", {}, revisions.length === 1 ? "1 revision" : `${revisions.length} revisions`);
+  const all = Math.max(revisions.length, (revisions.at(-1) as Alert).revision + 1);
+  const summary = html("summary", {}, all === 1 ? "1 revision" : `${all} revisions`);
   return html("details", {}, summary, html("ol", { class: "revisions" }, ...rows));
 }

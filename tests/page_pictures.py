@@ -1,0 +1,123 @@
+"""Pictures of the page over the recorded feed, for docs/pictures: Türkiye before the M7.8, ten minutes after it, a day after; Chignik's
+false alarm and its retraction. `python -m tests.page_pictures --recorded ../shared` (about ten minutes; `--only turkiye` or `chignik`).
+
+The recorded feed has a hole from six minutes after the M7.8 to 48 minutes after it: ten minutes after means after it was first shown.
+The feed's clock runs fast between the moments and stands still while a picture is taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from playwright.sync_api import Browser, Page
+
+from ingest.instant import Instant
+from tests.chromium import DESKTOP, PHONE, chromium, visit
+from tests.live_page import Running, running, up, wait_until_it_speaks
+from tests.recorded_feed import RecordedFeed, recorded_feed
+from tests.stand_ins import wait_until
+
+PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+FAST, STILL = 1200.0, 0.0
+POLL_SECONDS = 0.1
+SETTLED_SECONDS = 8.0
+"""Until what the feed shows is forecast, and on the page."""
+
+
+class Moment(NamedTuple):
+    """When a picture is taken, and of what."""
+
+    at: str
+    name: str
+    region: str
+    whole: bool = False
+    """The whole page, however long, instead of its first screen."""
+
+
+class Episode(NamedTuple):
+    start: str
+    regions: int
+    """So many have a forecast before the clock runs."""
+    moments: tuple[Moment, ...]
+
+
+EPISODES = {
+    "turkiye": Episode(
+        "2023-02-05T12:00:00Z",
+        20,
+        (
+            Moment("2023-02-06T01:15:00Z", "turkiye-before", "turkiye"),
+            Moment("2023-02-06T02:16:00Z", "turkiye-ten-minutes-after", "turkiye"),
+            Moment("2023-02-07T01:17:00Z", "turkiye-a-day-after", "turkiye", whole=True),
+        ),
+    ),
+    "chignik": Episode(
+        "2023-04-29T04:00:00Z",
+        20,
+        (
+            Moment("2023-04-29T16:47:00Z", "chignik-alert", "alaska"),
+            Moment("2023-04-29T17:35:00Z", "chignik-retraction", "alaska"),
+        ),
+    ),
+}
+
+
+def speed_up(feed: RecordedFeed, speed: float) -> None:
+    urllib.request.urlopen(f"{feed.address}/_clock?speed={speed}").read()
+
+
+def take(page: Page, moment: Moment, device: str) -> None:
+    """Save one picture; it is palette-free and as large as the screen."""
+    page.screenshot(path=PICTURES / f"{moment.name}-{device}.png", full_page=moment.whole)
+    sys.stderr.write(f"{moment.name}-{device}.png\n")
+
+
+def picture(browser: Browser, process: Running, feed: RecordedFeed, moment: Moment, desktop: Page) -> None:
+    """Let the clock come to the moment, stop it, and take the desktop's and the phone's picture."""
+    end = Instant.parse(moment.at)
+    speed_up(feed, FAST)
+    wait_until(lambda: feed.now() >= end.plus(seconds=-FAST * 0.3), 600, moment.at)
+    speed_up(feed, STILL)
+    feed.move_clock(moment.at)
+    reached = end.plus(seconds=-180)
+    wait_until(lambda: Instant.parse(process.get("/v1/status")["stream_time"]) >= reached, 60, "the stream at the moment")
+    wait_until(lambda: process.get("/v1/status")["lag_records"] == 0, 120, "the forecasts at the moment")
+    desktop.wait_for_timeout(SETTLED_SECONDS * 1000)
+    take(desktop, moment, "desktop")
+    with visit(browser, process.address, PHONE) as phone:
+        page = phone.open(f"/#{moment.region}")
+        page.wait_for_timeout(SETTLED_SECONDS * 1000)
+        take(page, moment, "phone")
+
+
+def record(episode: Episode, recorded: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="quakecast-pictures-") as name, recorded_feed(recorded, episode.start, STILL) as feed:
+        folder = Path(name)
+        arguments = up(f"sqlite:///{folder}/page.db", feed.address, POLL_SECONDS)
+        with running(arguments, folder) as process, chromium() as browser:
+            wait_until_it_speaks(process, episode.regions)
+            with visit(browser, process.address, DESKTOP) as visitor:
+                page = visitor.open(f"/#{episode.moments[0].region}")
+                for moment in episode.moments:
+                    picture(browser, process, feed, moment, page)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recorded", type=Path, default=Path("../shared"), help="the folder with data/ and tools/")
+    parser.add_argument("--only", choices=sorted(EPISODES))
+    asked = parser.parse_args(arguments)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for name, episode in EPISODES.items():
+        if asked.only in (None, name):
+            record(episode, asked.recorded)
+
+
+if __name__ == "__main__":
+    main()
