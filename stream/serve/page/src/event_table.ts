@@ -9,7 +9,7 @@ const MOST = 30;
 export class EventTable {
   private readonly table = html("table", { class: "events" });
   private readonly sentence = html("p", { class: "sentence" });
-  readonly element = html("section", { class: "figure wide" }, html("h3", {}, "Recent events"), this.sentence, html("div", { class: "scroll tall" }, this.table));
+  readonly element = html("section", { class: "figure wide" }, html("h3", {}, "Recent events"), this.sentence, html("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": "Recent events" }, this.table));
 
   show(quakes: readonly Quake[], days: number, completeness: number): void {
     const complete = quakes.filter((quake) => (quake.magnitude ?? -9) >= completeness).length;

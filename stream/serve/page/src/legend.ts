@@ -7,11 +7,20 @@ const MAGNITUDES = [3, 5, 7];
 
 export class Legend {
   private readonly classes = html("ul", { class: "classes" });
-  readonly element = html("div", { class: "legend" }, this.classes, depths(), sizes());
+  readonly element = html(
+    "details",
+    { class: "legend", open: !matchMedia("(max-width: 720px)").matches },
+    html("summary", {}, "What the colours and circles mean"),
+    this.classes,
+    depths(),
+    sizes(),
+    html("p", {}, "Drag to move the map; Ctrl and the wheel, two fingers, or + and − to zoom; click for a region."),
+  );
 
   show(measure: Measure): void {
-    const edges = measure.thresholds.map((value) => measure.say(value));
-    const words = [`under ${edges[0]}`, ...edges.map((edge) => `from ${edge}`)];
+    const edges = measure.thresholds.map((value) => measure.edge(value));
+    const between = edges.slice(1).map((edge, index) => `${edges[index]}–${edge} ${measure.unit}`);
+    const words = [`under ${edges[0]} ${measure.unit}`, ...between, `over ${edges.at(-1)} ${measure.unit}`];
     const items = words.map((text, index) => html("li", {}, html("span", { class: `swatch class-${index}`, "aria-hidden": "true" }), text));
     replace(this.classes, html("li", { class: "title" }, "Regions:"), ...items, html("li", {}, html("span", { class: "swatch unsaid", "aria-hidden": "true" }), "no forecast"));
   }

@@ -8,11 +8,15 @@ export interface Measure {
   label: string;
   of: (forecast: Forecast) => number | null;
   say: (value: number) => string;
+  /** A threshold as the legend says it, in `unit`. */
+  edge: (value: number) => string;
+  unit: string;
   /** Between the classes of colours. */
   thresholds: readonly number[];
 }
 
 const PROBABILITIES = [0.01, 0.03, 0.1, 0.2, 0.4, 0.7] as const;
+const IN_PERCENT = { edge: (value: number): string => number(100 * value), unit: "%" };
 const GAINS = [0.5, 2, 5, 20, 100, 500] as const;
 
 function exceeding(magnitude: string, span: string, words: string): Measure {
@@ -21,6 +25,7 @@ function exceeding(magnitude: string, span: string, words: string): Measure {
     label: `M ≥ ${magnitude} within ${words}`,
     of: (forecast) => forecast.exceedance?.probability[magnitude]?.[span] ?? null,
     say: percent,
+    ...IN_PERCENT,
     thresholds: PROBABILITIES,
   };
 }
@@ -36,6 +41,8 @@ export const MEASURES: readonly Measure[] = [
     label: "M ≥ 5 within a day, times the usual",
     of: (forecast) => forecast.exceedance?.gain["5"]?.["1d"] ?? null,
     say: (value) => `${number(value)} ×`,
+    edge: number,
+    unit: "×",
     thresholds: GAINS,
   },
   {
@@ -43,6 +50,7 @@ export const MEASURES: readonly Measure[] = [
     label: "any event above completeness within a day",
     of: (forecast) => forecast.wait.probability_within["1d"] ?? null,
     say: percent,
+    ...IN_PERCENT,
     thresholds: [0.05, 0.1, 0.3, 0.5, 0.8, 0.95],
   },
 ];

@@ -135,8 +135,7 @@ export class Page {
     };
     const zoom = html("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("+", "Zoom in", () => this.map.zoomBy(2)), button("−", "Zoom out", () => this.map.zoomBy(0.5)), button("World", "Whole world", () => this.map.reset()));
     const choices = html("div", { class: "choices" }, html("label", { for: "measure" }, "Colours: probability of "), this.measures, html("label", { for: "smallest" }, "Events "), this.smallest);
-    const hint = html("p", { class: "hint" }, "Drag to move, Ctrl and wheel or two fingers to zoom, click for a region.");
-    const stage = html("div", { class: "stage" }, this.map.element, zoom, hint);
+    const stage = html("div", { class: "stage" }, this.map.element, zoom);
     const table = html("details", { class: "numbers" }, html("summary", {}, "The largest events on the map, as a table"), html("div", { class: "scroll" }, this.largest));
     put("strip", this.strip.element);
     put("banners", this.banners.element);

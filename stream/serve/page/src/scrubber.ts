@@ -14,7 +14,7 @@ const PLAY_MILLISECONDS = 250;
 export class Scrubber {
   private readonly range = html("input", { type: "range", min: 0, max: STEPS, value: STEPS, step: 1, "aria-label": "Moment to look at" });
   private readonly marks = html("div", { class: "marks", "aria-hidden": "true" });
-  private readonly label = html("output", { class: "moment" });
+  private readonly label = html("span", { class: "moment" });
   private readonly newest = html("button", { type: "button" }, "Newest");
   private readonly play = html("button", { type: "button", "aria-pressed": "false" }, "Play");
   private readonly further = html("button", { type: "button" }, "Further back");

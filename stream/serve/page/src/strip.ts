@@ -33,7 +33,7 @@ export class Strip {
   private readonly page = new Gauge("This page", "Whether this page is connected");
   readonly element = html(
     "dl",
-    { class: "strip", "aria-label": "State of the stream" },
+    { class: "strip", tabindex: 0, "aria-label": "State of the stream" },
     ...[this.page, this.clock, this.feed, this.lag, this.speed, this.origin, this.model, this.refused].map((gauge) => gauge.element),
   );
 

@@ -96,7 +96,7 @@ export class Tape {
       if (this.told.has(key)) continue;
       this.told.add(key);
       const kind = { initial: "New alert", update: "Alert revised", retraction: "Alert retracted" }[last.alert_type];
-      words.push(`${kind}, ${this.nameOf(last.region)}: ${last.headline}`);
+      words.push(`${kind}: ${last.headline}`);
     }
     if (this.told.size > 10 * MOST_SHOWN) this.forgetTold(shown);
     if (!this.quiet && words.length > 0) say(this.spoken, words.slice(0, 3).join(". "));
