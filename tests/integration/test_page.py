@@ -91,9 +91,20 @@ def test_the_regions_their_forecasts_and_the_state_of_the_stream_appear(seen: Vi
     assert page.locator("path.region").count() == REGIONS
     expect(page.get_by_role("heading", name="California", exact=True)).to_be_visible()
     expect(page.locator(".lead")).to_contain_text(re.compile(r"Another event of M 2\.5 or more within an hour: .* %"))
-    for title in ("When the next one may come", "How it moved", "How large the next one may be", "Large ones", "Where", "Recent events"):
+    for title in (
+        "When the next one may come",
+        "How it moved",
+        "How large the next one may be",
+        "Large ones",
+        "Where",
+        "Why",
+        "Outlook",
+        "Recent events",
+    ):
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
     expect(page.locator("table.events tbody tr").first).to_be_visible()
+    expect(page.locator(".panel")).to_contain_text("Each past event holds a share of that rate", timeout=SOON)
+    expect(page.locator("#calibration")).to_contain_text("Running gain over ETAS")
     expect(page.locator(".strip")).to_contain_text("lstm-")
     expect(page.locator("#disclaimer")).to_contain_text("not predictions")
     assert page.locator(".banner").count() == 0, "nothing is wrong, and nothing is a replay"

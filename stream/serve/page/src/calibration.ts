@@ -19,7 +19,10 @@ export class PitFigure {
   private readonly figure: Figure;
   readonly element: HTMLElement;
 
-  constructor(private readonly what: string) {
+  constructor(
+    private readonly what: string,
+    private readonly caveat = "",
+  ) {
     this.figure = new Figure(`${what}: where outcomes fell`);
     this.element = this.figure.element;
   }
@@ -46,7 +49,7 @@ export class PitFigure {
       plot.append(svg("rect", { class: "bar", x: left + 0.5, y: y(height), width: Math.max(right - left - 1, 1), height: INNER_HEIGHT - y(height) }));
     }
     plot.append(svg("line", { class: "due", x1: 0, x2: INNER_WIDTH, y1: y(1), y2: y(1) }));
-    const words = `${count(sum, "outcome", "outcomes")}. A calibrated forecast fills every bar to the dashed line.${sum < FEW ? " Too few yet to judge." : ""}`;
+    const words = `${count(sum, "outcome", "outcomes")}. A calibrated forecast fills every bar to the dashed line. ${sum < FEW ? "Too few yet to judge." : this.caveat}`;
     const rows = pit.counts.map((some, index) => {
       const [low, high] = [bounds[index] as number, bounds[index + 1] as number];
       return [`${low} – ${high}`, String(some), share(some / sum), share(high - low)];

@@ -1,9 +1,8 @@
 // Puts the page together: asks for what is known, then follows the stream.
 import { EventStream, type Message } from "./event_stream";
 import { Page } from "./page";
-import type { Alert, Explanation, Forecast, KnownEvent, Outcome, Region, Status, TopicRecord } from "./records";
+import type { Alert, CameSince, Explanation, Forecast, KnownEvent, Outcome, Region, Status, TopicRecord } from "./records";
 import type { Outlook } from "./outlook";
-import type { Asked } from "./region_panel";
 import { Refused, Server } from "./server";
 import { SignIn } from "./sign_in";
 import { throttled } from "./throttle";
@@ -122,12 +121,18 @@ async function askAboutRegion(): Promise<void> {
   if (region === null) return;
   askedFor = region;
   const path = `/v1/regions/${encodeURIComponent(region)}`;
-  const [explanation, outcomes] = await Promise.all([
-    orWords(server.json<Explanation>(`${path}/explanation`)),
-    orWords(server.json<{ outcomes: Outcome[] }>(`${path}/outcomes?limit=24`)),
+  const tell = async <Body>(asked: Promise<Body>, show: (body: Body | string) => void): Promise<void> => {
+    const body = await orWords(asked);
+    if (askedFor === region) show(body);
+  };
+  await Promise.all([
+    tell(server.json<Explanation>(`${path}/explanation`), (said) => page.panel.showWhy(said)),
+    tell(server.json<{ outcomes: Outcome[] }>(`${path}/outcomes?limit=24`), (said) => page.panel.showOutcomes(typeof said === "string" ? said : said.outcomes)),
+    tell(server.json<{ outlook: Outlook | null; came_since?: CameSince[] }>(path), (said) => {
+      const outlook = typeof said === "string" ? null : said.outlook;
+      page.panel.showCame(typeof said === "string" || outlook === null ? null : { outlook: outlook.id, since: said.came_since ?? [] });
+    }),
   ]);
-  const asked: Asked = { explanation, outcomes: typeof outcomes === "string" ? outcomes : outcomes.outcomes };
-  if (askedFor === region) page.showAsked(asked);
 }
 
 async function askForRevisions(alert: string): Promise<void> {

@@ -32,6 +32,7 @@ function exceeding(magnitude: string, span: string, words: string): Measure {
 
 export const MEASURES: readonly Measure[] = [
   exceeding("5", "1d", "a day"),
+  exceeding("6", "1d", "a day"),
   exceeding("5", "7d", "a week"),
   exceeding("6", "7d", "a week"),
   exceeding("6", "30d", "a month"),

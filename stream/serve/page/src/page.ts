@@ -11,7 +11,7 @@ import { WorldMap } from "./map";
 import { classOf, MEASURES, type Measure } from "./measure";
 import type { Status } from "./records";
 import { RegionList } from "./region_list";
-import { RegionPanel, type Asked } from "./region_panel";
+import { RegionPanel } from "./region_panel";
 import { running, total } from "./scores";
 import { Scrubber, type Mark } from "./scrubber";
 import { Strip } from "./strip";
@@ -31,10 +31,10 @@ export class Page {
   private readonly legend = new Legend();
   private readonly list: RegionList;
   private readonly coast = new Coast();
-  private readonly panel = new RegionPanel(this.coast);
+  readonly panel = new RegionPanel(this.coast);
   readonly tape: Tape;
   private readonly scrubber: Scrubber;
-  private readonly pits = { wait: new PitFigure("Waits"), magnitude: new PitFigure("Magnitudes") };
+  private readonly pits = { wait: new PitFigure("Waits", "Events that become known late make waits look shorter than was said."), magnitude: new PitFigure("Magnitudes") };
   private readonly expected = new ExpectedFigure();
   private readonly gain = new GainFigure();
   private readonly measures = html("select", { id: "measure" }, ...MEASURES.map(({ id, label }) => html("option", { value: id }, label)));
@@ -76,6 +76,7 @@ export class Page {
   }
 
   select(region: string, focus = false): void {
+    if (region !== this.selected) this.panel.forget();
     this.selected = region;
     history.replaceState(null, "", `#${encodeURIComponent(region)}`);
     this.onRegion(region);
@@ -99,9 +100,6 @@ export class Page {
     this.list.setRegions(this.world.regions);
   }
 
-  showAsked(asked: Asked): void {
-    this.panel.showAsked(asked);
-  }
 
   showStatus(status: Status): void {
     this.status = status;
@@ -179,6 +177,7 @@ export class Page {
     this.list.show(measure, (id) => world.forecast(id), this.selected);
     this.legend.show(measure);
     const large = [...quakes].sort((one, other) => (other.magnitude ?? -1) - (one.magnitude ?? -1)).slice(0, TABLE_ROWS);
+    document.documentElement.dataset.forecast = world.lastForecast; // drawn by now: whoever measures the delay looks here
     fillTable(this.largest, ["magnitude", "origin (UTC)", "place", "region"], large.map((quake) => [magnitude(quake.magnitude), shortMoment(quake.at), quake.place || "–", world.nameOf(quake.region)]));
   }
 

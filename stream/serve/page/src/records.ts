@@ -144,6 +144,13 @@ export interface Contribution {
   share: number;
 }
 
+/** How many came since an outlook was issued, beside one of its spans; `counts` by bin. */
+export interface CameSince {
+  label: string;
+  over: boolean;
+  counts: number[];
+}
+
 export interface Explanation {
   region: string;
   at: string;

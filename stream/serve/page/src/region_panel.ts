@@ -6,7 +6,7 @@ import { ExceedanceTable, MagnitudeFigure } from "./magnitude_figure";
 import { OutcomeFigure } from "./outcome_figure";
 import { timeOf } from "./outlook";
 import { OutlookTable } from "./outlook_table";
-import type { Explanation, Forecast, Outcome, Region } from "./records";
+import type { CameSince, Explanation, Forecast, Outcome, Region } from "./records";
 import { cause, Movement, WaitCurves } from "./wait_figures";
 import { WhereFigure } from "./where_figure";
 import { WhyFigure } from "./why_figure";
@@ -17,10 +17,10 @@ const MOVEMENT_DAYS = 3;
 const EVENT_DAYS = 7;
 const WHERE_DAYS = 30;
 
-/** What the server is asked for when a region is looked at. */
-export interface Asked {
-  explanation: Explanation | string;
-  outcomes: readonly Outcome[] | string;
+/** What came since an outlook, as the server has counted it. */
+export interface Came {
+  outlook: string;
+  since: readonly CameSince[];
 }
 
 export class RegionPanel {
@@ -38,6 +38,8 @@ export class RegionPanel {
   private readonly events = new EventTable();
   private readonly figures = html("div", { class: "figures" });
   readonly element = html("section", { class: "panel", "aria-labelledby": "region-title" }, this.heading, this.lead, this.facts, this.figures);
+
+  private came: Came | null = null;
 
   constructor(coast: Coast) {
     this.where = new WhereFigure(coast);
@@ -81,16 +83,31 @@ export class RegionPanel {
     this.exceedance.show(forecast);
     this.where.show(region, forecast, complete);
     const outlook = world.outlook(region.id);
+    const counted = outlook !== null && !world.isPast && this.came?.outlook === outlook.id ? this.came.since : null;
     const start = Math.min(...(outlook?.forecast ?? []).map((span) => timeOf(span.timeStart)), now);
-    this.outlook.show(outlook, known.filter((quake) => quake.at >= start), now);
+    this.outlook.show(outlook, known.filter((quake) => quake.at >= start), now, counted);
     this.events.show(known.filter((quake) => quake.at > now - EVENT_DAYS * DAY), EVENT_DAYS, region.magnitude_of_completeness);
   }
 
   /** What only the server knows; in words why not, when it is not there. */
-  showAsked({ explanation, outcomes }: Asked): void {
+  showWhy(explanation: Explanation | string): void {
     if (typeof explanation === "string") this.why.showNothing(explanation);
     else this.why.show(explanation);
+  }
+
+  showOutcomes(outcomes: readonly Outcome[] | string): void {
     this.outcomes.element.hidden = typeof outcomes === "string";
     if (typeof outcomes !== "string") this.outcomes.show(outcomes);
+  }
+
+  showCame(came: Came | null): void {
+    this.came = came;
+  }
+
+  /** Another region is asked about: what was said of the last one goes. */
+  forget(): void {
+    this.came = null;
+    this.why.showNothing("Asking …");
+    this.outcomes.element.hidden = true;
   }
 }

@@ -1,6 +1,6 @@
 // Why: which past events hold which share of the rate.
 import { fillTable } from "./chart";
-import { html, say } from "./element";
+import { html, say, type Child } from "./element";
 import type { Explanation } from "./records";
 import { magnitude, moment, number, place, share, shortMoment } from "./words";
 
@@ -18,14 +18,14 @@ export class WhyFigure {
       `${number(explanation.rate_per_day)} events a day are expected at ${moment(explanation.at)}. ` +
         "Each past event holds a share of that rate, larger for the large, the recent and the fertile.",
     );
-    const rows = explanation.events.slice(0, MOST).map((event) => [
-      `${magnitude(event.magnitude)}, ${shortMoment(event.time)}`,
-      place(event.latitude, event.longitude),
+    const rows: Child[][] = explanation.events.slice(0, MOST).map((event) => [
+      html("span", { class: "chance" }, `${magnitude(event.magnitude)}, ${shortMoment(event.time)}`, html("small", {}, place(event.latitude, event.longitude))),
       bar(event.share),
     ]);
-    const rest = explanation.events.slice(MOST).reduce((sum, event) => sum + event.share, 0) + explanation.older_share;
-    rows.push(["older and smaller ones", "", bar(Math.max(0, rest))], ["the region's background", "", bar(explanation.background_share)]);
-    fillTable(this.table, ["event (UTC)", "place", "share of the rate"], rows);
+    const named = explanation.events.slice(0, MOST).reduce((sum, event) => sum + event.share, 0);
+    const rest = Math.max(0, 1 - named - explanation.background_share);
+    rows.push(["all other events", bar(rest)], ["the region's background", bar(explanation.background_share)]);
+    fillTable(this.table, ["event (UTC)", "share of the rate"], rows);
   }
 
   /** Nothing to show, and why. */

@@ -76,6 +76,7 @@ export function place(latitude: number, longitude: number): string {
 
 /** `0.034` as `+0.034`, with a real minus sign. */
 export function signed(value: number, digits = 3): string {
+  if (value === 0) return "0";
   return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
 }
 

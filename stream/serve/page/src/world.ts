@@ -25,6 +25,8 @@ export class World {
   private past: number | null = null;
   /** Where the history begins that the stream has told, milliseconds since 1970. */
   earliest = Infinity;
+  /** Id of the forecast that came last. */
+  lastForecast = "";
   /** Whether the newest records are marked as not live. */
   test = false;
 
@@ -144,6 +146,7 @@ export class World {
   private takeForecast(forecast: Forecast): void {
     const at = this.tell(forecast.issued_at);
     if (series(this.forecasts, forecast.region, MOST_FORECASTS_A_REGION).add(at, forecast.input_sequence, forecast)) {
+      this.lastForecast = forecast.id;
       this.note("forecasts");
     }
   }
