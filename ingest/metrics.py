@@ -17,6 +17,7 @@ from prometheus_client import (
     GCCollector,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
     start_http_server,
 )
@@ -28,6 +29,7 @@ from ingest.event import Change
 from ingest.instant import MILLISECONDS_PER_SECOND, Instant
 from ingest.problem import Problem
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which nobody asks for
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 DELAY_BUCKETS_SECONDS = (60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0, 21_600.0, 86_400.0, 604_800.0)
 """A network's automatic solution takes a minute or two, a small event's hours, a late catalogue's days."""

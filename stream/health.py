@@ -45,6 +45,16 @@ class Check(NamedTuple):
     """When (monotonic seconds)."""
 
 
+def looked(look: Look, clock: Callable[[], float] = time.monotonic) -> Check:
+    """One look, whatever comes of it."""
+    try:
+        return Check(True, look(), clock())
+    except Problem as problem:
+        return Check(False, str(problem), clock())
+    except Exception as error:  # of any client library: to be told, not to end on
+        return Check(False, f"{type(error).__name__}: {error}", clock())
+
+
 class Health:
     """The last looks at each dependency.
 
@@ -59,12 +69,7 @@ class Health:
 
     def look(self, name: str) -> None:
         """Look at one dependency now."""
-        try:
-            found = Check(True, self._looks[name](), self._clock())
-        except Problem as problem:
-            found = Check(False, str(problem), self._clock())
-        except Exception as error:  # of any client library: to be told, not to end on
-            found = Check(False, f"{type(error).__name__}: {error}", self._clock())
+        found = looked(self._looks[name], self._clock)
         before, self._checks[name] = self._checks[name], found
         if before.ok != found.ok:
             (log.info if found.ok else log.warning)("dependency", name=name, ok=found.ok, why=found.why)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -12,11 +11,13 @@ import typer
 
 from ingest.bus import open_log
 from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS
-from ingest.feed import Feed, FetchFailed, summary_path
+from ingest.feed import Feed, summary_path
 from ingest.poller import contact
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.cli.options import DEFAULT_USGS, EMBEDDED, BusOption, JsonOption, RegionsOption, UsgsOption
+from stream.dependencies import ForecastsLook, StoreLook, address, models_agree
+from stream.health import Look, looked
 from stream.store import open_store
 
 DOCTOR_EXAMPLES = "Example: quakecast doctor --bus kafka://broker:9092 --store redis://redis:6379/0"
@@ -33,30 +34,24 @@ def doctor(
     json: JsonOption = False,
 ) -> None:
     """What is reachable, what is configured, what is wrong. Exit code 1 when something is."""
-    checks: list[tuple[str, Callable[[], str]]] = [
+    checks: list[tuple[str, Look]] = [
         ("versions", _versions),
         ("regions", lambda: f"{len(list(RegionTable.load(regions)))} regions, table {RegionTable.load(regions).fingerprint}"),
         ("model", _model),
         ("feed", lambda: _feed(usgs)),
         ("log", lambda: _log(bus)),
-        ("windows", lambda: _windows(bus, store or bus)),
+        ("store", StoreLook(store or bus)),
+        ("forecasts", lambda: _forecasts(bus, store or bus)),
     ]
     if unknown := set(only or ()) - {name for name, _ in checks}:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not among {', '.join(name for name, _ in checks)}", param_hint="--only")
-    found = [_checked(name, check) for name, check in checks if not only or name in only]
+    found = [(name, *looked(check)[:2]) for name, check in checks if not only or name in only]
     if json:
         typer.echo(msgspec.json.encode([{"check": n, "ok": ok, "found": text} for n, ok, text in found]))
     else:
         for name, ok, text in found:
             typer.echo(f"{'ok   ' if ok else 'WRONG'} {name:10} {text}")
     raise typer.Exit(0 if all(ok for _, ok, _ in found) else 1)
-
-
-def _checked(name: str, check: Callable[[], str]) -> tuple[str, bool, str]:
-    try:
-        return name, True, check()
-    except (Problem, FetchFailed) as problem:
-        return name, False, str(problem)
 
 
 def _versions() -> str:
@@ -81,11 +76,11 @@ def _log(bus: str) -> str:
     event_log = open_log(bus)
     event_log.create_topics()
     counts = {topic: sum(event_log.ends(topic).values()) for topic in (EVENTS, FORECASTS, DEAD_LETTERS)}
-    return f"{bus}: " + ", ".join(f"{topic} {count}" for topic, count in counts.items())
+    return f"{address(bus)}: " + ", ".join(f"{topic} {count}" for topic, count in counts.items())
 
 
-def _windows(bus: str, store: str) -> str:
-    ends, positions = open_log(bus).ends(EVENTS), open_store(store).positions()
-    behind = sum(end - (positions[p].offset if p in positions else 0) for p, end in ends.items())
-    clock = max((position.clock for position in positions.values()), default=None)
-    return f"{store}: {len(positions)} partitions, {behind} offsets behind the log, stream time {clock}"
+def _forecasts(bus: str, store: str) -> str:
+    behind, positions = ForecastsLook(bus, store)(), open_store(store).positions()
+    if not positions:
+        return f"{behind}, no worker has been here"
+    return f"{behind}, stream time {max(position.clock for position in positions.values())}, by {models_agree(positions)}"

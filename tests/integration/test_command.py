@@ -320,7 +320,7 @@ def test_doctor_tells_programs_what_is_well_and_what_is_not(folder: Path) -> Non
     with usgs([]) as address:
         well = quakecast("doctor", "--json", "--bus", "sqlite:///doctor.db", folder=folder, QUAKECAST_USGS=address)
     checks = json.loads(succeeded(well))
-    assert [check["check"] for check in checks] == ["versions", "regions", "model", "feed", "log", "windows"]
+    assert [check["check"] for check in checks] == ["versions", "regions", "model", "feed", "log", "store", "forecasts"]
     assert all(check["ok"] and check["found"] for check in checks)
     ill = quakecast("doctor", "--only", "log", "--only", "regions", "--bus", NO_BROKER, folder=folder)
     assert ill.returncode == 1

@@ -168,6 +168,19 @@ def queries() -> Iterator[tuple[str, str]]:
             yield panel["title"], target["expr"]
 
 
+def test_every_metric_is_in_the_operators_handbook(system: System) -> None:
+    handbook = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+    system.hear(3)
+    while system.worker.turn(0.0):
+        pass
+    with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
+        wait_until(lambda: not troubled(address), 5, "all is well")
+        with urllib.request.urlopen(f"{address}/metrics") as answer:
+            declared = re.findall(r"^# TYPE quakecast_(\w+) (\w+)$", answer.read().decode(), re.MULTILINE)
+    assert len(declared) > 25
+    assert {name for name, _ in declared if f"`{name}`" not in handbook and f"`{name}{{" not in handbook} == set()
+
+
 def test_rules_and_dashboard_ask_for_metrics_that_there_are(system: System) -> None:
     system.hear(3)
     while system.worker.turn(0.0):

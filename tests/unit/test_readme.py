@@ -67,6 +67,12 @@ def test_every_option_and_every_environment_variable_is_mentioned() -> None:
     assert {name for name in variables | in_the_code if name not in DOCUMENTED} == set()
 
 
+def test_operators_find_every_variable_in_their_handbook() -> None:
+    handbook = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+    variables = {str(parameter.envvar) for command in TREE.values() for parameter in command.params if getattr(parameter, "envvar", None)}
+    assert {name for name in variables | {"QUAKECAST_TOKEN", "QUAKECAST_LOG", "QUAKECAST_CONTACT"} if name not in handbook} == set()
+
+
 def test_every_example_of_the_command_is_one_that_it_takes() -> None:
     for line in (line for block in blocks("sh") for line in block.replace("\\\n", "").splitlines() if line.startswith("quakecast ")):
         words = line.partition("#")[0].split()[1:]
