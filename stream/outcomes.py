@@ -34,6 +34,7 @@ from stream.forecast import QUANTILES, Forecast, rounded
 
 SETTLING_DAYS = 1.0
 FORECASTS_KEPT = 20_000
+OUTCOMES_KEPT = 1_000
 SHORTEST_HOURS = 1e-9
 CLASSES = len(QUANTILES) + 1
 Quantiles = tuple[tuple[float, float], ...]
@@ -146,14 +147,21 @@ class Calibration:
         self._forecasts: dict[str, deque[Issued]] = {}
         self._began: dict[str, Instant] = {}
         """By region, when the first forecast was issued: earlier events are nobody's."""
+        self._settled: dict[str, deque[Outcome]] = {}
         self.counts = PitCounts(list(QUANTILES), [0] * CLASSES, [0] * CLASSES, 0, None, None)
 
-    def forecasts(self, region: str) -> list[Issued]:
-        """Those of the last day or two, in the order of issue."""
-        return list(self._forecasts.get(region, ()))
+    def outcomes(self, region: str, events: Iterable[Event]) -> list[Outcome]:
+        """What a region's forecasts came to, in the order of events: settled ones as they were judged, newer ones as known now.
 
-    def regions(self) -> list[str]:
-        return sorted(self._forecasts)
+        Args:
+            events: of the region, all that are known, in any order.
+        """
+        kept, settled = self._forecasts.get(region), list(self._settled.get(region, ()))
+        if not kept:
+            return settled
+        pairs = judged(list(kept), next_events(events, kept[-1].magnitude_of_completeness))
+        since = max(self._began[region], self.counts.until or self._began[region])
+        return settled + [outcome(forecast, event) for event, forecast in pairs if forecast is not None and event.time > since]
 
     def take(self, forecast: Forecast) -> None:
         """A forecast is issued."""
@@ -172,24 +180,24 @@ class Calibration:
         since = self.counts.until
         if since is not None:
             for region, kept in self._forecasts.items():
-                self._settle(
-                    kept, next_events(events.get(region, ()), kept[-1].magnitude_of_completeness), max(since, self._began[region]), until
-                )
+                own = next_events(events.get(region, ()), kept[-1].magnitude_of_completeness)
+                self._settle(region, kept, own, max(since, self._began[region]), until)
         self.counts.since = until if self.counts.since is None else self.counts.since
         self.counts.until = until
 
-    def _settle(self, kept: deque[Issued], events: list[Event], since: Instant, until: Instant) -> None:
+    def _settle(self, region: str, kept: deque[Issued], events: list[Event], since: Instant, until: Instant) -> None:
         for event, forecast in judged(list(kept), events):
             if since < event.time <= until:
-                self._count(event, forecast)
+                self._count(region, event, forecast)
         last = max((event.time for event in events if event.time <= until), default=None)
         while last is not None and len(kept) > 1 and kept[0].issued_at <= last:
             kept.popleft()
 
-    def _count(self, event: Event, forecast: Issued | None) -> None:
+    def _count(self, region: str, event: Event, forecast: Issued | None) -> None:
         if forecast is None:
             self.counts.unforecast += 1
             return
+        self._settled.setdefault(region, deque(maxlen=OUTCOMES_KEPT)).append(outcome(forecast, event))
         hours = (event.time - forecast.issued_at) / MILLISECONDS_PER_HOUR
         self.counts.wait[_class(forecast.wait_hours, hours)] += 1
         self.counts.magnitude[_class(forecast.magnitude, float(event.magnitude or 0.0))] += 1

@@ -14,11 +14,12 @@ from typing import Any
 
 import msgspec
 
-from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion
+from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.alert import Alert
 from stream.compatibility import breaks
+from stream.examples import example_of
 from stream.forecast import Forecast
 from stream.outlook import RegionOutlook
 from stream.partition import Activation
@@ -69,22 +70,25 @@ def release(folder: Path | None = None) -> list[Path]:
 
 
 def _schema(record: type[msgspec.Struct]) -> dict[str, Any]:
-    (schema,), definitions = msgspec.json.schema_components((record,), schema_hook=_hook, ref_template="#/$defs/{name}")
-    return {"$schema": DIALECT, "$id": f"urn:{_tag(record).replace('/', ':')}", **schema, "$defs": definitions}
+    (schema,), definitions = msgspec.json.schema_components((record,), schema_hook=schema_hook, ref_template="#/$defs/{name}")
+    example = json.loads(encode(example_of(record)))
+    return {"$schema": DIALECT, "$id": f"urn:{tag_of(record).replace('/', ':')}", **schema, "examples": [example], "$defs": definitions}
 
 
-def _hook(kind: type) -> dict[str, Any]:
+def schema_hook(kind: type) -> dict[str, Any]:
+    """The schema of a type of ours that is no struct."""
     if kind is Instant:
         return {"type": "string", "format": "date-time", "description": "ISO 8601, UTC, with milliseconds"}
     raise NotImplementedError(f"no schema for {kind.__name__}")
 
 
-def _tag(record: type[msgspec.Struct]) -> str:
+def tag_of(record: type[msgspec.Struct]) -> str:
+    """A record's `$schema`, such as `quakecast.change/1`."""
     return str(record.__struct_config__.tag)
 
 
 def _file_name(record: type[msgspec.Struct]) -> str:
-    name, _, version = _tag(record).removeprefix("quakecast.").partition("/")
+    name, _, version = tag_of(record).removeprefix("quakecast.").partition("/")
     return f"{name}.{version}.json"
 
 

@@ -33,7 +33,7 @@ def serve(listening: socket.socket, sources: Sources, stop: threading.Event, acc
 
 async def _serve(listening: socket.socket, sources: Sources, stop: threading.Event, access: Access) -> None:
     hub, readers = Hub(), ThreadPoolExecutor(READERS, "read")
-    served = Gate(application(Api(sources, hub), Reading(sources.open_log, readers)), access)
+    served = Gate(application(Api(sources, hub), Reading(sources.open_log, readers), secured=access.token is not None), access)
     config = uvicorn.Config(
         served, http=Connection, ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -24,7 +24,7 @@ from stream.serve.hub import Hub
 from stream.serve.known import KnownEvent
 from stream.serve.metrics import watch_hub
 from stream.serve.questions import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
-from stream.serve.refusal import not_found
+from stream.serve.refusal import bad_request, not_found
 from stream.serve.view import View, median_of, percentile_99_of
 from stream.serve.windows import Windows
 
@@ -71,6 +71,15 @@ class Api:
         if region_id not in self.sources.table:
             raise not_found("region of that id", "choose an id from /v1/regions")
         return self.sources.table[region_id]
+
+    def check_regions(self, region_ids: Iterable[str]) -> None:
+        """Regions that a query filters by.
+
+        Raises:
+            Refused: the table has one of them not.
+        """
+        if any(region_id not in self.sources.table for region_id in region_ids):
+            raise bad_request("there is no region of that id", "choose ids from /v1/regions")
 
     async def status(self, _: Nothing) -> answers.Status:
         view, now = self.view, wall_clock()
@@ -144,10 +153,12 @@ class Api:
 
     def events_of(self, question: OfEvents) -> Iterator[KnownEvent]:
         """The events asked for, newest first."""
+        self.check_regions([] if question.region is None else [question.region])
         found = (event for event in self.view.events.newest_first() if _fits(event, question))
         return islice(found, question.limit)
 
     async def alerts(self, question: OfAlerts) -> answers.Alerts:
+        self.check_regions([] if question.region is None else [question.region])
         return answers.Alerts(DISCLAIMER, list(islice(self._alerts_of(question), question.limit)))
 
     def _alerts_of(self, question: OfAlerts) -> Iterable[Alert]:

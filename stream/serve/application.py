@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,11 +9,11 @@ from starlette.responses import Response
 
 from ingest.event import encode
 from ingest.metrics import CONTENT_TYPE
-from stream.disclaimer import DISCLAIMER
 from stream.export import cap, geojson, quakeml
 from stream.serve import answers
-from stream.serve.api import Api, wall_clock
-from stream.serve.endpoint import JSON, Content, Endpoint, refused
+from stream.serve.api import Api
+from stream.serve.documents import Documents
+from stream.serve.endpoint import JSON, Endpoint, refused
 from stream.serve.exports import Exports
 from stream.serve.files import file_routes
 from stream.serve.history import History
@@ -23,11 +22,12 @@ from stream.serve.questions import Nothing, OfAlert, OfAlerts, OfEvents, OfOutco
 from stream.serve.reading import Reading
 from stream.serve.refusal import Refusal, Refused, unavailable
 from stream.serve.subscription import Subscription
+from stream.serve.wellness import Alive, ForecastsByRegion, Readiness, Wellness
 
 
 def endpoints(api: Api, reading: Reading) -> list[Endpoint]:
     """All that answer JSON or a file, without the stream."""
-    past, judgement, exports = History(api, reading), Judgement(api), Exports(api)
+    past, judgement, exports, wellness = History(api, reading), Judgement(api), Exports(api), Wellness(api)
     return [
         Endpoint("/v1/status", "How the feed, the forecasts and their delay are.", Nothing, api.status, answers.Status),
         Endpoint("/v1/regions", "All regions, each with its latest forecast.", Nothing, api.regions, answers.Regions),
@@ -47,61 +47,37 @@ def endpoints(api: Api, reading: Reading) -> list[Endpoint]:
         Endpoint("/v1/alerts/{id}/cap", "An alert in CAP 1.2.", OfRevision, exports.alert_cap, None, cap.MEDIA_TYPE),
         Endpoint("/v1/scores", "How good the forecasts were.", Nothing, judgement.scores, answers.Scores),
         Endpoint("/v1/models", "Who forecasts, and who did.", Nothing, judgement.models, answers.Models),
-        Endpoint("/healthz", "Whether the program lives, and how the feed is.", Nothing, Health(api).healthz, None),
-        Endpoint("/readyz", "Whether each thing this rests on is well, by name.", Nothing, Health(api).readyz, None),
-        Endpoint("/metrics", "For Prometheus.", Nothing, Health(api).metrics, None, CONTENT_TYPE),
-        Endpoint("/forecasts.json", "The latest forecasts by region.", Nothing, Health(api).forecasts, None),
+        Endpoint("/healthz", "Whether the program lives.", Nothing, wellness.healthz, Alive, is_open=True),
+        Endpoint("/readyz", "Whether each thing this rests on is well.", Nothing, wellness.readyz, Readiness, body_of_503=Readiness),
+        Endpoint("/metrics", "For Prometheus.", Nothing, wellness.metrics, None, CONTENT_TYPE),
+        Endpoint("/forecasts.json", "The latest forecasts by region.", Nothing, wellness.forecasts, ForecastsByRegion),
     ]
 
 
-class Health:
-    """`/healthz`, `/readyz`, `/metrics` and `/forecasts.json`."""
+def application(api: Api, reading: Reading, *, secured: bool = False) -> Starlette:
+    """The application over an API.
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
-    async def healthz(self, _: Nothing) -> Content:
-        polled = self._api.sources.poller() if self._api.sources.poller is not None else None
-        feed, positions = self._api.feed(wall_clock()), await self._api.sources.windows.positions()
-        body = {
-            "status": "feed stale" if feed.stale else "ok",
-            "feed_time": None if feed.time is None else str(feed.time),
-            "feed_heard_seconds_ago": feed.heard_seconds_ago,
-            "feed_failures_in_a_row": 0 if polled is None else polled.failures,
-            "feed_trouble": feed.trouble,
-            "dead_letters_by_reason": dict(self._api.view.dead_letters),
-            "partitions": {str(partition): position.sequence for partition, position in (positions or {}).items()},
-        }
-        return Content(msgspec.json.encode(body), JSON)
-
-    async def readyz(self, _: Nothing) -> Content:
-        """The last looks at each dependency, and whether this server has read the log: 503 unless all are well."""
-        checks, caught_up = self._api.sources.health.checks(), self._api.hub.caught_up
-        told = {name: {"ok": check.ok, "why": check.why} for name, check in checks.items()}
-        told["view"] = {"ok": caught_up, "why": "the log has been read" if caught_up else "the log is still being read"}
-        ready = all(check["ok"] for check in told.values())
-        return Content(msgspec.json.encode({"ready": ready, "checks": told}), JSON, 200 if ready else 503)
-
-    async def metrics(self, _: Nothing) -> Content:
-        return Content(self._api.exposition.text(), CONTENT_TYPE)
-
-    async def forecasts(self, _: Nothing) -> Content:
-        latest = {region: msgspec.Raw(encode(kept[-1])) for region, kept in self._api.view.forecasts.items()}
-        return Content(msgspec.json.encode({"disclaimer": DISCLAIMER, "forecasts": latest}), JSON)
-
-
-def application(api: Api, reading: Reading) -> Starlette:
-    """The application over an API."""
+    Args:
+        secured: whether the gate before it asks for a token; its documents say so.
+    """
 
     def check(path: str) -> None:
         if path.startswith("/v1/") and not api.hub.caught_up:
             raise unavailable("the log is still being read", "try again in a moment")
 
-    routes = [endpoint.route(check) for endpoint in endpoints(api, reading)]
+    own = endpoints(api, reading)
+    documents = Documents(own, [region.id for region in api.sources.table], secured)
+    routes = [endpoint.route(check) for endpoint in [*own, *documents.endpoints]]
     return Starlette(
         routes=[*routes, Subscription(api, reading).route(), *file_routes()],
-        exception_handlers={Refused: refused, HTTPException: _not_answered},
+        exception_handlers={Refused: refused, HTTPException: _not_answered, Exception: _failed},
     )
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    """Ours: the log has the traceback."""
+    said = Refusal("this server failed to answer", "tell whoever runs it; its log says more")
+    return Response(encode(said), 500, media_type=JSON)
 
 
 async def _not_answered(_: Request, error: Exception) -> Response:

@@ -36,6 +36,10 @@ class Endpoint(NamedTuple):
     body: type[Any] | None
     """The answer's struct; none for content of another kind."""
     media_type: str = JSON
+    is_open: bool = False
+    """Whether it needs no token."""
+    body_of_503: type[Any] | None = None
+    """What 503 carries where it is no refusal."""
 
     def route(self, check: Callable[[str], None]) -> Route:
         """Starlette's route.

@@ -10,7 +10,6 @@ from ingest.event import encode
 from ingest.problem import Problem
 from stream.disclaimer import DISCLAIMER
 from stream.forecast import Score, rounded
-from stream.outcomes import judged, next_events, outcome
 from stream.serve import answers
 from stream.serve.api import Api
 from stream.serve.endpoint import JSON, Content
@@ -42,9 +41,8 @@ class Judgement:
 
     async def outcomes(self, question: OfOutcomes) -> answers.Outcomes:
         region = self._api.region(question.region)
-        events = next_events(self._api.view.events.of_region(region.id), region.magnitude_of_completeness)
-        pairs = judged(self._api.view.calibration.forecasts(region.id), events)
-        found = [outcome(forecast, event) for event, forecast in pairs if forecast is not None]
+        view = self._api.view
+        found = view.calibration.outcomes(region.id, view.events.of_region(region.id))
         return answers.Outcomes(DISCLAIMER, found[: -question.limit - 1 : -1])
 
     async def explanation(self, question: OfRegion) -> Content:

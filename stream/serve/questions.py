@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+import msgspec.inspect
 
 from ingest.event import decode_hook
 from ingest.instant import Instant
+from stream.schema import schemas
 from stream.serve.refusal import bad_request
 
 MOST = 1_000
@@ -17,6 +20,7 @@ From = Annotated[Instant, msgspec.Meta(description="Not before this time.")]
 To = Annotated[Instant, msgspec.Meta(description="Before this time.")]
 RegionId = Annotated[str, msgspec.Meta(description="A region's id, as in /v1/regions.", extra_json_schema={"x-region": True})]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+SCHEMA_NAMES = sorted(schemas())
 Question = TypeVar("Question", bound=msgspec.Struct)
 
 
@@ -26,6 +30,10 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class OfRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: RegionId
+
+
+class OfSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[str, msgspec.Meta(max_length=100, description="A schema's file name, such as change.1.json.", examples=SCHEMA_NAMES)]
 
 
 class OfSpan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,17 +112,44 @@ def asked(kind: type[Question], path: Mapping[str, str], query: list[tuple[str, 
         if name in path or name in given:
             raise bad_request(f"{_shown(name)} is given twice", "give each parameter once")
         given[name] = value
+    given |= path
     try:
-        return msgspec.convert(given | dict(path), kind, strict=False, dec_hook=_hook)
+        return msgspec.convert(given | _told_apart(kind, given), kind, strict=False, dec_hook=_hook)
     except (msgspec.ValidationError, OverflowError) as error:
         names = ", ".join(field.encode_name for field in msgspec.structs.fields(kind)) or "none"
         raise bad_request(f"a parameter cannot be used: {_shown(str(error))}", f"the parameters are {names}; see /openapi.json") from None
 
 
+def _told_apart(kind: type[msgspec.Struct], given: Mapping[str, str]) -> dict[str, Any]:
+    """Values that the reading of text as numbers would take for something else: only `true` and `false` are booleans, nothing is null."""
+    kinds = _kinds(kind)
+    apart: dict[str, Any] = {}
+    for name, value in given.items():
+        if bool in kinds.get(name, ()):
+            apart[name] = {"true": True, "false": False}.get(value, [value])  # a list is no boolean
+        elif str not in kinds.get(name, (str,)) and value.lower() == "null":
+            apart[name] = [value]
+    return apart
+
+
+@cache
+def _kinds(kind: type[msgspec.Struct]) -> dict[str, tuple[type, ...]]:
+    """By parameter, whether it may be a boolean or any text."""
+    inspected = msgspec.inspect.type_info(kind)
+    assert isinstance(inspected, msgspec.inspect.StructType)
+    found: dict[str, tuple[type, ...]] = {}
+    for field in inspected.fields:
+        types = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
+        plain = [one.type if isinstance(one, msgspec.inspect.Metadata) else one for one in types]
+        names = {msgspec.inspect.BoolType: bool, msgspec.inspect.StrType: str, msgspec.inspect.LiteralType: str}
+        found[field.encode_name] = tuple(names[type(one)] for one in plain if type(one) in names)
+    return found
+
+
 def _hook(kind: type, value: Any) -> Any:
     try:
         return decode_hook(kind, value)
-    except OverflowError as error:
+    except (OverflowError, AttributeError) as error:  # a year that this machine's calendar has not; no text at all
         raise ValueError(str(error)) from None
 
 

@@ -71,8 +71,7 @@ class Subscription:
         if question.regions is None:
             return None
         regions = [name for name in question.regions.split(",") if name]
-        for region in regions:
-            self._api.region(region)
+        self._api.check_regions(regions)
         return frozenset(regions)
 
     async def _cursor(self, said: str, wanted: Filter) -> Cursor:

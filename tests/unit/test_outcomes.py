@@ -118,7 +118,19 @@ def test_an_event_is_counted_once_and_after_a_day() -> None:
     for hours in (27.5, 28.0, 90.0):
         calibration.settle({REGION.id: events}, at(hours))
         assert sum(calibration.counts.wait) == 1
-    assert len(calibration.forecasts(REGION.id)) == 1
+    assert [one.event_id for one in calibration.outcomes(REGION.id, events)] == ["e1"]
+
+
+def test_outcomes_are_those_settled_and_those_since_each_once() -> None:
+    calibration, events = Calibration(), quakes(0.0, 3.0, 20.0, 30.0, 40.0)
+    calibration.settle({}, at(-1.0))
+    for hours in (-0.5, 1.0, 4.0, 21.0, 31.0, 41.0):
+        calibration.take(forecast(hours))
+    seen = []
+    for hours in (30.5, 45.0, 60.0, 200.0):
+        calibration.settle({REGION.id: events}, at(hours))
+        seen.append([one.event_id for one in calibration.outcomes(REGION.id, events)])
+    assert seen == [["e1", "e2", "e3", "e4"]] * 4
 
 
 def test_events_before_the_first_forecast_are_nobody_s() -> None:
@@ -133,5 +145,5 @@ def test_a_forecast_with_other_quantiles_is_passed_over() -> None:
     calibration = Calibration()
     whole = forecast(0.0)
     calibration.take(msgspec.structs.replace(whole, wait=msgspec.structs.replace(whole.wait, quantiles_hours={"0.5": 1.0})))
-    assert calibration.forecasts(REGION.id) == []
+    assert calibration.outcomes(REGION.id, quakes(1.0, 2.0)) == []
     assert len(calibration.counts.wait) == CLASSES

@@ -1,0 +1,83 @@
+"""An example of each record, for the JSON Schemas and the API's documents: one made-up sequence."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ingest.event import Change, DeadLetter, Event, Heartbeat, Outage, Promotion
+from ingest.instant import Instant
+from stream.alert import Alert
+from stream.forecast import Exceedance, Forecast, Magnitude, Score, Spot, Wait, Where
+from stream.outlook import AboveMainshock, Bin, Observation, OutlookMainshock, OutlookModel, OutlookSpan, RegionOutlook
+from stream.partition import Activation
+
+HEARD = Instant.parse("2026-03-01T06:12:00.000Z")
+ORIGIN = HEARD.plus(seconds=-401.86)
+MODEL = "lstm-1f0c9a77d2e4+cnn-7a6077b5d00c"
+
+EVENT = Event(
+    "xx00000001", ORIGIN, HEARD.plus(seconds=-64.0), 35.705, -117.504, 8.2, 6.1, "mww", "earthquake", "automatic", "xx",
+    "18 km W of Searles Valley, CA", ("yy40000001",),
+)  # fmt: skip
+CHANGE = Change(4_711, "added", "california", HEARD, "all_day", EVENT.id, EVENT)
+PROMOTION = Promotion(HEARD, {"lstm": "lstm-1f0c9a77d2e4"}, reason="trained on two more years")
+FORECAST = Forecast(
+    "california-0-4711", "california", HEARD, "added", EVENT.id, 0, 4_711, MODEL, 2.5, 212, ORIGIN, HEARD.plus(seconds=211.0),
+    Wait(
+        0.00531, {"0.05": 0.000392, "0.25": 0.0022, "0.5": 0.00531, "0.75": 0.0107, "0.95": 0.0241},
+        {"1h": 0.9999, "1d": 1.0, "7d": 1.0, "30d": 1.0}, 3_140.0,
+    ),
+    Magnitude(
+        2.91, {"0.05": 2.53, "0.25": 2.68, "0.5": 2.91, "0.75": 3.27, "0.95": 4.08},
+        {"4": 0.0597, "5": 0.0063, "6": 0.000631, "7": 0.0000629},
+    ),
+    Where([Spot(35.75, -117.75, 0.62), Spot(35.75, -117.25, 0.21)], 0.17),
+    Exceedance(
+        {"5": {"1h": 0.19, "1d": 0.47, "7d": 0.66, "30d": 0.75}, "6": {"1h": 0.021, "1d": 0.064, "7d": 0.11, "30d": 0.14}},
+        {"5": {"1h": 1_270.0, "1d": 131.0, "7d": 26.6, "30d": 7.4}, "6": {"1h": 1_400.0, "1d": 178.0, "7d": 43.9, "30d": 13.1}},
+    ),
+    Score(
+        HEARD.plus(days=-90.0), HEARD.plus(days=-1.0), 211, {"model": 204.7, "poisson": 188.2, "etas": 219.4},
+        {"model": 1.83, "poisson": 0.41, "etas": 1.71}, {"poisson": 1.42, "etas": 0.12}, 3, 1,
+    ),
+)  # fmt: skip
+ALERT = Alert(
+    "m6-observed:california:0-4711", 0, "initial", None, "m6-observed", "magnitude", "california", HEARD, HEARD.plus(days=1.0), True,
+    "California: M 6.1, 18 km W of Searles Valley, CA", "rule m6-observed: at least 6", 6.1, 6.0, 6.0, None, "california-0-4711",
+    [EVENT.id], MODEL, 0, 4_711,
+)  # fmt: skip
+OUTLOOK = RegionOutlook(
+    id="outlook-california-0-4711", region="california", issued_at=HEARD, cause="mainshock", supersedes=None,
+    mainshock=OutlookMainshock(EVENT.id, ORIGIN, 6.1, 35.705, -117.504, 8.2, EVENT.place), observed_from=ORIGIN,
+    magnitude_of_completeness=2.5, events_in_window=212, simulations=1_000, cut=0, seed=4_711, input_partition=0, input_sequence=4_711,
+    creation_time=int(HEARD), expire_time=int(HEARD.plus(days=365.0)), advisory_time_frame="1 Week", template="Mainshock",
+    injectable_text="A probability forecast, not a prediction.", observations=[Observation(3.0, 0), Observation(4.0, 0)],
+    model=OutlookModel(MODEL, "the forecaster rolled forward", {"simulations": 1_000.0}), fractile_probabilities=[0.025, 0.5, 0.975],
+    forecast=[
+        OutlookSpan(
+            int(HEARD), int(HEARD.plus(days=1.0)), "1 Day",
+            [Bin(3.0, 21, 164, 1.0, 63, [21, 63, 164]), Bin(4.0, 1, 19, 0.99, 7, [1, 7, 19])],
+            AboveMainshock(6.1, 0.05, [0, 0, 1]),
+        )
+    ],
+    next_forecast_time=int(ORIGIN.plus(seconds=600.0)),
+)  # fmt: skip
+EXAMPLES: tuple[msgspec.Struct, ...] = (
+    CHANGE,
+    Heartbeat(4_712, HEARD, "all_day"),
+    Outage(4_713, HEARD, "all_day", 312.4, "the connection was refused"),
+    PROMOTION,
+    Activation(0, 8_820, 4_711, HEARD, MODEL, PROMOTION),
+    DeadLetter(
+        HEARD, "all_day", "time_damaged", "the origin time cannot be read", used=False, id="xx00000002", payload='{"type":"Feature"'
+    ),
+    FORECAST,
+    OUTLOOK,
+    ALERT,
+)
+"""One of each record that the topics hold."""
+
+
+def example_of(record: type[msgspec.Struct]) -> msgspec.Struct:
+    """The example of a record's type."""
+    return next(example for example in EXAMPLES if type(example) is record)

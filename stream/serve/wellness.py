@@ -1,0 +1,78 @@
+"""The endpoints that watchers ask: `/healthz`, `/readyz`, `/metrics`; and `/forecasts.json`, the shortest way to the forecasts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ingest.event import encode
+from ingest.instant import Instant
+from ingest.metrics import CONTENT_TYPE
+from stream.disclaimer import DISCLAIMER
+from stream.forecast import Forecast
+from stream.serve.api import Api, wall_clock
+from stream.serve.endpoint import JSON, Content
+from stream.serve.questions import Nothing
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """That the program answers says that it lives; the rest is for a first look."""
+
+    status: str
+    """`ok` or `feed stale`."""
+    feed_time: Instant | None
+    feed_heard_seconds_ago: float | None
+    feed_failures_in_a_row: int
+    feed_trouble: str | None
+    dead_letters_by_reason: dict[str, int]
+    partitions: dict[str, int]
+    """By partition, the number of the last input record in the windows."""
+
+
+class Dependency(msgspec.Struct, frozen=True):
+    ok: bool
+    why: str
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    ready: bool
+    checks: dict[str, Dependency]
+    """By name."""
+
+
+class ForecastsByRegion(msgspec.Struct, frozen=True):
+    disclaimer: str
+    forecasts: dict[str, Forecast]
+
+
+class Wellness:
+    """Answers from the view and the last looks."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def healthz(self, _: Nothing) -> Alive:
+        polled = self._api.sources.poller() if self._api.sources.poller is not None else None
+        feed, positions = self._api.feed(wall_clock()), await self._api.sources.windows.positions()
+        return Alive(
+            "feed stale" if feed.stale else "ok",
+            feed.time,
+            feed.heard_seconds_ago,
+            0 if polled is None else polled.failures,
+            feed.trouble,
+            dict(self._api.view.dead_letters),
+            {str(partition): position.sequence for partition, position in (positions or {}).items()},
+        )
+
+    async def readyz(self, _: Nothing) -> Content:
+        """The last looks at each dependency, and whether this server has read the log: 503 unless all are well."""
+        caught_up = self._api.hub.caught_up
+        told = {name: Dependency(check.ok, check.why) for name, check in self._api.sources.health.checks().items()}
+        told["view"] = Dependency(caught_up, "the log has been read" if caught_up else "the log is still being read")
+        ready = all(check.ok for check in told.values())
+        return Content(encode(Readiness(ready, told)), JSON, 200 if ready else 503)
+
+    async def metrics(self, _: Nothing) -> Content:
+        return Content(self._api.exposition.text(), CONTENT_TYPE)
+
+    async def forecasts(self, _: Nothing) -> ForecastsByRegion:
+        return ForecastsByRegion(DISCLAIMER, {region: kept[-1] for region, kept in self._api.view.forecasts.items()})
