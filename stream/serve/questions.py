@@ -141,7 +141,7 @@ def _kinds(kind: type[msgspec.Struct]) -> dict[str, tuple[type, ...]]:
     for field in inspected.fields:
         types = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
         plain = [one.type if isinstance(one, msgspec.inspect.Metadata) else one for one in types]
-        names = {msgspec.inspect.BoolType: bool, msgspec.inspect.StrType: str, msgspec.inspect.LiteralType: str}
+        names = {msgspec.inspect.BoolType: bool, msgspec.inspect.StrType: str}
         found[field.encode_name] = tuple(names[type(one)] for one in plain if type(one) in names)
     return found
 
