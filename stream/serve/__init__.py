@@ -15,6 +15,7 @@ from stream.serve.application import application
 from stream.serve.connection import Connection, prepared
 from stream.serve.gate import Access, Gate
 from stream.serve.hub import Hub
+from stream.serve.metrics import watch_gate
 from stream.serve.reading import Reading
 from stream.serve.tail import Tail
 
@@ -33,7 +34,9 @@ def serve(listening: socket.socket, sources: Sources, stop: threading.Event, acc
 
 async def _serve(listening: socket.socket, sources: Sources, stop: threading.Event, access: Access) -> None:
     hub, readers = Hub(), ThreadPoolExecutor(READERS, "read")
-    served = Gate(application(Api(sources, hub), Reading(sources.open_log, readers), secured=access.token is not None), access)
+    api = Api(sources, hub)
+    served = Gate(application(api, Reading(sources.open_log, readers), secured=access.token is not None), access)
+    watch_gate(api.exposition, served)
     config = uvicorn.Config(
         served, http=Connection, ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,

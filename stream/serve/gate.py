@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
+from collections import Counter
 from collections.abc import Sized
 from typing import Any, NamedTuple
 
@@ -66,6 +67,10 @@ class Gate:
         self._inner, self._access = inner, access
         self._token = None if access.token is None else access.token.encode()
         self._rate = Rate(access.requests_per_second)
+        self.answered: Counter[int] = Counter()
+        """By status, how many requests."""
+        self.cut_off = 0
+        """How many clients read too slowly."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,6 +84,7 @@ class Gate:
         try:
             await self._inner(scope, receive, answer)
         except CutOff:
+            self.cut_off += 1
             log.info("a slow client is cut off", path=scope["path"], client=_address(scope))
             await asyncio.sleep(0.01)  # the server learns that the connection is gone
 
@@ -106,6 +112,7 @@ class Gate:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self.answered[message["status"]] += 1
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from ingest.metrics import Exposition
 from stream.outcomes import PitCounts
+from stream.serve.gate import Gate
 from stream.serve.hub import Hub
 from stream.serve.view import median_of, percentile_99_of
 
@@ -17,6 +18,23 @@ from stream.serve.view import median_of, percentile_99_of
 def watch_hub(exposition: Exposition, hub: Hub) -> None:
     """Tell how the hub is at the moment of asking, which must be on the hub's own thread."""
     exposition.registry.register(_Hub(hub))
+
+
+def watch_gate(exposition: Exposition, gate: Gate) -> None:
+    """Tell what was answered and who was cut off, at the moment of asking."""
+    exposition.registry.register(_Gate(gate))
+
+
+class _Gate(Collector):
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def collect(self) -> Iterable[Metric]:
+        answered = CounterMetricFamily("quakecast_http_responses", "Requests answered or refused, by status.", labels=["status"])
+        for status, count in sorted(self._gate.answered.items()):
+            answered.add_metric([str(status)], count)
+        yield answered
+        yield CounterMetricFamily("quakecast_http_cut_off", "Clients that read too slowly.", self._gate.cut_off)
 
 
 class _Hub(Collector):
