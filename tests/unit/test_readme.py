@@ -110,6 +110,16 @@ def test_every_link_into_the_project_leads_somewhere() -> None:
         assert (ROOT / target).exists(), target
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_every_link_in_the_docs_leads_somewhere(page: Path) -> None:
+    for target, heading in re.findall(r"\]\(([^)#:\s]*)(?:#([\w-]+))?\)", page.read_text(encoding="utf-8")):
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}, heading
+
+
 def gain(found: dict[str, float | None], digits: int) -> str:
     """As `0.67 (0.47 … 0.89)`; without its interval where the time was too short for one."""
     between = "" if found["low"] is None else f" ({found['low']:.{digits}f} … {found['high']:.{digits}f})"
