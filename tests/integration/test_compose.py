@@ -182,7 +182,7 @@ class Machine:
         self.bus = f"kafka://{kafka}/compose-{folder.name}"
         self.store = f"{redis.rpartition('/')[0]}/{REDIS_DATABASE}"
         (folder / "token").write_text(TOKEN, encoding="utf-8")
-        self.port = free_port()
+        self.port, self.metrics_ports = free_port(), dict[str, int]()
         self._places = {
             "kafka://kafka:9092": self.bus, "redis://redis:6379/0": self.store, "${QUAKECAST_CONTACT:-}": "",
             "/run/secrets/quakecast_token": str(folder / "token"), "8080": str(self.port), "0.0.0.0": "127.0.0.1",
@@ -191,7 +191,8 @@ class Machine:
 
     def environment(self, service: str) -> dict[str, str]:
         given = {name: moved(str(value), self._places) for name, value in self._services[service]["environment"].items()}
-        return environment(QUAKECAST_USGS=self._feed, **(given | {"QUAKECAST_METRICS_PORT": str(free_port())}))
+        self.metrics_ports[service] = free_port()
+        return environment(QUAKECAST_USGS=self._feed, **(given | {"QUAKECAST_METRICS_PORT": str(self.metrics_ports[service])}))
 
     def command(self, service: str) -> list[str]:
         given = [moved(word, self._places) for word in self._services[service]["command"]]
@@ -277,6 +278,9 @@ def test_each_service_runs_by_its_own_command_is_healthy_and_ends_cleanly(compos
             wait_until(lambda: machine.get("/readyz")[0] == 200 or serve.poll() is not None, START_SECONDS, "the API is ready")
             assert machine.get("/readyz", token=None)[0] == 401
             wait_until(lambda: machine.lag() == {0.0}, START_SECONDS, "no record waits, and no marker is taken for one")
+            for service, metric in (("ingest", "quakecast_feed_polls_total{"), ("forecast", "quakecast_batch_records_count")):
+                with urllib.request.urlopen(f"http://127.0.0.1:{machine.metrics_ports[service]}/metrics") as answer:
+                    assert metric in answer.read().decode()
             for service in OURS:
                 checked = machine.health(service)
                 assert checked.returncode == 0, f"{service}: {checked.stdout}{checked.stderr}"
