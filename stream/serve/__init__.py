@@ -45,13 +45,14 @@ async def _serve(listening: socket.socket, sources: Sources, stop: threading.Eve
     ended: list[BaseException] = []
     tail = threading.Thread(target=_guarded, args=(sources, hub, stop, ended, asyncio.get_running_loop()), name="tail")
     tail.start()
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    serving, looking = asyncio.create_task(server.serve(sockets=[listening])), asyncio.create_task(hub.look_up())
     while not stop.is_set() and not serving.done():
         await asyncio.sleep(0.1)
     stop.set()
     hub.close()
     server.should_exit = True
     await serving
+    looking.cancel()
     await asyncio.to_thread(tail.join)
     readers.shutdown(wait=False, cancel_futures=True)
     if ended:

@@ -117,6 +117,9 @@ class Gate:
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
                 headers.setdefault("cache-control", "no-store")
+            if transport is not None and not transport.get_write_buffer_size():
+                await send(message)  # the client has taken all so far: there is nothing to wait for
+                return
             try:
                 async with asyncio.timeout(self._access.slow_after_seconds):
                     await send(message)

@@ -10,6 +10,8 @@ from stream.serve.cursor import PLACES
 from stream.serve.ring import Ring
 from stream.serve.view import View
 
+LOOK_SECONDS = 5.0
+
 
 class Hub:
     """Takes what the tail reads."""
@@ -51,6 +53,12 @@ class Hub:
     def wake(self) -> None:
         for event in self._waiting:
             event.set()
+
+    async def look_up(self, every_seconds: float = LOOK_SECONDS) -> None:
+        """Wake the clients now and then, for those to whom nothing comes; one clock for all is cheaper than one each."""
+        while True:
+            await asyncio.sleep(every_seconds)
+            self.wake()
 
     def enter(self) -> asyncio.Event:
         """A client begins to wait: the event is set whenever something came."""

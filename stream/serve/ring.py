@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from ingest.bus.log import Place, Record
-from stream.serve.cursor import PLACES, SHORT_NAMES, Cursor, encode_cursor
+from stream.serve.cursor import PLACES, SHORT_NAMES, Cursor, decode_cursor, encode_cursor
 
 MOST_FRAMES = 20_000
 MOST_BYTES = 64 * 1024 * 1024
@@ -95,6 +95,7 @@ class Ring:
         """After all that was ever put in."""
         self.starts: Cursor = dict(start)
         """By partition, from which offset on every record is here."""
+        self._before_first = encode_cursor(start).encode()
         self.first = 0
         """The number of the oldest frame kept."""
         self._frames: list[Frame] = []
@@ -124,6 +125,7 @@ class Ring:
         while len(self._frames) - self._gone > 1 and (len(self._frames) - self._gone > self._most_frames or self._bytes > self._most_bytes):
             frame = self._frames[self._gone]
             self.starts[frame.place] = frame.offset + 1
+            self._before_first = frame.cursor
             self._bytes -= len(frame.body)
             self._gone += 1
             self.first += 1
@@ -134,6 +136,14 @@ class Ring:
     def frame(self, number: int) -> Frame:
         """The frame of a number from `first` to before `end`."""
         return self._frames[self._gone + number - self.first]
+
+    def text_at(self, number: int) -> bytes:
+        """The text of the cursor before the frame of a number from `first` to `end`."""
+        return self.frame(number - 1).cursor if number > self.first else self._before_first
+
+    def cursor_at(self, number: int) -> Cursor:
+        """That cursor."""
+        return decode_cursor(self.text_at(number).decode())
 
     def holds(self, cursor: Mapping[Place, int], places: Collection[Place]) -> bool:
         """Whether every record of these partitions after a cursor is here, or still to come."""

@@ -10,6 +10,7 @@ from there on the frames that all clients share
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -19,7 +20,8 @@ from stream.serve.hub import Hub
 from stream.serve.reading import Reading, offsets_at
 from stream.serve.ring import Filter, Frame, Ring, frame_of
 
-COMMENT_SECONDS = 15.0
+COMMENT_SECONDS = 10.0
+"""After so long without news a client is told that there is none, at the hub's next look: within fifteen seconds."""
 FRAMES_A_TURN = 100
 """The event loop serves others in between."""
 OPENING = b": quakecast\nretry: 3000\n\n"
@@ -46,6 +48,7 @@ class Stream:
         self._hub, self._reading, self._wish, self._send, self._comment_seconds = hub, reading, wish, send, comment_seconds
         self._places = wish.wanted.places()
         self._ended = False
+        self._sent_at = time.monotonic()
 
     async def run(self) -> None:
         """Send frames until the server closes, or the end that was asked for; whoever goes away cancels this."""
@@ -82,45 +85,63 @@ class Stream:
         return cursor
 
     async def _from_the_ring(self, cursor: Cursor, arrived: asyncio.Event) -> Cursor:
-        """Send what comes, until the server closes or this client has fallen behind the ring; gives its cursor then."""
+        """Send what comes, until the server closes or this client has fallen behind the ring; gives its cursor then.
+
+        A client that comes from another server may be further than this one in some partitions: until the ring has passed its cursor, its
+        frames carry cursors of its own.
+        """
         ring = self._hub.ring
-        number, reached = ring.find(cursor, self._places), cursor
-        ahead = number < ring.end or is_ahead(cursor, ring.next_offsets)
+        number = ring.find(cursor, self._places)
+        while not self._hub.closing and number >= ring.first:
+            if not is_ahead(cursor, ring.cursor_at(number), self._places):
+                return await self._shared(number, arrived)
+            arrived.clear()
+            if number < ring.end:
+                frames, number, cursor = own_frames(ring, number, cursor)
+                await self._send_own(frames)
+            elif await self._ends_or_waits(encode_cursor(later(cursor, ring.next_offsets)).encode(), arrived):
+                break
+        return cursor
+
+    async def _shared(self, number: int, arrived: asyncio.Event) -> Cursor:
+        """The frames that all clients share; nothing is made for this client alone."""
+        ring = self._hub.ring
+        passed = ring.text_at(number)
         while not self._hub.closing and number >= ring.first:
             arrived.clear()
-            if number == ring.end:
-                reached = later(reached, ring.next_offsets)
-                if self._wish.until_end:
-                    self._ended = True
-                    await self._send(END + _id_of(reached))
-                    return reached
-                await self._wait(reached, arrived)
-            elif ahead:
-                frames, number, reached = own_frames(ring, number, reached)
-                ahead = is_ahead(reached, decode_cursor(ring.frame(number - 1).cursor.decode()))
-                await self._send_own(frames)
-            else:
+            if number < ring.end:
                 data, number = ring.joined(number, self._wish.wanted)
-                last = ring.frame(number - 1).cursor
+                passed = ring.text_at(number)
                 if data:
-                    await self._send(data)
-                reached = decode_cursor(last.decode())
-        return reached
+                    await self._send_now(data)
+                if number < ring.end:
+                    await asyncio.sleep(0)  # sending alone need not let others run
+            elif await self._ends_or_waits(passed, arrived):
+                break
+        return decode_cursor(passed.decode())
 
-    async def _wait(self, cursor: Cursor, arrived: asyncio.Event) -> None:
-        """Until something comes; when nothing does, say so, and where the client is by now (others' records were passed over)."""
-        try:
-            async with asyncio.timeout(self._comment_seconds):
-                await arrived.wait()
-        except TimeoutError:
-            await self._send(b": nothing new\n" + _id_of(cursor))
+    async def _ends_or_waits(self, passed: bytes, arrived: asyncio.Event) -> bool:
+        """At the ring's end: whether that was all that was asked for. If not, wait; after a while without news say so, and where the
+        client is by now (others' records were passed over).
+        """
+        if self._wish.until_end:
+            self._ended = True
+            await self._send_now(END + b"id: " + passed + b"\n\n")
+            return True
+        await arrived.wait()
+        if time.monotonic() - self._sent_at >= self._comment_seconds:
+            await self._send_now(b": nothing new\nid: " + passed + b"\n\n")
+        return False
+
+    async def _send_now(self, data: bytes) -> None:
+        self._sent_at = time.monotonic()
+        await self._send(data)
 
     async def _send_own(self, frames: list[Frame]) -> None:
         data = b"".join(frame.whole for frame in frames if self._wish.wanted.wants(frame))
         if data:
-            await self._send(data)
-        else:
-            await asyncio.sleep(0)
+            await self._send_now(data)
+        await asyncio.sleep(0)  # sending alone need not let others run
 
 
 def own_frames(ring: Ring, number: int, cursor: Cursor) -> tuple[list[Frame], int, Cursor]:

@@ -141,6 +141,9 @@ def test_who_does_not_read_is_cut_off() -> None:
     class Transport:
         aborted = False
 
+        def get_write_buffer_size(self) -> int:
+            return 100_000
+
         def abort(self) -> None:
             self.aborted = True
 
