@@ -186,7 +186,7 @@ def _written(event: Event) -> Any:
     """An ObsPy event. Types of events that QuakeML does not know are left out; what is not reviewed is preliminary."""
     core = obspy.core.event
     name = f"quakeml:quakecast/event/{_NOT_IN_PUBLIC_IDS.sub('_', event.id)}"
-    author = core.CreationInfo(agency_id=event.network, creation_time=_utc(event.updated))
+    author = core.CreationInfo(agency_id=_short(event.network, 64), creation_time=_utc(event.updated))
     reviewed = event.status == "reviewed"
     evaluation = {
         "evaluation_mode": "manual" if reviewed else "automatic",
@@ -200,7 +200,7 @@ def _written(event: Event) -> Any:
     written = core.Event(resource_id=name, origins=[origin], creation_info=author, preferred_origin_id=origin.resource_id)
     written.event_type = EventType(event.type) if event.type.lower() in EventType.keys() else None  # noqa: SIM118  no mapping
     if event.magnitude is not None:
-        kind = event.magnitude_type or None
+        kind = _short(event.magnitude_type, 32)
         size = core.Magnitude(
             resource_id=f"{name}/magnitude", mag=event.magnitude, magnitude_type=kind, origin_id=origin.resource_id, **evaluation
         )
@@ -208,6 +208,11 @@ def _written(event: Event) -> Any:
     if place := xml_text(event.place):
         written.event_descriptions = [core.EventDescription(text=place, type="region name")]
     return written
+
+
+def _short(text: str, most: int) -> str | None:
+    """Text of at most so many characters, which QuakeML's schema sets; none for an empty one."""
+    return xml_text(text)[:most].strip() or None
 
 
 def _utc(time: Instant) -> Any:

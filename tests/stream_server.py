@@ -78,7 +78,7 @@ def stream_server(entries: Sequence[Entry], *turns: Turn) -> Iterator[StreamServ
 
         def send_records(self, turn: Turn, first: int, *, to_the_end: bool) -> None:
             self.wfile.write(f": hello\nretry: 3000\n\nid: {first}\n\n".encode())
-            begin = first - turn.repeats_last
+            begin = max(0, first - turn.repeats_last)
             for number, (topic, data) in list(enumerate(served.entries))[begin : first + turn.frames]:
                 self.wfile.write(frame(number, topic, data))
             if turn.torn:

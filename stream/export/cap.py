@@ -122,7 +122,7 @@ def _identifier(text: str) -> str:
 def _time(instant: Instant) -> str:
     """CAP's form: whole seconds, and `-00:00` for UTC; `Z` is not allowed (3.3.2)."""
     moment = datetime.fromtimestamp(int(instant) // MILLISECONDS_PER_SECOND, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S-00:00")
+    return moment.isoformat(timespec="seconds").removesuffix("+00:00") + "-00:00"
 
 
 def _note(alert: Alert) -> str:
@@ -173,22 +173,22 @@ def _parameters(alert: Alert) -> dict[str, str]:
         "threshold": alert.threshold, "magnitude": alert.magnitude, "within": alert.within, "forecast": alert.forecast,
         "model": alert.model, "events": " ".join(alert.events),
     }  # fmt: skip
-    return {name: str(value) for name, value in said.items() if value not in (None, "")}
+    return {name: text for name, value in said.items() if value is not None and (text := xml_text(str(value)))}
 
 
 def _add_area(area: ElementTree.Element, alert: Alert, table: RegionTable, events: Mapping[str, Event]) -> None:
     """Circles around the events of an alert of a magnitude, else the region; an area without a shape when neither is known."""
     placed = [events[event_id] for event_id in alert.events if event_id in events] if alert.kind == "magnitude" else []
     known = alert.region is not None and alert.region in table
-    name = table[alert.region].name if known and alert.region else alert.region or "Worldwide"
-    _add(area, "areaDesc", "; ".join(event.place or name for event in placed) or name)
+    name = table[alert.region].name if known and alert.region else xml_text(alert.region or "") or "Worldwide"
+    _add(area, "areaDesc", "; ".join(xml_text(event.place) or name for event in placed) or name)
     if placed:
         for event in placed:
             _add(area, "circle", f"{event.latitude:.4f},{event.longitude:.4f} {radius_km(event.magnitude or 0.0):.1f}")
     elif known and alert.region:
         for polygon in _polygons(table.shape(alert.region)):
             _add(area, "polygon", polygon)
-    if alert.region:
+    if alert.region and xml_text(alert.region):
         geocode = ElementTree.SubElement(area, "geocode")
         _add(geocode, "valueName", "quakecast:region")
         _add(geocode, "value", alert.region)

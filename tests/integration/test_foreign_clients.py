@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import confluent_kafka
 import jsonschema
 import pytest
+from typer.testing import CliRunner
 
 from ingest.bus import open_log
 from ingest.bus.log import ALERTS, EVENTS, FORECASTS, REGION_PARTITIONS, TOPICS, Log
@@ -22,6 +23,7 @@ from ingest.event import InputRecord
 from ingest.publish import Publisher
 from ingest.region import partition_of
 from stream.alert_rules import Rule
+from stream.cli.application import application
 from stream.partition import Position
 from stream.schema import FOLDER
 from stream.store import open_store
@@ -174,6 +176,14 @@ def test_what_was_never_committed_is_seen_only_by_those_who_ask_for_it(ground: G
     for isolation, seen in (("read_committed", False), ("read_uncommitted", True)):
         with consumer(ground, isolation, FORECASTS, isolation) as reader:
             assert (b"never said" in [value(message) for message in taken(reader)]) is seen
+
+
+@pytest.mark.parametrize(("what", "topic"), [("forecasts", FORECASTS), ("alerts", ALERTS)])
+def test_tail_shows_the_topic_as_others_read_it(what: str, topic: str, ground: Ground) -> None:
+    words = ["tail", what, "--bus", f"kafka://{ground.broker}/{NAMESPACE}", "--until-end", "--json"]
+    ran = CliRunner().invoke(application, words)
+    assert ran.exit_code == 0, ran.output
+    assert sorted(line.encode() for line in ran.stdout.splitlines()) == sorted(ours(ground.log, topic))
 
 
 def redis_cli(ground: Ground, *words: str) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import stamina.instrumentation
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.event import Change, Heartbeat, encode
 from ingest.problem import Problem
@@ -16,7 +18,7 @@ from tests.simulated import beat, change, event
 from tests.stream_server import Entry, StreamServer, Turn, stream_server
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _quiet() -> Iterator[None]:
     """Tries are not told to the log of the tests."""
     stamina.instrumentation.set_on_retry_hooks([])
@@ -65,6 +67,18 @@ def test_a_broken_connection_neither_loses_nor_repeats_a_record(turns: tuple[Tur
     assert server.asked[0].last_event_id is None
     assert all(asked.last_event_id is not None for asked in server.asked[1:])
     assert ["from" in asked.query for asked in server.asked] == [True] + [False] * (len(server.asked) - 1)
+
+
+TURNS = st.tuples(st.integers(1, 4), st.booleans(), st.booleans()).map(lambda drawn: Turn(200, "text/event-stream", *drawn))
+
+
+@given(st.lists(TURNS, max_size=6))
+@settings(max_examples=25, deadline=None)
+def test_however_connections_break_each_record_comes_once(turns: list[Turn]) -> None:
+    with stream_server(entries(30), *turns) as server, Client(server.address) as client:
+        with client.stream(["events"], start="beginning") as stream:
+            assert ids(stream, 30) == named(30)
+        assert stream.connections == len(server.asked) == len(turns) + 1
 
 
 def test_a_poisoned_message_is_told_and_the_stream_goes_on() -> None:

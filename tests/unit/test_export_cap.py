@@ -10,7 +10,10 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 import xmlschema
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.alert import Alert
@@ -165,3 +168,32 @@ def test_hostile_text_stays_text() -> None:
     assert said(message, "sender") == ["some_one_else"]
     assert said(message, "incidents") == ["x_y"]
     assert said(message, "areaDesc") == ["nowhere"]
+
+
+TEXT = st.text(max_size=40)
+NUMBER = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+MOMENT = st.integers(-62_135_596_800_000, 253_402_300_799_999).map(Instant)
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> list[Alert]:
+    """Revisions of one alert with whatever a record can hold."""
+    first = alert(
+        id=draw(TEXT), rule=draw(TEXT), kind=draw(st.sampled_from(sorted(MANNERS)) | TEXT), region=draw(st.none() | st.just("test") | TEXT),
+        issued_at=draw(MOMENT), expires_at=draw(MOMENT), headline=draw(TEXT), reason=draw(TEXT), value=draw(NUMBER), magnitude=draw(NUMBER),
+        within=draw(st.none() | TEXT), events=draw(st.lists(TEXT, max_size=3)), model=draw(st.none() | TEXT), test=draw(st.booleans()),
+    )  # fmt: skip
+    last = after(first, alert_type=draw(st.sampled_from(["update", "retraction"])), active=draw(st.booleans()), issued_at=draw(MOMENT))
+    return [first, last]
+
+
+@given(chains(), TEXT, st.sampled_from([None, "https://quakes.example/alerts?a=1&b=2"]))
+@settings(max_examples=40, deadline=None)
+def test_whatever_an_alert_holds_its_message_is_valid(chain: list[Alert], sender: str, web: str | None) -> None:
+    first, last = chain
+    known = {event_id: event(event_id, magnitude=None, place="\x00") for event_id in first.events}
+    read(first, events=known, sender=sender, web=web)
+    message = read(last, first, events=known, sender=sender, web=web)
+    (references,) = said(message, "references")
+    assert len(references.split()) == 1
+    assert len(references.split(",")) == 3

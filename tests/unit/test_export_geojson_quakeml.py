@@ -13,8 +13,11 @@ import obspy  # type: ignore[import-untyped]
 import pytest
 import shapely
 import xmlschema
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.event import Event
+from ingest.instant import Instant
 from ingest.region import RegionTable
 from ingest.seismology import read_catalogue
 from ingest.usgs import parse_geojson
@@ -128,3 +131,36 @@ def test_obspy_prefers_our_origin_and_magnitude() -> None:
     assert written.preferred_origin().evaluation_mode == "manual"
     assert written.preferred_magnitude().magnitude_type == "ml"
     assert written.event_descriptions[0].text == "7 km N of <Ridgecrest> & more, CA"
+
+
+TEXT = st.text(max_size=40)
+
+
+@given(
+    st.lists(
+        st.builds(
+            Event,
+            id=TEXT,
+            time=st.integers(-2_208_988_800_000, 253_402_300_799_999).map(Instant),
+            updated=st.integers(-2_208_988_800_000, 253_402_300_799_999).map(Instant),
+            latitude=st.floats(-90, 90),
+            longitude=st.floats(-180, 180),
+            depth_km=st.none() | st.floats(-100, 1_000),
+            magnitude=st.none() | st.floats(-12, 12),
+            magnitude_type=TEXT,
+            type=st.sampled_from(["earthquake", "quarry blast", "ice quake", "Earthquake", ""]) | TEXT,
+            status=TEXT,
+            network=TEXT,
+            place=TEXT,
+            other_ids=st.lists(TEXT, max_size=2).map(tuple),
+        ),
+        max_size=3,
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_whatever_events_hold_their_exports_are_valid(events: list[Event]) -> None:
+    body = events_quakeml(events)
+    QUAKEML.validate(ElementTree.ElementTree(ElementTree.fromstring(body)))
+    assert len(obspy.read_events(io.BytesIO(body))) == len(events) if events else True
+    features = json.loads(events_geojson([("test", one) for one in events], at(0.0)))["features"]
+    assert [feature["id"] for feature in features] == [one.id for one in events]
