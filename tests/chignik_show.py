@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import confluent_kafka
-import stamina.instrumentation
 
 from ingest.event import encode
 from ingest.instant import Instant
@@ -240,7 +239,6 @@ def main() -> None:
     parser.add_argument("--recorded", type=Path, default=Path(__file__).resolve().parents[2] / "shared")
     parser.add_argument("--speed", type=float, default=120.0)
     options = parser.parse_args()
-    stamina.instrumentation.set_on_retry_hooks([])
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quakecast-chignik-")))
         broker, store = stack.enter_context(kafka_broker()), stack.enter_context(redis_server())

@@ -137,13 +137,10 @@ def _follow(event_log: Log, topic: str, span: Span, stopped: Callable[[], bool])
 
 def _from_server(what: str, url: str, token: str | None, span: Span) -> Iterator[Found]:
     """Through the API. A signal ends the wait for the next record."""
-    import stamina.instrumentation
-
     from stream.client import Client
 
     if what == "deadletters":
         raise typer.BadParameter("dead letters are not in the API's stream; read them with --bus", param_hint="what")
-    stamina.instrumentation.set_on_retry_hooks([])  # what goes wrong is told below
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     start = "beginning" if span.from_beginning else span.start
     with (

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import httpx
 import httpx_sse
 import msgspec
 import stamina
+import stamina.instrumentation as told_by_stamina
+from stamina.instrumentation import RetryDetails, RetryHook
 
 from ingest.problem import Problem
 
@@ -34,6 +37,18 @@ class Unavailable(Exception):
     def __init__(self, why: str, after_seconds: float | None = None) -> None:
         super().__init__(why)
         self.after_seconds = after_seconds
+
+
+def _but_for_ours(hook: RetryHook) -> RetryHook:
+    """What a program is told of tries, without this client's: it has its own way to tell, and the usual hooks print to standard output."""
+
+    def told(details: RetryDetails) -> AbstractContextManager[None] | None:
+        return None if isinstance(details.caused_by, Unavailable) else hook(details)
+
+    return told
+
+
+told_by_stamina.set_on_retry_hooks([_but_for_ours(hook) for hook in told_by_stamina.get_on_retry_hooks()])
 
 
 def worth_another_try(error: Exception) -> bool | float:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import stamina.instrumentation
 
 from ingest.bus import open_log
 from ingest.bus.log import ALERTS, EVENTS, FORECASTS, TOPICS, Log, Outgoing
@@ -26,13 +25,6 @@ from tests.served import served
 from tests.servers import free_port
 from tests.simulated import REGION, SumForecaster, at, by_partition, table, turns
 from tests.unit.test_selection import alert
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    stamina.instrumentation.set_on_retry_hooks([])
-    yield
-    stamina.instrumentation.set_on_retry_hooks(None)
 
 
 def outgoing() -> list[Outgoing]:

@@ -19,7 +19,7 @@ DOORS = {
     "obspy": ("ingest/seismology.py",),
     "httpx": ("ingest/feed.py", "stream/client/connection.py"),
     "httpx_sse": ("stream/client/connection.py",),
-    "stamina": ("stream/client/", "stream/cli/tail.py"),
+    "stamina": ("stream/client/",),
     "torch": ("models/",),
     "safetensors": ("models/",),
     "captum": ("models/explain.py",),

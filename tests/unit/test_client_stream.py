@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import pytest
-import stamina.instrumentation
+import stamina
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,14 +15,6 @@ from ingest.problem import Problem
 from stream.client import Client, Subscription, Unreadable
 from tests.simulated import beat, change, event
 from tests.stream_server import Entry, StreamServer, Turn, stream_server
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quiet() -> Iterator[None]:
-    """Tries are not told to the log of the tests."""
-    stamina.instrumentation.set_on_retry_hooks([])
-    yield
-    stamina.instrumentation.set_on_retry_hooks(None)
 
 
 def entries(count: int) -> list[Entry]:
@@ -159,6 +150,18 @@ def test_a_refusal_is_told_with_its_remedy_and_not_tried_again() -> None:
     with stream_server([], Turn(status=401, body=b"<html>")) as server:
         assert refused(server) == "/v1/stream: status 401; look whether the address is right"
     assert len(server.asked) == 1
+
+
+def test_trying_again_prints_nothing_and_others_tries_are_told_as_before(capfd: pytest.CaptureFixture[str]) -> None:
+    broken = stream_server(entries(2), Turn(status=503), Turn(frames=1))
+    with broken as server, Client(server.address) as client, client.stream(["events"], start="beginning") as stream:
+        assert ids(stream, 2) == named(2)
+    assert capfd.readouterr() == ("", "")
+    for attempt in stamina.retry_context(ValueError, wait_initial=0.01, wait_jitter=0.0):
+        with attempt:
+            if attempt.num < 2:
+                raise ValueError("another program")
+    assert "another program" in capfd.readouterr().out
 
 
 def test_nobody_there_is_a_problem_once_patience_ends() -> None:
