@@ -57,11 +57,11 @@ def test_finer_steps_change_nothing_that_is_said() -> None:
 
 
 def test_without_aftershocks_it_is_poissons_law() -> None:
-    said = LiveExceedance(np.zeros((3, 12)), RATE).said(np.zeros(12), 0.3, 0.3, 4.5)
+    said = LiveExceedance(np.zeros((3, 12)), RATE).said(np.zeros(12), 0.3, 0.3, 4.0)
     for magnitude, by_span in said.probability.items():
         for span, probability in by_span.items():
-            above = 10.0 ** (4.5 - float(magnitude)) - 10.0 ** (4.5 - 9.6)
-            assert probability == pytest.approx(-np.expm1(-0.3 * above / (1 - 10.0**-5.1) * HORIZONS_HOURS[span] / 24.0), rel=1e-3)
+            above = 10.0 ** (4.0 - float(magnitude)) - 10.0 ** (4.0 - 9.6)
+            assert probability == pytest.approx(-np.expm1(-0.3 * above / (1 - 10.0**-5.6) * HORIZONS_HOURS[span] / 24.0), rel=1e-3)
             assert said.gain[magnitude][span] == pytest.approx(1.0, rel=1e-2)
 
 
