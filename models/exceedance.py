@@ -28,7 +28,7 @@ from stream.forecast import HORIZONS_HOURS, MAGNITUDES, Exceedance, rounded
 Vector = NDArray[np.float64]
 
 GLOBAL_COMPLETENESS, GLOBAL_RATE = 4.5, 1.084 * math.log(10.0)
-"""b of the world's M ≥ 5 of 2011–2016 (Aki 1965, with half a bin), for regions complete from M 4.5 on. The networks' common law, learned from
+"""b of the world's M ≥ 5 of 2011–2016 (Aki 1965, with half a bin), for regions complete from M 4.5 on. The common law, learned from
 the smaller events of dense networks as well, forecast 1.45 times as many M ≥ 6 as came in half a year.
 """
 FIRST_STEP_DAYS = 1e-5
