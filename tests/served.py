@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from ingest.bus import open_log
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
+from stream.export.cap import SENDER
 from stream.health import Health
 from stream.serve import serve
 from stream.serve.api import Sources
@@ -25,6 +26,7 @@ def served(
     store: str | None = None,
     health: Health | None = None,
     exposition: Exposition | None = None,
+    cap_sender: str = SENDER,
 ) -> Iterator[str]:
     """Serve until the block ends; gives the address."""
     listening = socket.socket()
@@ -35,7 +37,8 @@ def served(
     def run() -> None:
         try:
             windows = Windows(lambda: open_store(store or bus))
-            sources = Sources(table, lambda: open_log(bus), windows, health=health or Health({}), exposition=exposition)
+            known = {"health": health or Health({}), "exposition": exposition, "cap_sender": cap_sender}
+            sources = Sources(table, lambda: open_log(bus), windows)._replace(**known)
             serve(listening, sources, stop)
         except BaseException as error:
             failed.append(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,7 @@ def serve(
 
 def sources(bus: str, store: str, table: RegionTable, model: Path | None, models: Path | None) -> Sources:
     """Where the server's answers come from; the models, which only explanations need, are read when the first is asked for."""
+    from stream.export.cap import SENDER
     from stream.serve.api import Sources
     from stream.serve.windows import Windows
 
@@ -77,4 +79,5 @@ def sources(bus: str, store: str, table: RegionTable, model: Path | None, models
         lambda: open_log(bus),
         Windows(lambda: open_store(store)),
         explain=lambda region: explanation_of(store, table, region, library()),
+        cap_sender=os.environ.get("QUAKECAST_CAP_SENDER") or SENDER,
     )

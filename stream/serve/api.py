@@ -16,6 +16,7 @@ from ingest.poller import Status as PollerStatus
 from ingest.region import Region, RegionTable
 from stream.alert import Alert
 from stream.disclaimer import DISCLAIMER
+from stream.export.cap import SENDER
 from stream.export.geojson import region_geometry
 from stream.health import Health
 from stream.outlook import CameSince, RegionOutlook, came_since
@@ -47,6 +48,8 @@ class Sources(NamedTuple):
     """How all that this process rests on is."""
     exposition: Exposition | None = None
     """What this process tells Prometheus; none: the server's own part alone."""
+    cap_sender: str = SENDER
+    """In whose name alerts are told as CAP messages."""
 
 
 class Api:

@@ -42,7 +42,8 @@ class Exports:
         known = {one: _event(event) for one in alert.events if (event := self._api.view.events.get(one)) is not None}
         earlier = [one for one in revisions if one.revision < wanted]
         try:
-            return Content(cap.cap(alert, earlier, self._api.sources.table, known), cap.MEDIA_TYPE)
+            sources = self._api.sources
+            return Content(cap.cap(alert, earlier, sources.table, known, sender=sources.cap_sender), cap.MEDIA_TYPE)
         except Problem as problem:
             raise unavailable(problem.what, problem.remedy) from None
 

@@ -63,7 +63,7 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def client(bus: str) -> Iterator[Client]:
-    with served(bus, table()) as address, Client(address) as one:
+    with served(bus, table(), cap_sender="quakes.example") as address, Client(address) as one:
         yield one
 
 
@@ -174,6 +174,7 @@ def test_every_endpoint_answers_as_the_client_understands(client: Client) -> Non
     assert client.events_quakeml(min_magnitude=4.0, limit=5).count(b"</event>") == len(large)
     assert b"<msgType>Cancel</msgType>" in client.cap("one")
     assert b"<msgType>Alert</msgType>" in client.cap("one", revision=0)
+    assert b"<sender>quakes.example</sender>" in client.cap("one")
 
 
 def test_changes_of_a_region_alone(client: Client) -> None:

@@ -362,7 +362,7 @@ def goes_live(folder: Path, name: str) -> None:
     succeeded(quakecast("replay", "catalogue.csv", "--from", "2023-02-02", "--to", "2023-02-03", *log, folder=folder))
     assert "promoted: lstm-" in succeeded(quakecast("promote", "--back", "lstm", *log, folder=folder))
     succeeded(quakecast("replay", "catalogue.csv", "--from", "2023-02-03", *log, folder=folder))
-    said = succeeded(quakecast("tail", "forecasts", *log, "--from", "beginning", "--until-end", "--json", folder=folder))
+    said = succeeded(quakecast("tail", "forecasts", *log, "--test", "--from", "beginning", "--until-end", "--json", folder=folder))
     runs = [decode_forecast(line.encode()) for line in said.splitlines()]
     assert {one.model for one in runs if one.issued_at < Instant.parse("2023-02-02")} == {one.model for one in runs[-20:]} != {name}
     assert any(one.model == name for one in runs)
