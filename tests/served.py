@@ -37,8 +37,8 @@ def served(
     def run() -> None:
         try:
             windows = Windows(lambda: open_store(store or bus))
-            known = {"health": health or Health({}), "exposition": exposition, "cap_sender": cap_sender}
-            sources = Sources(table, lambda: open_log(bus), windows)._replace(**known)
+            answered = Sources(table, lambda: open_log(bus), windows, health=health or Health({}), cap_sender=cap_sender)
+            sources = answered._replace(exposition=exposition)
             serve(listening, sources, stop)
         except BaseException as error:
             failed.append(error)
