@@ -6,7 +6,7 @@ from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion
 from ingest.instant import Instant
 from stream.alert import Alert
 from stream.forecast import Forecast
-from stream.outlook import ADVISORY_TIME_FRAME, RegionOutlook
+from stream.outlook import RegionOutlook
 from stream.partition import Activation
 from stream.records import AnyRecord
 
@@ -52,19 +52,23 @@ def _text(record: AnyRecord) -> str:
 
 
 def _forecast(forecast: Forecast) -> str:
-    wait = f"median {forecast.wait.median_hours:.4g} h, P(1 d) {forecast.wait.probability_within['1d']:.3f}"
-    large = forecast.magnitude.probability_at_least["5"]
-    return f"{forecast.region:18} {forecast.cause:9} {wait}, P(M≥5) {large:.2g}"
+    within_a_day, large = forecast.wait.probability_within.get("1d"), forecast.magnitude.probability_at_least.get("5")
+    wait = f"median {forecast.wait.median_hours:.4g} h, P(1 d) {_number(within_a_day, '.3f')}"
+    return f"{forecast.region:18} {forecast.cause:9} {wait}, P(M≥5) {_number(large, '.2g')}"
 
 
 def _outlook(outlook: RegionOutlook) -> str:
     """The span that is to be shown first, by magnitude."""
-    span = next(span for span in outlook.forecast if span.label == ADVISORY_TIME_FRAME)
-    said = ", ".join(f"M≥{bin.magnitude:g} {bin.p95minimum}…{bin.p95maximum} ({bin.probability:.2g})" for bin in span.bins)
-    return f"{outlook.region:18} {outlook.cause:10} {span.label}: {said}"
+    bins = [one for span in outlook.forecast if span.label == outlook.advisory_time_frame for one in span.bins]
+    said = ", ".join(f"M≥{one.magnitude:g} {one.p95minimum}…{one.p95maximum} ({one.probability:.2g})" for one in bins)
+    return f"{outlook.region:18} {outlook.cause:10} {outlook.advisory_time_frame}: {said or 'nothing'}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "?" if value is None else format(value, form)
 
 
 def _change(change: Change) -> str:
     event = change.event
-    more = f"M {event.magnitude} {event.place}" if event is not None else (change.reason or "")
+    more = f"M {_number(event.magnitude, 'g')} {event.place}" if event is not None else (change.reason or "")
     return f"{change.region:18} {change.kind:8} {change.id:16} {more}"

@@ -53,7 +53,7 @@ class Subscription:
     ) -> None:
         """
         Args:
-            parameters: of the request.
+            parameters: of the request; `topics` among them.
             after: a cursor to go on from; without it that of the file.
             cursor_file: holds the cursor between runs of the program.
             on_unreadable: told each message that cannot be read.
@@ -152,7 +152,8 @@ class Subscription:
     def _taken(self, frame: Frame) -> Generator[AnyRecord]:
         if frame.event == END:
             self._ended = True
-        if frame.event in ("", END) or (frame.id and frame.id == self.cursor):
+        known = frame.event in self._parameters["topics"]  # other events may come with later servers
+        if not known or (frame.id and frame.id == self.cursor):
             self.cursor = frame.id or self.cursor
             return
         self.cursor = frame.id or self.cursor

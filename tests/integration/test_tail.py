@@ -18,9 +18,10 @@ from ingest.bus import open_log
 from ingest.bus.log import ALERTS, EVENTS, FORECASTS, TOPICS, Outgoing
 from ingest.event import Change, encode
 from ingest.instant import Instant
-from ingest.region import partition_of
+from ingest.region import RegionTable, partition_of
 from stream.cli.application import application
 from stream.forecast import Exceedance, Forecast, Magnitude, Wait
+from tests.served import served
 from tests.simulated import at, beat, change, event
 from tests.stand_ins import environment, program
 from tests.stream_server import Entry, Turn, stream_server
@@ -154,6 +155,16 @@ def test_the_api_gives_the_same_and_cuts_do_not_show() -> None:
     assert said.stderr.count("the connection broke") == 2
     assert "1 records of replays were left out" in said.stderr
     assert server.asked[0].query["from"] == ["beginning"]
+
+
+@pytest.mark.parametrize("what", ["events", "forecasts", "alerts", "models", "outlooks"])
+def test_the_real_server_gives_what_the_log_gives(what: str, bus: str) -> None:
+    words = ("--from", "beginning", "--until-end", "--json", "--test")
+    with served(bus, RegionTable.load()) as address:
+        through = run(what, "--url", address, *words)
+    direct = run(what, "--bus", bus, *words)
+    assert sorted(through.stdout.splitlines()) == sorted(direct.stdout.splitlines())
+    assert through.stderr.count("unreadable") == direct.stderr.count("unreadable")
 
 
 def test_the_token_comes_from_a_file_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

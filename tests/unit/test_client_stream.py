@@ -87,6 +87,13 @@ def test_a_poisoned_message_is_told_and_the_stream_goes_on() -> None:
     assert list(stream.last_unreadable) == []
 
 
+def test_events_of_a_kind_that_came_with_a_later_server_are_passed_over() -> None:
+    later = [Entry("weather", b"sunny"), Entry("message", b"hello")]
+    with stream_server([*later, *entries(1)]) as server, Client(server.address) as client, client.stream(["events"]) as stream:
+        assert ids(stream, 1) == ["e0"]
+        assert (stream.unreadable, stream.cursor) == (0, "3")
+
+
 def test_replays_are_left_out_and_counted_unless_asked_for() -> None:
     replayed = Entry("events", encode(change(event("r"))).replace(b'"test":false', b'"test":true'))
     assert b'"test":true' in replayed.data

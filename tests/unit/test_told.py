@@ -1,0 +1,49 @@
+"""Every kind of record has its line for people."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import msgspec
+import pytest
+
+from ingest.event import DeadLetter, Outage, Promotion
+from stream.cli.told import moment, told
+from stream.partition import Activation
+from stream.records import AnyRecord
+from tests.simulated import at, beat, change, event
+from tests.unit.test_selection import alert, forecast, outlook
+
+PROMOTION = Promotion(at(1.0), {"lstm": "lstm-1", "cnn": "cnn-2"}, reason="better")
+WEEK = msgspec.structs.replace(outlook(), advisory_time_frame="1 Week", cause="schedule")
+LETTER = DeadLetter(at(1.0), "all_day", "time_damaged", "cannot be read", used=False)
+LINES: list[tuple[AnyRecord, str]] = [
+    (forecast(), "test               added     median 1 h, P(1 d) 0.300, P(M≥5) ?"),
+    (WEEK, "test               schedule   1 Week: M≥3 0…9 (0.95), M≥4 0…9 (0.4), M≥5 0…9 (0.15)"),
+    (msgspec.structs.replace(WEEK, advisory_time_frame="1 Age"), "test               schedule   1 Age: nothing"),
+    (alert(headline="M 6.2", reason="seen"), "test               initial    M 6.2 (seen)"),
+    (alert(region=None, headline="unheard", reason="refused"), "everywhere         initial    unheard (refused)"),
+    (change(event("a", magnitude=6.25)), "test               added    a                M 6.25 near Pazarcık"),
+    (change(event("a", magnitude=None)), "test               added    a                M ? near Pazarcık"),
+    (change("a"), "test               deleted  a"),
+    (LETTER, "all_day    time_damaged         -                cannot be read"),
+    (Outage(0, at(1.0), "all_day", 400.4, "refused"), "all_day unheard for 400 s: refused"),
+    (beat(1.0), "simulated heard"),
+    (PROMOTION, "promoted: lstm-1, cnn-2 better"),
+    (msgspec.structs.replace(PROMOTION, models={}, challenger=True, reason=""), "promoted as challenger: no model"),
+    (Activation(3, 7, 41, at(1.0), "lstm-1", PROMOTION), "partition 3 from record 42 on: lstm-1 is in force"),
+    (Activation(3, 7, 41, at(1.0), "lstm-0", PROMOTION, refused="it is damaged"), "partition 3 from record 42 on: refused: it is damaged"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("record", "line"), LINES, ids=[type(record).__name__ for record, _ in LINES])
+def test_a_line(record: AnyRecord, line: str) -> None:
+    assert told(record) == f"{moment(record)} {line}"
+
+
+def test_replays_say_so() -> None:
+    assert told(msgspec.structs.replace(beat(1.0), test=True)).endswith(" heard  [test]")
+
+
+def test_no_kind_is_forgotten() -> None:
+    assert {type(record) for record, _ in LINES} == set(get_args(AnyRecord))
