@@ -126,7 +126,9 @@ async function askAboutRegion(): Promise<void> {
     if (askedFor === region) show(body);
   };
   await Promise.all([
-    tell(server.json<Explanation>(`${path}/explanation`), (said) => page.panel.showWhy(said)),
+    world.forecast(region) === null
+      ? page.panel.showWhy("There is no forecast to explain yet.")
+      : tell(server.json<Explanation>(`${path}/explanation`), (said) => page.panel.showWhy(said)),
     tell(server.json<{ outcomes: Outcome[] }>(`${path}/outcomes?limit=24`), (said) => page.panel.showOutcomes(typeof said === "string" ? said : said.outcomes)),
     tell(server.json<{ outlook: Outlook | null; came_since?: CameSince[] }>(path), (said) => {
       const outlook = typeof said === "string" ? null : said.outlook;

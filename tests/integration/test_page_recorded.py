@@ -1,0 +1,78 @@
+"""The page over what the real feed said: the Türkiye M7.8, and the false M6.2 at Chignik."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.chromium import Visit, chromium, visit
+from tests.live_page import running, up, wait_until_it_speaks
+from tests.recorded_feed import RecordedFeed, recorded_feed
+
+SOON = 60_000
+MANY_REGIONS = 15
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@contextmanager
+def watched(browser: Browser, recorded: Path, folder: Path, start: str, region: str) -> Iterator[tuple[RecordedFeed, Visit, Page]]:
+    """The running system over the recorded feed, whose clock stands still until it is moved; and the page over that."""
+    with recorded_feed(recorded, start, 0.0) as feed, running(up(f"sqlite:///{folder}/page.db", feed.address, 0.1), folder) as process:
+        wait_until_it_speaks(process, MANY_REGIONS)
+        with visit(browser, process.address) as visitor:
+            page = visitor.open(f"/#{region}")
+            expect(page.locator(".strip")).to_contain_text("live", timeout=SOON)
+            expect(page.locator(".banner.replay")).to_contain_text("these data are played back")
+            yield feed, visitor, page
+            assert (visitor.errors, visitor.refused, visitor.strangers) == ([], [], [])
+
+
+def step(feed: RecordedFeed, times: list[str]) -> None:
+    """Move the feed's clock, a poll or two between the moves."""
+    for time in times:
+        feed.move_clock(time)
+
+
+def test_the_mainshock_in_turkiye_comes_with_its_alert_and_the_scrubber_takes_it_away(
+    browser: Browser, recorded: Path, tmp_path: Path
+) -> None:
+    with watched(browser, recorded, tmp_path, "2023-02-06T01:00:00Z", "turkiye") as (feed, _, page):
+        chance = page.locator('li[data-region="turkiye"] .value')
+        before = chance.inner_text(timeout=SOON)
+        step(feed, ["2023-02-06T01:10:30Z", "2023-02-06T02:06:30Z"])
+        row = page.locator("table.events tbody tr", has_text="M 7.8")
+        expect(row).to_have_count(1, timeout=SOON)
+        expect(page.locator(".alert", has_text=re.compile(r"M 7\.8 ")).filter(has_text="Active").first).to_be_visible(timeout=SOON)
+        expect(chance).not_to_have_text(before, timeout=SOON)
+        page.locator('input[type="range"]').focus()
+        page.keyboard.press("Home")
+        expect(row).to_have_count(0)
+        expect(page.locator(".alert", has_text="M 7.8")).to_have_count(0)
+        expect(page.locator(".banner.past")).to_be_visible()
+
+
+def test_the_false_event_at_chignik_is_an_alert_and_then_its_retraction_once(browser: Browser, recorded: Path, tmp_path: Path) -> None:
+    with watched(browser, recorded, tmp_path, "2023-04-29T16:30:00Z", "alaska") as (feed, _, page):
+        alert = page.locator(".alert", has_text="Chignik")
+        expect(alert).to_have_count(0)
+        step(feed, ["2023-04-29T16:38:30Z"])
+        expect(alert).to_have_count(1, timeout=SOON)
+        expect(alert).to_contain_text("Active")
+        step(feed, ["2023-04-29T17:30:30Z"])
+        expect(alert).to_contain_text("Retracted on", timeout=SOON)
+        expect(alert).to_have_count(1)
+        expect(alert.locator("s.headline")).to_contain_text("Chignik")
+        alert.get_by_text(re.compile("revisions$")).click()
+        expect(alert.locator(".revisions li", has_text="Issued ")).to_have_count(1)
+        expect(alert.locator(".revisions li", has_text="Retracted ")).to_have_count(1)
+        expect(page.locator("table.events tbody tr", has_text="Chignik").filter(has_text="M 6.2")).to_have_count(0)
