@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -243,9 +244,22 @@ def test_a_server_that_comes_back_is_found_again_and_a_feed_that_is_gone_is_told
             assert visitor.strangers == []
 
 
-def test_a_replay_says_that_it_is_one(browser: Browser, tmp_path: Path) -> None:
+def oldest_moment(page: Page) -> str:
+    """What the scrubber says at its left end."""
+    page.get_by_role("slider").focus()
+    page.keyboard.press("Home")
+    expect(page.locator(".moment")).to_contain_text("As of")
+    return page.locator(".moment").inner_text()
+
+
+def days_between(earlier: str, later: str) -> float:
+    first, second = (datetime.strptime(words, "As of %d %b %Y, %H:%M UTC") for words in (earlier, later))
+    return (second - first).total_seconds() / 86_400
+
+
+def test_a_replay_says_that_it_is_one_and_goes_back_as_far_as_asked(browser: Browser, tmp_path: Path) -> None:
     catalogue, bus = tmp_path / "sequence.csv", f"sqlite:///{tmp_path}/replay.db"
-    catalogue.write_bytes(csv_of(small_sequence(now().plus(days=-400.0))))
+    catalogue.write_bytes(csv_of(small_sequence(now().plus(days=-400.0), days=5.0)))
     subprocess.run([sys.executable, "-m", "stream.cli", "replay", str(catalogue), "--bus", bus], cwd=ROOT, check=True, capture_output=True)
     with running(["serve", "--bus", bus, "--store", bus], tmp_path) as process:
         wait_until_it_speaks(process, len(SOURCES))
@@ -254,6 +268,10 @@ def test_a_replay_says_that_it_is_one(browser: Browser, tmp_path: Path) -> None:
             is_live(page)
             expect(page.locator(".banner")).to_have_count(1)
             expect(page.locator(".banner.replay")).to_contain_text("Replay, not live")
+            earliest = oldest_moment(page)
+            page.get_by_role("button", name="Further back").click()
+            expect(page.get_by_role("slider")).not_to_have_value("0", timeout=SOON)  # there is something on its left now
+            assert days_between(oldest_moment(page), earliest) == pytest.approx(2.0, abs=0.1)
             assert_clean(visitor)
 
 

@@ -1,5 +1,5 @@
 // The world map: regions by colour, coastlines, and events on top. It can be zoomed, dragged, and clicked; the list beside it does the same by keyboard.
-import { geoGraticule10, geoPath } from "d3-geo";
+import { geoGraticule10, geoPath, type GeoProjection } from "d3-geo";
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomBehavior } from "d3-zoom";
 import type { MultiLineString, MultiPolygon } from "geojson";
@@ -35,6 +35,9 @@ export class WorldMap {
   private quakes: readonly Quake[] = [];
   private marks: Mark[] = [];
   private now = 0;
+  private projected: GeoProjection | null = null;
+  private coastline = new Path2D();
+  private moved = true;
   private waiting = false;
 
   constructor(
@@ -86,7 +89,7 @@ export class WorldMap {
   showEvents(quakes: readonly Quake[], now: number): void {
     this.quakes = quakes;
     this.now = now;
-    this.redraw();
+    this.schedule();
   }
 
   zoomBy(factor: number): void {
@@ -110,44 +113,53 @@ export class WorldMap {
     this.redraw();
   }
 
-  /** Once a frame at most, whoever asks how often. */
+  /** Everything, for the view has changed. */
   private redraw(): void {
+    this.moved = true;
+    this.schedule();
+  }
+
+  /** Once a frame at most, whoever asks how often. */
+  private schedule(): void {
     if (this.waiting) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
-      if (this.width > 0) this.drawNow();
+      if (this.width === 0) return;
+      if (this.moved) this.drawShapes();
+      this.moved = false;
+      this.drawMarks();
     });
   }
 
-  private drawNow(): void {
-    const projected = projection(this.width, this.view);
-    const path = geoPath(projected).digits(1);
+  private drawShapes(): void {
+    this.projected = projection(this.width, this.view);
+    const path = geoPath(this.projected).digits(1);
     const land = this.coast.at(this.view.k);
+    const coast = land === null ? "" : (path(land) ?? "");
+    this.coastline = new Path2D(coast);
     this.sphere.setAttribute("d", path({ type: "Sphere" }) ?? "");
     this.graticule.setAttribute("d", path(geoGraticule10()) ?? "");
-    this.land.setAttribute("d", land === null ? "" : (path(land) ?? ""));
+    this.land.setAttribute("d", coast);
     for (const { filled, border, polygon, lines } of this.shapes.values()) {
       filled.setAttribute("d", path(polygon) ?? "");
       border.setAttribute("d", path(lines) ?? "");
     }
+  }
+
+  private drawMarks(): void {
     const height = heightFor(this.width);
     const density = Math.min(devicePixelRatio, 2);
     this.canvas.width = this.width * density;
     this.canvas.height = height * density;
     const pen = this.canvas.getContext("2d");
-    if (pen === null) return;
+    if (pen === null || this.projected === null) return;
     pen.scale(density, density);
     const style = getComputedStyle(this.element);
-    if (land !== null) {
-      const trace = geoPath(projected, pen);
-      pen.beginPath();
-      trace(land);
-      pen.strokeStyle = style.getPropertyValue("--coast");
-      pen.lineWidth = 0.7;
-      pen.stroke();
-    }
-    this.marks = place(this.quakes, projected, this.view.k, this.width, height);
+    pen.strokeStyle = style.getPropertyValue("--coast");
+    pen.lineWidth = 0.7;
+    pen.stroke(this.coastline);
+    this.marks = place(this.quakes, this.projected, this.view.k, this.width, height);
     draw(pen, this.marks, this.now, DEPTH_CLASSES.map(({ token }) => style.getPropertyValue(token)), style.getPropertyValue("--mark-ink"));
   }
 

@@ -49,10 +49,7 @@ export class Scrubber {
     this.past = past;
     const span = this.latest - this.earliest;
     this.range.value = String(past === null ? STEPS : Math.round(((past - this.earliest) / span) * STEPS));
-    const words = past === null ? `Newest: ${latest === 0 ? "nothing yet" : moment(latest)}` : `As of ${moment(past)}`;
-    say(this.label, words);
-    this.range.setAttribute("aria-valuetext", words);
-    this.newest.disabled = past === null;
+    this.tell();
     replace(
       this.marks,
       ...marks.map(({ at, kind, title }) => {
@@ -63,6 +60,14 @@ export class Scrubber {
     );
   }
 
+  /** Says at once where one is; the views follow. */
+  private tell(): void {
+    const words = this.past === null ? `Newest: ${this.latest === 0 ? "nothing yet" : moment(this.latest)}` : `As of ${moment(this.past)}`;
+    say(this.label, words);
+    this.range.setAttribute("aria-valuetext", words);
+    this.newest.disabled = this.past === null;
+  }
+
   private move(step: number): void {
     this.goto(step >= STEPS ? null : this.earliest + ((this.latest - this.earliest) * step) / STEPS);
   }
@@ -70,6 +75,7 @@ export class Scrubber {
   private goto(to: number | null): void {
     if (to === null) this.stop();
     this.past = to;
+    this.tell();
     this.onMove(to);
   }
 
@@ -80,16 +86,16 @@ export class Scrubber {
       const next = (this.past ?? this.latest) + stride;
       this.goto(next >= this.latest ? null : next);
     }, PLAY_MILLISECONDS);
-    this.say(true);
+    this.press(true);
   }
 
   private stop(): void {
     if (this.timer !== null) clearInterval(this.timer);
     this.timer = null;
-    this.say(false);
+    this.press(false);
   }
 
-  private say(playing: boolean): void {
+  private press(playing: boolean): void {
     this.play.setAttribute("aria-pressed", String(playing));
     this.play.textContent = playing ? "Stop" : "Play";
   }

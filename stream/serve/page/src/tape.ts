@@ -1,7 +1,7 @@
 // The alert tape: every alert with its revisions. A retracted one is struck through, and said to be so in words.
 import { html, replace, say } from "./element";
 import type { Alert } from "./records";
-import { moment, shortMoment } from "./words";
+import { moment, readable, shortMoment } from "./words";
 
 const MOST_SHOWN = 100;
 
@@ -79,10 +79,10 @@ export class Tape {
     const name = this.nameOf(region);
     const place = region === null ? html("span", {}, name) : html("button", { type: "button", class: "link" }, name);
     if (region !== null) place.addEventListener("click", () => this.onSelect(region));
-    const about = state === "retracted" ? headlineOfWhatIsGone(revisions) : last.headline;
+    const about = state === "retracted" ? headlineOfWhatIsGone(revisions) : readable(last.headline);
     const headline = html(state === "retracted" ? "s" : "span", { class: "headline" }, about);
     const line = html("p", { class: "line" }, html("span", { class: `badge ${state}` }, STANDINGS[state]), last.test && html("span", { class: "badge test" }, "Test"), " ", headline);
-    const words = state === "retracted" ? `Retracted on ${moment(last.issued_at)}: ${last.reason}` : last.reason;
+    const words = state === "retracted" ? `Retracted on ${moment(last.issued_at)}: ${readable(last.reason)}` : readable(last.reason);
     const when = html("p", { class: "when" }, place, ` · ${shortMoment(first.issued_at)} UTC`);
     return [line, html("p", { class: "reason" }, words), when, history(revisions)];
   }
@@ -96,7 +96,7 @@ export class Tape {
       if (this.told.has(key)) continue;
       this.told.add(key);
       const kind = { initial: "New alert", update: "Alert revised", retraction: "Alert retracted" }[last.alert_type];
-      words.push(`${kind}: ${last.headline}`);
+      words.push(`${kind}: ${readable(last.headline)}`);
     }
     if (this.told.size > 10 * MOST_SHOWN) this.forgetTold(shown);
     if (!this.quiet && words.length > 0) say(this.spoken, words.slice(0, 3).join(". "));
@@ -110,13 +110,13 @@ export class Tape {
 
 function headlineOfWhatIsGone(revisions: readonly Alert[]): string {
   const before = [...revisions].reverse().find((alert) => alert.alert_type !== "retraction");
-  return (before ?? (revisions.at(-1) as Alert)).headline;
+  return readable((before ?? (revisions.at(-1) as Alert)).headline);
 }
 
 function history(revisions: readonly Alert[]): HTMLElement {
   const names = { initial: "Issued", update: "Revised", retraction: "Retracted" };
   const rows = [...revisions].reverse().map((alert) =>
-    html("li", {}, html("b", {}, `${names[alert.alert_type]} ${shortMoment(alert.issued_at)}`), ` (revision ${alert.revision}) ${alert.headline}. ${alert.reason}`),
+    html("li", {}, html("b", {}, `${names[alert.alert_type]} ${shortMoment(alert.issued_at)}`), ` (revision ${alert.revision}) ${readable(alert.headline)}. ${readable(alert.reason)}`),
   );
   const all = Math.max(revisions.length, (revisions.at(-1) as Alert).revision + 1);
   const summary = html("summary", {}, all === 1 ? "1 revision" : `${all} revisions`);

@@ -17,6 +17,11 @@ export function shortMoment(time: number | string): string {
   return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${clock(date)}`;
 }
 
+/** Times within a sentence, as programs write them, in a person's form. */
+export function readable(sentence: string): string {
+  return sentence.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z/g, (time) => moment(time));
+}
+
 function clock(date: Date): string {
   return date.toISOString().slice(11, 16);
 }

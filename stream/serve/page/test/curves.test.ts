@@ -8,7 +8,7 @@ import { cameSince, standing } from "../src/outlook";
 import type { Forecast, Status } from "../src/records";
 import { running, total } from "../src/scores";
 import { standing as alertStanding } from "../src/tape";
-import { duration, percent } from "../src/words";
+import { duration, percent, readable } from "../src/words";
 
 // What the README shows.
 const FORECAST = {
@@ -57,6 +57,7 @@ test("a probability is never said to be nothing or certain", () => {
   assert.equal(percent(0.0299), "3.0 %");
   assert.equal(percent(0.42), "42 %");
   assert.equal(duration(47 * 60), "47 min");
+  assert.equal(readable("M 6 at 2023-02-06T10:26:48.486Z, near"), "M 6 at 6 Feb 2023, 10:26 UTC, near");
 });
 
 function situation(more: Partial<Situation>, feed: Partial<Status["feed"]> = {}): Situation {
