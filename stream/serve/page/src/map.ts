@@ -11,6 +11,9 @@ import { outline, spherical } from "./geometry";
 import { heightFor, projection, type View } from "./projection";
 import type { Region } from "./records";
 
+const LARGEST_ZOOM = 40;
+const ROOM = 0.7;
+
 interface Shape {
   filled: SVGPathElement;
   border: SVGPathElement;
@@ -48,7 +51,7 @@ export class WorldMap {
     coast.onThere = () => this.redraw();
     this.picture.append(this.sphere, this.land, this.graticule, this.fills, this.borders);
     this.behaviour = zoom<HTMLDivElement, unknown>()
-      .scaleExtent([1, 40])
+      .scaleExtent([1, LARGEST_ZOOM])
       .filter((event: Event) => fitsThePage(event))
       .on("zoom", (event: { transform: View }) => {
         this.view = event.transform;
@@ -94,6 +97,17 @@ export class WorldMap {
 
   zoomBy(factor: number): void {
     select(this.element).call(this.behaviour.scaleBy, factor);
+  }
+
+  /** Shows a region large, with some room around it. */
+  zoomTo(region: string): void {
+    const shape = this.shapes.get(region);
+    if (shape === undefined) return;
+    const [[left, top], [right, bottom]] = geoPath(projection(this.width, zoomIdentity)).bounds(shape.polygon);
+    const height = heightFor(this.width);
+    const scale = Math.min(LARGEST_ZOOM, ROOM / Math.max((right - left) / this.width, (bottom - top) / height));
+    const view = zoomIdentity.translate(this.width / 2 - (scale * (left + right)) / 2, height / 2 - (scale * (top + bottom)) / 2).scale(scale);
+    select(this.element).call(this.behaviour.transform, view);
   }
 
   reset(): void {

@@ -131,7 +131,7 @@ export class Page {
       made.addEventListener("click", press);
       return made;
     };
-    const zoom = html("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("+", "Zoom in", () => this.map.zoomBy(2)), button("−", "Zoom out", () => this.map.zoomBy(0.5)), button("World", "Whole world", () => this.map.reset()));
+    const zoom = html("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("+", "Zoom in", () => this.map.zoomBy(2)), button("−", "Zoom out", () => this.map.zoomBy(0.5)), button("World", "Whole world", () => this.map.reset()), button("Region", "Zoom to the region", () => this.selected !== null && this.map.zoomTo(this.selected)));
     const choices = html("div", { class: "choices" }, html("label", { for: "measure" }, "Colours: probability of "), this.measures, html("label", { for: "smallest" }, "Events "), this.smallest);
     const stage = html("div", { class: "stage" }, this.map.element, zoom);
     const table = html("details", { class: "numbers" }, html("summary", {}, "The largest events on the map, as a table"), html("div", { class: "scroll" }, this.largest));
