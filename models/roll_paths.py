@@ -18,9 +18,9 @@ from scipy.special import log_ndtr, ndtr, ndtri_exp  # type: ignore[import-untyp
 
 from models import hawkes, magnitude_features, neighbourhood
 from models.detected_magnitude import DetectedMagnitude
+from models.roll_network import RollNetwork
 from models.roll_places import Own
 from models.roll_start import Start
-from models.space_time import TimingNetwork
 from models.timing import CLOCK_FLOOR, FLOOR_PER_DAY, wait_of
 from models.wait import OFFSET, RescaledWait, log_clock_of
 
@@ -47,7 +47,8 @@ class Memory(NamedTuple):
     cell: torch.Tensor
 
     def of(self, rows: NDArray[np.int64]) -> Memory:
-        return Memory(self.excitation[rows], self.traces[rows], self.told[rows], self.hidden[:, rows], self.cell[:, rows])
+        states = (self.told[rows], self.hidden[:, rows], self.cell[:, rows])
+        return Memory(self.excitation[rows], self.traces[rows], *states)
 
 
 def memory_at(start: Start, paths: int) -> Memory:
@@ -55,17 +56,15 @@ def memory_at(start: Start, paths: int) -> Memory:
     return Memory(
         np.tile(start.excitation, (paths, 1)),
         np.tile(start.traces, (paths, 1, 1)),
-        start.told.expand(paths, -1),
-        start.hidden[:, None].expand(-1, paths, -1),
-        start.cell[:, None].expand(-1, paths, -1),
+        start.told.float().expand(paths, -1),
+        start.hidden.float()[:, None].expand(-1, paths, -1),
+        start.cell.float()[:, None].expand(-1, paths, -1),
     )
 
 
-@torch.no_grad()
-def wait_after(network: TimingNetwork, memory: Memory, background: float) -> RescaledWait[FloatArray]:
+def wait_after(network: RollNetwork, memory: Memory, background: float) -> RescaledWait[FloatArray]:
     """The waits after the last events."""
-    told = memory.told.expand(len(memory.hidden), -1, -1)
-    outputs = network.memory.head(memory.hidden, told).numpy()
+    outputs = network.head(memory.hidden, memory.told)
     return wait_of(outputs, memory.excitation, np.full(len(memory.excitation), background), hawkes.TAUS_DAYS)
 
 
@@ -158,19 +157,11 @@ def _local(start: Start, own: Own, now: FloatArray, positions: FloatArray, reach
     return local
 
 
-@torch.no_grad()
-def weights_of(network: TimingNetwork, features: FloatArray, excesses: FloatArray) -> FloatArray:
-    """(P, 12) of the new events, their magnitudes known now."""
-    features[:, 0] = excesses
-    weights: FloatArray = network.kernels(torch.from_numpy(excesses), torch.from_numpy(features)).numpy()
-    return weights
-
-
-@torch.no_grad()
 def remembered(
-    network: TimingNetwork, memory: Memory, features: FloatArray, weights: FloatArray, wait: FloatArray, background: float, hour: FloatArray
-) -> Memory:
-    """The memory one event later; `hour`: (P,) local solar time."""
+    network: RollNetwork, memory: Memory, features: FloatArray, weights: FloatArray, wait: FloatArray, background: float,
+    hour: FloatArray | None,
+) -> Memory:  # fmt: skip
+    """The memory one event later; `hour`: (P,) local solar time, for a memory that is told it."""
     excesses = features[:, 0]
     traces = memory.traces * np.exp(-wait[:, None] / _TAUS)[..., None]
     traces = traces + np.exp(excesses[:, None] * _POWERS)[:, None, :] / _TAUS[:, None]
@@ -178,16 +169,11 @@ def remembered(
     after = memory.excitation * np.exp(-wait[:, None] / hawkes.TAUS_DAYS) + weights / hawkes.TAUS_DAYS
     columns = [np.log(background + after.sum(1))[:, None], np.log(after + FLOOR_PER_DAY), np.log(clock + CLOCK_FLOOR)[:, None],
                features[:, : neighbourhood.OF_THE_EVENT], np.ones((len(wait), 1))]  # fmt: skip
-    if network.architecture.hours:
+    if hour is not None:
         angles = hour[:, None] * (2.0 * math.pi / 24.0) * np.array([1.0, 2.0])
         columns += [np.sin(angles), np.cos(angles)]
-    told = network.memory.scaler(torch.from_numpy(np.concatenate(columns, 1)))
-    states = [
-        layer(told[:, None], (hidden[None], cell[None]))[1]
-        for layer, hidden, cell in zip(network.memory.layers, memory.hidden.contiguous(), memory.cell.contiguous(), strict=True)
-    ]
-    hidden, cell = (torch.cat([state[part] for state in states]) for part in (0, 1))
-    return Memory(after, traces, told, hidden, cell)
+    told = network.told(np.concatenate(columns, 1))
+    return Memory(after, traces, told, *network.step(told, memory.hidden, memory.cell))
 
 
 def drawn_excesses(law: DetectedMagnitude[FloatArray], chance: np.random.Generator) -> FloatArray:
@@ -201,6 +187,13 @@ def drawn_excesses(law: DetectedMagnitude[FloatArray], chance: np.random.Generat
         drawn[waiting[seen]] = tried[seen]
         waiting = waiting[~seen]
     return drawn
+
+
+def survivals(law: DetectedMagnitude[FloatArray], excesses: FloatArray) -> FloatArray:
+    """(P, L) probabilities of at least each of (L,) excesses above completeness, as the catalogue rounds."""
+    log_rate, middle, log_sigma, log_complete = (part[:, None] for part in (law.log_rate, law.middle, law.log_sigma, law.log_complete))
+    found: FloatArray = DetectedMagnitude(log_rate, middle, log_sigma, log_complete, law.tail_rate, law.upper).survival(excesses)
+    return found
 
 
 def _plain_excesses(rate: FloatArray, tail_rate: float, knee: float, upper: float, chance: np.random.Generator) -> FloatArray:

@@ -11,20 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
-import torch
 from numpy.typing import NDArray
 
 from models import hawkes
-from models.place import PlaceNetwork
+from models.roll_network import RollNetwork
 from models.roll_start import Start
 from models.sphere import EARTH_RADIUS_KM
-from models.surroundings import NEAREST, offsets_km, surroundings_of
+from models.surroundings import Surroundings, offsets_km
 
 FloatArray = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-OWN_NEIGHBOURS = 512
-"""Of a continuation's own events so many of the last are looked at for the nearest."""
 FARTHEST_KM = 2_000.0
 _TRIES = 12
 _SMALLEST = 1e-12
@@ -41,6 +38,14 @@ class Discs(NamedTuple):
     stretches: FloatArray
     powers: FloatArray
     depths_km: FloatArray
+    roots: Rows
+    """Which event before the moment each descends from; −1: none."""
+
+    def of(self, rows: Rows) -> Discs:
+        widths, stretches = self.widths_km2[rows], self.stretches[rows]
+        return Discs(
+            self.places[rows], self.directions[rows], widths, stretches, self.powers[rows], self.depths_km[rows], self.roots[rows]
+        )  # fmt: skip
 
 
 class Own:
@@ -59,6 +64,7 @@ class Own:
             "stretches": np.empty((steps, paths, discs + 1), np.float32),
             "worths": np.empty((steps, paths)),
             "depths": np.empty((steps, paths)),
+            "roots": np.empty((steps, paths), np.int64),
         }
 
     def __getitem__(self, name: str) -> FloatArray:
@@ -66,7 +72,7 @@ class Own:
         part: FloatArray = self._parts[name][: self.count]
         return part
 
-    def append(self, **values: FloatArray) -> None:
+    def append(self, **values: NDArray[Any]) -> None:
         """One event of each."""
         if self.count == len(self._parts["days"]):
             self._parts = {name: np.concatenate((part, np.empty_like(part))) for name, part in self._parts.items()}
@@ -80,7 +86,7 @@ class Own:
 
 
 def parents(
-    start: Start, own: Own, network: PlaceNetwork, sums: FloatArray, excitation: FloatArray, rate: float, now: FloatArray,
+    start: Start, own: Own, network: RollNetwork, sums: FloatArray, excitation: FloatArray, rate: float, now: FloatArray,
     region: shapely.Polygon | None, chance: np.random.Generator,
 ) -> Discs:  # fmt: skip
     """The discs that the next events belong to.
@@ -94,9 +100,7 @@ def parents(
     paths, columns = sums.shape
     taus = np.tile(hawkes.TAUS_DAYS, columns // hawkes.KERNELS)
     before = start.sums * np.exp(-now[:, None] / taus)  # (P, columns)
-    with torch.no_grad():
-        background = network.background(torch.from_numpy(excitation), rate).numpy()  # (P,)
-        uniform = float(network.uniform_share)
+    background = network.background(excitation, rate)  # (P,)
     bounds = np.cumsum(np.column_stack((before, sums, background)), 1)  # (P, 2 columns + 1)
     drawn = chance.random(paths) * bounds[:, -1]
     choice = np.minimum((bounds <= drawn[:, None]).sum(1), 2 * columns)
@@ -110,7 +114,7 @@ def parents(
     if len(rows):
         parent[rows] = len(start.days) + _own_row(own, rows, choice[rows] - columns, taus, now[rows], share[rows])
     rows = np.flatnonzero(choice == 2 * columns)
-    parent[rows] = _background(start, own, rows, share[rows], chance.random(len(rows)) < uniform, region is not None)
+    parent[rows] = _background(start, own, rows, share[rows], chance.random(len(rows)) < network.uniform_share, region is not None)
     return _discs(start, own, parent, disc, region, chance)
 
 
@@ -138,7 +142,9 @@ def _background(start: Start, own: Own, rows: Rows, share: FloatArray, uniform: 
 
 def _discs(start: Start, own: Own, parent: Rows, disc: Rows, region: shapely.Polygon | None, chance: np.random.Generator) -> Discs:
     paths, before = len(parent), len(start.days)
-    found = Discs(*(np.zeros((paths, *size)) for size in ((3,), (2,), (), (), (), ())))
+    widths, stretches, powers, depths = (np.zeros(paths) for _ in range(4))
+    roots = np.where(parent < before, parent, -1)
+    found = Discs(np.zeros((paths, 3)), np.zeros((paths, 2)), widths, stretches, powers, depths, roots)
     for rows, parts in (
         (np.flatnonzero((parent >= 0) & (parent < before)), None),
         (np.flatnonzero(parent >= before), own),
@@ -153,6 +159,7 @@ def _discs(start: Start, own: Own, parent: Rows, disc: Rows, region: shapely.Pol
                 own["places"][step, rows], own["directions"][step, rows], own["widths"][step, rows, which],
                 own["stretches"][step, rows, which], own["depths"][step, rows],
             )  # fmt: skip
+            found.roots[rows] = own["roots"][step, rows]
         for part, value in zip((found.places, found.directions, found.widths_km2, found.stretches, found.depths_km), values, strict=True):
             part[rows] = value
         found.powers[rows] = start.powers[which]
@@ -179,7 +186,7 @@ def displaced(discs: Discs, region: shapely.Polygon | None, chance: np.random.Ge
     """(P, 3) a place from each disc, drawn again where it falls outside the region: what lies there is no event of the region's."""
     places, wrong = discs.places.copy(), np.arange(len(discs.places))
     for _ in range(_TRIES):
-        places[wrong] = _offset(Discs(*(part[wrong] for part in discs)), chance)
+        places[wrong] = _offset(discs.of(wrong), chance)
         latitudes, longitudes = np.degrees(places[wrong, :2]).T
         near = np.hypot(*offsets_km(discs.places[wrong], places[wrong]).T) <= FARTHEST_KM
         outside = ~near if region is None else ~(near & shapely.intersects_xy(region, longitudes, latitudes))
@@ -204,45 +211,21 @@ def _offset(discs: Discs, chance: np.random.Generator) -> FloatArray:
     return np.column_stack((latitude, longitude, np.cos(latitude)))
 
 
-@torch.no_grad()
 def learned(
-    start: Start, own: Own, network: PlaceNetwork, places: FloatArray, positions: FloatArray, features: FloatArray, excesses: FloatArray,
-    weights: FloatArray,
-) -> dict[str, FloatArray]:  # fmt: skip
-    """The kernels that the new events get, as `Own` keeps them; from the nearest of all events before the moment and of the own ones.
+    network: RollNetwork, around: Surroundings, places: FloatArray, features: FloatArray, excesses: FloatArray, weights: FloatArray
+) -> dict[str, FloatArray]:
+    """The kernels that the new events get, as `Own` keeps them.
 
     Args:
-        places, positions: (P, 3) of the new events; `features`: (P, F) and `weights`: (P, 12) of the times.
+        around: how all events before, of the moment's past and of the own ones, lie about the new ones.
+        places: (P, 3) of the new events; `features`: (P, F) and `weights`: (P, 12) of the times.
     """
-    offsets, known = _nearest(start, own, places, positions)
-    around = surroundings_of(offsets, known, network.architecture.narrowest_km, np.sqrt(start.area_km2))
-    raw = torch.from_numpy(np.concatenate((features, around.features), axis=1))
-    kernels = network(
-        network.scaler(raw).float(), torch.from_numpy(excesses), torch.from_numpy(around.spacing), torch.from_numpy(np.log(weights))
-    ).numpy()
-    rates = np.exp(kernels.log_weights) / hawkes.TAUS_DAYS  # (P, M, 12)
+    inputs = np.concatenate((features, around.features), axis=1)
+    kernels = network.kernels(inputs, excesses, around.spacing, weights)
     return {
-        "places": places, "directions": around.directions, "rates": rates.reshape(len(places), -1), "widths": np.exp(kernels.log_widths),
-        "stretches": np.exp(kernels.log_stretches), "worths": np.exp(kernels.log_worth) * np.exp(kernels.log_shares).sum(),
+        "places": places, "directions": around.directions, "rates": kernels.rates, "widths": kernels.widths_km2,
+        "stretches": kernels.stretches, "worths": kernels.worths,
     }  # fmt: skip
-
-
-def _nearest(start: Start, own: Own, places: FloatArray, positions: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """(P, NEAREST, 2) km to the nearest earlier events in the order of distance, (P, NEAREST) which there are."""
-    pieces, known = [np.zeros((len(places), NEAREST, 2))], [np.zeros((len(places), NEAREST), np.bool_)]
-    if start.tree is not None:
-        near = min(NEAREST, len(start.days))
-        found = start.tree.query(positions, k=np.arange(1, near + 1))[1]  # (P, near)
-        pieces[0][:, :near], known[0][:, :near] = offsets_km(places[:, None], start.places[found]), True
-    if own.count:
-        late = own["places"][-OWN_NEIGHBOURS:].transpose(1, 0, 2)
-        pieces.append(offsets_km(places[:, None], late))
-        known.append(np.ones(late.shape[:2], np.bool_))
-        offsets, there = np.concatenate(pieces, 1), np.concatenate(known, 1)
-        distances = np.where(there, np.square(offsets).sum(2), np.inf)
-        order = np.argsort(distances, axis=1, kind="stable")[:, :NEAREST]
-        return np.take_along_axis(offsets, order[..., None], 1), np.take_along_axis(there, order, 1)
-    return pieces[0], known[0]
 
 
 def advanced(sums: FloatArray, wait: FloatArray) -> FloatArray:

@@ -46,6 +46,8 @@ class History:
     """(N + 1, 12) excitation just after each row; row 0: nothing has come yet."""
     told: torch.Tensor
     """(N + 1, inputs) what the memory is told, scaled."""
+    surroundings: FloatArray
+    """(N, neighbourhood.SIZE) of each event when it came."""
     kernels: Kernels
     """Of the places; numpy arrays of N rows."""
     places: FloatArray
@@ -123,7 +125,9 @@ def history_of(network: SpaceTimeNetwork, pattern: Pattern, background: float) -
     features, reach = rows.neighbourhoods[1:], network.architecture.place_reach
     study = study_of(place, pattern, features, weights, background, len(pattern), reach)
     kernels = kernels_of(place, study, len(pattern)).numpy()
-    return History(network, pattern, background, weights, after.numpy(), told, kernels, study.setting.places, study.setting.directions)
+    return History(
+        network, pattern, background, weights, after.numpy(), told, features, kernels, study.setting.places, study.setting.directions
+    )
 
 
 def start_at(history: History, moment: Instant) -> Start:

@@ -8,7 +8,7 @@ intervals      ├──────┼─────┼───┼───�
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,18 +50,21 @@ class Intervals:
     """(I,) whether an event ended it."""
 
 
-def rows_of(patterns: Sequence[Pattern], reach: int) -> Rows:
+def rows_of(
+    patterns: Sequence[Pattern], reach: int, surroundings: Callable[[Pattern, int], FloatArray] = neighbourhood.neighbourhoods
+) -> Rows:
     """The rows of the patterns.
 
     Args:
         reach: how many events back an event's surroundings are searched.
+        surroundings: how; (N, neighbourhood.SIZE) of a pattern.
     """
     lengths = np.array([len(one) + 1 for one in patterns])
     return Rows(
         waits=np.concatenate([_waits(one) for one in patterns]),
         excesses=np.concatenate([np.concatenate(([0.0], one.excesses)) for one in patterns]),
         comes=np.concatenate([np.concatenate(([0.0], np.ones(len(one)))) for one in patterns]),
-        neighbourhoods=np.concatenate([np.pad(neighbourhood.neighbourhoods(one, reach), ((1, 0), (0, 0))) for one in patterns]),
+        neighbourhoods=np.concatenate([np.pad(surroundings(one, reach), ((1, 0), (0, 0))) for one in patterns]),
         firsts=np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64),
     )
 

@@ -19,12 +19,12 @@ FloatArray = NDArray[np.float64]
 
 NEAREST = 100
 """How many earlier events are looked at."""
-_RANKS = np.array([1, 3, 6, 12, 40, NEAREST])
+RANKS = np.array([1, 3, 6, 12, 40, NEAREST])
 _SIXTH = 2
-_SCALES = np.array([6, 12, 40, NEAREST])
+SCALES = np.array([6, 12, 40, NEAREST])
 _DIRECTION_SCALE = 2
 _PAIRS = ((0, 2), (1, 2), (2, 3))
-SIZE = len(_RANKS) + 2 * len(_SCALES) + len(_PAIRS)
+SIZE = len(RANKS) + 2 * len(SCALES) + len(_PAIRS)
 """| ln distance to the n-th nearest | ln variance along | ln elongation, by scale | cos 2 (angle between two scales' directions) |."""
 _ALL_AT_ONCE = 4_096
 
@@ -78,15 +78,20 @@ def surroundings(pattern: Pattern, nearest: NDArray[np.int32], narrowest_km: flo
 def surroundings_of(offsets: FloatArray, known: NDArray[np.bool_], narrowest_km: float, widest_km: float) -> Surroundings:
     """(R, NEAREST, 2) km to the nearest earlier events in the order of distance, (R, NEAREST) which of them there are."""
     there = known.astype(np.float64)
-    counts = np.maximum(np.cumsum(there, axis=1), 1.0)[:, _SCALES - 1]  # (R, scales)
+    counts = np.maximum(np.cumsum(there, axis=1), 1.0)[:, SCALES - 1]  # (R, scales)
     east, north = offsets[..., 0] * there, offsets[..., 1] * there
-    moment = np.stack([np.cumsum(product, axis=1)[:, _SCALES - 1] for product in (east * east, north * north, east * north)])
-    eastward, northward, mixed = moment / counts  # (R, scales) km²
+    moment = np.stack([np.cumsum(product, axis=1)[:, SCALES - 1] for product in (east * east, north * north, east * north)])
+    distances = np.where(known, np.hypot(east, north), widest_km)[:, RANKS - 1]
+    return described(moment / counts, distances, narrowest_km)
+
+
+def described(moments_km2: FloatArray, distances_km: FloatArray, narrowest_km: float) -> Surroundings:
+    """(3, R, scales) mean squares eastward, northward and mixed over the nearest, (R, ranks) distances, as `SCALES` and `RANKS` count."""
+    eastward, northward, mixed = moments_km2
     middle, half = 0.5 * (eastward + northward), 0.5 * np.hypot(eastward - northward, 2.0 * mixed)
     angles = 0.5 * np.arctan2(2.0 * mixed, eastward - northward)  # (R, scales) from east
     along, across = np.log(middle + half + narrowest_km**2), np.log(np.maximum(middle - half, 0.0) + narrowest_km**2)
-    distances = np.where(known, np.hypot(east, north), widest_km)[:, _RANKS - 1]
-    reached = np.log(distances + narrowest_km)  # (R, ranks)
+    reached = np.log(distances_km + narrowest_km)  # (R, ranks)
     aligned = np.stack([np.cos(2.0 * (angles[:, one] - angles[:, other])) for one, other in _PAIRS], axis=1)
     main = angles[:, _DIRECTION_SCALE]
     return Surroundings(

@@ -1,0 +1,157 @@
+"""Outlooks by rolling the forecaster forward: a month by the network, the rest of a year by its kernels.
+
+    window ─▶ 30 days, event by event (`models.roll`) ─▶ 11 months more (`models.cascade`) ─▶ counts ─▶ numbers
+                  └─ the last 2 % of the paths, which would go on for thousands of events ─▶ `models.cascade`
+
+The network costs some 50 µs an event and a step for each event of the longest path, so a year of a busy region would take minutes. After a
+month the state of the sequence has mostly been forgotten, and what is left is how the region goes on: there the kernels alone, with the
+productivity that the network gave to the events late in the simulated month, cost half a microsecond. The longest paths of each block of
+500 leave the network early for the same reason; no quantile up to 97.5 % hangs on how long exactly they become. A path that has no end
+is cut, counted, and stands above all others.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import cascade, hawkes
+from models.baselines.live import LARGEST_EXCESS
+from models.live_history import live_history
+from models.outlook_counts import Drawn, spans, together
+from models.pattern import Pattern, Span, pattern
+from models.roll_blocks import AT_ONCE, Block, Ends, Given
+from models.roll_magnitudes import Excesses
+from models.roll_places import Own
+from models.roll_processes import Processes
+from models.roll_start import History, Start, start_at
+from models.space_time import SpaceTimeNetwork
+from stream.forecast import rounded
+from stream.outlook import SPANS_DAYS, Asked, Simulated
+
+FloatArray = NDArray[np.float64]
+
+MONTH_DAYS, YEAR_DAYS = SPANS_DAYS["1 Month"], SPANS_DAYS["1 Year"]
+FEWEST_PATHS, MOST_PATHS = 1_000, 3_000
+EVENTS_WANTED = 30_000
+"""Of all paths in the month: so many tell the quantiles, more cost seconds."""
+MOST_EVENTS = 2_000
+"""Of a path's month by the network; it goes on by the kernels."""
+MOST_EVENTS_BY_KERNELS = 100_000
+SPARED = 0.02
+LATE_DAYS = 10.0
+FEWEST_LATE = 64
+RECENT = 128
+"""Events of the window whose surroundings stand for the region's, where the simulated month has too few."""
+
+
+class NetworkSimulator:
+    """`stream.outlook.Simulator` by the space–time network; some processes share its work, and no number hangs on how many."""
+
+    def __init__(self, network: SpaceTimeNetwork, name: str, processes: Processes) -> None:
+        self._network, self._name, self._processes = network.eval(), name, processes
+        timing = network.timing
+        self._usual_background = math.exp(float(np.log(timing.kernels.background.detach().numpy()).mean()))
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def simulate(self, asked: Asked) -> Simulated:
+        known = self._network.timing.background(asked.region.id)
+        background = self._usual_background if known is None else known
+        history = live_history(self._network, window_pattern(asked), background)
+        start = start_at(history, asked.now)
+        paths, levels = paths_of(start, background), (*asked.magnitudes, asked.above)
+        given = Given(self._network, start, background, asked.now, MONTH_DAYS, asked.seed, None, MOST_EVENTS, levels, SPARED)
+        month = self._processes.run(given, paths)
+        ends = joined_ends([part.ends for part in month])
+        found = beyond(history, start, ends, background, levels, asked.seed)
+        drawn = together([*by_network(month), *found.drawn])
+        forecast = spans(drawn, paths, asked.now, levels, found.without_end)
+        parameters = {"paths_ended_by_kernels": float(ends.stopped.sum()), "background_per_day": rounded(background)}
+        return Simulated(paths, int(found.without_end["1 Year"].sum()), forecast, parameters)
+
+
+def window_pattern(asked: Asked) -> Pattern:
+    """The region's window as the network reads it; no magnitude is further above completeness than the live forecaster takes it to be."""
+    span = Span(asked.now.plus(days=-asked.region.window_days), asked.now)
+    made = pattern(asked.events, asked.region.magnitude_of_completeness, span)
+    made.magnitudes[:] = np.minimum(made.magnitudes, made.magnitude_of_completeness + LARGEST_EXCESS)
+    return made
+
+
+def paths_of(start: Start, background: float) -> int:
+    """How many: whole blocks, the more the fewer events are to be expected in the month (their children double what the kernels say)."""
+    left = start.excitation * np.exp(-start.silence_days / hawkes.TAUS_DAYS)
+    expected = 2.0 * float(hawkes.expected(left, background, np.float64(MONTH_DAYS), hawkes.TAUS_DAYS)) + 1.0
+    wanted = math.ceil(EVENTS_WANTED / expected / AT_ONCE) * AT_ONCE
+    return min(max(wanted, FEWEST_PATHS), MOST_PATHS)
+
+
+def by_network(month: list[Block]) -> list[Drawn]:
+    """The events that the blocks drew."""
+    firsts = np.cumsum([0, *(len(part.ends.days) for part in month)])
+    return [
+        Drawn(first + part.columns[5].astype(np.int64), part.columns[0], part.columns[4], part.reaching)
+        for first, part in zip(firsts.tolist(), month, strict=False)
+    ]
+
+
+def joined_ends(parts: list[Ends]) -> Ends:
+    """Of all blocks."""
+    return Ends(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+class Beyond(NamedTuple):
+    """What comes after the network."""
+
+    drawn: list[Drawn]
+    without_end: dict[str, NDArray[np.bool_]]
+    """By label, (N,) paths that were cut."""
+
+
+def beyond(history: History, start: Start, ends: Ends, background: float, levels: tuple[float, ...], seed: int) -> Beyond:
+    """Go on by the kernels: those that stopped to the end of the month, then all to the end of the year."""
+    chance = np.random.default_rng((seed, 2**32 - 1))  # no block has that number
+    timing, usual = history.network.timing, typical_surroundings(history)
+    sizes = sizes_of(history, start)
+    stopped = np.flatnonzero(ends.stopped)
+    busy = cascade.productivity(timing, ends.last_surroundings if len(ends.last_surroundings) else usual)
+    first = cascade.cascade(
+        ends.excitation[stopped], ends.days[stopped], MONTH_DAYS, background, busy, sizes, MOST_EVENTS_BY_KERNELS, chance
+    )
+    excitation = ends.excitation.copy()
+    excitation[stopped] = cascade.excitation_at(MONTH_DAYS, excitation[stopped], ends.days[stopped], first, busy)
+    late = ends.surroundings[ends.surroundings_days >= LATE_DAYS]
+    calm = cascade.productivity(timing, late if len(late) >= FEWEST_LATE else np.concatenate((late, usual)))
+    month = np.full(len(excitation), MONTH_DAYS)
+    rest = cascade.cascade(excitation, month, YEAR_DAYS, background, calm, sizes, MOST_EVENTS_BY_KERNELS, chance)
+    cut = np.zeros(len(month), np.bool_)
+    cut[stopped] = first.cut
+    without_end = {label: cut | rest.cut if days > MONTH_DAYS else cut for label, days in SPANS_DAYS.items()}
+    return Beyond([_drawn(first, stopped, sizes, levels), _drawn(rest, np.arange(len(month)), sizes, levels)], without_end)
+
+
+def typical_surroundings(history: History) -> FloatArray:
+    """(S, neighbourhood.SIZE) of the window's last events when they came; of a region without any, those of a first event."""
+    found = history.surroundings[-RECENT:]
+    return found if len(found) else np.zeros((1, history.surroundings.shape[1]))
+
+
+def sizes_of(history: History, start: Start) -> cascade.Sizes:
+    """The magnitudes' law once the present has been forgotten: a month on, when nothing hides the small ones."""
+    network, completeness = history.network, start.magnitude_of_completeness
+    told = Excesses(start, 1, network.architecture.magnitude_reach).features(Own(1, 1), np.array([MONTH_DAYS]))
+    return cascade.Sizes(network.magnitude.distribution(told, completeness), completeness, start.step)
+
+
+def _drawn(found: cascade.Cascade, numbers: NDArray[np.int64], sizes: cascade.Sizes, levels: tuple[float, ...]) -> Drawn:
+    lowest = sizes.magnitude_of_completeness
+    reaching = sizes.law.survival(np.array(levels) - lowest)
+    return Drawn(
+        numbers[found.paths], found.days, lowest + found.excesses, np.broadcast_to(reaching, (len(found.days), len(levels)))
+    )  # fmt: skip

@@ -1,0 +1,113 @@
+"""How the earlier events lie about the new events of many continuations: `models.surroundings` for P pasts at once.
+
+A new event lies near the event before the moment that it descends from, its *root*; so the nearest are looked for among the nearest of
+the root, which are found once. If d is the distance to the hundredth found, δ that to the root, and the root's list reaches to r, nothing
+nearer can be missing when d + δ ≤ r (triangle inequality); where that does not hold, all of the past is searched. Distances and sums over
+the nearest are taken by thresholds, in single precision: nothing is put in order but numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.roll_places import Own
+from models.roll_start import Start
+from models.sphere import EARTH_RADIUS_KM
+from models.surroundings import NEAREST, RANKS, SCALES, Surroundings, described
+
+FloatArray = NDArray[np.float64]
+SingleArray = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+LISTED = 176
+OWN_NEIGHBOURS = 512
+"""Of a continuation's own events so many of the last are looked at."""
+_SAFETY = 0.99
+
+
+class Neighbours:
+    """The past's events about those of one block of continuations."""
+
+    def __init__(self, start: Start, narrowest_km: float) -> None:
+        self._start, self._narrowest, self._widest = start, narrowest_km, float(np.sqrt(start.area_km2))
+        count = len(start.days)
+        self._all = count <= LISTED
+        self._lists = np.zeros((0 if self._all else count, LISTED), np.int64)
+        self._reach = np.full(count, -1.0)  # of each list, km; not made yet where negative
+
+    def around(self, own: Own, places: FloatArray, positions: FloatArray, roots: Rows) -> Surroundings:
+        """How all earlier events lie about the new ones.
+
+        Args:
+            places, positions: (P, 3) of the new events; `roots`: (P,) as in `models.roll_places.Discs`.
+        """
+        late = own["places"][-OWN_NEIGHBOURS:].transpose(1, 0, 2)  # (P, O, 3)
+        if self._all:
+            return self._described(
+                places, np.concatenate((np.broadcast_to(self._start.places, (len(places), *self._start.places.shape)), late), 1)
+            )
+        listed, safe = self._listed(places, positions, roots)
+        return self._described(places, np.concatenate((self._start.places[listed], late), 1), safe, positions)
+
+    def _listed(self, places: FloatArray, positions: FloatArray, roots: Rows) -> tuple[Rows, FloatArray]:
+        """(P, LISTED) rows of the past, and (P,) the squared distance within which none is missing."""
+        start = self._start
+        assert start.tree is not None
+        known = roots >= 0
+        new = np.unique(roots[known & (self._reach[roots] < 0.0)])
+        if len(new):
+            distances, self._lists[new] = start.tree.query(start.positions_km[new], k=LISTED)
+            self._reach[new] = distances[:, -1]
+        listed = self._lists[roots]
+        apart = np.sqrt(np.square(positions - start.positions_km[roots]).sum(1))
+        safe = _SAFETY * np.where(known, self._reach[roots] - apart, -1.0)
+        return listed, np.where(safe > 0.0, safe * safe, -1.0)
+
+    def _described(
+        self, places: FloatArray, others: FloatArray, safe: FloatArray | None = None, positions: FloatArray | None = None
+    ) -> Surroundings:
+        east, north = _offsets(places, others)
+        squares = east * east + north * north  # (P, N)
+        found = min(NEAREST, squares.shape[1])
+        ranked = np.sort(squares, axis=1)[:, :found]
+        if safe is not None and positions is not None:
+            self._search(np.flatnonzero(ranked[:, -1] > safe), places, positions, others, east, north, squares, ranked)
+        return self._of(east, north, squares, ranked)
+
+    def _search(
+        self, rows: Rows, places: FloatArray, positions: FloatArray, others: FloatArray, east: SingleArray, north: SingleArray,
+        squares: SingleArray, ranked: SingleArray,
+    ) -> None:  # fmt: skip
+        """Put the past's nearest in the place of the root's for those whose list does not reach far enough."""
+        if not len(rows):
+            return
+        assert self._start.tree is not None
+        listed = self._start.tree.query(positions[rows], k=LISTED)[1]
+        others = np.concatenate((self._start.places[listed], others[rows, LISTED:]), 1)
+        east[rows], north[rows] = _offsets(places[rows], others)
+        squares[rows] = east[rows] ** 2 + north[rows] ** 2
+        ranked[rows] = np.sort(squares[rows], axis=1)[:, : ranked.shape[1]]
+
+    def _of(self, east: SingleArray, north: SingleArray, squares: SingleArray, ranked: SingleArray) -> Surroundings:
+        paths, found = ranked.shape
+        distances = np.full((paths, len(RANKS)), self._widest)
+        there = found >= RANKS
+        distances[:, there] = np.sqrt(ranked[:, RANKS[there] - 1])
+        moments = np.zeros((3, paths, len(SCALES)))
+        products = (east * east, north * north, east * north)
+        for scale, count in enumerate(SCALES.tolist() if found else []):
+            within = (squares <= ranked[:, min(count, found) - 1, None]).astype(np.float32)
+            sums = within.sum(1)
+            for kind, product in enumerate(products):
+                moments[kind, :, scale] = np.einsum("pn,pn->p", within, product) / sums
+        return described(moments, distances, self._narrowest)
+
+
+def _offsets(places: FloatArray, others: FloatArray) -> tuple[SingleArray, SingleArray]:
+    """(P, 3), (P, N, 3) -> (P, N) east and (P, N) north, km: `surroundings.offsets_km`, single once the differences are taken."""
+    north = others[..., 0] - places[:, None, 0]
+    east = others[..., 1] - places[:, None, 1]
+    east -= 2.0 * np.pi * np.rint(east / (2.0 * np.pi))
+    middle = 0.5 * (others[..., 2] + places[:, None, 2]) * (1.0 + 0.125 * north * north)
+    return (EARTH_RADIUS_KM * east * middle).astype(np.float32), (EARTH_RADIUS_KM * north).astype(np.float32)

@@ -1,0 +1,160 @@
+"""The forecaster's networks as a roll asks them: many rows at a time, few calls, in single precision.
+
+The formulas are those of `models.timing`, `models.place` and `models.magnitude`; a test holds the numbers to a few parts in a million.
+A roll takes thousands of steps, most with few rows, so what a call costs matters as much as what it computes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import gelu
+
+from models import hawkes, magnitude
+from models.detected_magnitude import DetectedMagnitude
+from models.magnitude_features import PLACELESS
+from models.place import FLOOR_PER_DAY, LARGEST_LOG_FACTOR, PlaceNetwork
+from models.space_time import SpaceTimeNetwork
+from models.timing import INPUT_LIMIT, LARGEST_FACTOR, Scaler
+
+FloatArray = NDArray[np.float64]
+_LAG_SLOPE = 0.25
+
+
+class PlaceKernels(NamedTuple):
+    """Of P new events."""
+
+    rates: FloatArray
+    """(P, discs · 12) 1/day."""
+    widths_km2: FloatArray
+    """(P, discs + 1)"""
+    stretches: FloatArray
+    worths: FloatArray
+    """(P,)"""
+
+
+class RollNetwork:
+    """A frozen copy of the weights."""
+
+    def __init__(self, network: SpaceTimeNetwork, place: PlaceNetwork) -> None:
+        kernels, memory, sizes = network.timing.kernels, network.timing.memory, network.magnitude
+        self._productivity = kernels.log_productivity.detach().exp().numpy()  # (M, a, 12)
+        self._kernel_scaler, self._memory_scaler = _scaler(kernels.scaler), _scaler(memory.scaler)
+        self._kernel_layers = [_single(layer.weight, layer.bias) for layer in (kernels.first, kernels.second, kernels.last)]
+        self._head = [_single(layer.weight, layer.bias) for layer in (memory.inner, memory.outer)]
+        states = [layer.state_dict() for layer in memory.layers]
+        gates = [torch.cat((state["weight_ih_l0"], state["weight_hh_l0"]), 1).T for state in states]
+        biases = [(state["bias_ih_l0"] + state["bias_hh_l0"])[None] for state in states]
+        self._gates, self._members = _single(torch.stack(gates), torch.stack(biases)), len(gates)
+        self._place_scaler, self._moment_scaler = _scaler(place.scaler), _scaler(place.moment_scaler)
+        self._place_layers = [_single(layer.weight.T, layer.bias) for layer in (place.first, place.second, place.last)]
+        self._moment_layers = [_single(layer.weight.T, layer.bias) for layer in (place.moment_first, place.moment_last)]
+        self._place = {name: value.detach().double().numpy() for name, value in place.named_parameters() if "." not in name}
+        self._spacing_mean, self._narrowest, self._discs = (
+            float(place.spacing_mean),
+            place.architecture.narrowest_km,
+            place.architecture.discs,
+        )
+        self._worth_share = float(np.exp(self._place["log_shares"]).sum())
+        self.uniform_share = float(place.uniform_share.detach())
+        self._size_scaler = (sizes.input_mean.numpy(), sizes.input_scale.numpy())
+        self._size_layers = [_single(layer.weight.T, layer.bias) for layer in (sizes.first, sizes.second, sizes.last)]
+        self._tail_rate = float(sizes.gutenberg_richter_rate)
+
+    def weights(self, excesses: FloatArray, surroundings: FloatArray) -> FloatArray:
+        """(P,), (P, neighbourhood.SIZE) -> (P, 12) events each is expected to bring."""
+        x = _scaled(surroundings, self._kernel_scaler).expand(len(self._productivity), -1, -1)
+        (first, bias), (second, more), (last, end) = self._kernel_layers
+        x = gelu(torch.baddbmm(more, gelu(torch.baddbmm(bias, x, first)), second))
+        corrections = np.exp(LARGEST_FACTOR * torch.tanh(torch.baddbmm(end, x, last) / LARGEST_FACTOR).double().numpy())  # (M, P, 12)
+        plain = np.exp(excesses[:, None] * hawkes.PRODUCTIVITIES) @ self._productivity
+        weights: FloatArray = (plain * corrections).mean(0)
+        return weights
+
+    def told(self, raw: FloatArray) -> torch.Tensor:
+        """(P, inputs) of the memory -> scaled."""
+        return _scaled(raw, self._memory_scaler)
+
+    def head(self, hidden: torch.Tensor, told: torch.Tensor) -> FloatArray:
+        """(M, P, hidden), (P, inputs) -> (M, P, 3 K + 1) as `models.timing.wait_of` takes it."""
+        (inner, bias), (outer, end) = self._head
+        context = torch.cat((hidden, told.expand(self._members, -1, -1)), -1)
+        context = torch.cat((context, gelu(torch.baddbmm(bias, context, inner))), -1)
+        outputs: FloatArray = torch.baddbmm(end, context, outer).double().numpy()
+        return outputs
+
+    def step(self, told: torch.Tensor, hidden: torch.Tensor, cell: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(P, inputs), (M, P, hidden) twice -> the LSTM one event later."""
+        weight, bias = self._gates
+        gates = torch.baddbmm(bias, torch.cat((told.expand(self._members, -1, -1), hidden), -1), weight)
+        enters, forgets, content, leaves = gates.chunk(4, -1)
+        cell = torch.sigmoid(forgets) * cell + torch.sigmoid(enters) * torch.tanh(content)
+        return torch.sigmoid(leaves) * torch.tanh(cell), cell
+
+    def sizes(self, features: FloatArray, magnitude_of_completeness: float) -> DetectedMagnitude[FloatArray]:
+        """(P, INPUTS), NaN where a place would be needed -> the laws of the excesses."""
+        scaled = (features - self._size_scaler[0]) * self._size_scaler[1]
+        unknown = np.isnan(scaled)
+        limited = np.where(unknown, 0.0, np.clip(scaled, -magnitude.INPUT_LIMIT, magnitude.INPUT_LIMIT))
+        x = torch.from_numpy(np.concatenate((limited, unknown[:, PLACELESS, None]), 1).astype(np.float32))
+        (first, bias), (second, more), (last, end) = self._size_layers
+        x = gelu(torch.addmm(bias, x, first))
+        outputs = torch.addmm(end, x + gelu(torch.addmm(more, x, second)), last).double().numpy()
+        rate = self._tail_rate
+        return DetectedMagnitude(
+            math.log(rate) + magnitude.RATE_RANGE * np.tanh(outputs[:, 0]),
+            magnitude.MIDDLE_START + magnitude.MIDDLE_RANGE * np.tanh(outputs[:, 1] / magnitude.MIDDLE_RANGE),
+            math.log(magnitude.SIGMA_START) + magnitude.SIGMA_RANGE * np.tanh(outputs[:, 2]),
+            math.log(magnitude.COMPLETE_START) + magnitude.COMPLETE_RANGE * np.tanh(outputs[:, 3]),
+            rate,
+            magnitude.LARGEST_MAGNITUDE - magnitude_of_completeness,
+        )
+
+    def background(self, excitation: FloatArray, rate: float) -> FloatArray:
+        """(P, 12) of the times at each moment, and their μ -> (P,) μ', 1/day."""
+        (first, bias), (last, end) = self._moment_layers
+        x = gelu(torch.addmm(bias, _scaled(np.log(excitation + FLOOR_PER_DAY), self._moment_scaler), first))
+        outputs = _bounded(torch.addmm(end, x, last)[:, 0])
+        found: FloatArray = rate * np.exp(float(self._place["log_background_factor"]) + outputs)
+        return found
+
+    def kernels(self, inputs: FloatArray, excesses: FloatArray, spacing: FloatArray, weights: FloatArray) -> PlaceKernels:
+        """(P, features + surroundings.SIZE), (P,), (P,) and the times' weights (P, 12) -> the places' kernels."""
+        (first, bias), (second, more), (last, end) = self._place_layers
+        x = gelu(torch.addmm(bias, _scaled(inputs, self._place_scaler), first))
+        bounded = _bounded(torch.addmm(end, gelu(torch.addmm(more, x, second)), last))  # (P, outputs)
+        own, discs, taus = self._place, self._discs, _LAG_SLOPE * np.log(hawkes.TAUS_DAYS)
+        edges = np.cumsum([hawkes.KERNELS, discs + 1, discs + 1, discs])
+        by_weight, by_width, by_stretch, by_mixture, worth = np.split(bounded, edges, axis=1)
+        logits = (own["mixture"] + own["mixture_by_magnitude"] * excesses[:, None] + by_mixture)[:, :, None]
+        shares = np.exp(logits + own["mixture_by_lag"][:, None] * taus)  # (P, M, 12)
+        shares /= shares.sum(1, keepdims=True)
+        rates = (weights * np.exp(by_weight) / hawkes.TAUS_DAYS)[:, None, :] * shares
+        stretches = own["log_stretch"] + by_stretch
+        widths = own["log_width"] + own["width_by_spacing"] * 2.0 * (spacing - self._spacing_mean)[:, None] + 2.0 * by_width
+        widths[:, :discs] += own["width_by_magnitude"] * excesses[:, None]
+        narrowest = 2.0 * math.log(self._narrowest) + 2.0 * np.abs(stretches)
+        widths = narrowest + np.logaddexp(0.0, widths - narrowest)
+        worths = np.exp(worth[:, 0]) * self._worth_share
+        return PlaceKernels(rates.reshape(len(rates), -1), np.exp(widths), np.exp(stretches), worths)
+
+
+def _single(weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return weight.detach().float().contiguous(), bias.detach().float().contiguous()
+
+
+def _scaler(scaler: Scaler) -> tuple[FloatArray, FloatArray]:
+    return scaler.mean.double().numpy(), scaler.scale.double().numpy()
+
+
+def _scaled(raw: FloatArray, scaler: tuple[FloatArray, FloatArray]) -> torch.Tensor:
+    return torch.from_numpy(np.clip((raw - scaler[0]) * scaler[1], -INPUT_LIMIT, INPUT_LIMIT).astype(np.float32))
+
+
+def _bounded(x: torch.Tensor) -> FloatArray:
+    bounded: FloatArray = (LARGEST_LOG_FACTOR * torch.tanh(x / LARGEST_LOG_FACTOR)).double().numpy()
+    return bounded

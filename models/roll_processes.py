@@ -1,0 +1,36 @@
+"""Blocks of continuations shared by some processes. Each block has a seed of its own, so what is drawn does not hang on who draws it."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import Future, ProcessPoolExecutor
+
+from models.roll_blocks import Block, Given, block, blocks_of
+
+
+class Processes:
+    """This process and, beside it, others that stay up between calls.
+
+    Args:
+        count: all of them; 1: this one alone.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._pool = None if count == 1 else ProcessPoolExecutor(count - 1, multiprocessing.get_context("spawn"))
+
+    def run(self, given: Given, paths: int) -> list[Block]:
+        """All blocks, in order."""
+        sizes = list(enumerate(blocks_of(paths)))
+        if self._pool is None or len(sizes) == 1:
+            return [block(given, number, size) for number, size in sizes]
+        others: dict[int, Future[Block]] = {
+            number: self._pool.submit(block, given, number, size) for number, size in sizes if number % self._count
+        }
+        own = {number: block(given, number, size) for number, size in sizes if not number % self._count}
+        return [own[number] if number in own else others[number].result() for number, _ in sizes]
+
+    def close(self) -> None:
+        """End the others."""
+        if self._pool is not None:
+            self._pool.shutdown()

@@ -1,0 +1,196 @@
+"""Outlooks from simulated continuations: the fast formulas are the slow ones, and no number hangs on how the work was shared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from ingest.event import encode
+from ingest.instant import Instant
+from models import artifact, cascade, hawkes
+from models.detected_magnitude import DetectedMagnitude
+from models.live_history import live_history
+from models.outlook import NetworkSimulator, sizes_of, window_pattern
+from models.outlook_counts import Drawn, spans
+from models.pattern import Pattern, pattern
+from models.roll_blocks import Given, block
+from models.roll_neighbours import LISTED, Neighbours
+from models.roll_network import RollNetwork
+from models.roll_places import Own
+from models.roll_processes import Processes
+from models.roll_start import history_of, place_network, start_at
+from models.space_time import SpaceTimeNetwork
+from models.surroundings import NEAREST, offsets_km, places, surroundings_of
+from stream.outlook import Asked, Simulated
+from tests.simulated import REGION, event
+
+NOW = Instant.parse("2023-02-08")
+BACKGROUND = 0.3
+WIDE = msgspec.structs.replace(REGION, window_days=100.0)
+
+
+def asked(count: int = 60, seed: int = 5, days: float = 90.0) -> Asked:
+    """A window: a few places where events come again and again, the last of them a large one an hour ago."""
+    chance = np.random.default_rng(1)
+    centres = chance.normal(0.0, 0.8, (6, 2))
+    events = []
+    for number in range(count):
+        north, east = centres[number % 6] + chance.normal(0.0, 0.05, 2)
+        time, size = NOW.plus(days=-days * (1.0 - number / count) - 0.04), round(2.5 + float(chance.exponential(0.4)), 1)
+        size = 5.4 if number == count - 1 else size
+        events.append(event(str(number), magnitude=size, latitude=37.0 + north, longitude=37.0 + east))
+        events[-1] = msgspec.structs.replace(events[-1], time=time)
+    return Asked(WIDE, tuple(events), NOW, (3.0, 4.0, 5.0, 6.0, 7.0), 5.4, seed)
+
+
+def past(count: int = 60) -> Pattern:
+    return window_pattern(asked(count))
+
+
+@pytest.fixture(scope="module")
+def network() -> SpaceTimeNetwork:
+    return artifact.read()[0].eval()
+
+
+def given(network: SpaceTimeNetwork, days: float = 7.0, spared: float = 0.0) -> Given:
+    start = start_at(live_history(network, past(), BACKGROUND), NOW)
+    return Given(network, start, BACKGROUND, NOW, days, 3, None, 500, (3.0, 5.0), spared)
+
+
+def test_a_window_made_ready_in_numpy_is_that_of_the_compiled_loops(network: SpaceTimeNetwork) -> None:
+    fast, slow = live_history(network, past(150), BACKGROUND), history_of(network, past(150), BACKGROUND)
+    for name in ("weights", "after", "told", "surroundings", "places", "directions"):
+        np.testing.assert_allclose(getattr(fast, name), getattr(slow, name), rtol=1e-6, atol=1e-9, err_msg=name)
+    for one, other in zip(fast.kernels, slow.kernels, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_the_networks_in_single_precision_say_what_the_trained_ones_do(network: SpaceTimeNetwork) -> None:
+    history = live_history(network, past(), BACKGROUND)
+    roll, start = RollNetwork(network, place_network(network)), start_at(history, NOW)
+    excesses = past().excesses
+    np.testing.assert_allclose(roll.weights(excesses, history.surroundings), history.weights, rtol=1e-4)
+    hidden, cell, told = start.hidden[:, None], start.cell[:, None], start.told[None]
+    with torch.no_grad():
+        expected = network.timing.memory.head(hidden, told.expand(len(hidden), 1, -1)).numpy()
+        states = [layer(told[None], (h[None], c[None]))[1] for layer, h, c in zip(network.timing.memory.layers, hidden, cell, strict=True)]
+    with torch.inference_mode():
+        np.testing.assert_allclose(roll.head(hidden.float(), told.float()), expected, rtol=1e-3, atol=1e-4)
+        stepped = roll.step(told.float(), hidden.float(), cell.float())
+    for place in (0, 1):
+        np.testing.assert_allclose(stepped[place][:, 0], torch.cat([state[place][0] for state in states]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [12, 90, LISTED + 250])
+def test_the_nearest_are_found_though_only_the_roots_neighbours_are_looked_at(network: SpaceTimeNetwork, count: int) -> None:
+    start = start_at(live_history(network, past(count), BACKGROUND), NOW)
+    chance, rows = np.random.default_rng(4), 40
+    roots = chance.integers(-1, count, rows)
+    near = start.places[np.maximum(roots, 0), :2] + chance.normal(0.0, 1.0, (rows, 2)) * chance.choice([1e-4, 3e-3, 0.05], (rows, 1))
+    new = places(np.degrees(near[:, 0]), np.degrees(near[:, 1]))
+    positions = 6371.0 * np.stack((new[:, 2] * np.cos(new[:, 1]), new[:, 2] * np.sin(new[:, 1]), np.sin(new[:, 0])), 1)
+    found = Neighbours(start, 0.1).around(Own(rows, 2), new, positions, roots)
+    offsets = offsets_km(new[:, None], start.places)
+    order = np.argsort(np.square(offsets).sum(2), 1)[:, :NEAREST]
+    padded, known = np.zeros((rows, NEAREST, 2)), np.zeros((rows, NEAREST), np.bool_)
+    padded[:, : order.shape[1]], known[:, : order.shape[1]] = np.take_along_axis(offsets, order[..., None], 1), True
+    expected = surroundings_of(padded, known, 0.1, float(np.sqrt(start.area_km2)))
+    np.testing.assert_allclose(found.features, expected.features, rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(found.spacing, expected.spacing, rtol=1e-3, atol=1e-3)
+
+
+def test_those_that_are_spared_are_the_longest_and_all_others_are_as_they_were(network: SpaceTimeNetwork) -> None:
+    whole, spared = block(given(network), 0, 100), block(given(network, spared=0.05), 0, 100)
+    assert 0 < spared.ends.stopped.sum() <= 5
+    counts = [np.bincount(one.columns[5].astype(int), minlength=100) for one in (whole, spared)]
+    stopped = spared.ends.stopped
+    assert (counts[0][~stopped] == counts[1][~stopped]).all()
+    assert counts[0][stopped].min() >= np.quantile(counts[0], 0.9)
+
+
+def sizes() -> cascade.Sizes:
+    half = np.array([0.0])
+    return cascade.Sizes(DetectedMagnitude(half + np.log(2.3), half - 9.0, half, half - 4.0, 2.3, 7.0), 2.5, 0.1)
+
+
+def test_the_cascade_has_the_mean_of_a_branching_process() -> None:
+    """Children of children: expected = immigrants / (1 − n) when the horizon is far beyond the kernel's own time."""
+    table, paths = np.zeros((81, hawkes.KERNELS)), 4_000
+    table[:, 0] = 0.5
+    excitation = np.zeros((paths, hawkes.KERNELS))
+    excitation[:, 1] = 2.0 / hawkes.TAUS_DAYS[1]
+    made = cascade.cascade(excitation, np.zeros(paths), 30.0, 0.1, table, sizes(), 10_000, np.random.default_rng(0))
+    mean = len(made.days) / paths
+    assert mean == pytest.approx((0.1 * 30.0 + 2.0) / 0.5, rel=0.04)
+    assert made.days.min() >= 0.0
+    assert made.days.max() <= 30.0
+    assert not made.cut.any()
+
+
+def test_a_cascade_without_end_is_cut_and_said_to_be() -> None:
+    table = np.zeros((81, hawkes.KERNELS))
+    table[:, 0] = 1.5
+    start = np.zeros(50)
+    made = cascade.cascade(np.zeros((50, hawkes.KERNELS)), start, 30.0, 1.0, table, sizes(), 500, np.random.default_rng(0))
+    assert made.cut.all()
+    assert np.bincount(made.paths).max() < 5_000
+
+
+def test_a_rare_magnitude_is_told_by_the_probability_of_each_event() -> None:
+    """Two events a path, each an M ≥ 6 with probability 0.001, none drawn; and one path without end counts as the largest."""
+    paths = np.repeat(np.arange(50), 2)
+    reaching = np.column_stack((np.ones(100), np.full(100, 0.001), np.full(100, 0.001)))
+    drawn = Drawn(paths, np.tile([0.2, 0.5], 50), np.full(100, 3.5), reaching)
+    without_end = {label: np.arange(50) == 7 for label in ("1 Day", "1 Week", "1 Month", "1 Year")}
+    day = spans(drawn, 50, NOW, (3.0, 6.0, 6.5), without_end)[0]
+    assert (day.bins[0].probability, day.bins[0].median, day.bins[0].p95maximum) == (1.0, 2, 2)
+    assert day.bins[1].probability == pytest.approx(0.002)
+    assert day.above_mainshock.magnitude == 6.5
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[Processes]:
+    processes = Processes(2)
+    yield processes
+    processes.close()
+
+
+def simulated(network: SpaceTimeNetwork, processes: Processes, question: Asked) -> Simulated:
+    return NetworkSimulator(network, "it", processes).simulate(question)
+
+
+def test_one_process_and_two_say_the_same_bytes(network: SpaceTimeNetwork, two: Processes) -> None:
+    question = asked()
+    one = simulated(network, Processes(1), question)
+    again = simulated(network, two, question)
+    assert [encode(span) for span in one.forecast] == [encode(span) for span in again.forecast]
+    assert one.simulations >= 1_000
+    for bins in zip(*(span.bins for span in one.forecast), strict=True):
+        assert all(near.median <= far.median for near, far in pairwise(bins))
+    for span in one.forecast:
+        assert all(small.probability >= large.probability for small, large in pairwise(span.bins))
+        assert 0.0 < span.bins[-1].probability < 1.0
+        assert all(found.fractile_values == sorted(found.fractile_values) for found in span.bins)
+
+
+def test_a_window_without_events_has_an_outlook(network: SpaceTimeNetwork) -> None:
+    empty = Asked(WIDE, (), NOW, (3.0, 4.0), 2.5, 1)
+    found = simulated(network, Processes(1), empty)
+    assert found.forecast[0].bins[0].probability < found.forecast[-1].bins[0].probability
+
+
+def test_the_law_of_sizes_a_month_on_is_complete_again(network: SpaceTimeNetwork) -> None:
+    history = live_history(network, past(), BACKGROUND)
+    found = sizes_of(history, start_at(history, NOW))
+    assert float(found.law.survival(np.array([0.0]))[0]) == pytest.approx(1.0)
+    assert 0.0 < float(found.law.survival(np.array([3.5]))[0]) < 0.01
+
+
+def test_patterns_keep_what_the_window_holds() -> None:
+    assert len(past()) == 60
+    assert len(pattern(asked().events, 2.5, past().observed)) == 60
