@@ -101,7 +101,7 @@ def _everywhere(pattern: Pattern) -> FloatArray:
     decays = np.exp(-np.diff(pattern.days, prepend=pattern.days[:1])[:, None] / TIME_CONSTANTS_DAYS)[..., None]
     after = running_sums(jumps, decays)
     before = np.concatenate((0.0 * after[:1], after[:-1] * decays[1:]))
-    return before.reshape(len(pattern), -1)
+    return before.reshape(len(pattern), before.shape[1] * before.shape[2])
 
 
 def nearest_earlier(pattern: Pattern, reach: int | None) -> NDArray[np.int32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 from concurrent.futures import Future, ProcessPoolExecutor
 
 from models.roll_blocks import Block, Given, block, blocks_of
@@ -24,8 +25,9 @@ class Processes:
         sizes = list(enumerate(blocks_of(paths)))
         if self._pool is None or len(sizes) == 1:
             return [block(given, number, size) for number, size in sizes]
+        sent = pickle.dumps(given)  # by hand: torch's own way between processes moves the weights' memory while they are in use here
         others: dict[int, Future[Block]] = {
-            number: self._pool.submit(block, given, number, size) for number, size in sizes if number % self._count
+            number: self._pool.submit(_received, sent, number, size) for number, size in sizes if number % self._count
         }
         own = {number: block(given, number, size) for number, size in sizes if not number % self._count}
         return [own[number] if number in own else others[number].result() for number, _ in sizes]
@@ -34,3 +36,8 @@ class Processes:
         """End the others."""
         if self._pool is not None:
             self._pool.shutdown()
+
+
+def _received(given: bytes, number: int, size: int) -> Block:
+    """Our own bytes, from the process that started this one."""
+    return block(pickle.loads(given), number, size)

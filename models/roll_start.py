@@ -138,7 +138,7 @@ def start_at(history: History, moment: Instant) -> Start:
     hidden, cell = _memory(history, count)
     kernels = history.kernels.rows(slice(0, count))
     fading = np.exp(days[:, None] / hawkes.TAUS_DAYS) / hawkes.TAUS_DAYS  # (H, 12)
-    rates = (np.exp(kernels.log_weights) * fading[:, None, :]).reshape(count, -1)  # (H, M 12)
+    rates = (np.exp(kernels.log_weights) * fading[:, None, :]).reshape(count, kernels.log_weights.shape[1] * hawkes.KERNELS)  # (H, M 12)
     slow = np.exp(kernels.log_shares + days[:, None] / slow_days(place.architecture)).sum(1)
     return Start(
         days=days,

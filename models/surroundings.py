@@ -68,7 +68,7 @@ def surroundings(pattern: Pattern, nearest: NDArray[np.int32], narrowest_km: flo
     """
     where, widest = places_of(pattern), math.sqrt(pattern.area_km2)
     pieces = []
-    for low in range(0, len(pattern), _ALL_AT_ONCE):
+    for low in range(0, max(len(pattern), 1), _ALL_AT_ONCE):
         rows = nearest[low : low + _ALL_AT_ONCE]
         offsets = offsets_km(where[low : low + _ALL_AT_ONCE, None], where[np.maximum(rows, 0)])
         pieces.append(surroundings_of(offsets, rows >= 0, narrowest_km, widest))
