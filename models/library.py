@@ -49,6 +49,14 @@ class ModelLibrary:
         """
         return self._lstm(dict(lineup.champion).get("lstm"))[0]
 
+    def named_network(self, lineup: Lineup) -> tuple[SpaceTimeNetwork, str]:
+        """As `network`, with its name.
+
+        Raises:
+            Problem: it is not here, or damaged.
+        """
+        return self._lstm(dict(lineup.champion).get("lstm"))
+
     def champion(self, lineup: Lineup) -> LstmForecaster:
         """The champion alone.
 

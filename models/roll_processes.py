@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import signal
+import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 
 from models.roll_blocks import Block, Given, block, blocks_of
@@ -18,7 +21,7 @@ class Processes:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._pool = None if count == 1 else ProcessPoolExecutor(count - 1, multiprocessing.get_context("spawn"))
+        self._pool = None if count == 1 else ProcessPoolExecutor(count - 1, multiprocessing.get_context("spawn"), _live_with_the_first)
 
     def run(self, given: Given, paths: int) -> list[Block]:
         """All blocks, in order."""
@@ -41,3 +44,17 @@ class Processes:
 def _received(given: bytes, number: int, size: int) -> Block:
     """Our own bytes, from the process that started this one."""
     return block(pickle.loads(given), number, size)
+
+
+def _live_with_the_first() -> None:
+    """Signals, which often go to a whole group, are for the first to answer; when it has gone, however it went, this one goes too."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    first = multiprocessing.parent_process()
+    if first is not None:
+        threading.Thread(target=_end_with, args=(first,), daemon=True).start()
+
+
+def _end_with(first: multiprocessing.process.BaseProcess) -> None:
+    first.join()
+    os._exit(0)

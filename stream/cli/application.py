@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import catalog, explain, history, live, look, promote, registry, retrain, science, serve, simulate, tail
+from stream.cli import catalog, explain, history, live, look, outlook, promote, registry, retrain, science, serve, simulate, tail
 from stream.cli import train as training
 
 application = typer.Typer(
@@ -23,6 +23,7 @@ train.command("gan", epilog=training.GAN_EXAMPLES)(training.train_gan)
 application.command(epilog=live.UP_EXAMPLES)(live.up)
 application.command(epilog=live.INGEST_EXAMPLES)(live.ingest)
 application.command(epilog=live.FORECAST_EXAMPLES)(live.forecast)
+application.command(epilog=outlook.OUTLOOK_EXAMPLES)(outlook.outlook)
 application.command(epilog=serve.SERVE_EXAMPLES)(serve.serve)
 application.command(epilog=history.REPLAY_EXAMPLES)(history.replay)
 application.command(epilog=tail.TAIL_EXAMPLES)(tail.tail)

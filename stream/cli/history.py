@@ -37,6 +37,7 @@ from stream.cli.options import (
     read_time,
     start_logging,
 )  # fmt: skip
+from stream.cli.outlook import replayed
 from stream.replay import HEARTBEAT_SECONDS, Span, alerts_of, copy_log, forecasts_of, is_log, publish_files
 from stream.store import open_store
 from stream.store.protocol import Store
@@ -66,6 +67,7 @@ def replay(
     start: Annotated[str | None, typer.Option("--from", help="Leave out what was observed before this time.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Leave out what was observed from this time on.")] = None,
     output: OutputOption = None,
+    outlooks: Annotated[Path | None, typer.Option("--outlooks", help="Simulate outlooks too: one line of JSON each in this file.")] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=0, max=16, help="Forecasting processes; 0 when others are running on the log.")
     ] = 1,
@@ -113,6 +115,11 @@ def replay(
             written, write_alert = open_output(alerts_output)
             for line in alerts_of(event_log, alerts_before):
                 write_alert(line)  # type: ignore[misc]
+            written.close()  # type: ignore[union-attr]
+        if outlooks is not None:
+            written, write_outlook = open_output(outlooks)
+            for line in replayed(log_url, (model, models, regions), last):
+                write_outlook(line)  # type: ignore[misc]
             written.close()  # type: ignore[union-attr]
     if file is not None:
         file.close()

@@ -73,8 +73,10 @@ def up(
     models: ModelsOption = None,
     regions: RegionsOption = None,
     alert_rules: RulesOption = None,
+    outlooks: Annotated[bool, typer.Option("--outlooks/--no-outlooks", help="Simulate the next year too, in a process beside.")] = True,
 ) -> None:
     """Everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
+    from stream.cli.outlook import Beside
     from stream.cli.serve import sources
     from stream.serve import serve
     from stream.serve.gate import Access
@@ -94,6 +96,8 @@ def up(
     parts = Together(stop)
     parts.start("ingest", lambda: poller.run(stop.is_set))
     parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
+    if outlooks:
+        parts.start("outlook", lambda: Beside(bus, (model, models, regions)).run(stop))
     log.info("up", bus=address(bus), store=address(store_url), usgs=usgs, address=f"http://{host}:{listening.getsockname()[1]}")
     answered = sources(bus, store_url, table, model, models)._replace(
         poller=lambda: poller.status, health=observed(exposition, bus, store_url, polled(poller), stop), exposition=exposition

@@ -1,0 +1,163 @@
+"""`quakecast outlook`: numbers of earthquakes in the next day, week, month and year, by rolling the forecaster forward."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import structlog
+import typer
+
+from ingest.bus import open_log
+from ingest.region import RegionTable
+from stream.cli.live import open_library
+from stream.cli.options import KAFKA, BusOption, ModelOption, ModelsOption, RegionsOption, progress_bar, start_logging, stop_on_signals
+from stream.dependencies import address
+from stream.lineup import Lineup
+from stream.outlook_worker import GROUP, OutlookWorker, outlooks_of
+
+if TYPE_CHECKING:
+    from models.library import ModelLibrary
+    from models.outlook import NetworkSimulator
+    from models.roll_processes import Processes
+
+OUTLOOK_EXAMPLES = "Example: quakecast outlook --bus kafka://broker:9092"
+SECONDS_BEFORE_ANOTHER_TRY = 30.0
+SECONDS_TO_END = 5.0
+"""A simulation under way is not waited for longer: what is not committed is made again."""
+BESIDE_NICENESS = 5
+"""Beside the forecasts in `up`, outlooks give way."""
+
+Files = tuple[Path | None, Path | None, Path | None]
+"""The own model, the folder of models, the region table."""
+
+log = structlog.get_logger()
+
+
+class Begin(StrEnum):
+    """Where to begin on a log on which there are no outlooks yet."""
+
+    beginning = "beginning"
+    now = "now"
+
+
+def outlook(
+    bus: BusOption = KAFKA,
+    begin: Annotated[
+        Begin, typer.Option("--from", help="On a log without outlooks: make those of all its past first, or begin with what comes.")
+    ] = Begin.now,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, max=64, help="Share each simulation: changes the speed, never the output.")
+    ] = 2,
+    model: ModelOption = None,
+    models: ModelsOption = None,
+    regions: RegionsOption = None,
+) -> None:
+    """Simulate each region's next year, once a day and on a schedule after large earthquakes; start as many as you like on the same log."""
+    start_logging()
+    stop = stop_on_signals()
+    follow(bus, begin, processes, (model, models, regions), stop.is_set)
+
+
+def follow(bus: str, begin: Begin, processes: int, files: Files, stopped: Callable[[], bool]) -> None:
+    """Make outlooks until told to stop; `files`: own model, folder of models, region table."""
+    from models.roll_processes import Processes
+
+    model, models, regions = files
+    library, shared = open_library(model, models), Processes(processes)
+    log.info("outlook", bus=address(bus), model=library.own.name, processes=processes)
+    worker = open_worker(bus, RegionTable.load(regions), library, shared, begin)
+    try:
+        worker.run(stopped)
+    finally:
+        worker.close()
+        shared.close()
+
+
+def replayed(bus: str, files: Files, last: dict[int, int], processes: int = 2) -> Iterator[bytes]:
+    """The outlooks of a replay, once its log has the records up to `last` in each partition."""
+    from models.roll_processes import Processes
+
+    model, models, regions = files
+    shared, event_log = Processes(processes), open_log(bus)
+    worker = open_worker(bus, RegionTable.load(regions), open_library(model, models), shared, Begin.beginning)
+    with progress_bar() as bar:
+        task = bar.add_task("outlooks", total=sum(last.values()) or 1, note="")
+        while any(worker.sequences().get(partition, -1) < sequence for partition, sequence in last.items()):
+            worker.turn(0.1)
+            bar.update(task, completed=sum(worker.sequences().values()))
+    worker.close()
+    shared.close()
+    yield from outlooks_of(event_log)
+    event_log.close()
+
+
+def open_worker(bus: str, table: RegionTable, library: ModelLibrary, processes: Processes, begin: Begin) -> OutlookWorker:
+    """A worker on the log that the address names."""
+    name = GROUP
+    if bus.startswith("kafka:"):
+        from ingest.bus.kafka import worker_name
+
+        name = worker_name(GROUP)
+    return OutlookWorker(open_log(bus), table, Networks(library, processes), name=name, from_beginning=begin is Begin.beginning)
+
+
+class Networks:
+    """`stream.outlook_worker.Simulators` over the models of a library."""
+
+    def __init__(self, library: ModelLibrary, processes: Processes) -> None:
+        self._library, self._processes = library, processes
+        self._named = lru_cache(maxsize=2)(self._simulator)
+
+    def simulator(self, lineup: Lineup) -> NetworkSimulator:
+        """Of the champion. It is refused where those who forecast refuse it: all models of the lineup must be there and go together."""
+        return self._named(lineup)
+
+    def _simulator(self, lineup: Lineup) -> NetworkSimulator:
+        from models.outlook import NetworkSimulator
+
+        self._library.forecaster(lineup)
+        return NetworkSimulator(*self._library.named_network(lineup), self._processes)
+
+
+class Beside:
+    """Outlooks as a process of their own beside `quakecast up`, begun again when they fail: forecasts do not wait for them."""
+
+    def __init__(self, bus: str, files: Files, processes: int = 1) -> None:
+        self._arguments = (bus, files, processes)
+
+    def run(self, stop: threading.Event) -> None:
+        """Until told to stop."""
+        context = multiprocessing.get_context("spawn")
+        while not stop.is_set():
+            child = context.Process(target=_beside, args=self._arguments, name="outlook")
+            child.start()
+            while not stop.is_set() and child.is_alive():
+                stop.wait(0.5)
+            if stop.is_set():
+                _end(child)
+                return
+            log.error("outlooks stopped", exit_code=child.exitcode, again_in_seconds=SECONDS_BEFORE_ANOTHER_TRY)
+            stop.wait(SECONDS_BEFORE_ANOTHER_TRY)
+
+
+def _end(child: multiprocessing.process.BaseProcess) -> None:
+    child.terminate()
+    child.join(SECONDS_TO_END)
+    if child.is_alive():
+        child.kill()
+        child.join()
+
+
+def _beside(bus: str, files: Files, processes: int) -> None:
+    """What the process does: until its own end is asked for, or the one that started it has gone."""
+    os.nice(BESIDE_NICENESS)
+    start_logging()
+    stop, first = stop_on_signals(), multiprocessing.parent_process()
+    follow(bus, Begin.now, processes, files, lambda: stop.is_set() or (first is not None and not first.is_alive()))

@@ -1,0 +1,187 @@
+"""Outlooks over real logs: what the core alone says, once each, through kills, promotions and new starts; and the command itself."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.bus import open_log
+from ingest.bus.log import EVENTS, TOPICS, Log
+from ingest.event import InputRecord, Promotion, decode, encode
+from ingest.publish import Publisher
+from stream.outlook import Asked, RegionOutlook, Simulated, decode_outlook
+from stream.outlook_partition import OutlookPartition
+from stream.outlook_worker import OutlookWorker, outlooks_of
+from stream.promote import promote
+from tests.outlooks import RateSimulator, Simulators, said
+from tests.simulated import REGION, Turn, event, table, turns
+from tests.stand_ins import csv_of, wait_until
+
+TABLE = table()
+MADE = turns(1, 40, 0.25, 2.0)
+HALF = len(MADE) // 2
+COMMAND = [sys.executable, "-m", "stream.cli"]
+_places = itertools.count(1)
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+class DyingSimulator(RateSimulator):
+    """It is killed in the middle of a simulation, after some that it finished."""
+
+    def __init__(self, finished: int) -> None:
+        super().__init__()
+        self._left = finished
+
+    def simulate(self, asked: Asked) -> Simulated:
+        self._left -= 1
+        if self._left < 0:
+            raise Killed
+        return super().simulate(asked)
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
+    url = f"sqlite:///{tmp_path}/log.db"
+    if request.param == "kafka":
+        url = f"kafka://{request.getfixturevalue('kafka')}/outlook{next(_places)}"
+    opened = open_log(url)
+    opened.create_topics()
+    yield opened
+    opened.close()
+
+
+def tell(log: Log, made: list[Turn]) -> None:
+    records: list[InputRecord] = []
+    for changes, heartbeat in made:
+        records += [*changes, heartbeat]
+    publisher = Publisher(log, TABLE)
+    publisher.publish(records)
+    publisher.close()
+
+
+def work(log: Log, simulators: Simulators | None = None, *, from_beginning: bool = True, batch_size: int = 50) -> None:
+    """A worker, until it has taken every record that is in the log."""
+    worker = OutlookWorker(log, TABLE, simulators or Simulators(), from_beginning=from_beginning, batch_size=batch_size)
+    last = {number: decoded[-1].sequence for number in TOPICS_OF_EVENTS if (decoded := inputs(log, number))}
+    try:
+        deadline = time.monotonic() + 120.0
+        while any(worker.sequences().get(number, -1) < end for number, end in last.items()):
+            assert time.monotonic() < deadline, (worker.sequences(), last)
+            worker.turn(0.1)
+    finally:
+        worker.close()
+
+
+TOPICS_OF_EVENTS = range(TOPICS[EVENTS])
+
+
+def inputs(log: Log, number: int) -> list[InputRecord]:
+    records = log.read(EVENTS, number, log.starts(EVENTS)[number], log.ends(EVENTS)[number])
+    return [known for record in records if not isinstance(known := decode(record.value), Promotion)]
+
+
+def written(log: Log) -> list[bytes]:
+    return list(outlooks_of(log))
+
+
+def by_core(log: Log) -> list[bytes]:
+    """What the core alone says of the log."""
+    made = [one for number in TOPICS_OF_EVENTS for one in said(OutlookPartition(number, TABLE), RateSimulator(), inputs(log, number))]
+    made.sort(key=lambda one: (one.issued_at, one.input_partition, one.input_sequence, one.region))
+    return [encode(one) for one in made]
+
+
+def outlooks(log: Log) -> list[RegionOutlook]:
+    return [decode_outlook(body) for body in written(log)]
+
+
+@pytest.mark.parametrize("batch_size", [7, 500])
+def test_the_log_gets_what_the_core_says_whatever_the_batches(log: Log, batch_size: int) -> None:
+    tell(log, MADE)
+    work(log, batch_size=batch_size)
+    assert written(log) == by_core(log)
+    assert len({one.id for one in outlooks(log)}) == len(outlooks(log)) > 15
+    assert {one.cause for one in outlooks(log)} >= {"schedule", "mainshock"}
+
+
+@pytest.mark.parametrize("finished", [0, 1, 7])
+def test_a_worker_killed_in_a_simulation_is_followed_by_one_that_repeats_and_misses_nothing(log: Log, finished: int) -> None:
+    tell(log, MADE)
+    with pytest.raises(Killed):
+        work(log, Simulators(DyingSimulator(finished)))
+    assert len(written(log)) == finished
+    work(log)
+    assert written(log) == by_core(log)
+
+
+def test_a_worker_that_comes_back_goes_on_where_the_last_one_stopped(log: Log) -> None:
+    tell(log, MADE[:HALF])
+    work(log)
+    tell(log, MADE[HALF:])
+    work(log)
+    assert written(log) == by_core(log)
+
+
+def test_on_a_log_with_a_past_a_new_group_begins_with_what_comes(log: Log) -> None:
+    tell(log, MADE[:HALF])
+    work(log, from_beginning=False)
+    assert written(log) == []
+    tell(log, MADE[HALF:])
+    work(log, from_beginning=False)
+    made = outlooks(log)
+    assert min(one.issued_at for one in made) >= MADE[HALF - 1].heartbeat.observed_at
+    assert {one.region for one in made} == {REGION.id, "neighbour"}
+    assert max(one.events_in_window for one in made) > 5
+
+
+def test_the_promoted_model_speaks_from_its_mark_on_and_a_missing_one_never(log: Log) -> None:
+    tell(log, MADE[:HALF])
+    promote(log, {"lstm": "rate-2"})
+    tell(log, MADE[HALF : HALF + 4])
+    promote(log, {"lstm": "rate-9"})
+    tell(log, MADE[HALF + 4 :])
+    work(log, Simulators(RateSimulator("rate-1"), RateSimulator("rate-2")))
+    made = outlooks(log)
+    middle = MADE[HALF - 1].heartbeat.observed_at
+    assert {one.model.name for one in made if one.issued_at <= middle} == {"rate-1"}
+    assert {one.model.name for one in made if one.issued_at > middle} == {"rate-2"}
+
+
+def test_the_command_simulates_and_ends_when_asked_and_a_replay_says_the_same_bytes(tmp_path: Path) -> None:
+    """Two processes share the work live, one in the replay."""
+    url = f"sqlite:///{tmp_path}/log.db"
+    events = [event(f"us{n:03d}", hours=3.0 * n, magnitude=6.3 if n == 3 else 4.5 + n % 4 / 10, longitude=37.0 + n / 20) for n in range(8)]
+    opened = open_log(url)
+    opened.create_topics()
+    catalogue = tmp_path / "small.csv"
+    catalogue.write_bytes(csv_of(events))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    replay = [*COMMAND, "replay", str(catalogue), "--heartbeat-seconds", "7200", "--bus", url]
+    subprocess.run(replay, check=True, env=environment, stderr=subprocess.PIPE)
+    command = [*COMMAND, "outlook", "--bus", url, "--from", "beginning"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
+    wait_until(lambda: len(written(opened)) >= 4, 240.0, "four outlooks")
+    running.send_signal(signal.SIGTERM)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 0, errors.decode()
+    live = written(opened)
+    opened.close()
+    lines = tmp_path / "outlooks.jsonl"
+    again = [*COMMAND, "replay", url, "--outlooks", str(lines), "--to", str(decode_outlook(live[-1]).issued_at.plus(hours=2.1))]
+    subprocess.run(again, check=True, env=environment, stderr=subprocess.PIPE)
+    assert set(live) <= set(lines.read_bytes().splitlines())
+    made = [decode_outlook(line) for line in lines.read_bytes().splitlines()]
+    assert all(one.test and one.simulations >= 1_000 and one.region == "turkiye" for one in made)
+    assert made[-1].mainshock is not None
+    assert made[-1].mainshock.magnitude == 6.3
