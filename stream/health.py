@@ -12,6 +12,7 @@ told by the age of its last look. Whoever asks gets the last looks at once, with
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -52,7 +53,8 @@ def looked(look: Look, clock: Callable[[], float] = time.monotonic) -> Check:
     except Problem as problem:
         return Check(False, str(problem), clock())
     except Exception as error:  # of any client library: to be told, not to end on
-        return Check(False, f"{type(error).__name__}: {error}", clock())
+        name, text = type(error).__name__, str(error)
+        return Check(False, text if text.startswith(name) else f"{name}: {text}", clock())
 
 
 class Health:
@@ -137,11 +139,13 @@ def behind_by(ends: Mapping[int, int], reached: Mapping[int, int], marker_offset
 
 
 def feed_heard(unheard_seconds: float, feed_time: Instant | None, trouble: str | None) -> str:
-    """One look at a feed.
+    """One look at a feed, which has not told a new time for so long (infinitely: never).
 
     Raises:
         Problem: it has not been heard for too long.
     """
+    if math.isinf(unheard_seconds):
+        raise Problem("nothing of it is in the log yet", "start quakecast ingest, or wait for its first answer")
     told = "it has not told a time yet" if feed_time is None else f"its last time is {feed_time}"
     if unheard_seconds > STALE_AFTER_SECONDS:
         more = f" ({trouble})" if trouble else ""

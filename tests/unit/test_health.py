@@ -53,7 +53,11 @@ def test_nothing_is_well_before_it_was_looked_at() -> None:
 
 @pytest.mark.parametrize(
     ("error", "why"),
-    [(Problem("no broker answers", "start it"), "no broker answers"), (ConnectionError("reset by peer"), "ConnectionError: reset by peer")],
+    [
+        (Problem("no broker answers", "start it"), "no broker answers"),
+        (ConnectionError("reset by peer"), "ConnectionError: reset by peer"),
+        (ConnectionError("ConnectionError: reset by peer"), "ConnectionError: reset by peer"),
+    ],
 )
 def test_what_goes_wrong_in_a_look_is_told_and_ends_nothing(error: Exception, why: str) -> None:
     health = Health({"log": failing(error), "store": lambda: "answers"})
@@ -61,7 +65,7 @@ def test_what_goes_wrong_in_a_look_is_told_and_ends_nothing(error: Exception, wh
         health.look(name)
     checks = health.checks()
     assert (checks["log"].ok, checks["store"].ok) == (False, True)
-    assert why in checks["log"].why
+    assert checks["log"].why.startswith(why)
 
 
 def test_a_look_that_does_not_come_back_turns_bad_and_hides_no_other() -> None:
@@ -195,7 +199,7 @@ def test_a_log_tells_of_its_feed_by_the_heartbeats_that_come(tmp_path: Path) -> 
     bus, clock = f"sqlite:///{tmp_path}/log.db", Clock()
     publisher = Publisher(open_log(bus), TABLE)
     look = FeedLook(bus, clock)
-    with pytest.raises(Problem, match="not heard for inf s"):
+    with pytest.raises(Problem, match="nothing of it is in the log yet"):
         look()
     publisher.publish([beat(1)])
     assert look() == f"heard 0 s ago, its last time is {at(1)}"
