@@ -182,14 +182,16 @@ class Poller:
         if source.name != UPDATES:
             changes += self._vanished(source, payload, generated)
         time_moved = self._heartbeat_at is None or generated > self._heartbeat_at
+        known_letters = self._publisher.dead_letters.total()
         written = self._publisher.publish([*changes, *([heartbeat(generated, source.name)] if time_moved else [])], payload.dead_letters)
         self._metrics.changed(changes, first_look=first_look)
         self._generated[source.name] = generated
         if time_moved:
             self._heartbeat_at, self._spoke_at = generated, time.monotonic()
         self.status = self.status._replace(feed_time=max(generated, self.status.feed_time or generated))
-        if changes:
-            log.info("feed", source=source.name, feed_time=str(generated), changes=len(changes), records=written)
+        odd = self._publisher.dead_letters.total() - known_letters
+        if changes or odd:
+            log.info("feed", source=source.name, feed_time=str(generated), changes=len(changes), dead_letters=odd, records=written)
         self._forget(generated)
         return CHANGED
 

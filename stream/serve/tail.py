@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import attrgetter
 
+import structlog
+
 from ingest.bus.log import EVENTS, MODELS, TOPICS, Log, Place, Record
 from ingest.instant import Instant
 from stream.serve.hub import Hub
@@ -24,6 +26,8 @@ RECORDS_AT_ONCE = 200
 """Handed to the event loop in one go: it stays able to answer in between."""
 POLL_SECONDS = 0.25
 
+log = structlog.get_logger()
+
 
 class Tail:
     """Feeds a hub until told to stop."""
@@ -33,12 +37,15 @@ class Tail:
 
     def run(self) -> None:
         """Read to the end, then follow."""
+        began, count = time.monotonic(), 0
         start, end = first_offsets(self._log), last_offsets(self._log)
         self._handed(lambda: self._hub.begin(start))
         there = in_order({place: self._log.read(*place, start[place], end[place]) for place in start})
         while (records := list(islice(there, RECORDS_AT_ONCE))) and not self._stopped():
             self._hand(records, None)
+            count += len(records)
         self._handed(self._hub.catch_up)
+        log.info("the log has been read", records=count, seconds=round(time.monotonic() - began, 2))
         follower = self._log.follow(end)
         try:
             while not self._stopped():
