@@ -29,6 +29,7 @@ LEAST_WEEKS = 8
 """Fewer tell nothing of the error of their sum."""
 POISSON = 1
 """Place of the Poisson baseline in a tally, after the model."""
+SPANS = {"1h": "an hour", "1d": "a day", "7d": "a week", "30d": "30 days"}
 _number = attrgetter("number")
 
 
@@ -65,7 +66,7 @@ def probability(rule: Rule, situation: Situation) -> Found | None:
     value = _exceeded(rule, situation.forecast, gain=False)
     if value is None:
         return None
-    text = f"probability of M {rule.magnitude:g} or more within {rule.within}: {percent(value)}"
+    text = f"probability of M {rule.magnitude:g} or more within {SPANS[rule.within or '']}: {percent(value)}"
     return Found(value, _largest(situation.window, situation.forecast.issued_at), text)
 
 
@@ -75,7 +76,7 @@ def gain(rule: Rule, situation: Situation) -> Found | None:
     if value is None or chance is None:
         return None
     told = value if chance >= rule.least_probability else 0.0
-    text = f"M {rule.magnitude:g} or more within {rule.within} is {value:.3g} times as likely as usual: {percent(chance)}"
+    text = f"M {rule.magnitude:g} or more within {SPANS[rule.within or '']} is {value:.3g} times as likely as usual: {percent(chance)}"
     return Found(told, _largest(situation.window, situation.forecast.issued_at), text)
 
 

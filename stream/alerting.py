@@ -153,7 +153,7 @@ def _followed(alert: Alert, change: Change, kept: Alerts, origin: Origin) -> Ale
 
 
 def _seen(event: Event) -> Found:
-    depth = "" if event.depth_km is None else f", {event.depth_km:g} km deep"
+    depth = "" if event.depth_km is None else f", {event.depth_km:.0f} km deep"
     return Found(event.magnitude or 0.0, (event.id,), f"M {event.magnitude:g} at {event.time}, {event.place or 'place unnamed'}{depth}")
 
 

@@ -182,7 +182,7 @@ def test_a_probability_begins_at_its_threshold_and_ends_only_below_its_release()
     (alert,) = tell(seen(0, 6.0))
     assert (alert.kind, alert.forecast, alert.events, alert.model) == ("probability", "test-0-0", ["big"], "sum-1")
     assert alert.value == pytest.approx(-math.expm1(-(10.0**-0.5)), rel=1e-5)
-    assert alert.headline == "Test: probability of M 6 or more within 1d: 27 %"
+    assert alert.headline == "Test: probability of M 6 or more within a day: 27 %"
     said = [one for hours in range(1, 40) for one in tell(beat(hours))]
     for before, after in pairwise([alert, *said]):
         moved = (before.value or 0.0) >= 1.5 * (after.value or 1.0)
