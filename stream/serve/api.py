@@ -22,7 +22,7 @@ from stream.health import Health
 from stream.outlook import CameSince, RegionOutlook, came_since
 from stream.serve import answers
 from stream.serve.hub import Hub
-from stream.serve.known import KnownEvent
+from stream.serve.known import KnownEvent, Told
 from stream.serve.metrics import watch_hub
 from stream.serve.questions import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
 from stream.serve.refusal import bad_request, not_found
@@ -157,8 +157,7 @@ class Api:
     def events_of(self, question: OfEvents) -> Iterator[KnownEvent]:
         """The events asked for, newest first."""
         self.check_regions([] if question.region is None else [question.region])
-        found = (event for event in self.view.events.newest_first() if _fits(event, question))
-        return islice(found, question.limit)
+        return islice(self.view.events.newest_first(lambda told: _fits(told, question)), question.limit)
 
     async def alerts(self, question: OfAlerts) -> answers.Alerts:
         self.check_regions([] if question.region is None else [question.region])
@@ -194,12 +193,13 @@ def wall_clock() -> Instant:
     return Instant(round(time.time() * 1_000))
 
 
-def _fits(event: KnownEvent, question: OfEvents) -> bool:
-    if question.region is not None and event.region != question.region:
+def _fits(told: Told, question: OfEvents) -> bool:
+    magnitude = told.event.magnitude
+    if question.region is not None and told.region != question.region:
         return False
-    if question.min_magnitude is not None and (event.magnitude is None or event.magnitude < question.min_magnitude):
+    if question.min_magnitude is not None and (magnitude is None or magnitude < question.min_magnitude):
         return False
-    return _within(event.time, question)
+    return _within(told.event.time, question)
 
 
 def _within(moment: Instant, question: OfEvents | OfAlerts) -> bool:

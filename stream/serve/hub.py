@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 from ingest.bus.log import Place, Record
 from stream.serve.cursor import PLACES
-from stream.serve.ring import Ring
+from stream.serve.ring import MOST_FRAMES, Ring
 from stream.serve.view import View
 
 LOOK_SECONDS = 5.0
@@ -25,6 +26,8 @@ class Hub:
         """Whether the server is about to end: streams end, their clients come back with their cursors."""
         self.clients = 0
         """Streams that are open."""
+        self._early: deque[Record] = deque(maxlen=MOST_FRAMES)
+        """What was in the log at the start, the last of it."""
         self._waiting: set[asyncio.Event] = set()
 
     def begin(self, start: Mapping[Place, int]) -> None:
@@ -40,11 +43,24 @@ class Hub:
         for record in records:
             self.view.take(record, heard)
             if (record.topic, record.partition) in self.ring.next_offsets:
-                self.ring.append(record)
+                self._keep(record)
         self.wake()
 
+    def _keep(self, record: Record) -> None:
+        """Frames are made of what clients may ask for: at the start, of the last records only."""
+        if self.caught_up:
+            self.ring.append(record)
+            return
+        if len(self._early) == MOST_FRAMES:
+            self.ring.skip(self._early[0])
+        self._early.append(record)
+
     def catch_up(self) -> None:
+        """All that was in the log has been taken."""
         self.caught_up = True
+        for record in self._early:
+            self.ring.append(record)
+        self._early.clear()
 
     def close(self) -> None:
         self.closing = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ingest.event import Change, Event
@@ -42,66 +42,74 @@ class KnownEvents:
 
     def __init__(self) -> None:
         self._told: dict[str, dict[str, Told]] = {}
+        self._now: dict[str, Told] = {}
+        """By id, what is said by the region where it is, or was last."""
+        self._order: list[Told] | None = None
+        """The same newest first; none when something has changed since."""
 
     def __len__(self) -> int:
         """Events that were not deleted."""
-        return sum(1 for event_id in self._told if not self._now(event_id).deleted)
+        return sum(not told.deleted for told in self._ordered())
 
     def take(self, change: Change) -> None:
         """Fold one change in."""
-        regions = self._told.setdefault(change.id, {})
+        regions = self._told.get(change.id, {})
         before = regions.get(change.region)
         if change.event is not None:
             seen = change.observed_at if before is None else before.observed_at
             versions = 1 if before is None else before.versions + 1
-            regions[change.region] = Told(change.event, change.region, seen, change.observed_at, versions, False, None, change.test)
+            told = Told(change.event, change.region, seen, change.observed_at, versions, False, None, change.test)
         elif before is not None:
-            regions[change.region] = before._replace(changed_at=change.observed_at, deleted=True, merged_into=change.merged_into)
-        elif not regions:
-            del self._told[change.id]  # it came before all that was read
+            told = before._replace(changed_at=change.observed_at, deleted=True, merged_into=change.merged_into)
+        else:
+            return  # it came before all that was read
+        self._told[change.id] = regions | {change.region: told}
+        self._now[change.id] = max(self._told[change.id].values(), key=lambda one: (not one.deleted, one.changed_at))
+        self._order = None
 
     def forget(self, before: Instant) -> None:
         """Let go of what happened before a moment, and of the oldest when there are too many."""
-        old = [event_id for event_id in self._told if self._now(event_id).event.time < before]
-        for event_id in old:
-            del self._told[event_id]
-        if len(self._told) > MOST_EVENTS:
-            oldest = sorted(self._told, key=lambda event_id: self._now(event_id).event.time)
-            for event_id in oldest[: len(self._told) - MOST_EVENTS]:
-                del self._told[event_id]
+        ordered = self._ordered()
+        for number, told in enumerate(ordered):
+            if number >= MOST_EVENTS or told.event.time < before:
+                del self._told[told.event.id], self._now[told.event.id]
+                self._order = None
 
     def get(self, event_id: str) -> KnownEvent | None:
         """An event by its id."""
-        return _known(self._now(event_id), self._told[event_id]) if event_id in self._told else None
+        return self._known(self._now[event_id]) if event_id in self._now else None
 
     def by_region(self) -> dict[str, list[Event]]:
         """Those that were not deleted, in no order."""
         found: dict[str, list[Event]] = {}
-        for regions in self._told.values():
-            for region, told in regions.items():
-                if not told.deleted:
-                    found.setdefault(region, []).append(told.event)
+        for told in self._now.values():
+            if not told.deleted:
+                found.setdefault(told.region, []).append(told.event)
         return found
 
     def of_region(self, region: str) -> list[Event]:
         """A region's events that were not deleted, in no order."""
-        found = (regions[region] for regions in self._told.values() if region in regions)
-        return [told.event for told in found if not told.deleted]
+        return [told.event for told in self._now.values() if told.region == region and not told.deleted]
 
-    def newest_first(self) -> Iterator[KnownEvent]:
-        """All, by origin time."""
-        for event_id in sorted(self._told, key=lambda one: (self._now(one).event.time, one), reverse=True):
-            yield _known(self._now(event_id), self._told[event_id])
+    def newest_first(self, fits: Callable[[Told], bool] = lambda _: True) -> Iterator[KnownEvent]:
+        """Those that fit, by origin time."""
+        return (self._known(told) for told in self._ordered() if fits(told))
 
-    def _now(self, event_id: str) -> Told:
-        """Where it is: the region that has it, else the last that had."""
-        return max(self._told[event_id].values(), key=lambda told: (not told.deleted, told.changed_at))
+    def _ordered(self) -> list[Told]:
+        if self._order is None:
+            self._order = sorted(self._now.values(), key=lambda told: (told.event.time, told.event.id), reverse=True)
+        return self._order
 
-
-def _known(now: Told, regions: dict[str, Told]) -> KnownEvent:
-    fields = {name: getattr(now.event, name) for name in Event.__struct_fields__}
-    first = min(told.observed_at for told in regions.values())
-    versions = sum(told.versions for told in regions.values())
-    return KnownEvent(
-        **fields, region=now.region, observed_at=first, versions=versions, deleted=now.deleted, merged_into=now.merged_into, test=now.test
-    )
+    def _known(self, now: Told) -> KnownEvent:
+        regions = self._told[now.event.id].values()
+        fields = {name: getattr(now.event, name) for name in Event.__struct_fields__}
+        first, versions = min(told.observed_at for told in regions), sum(told.versions for told in regions)
+        return KnownEvent(
+            **fields,
+            region=now.region,
+            observed_at=first,
+            versions=versions,
+            deleted=now.deleted,
+            merged_into=now.merged_into,
+            test=now.test,
+        )

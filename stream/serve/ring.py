@@ -121,6 +121,12 @@ class Ring:
         self._joined.clear()
         self._trim()
 
+    def skip(self, record: Record) -> None:
+        """Pass over a record that is too old to be kept; before any is put in."""
+        place = (record.topic, record.partition)
+        self.next_offsets[place] = self.starts[place] = record.offset + 1
+        self._before_first = b""
+
     def _trim(self) -> None:
         while len(self._frames) - self._gone > 1 and (len(self._frames) - self._gone > self._most_frames or self._bytes > self._most_bytes):
             frame = self._frames[self._gone]
@@ -139,7 +145,9 @@ class Ring:
 
     def text_at(self, number: int) -> bytes:
         """The text of the cursor before the frame of a number from `first` to `end`."""
-        return self.frame(number - 1).cursor if number > self.first else self._before_first
+        if number > self.first:
+            return self.frame(number - 1).cursor
+        return self._before_first or encode_cursor(self.starts).encode()
 
     def cursor_at(self, number: int) -> Cursor:
         """That cursor."""

@@ -142,7 +142,7 @@ class View:
 
     def _advance(self, time: Instant) -> None:
         self.stream_time = max(time, self.stream_time or time)
-        if self._forgotten_at is None or self.stream_time > self._forgotten_at.plus(hours=1):
+        if self._forgotten_at is None or self.stream_time > self._forgotten_at.plus(days=1):
             self._forgotten_at = self.stream_time
             self.events.forget(self.stream_time.plus(days=-SPAN_DAYS))
         if self._settled_at is None or self.stream_time > self._settled_at.plus(hours=SETTLED_EVERY_HOURS):

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from ingest.bus.log import EVENTS, FORECASTS, TOPICS, Place, Record
 from ingest.instant import Instant
 from stream.serve.cursor import PLACES, STREAMED, decode_cursor, encode_cursor, is_ahead, later
+from stream.serve.hub import Hub
 from stream.serve.ring import Filter, Ring, frame_of
 from stream.serve.stream import own_frames
 
 EVERYTHING = Filter(frozenset(STREAMED.values()))
+TOPIC_PLACES = [(topic, partition) for topic, partitions in TOPICS.items() for partition in range(partitions)]
 NOTHING_READ = dict.fromkeys(PLACES, 0)
 cursors = st.lists(st.integers(0, 10**17), min_size=len(PLACES), max_size=len(PLACES)).map(lambda n: dict(zip(PLACES, n, strict=True)))
 
@@ -141,3 +143,21 @@ def test_a_record_with_line_ends_cannot_end_its_frame() -> None:
     assert lines[0] == "event: events"
     assert all(line.startswith("data: ") for line in lines[1:-2])
     assert lines[-2:] == ["", ""]
+
+
+def test_what_is_skipped_at_the_start_is_read_from_the_log_by_who_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what was in the log at the start, frames are made of the last records only."""
+    monkeypatch.setattr("stream.serve.hub.MOST_FRAMES", 10)
+    hub = Hub()
+    hub.begin(dict.fromkeys(TOPIC_PLACES, 0))
+    hub.take([record((EVENTS, 0), n) for n in range(8)] + [record((FORECASTS, 1), n) for n in range(7)], None)
+    hub.catch_up()
+    hub.take([record((EVENTS, 0), 8)], 1.0)
+    ring = hub.ring
+    assert [(frame.place[0], frame.offset) for frame in map(ring.frame, range(ring.first, ring.end))] == [
+        *((EVENTS, n) for n in (5, 6, 7)), *((FORECASTS, n) for n in range(7)), (EVENTS, 8),
+    ]  # fmt: skip
+    assert not ring.holds(NOTHING_READ, PLACES)
+    assert ring.holds(NOTHING_READ | {(EVENTS, 0): 5}, PLACES)
+    assert ring.cursor_at(ring.first) == NOTHING_READ | {(EVENTS, 0): 5}
+    assert ring.cursor_at(ring.end) == NOTHING_READ | {(EVENTS, 0): 9, (FORECASTS, 1): 7}

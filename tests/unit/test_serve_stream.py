@@ -33,6 +33,7 @@ class Ground:
         self.log = open_log(self.url)
         self.producer = self.log.producer("somebody")
         self.hub = Hub()
+        self.hub.catch_up()
         self.hub.ring = Ring(dict.fromkeys(PLACES, 0), most_frames=most_frames)
         self._read = dict.fromkeys(PLACES, 0)
         self._count = 0
