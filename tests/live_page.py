@@ -58,9 +58,9 @@ def running(arguments: list[str], folder: Path, port: int | None = None, **setti
         process.stop()
 
 
-def up(bus: str, usgs: str, poll_seconds: float = 0.2) -> list[str]:
-    """The command that does everything in one process."""
-    return ["up", "--bus", bus, "--usgs", usgs, "--poll-seconds", str(poll_seconds)]
+def up(bus: str, usgs: str, poll_seconds: float = 0.2, outlooks: bool = False) -> list[str]:
+    """The command that does everything; simulating outlooks takes most of a machine for a while, so only who wants them gets them."""
+    return ["up", "--bus", bus, "--usgs", usgs, "--poll-seconds", str(poll_seconds), "--outlooks" if outlooks else "--no-outlooks"]
 
 
 def wait_until_it_speaks(process: Running, forecasts: int, token: str | None = None) -> None:

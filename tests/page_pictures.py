@@ -1,5 +1,6 @@
 """Pictures of the page over the recorded feed, for docs/pictures: Türkiye before the M7.8, ten minutes after it, a day after; Chignik's
-false alarm and its retraction. `python -m tests.page_pictures --recorded ../shared` (about ten minutes; `--only turkiye` or `chignik`).
+false alarm and its retraction. `python -m tests.page_pictures --recorded ../shared`, with `--only turkiye` or `--only chignik`; a quarter
+of an hour and more, for the outlooks.
 
 The recorded feed has a hole from six minutes after the M7.8 to 48 minutes after it: ten minutes after means after it was first shown.
 The feed's clock runs fast between the moments and stands still while a picture is taken.
@@ -27,6 +28,8 @@ from tests.stand_ins import wait_until
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 FAST, STILL = 1200.0, 0.0
 POLL_SECONDS = 0.1
+OUTLOOKS_SECONDS = 1800.0
+"""Simulations take their time, the feed's clock stands still meanwhile."""
 SETTLED_SECONDS = 8.0
 """Until what the feed shows is forecast, and on the page."""
 
@@ -37,6 +40,8 @@ class Moment(NamedTuple):
     at: str
     name: str
     region: str
+    outlook_since: str | None = None
+    """Wait for an outlook of the region that was issued no earlier."""
     whole: bool = False
     """The whole page, however long, instead of its first screen."""
 
@@ -50,12 +55,12 @@ class Episode(NamedTuple):
 
 EPISODES = {
     "turkiye": Episode(
-        "2023-02-05T12:00:00Z",
+        "2023-02-05T22:00:00Z",
         20,
         (
             Moment("2023-02-06T01:15:00Z", "turkiye-before", "turkiye"),
-            Moment("2023-02-06T02:16:00Z", "turkiye-ten-minutes-after", "turkiye"),
-            Moment("2023-02-07T01:17:00Z", "turkiye-a-day-after", "turkiye", whole=True),
+            Moment("2023-02-06T02:16:00Z", "turkiye-ten-minutes-after", "turkiye", "2023-02-06T02:05:00Z"),
+            Moment("2023-02-07T01:20:00Z", "turkiye-a-day-after", "turkiye", "2023-02-07T01:10:00Z", whole=True),
         ),
     ),
     "chignik": Episode(
@@ -92,6 +97,8 @@ def picture(browser: Browser, process: Running, feed: RecordedFeed, moment: Mome
     reached = end.plus(seconds=-180)
     wait_until(lambda: Instant.parse(process.get("/v1/status")["stream_time"]) >= reached, 60, "the stream at the moment")
     wait_until(lambda: process.get("/v1/status")["lag_records"] == 0, 120, "the forecasts at the moment")
+    since = None if moment.outlook_since is None else Instant.parse(moment.outlook_since)
+    wait_until(lambda: since is None or issued(process, moment.region) >= since, OUTLOOKS_SECONDS, "the outlook at the moment")
     desktop.wait_for_timeout(SETTLED_SECONDS * 1000)
     take(desktop, moment, "desktop")
     with visit(browser, process.address, PHONE) as phone:
@@ -100,10 +107,17 @@ def picture(browser: Browser, process: Running, feed: RecordedFeed, moment: Mome
         take(page, moment, "phone")
 
 
+def issued(process: Running, region: str) -> Instant:
+    """When a region's latest outlook was issued; long ago when there is none."""
+    outlook = process.get(f"/v1/regions/{region}")["outlook"]
+    return Instant(0) if outlook is None else Instant.parse(outlook["issued_at"])
+
+
 def record(episode: Episode, recorded: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="quakecast-pictures-") as name, recorded_feed(recorded, episode.start, STILL) as feed:
         folder = Path(name)
-        arguments = up(f"sqlite:///{folder}/page.db", feed.address, POLL_SECONDS)
+        outlooks = any(moment.outlook_since is not None for moment in episode.moments)
+        arguments = up(f"sqlite:///{folder}/page.db", feed.address, POLL_SECONDS, outlooks)
         with running(arguments, folder) as process, chromium() as browser:
             wait_until_it_speaks(process, episode.regions)
             with visit(browser, process.address, DESKTOP) as visitor:

@@ -23,6 +23,8 @@ from tests.stand_ins import csv_of, now, small_sequence
 
 SOON = 30_000
 """Milliseconds within which what the feed says is on the page, on a machine that others use."""
+OUTLOOKS_SOON = 150_000
+"""Thousands of continuations of each region are rolled forward first."""
 REGIONS = 63
 TOKEN = "a-token-of-the-tests-0123456789"
 AXE = ROOT / "stream" / "serve" / "page" / "node_modules" / "axe-core" / "axe.min.js"
@@ -142,6 +144,19 @@ def test_an_alert_appears_is_told_and_is_retracted_once(seen: Visit, feed: Chang
     expect(alert.locator(".revisions li", has_text="Retracted ")).to_have_count(1)
     expect(alert.locator(".revisions li", has_text="Issued ")).to_have_count(1)
     expect(page.locator("table.events tbody tr", has_text="M 6.4")).to_have_count(0)
+
+
+def test_the_outlook_stands_beside_what_came(browser: Browser, feed: ChangingFeed, tmp_path: Path) -> None:
+    with running(up(f"sqlite:///{tmp_path}/page.db", feed.address, outlooks=True), tmp_path) as process:
+        wait_until_it_speaks(process, len(SOURCES))
+        with visit(browser, process.address) as visitor:
+            page = visitor.open("/#california")
+            rows = page.locator("table.outlook tbody tr")
+            expect(rows.first).to_be_visible(timeout=OUTLOOKS_SOON)
+            expect(page.locator(".panel")).to_contain_text("simulated continuations")
+            day = page.get_by_role("row", name=re.compile(r"1 Day, M ≥ 3\b"))
+            expect(day).to_contain_text(re.compile(r"%\s*\d+\s*\d+ – \d+\s*\d+\s*(so far within|above)"))
+            assert_clean(visitor)
 
 
 def test_the_keyboard_reaches_everything(seen: Visit) -> None:
