@@ -78,13 +78,13 @@ def speed_up(feed: RecordedFeed, speed: float) -> None:
     urllib.request.urlopen(f"{feed.address}/_clock?speed={speed}").read()
 
 
-def take(page: Page, moment: Moment, device: str) -> None:
+def take(page: Page, name: str, whole: bool = False) -> None:
     """Save one picture, in a palette of its own: a quarter of the size, and the eye sees no difference."""
-    path = PICTURES / f"{moment.name}-{device}.png"
-    page.screenshot(path=path, full_page=moment.whole)
+    path = PICTURES / f"{name}.png"
+    page.screenshot(path=path, full_page=whole)
     with Image.open(path) as taken:
         taken.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
-    sys.stderr.write(f"{moment.name}-{device}.png\n")
+    sys.stderr.write(f"{path.name}\n")
 
 
 def picture(browser: Browser, process: Running, feed: RecordedFeed, moment: Moment, desktop: Page) -> None:
@@ -100,11 +100,15 @@ def picture(browser: Browser, process: Running, feed: RecordedFeed, moment: Mome
     since = None if moment.outlook_since is None else Instant.parse(moment.outlook_since)
     wait_until(lambda: since is None or issued(process, moment.region) >= since, OUTLOOKS_SECONDS, "the outlook at the moment")
     desktop.wait_for_timeout(SETTLED_SECONDS * 1000)
-    take(desktop, moment, "desktop")
+    take(desktop, f"{moment.name}-desktop", moment.whole)
+    if since is not None:
+        desktop.locator("table.outlook").evaluate("table => table.scrollIntoView({ block: 'center' })")
+        take(desktop, f"{moment.name}-outlook")
+        desktop.evaluate("window.scrollTo(0, 0)")
     with visit(browser, process.address, PHONE) as phone:
         page = phone.open(f"/#{moment.region}")
         page.wait_for_timeout(SETTLED_SECONDS * 1000)
-        take(page, moment, "phone")
+        take(page, f"{moment.name}-phone", moment.whole)
 
 
 def issued(process: Running, region: str) -> Instant:
