@@ -20,6 +20,7 @@ from ingest.event import Change, encode
 from ingest.instant import Instant
 from ingest.region import RegionTable, partition_of
 from stream.cli.application import application
+from stream.client import Client
 from stream.forecast import Exceedance, Forecast, Magnitude, Wait
 from tests.served import served
 from tests.simulated import at, beat, change, event
@@ -161,6 +162,8 @@ def test_the_api_gives_the_same_and_cuts_do_not_show() -> None:
 def test_the_real_server_gives_what_the_log_gives(what: str, bus: str) -> None:
     words = ("--from", "beginning", "--until-end", "--json", "--test")
     with served(bus, RegionTable.load()) as address:
+        with Client(address) as client:
+            client.status()  # it has read the log, and said so
         through = run(what, "--url", address, *words)
     direct = run(what, "--bus", bus, *words)
     assert sorted(through.stdout.splitlines()) == sorted(direct.stdout.splitlines())
