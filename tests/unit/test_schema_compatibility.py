@@ -39,9 +39,10 @@ def test_nothing_that_was_released_is_broken() -> None:
     assert broken() == []
 
 
-def test_the_first_release_is_held() -> None:
-    first = {"activation", "change", "deadletter", "forecast", "heartbeat", "promotion"}
-    assert first <= {path.name.partition(".")[0] for path in RELEASED.glob("*.1.json")}
+def test_every_record_has_been_released() -> None:
+    """A new kind of record may be under way without it for a while; then `python -m stream.schema --release`."""
+    held = {"activation", "alert", "change", "deadletter", "forecast", "heartbeat", "outage", "outlook", "promotion"}
+    assert held <= {path.name.partition(".")[0] for path in RELEASED.glob("*.json")}
 
 
 BREAKING: dict[str, tuple[dict[str, Any], Edit, str]] = {
