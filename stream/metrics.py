@@ -26,6 +26,7 @@ from stream.partition import BEGINNING, Partition, Refold
 
 BATCH_BUCKETS = (1.0, 2.0, 6.0, 12.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0)
 LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SIMULATION_BUCKETS_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
 DEPTH_BUCKETS = (0.0, 1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0)
 
 
@@ -96,6 +97,25 @@ class WorkerMetrics:
     def watch(self, partitions: Callable[[], Mapping[int, Partition]]) -> None:
         """Tell how these partitions, the worker's own, are at the moment of asking."""
         self._registry.register(_Partitions(partitions))
+
+
+class OutlookMetrics:
+    """What a worker of outlooks does."""
+
+    def __init__(self, exposition: Exposition) -> None:
+        registry = exposition.registry
+        self._outlooks = Counter("quakecast_outlooks", "Outlooks committed, by what called for them.", ["cause"], registry=registry)
+        self._seconds = Histogram(
+            "quakecast_outlook_seconds",
+            "From the beginning of an outlook's simulation to its commit.",
+            buckets=SIMULATION_BUCKETS_SECONDS,
+            registry=registry,
+        )
+
+    def made(self, cause: str, seconds: float) -> None:
+        """An outlook is committed."""
+        self._outlooks.labels(cause).inc()
+        self._seconds.observe(seconds)
 
 
 def watch_health(exposition: Exposition, health: Health, behind: Callable[[], Mapping[int, int]]) -> None:

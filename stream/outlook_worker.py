@@ -16,9 +16,11 @@ import structlog
 
 from ingest.bus.log import EVENTS, OUTLOOKS, Batch, Log, NotCommitted, Outgoing, Record
 from ingest.event import LogRecord, Promotion, decode, encode
+from ingest.metrics import Exposition
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.lineup import Lineup
+from stream.metrics import OutlookMetrics
 from stream.outlook import RegionOutlook, Simulator, decode_outlook
 from stream.outlook_partition import Due, OutlookPartition, asked_of, issued_of, outlook_of
 from stream.outlook_schedule import Issued
@@ -65,9 +67,11 @@ class OutlookWorker:
         name: str = GROUP,
         from_beginning: bool = True,
         batch_size: int = BATCH_SIZE,
+        metrics: OutlookMetrics | None = None,
     ) -> None:
         self._log, self._table, self._simulators = event_log, table, simulators
         self._name, self._from_beginning, self._batch_size = name, from_beginning, batch_size
+        self._metrics = metrics or OutlookMetrics(Exposition())
         event_log.create_topics()
         self._producer = event_log.producer(name)
         self._consumer = event_log.consumer(GROUP, EVENTS)
@@ -167,7 +171,9 @@ class OutlookWorker:
         out = Outgoing(OUTLOOKS, state.number, made.region.encode(), encode(made), made.issued_at)
         self._producer.commit([out], {state.number: offset}, self._consumer)
         state.note(made)
-        log.info("outlook", seconds=round(time.monotonic() - began, 2), **_said_of(made))
+        seconds = time.monotonic() - began
+        self._metrics.made(made.cause, seconds)
+        log.info("outlook", seconds=round(seconds, 2), **_said_of(made))
 
     def _commit(self, touched: set[int]) -> None:
         consumed = {number: self._owned[number].offset for number in sorted(touched & set(self._owned))}

@@ -15,11 +15,26 @@ import structlog
 import typer
 
 from ingest.bus import open_log
+from ingest.metrics import Exposition
 from ingest.region import RegionTable
 from stream.cli.live import open_library
-from stream.cli.options import KAFKA, BusOption, ModelOption, ModelsOption, RegionsOption, progress_bar, start_logging, stop_on_signals
+from stream.cli.observe import told
+from stream.cli.options import (
+    KAFKA,
+    METRICS_HOST,
+    BusOption,
+    MetricsHostOption,
+    MetricsPortOption,
+    ModelOption,
+    ModelsOption,
+    RegionsOption,
+    progress_bar,
+    start_logging,
+    stop_on_signals,
+)
 from stream.dependencies import address
 from stream.lineup import Lineup
+from stream.metrics import OutlookMetrics
 from stream.outlook_worker import GROUP, OutlookWorker, outlooks_of
 
 if TYPE_CHECKING:
@@ -58,21 +73,27 @@ def outlook(
     model: ModelOption = None,
     models: ModelsOption = None,
     regions: RegionsOption = None,
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = METRICS_HOST,
 ) -> None:
     """Simulate each region's next year, once a day and on a schedule after large earthquakes; start as many as you like on the same log."""
     start_logging()
     stop = stop_on_signals()
-    follow(bus, begin, processes, (model, models, regions), stop.is_set)
+    exposition = Exposition()
+    told(exposition, metrics_host, metrics_port, stop, bus)
+    follow(bus, begin, processes, (model, models, regions), stop.is_set, OutlookMetrics(exposition))
 
 
-def follow(bus: str, begin: Begin, processes: int, files: Files, stopped: Callable[[], bool]) -> None:
+def follow(
+    bus: str, begin: Begin, processes: int, files: Files, stopped: Callable[[], bool], metrics: OutlookMetrics | None = None
+) -> None:
     """Make outlooks until told to stop; `files`: own model, folder of models, region table."""
     from models.roll_processes import Processes
 
     model, models, regions = files
     library, shared = open_library(model, models), Processes(processes)
     log.info("outlook", bus=address(bus), model=library.own.name, processes=processes)
-    worker = open_worker(bus, RegionTable.load(regions), library, shared, begin)
+    worker = open_worker(bus, RegionTable.load(regions), library, shared, begin, metrics)
     try:
         worker.run(stopped)
     finally:
@@ -98,14 +119,17 @@ def replayed(bus: str, files: Files, last: dict[int, int], processes: int = 2) -
     event_log.close()
 
 
-def open_worker(bus: str, table: RegionTable, library: ModelLibrary, processes: Processes, begin: Begin) -> OutlookWorker:
+def open_worker(
+    bus: str, table: RegionTable, library: ModelLibrary, processes: Processes, begin: Begin, metrics: OutlookMetrics | None = None
+) -> OutlookWorker:
     """A worker on the log that the address names."""
     name = GROUP
     if bus.startswith("kafka:"):
         from ingest.bus.kafka import worker_name
 
         name = worker_name(GROUP)
-    return OutlookWorker(open_log(bus), table, Networks(library, processes), name=name, from_beginning=begin is Begin.beginning)
+    simulators, from_beginning = Networks(library, processes), begin is Begin.beginning
+    return OutlookWorker(open_log(bus), table, simulators, name=name, from_beginning=from_beginning, metrics=metrics)
 
 
 class Networks:

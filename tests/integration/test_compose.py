@@ -27,7 +27,7 @@ from tests.stand_ins import environment, now, program, small_sequence, usgs, wai
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
-SERVERS, OURS, OBSERVERS = ("kafka", "redis"), ("ingest", "forecast", "serve", "retrain"), ("prometheus", "grafana")
+SERVERS, OURS, OBSERVERS = ("kafka", "redis"), ("ingest", "forecast", "outlook", "serve", "retrain"), ("prometheus", "grafana")
 TOKEN = "compose-test-token-of-enough-length"
 REDIS_DATABASE = 9
 START_SECONDS = 120.0
@@ -137,7 +137,7 @@ def test_the_forecaster_can_be_scaled(compose: Any) -> None:
 
 
 def test_what_is_retrained_is_where_the_forecasters_look_for_it(compose: Any) -> None:
-    for name in ("forecast", "retrain"):
+    for name in ("forecast", "outlook", "retrain"):
         assert compose["services"][name]["environment"]["QUAKECAST_MODELS"] in mounts(compose["services"][name])
     assert "--every-days" in compose["services"]["retrain"]["command"]
 
@@ -224,6 +224,15 @@ class Machine:
         except urllib.error.URLError:
             return 0, b""
 
+    def metrics(self, service: str) -> str:
+        """What a service tells on its metrics port; nothing before it listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_ports[service]}/metrics") as answer:
+                text: str = answer.read().decode()
+        except urllib.error.URLError:
+            return ""
+        return text
+
     def lag(self) -> set[float]:
         """How far the partitions are behind, as Prometheus is told."""
         lines = [line for line in self.get("/metrics")[1].decode().splitlines() if line.startswith("quakecast_consumer_lag_records{")]
@@ -279,8 +288,11 @@ def test_each_service_runs_by_its_own_command_is_healthy_and_ends_cleanly(compos
             assert machine.get("/readyz", token=None)[0] == 401
             wait_until(lambda: machine.lag() == {0.0}, START_SECONDS, "no record waits, and no marker is taken for one")
             for service, metric in (("ingest", "quakecast_feed_polls_total{"), ("forecast", "quakecast_batch_records_count")):
-                with urllib.request.urlopen(f"http://127.0.0.1:{machine.metrics_ports[service]}/metrics") as answer:
-                    assert metric in answer.read().decode()
+                assert metric in machine.metrics(service)
+            with machine.running("outlook") as outlook:
+                wait_until(lambda: "quakecast_outlooks_total" in machine.metrics("outlook"), START_SECONDS, "it tells its metrics")
+                outlook.send_signal(signal.SIGTERM)
+                assert outlook.wait(60) == 0, machine.said("outlook")
             for service in OURS:
                 checked = machine.health(service)
                 assert checked.returncode == 0, f"{service}: {checked.stdout}{checked.stderr}"

@@ -24,7 +24,7 @@ from ingest.poller import Poller
 from ingest.publish import Publisher
 from stream.cli.observe import feed_of, observed
 from stream.health import FAR_BEHIND_RECORDS
-from stream.metrics import WorkerMetrics
+from stream.metrics import OutlookMetrics, WorkerMetrics
 from stream.store import open_store
 from stream.worker import Worker
 from tests.served import served
@@ -49,6 +49,7 @@ class System:
         self.publisher = Publisher(open_log(self.bus), TABLE)
         self.poller = Poller(Feed("http://127.0.0.1:9"), self.publisher, metrics=IngestMetrics(self.exposition))
         log = open_log(self.bus)
+        OutlookMetrics(self.exposition)
         self.worker = Worker(log, open_store(self.bus, log), TABLE, SumForecaster(), metrics=WorkerMetrics(self.exposition))
         self.worker.turn(0.0)
         self.health = observed(self.exposition, self.bus, self.bus, feed_of(self.bus), self.stop, every_seconds=0.05)

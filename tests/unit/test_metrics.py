@@ -19,7 +19,7 @@ from ingest.problem import Problem
 from ingest.publish import Publisher
 from stream.alert import Alert
 from stream.health import Health
-from stream.metrics import WorkerMetrics, watch_health
+from stream.metrics import OutlookMetrics, WorkerMetrics, watch_health
 from stream.partition import Refold
 from stream.store import open_store
 from stream.worker import Worker
@@ -160,6 +160,16 @@ def test_delays_are_from_origin_to_log_without_the_old_news_of_a_first_look() ->
     assert {kind: said[f'quakecast_feed_changes_total{{kind="{kind}"}}'] for kind in ("added", "updated", "deleted")} == {
         "added": 2, "updated": 1, "deleted": 1,
     }  # fmt: skip
+
+
+def test_outlooks_are_counted_by_cause_with_their_seconds() -> None:
+    exposition = Exposition()
+    metrics = OutlookMetrics(exposition)
+    for cause, seconds in (("schedule", 0.7), ("schedule", 3.0), ("mainshock", 1.5)):
+        metrics.made(cause, seconds)
+    said = told(exposition)
+    assert (said['quakecast_outlooks_total{cause="schedule"}'], said['quakecast_outlooks_total{cause="mainshock"}']) == (2, 1)
+    assert (said["quakecast_outlook_seconds_count"], said["quakecast_outlook_seconds_sum"]) == (3, 5.2)
 
 
 def test_health_and_lag_are_told_as_of_the_last_look() -> None:
