@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines.etas import EtasParameters
-from models.baselines.etas_simulate import simulate
+from models.baselines.etas_simulate import lasting, simulate
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.live import BUILT_IN, load
 from models.baselines.omori import Omori
@@ -130,11 +130,10 @@ def by_etas(
     """ETAS; without parameters, those of the usual size and the region's background `rate`."""
     known = with_mainshock(past, mainshock)
     parameters, law = given or (usual_etas(past, rate), GutenbergRichter(B_VALUE * math.log(10.0), 0.0))
-    made: list[Pattern] = []
-    cut = 0
+    made, cut, before = list[Pattern](), 0, lasting(parameters, known, days)
     while len(made) < n:
         try:
-            made.append(simulate(parameters, law, region, days, seed * n + len(made) + cut, known, most_events=ETAS_EVENTS))
+            made.append(simulate(parameters, law, region, days, seed * n + len(made) + cut, before, most_events=ETAS_EVENTS))
         except (Problem, ValueError):  # numpy's Poisson refuses a mean beyond its integers
             cut += 1
             if cut > n:

@@ -25,7 +25,7 @@ from ingest.problem import Problem
 from models import artifact, csep
 from models.baselines import stationary
 from models.baselines.etas import Etas
-from models.baselines.etas_simulate import simulate
+from models.baselines.etas_simulate import lasting, simulate
 from models.pattern import Pattern, Span, read_polygon
 from models.roll import rolled
 from models.roll_start import history_of
@@ -108,12 +108,11 @@ def main() -> None:
 def _etas(etas: Etas, polygon: shapely.Polygon, days: float, n: int, number: int, past: Pattern) -> tuple[list[Pattern], int]:
     """So many simulations, and how many more had no end: the published parameters let a few run away."""
     assert etas.magnitudes is not None
-    made: list[Pattern] = []
-    given_up = 0
+    made, given_up, before = list[Pattern](), 0, lasting(etas.parameters, past, days)
     while len(made) < n:
         try:
             seed = 100_000 * number + len(made) + given_up
-            made.append(simulate(etas.parameters, etas.magnitudes, polygon, days, seed, past, most_events=ETAS_EVENTS))
+            made.append(simulate(etas.parameters, etas.magnitudes, polygon, days, seed, before, most_events=ETAS_EVENTS))
         except (Problem, ValueError):  # numpy's Poisson refuses a mean beyond its integers
             given_up += 1
     return made, given_up

@@ -25,9 +25,19 @@ FloatArray = NDArray[np.float64]
 
 LARGEST_MAGNITUDE = 9.6
 MOST_EVENTS = 2_000_000
+LEAST_MEAN = 1e-9
+"""Expected direct aftershocks below which an event of the past is left out."""
 _GRID = 4_000
 _SMALLEST_LAG = 1e-4
 """Of the grid of lags, in c."""
+
+
+class Lasting(NamedTuple):
+    """What of a past goes on triggering: made once for many simulations, of which it would be nearly all of the work."""
+
+    begin: Instant
+    """Where its observation ends."""
+    mothers: _Mothers
 
 
 class _Generation(NamedTuple):
@@ -40,13 +50,35 @@ class _Generation(NamedTuple):
     magnitudes: FloatArray
 
 
+class _Mothers(NamedTuple):
+    """N events that trigger, and how much."""
+
+    events: _Generation
+    begun: FloatArray
+    """(N,) G at the simulation's start, 0 for what comes later."""
+    ended: FloatArray
+    """(N,) G at its end."""
+    means: FloatArray
+    """(N,) expected direct aftershocks between them."""
+
+
+def lasting(parameters: EtasParameters, history: Pattern, days: float) -> Lasting:
+    """The past of simulations over so many days from where its observation ends."""
+    begin = history.observed.end
+    places = np.column_stack((history.latitudes, history.longitudes))
+    mothers = _mothers(_Generation(history.days - history.day_of(begin), places, history.magnitudes), parameters, days)
+    counted = mothers.means > LEAST_MEAN
+    events = _Generation(*(column[counted] for column in mothers.events))
+    return Lasting(begin, _Mothers(events, *(column[counted] for column in mothers[1:])))
+
+
 def simulate(
     parameters: EtasParameters,
     magnitudes: GutenbergRichter,
     polygon: shapely.Polygon,
     days: float,
     seed: int,
-    history: Pattern | None = None,
+    history: Pattern | Lasting | None = None,
     start: Instant | None = None,
     most_events: int = MOST_EVENTS,
 ) -> Pattern:
@@ -54,7 +86,8 @@ def simulate(
 
     Args:
         polygon: corners in (longitude, latitude).
-        history: what came before and goes on triggering; the simulation then begins where its observation ends.
+        history: what came before and goes on triggering; the simulation then begins where its observation ends. For many simulations from
+            one past and over the same days, make it `lasting` once.
         start: where it begins without one; None: 1970.
         most_events: where it is given up.
 
@@ -65,16 +98,14 @@ def simulate(
         Problem: there is no end to it, because events trigger more than one each.
     """
     chance = np.random.default_rng(seed)
-    begin = (start or Instant(0)) if history is None else history.observed.end
+    past = lasting(parameters, history, days) if isinstance(history, Pattern) else history
+    begin = (start or Instant(0)) if past is None else past.begin
     generations = [_background(parameters, magnitudes, polygon, days, chance)]
-    if history is not None:
-        past = _Generation(
-            history.days - history.day_of(begin), np.column_stack((history.latitudes, history.longitudes)), history.magnitudes
-        )
-        generations.append(_aftershocks(past, parameters, magnitudes, days, chance))
+    if past is not None:
+        generations.append(_aftershocks(past.mothers, parameters, magnitudes, days, chance))
     parents = _joined(generations)
     while len(parents.days):
-        parents = _aftershocks(parents, parameters, magnitudes, days, chance)
+        parents = _aftershocks(_mothers(parents, parameters, days), parameters, magnitudes, days, chance)
         generations.append(parents)
         if sum(len(one.days) for one in generations) > most_events:
             raise Problem(
@@ -97,21 +128,29 @@ def _background(
     return _Generation(chance.uniform(0.0, days, count), places[:count], _drawn_magnitudes(given, magnitudes, count, chance))
 
 
+def _mothers(events: _Generation, given: EtasParameters, days: float) -> _Mothers:
+    omori = given.omori
+    begun, ended = omori.integral(np.maximum(-events.days, 0.0)), omori.integral(np.maximum(days - events.days, 0.0))
+    means = given.jumps(given.excesses(events.magnitudes)) * np.maximum(ended - begun, 0.0)
+    return _Mothers(events, begun, ended, means)
+
+
 def _aftershocks(
-    parents: _Generation, given: EtasParameters, magnitudes: GutenbergRichter, days: float, chance: np.random.Generator
+    mothers: _Mothers, given: EtasParameters, magnitudes: GutenbergRichter, days: float, chance: np.random.Generator
 ) -> _Generation:
     """The direct aftershocks within the simulated days."""
-    excesses, omori = given.excesses(parents.magnitudes), given.omori
-    begun, ended = omori.integral(np.maximum(-parents.days, 0.0)), omori.integral(np.maximum(days - parents.days, 0.0))
-    numbers = chance.poisson(given.jumps(excesses) * np.maximum(ended - begun, 0.0))
+    events, omori, numbers = mothers.events, given.omori, chance.poisson(mothers.means)
     mother = np.repeat(np.arange(len(numbers)), numbers)
-    longest = float((days - parents.days).max(initial=1.0))
+    if not len(mother):
+        return _Generation(np.empty(0), np.empty((0, 2)), np.empty(0))
+    longest = float((days - events.days[mother]).max(initial=1.0))
     lags = np.concatenate(([0.0], np.geomspace(omori.c * _SMALLEST_LAG, longest, _GRID)))
-    share = chance.uniform(begun[mother], ended[mother])
+    share = chance.uniform(mothers.begun[mother], mothers.ended[mother])
     after = np.interp(share, omori.integral(lags), lags)
-    squares = given.scales_km2(excesses)[mother] * (chance.random(len(mother)) ** (-1.0 / given.rho) - 1.0)
-    places = _displaced(parents.places[mother], np.sqrt(squares), chance.uniform(0.0, 2.0 * math.pi, len(mother)))
-    return _Generation(parents.days[mother] + after, places, _drawn_magnitudes(given, magnitudes, len(mother), chance))
+    scales = given.scales_km2(given.excesses(events.magnitudes))[mother]
+    squares = scales * (chance.random(len(mother)) ** (-1.0 / given.rho) - 1.0)
+    places = _displaced(events.places[mother], np.sqrt(squares), chance.uniform(0.0, 2.0 * math.pi, len(mother)))
+    return _Generation(events.days[mother] + after, places, _drawn_magnitudes(given, magnitudes, len(mother), chance))
 
 
 def _drawn_magnitudes(given: EtasParameters, law: GutenbergRichter, count: int, chance: np.random.Generator) -> FloatArray:
