@@ -94,10 +94,11 @@ def up(
     publisher = Publisher(event_log, table)
     poller = Poller(Feed(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
     parts = Together(stop)
+    if outlooks:
+        beside = Beside(event_log, bus, (model, models, regions))
+        parts.start("outlook", lambda: beside.run(stop))
     parts.start("ingest", lambda: poller.run(stop.is_set))
     parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
-    if outlooks:
-        parts.start("outlook", lambda: Beside(bus, (model, models, regions)).run(stop))
     log.info("up", bus=address(bus), store=address(store_url), usgs=usgs, address=f"http://{host}:{listening.getsockname()[1]}")
     answered = sources(bus, store_url, table, model, models)._replace(
         poller=lambda: poller.status, health=observed(exposition, bus, store_url, polled(poller), stop), exposition=exposition

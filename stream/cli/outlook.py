@@ -15,6 +15,7 @@ import structlog
 import typer
 
 from ingest.bus import open_log
+from ingest.bus.log import EVENTS, Log
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
 from stream.cli.live import open_library
@@ -153,8 +154,9 @@ class Networks:
 class Beside:
     """Outlooks as a process of their own beside `quakecast up`, begun again when they fail: forecasts do not wait for them."""
 
-    def __init__(self, bus: str, files: Files, processes: int = 1) -> None:
-        self._arguments = (bus, files, processes)
+    def __init__(self, event_log: Log, bus: str, files: Files, processes: int = 1) -> None:
+        empty = event_log.starts(EVENTS) == event_log.ends(EVENTS)  # before anyone writes: what comes first is not past then
+        self._arguments = (bus, Begin.beginning if empty else Begin.now, files, processes)
 
     def run(self, stop: threading.Event) -> None:
         """Until told to stop."""
@@ -179,9 +181,9 @@ def _end(child: multiprocessing.process.BaseProcess) -> None:
         child.join()
 
 
-def _beside(bus: str, files: Files, processes: int) -> None:
+def _beside(bus: str, begin: Begin, files: Files, processes: int) -> None:
     """What the process does: until its own end is asked for, or the one that started it has gone."""
     os.nice(BESIDE_NICENESS)
     start_logging()
     stop, first = stop_on_signals(), multiprocessing.parent_process()
-    follow(bus, Begin.now, processes, files, lambda: stop.is_set() or (first is not None and not first.is_alive()))
+    follow(bus, begin, processes, files, lambda: stop.is_set() or (first is not None and not first.is_alive()))

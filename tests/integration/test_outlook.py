@@ -22,8 +22,9 @@ from stream.outlook_partition import OutlookPartition
 from stream.outlook_worker import OutlookWorker, outlooks_of
 from stream.promote import promote
 from tests.outlooks import RateSimulator, Simulators, said
+from tests.servers import free_port
 from tests.simulated import REGION, Turn, event, table, turns
-from tests.stand_ins import csv_of, wait_until
+from tests.stand_ins import csv_of, now, usgs, wait_until
 
 TABLE = table()
 MADE = turns(1, 40, 0.25, 2.0)
@@ -185,3 +186,39 @@ def test_the_command_simulates_and_ends_when_asked_and_a_replay_says_the_same_by
     assert all(one.test and one.simulations >= 1_000 and one.region == "turkiye" for one in made)
     assert made[-1].mainshock is not None
     assert made[-1].mainshock.magnitude == 6.3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_up_makes_outlooks_in_a_process_that_goes_with_it(tmp_path: Path, number: signal.Signals) -> None:
+    """Asked to end or killed: nothing of it is left behind."""
+    url, start = f"sqlite:///{tmp_path}/up.db", now().plus(hours=-20.0)
+    events = [event(f"us{n:03d}", magnitude=4.6, longitude=37.0 + n / 20, time=start.plus(hours=2.0 * n)) for n in range(8)]
+    opened = open_log(url)
+    opened.create_topics()
+    with usgs(events) as feed, (tmp_path / "up.err").open("wb") as errors:
+        command = [*COMMAND, "up", "--bus", url, "--usgs", feed, "--port", str(free_port()), "--poll-seconds", "0.5"]
+        running = subprocess.Popen(command, stderr=errors)
+        try:
+            wait_until(lambda: len(written(opened)) > 0, 240.0, "an outlook")
+            beside = children(running.pid)
+            running.send_signal(number)
+            running.wait(60)
+        finally:
+            running.kill()
+        wait_until(lambda: not any(alive(pid) for pid in beside), 60.0, "the end of all its processes")
+    assert beside
+    (first,) = outlooks(opened)
+    assert (first.region, first.test, first.cause) == ("turkiye", False, "schedule")
+    opened.close()
+
+
+def children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(one) for listed in found for one in listed.read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False

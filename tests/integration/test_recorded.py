@@ -117,11 +117,11 @@ def live(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     folder = tmp_path_factory.mktemp("up")
     bus = f"sqlite:///{folder}/up.db"
     with recorded_feed(recorded, START, SPEED) as feed:
-        arguments = ("up", "--bus", bus, "--usgs", feed.address, "--poll-seconds", "0.05", "--port", "0")
+        arguments = ("up", "--bus", bus, "--usgs", feed.address, "--poll-seconds", "0.05", "--port", "0", "--no-outlooks")
         with running(*arguments, folder=folder):
             wait_until(feed, HOURS)
         if not forecast_to_the_end(bus, bus):  # `up` ends after the turn that it is in; started again it takes what is left
-            with running("up", "--bus", bus, "--usgs", "http://127.0.0.1:9", "--port", "0", folder=folder):
+            with running("up", "--bus", bus, "--usgs", "http://127.0.0.1:9", "--port", "0", "--no-outlooks", folder=folder):
                 wait_until_forecast(bus, bus)
         yield bus, feed
 

@@ -1,0 +1,187 @@
+"""Outlooks on what the live feed really said: each beside what then came, and how long a week's thousand continuations take.
+
+    python -m tests.outlook_show sequence --region turkiye --from 2023-02-05 --to 2023-02-08 --warm-up 2022-08
+    python -m tests.outlook_show regions --at 2023-02-08 --warm-up 2022-12
+
+Both read the recorded change log (`--changelog`) from the month `--warm-up` on, as a replay does. What came is counted as the log has it
+a week after `--to` or `--at`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ingest.bus import open_log
+from ingest.bus.log import EVENTS, REGION_PARTITIONS, Log
+from ingest.event import Event, Promotion, decode
+from ingest.instant import MILLISECONDS_PER_HOUR, Instant
+from ingest.publish import Publisher
+from ingest.region import RegionTable, partition_of
+from models import artifact
+from models.live_history import live_history
+from models.outlook import MOST_EVENTS, SPARED, NetworkSimulator, window_pattern
+from models.roll_blocks import Given
+from models.roll_processes import Processes
+from models.roll_start import start_at
+from models.space_time import SpaceTimeNetwork
+from stream.outlook import Asked, Bin, CameSince, OutlookSpan, RegionOutlook, Simulated, came_since, count, magnitudes_of
+from stream.outlook_partition import OutlookPartition, asked_of, outlook_of
+from stream.replay import HEARTBEAT_SECONDS, Span, publish_files
+from tests.conftest import RECORDED
+
+WEEK_DAYS = 7.0
+PATHS = 1_000
+TIMES = 3
+SHOWN = ("1 Day", "1 Week")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("what", choices=("sequence", "regions"))
+    parser.add_argument("--region", default="turkiye")
+    parser.add_argument("--from", dest="first", default="2023-02-05", type=Instant.parse)
+    parser.add_argument("--to", dest="last", default="2023-02-08", type=Instant.parse)
+    parser.add_argument("--at", default="2023-02-08", type=Instant.parse)
+    parser.add_argument("--warm-up", default="2022-08", help="first month read")
+    parser.add_argument("--changelog", type=Path, default=RECORDED / "data" / "feed" / "changelog")
+    parser.add_argument("--processes", type=int, default=2)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="outlook-show-") as folder:
+        log, table, shared = open_log(f"sqlite:///{folder}/log.db"), RegionTable.load(), Processes(given.processes)
+        end = (given.last if given.what == "sequence" else given.at).plus(days=8.0)
+        read(log, table, given.changelog, given.warm_up, end)
+        if given.what == "sequence":
+            print_sequence(sequence(log, table, shared, given.region, given.first, given.last))
+        else:
+            print_regions(log, table, shared, given.at)
+        shared.close()
+        log.close()
+
+
+def read(log: Log, table: RegionTable, folder: Path, first: str, end: Instant) -> None:
+    """The months of the change log from the first on, as the input log."""
+    files = [file for file in sorted(folder.glob("changes_*.csv*")) if first <= file.name[8:15] <= str(end)[:7]]
+    publisher = Publisher(log, table, test=True)
+    publish_files(files, publisher, Span(end=end), HEARTBEAT_SECONDS, lambda *_: None)
+    publisher.close()
+
+
+class Beside(NamedTuple):
+    """An outlook and what came."""
+
+    outlook: RegionOutlook
+    came: list[CameSince]
+
+    def inside(self, label: str, place: int) -> bool | None:
+        """Whether what came lies within the 95 % range; None where the span is not over."""
+        span, came = next(pair for pair in zip(self.outlook.forecast, self.came, strict=True) if pair[0].label == label)
+        return span.bins[place].p95minimum <= came.counts[place] <= span.bins[place].p95maximum if came.over else None
+
+
+def sequence(log: Log, table: RegionTable, shared: Processes, region: str, first: Instant, last: Instant) -> list[Beside]:
+    """The region's outlooks issued between two moments, in their order."""
+    network, card = artifact.read()
+    simulator, number = NetworkSimulator(network, card.name, shared), partition_of(region, REGION_PARTITIONS)
+    partition, made = OutlookPartition(number, table), []
+    for record in log.read(EVENTS, number, 0, log.ends(EVENTS)[number]):
+        known = decode(record.value)
+        if isinstance(known, Promotion):
+            continue
+        due_now = partition.due_before(known)
+        partition.fold(known)
+        for due in [*due_now, *partition.due_after(known)]:
+            shown = due.region.id == region and first <= due.now < last
+            asked = asked_of(due, number)
+            outlook = outlook_of(due, number, simulator.name, simulator.simulate(asked) if shown else Simulated(0, 0, [], {}))
+            partition.note(outlook)
+            made += [outlook] if shown else []
+    events = partition.window(region).events
+    return [Beside(outlook, came_since(outlook, events, partition.clock)) for outlook in made]
+
+
+def print_sequence(found: list[Beside]) -> None:
+    """A line for each outlook: from the region's lowest magnitude on, then what is over of all bins."""
+    heads = "  ".join(f"{f'{span}: median, 95 %':>18} {'came':>4}    " for span in ("day", "week"))
+    print(f"{'issued':24} {'cause':9} {'after':>8} {'paths':>5}  {heads}")
+    for one in found:
+        shock = one.outlook.mainshock
+        after = "" if shock is None else f"{(one.outlook.issued_at - shock.time) / MILLISECONDS_PER_HOUR:.2f} h"
+        parts = [f"{_range(span.bins[0]):>18} {came.counts[0]:4d} {_mark(one.inside(span.label, 0))}" for span, came in _shown(one)]
+        print(f"{one.outlook.issued_at!s:24} {one.outlook.cause:9} {after:>8} {one.outlook.simulations:5d}  {'  '.join(parts)}")
+    for label in SHOWN:
+        for place, magnitude in enumerate(one.magnitude for one in found[0].outlook.forecast[0].bins):
+            told = [inside for one in found if (inside := one.inside(label, place)) is not None]
+            print(f"{label}, M ≥ {magnitude:g}: {sum(told)} of {len(told)} within the 95 % range")
+
+
+def _shown(one: Beside) -> Iterator[tuple[OutlookSpan, CameSince]]:
+    return ((span, came) for span, came in zip(one.outlook.forecast, one.came, strict=True) if span.label in SHOWN)
+
+
+def _range(found: Bin) -> str:
+    return f"{found.median}, {found.p95minimum} … {found.p95maximum}"
+
+
+def _mark(inside: bool | None) -> str:
+    return {True: "in ", False: "OUT", None: "…  "}[inside]
+
+
+def print_regions(log: Log, table: RegionTable, shared: Processes, at: Instant) -> None:
+    """Regions from the busiest week to the quietest: seconds of the best of three for a week's continuations, and of a whole outlook;
+    and the outlook's week beside what came.
+    """
+    network, _ = artifact.read()
+    network.eval()
+    simulator, inside = NetworkSimulator(network, "it", shared), [0, 0]
+    print(f"{'region':20} {'window':>6} {'last week':>9} {'mean':>6} {'seconds':>8} {'outlook':>8} {'week: median, 95 %':>20} {'came':>4}")
+    for asked, later in sorted(windows(log, table, at), key=lambda one: -_last_week(one[0])):
+        background = network.timing.background(asked.region.id) or 0.1
+        best, drawn = min(_timed(network, asked, background, shared) for _ in range(TIMES))
+        began = time.perf_counter()
+        week = simulator.simulate(asked).forecast[1]
+        seconds = time.perf_counter() - began
+        came = [count(later, one.magnitude, at, Instant(week.time_end)) for one in week.bins]
+        held = [one.p95minimum <= number <= one.p95maximum for one, number in zip(week.bins, came, strict=True)]
+        inside = [inside[0] + held[0], inside[1] + 1]
+        said = f"{asked.region.id:20} {len(asked.events):6d} {_last_week(asked):9d} {drawn / PATHS:6.1f} {best:8.2f} {seconds:8.2f}"
+        print(f"{said} {_range(week.bins[0]):>20} {came[0]:4d} {_mark(held[0])}", flush=True)
+    print(f"in the week's 95 % range: {inside[0]} of {inside[1]} regions")
+
+
+def _timed(network: SpaceTimeNetwork, asked: Asked, background: float, shared: Processes) -> tuple[float, int]:
+    """Seconds for a week's thousand continuations, the window's own preparation included; and how many events they have."""
+    began = time.perf_counter()
+    start = start_at(live_history(network, window_pattern(asked), background), asked.now)
+    given = Given(network, start, background, asked.now, WEEK_DAYS, asked.seed, None, MOST_EVENTS, asked.magnitudes, SPARED)
+    made = shared.run(given, PATHS)
+    return time.perf_counter() - began, sum(len(part.columns[0]) for part in made)
+
+
+def windows(log: Log, table: RegionTable, at: Instant) -> Iterator[tuple[Asked, tuple[Event, ...]]]:
+    """All regions' windows as known at a moment, and as they are at the log's end."""
+    for number in range(REGION_PARTITIONS):
+        partition, known_then = OutlookPartition(number, table), dict[str, tuple[Event, ...]]()
+        for record in log.read(EVENTS, number, 0, log.ends(EVENTS)[number]):
+            known = decode(record.value)
+            if isinstance(known, Promotion):
+                continue
+            if not known_then and known.observed_at >= at:
+                known_then = {region.id: partition.window(region.id).events for region in table}
+            partition.fold(known)
+        for region in table:
+            recent = tuple(e for e in known_then.get(region.id, ()) if at.plus(days=-region.window_days) <= e.time < at)
+            if recent and partition_of(region.id, REGION_PARTITIONS) == number:
+                yield Asked(region, recent, at, magnitudes_of(region), 6.0, number), partition.window(region.id).events
+
+
+def _last_week(asked: Asked) -> int:
+    return sum(event.time >= asked.now.plus(days=-WEEK_DAYS) for event in asked.events)
+
+
+if __name__ == "__main__":
+    main()
