@@ -123,6 +123,25 @@ def test_the_server_s_metrics_are_read_by_prometheus_s_parser(system: System) ->
     assert families["quakecast_forecasts"].samples[0].value >= 3
 
 
+def sample(address: str, name: str) -> float | None:
+    """One sample by its name and labels as they are written; none when it is not told."""
+    with urllib.request.urlopen(f"{address}/metrics") as answer:
+        lines = [line.rpartition(" ") for line in answer.read().decode().splitlines()]
+    return next((float(value) for said, _, value in lines if said == name), None)
+
+
+def test_open_streams_and_answers_by_status_are_counted(system: System) -> None:
+    with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
+        wait_until(lambda: "view" in readyz(address)[1]["checks"] and "view" not in troubled(address), 5, "the log has been read")
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{address}/nowhere")
+        with urllib.request.urlopen(f"{address}/v1/stream"), urllib.request.urlopen(f"{address}/v1/stream"):
+            wait_until(lambda: sample(address, "quakecast_stream_clients") == 2, 5, "two streams")
+        wait_until(lambda: sample(address, "quakecast_stream_clients") == 0, 5, "none is left")
+        assert sample(address, 'quakecast_http_responses_total{status="404"}') == 1
+        assert (sample(address, 'quakecast_http_responses_total{status="200"}') or 0) >= 4
+
+
 @pytest.fixture(scope="module")
 def promtool() -> str:
     found = shutil.which("promtool")
