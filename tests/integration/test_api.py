@@ -327,8 +327,8 @@ def test_schemathesis_finds_nothing(server: Served, tmp_path: Path) -> None:
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert ran.returncode == 0, ran.stdout
     operations = len(server.json("/openapi.json")["paths"])
-    assert f"Selected: {operations - 1}/{operations}" in ran.stdout, ran.stdout
-    assert f"Tested: {operations - 1}" in ran.stdout, ran.stdout
+    assert f"{operations - 1} selected / {operations} total" in ran.stdout, ran.stdout
+    assert "No issues found" in ran.stdout, ran.stdout
 
 
 def curl(*arguments: str) -> bytes:
