@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple
 
-from ingest.event import Change, Event, Heartbeat, InputRecord, Promotion
+from ingest.event import Change, Event, Heartbeat, InputRecord
 from ingest.instant import Instant
 from ingest.region import Region, RegionTable
 from stream.disclaimer import DISCLAIMER, INSTRUCTION
@@ -62,7 +62,9 @@ class OutlookPartition:
 
     def __init__(self, number: int, table: RegionTable, issued: dict[str, Issued] | None = None) -> None:
         """`issued`: by region, the last outlook that is in the topic already."""
-        self.number, self.sequence, self.lineup = number, -1, Lineup()
+        self.number, self.sequence = number, -1
+        self.lineup = Lineup()
+        """What is in force, as the caller sets it when it meets a promotion."""
         self.clock = BEGINNING
         self._table, self._test = table, False
         self._issued = issued or {}
@@ -85,10 +87,6 @@ class OutlookPartition:
     def due_after(self, record: InputRecord) -> list[Due]:
         """What is due once a record has been folded."""
         return self._due() if isinstance(record, Heartbeat) else []
-
-    def promote(self, promotion: Promotion) -> Lineup:
-        """The lineup that a promotion leads to; it is for the caller to put it in force."""
-        return self.lineup.after(promotion)
 
     def note(self, outlook: RegionOutlook) -> None:
         """An outlook has been made."""

@@ -27,6 +27,8 @@ from stream.outlook_schedule import Issued
 
 GROUP = "outlook"
 BATCH_SIZE = 50
+LONGEST_TURN_SECONDS = 60.0
+"""Then what has been polled and not taken is left for the next turn."""
 FAILED_COMMITS_IN_A_ROW = 5
 
 log = structlog.get_logger()
@@ -67,10 +69,12 @@ class OutlookWorker:
         name: str = GROUP,
         from_beginning: bool = True,
         batch_size: int = BATCH_SIZE,
+        longest_turn_seconds: float = LONGEST_TURN_SECONDS,
         metrics: OutlookMetrics | None = None,
     ) -> None:
         self._log, self._table, self._simulators = event_log, table, simulators
         self._name, self._from_beginning, self._batch_size = name, from_beginning, batch_size
+        self._longest_turn_seconds = longest_turn_seconds
         self._metrics = metrics or OutlookMetrics(Exposition())
         event_log.create_topics()
         self._producer = event_log.producer(name)
@@ -86,12 +90,14 @@ class OutlookWorker:
     def turn(self, wait_seconds: float, stopped: Callable[[], bool] = lambda: False) -> int:
         """One poll and all that follows from it; gives the number of records consumed."""
         batch = self._consumer.poll(self._batch_size, wait_seconds)
+        deadline = time.monotonic() + self._longest_turn_seconds
         try:
             self._rebalance(batch)
-            for record in batch.records:
-                if stopped():
-                    break
+            for place, record in enumerate(batch.records):
                 self._take(record)
+                if stopped() or time.monotonic() > deadline:
+                    self._leave(batch.records[place + 1 :])
+                    break
             self._commit({record.partition for record in batch.records})
         except NotCommitted as error:
             self._start_over(error)
@@ -174,6 +180,11 @@ class OutlookWorker:
         seconds = time.monotonic() - began
         self._metrics.made(made.cause, seconds)
         log.info("outlook", seconds=round(seconds, 2), **_said_of(made))
+
+    def _leave(self, records: list[Record]) -> None:
+        """For the next turn: a group takes a member that is not heard for ten minutes for dead."""
+        for number in sorted({record.partition for record in records} & set(self._owned)):
+            self._consumer.seek(number, self._owned[number].offset)
 
     def _commit(self, touched: set[int]) -> None:
         consumed = {number: self._owned[number].offset for number in sorted(touched & set(self._owned))}

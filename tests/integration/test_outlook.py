@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,9 +72,9 @@ def tell(log: Log, made: list[Turn]) -> None:
     publisher.close()
 
 
-def work(log: Log, simulators: Simulators | None = None, *, from_beginning: bool = True, batch_size: int = 50) -> None:
+def work(log: Log, simulators: Simulators | None = None, *, from_beginning: bool = True, **options: Any) -> None:
     """A worker, until it has taken every record that is in the log."""
-    worker = OutlookWorker(log, TABLE, simulators or Simulators(), from_beginning=from_beginning, batch_size=batch_size)
+    worker = OutlookWorker(log, TABLE, simulators or Simulators(), from_beginning=from_beginning, **options)
     last = {number: decoded[-1].sequence for number in TOPICS_OF_EVENTS if (decoded := inputs(log, number))}
     try:
         deadline = time.monotonic() + 120.0
@@ -114,6 +115,12 @@ def test_the_log_gets_what_the_core_says_whatever_the_batches(log: Log, batch_si
     assert written(log) == by_core(log)
     assert len({one.id for one in outlooks(log)}) == len(outlooks(log)) > 15
     assert {one.cause for one in outlooks(log)} >= {"schedule", "mainshock"}
+
+
+def test_a_turn_that_has_taken_long_leaves_the_rest_to_the_next(log: Log) -> None:
+    tell(log, MADE[:40])
+    work(log, longest_turn_seconds=0.0)
+    assert written(log) == by_core(log) != []
 
 
 @pytest.mark.parametrize("finished", [0, 1, 7])
