@@ -33,7 +33,7 @@ from ingest.instant import MILLISECONDS_PER_HOUR, Instant
 from stream.forecast import QUANTILES, Forecast, rounded
 
 SETTLING_DAYS = 1.0
-FORECASTS_KEPT = 20_000
+FORECASTS_KEPT = 5_000
 OUTCOMES_KEPT = 1_000
 SHORTEST_HOURS = 1e-9
 CLASSES = len(QUANTILES) + 1

@@ -21,10 +21,23 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport, "connections": self.connections}
-        self._silent = self.loop.call_later(REQUEST_SECONDS, self._cut_off_if_silent)
+        self._silent = self.loop.call_later(REQUEST_SECONDS, self._cut_off)
 
-    def _cut_off_if_silent(self) -> None:
-        if self.cycle is None:
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._silent is not None and not self._waits():
+            self._silent.cancel()
+            self._silent = None
+        elif self._silent is None and self._waits():  # part of another request, or of a body that nobody asked for
+            self._silent = self.loop.call_later(REQUEST_SECONDS, self._cut_off)
+
+    def _waits(self) -> bool:
+        """Whether nothing is being answered: the request is not whole yet."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _cut_off(self) -> None:
+        self._silent = None
+        if self._waits():
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

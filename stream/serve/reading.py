@@ -24,7 +24,8 @@ class Reading:
 
     def __init__(self, open_log: Callable[[], Log], threads: Executor) -> None:
         self._open_log, self._threads = open_log, threads
-        self._free = asyncio.Semaphore(READINGS_AT_ONCE)
+        self._questions, self._streams = asyncio.Semaphore(READINGS_AT_ONCE), asyncio.Semaphore(READINGS_AT_ONCE)
+        """Apart, so that slow clients of the stream keep nobody's question waiting."""
 
     async def ask(self, question: Callable[[Log], Result]) -> Result:
         """One question to the log."""
@@ -33,12 +34,12 @@ class Reading:
             with closing(self._open_log()) as log:
                 return question(log)
 
-        async with self._free:
+        async with self._questions:
             return await self._in_a_thread(asked)
 
     async def records(self, start: Mapping[Place, int], end: Mapping[Place, int]) -> AsyncIterator[list[Record]]:
         """The records of these partitions from offset to offset, merged in the order of time, some at once."""
-        async with self._free:
+        async with self._streams:
             log = await self._in_a_thread(self._open_log)
             try:
                 found = in_order({place: log.read(*place, start[place], end[place]) for place in start if start[place] < end[place]})

@@ -23,6 +23,7 @@ from stream.serve.cursor import PLACES, SHORT_NAMES, Cursor, decode_cursor, enco
 MOST_FRAMES = 20_000
 MOST_BYTES = 64 * 1024 * 1024
 MOST_BYTES_AT_ONCE = 256 * 1024
+MOST_JOINED = 64
 
 
 class Head(msgspec.Struct):
@@ -182,5 +183,7 @@ class Ring:
                 if wanted.wants(frame):
                     parts.append(frame.whole)
                     size += len(frame.body)
+            if len(self._joined) == MOST_JOINED:
+                self._joined.clear()
             self._joined[key] = (b"".join(parts), at)
         return self._joined[key]

@@ -35,6 +35,9 @@ class Subscription:
         if self._api.hub.clients >= MOST_CLIENTS:
             raise unavailable("too many streams are open", "close some, or try again later", 10)
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
 
         async def sent(data: bytes) -> None:
             await send({"type": "http.response.body", "body": data, "more_body": True})

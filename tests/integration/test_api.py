@@ -278,6 +278,24 @@ def test_a_client_that_sends_half_a_request_is_let_go(ground: Ground, monkeypatc
         assert time.monotonic() - began < 5.0
 
 
+def test_a_client_that_goes_on_with_half_a_request_is_let_go_too(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.serve.connection.REQUEST_SECONDS", 0.5)
+    with served(ground) as running, socket.create_connection(("127.0.0.1", running.port), 10) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+        client.sendall(b"GET /v1/status HTTP/1.1\r\n")
+        began = time.monotonic()
+        while client.recv(65_536):
+            pass
+        assert time.monotonic() - began < 4.0, "sooner than idle connections are closed"
+
+
+def test_the_head_of_the_stream_ends(server: Served) -> None:
+    assert curl("-sI", "-m", "10", "-o", "/dev/null", "-w", "%{http_code} %{content_type}", f"{server.address}/v1/stream").startswith(
+        b"200 text/event-stream"
+    )
+
+
 def test_asyncapi_is_valid_by_asyncapi_s_own_schema(server: Served) -> None:
     document = server.json("/asyncapi.json")
     assert document == json.loads(json.dumps(asyncapi()))
