@@ -33,15 +33,31 @@ export function bannersFor(situation: Situation): Banner[] {
     const heard = feed.heard_seconds_ago;
     const since = heard === null ? "The feed has not been heard yet." : `The feed was last heard ${duration(heard)} ago.`;
     const trouble = feed.trouble ? ` (${feed.trouble})` : "";
-    found.push({ kind: "stale", title: "The feed is stale", text: `${since}${trouble} Events since then are missing, and forecasts do not know of them.` });
+    found.push({
+      kind: "stale",
+      title: "The feed is stale",
+      text: `${since}${trouble} Events since then are missing, and forecasts do not know of them.`,
+    });
   }
   if (replay) {
-    found.push({ kind: "replay", title: "Replay, not live", text: "These records are marked as a test: recorded or simulated data, played back. Nothing here is happening now." });
+    found.push({
+      kind: "replay",
+      title: "Replay, not live",
+      text: "These records are marked as a test: recorded or simulated data, played back. Nothing here is happening now.",
+    });
   } else if (feed?.time && Math.abs(situation.now - Date.parse(feed.time)) > DAY && !feed.stale) {
-    found.push({ kind: "replay", title: "Another time", text: `The feed's own clock says ${moment(feed.time)}: these data are played back. Nothing here is happening now.` });
+    found.push({
+      kind: "replay",
+      title: "Another time",
+      text: `The feed's own clock says ${moment(feed.time)}: these data are played back. Nothing here is happening now.`,
+    });
   }
   if (situation.past !== null) {
-    found.push({ kind: "past", title: "The past", text: `You look at ${moment(situation.past)}, as it was known then. Press “Newest” below the map to return.` });
+    found.push({
+      kind: "past",
+      title: "The past",
+      text: `You look at ${moment(situation.past)}, as it was known then. Press “Newest” below the map to return.`,
+    });
   }
   return found;
 }

@@ -46,7 +46,9 @@ export class PitFigure {
     );
     for (const [index, height] of heights.entries()) {
       const [left, right] = [x(bounds[index] as number), x(bounds[index + 1] as number)];
-      plot.append(svg("rect", { class: "bar", x: left + 0.5, y: y(height), width: Math.max(right - left - 1, 1), height: INNER_HEIGHT - y(height) }));
+      plot.append(
+        svg("rect", { class: "bar", x: left + 0.5, y: y(height), width: Math.max(right - left - 1, 1), height: INNER_HEIGHT - y(height) }),
+      );
     }
     plot.append(svg("line", { class: "due", x1: 0, x2: INNER_WIDTH, y1: y(1), y2: y(1) }));
     const words = `${count(sum, "outcome", "outcomes")}. A calibrated forecast fills every bar to the dashed line. ${sum < FEW ? "Too few yet to judge." : this.caveat}`;
@@ -73,7 +75,11 @@ export class ExpectedFigure {
     const scale = scaleLog([0.5, most], [0, INNER_WIDTH]).clamp(true);
     const height = scaleLog([0.5, most], [INNER_HEIGHT, 0]).clamp(true);
     const ticks = [1, 10, 100, 1000, 10_000].filter((at) => at < most).map((at) => ({ at, text: String(at) }));
-    const { picture, plot } = frame("Events expected and observed, by region", { scale, ticks, label: "expected" }, { scale: height, ticks, label: "observed" });
+    const { picture, plot } = frame(
+      "Events expected and observed, by region",
+      { scale, ticks, label: "expected" },
+      { scale: height, ticks, label: "observed" },
+    );
     plot.append(svg("line", { class: "due", x1: scale(0.5), y1: height(0.5), x2: scale(most), y2: height(most) }));
     for (const { id, expected, came } of points) {
       const dot = svg("circle", { class: "point", cx: scale(Math.max(expected, 0.5)), cy: height(Math.max(came, 0.5)), r: 4 });
@@ -83,7 +89,13 @@ export class ExpectedFigure {
     const words = `${number(sum.expected)} events were expected, ${sum.events} came. One dot a region; on the line, as many came as expected.`;
     const rows = points
       .sort((one, other) => other.came - one.came)
-      .map(({ id, expected, came }) => [nameOf(id), number(expected), String(came), gainOf(scores.get(id), "etas"), gainOf(scores.get(id), "poisson")]);
+      .map(({ id, expected, came }) => [
+        nameOf(id),
+        number(expected),
+        String(came),
+        gainOf(scores.get(id), "etas"),
+        gainOf(scores.get(id), "poisson"),
+      ]);
     this.figure.show(words, picture, ["region", "expected", "observed", "gain over ETAS", "gain over Poisson"], rows);
   }
 }
@@ -124,7 +136,9 @@ export class GainFigure {
     const poisson = now.gain["poisson"];
     const beside = poisson === null || poisson === undefined ? "" : `; over a constant rate ${signed(poisson)}`;
     const words = `${signed(etas)} nats an event over ETAS, the standard of the field${beside}. From ${count(now.events, "event", "events")}; above zero is better.${now.events < FEW ? " Too few yet to judge." : ""}`;
-    const rows = run.filter((_, index) => index % Math.ceil(run.length / 12) === 0).map(({ at, gain, events }) => [moment(at), signed(gain), String(events)]);
+    const rows = run
+      .filter((_, index) => index % Math.ceil(run.length / 12) === 0)
+      .map(({ at, gain, events }) => [moment(at), signed(gain), String(events)]);
     this.figure.show(words, picture, ["time", "gain over ETAS", "events"], rows);
   }
 }

@@ -81,6 +81,8 @@ export class Figure {
 /** A table with a heading row; the first cell of each row is its heading. */
 export function fillTable(table: HTMLTableElement, heading: readonly string[], rows: readonly (readonly Child[])[]): void {
   const head = html("thead", {}, html("tr", {}, ...heading.map((text) => html("th", { scope: "col" }, text))));
-  const body = rows.map((row) => html("tr", {}, ...row.map((cell, index) => (index === 0 ? html("th", { scope: "row" }, cell) : html("td", {}, cell)))));
+  const body = rows.map((row) =>
+    html("tr", {}, ...row.map((cell, index) => (index === 0 ? html("th", { scope: "row" }, cell) : html("td", {}, cell)))),
+  );
   replace(table, head, html("tbody", {}, ...body));
 }

@@ -22,13 +22,26 @@ export class Legend {
     const between = edges.slice(1).map((edge, index) => `${edges[index]}–${edge} ${measure.unit}`);
     const words = [`under ${edges[0]} ${measure.unit}`, ...between, `over ${edges.at(-1)} ${measure.unit}`];
     const items = words.map((text, index) => html("li", {}, html("span", { class: `swatch class-${index}`, "aria-hidden": "true" }), text));
-    replace(this.classes, html("li", { class: "title" }, "Regions:"), ...items, html("li", {}, html("span", { class: "swatch unsaid", "aria-hidden": "true" }), "no forecast"));
+    replace(
+      this.classes,
+      html("li", { class: "title" }, "Regions:"),
+      ...items,
+      html("li", {}, html("span", { class: "swatch unsaid", "aria-hidden": "true" }), "no forecast"),
+    );
   }
 }
 
 function depths(): HTMLElement {
-  const items = DEPTH_CLASSES.map(({ words }, index) => html("li", {}, html("span", { class: `dot depth-${index}`, "aria-hidden": "true" }), words));
-  return html("ul", {}, html("li", { class: "title" }, "Events by depth:"), ...items, html("li", {}, "paler: longer ago; ringed: within the hour"));
+  const items = DEPTH_CLASSES.map(({ words }, index) =>
+    html("li", {}, html("span", { class: `dot depth-${index}`, "aria-hidden": "true" }), words),
+  );
+  return html(
+    "ul",
+    {},
+    html("li", { class: "title" }, "Events by depth:"),
+    ...items,
+    html("li", {}, "paler: longer ago; ringed: within the hour"),
+  );
 }
 
 function sizes(): HTMLElement {
@@ -36,7 +49,12 @@ function sizes(): HTMLElement {
     const radius = radiusOf(magnitude, 1);
     const side = Math.ceil(2 * radius + 2);
     const circle = svg("circle", { cx: side / 2, cy: side / 2, r: radius });
-    return html("li", {}, svg("svg", { class: "size", width: side, height: side, viewBox: `0 0 ${side} ${side}`, "aria-hidden": "true" }, circle), `M ${magnitude}`);
+    return html(
+      "li",
+      {},
+      svg("svg", { class: "size", width: side, height: side, viewBox: `0 0 ${side} ${side}`, "aria-hidden": "true" }, circle),
+      `M ${magnitude}`,
+    );
   });
   return html("ul", {}, html("li", { class: "title" }, "by size:"), ...items);
 }

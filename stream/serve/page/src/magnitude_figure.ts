@@ -7,7 +7,12 @@ import type { Forecast } from "./records";
 import { number, percent } from "./words";
 
 const LOWEST = 1e-4;
-const SPANS: readonly [string, string][] = [["1h", "1 hour"], ["1d", "1 day"], ["7d", "1 week"], ["30d", "1 month"]];
+const SPANS: readonly [string, string][] = [
+  ["1h", "1 hour"],
+  ["1d", "1 day"],
+  ["7d", "1 week"],
+  ["30d", "1 month"],
+];
 
 export class MagnitudeFigure {
   private readonly figure = new Figure("How large the next one may be");
@@ -20,12 +25,16 @@ export class MagnitudeFigure {
     const height = scaleLog([LOWEST, 1], [INNER_HEIGHT, 0]).clamp(true);
     const ticks = left.ticks(6).map((at) => ({ at, text: at.toFixed(1).replace(/\.0$/, "") }));
     const x: Axis = { scale: left, ticks, label: "magnitude" };
-    const chances = [1, 0.1, 0.01, 0.001, 0.0001].map((at) => ({ at, text: at === 1 ? "100 %" : `${Number((at * 100).toPrecision(1))} %` }));
+    const chances = [1, 0.1, 0.01, 0.001, 0.0001].map((at) => ({
+      at,
+      text: at === 1 ? "100 %" : `${Number((at * 100).toPrecision(1))} %`,
+    }));
     const title = "Probability that the next event is at least so large";
     const { picture, plot } = frame(title, x, { scale: height, ticks: chances, label: "at least so large" });
     const curve = magnitudeCurve(forecast);
     plot.append(svg("path", { class: "curve now", d: line(curve.map(([m, p]) => [left(m), height(Math.max(p, LOWEST))])) }));
-    for (const [m, p] of curve.slice(1)) if (p > LOWEST && m < top) plot.append(svg("circle", { class: "point", cx: left(m), cy: height(p), r: 2.5 }));
+    for (const [m, p] of curve.slice(1))
+      if (p > LOWEST && m < top) plot.append(svg("circle", { class: "point", cx: left(m), cy: height(p), r: 2.5 }));
     const { quantiles } = forecast.magnitude;
     const sentence =
       `At least ${completeness.toFixed(1)} by definition; as likely as not over ${forecast.magnitude.median.toFixed(1)}, ` +
@@ -38,7 +47,13 @@ export class MagnitudeFigure {
 export class ExceedanceTable {
   private readonly table = html("table");
   private readonly note = html("p", { class: "sentence" });
-  readonly element = html("section", { class: "figure" }, html("h3", {}, "Large ones"), this.note, html("div", { class: "scroll" }, this.table));
+  readonly element = html(
+    "section",
+    { class: "figure" },
+    html("h3", {}, "Large ones"),
+    this.note,
+    html("div", { class: "scroll" }, this.table),
+  );
 
   show(forecast: Forecast): void {
     const said = forecast.exceedance;

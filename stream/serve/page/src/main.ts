@@ -20,7 +20,12 @@ const world = new World();
 const server = new Server(new SignIn().ask);
 const askLater = throttled(() => void askAboutRegion(), ASKED_MILLISECONDS);
 const publish = throttled(() => world.publish(), 100);
-const page = new Page(world, goFurtherBack, () => void askAboutRegion(), (alert) => void askForRevisions(alert));
+const page = new Page(
+  world,
+  goFurtherBack,
+  () => void askAboutRegion(),
+  (alert) => void askForRevisions(alert),
+);
 
 /** Everything from the messages goes into the world; what cannot be read is left out, and the rest goes on. */
 function take(messages: readonly Message[]): void {
@@ -89,7 +94,12 @@ async function goFurtherBack(): Promise<void> {
       const last = messages.at(-1);
       if (last !== undefined && timeOf(JSON.parse(last.data) as Partial<Forecast> & { observed_at?: string }) > until) end();
     };
-    const stream = new EventStream(server, () => `/v1/stream?topics=events,forecasts,alerts&from=${encodeURIComponent(since)}`, takeUntil, () => undefined);
+    const stream = new EventStream(
+      server,
+      () => `/v1/stream?topics=events,forecasts,alerts&from=${encodeURIComponent(since)}`,
+      takeUntil,
+      () => undefined,
+    );
     const limit = setTimeout(end, FURTHER_MILLISECONDS);
     void stream.follow();
   });
@@ -129,7 +139,9 @@ async function askAboutRegion(): Promise<void> {
     world.forecast(region) === null
       ? page.panel.showWhy("There is no forecast to explain yet.")
       : tell(server.json<Explanation>(`${path}/explanation`), (said) => page.panel.showWhy(said)),
-    tell(server.json<{ outcomes: Outcome[] }>(`${path}/outcomes?limit=24`), (said) => page.panel.showOutcomes(typeof said === "string" ? said : said.outcomes)),
+    tell(server.json<{ outcomes: Outcome[] }>(`${path}/outcomes?limit=24`), (said) =>
+      page.panel.showOutcomes(typeof said === "string" ? said : said.outcomes),
+    ),
     tell(server.json<{ outlook: Outlook | null; came_since?: CameSince[] }>(path), (said) => {
       const outlook = typeof said === "string" ? null : said.outlook;
       page.panel.showCame(typeof said === "string" || outlook === null ? null : { outlook: outlook.id, since: said.came_since ?? [] });

@@ -1,4 +1,5 @@
-// The world map: regions by colour, coastlines, and events on top. It can be zoomed, dragged, and clicked; the list beside it does the same by keyboard.
+// The world map: regions by colour, coastlines, and events on top. It can be zoomed, dragged, and clicked; the list beside it does the
+// same by keyboard.
 import { geoGraticule10, geoPath, type GeoProjection } from "d3-geo";
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomBehavior } from "d3-zoom";
@@ -106,7 +107,9 @@ export class WorldMap {
     const [[left, top], [right, bottom]] = geoPath(projection(this.width, zoomIdentity)).bounds(shape.polygon);
     const height = heightFor(this.width);
     const scale = Math.min(LARGEST_ZOOM, ROOM / Math.max((right - left) / this.width, (bottom - top) / height));
-    const view = zoomIdentity.translate(this.width / 2 - (scale * (left + right)) / 2, height / 2 - (scale * (top + bottom)) / 2).scale(scale);
+    const view = zoomIdentity
+      .translate(this.width / 2 - (scale * (left + right)) / 2, height / 2 - (scale * (top + bottom)) / 2)
+      .scale(scale);
     select(this.element).call(this.behaviour.transform, view);
   }
 
@@ -121,7 +124,15 @@ export class WorldMap {
     this.width = width;
     const height = heightFor(width);
     this.picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.behaviour.translateExtent([[0, 0], [width, height]]).extent([[0, 0], [width, height]]);
+    this.behaviour
+      .translateExtent([
+        [0, 0],
+        [width, height],
+      ])
+      .extent([
+        [0, 0],
+        [width, height],
+      ]);
     const { k, x, y } = this.view;
     select(this.element).call(this.behaviour.transform, zoomIdentity.translate(x * factor, y * factor).scale(k));
     this.redraw();
@@ -174,7 +185,13 @@ export class WorldMap {
     pen.lineWidth = 0.7;
     pen.stroke(this.coastline);
     this.marks = place(this.quakes, this.projected, this.view.k, this.width, height);
-    draw(pen, this.marks, this.now, DEPTH_CLASSES.map(({ token }) => style.getPropertyValue(token)), style.getPropertyValue("--mark-ink"));
+    draw(
+      pen,
+      this.marks,
+      this.now,
+      DEPTH_CLASSES.map(({ token }) => style.getPropertyValue(token)),
+      style.getPropertyValue("--mark-ink"),
+    );
   }
 
   private point(event: PointerEvent): void {
@@ -200,7 +217,7 @@ export class WorldMap {
   }
 }
 
-/** The wheel scrolls the page unless Ctrl is held, one finger too: a map must not be a trap. Two fingers, a drag by mouse, and the buttons move it. */
+/** The wheel scrolls the page unless Ctrl is held, one finger too: a map must not be a trap. Two fingers, a mouse and the buttons move it. */
 function fitsThePage(event: Event): boolean {
   if (event instanceof WheelEvent) return event.ctrlKey || event.metaKey;
   if (typeof TouchEvent !== "undefined" && event instanceof TouchEvent) return event.touches.length > 1;

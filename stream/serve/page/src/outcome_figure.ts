@@ -33,7 +33,15 @@ export class OutcomeFigure {
       const middle = y.scale(index);
       const inside = outcome.wait_hours >= outcome.q05 && outcome.wait_hours <= outcome.q95;
       plot.append(svg("line", { class: "interval", x1: hours(outcome.q05), x2: hours(outcome.q95), y1: middle, y2: middle }));
-      plot.append(svg("line", { class: "middle", x1: hours(outcome.median_wait_hours), x2: hours(outcome.median_wait_hours), y1: middle - 3, y2: middle + 3 }));
+      plot.append(
+        svg("line", {
+          class: "middle",
+          x1: hours(outcome.median_wait_hours),
+          x2: hours(outcome.median_wait_hours),
+          y1: middle - 3,
+          y2: middle + 3,
+        }),
+      );
       plot.append(mark(inside, hours(outcome.wait_hours), middle));
     }
     const within = shown.filter((outcome) => outcome.wait_hours >= outcome.q05 && outcome.wait_hours <= outcome.q95).length;

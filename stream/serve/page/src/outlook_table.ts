@@ -9,7 +9,13 @@ import { count, moment, percent } from "./words";
 export class OutlookTable {
   private readonly table = html("table", { class: "outlook" });
   private readonly sentence = html("p", { class: "sentence" });
-  readonly element = html("section", { class: "figure wide" }, html("h3", {}, "Outlook"), this.sentence, html("div", { class: "scroll" }, this.table));
+  readonly element = html(
+    "section",
+    { class: "figure wide" },
+    html("h3", {}, "Outlook"),
+    this.sentence,
+    html("div", { class: "scroll" }, this.table),
+  );
 
   /**
    * @param counted what the server, which remembers longer, has counted for this outlook; null for one of the past.
@@ -31,7 +37,14 @@ export class OutlookTable {
       return span.bins.map((bin, index) => {
         const came = counts?.[index] ?? cameSince(span, bin.magnitude, quakes, now);
         const cell = html("span", { class: `came ${standing(bin, came, over).replaceAll(" ", "-")}` }, `${came}`);
-        return [`${span.label}, M ≥ ${bin.magnitude}`, percent(bin.probability), `${bin.median}`, `${bin.p95minimum} – ${bin.p95maximum}`, cell, standing(bin, came, over)];
+        return [
+          `${span.label}, M ≥ ${bin.magnitude}`,
+          percent(bin.probability),
+          `${bin.median}`,
+          `${bin.p95minimum} – ${bin.p95maximum}`,
+          cell,
+          standing(bin, came, over),
+        ];
       });
     });
     fillTable(this.table, ["within", "at least one", "median", "95 % range", "came", "which is"], rows);

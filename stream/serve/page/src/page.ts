@@ -1,6 +1,7 @@
 // The views, and which of them is renewed when something has changed.
 import { Banners } from "./banners";
 import { ExpectedFigure, GainFigure, PitFigure } from "./calibration";
+import { Choices, zoomButtons } from "./choices";
 import { Coast } from "./coast";
 import type { Quake } from "./catalogue";
 import { fillTable } from "./chart";
@@ -8,7 +9,7 @@ import { html, replace } from "./element";
 import type { Connection } from "./event_stream";
 import { Legend } from "./legend";
 import { WorldMap } from "./map";
-import { classOf, MEASURES, type Measure } from "./measure";
+import { classOf } from "./measure";
 import type { Status } from "./records";
 import { RegionList } from "./region_list";
 import { RegionPanel } from "./region_panel";
@@ -34,11 +35,13 @@ export class Page {
   readonly panel = new RegionPanel(this.coast);
   readonly tape: Tape;
   private readonly scrubber: Scrubber;
-  private readonly pits = { wait: new PitFigure("Waits", "Events that become known late make waits look shorter than was said."), magnitude: new PitFigure("Magnitudes") };
+  private readonly pits = {
+    wait: new PitFigure("Waits", "Events that become known late make waits look shorter than was said."),
+    magnitude: new PitFigure("Magnitudes"),
+  };
   private readonly expected = new ExpectedFigure();
   private readonly gain = new GainFigure();
-  private readonly measures = html("select", { id: "measure" }, ...MEASURES.map(({ id, label }) => html("option", { value: id }, label)));
-  private readonly smallest = html("select", { id: "smallest" }, ...["−1", "2.5", "4.5", "6"].map((value) => html("option", { value: value.replace("−", "-"), selected: value === "2.5" }, value === "−1" ? "all" : `M ≥ ${value}`)));
+  private readonly choices = new Choices(() => this.renewMap());
   private readonly largest = html("table");
   private selected: string | null = null;
   private status: Status | null = null;
@@ -58,17 +61,23 @@ export class Page {
     /** Somebody wants all revisions of an alert. */
     onMissing: (alert: string) => void,
   ) {
-    this.map = new WorldMap(this.coast, (region) => this.select(region), (quake, region) => this.describe(quake, region));
+    this.map = new WorldMap(
+      this.coast,
+      (region) => this.select(region),
+      (quake, region) => this.describe(quake, region),
+    );
     this.list = new RegionList((region) => this.select(region, true));
-    this.tape = new Tape((region) => world.nameOf(region), (region) => this.select(region, true), onMissing);
+    this.tape = new Tape(
+      (region) => world.nameOf(region),
+      (region) => this.select(region, true),
+      onMissing,
+    );
     this.scrubber = new Scrubber((moment) => {
       world.lookAt(moment);
       world.publish();
     }, onFurther);
     this.mount();
     world.onChange((changed) => this.renew(changed));
-    this.measures.addEventListener("change", () => this.renewMap());
-    this.smallest.addEventListener("change", () => this.renewMap());
   }
 
   get region(): string | null {
@@ -89,7 +98,7 @@ export class Page {
   selectFirst(): void {
     const value = (id: string): number => {
       const forecast = this.world.forecast(id);
-      return forecast === null ? -2 : (this.measure.of(forecast) ?? -1);
+      return forecast === null ? -2 : (this.choices.measure.of(forecast) ?? -1);
     };
     const best = [...this.world.regions].sort((one, other) => value(other.id) - value(one.id))[0];
     if (best !== undefined && value(best.id) > -2) this.select(best.id);
@@ -99,7 +108,6 @@ export class Page {
     this.map.setRegions(this.world.regions);
     this.list.setRegions(this.world.regions);
   }
-
 
   showStatus(status: Status): void {
     this.status = status;
@@ -120,24 +128,26 @@ export class Page {
     this.pits.magnitude.show(magnitudes);
   }
 
-  private get measure(): Measure {
-    return MEASURES.find(({ id }) => id === this.measures.value) ?? (MEASURES[0] as Measure);
-  }
-
   private mount(): void {
     const put = (id: string, ...parts: HTMLElement[]): void => document.getElementById(id)?.append(...parts);
-    const button = (text: string, label: string, press: () => void): HTMLElement => {
-      const made = html("button", { type: "button", "aria-label": label, title: label }, text);
-      made.addEventListener("click", press);
-      return made;
+    const toRegion = (): void => {
+      if (this.selected !== null) this.map.zoomTo(this.selected);
     };
-    const zoom = html("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("+", "Zoom in", () => this.map.zoomBy(2)), button("−", "Zoom out", () => this.map.zoomBy(0.5)), button("World", "Whole world", () => this.map.reset()), button("Region", "Zoom to the region", () => this.selected !== null && this.map.zoomTo(this.selected)));
-    const choices = html("div", { class: "choices" }, html("label", { for: "measure" }, "Colours: probability of "), this.measures, html("label", { for: "smallest" }, "Events "), this.smallest);
+    const zoom = zoomButtons(
+      (factor) => this.map.zoomBy(factor),
+      () => this.map.reset(),
+      toRegion,
+    );
     const stage = html("div", { class: "stage" }, this.map.element, zoom);
-    const table = html("details", { class: "numbers" }, html("summary", {}, "The largest events on the map, as a table"), html("div", { class: "scroll" }, this.largest));
+    const table = html(
+      "details",
+      { class: "numbers" },
+      html("summary", {}, "The largest events on the map, as a table"),
+      html("div", { class: "scroll" }, this.largest),
+    );
     put("strip", this.strip.element);
     put("banners", this.banners.element);
-    put("map", choices, stage, this.scrubber.element, this.legend.element, table);
+    put("map", this.choices.element, stage, this.scrubber.element, this.legend.element, table);
     put("regions", this.list.element);
     put("panel", this.panel.element);
     put("alerts", this.tape.element);
@@ -163,7 +173,8 @@ export class Page {
   }
 
   private showMap(): void {
-    const { world, measure } = this;
+    const { world } = this;
+    const { measure, smallestMagnitude } = this.choices;
     const classes = new Map<string, number | null>();
     for (const { id } of world.regions) {
       const forecast = world.forecast(id);
@@ -171,14 +182,19 @@ export class Page {
       classes.set(id, value === null ? null : classOf(measure, value));
     }
     this.map.colour(classes, this.selected);
-    const floor = Number(this.smallest.value);
-    const quakes = world.catalogue.known(world.now, world.now - MAP_DAYS * DAY).filter((quake) => (quake.magnitude ?? -1) >= floor);
+    const quakes = world.catalogue
+      .known(world.now, world.now - MAP_DAYS * DAY)
+      .filter((quake) => (quake.magnitude ?? -1) >= smallestMagnitude);
     this.map.showEvents(quakes, world.now);
     this.list.show(measure, (id) => world.forecast(id), this.selected);
     this.legend.show(measure);
     const large = [...quakes].sort((one, other) => (other.magnitude ?? -1) - (one.magnitude ?? -1)).slice(0, TABLE_ROWS);
     document.documentElement.dataset.forecast = world.lastForecast; // drawn by now: whoever measures the delay looks here
-    fillTable(this.largest, ["magnitude", "origin (UTC)", "place", "region"], large.map((quake) => [magnitude(quake.magnitude), shortMoment(quake.at), quake.place || "–", world.nameOf(quake.region)]));
+    fillTable(
+      this.largest,
+      ["magnitude", "origin (UTC)", "place", "region"],
+      large.map((quake) => [magnitude(quake.magnitude), shortMoment(quake.at), quake.place || "–", world.nameOf(quake.region)]),
+    );
   }
 
   private showPanel(): void {
@@ -202,7 +218,10 @@ export class Page {
     const scores = world.scores();
     this.expected.show(scores, (region) => world.nameOf(region));
     const since = Math.min(world.earliest, world.now - 1);
-    this.gain.show(running("etas", (moment) => world.scores(moment).values(), since, world.now), total(scores.values()));
+    this.gain.show(
+      running("etas", (moment) => world.scores(moment).values(), since, world.now),
+      total(scores.values()),
+    );
   }
 
   private describe(quake: Quake | null, region: string | null): string {
@@ -212,10 +231,10 @@ export class Page {
     }
     if (region === null) return "";
     const forecast = this.world.forecast(region);
-    const value = forecast === null ? null : this.measure.of(forecast);
-    const said = value === null ? "no forecast" : this.measure.say(value);
+    const value = forecast === null ? null : this.choices.measure.of(forecast);
+    const said = value === null ? "no forecast" : this.choices.measure.say(value);
     const day = forecast === null ? "" : `; any event within a day ${percent(forecast.wait.probability_within["1d"] ?? 0)}`;
-    return `${this.world.nameOf(region)}: ${this.measure.label}: ${said}${day}`;
+    return `${this.world.nameOf(region)}: ${this.choices.measure.label}: ${said}${day}`;
   }
 }
 

@@ -17,10 +17,21 @@ export function heightFor(width: number): number {
 
 export function projection(width: number, view: View): GeoProjection {
   const height = heightFor(width);
-  const whole = geoNaturalEarth1().rotate([-MIDDLE_LONGITUDE, 0]).fitExtent([[1, 1], [width - 1, height - 1]], { type: "Sphere" });
+  const whole = geoNaturalEarth1()
+    .rotate([-MIDDLE_LONGITUDE, 0])
+    .fitExtent(
+      [
+        [1, 1],
+        [width - 1, height - 1],
+      ],
+      { type: "Sphere" },
+    );
   const [x, y] = whole.translate();
   return whole
     .scale(whole.scale() * view.k)
     .translate([x * view.k + view.x, y * view.k + view.y])
-    .clipExtent([[-4, -4], [width + 4, height + 4]]);
+    .clipExtent([
+      [-4, -4],
+      [width + 4, height + 4],
+    ]);
 }

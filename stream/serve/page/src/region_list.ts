@@ -57,7 +57,9 @@ export class RegionList {
   /** The largest first; not while somebody is moving through the list. */
   private order(): void {
     if (this.list.contains(document.activeElement)) return;
-    const rows = [...this.rows.values()].sort((one, other) => other.amount - one.amount || one.region.name.localeCompare(other.region.name));
+    const rows = [...this.rows.values()].sort(
+      (one, other) => other.amount - one.amount || one.region.name.localeCompare(other.region.name),
+    );
     const wanted = rows.map(({ element }) => element);
     if (wanted.some((element, index) => this.list.children[index] !== element)) replace(this.list, ...wanted);
     this.setStop();
@@ -85,7 +87,14 @@ export class RegionList {
   private move(event: KeyboardEvent): void {
     const shown = this.shown();
     const here = shown.indexOf(document.activeElement as HTMLLIElement);
-    const to: Record<string, number> = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: shown.length - 1, PageDown: here + 8, PageUp: here - 8 };
+    const to: Record<string, number> = {
+      ArrowDown: here + 1,
+      ArrowUp: here - 1,
+      Home: 0,
+      End: shown.length - 1,
+      PageDown: here + 8,
+      PageUp: here - 8,
+    };
     const target = to[event.key];
     if (target !== undefined) {
       const next = shown[Math.min(Math.max(target, 0), shown.length - 1)];

@@ -37,13 +37,30 @@ export class RegionPanel {
   private readonly outcomes = new OutcomeFigure();
   private readonly events = new EventTable();
   private readonly figures = html("div", { class: "figures" });
-  readonly element = html("section", { class: "panel", "aria-labelledby": "region-title" }, this.heading, this.lead, this.facts, this.figures);
+  readonly element = html(
+    "section",
+    { class: "panel", "aria-labelledby": "region-title" },
+    this.heading,
+    this.lead,
+    this.facts,
+    this.figures,
+  );
 
   private came: Came | null = null;
 
   constructor(coast: Coast) {
     this.where = new WhereFigure(coast);
-    const parts = [this.wait, this.movement, this.magnitude, this.exceedance, this.where, this.why, this.outlook, this.outcomes, this.events];
+    const parts = [
+      this.wait,
+      this.movement,
+      this.magnitude,
+      this.exceedance,
+      this.where,
+      this.why,
+      this.outlook,
+      this.outcomes,
+      this.events,
+    ];
     this.figures.append(...parts.map((each) => each.element));
     this.figures.hidden = true;
   }
@@ -72,21 +89,38 @@ export class RegionPanel {
       this.lead,
       `Another event of M ${size} or more within an hour: ${percent(within["1h"] ?? 0)}; within a day: ${percent(within["1d"] ?? 0)}; within a week: ${percent(within["7d"] ?? 0)}.`,
     );
-    say(this.facts, `Issued ${moment(forecast.issued_at)} because of: ${cause(forecast)}. Said again by ${moment(forecast.reissue_at)} if nothing comes. Model ${forecast.model}.`);
+    say(
+      this.facts,
+      `Issued ${moment(forecast.issued_at)} because of: ${cause(forecast)}. Said again by ${moment(forecast.reissue_at)} if nothing comes. Model ${forecast.model}.`,
+    );
     const since = now - MOVEMENT_DAYS * DAY;
     const history = world.forecastsSince(region.id, since);
     const known = world.catalogue.known(now, now - WHERE_DAYS * DAY).filter((quake) => quake.region === region.id);
     const complete = known.filter((quake) => (quake.magnitude ?? -9) >= region.magnitude_of_completeness);
     this.wait.show(forecast, history);
-    this.movement.show(history, complete.filter((quake) => quake.at > since), Math.max(since, Math.min(history[0]?.at ?? since, now - DAY / 4)), now);
+    this.movement.show(
+      history,
+      complete.filter((quake) => quake.at > since),
+      Math.max(since, Math.min(history[0]?.at ?? since, now - DAY / 4)),
+      now,
+    );
     this.magnitude.show(forecast);
     this.exceedance.show(forecast);
     this.where.show(region, forecast, complete);
     const outlook = world.outlook(region.id);
     const counted = outlook !== null && !world.isPast && this.came?.outlook === outlook.id ? this.came.since : null;
     const start = Math.min(...(outlook?.forecast ?? []).map((span) => timeOf(span.timeStart)), now);
-    this.outlook.show(outlook, known.filter((quake) => quake.at >= start), now, counted);
-    this.events.show(known.filter((quake) => quake.at > now - EVENT_DAYS * DAY), EVENT_DAYS, region.magnitude_of_completeness);
+    this.outlook.show(
+      outlook,
+      known.filter((quake) => quake.at >= start),
+      now,
+      counted,
+    );
+    this.events.show(
+      known.filter((quake) => quake.at > now - EVENT_DAYS * DAY),
+      EVENT_DAYS,
+      region.magnitude_of_completeness,
+    );
   }
 
   /** What only the server knows; in words why not, when it is not there. */

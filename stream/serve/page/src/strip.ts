@@ -26,7 +26,10 @@ export class Strip {
   private readonly clock = new Gauge("Stream time", "How far the stream has come, by the feed's own clock");
   private readonly feed = new Gauge("Feed heard", "When the feed was last heard");
   private readonly lag = new Gauge("Behind", "Records in the log that are not forecast yet");
-  private readonly speed = new Gauge("Record to forecast", "From a record in the log to its forecast: half of them are quicker, and 99 in 100");
+  private readonly speed = new Gauge(
+    "Record to forecast",
+    "From a record in the log to its forecast: half of them are quicker, and 99 in 100",
+  );
   private readonly origin = new Gauge("Event to log", "From an earthquake to its record in the log: half of them are quicker");
   private readonly model = new Gauge("Model", "Which model speaks, and since when");
   private readonly refused = new Gauge("Odd input", "Input that was not as it should be; kept with its reason");
@@ -40,7 +43,10 @@ export class Strip {
   showStatus(status: Status): void {
     const { feed, latency_seconds: seconds, lag_records: lag, model } = status;
     const heard = feed.heard_seconds_ago;
-    this.feed.show(heard === null ? (status.replay ? "a replay" : "never") : `${duration(heard)} ago`, feed.stale && !status.replay ? "bad" : heard === null ? "unknown" : "good");
+    this.feed.show(
+      heard === null ? (status.replay ? "a replay" : "never") : `${duration(heard)} ago`,
+      feed.stale && !status.replay ? "bad" : heard === null ? "unknown" : "good",
+    );
     this.lag.show(lag === null ? "–" : count(lag, "record", "records"), lag === null ? "unknown" : lag > LAG_TO_MIND ? "mind" : "good");
     const { log_to_forecast_median: half, log_to_forecast_p99: most, origin_to_log_median: known } = seconds;
     this.speed.show(`${latency(half)} (99 %: ${latency(most)})`, half === null ? "unknown" : "good");
@@ -48,7 +54,14 @@ export class Strip {
     this.model.show(model?.name ?? "–", model === null ? "unknown" : "good");
     this.model.element.title = model === null ? "Which model speaks" : `In force since ${moment(model.since)}`;
     const letters = Object.entries(status.dead_letters);
-    this.refused.show(count(letters.reduce((sum, [, many]) => sum + many, 0), "item", "items"), "good");
+    this.refused.show(
+      count(
+        letters.reduce((sum, [, many]) => sum + many, 0),
+        "item",
+        "items",
+      ),
+      "good",
+    );
     this.refused.element.title = letters.map(([reason, many]) => `${reason}: ${many}`).join("\n") || "Nothing so far";
   }
 

@@ -81,7 +81,14 @@ export class Tape {
     if (region !== null) place.addEventListener("click", () => this.onSelect(region));
     const about = state === "retracted" ? headlineOfWhatIsGone(revisions) : readable(last.headline);
     const headline = html(state === "retracted" ? "s" : "span", { class: "headline" }, about);
-    const line = html("p", { class: "line" }, html("span", { class: `badge ${state}` }, STANDINGS[state]), last.test && html("span", { class: "badge test" }, "Test"), " ", headline);
+    const line = html(
+      "p",
+      { class: "line" },
+      html("span", { class: `badge ${state}` }, STANDINGS[state]),
+      last.test && html("span", { class: "badge test" }, "Test"),
+      " ",
+      headline,
+    );
     const words = state === "retracted" ? `Retracted on ${moment(last.issued_at)}: ${readable(last.reason)}` : readable(last.reason);
     const when = html("p", { class: "when" }, place, ` · ${shortMoment(first.issued_at)} UTC`);
     return [line, html("p", { class: "reason" }, words), when, history(revisions)];
@@ -115,9 +122,16 @@ function headlineOfWhatIsGone(revisions: readonly Alert[]): string {
 
 function history(revisions: readonly Alert[]): HTMLElement {
   const names = { initial: "Issued", update: "Revised", retraction: "Retracted" };
-  const rows = [...revisions].reverse().map((alert) =>
-    html("li", {}, html("b", {}, `${names[alert.alert_type]} ${shortMoment(alert.issued_at)}`), ` (revision ${alert.revision}) ${readable(alert.headline)}. ${readable(alert.reason)}`),
-  );
+  const rows = [...revisions]
+    .reverse()
+    .map((alert) =>
+      html(
+        "li",
+        {},
+        html("b", {}, `${names[alert.alert_type]} ${shortMoment(alert.issued_at)}`),
+        ` (revision ${alert.revision}) ${readable(alert.headline)}. ${readable(alert.reason)}`,
+      ),
+    );
   const all = Math.max(revisions.length, (revisions.at(-1) as Alert).revision + 1);
   const summary = html("summary", {}, all === 1 ? "1 revision" : `${all} revisions`);
   return html("details", {}, summary, html("ol", { class: "revisions" }, ...rows));

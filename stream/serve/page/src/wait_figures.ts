@@ -19,7 +19,15 @@ const HOUR_TICKS = [
   { at: 720, text: "1 mo" },
 ];
 const PERCENT_TICKS = [0, 0.25, 0.5, 0.75, 1].map((at) => ({ at, text: `${at * 100} %` }));
-const WITHIN: readonly [string, number][] = [["10 minutes", 1 / 6], ["1 hour", 1], ["6 hours", 6], ["1 day", 24], ["3 days", 72], ["1 week", 168], ["1 month", 720]];
+const WITHIN: readonly [string, number][] = [
+  ["10 minutes", 1 / 6],
+  ["1 hour", 1],
+  ["6 hours", 6],
+  ["1 day", 24],
+  ["3 days", 72],
+  ["1 week", 168],
+  ["1 month", 720],
+];
 
 export class WaitCurves {
   private readonly figure = new Figure("When the next one may come");
@@ -29,7 +37,11 @@ export class WaitCurves {
     const hours = scaleLog([1 / 60, 720], [0, INNER_WIDTH]).clamp(true);
     const height = scaleLinear([0, 1], [INNER_HEIGHT, 0]);
     const x: Axis = { scale: hours, ticks: HOUR_TICKS, label: "time from the forecast" };
-    const { picture, plot } = frame("Probability of the next event against time", x, { scale: height, ticks: PERCENT_TICKS, label: "probability" });
+    const { picture, plot } = frame("Probability of the next event against time", x, {
+      scale: height,
+      ticks: PERCENT_TICKS,
+      label: "probability",
+    });
     const draw = (curve: readonly Pair[]): string => line(sampled(curve).map(([h, p]) => [hours(h), height(p)]));
     const former = spread(earlier.map((point) => point.value).filter((value) => value.id !== forecast.id));
     for (const [index, value] of former.entries()) {
@@ -52,7 +64,12 @@ export class WaitCurves {
       percent(probabilityWithin(curve, span)),
       before === undefined ? "–" : percent(probabilityWithin(waitCurve(before), span)),
     ]);
-    this.figure.show(sentence, picture, ["next event", "now", before === undefined ? "before" : `at ${shortMoment(before.issued_at)}`], rows);
+    this.figure.show(
+      sentence,
+      picture,
+      ["next event", "now", before === undefined ? "before" : `at ${shortMoment(before.issued_at)}`],
+      rows,
+    );
   }
 }
 
@@ -67,7 +84,10 @@ function sampled(curve: readonly Pair[]): Pair[] {
 /** Some of many, evenly, oldest first. */
 function spread(all: readonly Forecast[]): Forecast[] {
   if (all.length <= EARLIER_CURVES) return [...all];
-  return Array.from({ length: EARLIER_CURVES }, (_, index) => all[Math.round((index * (all.length - 1)) / (EARLIER_CURVES - 1))] as Forecast);
+  return Array.from(
+    { length: EARLIER_CURVES },
+    (_, index) => all[Math.round((index * (all.length - 1)) / (EARLIER_CURVES - 1))] as Forecast,
+  );
 }
 
 export class Movement {
@@ -93,13 +113,29 @@ export class Movement {
     const rows = history
       .slice(-40)
       .reverse()
-      .map(({ value }) => [shortMoment(value.issued_at), cause(value), percent(value.wait.probability_within["1h"] ?? 0), percent(value.wait.probability_within["1d"] ?? 0)]);
-    this.figure.show(`Within an hour (solid) and within a day (dashed).${told}`, picture, ["issued (UTC)", "because", "within 1 hour", "within 1 day"], rows);
+      .map(({ value }) => [
+        shortMoment(value.issued_at),
+        cause(value),
+        percent(value.wait.probability_within["1h"] ?? 0),
+        percent(value.wait.probability_within["1d"] ?? 0),
+      ]);
+    this.figure.show(
+      `Within an hour (solid) and within a day (dashed).${told}`,
+      picture,
+      ["issued (UTC)", "because", "within 1 hour", "within 1 day"],
+      rows,
+    );
   }
 }
 
 /** A forecast holds until the next one. */
-function stairs(history: readonly Point<Forecast>[], span: string, x: (time: number) => number, y: (p: number) => number, now: number): string {
+function stairs(
+  history: readonly Point<Forecast>[],
+  span: string,
+  x: (time: number) => number,
+  y: (p: number) => number,
+  now: number,
+): string {
   const points: [number, number][] = [];
   for (const [index, { at, value }] of history.entries()) {
     const height = y(value.wait.probability_within[span] ?? 0);

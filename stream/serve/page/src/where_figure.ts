@@ -30,19 +30,34 @@ export class WhereFigure {
     const picture = this.map(shape, spots, quakes.slice(0, MOST_EVENTS));
     const first = spots[0];
     const sentence =
-      (first === undefined ? "" : `Most likely brought on by events near ${place(first.latitude, first.longitude)} (${share(first.probability)}). `) +
+      (first === undefined
+        ? ""
+        : `Most likely brought on by events near ${place(first.latitude, first.longitude)} (${share(first.probability)}). `) +
       `Elsewhere in the region: ${share(where.elsewhere)}. Squares: half a degree, darker for a larger share; circles: events.`;
     const rows = spots.map((spot) => [place(spot.latitude, spot.longitude), share(spot.probability)]);
     this.figure.show(sentence, picture, ["half-degree cell", "share"], [...rows, ["elsewhere", share(where.elsewhere)]]);
   }
 
   private map(shape: MultiPolygon | null, spots: readonly Spot[], quakes: readonly Quake[]): SVGSVGElement {
-    const focus = { type: "MultiPoint" as const, coordinates: [...spots.flatMap(corners), ...quakes.slice(0, 60).map((q): [number, number] => [q.longitude, q.latitude])] };
+    const focus = {
+      type: "MultiPoint" as const,
+      coordinates: [...spots.flatMap(corners), ...quakes.slice(0, 60).map((q): [number, number] => [q.longitude, q.latitude])],
+    };
     const middle = spots[0]?.longitude ?? quakes[0]?.longitude ?? 0;
     const edge = 14;
     const projected = geoMercator().rotate([-middle, 0]);
-    if (focus.coordinates.length > 0) projected.fitExtent([[edge, edge], [WIDTH - edge, HEIGHT - edge]], focus);
-    projected.scale(Math.min(projected.scale(), 12_000)).clipExtent([[0, 0], [WIDTH, HEIGHT]]);
+    if (focus.coordinates.length > 0)
+      projected.fitExtent(
+        [
+          [edge, edge],
+          [WIDTH - edge, HEIGHT - edge],
+        ],
+        focus,
+      );
+    projected.scale(Math.min(projected.scale(), 12_000)).clipExtent([
+      [0, 0],
+      [WIDTH, HEIGHT],
+    ]);
     const path = geoPath(projected).digits(1);
     const picture = svg("svg", { class: "chart where", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Map of the region" });
     const land = this.coast.at(projected.scale() > FINE_FROM_SCALE ? 40 : 1);
@@ -59,7 +74,10 @@ export class WhereFigure {
     }
     for (const quake of [...quakes].reverse()) {
       const point = projected([quake.longitude, quake.latitude]);
-      if (point !== null) picture.append(svg("circle", { class: "event", cx: point[0].toFixed(1), cy: point[1].toFixed(1), r: radiusOf(quake.magnitude, 1).toFixed(1) }));
+      if (point !== null)
+        picture.append(
+          svg("circle", { class: "event", cx: point[0].toFixed(1), cy: point[1].toFixed(1), r: radiusOf(quake.magnitude, 1).toFixed(1) }),
+        );
     }
     const [, latitude = 0] = projected.invert?.([WIDTH / 2, HEIGHT / 2]) ?? [];
     picture.append(...scaleBar(projected.scale() / Math.cos((latitude * Math.PI) / 180)));
@@ -85,5 +103,8 @@ function box({ latitude, longitude }: Spot): [number, number, number, number] {
 
 function corners(spot: Spot): [number, number][] {
   const [west, north, east, south] = box(spot);
-  return [[west - 0.5, north + 0.5], [east + 0.5, south - 0.5]];
+  return [
+    [west - 0.5, north + 0.5],
+    [east + 0.5, south - 0.5],
+  ];
 }

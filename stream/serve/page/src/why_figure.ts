@@ -9,7 +9,13 @@ const MOST = 8;
 export class WhyFigure {
   private readonly table = html("table");
   private readonly sentence = html("p", { class: "sentence" });
-  readonly element = html("section", { class: "figure" }, html("h3", {}, "Why"), this.sentence, html("div", { class: "scroll" }, this.table));
+  readonly element = html(
+    "section",
+    { class: "figure" },
+    html("h3", {}, "Why"),
+    this.sentence,
+    html("div", { class: "scroll" }, this.table),
+  );
 
   show(explanation: Explanation): void {
     this.table.hidden = false;
@@ -18,10 +24,17 @@ export class WhyFigure {
       `${number(explanation.rate_per_day)} events a day are expected at ${moment(explanation.at)}. ` +
         "Each past event holds a share of that rate, larger for the large, the recent and the fertile.",
     );
-    const rows: Child[][] = explanation.events.slice(0, MOST).map((event) => [
-      html("span", { class: "chance" }, `${magnitude(event.magnitude)}, ${shortMoment(event.time)}`, html("small", {}, place(event.latitude, event.longitude))),
-      bar(event.share),
-    ]);
+    const rows: Child[][] = explanation.events
+      .slice(0, MOST)
+      .map((event) => [
+        html(
+          "span",
+          { class: "chance" },
+          `${magnitude(event.magnitude)}, ${shortMoment(event.time)}`,
+          html("small", {}, place(event.latitude, event.longitude)),
+        ),
+        bar(event.share),
+      ]);
     const named = explanation.events.slice(0, MOST).reduce((sum, event) => sum + event.share, 0);
     const rest = Math.max(0, 1 - named - explanation.background_share);
     rows.push(["all other events", bar(rest)], ["the region's background", bar(explanation.background_share)]);

@@ -18,13 +18,17 @@ const FORECAST = {
     quantiles_hours: { "0.05": 0.218213, "0.25": 3.06885, "0.5": 8.53255, "0.75": 19.2002, "0.95": 51.0678 },
     probability_within: { "1h": 0.117499, "1d": 0.810419, "7d": 0.999082, "30d": 0.999999 },
   },
-  magnitude: { quantiles: { "0.05": 2.51887, "0.5": 2.80289, "0.95": 3.7772 }, probability_at_least: { "4": 0.0299, "5": 0.0029, "6": 0.00028 } },
+  magnitude: {
+    quantiles: { "0.05": 2.51887, "0.5": 2.80289, "0.95": 3.7772 },
+    probability_at_least: { "4": 0.0299, "5": 0.0029, "6": 0.00028 },
+  },
 } as unknown as Forecast;
 
 test("the curve of the wait goes through all that the forecast says, and never falls", () => {
   const curve = waitCurve(FORECAST);
   assert.equal(curve.length, 9);
-  for (const [probability, hours] of Object.entries(FORECAST.wait.quantiles_hours)) assert.ok(Math.abs(probabilityWithin(curve, hours) - Number(probability)) < 1e-12);
+  for (const [probability, hours] of Object.entries(FORECAST.wait.quantiles_hours))
+    assert.ok(Math.abs(probabilityWithin(curve, hours) - Number(probability)) < 1e-12);
   assert.ok(Math.abs(probabilityWithin(curve, 24) - 0.810419) < 1e-12);
   let before = 0;
   for (let hours = 0.01; hours < 900; hours *= 1.1) {
@@ -43,11 +47,18 @@ test("the curve of the magnitude begins with certainty at completeness, and neve
 });
 
 test("regions cover what they enclose, whichever way their rings are wound, and hide the date line's seam", () => {
-  const ring = [[170, 50], [180, 50], [180, 60], [170, 60], [170, 50]];
+  const ring = [
+    [170, 50],
+    [180, 50],
+    [180, 60],
+    [170, 60],
+    [170, 50],
+  ];
   const east = spherical({ type: "Polygon", coordinates: [ring] });
   const reversed = spherical({ type: "Polygon", coordinates: [[...ring].reverse()] });
   assert.ok(geoArea(east) < 0.05 && Math.abs(geoArea(east) - geoArea(reversed)) < 1e-9);
-  for (const line of outline(east).coordinates) for (let index = 1; index < line.length; index += 1) assert.ok(!(line[index]?.[0] === 180 && line[index - 1]?.[0] === 180));
+  for (const line of outline(east).coordinates)
+    for (let index = 1; index < line.length; index += 1) assert.ok(!(line[index]?.[0] === 180 && line[index - 1]?.[0] === 180));
   assert.ok(outline(east).coordinates.flat().length >= 16);
 });
 
@@ -62,7 +73,14 @@ test("a probability is never said to be nothing or certain", () => {
 
 function situation(more: Partial<Situation>, feed: Partial<Status["feed"]> = {}): Situation {
   const heard = { time: "2026-01-01T00:00:00Z", age_seconds: 10, heard_seconds_ago: 10, stale: false, trouble: null, ...feed };
-  return { status: { replay: false, feed: heard } as unknown as Status, test: false, past: null, cutOff: "", now: Date.parse("2026-01-01T00:01:00Z"), ...more };
+  return {
+    status: { replay: false, feed: heard } as unknown as Status,
+    test: false,
+    past: null,
+    cutOff: "",
+    now: Date.parse("2026-01-01T00:01:00Z"),
+    ...more,
+  };
 }
 
 test("banners come for a stale feed, a replay, another time, the past and a lost connection, and not otherwise", () => {
@@ -76,7 +94,12 @@ test("banners come for a stale feed, a replay, another time, the past and a lost
 
 test("an outlook's count is of the span so far, and judged only where it can be", () => {
   const span = { timeStart: 0, timeEnd: 1000, label: "1 Day", bins: [] };
-  const quakes = [{ at: 0, magnitude: 6 }, { at: 500, magnitude: 5 }, { at: 900, magnitude: 4.9 }, { at: 1500, magnitude: 7 }] as never[];
+  const quakes = [
+    { at: 0, magnitude: 6 },
+    { at: 500, magnitude: 5 },
+    { at: 900, magnitude: 4.9 },
+    { at: 1500, magnitude: 7 },
+  ] as never[];
   assert.equal(cameSince(span, 5, quakes, 2000), 1);
   assert.equal(cameSince(span, 4, quakes, 600), 1);
   const bin = { magnitude: 5, probability: 0.5, median: 3, p95minimum: 2, p95maximum: 9 };

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { EventStream, Parser, type Message } from "../src/event_stream";
 import { Refused, type Server } from "../src/server";
 
-const STREAM = ': hello\nretry: 3000\n\nid: a1\nevent: forecasts\ndata: {"x":1}\n\nid: a2\r\nevent: alerts\r\ndata: one\r\ndata: two\r\n\r\nid: a3\n\n';
+const STREAM =
+  ': hello\nretry: 3000\n\nid: a1\nevent: forecasts\ndata: {"x":1}\n\nid: a2\r\nevent: alerts\r\ndata: one\r\ndata: two\r\n\r\nid: a3\n\n';
 
 test("messages come out the same, however the stream is cut", () => {
   for (let size = 1; size <= STREAM.length; size += 1) {
@@ -41,7 +42,12 @@ class ScriptedServer {
 async function followed(answers: (string | Refused)[], until: number): Promise<{ data: string[]; asked: (string | undefined)[] }> {
   const server = new ScriptedServer(answers);
   const data: string[] = [];
-  const stream = new EventStream(server as unknown as Server, () => "/v1/stream", (messages) => data.push(...messages.map((m) => m.data)), () => undefined);
+  const stream = new EventStream(
+    server as unknown as Server,
+    () => "/v1/stream",
+    (messages) => data.push(...messages.map((m) => m.data)),
+    () => undefined,
+  );
   const following = stream.follow();
   while (server.asked.length < until) await new Promise((resolve) => setTimeout(resolve, 20));
   stream.stop();

@@ -12,7 +12,18 @@ function time(minutes: number): string {
 }
 
 function event(id: string, minutes: number, magnitude = 5): SeismicEvent {
-  return { id, time: time(minutes), latitude: 37, longitude: 37, depth_km: 10, magnitude, magnitude_type: "mww", type: "earthquake", status: "automatic", place: "somewhere" };
+  return {
+    id,
+    time: time(minutes),
+    latitude: 37,
+    longitude: 37,
+    depth_km: 10,
+    magnitude,
+    magnitude_type: "mww",
+    type: "earthquake",
+    status: "automatic",
+    place: "somewhere",
+  };
 }
 
 function change(kind: Change["kind"], seen: number, what: SeismicEvent | string, region = "turkiye"): Change {
@@ -22,16 +33,39 @@ function change(kind: Change["kind"], seen: number, what: SeismicEvent | string,
 
 function forecast(sequence: number, minutes: number, region = "turkiye"): Forecast {
   return {
-    $schema: "quakecast.forecast/1", id: `${region}-${sequence}`, region, issued_at: time(minutes), cause: "added", event_id: null, input_sequence: sequence, model: "m",
-    magnitude_of_completeness: 4.5, events_in_window: 1, last_event_at: null, reissue_at: time(minutes + 60),
-    wait: { median_hours: 1, quantiles_hours: {}, probability_within: {}, hazard_per_day: 1 }, magnitude: { median: 5, quantiles: {}, probability_at_least: {} },
+    $schema: "quakecast.forecast/1",
+    id: `${region}-${sequence}`,
+    region,
+    issued_at: time(minutes),
+    cause: "added",
+    event_id: null,
+    input_sequence: sequence,
+    model: "m",
+    magnitude_of_completeness: 4.5,
+    events_in_window: 1,
+    last_event_at: null,
+    reissue_at: time(minutes + 60),
+    wait: { median_hours: 1, quantiles_hours: {}, probability_within: {}, hazard_per_day: 1 },
+    magnitude: { median: 5, quantiles: {}, probability_at_least: {} },
   };
 }
 
 function alert(revision: number, minutes: number, type: Alert["alert_type"]): Alert {
   return {
-    $schema: "quakecast.alert/1", id: "a", revision, alert_type: type, rule: "r", kind: "magnitude", region: "turkiye", issued_at: time(minutes), expires_at: time(minutes + 600),
-    active: type !== "retraction", headline: "large", reason: "because", events: [], forecast: null,
+    $schema: "quakecast.alert/1",
+    id: "a",
+    revision,
+    alert_type: type,
+    rule: "r",
+    kind: "magnitude",
+    region: "turkiye",
+    issued_at: time(minutes),
+    expires_at: time(minutes + 600),
+    active: type !== "retraction",
+    headline: "large",
+    reason: "because",
+    events: [],
+    forecast: null,
   };
 }
 
@@ -54,7 +88,10 @@ test("an event is shown as it was known at the moment that is looked at", () => 
 });
 
 test("an event that moved over a border is where it was added, whichever record comes first", () => {
-  for (const order of [[0, 1], [1, 0]]) {
+  for (const order of [
+    [0, 1],
+    [1, 0],
+  ]) {
     const world = new World();
     const moves = [change("deleted", 20, "e", "turkiye"), change("added", 20, event("e", 1), "syria")];
     world.take(change("added", 10, event("e", 1), "turkiye"));
@@ -69,7 +106,10 @@ test("a record that comes twice changes nothing", () => {
   for (const record of [...records, ...records]) world.take(record);
   assert.equal(world.catalogue.find("e", world.now)?.versions, 1);
   assert.equal(world.forecastsSince("turkiye", 0).length, 1);
-  assert.deepEqual(world.alerts().map((revisions) => revisions.length), [2]);
+  assert.deepEqual(
+    world.alerts().map((revisions) => revisions.length),
+    [2],
+  );
 });
 
 test("alerts are shown as they stood in the past", () => {
@@ -77,7 +117,10 @@ test("alerts are shown as they stood in the past", () => {
   world.take(alert(0, 10, "initial"));
   world.take(alert(1, 60, "retraction"));
   world.lookAt(START + 30 * MINUTE);
-  assert.deepEqual(world.alerts().map((revisions) => revisions.at(-1)?.alert_type), ["initial"]);
+  assert.deepEqual(
+    world.alerts().map((revisions) => revisions.at(-1)?.alert_type),
+    ["initial"],
+  );
   world.lookAt(START + 5 * MINUTE);
   assert.deepEqual(world.alerts(), []);
 });
@@ -85,7 +128,10 @@ test("alerts are shown as they stood in the past", () => {
 test("forecasts that arrive out of order stand in the order of their issue", () => {
   const world = new World();
   for (const sequence of [3, 1, 2]) world.take(forecast(sequence, sequence));
-  assert.deepEqual(world.forecastsSince("turkiye", 0).map(({ value }) => value.input_sequence), [1, 2, 3]);
+  assert.deepEqual(
+    world.forecastsSince("turkiye", 0).map(({ value }) => value.input_sequence),
+    [1, 2, 3],
+  );
   assert.equal(world.forecast("turkiye")?.input_sequence, 3);
 });
 
@@ -104,7 +150,10 @@ test("days of records leave a bounded memory that still reaches back to the begi
 test("thinning keeps the newer half whole", () => {
   const series = new Series<number>(10);
   for (let at = 1; at <= 11; at += 1) series.add(at, 0, at);
-  assert.deepEqual(series.between(0, 100).map(({ value }) => value), [1, 3, 5, 6, 7, 8, 9, 10, 11]);
+  assert.deepEqual(
+    series.between(0, 100).map(({ value }) => value),
+    [1, 3, 5, 6, 7, 8, 9, 10, 11],
+  );
 });
 
 test("the newest moment is followed again once it is reached", () => {
