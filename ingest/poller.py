@@ -66,8 +66,8 @@ class Status(NamedTuple):
 
     feed_time: Instant | None = None
     """The latest time that the feed itself has told."""
-    heard_at: float | None = None
-    """When it was last heard (monotonic seconds)."""
+    heard_at: float = 0.0
+    """When it last told a new time of its own; the poller's start until it has (monotonic seconds)."""
     failures: int = 0
     """How many times in a row the pulse failed."""
     trouble: str | None = None
@@ -88,8 +88,8 @@ class Poller:
         self._missing: dict[str, int] = {}
         self._heartbeat_at: Instant | None = publisher.clock
         self._forgotten_at: Instant | None = None
-        self._spoke_at = self._told_at = time.monotonic()
-        self.status = Status()
+        self._told_at = time.monotonic()
+        self.status = Status(heard_at=self._told_at)
         self._metrics.watch(
             lambda: self.status.feed_time,
             self.unheard_seconds,
@@ -104,7 +104,7 @@ class Poller:
 
     def unheard_seconds(self) -> float:
         """Since the feed last told a new time of its own; since the start when it never has."""
-        return time.monotonic() - self._spoke_at
+        return time.monotonic() - self.status.heard_at
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Poll until told to stop."""
@@ -118,13 +118,13 @@ class Poller:
 
     def watch(self) -> None:
         """Write into the log that the feed is unheard, when it is."""
-        now = time.monotonic()
-        if now - max(self._spoke_at, self._told_at) < STALE_AFTER_SECONDS:
+        now, unheard = time.monotonic(), self.unheard_seconds()
+        if min(unheard, now - self._told_at) < STALE_AFTER_SECONDS:
             return
         self._told_at = now
         last, trouble = self.status.feed_time or self._publisher.clock or _now(), self.status.trouble or "its own time stands still"
-        self._publisher.publish([Outage(-1, last, SOURCES[0].name, round(now - self._spoke_at, 1), trouble)])
-        log.warning("the feed is unheard", since=str(last), unheard_seconds=round(now - self._spoke_at), trouble=trouble)
+        self._publisher.publish([Outage(-1, last, SOURCES[0].name, round(unheard, 1), trouble)])
+        log.warning("the feed is unheard", since=str(last), unheard_seconds=round(unheard), trouble=trouble)
 
     def turn(self) -> float:
         """Ask every source that is due; gives the time (monotonic seconds) of the next one."""
@@ -187,7 +187,7 @@ class Poller:
         self._metrics.changed(changes, first_look=first_look)
         self._generated[source.name] = generated
         if time_moved:
-            self._heartbeat_at, self._spoke_at = generated, time.monotonic()
+            self._heartbeat_at, self.status = generated, self.status._replace(heard_at=time.monotonic())
         self.status = self.status._replace(feed_time=max(generated, self.status.feed_time or generated))
         odd = self._publisher.dead_letters.total() - known_letters
         if changes or odd:
@@ -254,7 +254,7 @@ class Poller:
             pause += random.uniform(0, JITTER_SECONDS)
         self._next[source.name] = time.monotonic() + pause
         if source.periods == 1:
-            self.status = self.status._replace(heard_at=time.monotonic(), failures=0, trouble=None)
+            self.status = self.status._replace(failures=0, trouble=None)
 
     def _failed(self, source: Source, trouble: str, retry_after_seconds: float | None, letters: list[DeadLetter] | None = None) -> None:
         self._failures[source.name] += 1

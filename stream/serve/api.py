@@ -12,6 +12,7 @@ import msgspec
 from ingest.bus.log import Log
 from ingest.instant import Instant
 from ingest.metrics import Exposition
+from ingest.poller import STALE_AFTER_SECONDS
 from ingest.poller import Status as PollerStatus
 from ingest.region import Region, RegionTable
 from stream.alert import Alert
@@ -28,8 +29,6 @@ from stream.serve.questions import Nothing, OfAlert, OfAlerts, OfEvents, OfRegio
 from stream.serve.refusal import bad_request, not_found
 from stream.serve.view import View, median_of, percentile_99_of
 from stream.serve.windows import Windows
-
-STALE_AFTER_SECONDS = 300.0
 
 
 class Sources(NamedTuple):
@@ -107,7 +106,7 @@ class Api:
         view = self.view
         polled = self.sources.poller() if self.sources.poller is not None else None
         age = None if view.stream_time is None else round((now - view.stream_time) / 1_000, 1)
-        heard_at = view.heard if polled is None else polled.heard_at
+        heard_at = view.heard if polled is None else None if polled.feed_time is None else polled.heard_at
         heard = None if heard_at is None else round(time.monotonic() - heard_at, 1)
         since = heard if heard is not None or polled is not None else age  # just started: the log's own times are all that is known
         stale = view.outage is not None or since is None or since > STALE_AFTER_SECONDS

@@ -527,3 +527,15 @@ def test_what_came_of_every_request_is_told_with_how_the_feed_is(following: Foll
     assert "quakecast_origin_to_log_latency_seconds_sum 2160.0" in said
     assert f'quakecast_dead_letters_total{{reason="{following.reasons()[0]}"}} 1.0' in said
     assert 0.0 < following.poller.unheard_seconds() < 10.0
+
+
+def test_the_feed_is_heard_again_by_any_of_its_answers_that_tells_a_new_time(following: Follower) -> None:
+    """`/readyz`, the page and the alert all go by this: they must not differ."""
+    following.server.say(DAY, feed(1), Reply(503))
+    following.server.say(WEEK, feed(1), feed(2))
+    following.turn("all_day", "all_week")
+    following.poller.status = following.poller.status._replace(heard_at=time.monotonic() - 1_000.0)
+    following.turn("all_day")
+    assert following.poller.unheard_seconds() > 999.0
+    following.turn("all_week")
+    assert following.poller.unheard_seconds() < 100.0
