@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import itertools
-import socket
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,12 +21,10 @@ from stream.alert import Alert
 from stream.examples import ALERT, EVENT, OUTLOOK, PROMOTION
 from stream.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Outlook
 from stream.partition import Position
-from stream.serve import serve
-from stream.serve.api import Sources
 from stream.serve.gate import Access
-from stream.serve.windows import Windows
 from stream.store import open_store
 from stream.worker import Worker
+from tests.served import served as serving
 from tests.simulated import REGION, SumForecaster, Turn, at, table, turns
 
 SECONDS = 60.0
@@ -138,31 +134,12 @@ class Served(NamedTuple):
 
 @contextmanager
 def served(ground: Ground, access: Access | None = None, **sources: Any) -> Iterator[Served]:
-    """A server over a log, until the end of the block."""
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    stop, failed = threading.Event(), []
-    given = Sources(table(), lambda: open_log(ground.log), Windows(lambda: open_store(ground.store)))._replace(**sources)
+    """A server over a log that has read it, until the end of the block."""
     allowed = access or Access(requests_per_second=0.0)
-
-    def run() -> None:
-        try:
-            serve(listening, given, stop, allowed)
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="served")
-    thread.start()
-    running = Served(f"http://127.0.0.1:{port}", port)
-    try:
+    with serving(ground.log, table(), store=ground.store, access=allowed, **sources) as address:
+        running = Served(address, int(address.rpartition(":")[2]))
         _wait_until_ready(running, allowed.token)
         yield running
-    finally:
-        stop.set()
-        thread.join(30)
-    assert not failed, failed
-    assert not thread.is_alive()
 
 
 def _wait_until_ready(server: Served, token: str | None) -> None:

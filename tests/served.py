@@ -6,14 +6,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ingest.bus import open_log
-from ingest.metrics import Exposition
 from ingest.region import RegionTable
-from stream.export.cap import SENDER
-from stream.health import Health
 from stream.serve import serve
 from stream.serve.api import Sources
+from stream.serve.gate import Access
 from stream.serve.windows import Windows
 from stream.store import open_store
 
@@ -24,11 +23,10 @@ def served(
     table: RegionTable,
     port: int = 0,
     store: str | None = None,
-    health: Health | None = None,
-    exposition: Exposition | None = None,
-    cap_sender: str = SENDER,
+    access: Access | None = None,
+    **sources: Any,
 ) -> Iterator[str]:
-    """Serve until the block ends; gives the address."""
+    """Serve until the block ends, and give the address; `sources`: fields of `Sources` that are to differ."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
@@ -36,10 +34,8 @@ def served(
 
     def run() -> None:
         try:
-            windows = Windows(lambda: open_store(store or bus))
-            answered = Sources(table, lambda: open_log(bus), windows, health=health or Health({}), cap_sender=cap_sender)
-            sources = answered._replace(exposition=exposition)
-            serve(listening, sources, stop)
+            given = Sources(table, lambda: open_log(bus), Windows(lambda: open_store(store or bus)))._replace(**sources)
+            serve(listening, given, stop, access)
         except BaseException as error:
             failed.append(error)
 
@@ -49,6 +45,7 @@ def served(
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(30)
         listening.close()
         assert not failed, failed
+        assert not thread.is_alive()

@@ -7,10 +7,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
@@ -25,8 +25,10 @@ from stream.cli.live import Together, open_library, open_worker
 from stream.cli.options import (
     DEFAULT_USGS,
     BatchOption,
+    Chosen,
     ModelOption,
     ModelsOption,
+    Output,
     OutputOption,
     RegionsOption,
     RulesOption,
@@ -48,15 +50,6 @@ BACKFILL_EXAMPLES = "Example: quakecast backfill --from 2023-01-01 --to 2024-01-
 Sources = Annotated[
     list[str], typer.Argument(help="Catalogue files, change-log files, or one recorded log: sqlite:///file, kafka://host:9092.")
 ]
-
-
-class Chosen(NamedTuple):
-    """What forecasting rests on, as the options name it; none: what comes with the program."""
-
-    model: Path | None
-    models: Path | None
-    regions: Path | None
-    alert_rules: Path | None
 
 
 def replay(
@@ -95,7 +88,7 @@ def replay(
         raise typer.BadParameter("a recorded log is replayed alone")
     if bus is not None and bus.startswith("kafka:") and store is None:
         raise typer.BadParameter("replaying into Kafka needs --store")
-    file, write = open_output(output)
+    files = [open_output(path) for path in (output, alerts_output, outlooks)]  # at once: a replay can take hours
     with tempfile.TemporaryDirectory(prefix="quakecast-replay-") as folder:
         log_url = bus or f"sqlite:///{folder}/replay.db"
         store_url = store or log_url
@@ -103,28 +96,30 @@ def replay(
         event_log.create_topics()
         forecasts_before, alerts_before = event_log.ends(FORECASTS), event_log.ends(ALERTS)
         began = time.monotonic()
-        with _forecasting(workers, log_url, store_url, batch_size, Chosen(model, models, regions, alert_rules)) as parts:
+        chosen = Chosen(model, models, regions, alert_rules)
+        with _forecasting(workers, log_url, store_url, batch_size, chosen) as parts:
             last, records = _publish(sources, event_log, RegionTable.load(regions), span, heartbeat_seconds)
             _wait_until(last, open_store(store_url), parts)
-        count = 0
-        for line in forecasts_of(event_log, last, forecasts_before):
-            count += 1
-            if write is not None:
-                write(line)
+        count = _write(files[0], forecasts_of(event_log, last, forecasts_before))
         if alerts_output is not None:
-            written, write_alert = open_output(alerts_output)
-            for line in alerts_of(event_log, alerts_before):
-                write_alert(line)  # type: ignore[misc]
-            written.close()  # type: ignore[union-attr]
+            _write(files[1], alerts_of(event_log, alerts_before))
         if outlooks is not None:
-            written, write_outlook = open_output(outlooks)
-            for line in replayed(log_url, (model, models, regions), last):
-                write_outlook(line)  # type: ignore[misc]
-            written.close()  # type: ignore[union-attr]
-    if file is not None:
-        file.close()
+            _write(files[2], replayed(log_url, chosen, last))
     seconds = time.monotonic() - began
     typer.echo(f"{records} input records, {count} forecasts, {seconds:.1f} s", err=True)
+
+
+def _write(opened: Output, lines: Iterable[bytes]) -> int:
+    """Write lines to an output, if there is one; gives how many there were."""
+    file, write = opened
+    count = 0
+    for line in lines:
+        count += 1
+        if write is not None:
+            write(line)
+    if file is not None:
+        file.close()
+    return count
 
 
 def _publish(sources: list[str], event_log: Log, table: RegionTable, span: Span, heartbeat_seconds: float) -> tuple[dict[int, int], int]:

@@ -27,6 +27,7 @@ from stream.cli.options import (
     REDIS,
     BatchOption,
     BusOption,
+    Chosen,
     MetricsHostOption,
     MetricsPortOption,
     ModelOption,
@@ -95,7 +96,7 @@ def up(
     poller = Poller(Feed(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
     parts = Together(stop)
     if outlooks:
-        beside = Beside(event_log, bus, (model, models, regions))
+        beside = Beside(event_log, bus, Chosen(model, models, regions))
         parts.start("outlook", lambda: beside.run(stop))
     parts.start("ingest", lambda: poller.run(stop.is_set))
     parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))

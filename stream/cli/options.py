@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, NamedTuple
 
 import structlog
 import typer
@@ -117,6 +117,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for progra
 DEFAULT_USGS = USGS
 
 
+class Chosen(NamedTuple):
+    """What forecasting rests on, as the options name it; none: what comes with the program."""
+
+    model: Path | None = None
+    models: Path | None = None
+    regions: Path | None = None
+    alert_rules: Path | None = None
+
+
 def start_logging() -> None:
     """One line a decision, to standard error: readable on a terminal, JSON otherwise; `QUAKECAST_LOG` (`json`, `text`) says which.
 
@@ -152,7 +161,11 @@ def progress_bar() -> Progress:
     return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
-def open_output(path: Path | None, *, append: bool = False) -> tuple[IO[bytes] | None, Callable[[bytes], None] | None]:
+Output = tuple[IO[bytes] | None, Callable[[bytes], None] | None]
+"""A file and the writer of one line to it; none of either where none was named."""
+
+
+def open_output(path: Path | None, *, append: bool = False) -> Output:
     """A file to write lines to, anew or after what is in it, and the writer of one.
 
     Raises:

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import structlog
@@ -24,6 +23,7 @@ from stream.cli.options import (
     KAFKA,
     METRICS_HOST,
     BusOption,
+    Chosen,
     MetricsHostOption,
     MetricsPortOption,
     ModelOption,
@@ -49,9 +49,6 @@ SECONDS_TO_END = 5.0
 """A simulation under way is not waited for longer: what is not committed is made again."""
 BESIDE_NICENESS = 5
 """Beside the forecasts in `up`, outlooks give way."""
-
-Files = tuple[Path | None, Path | None, Path | None]
-"""The own model, the folder of models, the region table."""
 
 log = structlog.get_logger()
 
@@ -82,19 +79,18 @@ def outlook(
     stop = stop_on_signals()
     exposition = Exposition()
     told(exposition, metrics_host, metrics_port, stop, bus)
-    follow(bus, begin, processes, (model, models, regions), stop.is_set, OutlookMetrics(exposition))
+    follow(bus, begin, processes, Chosen(model, models, regions), stop.is_set, OutlookMetrics(exposition))
 
 
 def follow(
-    bus: str, begin: Begin, processes: int, files: Files, stopped: Callable[[], bool], metrics: OutlookMetrics | None = None
+    bus: str, begin: Begin, processes: int, chosen: Chosen, stopped: Callable[[], bool], metrics: OutlookMetrics | None = None
 ) -> None:
-    """Make outlooks until told to stop; `files`: own model, folder of models, region table."""
+    """Make outlooks until told to stop."""
     from models.roll_processes import Processes
 
-    model, models, regions = files
-    library, shared = open_library(model, models), Processes(processes)
+    library, shared = open_library(chosen.model, chosen.models), Processes(processes)
     log.info("outlook", bus=address(bus), model=library.own.name, processes=processes)
-    worker = open_worker(bus, RegionTable.load(regions), library, shared, begin, metrics)
+    worker = open_worker(bus, RegionTable.load(chosen.regions), library, shared, begin, metrics)
     try:
         worker.run(stopped)
     finally:
@@ -102,13 +98,12 @@ def follow(
         shared.close()
 
 
-def replayed(bus: str, files: Files, last: dict[int, int], processes: int = 2) -> Iterator[bytes]:
+def replayed(bus: str, chosen: Chosen, last: dict[int, int], processes: int = 2) -> Iterator[bytes]:
     """The outlooks of a replay, once its log has the records up to `last` in each partition."""
     from models.roll_processes import Processes
 
-    model, models, regions = files
     shared, event_log = Processes(processes), open_log(bus)
-    worker = open_worker(bus, RegionTable.load(regions), open_library(model, models), shared, Begin.beginning)
+    worker = open_worker(bus, RegionTable.load(chosen.regions), open_library(chosen.model, chosen.models), shared, Begin.beginning)
     with progress_bar() as bar:
         task = bar.add_task("outlooks", total=sum(last.values()) or 1, note="")
         while any(worker.sequences().get(partition, -1) < sequence for partition, sequence in last.items()):
@@ -154,9 +149,9 @@ class Networks:
 class Beside:
     """Outlooks as a process of their own beside `quakecast up`, begun again when they fail: forecasts do not wait for them."""
 
-    def __init__(self, event_log: Log, bus: str, files: Files, processes: int = 1) -> None:
+    def __init__(self, event_log: Log, bus: str, chosen: Chosen, processes: int = 1) -> None:
         empty = event_log.starts(EVENTS) == event_log.ends(EVENTS)  # before anyone writes: what comes first is not past then
-        self._arguments = (bus, Begin.beginning if empty else Begin.now, files, processes)
+        self._arguments = (bus, Begin.beginning if empty else Begin.now, chosen, processes)
 
     def run(self, stop: threading.Event) -> None:
         """Until told to stop."""
@@ -181,9 +176,9 @@ def _end(child: multiprocessing.process.BaseProcess) -> None:
         child.join()
 
 
-def _beside(bus: str, begin: Begin, files: Files, processes: int) -> None:
+def _beside(bus: str, begin: Begin, chosen: Chosen, processes: int) -> None:
     """What the process does: until its own end is asked for, or the one that started it has gone."""
     os.nice(BESIDE_NICENESS)
     start_logging()
     stop, first = stop_on_signals(), multiprocessing.parent_process()
-    follow(bus, begin, processes, files, lambda: stop.is_set() or (first is not None and not first.is_alive()))
+    follow(bus, begin, processes, chosen, lambda: stop.is_set() or (first is not None and not first.is_alive()))
