@@ -139,10 +139,15 @@ _dead_letter_decoder = msgspec.json.Decoder(DeadLetter, dec_hook=decode_hook)
 _event_decoder = msgspec.json.Decoder(Event, dec_hook=decode_hook)
 
 
-def _decoded(decoder: msgspec.json.Decoder[Record], data: bytes) -> Record:
+def decoded(decoder: msgspec.json.Decoder[Record], data: bytes | str) -> Record:
+    """A record by its decoder, which has `decode_hook`.
+
+    Raises:
+        msgspec.DecodeError: it is none; whatever is wrong with it.
+    """
     try:
         return decoder.decode(data)
-    except (UnicodeDecodeError, AttributeError, OverflowError) as error:  # broken UTF-8, a number for a time, a time out of range
+    except (UnicodeError, AttributeError, OverflowError) as error:  # broken UTF-8, a number for a time, a time out of range
         raise msgspec.DecodeError(str(error)) from None
 
 
@@ -157,7 +162,7 @@ def decode(data: bytes) -> LogRecord:
     Raises:
         msgspec.DecodeError: not JSON, or not a record of a known schema.
     """
-    return _decoded(_input_decoder, data)
+    return decoded(_input_decoder, data)
 
 
 def decode_event(data: bytes) -> Event:
@@ -171,4 +176,4 @@ def decode_dead_letter(data: bytes) -> DeadLetter:
     Raises:
         msgspec.DecodeError: not JSON, or not a dead letter.
     """
-    return _decoded(_dead_letter_decoder, data)
+    return decoded(_dead_letter_decoder, data)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from ingest.event import decode_hook, encode
+from ingest.event import decode_hook, decoded, encode
 from ingest.instant import Instant
 
 AlertType = Literal["initial", "update", "retraction"]
@@ -84,7 +84,4 @@ def decode_alert(data: bytes) -> Alert:
     Raises:
         msgspec.DecodeError: not JSON, or not an alert.
     """
-    try:
-        return _decoder.decode(data)
-    except (UnicodeDecodeError, AttributeError, OverflowError) as error:
-        raise msgspec.DecodeError(str(error)) from None
+    return decoded(_decoder, data)

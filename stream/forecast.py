@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from ingest.event import Event, decode_hook
+from ingest.event import Event, decode_hook, decoded
 from ingest.instant import Instant
 from ingest.region import Region
 
@@ -181,7 +181,4 @@ def decode_forecast(data: bytes) -> Forecast:
     Raises:
         msgspec.DecodeError: not JSON, or not a forecast.
     """
-    try:
-        return _decoder.decode(data)
-    except (UnicodeDecodeError, AttributeError, OverflowError) as error:
-        raise msgspec.DecodeError(str(error)) from None
+    return decoded(_decoder, data)

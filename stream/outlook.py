@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
-from ingest.event import EARTHQUAKE, Event, decode_hook
+from ingest.event import EARTHQUAKE, Event, decode_hook, decoded
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
 
@@ -227,7 +227,4 @@ def decode_outlook(data: bytes) -> RegionOutlook:
     Raises:
         msgspec.DecodeError: not JSON, or not an outlook.
     """
-    try:
-        return _decoder.decode(data)
-    except (UnicodeDecodeError, AttributeError, OverflowError) as error:
-        raise msgspec.DecodeError(str(error)) from None
+    return decoded(_decoder, data)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ingest.bus.log import EVENTS, MODELS, Log, NotCommitted, Outgoing
-from ingest.event import Promotion, decode_hook, encode
+from ingest.event import Promotion, decode_hook, decoded, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.lineup import FORECASTING, RESTING_ON, Lineup
@@ -47,8 +47,8 @@ def history(log: Log) -> Iterator[Promotion | Activation]:
     """What the models topic says, from its beginning; what is no record of ours is passed over."""
     for record in log.read(MODELS, 0, log.starts(MODELS)[0], log.ends(MODELS)[0]):
         try:
-            yield _decoder.decode(record.value)
-        except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, OverflowError):
+            yield decode(record.value)
+        except msgspec.DecodeError:
             continue
 
 
@@ -58,7 +58,7 @@ def decode(data: bytes) -> Promotion | Activation:
     Raises:
         msgspec.DecodeError: it is none.
     """
-    return _decoder.decode(data)
+    return decoded(_decoder, data)
 
 
 def in_force(log: Log) -> dict[str, str]:

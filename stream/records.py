@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, decode_hook
+from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, decode_hook, decoded
 from stream.alert import Alert
 from stream.forecast import Forecast
 from stream.outlook import RegionOutlook
@@ -20,7 +20,4 @@ def decode_record(data: bytes | str) -> AnyRecord:
     Raises:
         msgspec.DecodeError: not JSON, or no record of a known schema and version.
     """
-    try:
-        return _decoder.decode(data)
-    except (UnicodeError, AttributeError, OverflowError) as error:  # broken UTF-8, a number for a time, a time out of range
-        raise msgspec.DecodeError(str(error)) from None
+    return decoded(_decoder, data)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from ingest.event import decode_hook
+from ingest.event import decode_hook, decoded
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.alert import Alert
@@ -214,8 +214,8 @@ class Client:
     def _ask(self, path: str, answer: type[Answer], parameters: dict[str, Any] | None = None) -> Answer:
         body = self._connection.get(path, parameters)
         try:
-            return msgspec.json.decode(body, type=answer, dec_hook=decode_hook)
-        except (msgspec.DecodeError, UnicodeError, AttributeError, OverflowError) as error:
+            return decoded(msgspec.json.Decoder(answer, dec_hook=decode_hook), body)
+        except msgspec.DecodeError as error:
             raise Problem(f"{path} is not answered as this client understands ({error})", "use a client of the server's version") from None
 
     def close(self) -> None:
