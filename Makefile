@@ -49,7 +49,7 @@ demo: install
 	$(BIN)/python -m stream.demo --port $(PORT)
 
 test: install check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 unit: install
 	$(BIN)/python -m pytest tests/unit -q

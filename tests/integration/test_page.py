@@ -283,6 +283,7 @@ def test_a_replay_says_that_it_is_one_and_goes_back_as_far_as_asked(browser: Bro
             is_live(page)
             expect(page.locator(".banner")).to_have_count(1)
             expect(page.locator(".banner.replay")).to_contain_text("Replay, not live")
+            expect(page.locator("html[data-forecast]")).to_have_count(1, timeout=SOON)  # the stream begins with the earliest
             earliest = oldest_moment(page)
             page.get_by_role("button", name="Further back").click()
             expect(page.get_by_role("slider")).not_to_have_value("0", timeout=SOON)  # there is something on its left now

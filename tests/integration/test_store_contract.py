@@ -12,9 +12,10 @@ import pytest
 import redis as redis_client
 
 from ingest.bus import open_log
-from ingest.event import Event, decode_event, encode
+from ingest.event import Event, Outage, decode_event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
+from stream.alert_rules import Rule
 from stream.forecast import Hazard
 from stream.lineup import Lineup
 from stream.memory import Memory
@@ -218,8 +219,9 @@ def test_the_latest_forecasts_of_all_partitions_are_read_by_region(reopen: Calla
 def test_a_partition_saved_bit_by_bit_is_restored_as_it_was(reopen: Callable[[], Store]) -> None:
     store, regions = reopen(), table()
     (number, records) = max(by_partition(turns(5, 60, 1.0)).items(), key=lambda item: len(item[1]))
-    live = Partition(number, regions, SumForecaster())
-    for record in records:
+    rules = (Rule("seen", "magnitude", at_least=4.0), Rule("silent", "feed", at_least=300.0))
+    live = Partition(number, regions, SumForecaster(), rules=rules)
+    for record in [*records, Outage(len(records), at(1), "all_day", 301.0, "HTTP status 503")]:
         live.take(record, record.sequence)
         if record.sequence % 9 == 0:
             assert store.save(number, live.saved_position, live.position, live.changes()) is Outcome.SAVED
@@ -235,6 +237,9 @@ def test_a_partition_saved_bit_by_bit_is_restored_as_it_was(reopen: Callable[[],
     assert saved.regions[REGION.id].scoring == state.scoring
     assert len(state.scoring.pending) > 5
     assert state.scoring.total.events > 5
+    assert saved.regions[REGION.id].alerts == live.everything()[REGION.id].alerts
+    assert [alert.rule for alert in saved.position.alerts] == ["silent"]
+    assert {alert.alert_type for alert in saved.regions[REGION.id].alerts} >= {"initial"}
 
 
 def test_a_store_joins_only_the_log_whose_file_it_shares(tmp_path: Path) -> None:
@@ -310,6 +315,7 @@ def test_an_operator_reads_the_windows_with_redis_cli(in_redis: tuple[Store, str
         "clock": str(int(at(7))),
         "basis": BASIS,
         "lineup": "",
+        "alerts": "",
         "regions": "1",
     }
     assert cli(url, "SMEMBERS", "quakecast:{2}:regions") == ["test"]
@@ -322,7 +328,7 @@ def test_an_operator_reads_the_windows_with_redis_cli(in_redis: tuple[Store, str
     assert json.loads(body)["place"] == B.place
     assert cli(url, "HGET", "quakecast:{2}:state:test", "forecast") == [forecast.decode()]
     assert cli(url, "HGET", "quakecast:{2}:state:test", "due_at") == [str(int(at(9)))]
-    assert sorted(cli(url, "HKEYS", "quakecast:{2}:state:test")) == ["due_at", "forecast", "memory", "scoring"]
+    assert sorted(cli(url, "HKEYS", "quakecast:{2}:state:test")) == ["alerts", "due_at", "forecast", "memory", "scoring"]
 
 
 DAMAGE = {
