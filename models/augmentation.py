@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from models.baselines.gutenberg_richter import common_step
 from models.curriculum import Lesson
 from models.gan import SequenceGenerator, Simulated
 from models.pattern import Pattern, Span
@@ -66,6 +67,12 @@ def _place(pattern: Pattern, moment: Instant, chance: np.random.Generator) -> tu
     return float(pattern.latitudes[row]), float(pattern.longitudes[row])
 
 
+def _rounded(magnitudes: FloatArray, pattern: Pattern) -> FloatArray:
+    """To the step that the real ones have: half of it belongs to the likelihood."""
+    step = common_step(pattern.magnitudes)
+    return np.maximum(np.round(magnitudes / step) * step, pattern.magnitude_of_completeness) if step else magnitudes
+
+
 def _lesson(
     lesson: Lesson,
     pattern: Pattern,
@@ -85,7 +92,7 @@ def _lesson(
         "times": int(moment) + np.append(0, np.maximum(made.days * MILLISECONDS_PER_DAY, 1.0)).astype(np.int64),
         "latitudes": place[0] + np.append(0.0, made.north_km) * degrees,
         "longitudes": place[1] + np.append(0.0, made.east_km) * degrees / np.cos(np.radians(place[0])),
-        "magnitudes": np.append(magnitude, made.magnitudes),
+        "magnitudes": np.append(magnitude, _rounded(made.magnitudes, pattern)),
         "depths_km": np.append(depth_km, made.depth_km) if np.isfinite(pattern.depths_km).any() else np.full(len(made.days) + 1, np.nan),
     }
     kept = pattern.rows(Span(start, end))

@@ -69,16 +69,16 @@ class Examples:
 def examples(pattern: Pattern, train: Span, validation: Span, options: MagnitudeOptions) -> Examples:
     """What is to be learned from one pattern; nothing after the validation span is looked at.
 
+    The validation span may be empty.
+
     Raises:
-        Problem: no events in one of the spans.
+        Problem: no events in the training span.
     """
     known = pattern.before(max(train.end, validation.end))
     learned, checked = known.rows(train), known.rows(validation)
     half_bin = common_step(known.magnitudes[learned]) / 2.0 if options.half_bin is None else options.half_bin
     rows, excesses = magnitude_features(known, options.reach, options.neighbour_reach), known.excesses + half_bin
-    for name, part in (("training", learned), ("validation", checked)):
-        if part.start == part.stop:
-            raise Problem(f"no events in the {name} span", "choose other dates or a lower magnitude of completeness")
+    _some(learned.stop - learned.start, "training")
     train_rows, validation_rows, train_excesses, validation_excesses = (
         torch.from_numpy(values[part].copy()) for values in (rows, excesses) for part in (learned, checked)
     )
@@ -101,7 +101,11 @@ def fit_examples(
     Returns:
         The network (float64, in evaluation mode), and its scores, nats per event: `magnitude`, and `gain` over stationary Gutenberg–Richter
         fitted to each pattern's own training span, with and without the place.
+
+    Raises:
+        Problem: no events in any validation span.
     """
+    _some(sum(len(part.validation) for part in parts), "validation")
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
     network = _start(parts, options)
@@ -127,6 +131,11 @@ def fit_examples(
             best, best_scores = copy.deepcopy(network.state_dict()), scores
     network.load_state_dict(best)
     return network.eval(), best_scores
+
+
+def _some(count: int, span: str) -> None:
+    if not count:
+        raise Problem(f"no events in the {span} span", "choose other dates or a lower magnitude of completeness")
 
 
 def _step(network: MagnitudeNetwork, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:

@@ -80,7 +80,8 @@ def teach(
 
 def _magnitudes(network: SpaceTimeNetwork, lessons: Sequence[Lesson], teaching: Teaching, progress: Progress) -> dict[str, float]:
     options = msgspec.structs.replace(teaching.magnitude, reach=teaching.magnitude_reach, neighbour_reach=teaching.neighbour_reach)
-    parts = [examples(lesson.pattern, lesson.train, lesson.validation, options) for lesson in _with_events(lessons, 1)]
+    taught = [lesson for lesson in lessons if _events(lesson, lesson.train)]
+    parts = [examples(lesson.pattern, lesson.train, lesson.validation, options) for lesson in taught]
     learned, scores = fit_examples(parts, options, teaching.seed, lambda *seen: progress("magnitude", *seen))
     network.magnitude.load_state_dict(learned.state_dict())
     return {
@@ -120,9 +121,9 @@ def _place_lesson(timing: TimingNetwork, lesson: Lesson) -> PlaceLesson:
 
 def _with_events(lessons: Sequence[Lesson], fewest: int) -> list[Lesson]:
     """Those with so many events in training, and any in validation."""
+    return [lesson for lesson in lessons if _events(lesson, lesson.train) >= fewest and _events(lesson, lesson.validation)]
 
-    def count(lesson: Lesson, span: Span) -> int:
-        rows = lesson.pattern.rows(span)
-        return len(range(rows.start, rows.stop))
 
-    return [lesson for lesson in lessons if count(lesson, lesson.train) >= fewest and count(lesson, lesson.validation) > 0]
+def _events(lesson: Lesson, span: Span) -> int:
+    rows = lesson.pattern.rows(span)
+    return len(range(rows.start, rows.stop))

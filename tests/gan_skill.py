@@ -2,7 +2,7 @@
 
     python -m tests.gan_skill                         three seeds, sequences of 2012 and 2013 (they choose the step): about half an hour
     python -m tests.gan_skill --held-back             those from 2014 on: once, when nothing is chosen any more
-    python -m tests.gan_skill --ablation SanJac_10    the forecaster with and without made sequences in its training
+    python -m tests.gan_skill --ablation SanJac_10    forecaster and CNN with and without made sequences in their training
 
 One calendar for all catalogues: the same earthquakes must not be learned from in one of them and judged by in another. ETAS is fitted
 where nothing is judged: its published parameters for SCEDC and Salton Sea (fitted on their validation years, too), fits of our own
@@ -28,6 +28,7 @@ from models.augmentation import augmented
 from models.baselines import etas_fit, gutenberg_richter
 from models.baselines.etas import Etas
 from models.cleaning import each_once, earthquakes
+from models.cnn_train import fit_maps
 from models.curriculum import Lesson, Years, one_region, read_events
 from models.etas_sequences import etas_sequences
 from models.gan import SequenceGenerator
@@ -131,17 +132,23 @@ def by_generator(generator: SequenceGenerator, real: list[AftershockSequence]) -
 
 
 def ablation(name: str, lessons: list[Lesson], share: float, seeds: int, data: Path) -> None:
-    """The forecaster's validation scores with and without made sequences beside its training span."""
+    """Validation scores of the forecaster, and of the CNN beside it, with and without made sequences beside the training span."""
     lesson = lesson_of(name, data / "benchmark")
     lesson = lesson._replace(pattern=lesson.pattern.before(lesson.validation.end), region="", catalogue=name)
     training = [one for one in taught(lessons) if one.moment < lesson.validation.start.plus(days=-GanOptions().days)]
     generator, _, _ = fit_sequences(training, training[::10], GanOptions(), 0)
     for seed in range(seeds):
-        for more in ([], augmented(lesson, generator, share, seed)):
+        made = augmented(lesson, generator, share, seed)
+        networks = []
+        for more in ([], made):
             network, _ = teach([lesson, *more], Teaching(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km), lambda *_: None)
+            networks.append(network)
             found = score.report([score.trial(SpaceTimeModel(network, "lstm"), lesson.pattern, lesson.validation, {})])
             kept = {key: found[f"{key}_log_likelihood"] for key in ("time", "magnitude", "place")}
-            print(json.dumps({"catalogue": name, "seed": seed, "made lessons": len(more)} | kept), flush=True)
+            print(json.dumps({"catalogue": name, "model": "lstm", "seed": seed, "made lessons": len(more)} | kept), flush=True)
+        for more in ([], made):
+            _, scores = fit_maps(networks[0], [lesson, *more], seed=seed)
+            print(json.dumps({"catalogue": name, "model": "cnn", "seed": seed, "made lessons": len(more)} | scores), flush=True)
 
 
 def main() -> None:

@@ -194,6 +194,15 @@ def test_two_patterns_with_completeness_of_their_own_make_one_network() -> None:
     assert scores["gain"] > 0.0
 
 
+def test_a_pattern_without_validation_teaches_all_the_same() -> None:
+    nothing = Span(VALIDATION.end, VALIDATION.end)
+    judged, taught = (examples(hidden(2_000, 8 + part), TRAIN, span, QUICK) for part, span in enumerate((VALIDATION, nothing)))
+    alone, both = (fit_examples(parts, QUICK, 0, silent)[0].state_dict() for parts in ([judged], [judged, taught]))
+    assert any(not torch.equal(alone[name], both[name]) for name in alone)
+    with pytest.raises(Problem, match="validation span"):
+        fit_examples([taught], QUICK, 0, silent)
+
+
 def test_an_untrained_network_answers_for_any_inputs() -> None:
     network = MagnitudeNetwork(4).eval()
     for features in (np.full(INPUTS, np.nan), np.full(INPUTS, 1e9), np.zeros((3, INPUTS))):
