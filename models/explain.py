@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import msgspec
 import numpy as np
 import torch
 from captum.attr import IntegratedGradients  # type: ignore[import-untyped, unused-ignore]
@@ -25,6 +24,7 @@ from models.live_timing import BACKGROUND, COUNT, EXCITATION, RING_EXCESS, RING_
 from models.space_time import TimingNetwork
 from models.sphere import EARTH_RADIUS_KM
 from models.timing import Architecture, wait_of
+from stream.explanation import Contribution, Explanation, Influence
 
 Vector = NDArray[np.float64]
 
@@ -37,43 +37,6 @@ KERNEL_INPUTS = (
     "magnitude", "time since the last event", "distance to the last event",
     *(name for name in (*_RINGS, "shaking of the region") for _ in range(neighbourhood.TRACES)),
 )  # fmt: skip
-
-
-class Contribution(msgspec.Struct, frozen=True):
-    """A past event's part of the rate."""
-
-    time: Instant
-    latitude: float
-    longitude: float
-    magnitude: float
-    share: float
-    """Of the kernels' rate now, 0 … 1."""
-
-
-class Influence(msgspec.Struct, frozen=True):
-    """An input's part in how far the forecast is from that of average inputs."""
-
-    name: str
-    effect: float
-    """In natural logarithms."""
-
-
-class Explanation(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.explanation/1"):
-    """Why a region's forecast is what it is at one moment."""
-
-    region: str
-    at: Instant
-    rate_per_day: float
-    """λ, what the kernels say."""
-    background_share: float
-    older_share: float
-    """Of all events before the last `reach`."""
-    events: list[Contribution]
-    """The largest shares first."""
-    last_event: list[Influence]
-    """On ln of the events that the last event is expected to bring; beside them `average`, that of average inputs."""
-    memory: list[Influence]
-    """On E[ln X], how much longer than the kernels the memory expects the wait to be; beside them `average`."""
 
 
 def explain(

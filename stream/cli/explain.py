@@ -16,13 +16,13 @@ from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
 from stream.cli.live import open_library
 from stream.cli.options import EMBEDDED, JsonOption, ModelOption, ModelsOption, RegionsOption, StoreOption, read_time, region_named
+from stream.explanation import Explanation, Influence
 from stream.lineup import Lineup
 from stream.partition import basis_of
 from stream.shadow import champions
 from stream.store import open_store
 
 if TYPE_CHECKING:
-    from models.explain import Explanation, Influence
     from models.forecaster import LstmForecaster
     from models.library import ModelLibrary
 

@@ -15,6 +15,7 @@ from ingest.problem import Problem
 from stream.alert import Alert
 from stream.client.connection import PATIENCE_SECONDS, Connection
 from stream.client.subscription import Subscription, Unreadable
+from stream.explanation import Explanation
 from stream.forecast import Forecast
 from stream.outcomes import Outcome
 from stream.outlook import RegionOutlook
@@ -187,6 +188,10 @@ class Client:
         """A region's recent forecasts against what then came."""
         return self._ask(f"/v1/regions/{quote(region, safe='')}/outcomes", Outcomes, {"limit": limit}).outcomes
 
+    def explanation(self, region: str) -> Explanation:
+        """Why a region's forecast is what it is."""
+        return self._ask(f"/v1/regions/{quote(region, safe='')}/explanation", Explanation)
+
     def scores(self) -> Scores:
         """How good the forecasts were, by region and over all, and how well calibrated."""
         return self._ask("/v1/scores", Scores)
@@ -208,7 +213,7 @@ class Client:
         return self._connection.get("/v1/events.quakeml", asked)
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """The JSON that any other endpoint answers, such as `/v1/regions/{region}/explanation`."""
+        """The JSON that any other endpoint answers, such as `/asyncapi.json`."""
         return msgspec.json.decode(self._connection.get(path, parameters))
 
     def _ask(self, path: str, answer: type[Answer], parameters: dict[str, Any] | None = None) -> Answer:

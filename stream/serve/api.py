@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-import msgspec
-
 from ingest.bus.log import Log
 from ingest.instant import Instant
 from ingest.metrics import Exposition
@@ -17,6 +15,7 @@ from ingest.poller import Status as PollerStatus
 from ingest.region import Region, RegionTable
 from stream.alert import Alert
 from stream.disclaimer import DISCLAIMER
+from stream.explanation import Explanation
 from stream.export.cap import SENDER
 from stream.export.geojson import region_geometry
 from stream.health import Health
@@ -41,7 +40,7 @@ class Sources(NamedTuple):
     """How far the forecasts are."""
     poller: Callable[[], PollerStatus] | None = None
     """How the feed is, from who polls it in this process."""
-    explain: Callable[[str], msgspec.Struct] | None = None
+    explain: Callable[[str], Explanation] | None = None
     """A region's explanation."""
     health: Health = Health({})
     """How all that this process rests on is."""

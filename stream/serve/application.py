@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from ingest.event import encode
 from ingest.metrics import CONTENT_TYPE
+from stream.explanation import Explanation
 from stream.export import cap, geojson, quakeml
 from stream.serve import answers
 from stream.serve.api import Api
@@ -35,7 +36,7 @@ def endpoints(api: Api, reading: Reading) -> list[Endpoint]:
         Endpoint("/v1/regions/{region}/forecasts", "A region's forecasts, oldest first.", OfSpan, past.forecasts, answers.History),
         Endpoint("/v1/regions/{region}/outlooks", "A region's outlooks, oldest first.", OfSpan, past.outlooks, answers.OutlookHistory),
         Endpoint("/v1/regions/{region}/outcomes", "Forecasts against what then came.", OfOutcomes, judgement.outcomes, answers.Outcomes),
-        Endpoint("/v1/regions/{region}/explanation", "Why its forecast is what it is.", OfRegion, judgement.explanation, None),
+        Endpoint("/v1/regions/{region}/explanation", "Why its forecast is what it is.", OfRegion, judgement.explanation, Explanation),
         Endpoint("/v1/forecasts", "The latest forecast of each region.", Nothing, api.forecasts, answers.Forecasts),
         Endpoint("/v1/forecasts.geojson", "The same as GeoJSON.", Nothing, exports.forecasts_geojson, None, geojson.MEDIA_TYPE),
         Endpoint("/v1/outlooks", "The latest outlook of each region.", Nothing, api.outlooks, answers.Outlooks),

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from ingest.event import encode
 from ingest.problem import Problem
 from stream.disclaimer import DISCLAIMER
+from stream.explanation import Explanation
 from stream.forecast import Score, rounded
 from stream.serve import answers
 from stream.serve.api import Api
-from stream.serve.endpoint import JSON, Content
 from stream.serve.questions import Nothing, OfOutcomes, OfRegion
 from stream.serve.refusal import not_found, unavailable
 
@@ -25,7 +24,7 @@ class Judgement:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._thread = ThreadPoolExecutor(1, "explain")
-        self._explained: dict[tuple[str, str], bytes] = {}
+        self._explained: dict[tuple[str, str], Explanation] = {}
         """By region and its latest forecast."""
 
     async def scores(self, _: Nothing) -> answers.Scores:
@@ -45,7 +44,7 @@ class Judgement:
         found = view.calibration.outcomes(region.id, view.events.of_region(region.id))
         return answers.Outcomes(DISCLAIMER, found[: -question.limit - 1 : -1])
 
-    async def explanation(self, question: OfRegion) -> Content:
+    async def explanation(self, question: OfRegion) -> Explanation:
         """Made once for each forecast, one at a time."""
         region = self._api.region(question.region)
         forecast = self._api.view.latest_forecast(region.id)
@@ -56,14 +55,14 @@ class Judgement:
             self._explained[key] = await asyncio.get_running_loop().run_in_executor(self._thread, self._explain, region.id)
             while len(self._explained) > EXPLANATIONS_KEPT:
                 del self._explained[next(iter(self._explained))]
-        return Content(self._explained[key], JSON)
+        return self._explained[key]
 
-    def _explain(self, region: str) -> bytes:
+    def _explain(self, region: str) -> Explanation:
         explain = self._api.sources.explain
         if explain is None:
             raise unavailable("this server cannot explain forecasts", "start it with the windows: quakecast serve --store", 60)
         try:
-            return encode(explain(region))
+            return explain(region)
         except Problem as problem:
             raise unavailable(problem.what, problem.remedy) from None
 

@@ -21,8 +21,10 @@ import pytest
 from ingest.bus.log import EVENTS, FORECASTS, Outgoing
 from ingest.event import Heartbeat, encode
 from ingest.problem import Problem
+from stream.client import Client
 from stream.disclaimer import DISCLAIMER
 from stream.examples import ALERT
+from stream.explanation import Contribution, Explanation, Influence
 from stream.serve.asyncapi import asyncapi
 from stream.serve.gate import Access
 from tests.api_server import Ground, Reader, Served, alert_out, in_the_log, retracted, served
@@ -36,14 +38,9 @@ ASYNCAPI_SCHEMA = Path(__file__).resolve().parents[2] / "stream/serve/page/node_
 _counter = itertools.count(1)
 
 
-class Why(msgspec.Struct):
-    """An explanation for the tests."""
-
-    region: str
-
-
-def explain(region: str) -> Why:
-    return Why(region)
+def explain(region: str) -> Explanation:
+    event = Contribution(at(1.0), 35.0, -117.0, 4.2, 0.75)
+    return Explanation(region, at(2.0), 0.5, 0.25, 0.0, [event], [Influence("average", 0.1)], [])
 
 
 @pytest.fixture(scope="module")
@@ -183,10 +180,12 @@ def test_outcomes_and_scores_are_those_of_the_sequence(server: Served) -> None:
 
 
 def test_an_explanation_comes_from_the_windows_or_says_why_not(ground: Ground, server: Served) -> None:
-    assert server.json(f"/v1/regions/{REGION.id}/explanation") == {"region": REGION.id}
+    assert server.json(f"/v1/regions/{REGION.id}/explanation") == json.loads(encode(explain(REGION.id)))
+    with Client(server.address) as client:
+        assert client.explanation(REGION.id) == explain(REGION.id)
     assert server.get("/v1/regions/fe-40/explanation")[0] == 404
 
-    def unreachable(_: str) -> Why:
+    def unreachable(_: str) -> Explanation:
         raise Problem("no Redis answers", "start it")
 
     with served(ground, explain=unreachable) as other:
