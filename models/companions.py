@@ -92,6 +92,14 @@ def read_cnn(folder: Path | None = None) -> tuple[MapNetwork, CompanionCard]:
     return _read("cnn", folder, lambda told: MapNetwork(msgspec.convert(told, MapArchitecture)))
 
 
+def built_in_cnn(base: str) -> tuple[MapNetwork, str] | None:
+    """The CNN that comes with the program and its name, if it was trained on that forecaster."""
+    if not (PRETRAINED / "cnn").is_dir():
+        return None
+    network, card = read_cnn()
+    return (network, card.name) if card.base == base else None
+
+
 def read_gan(folder: Path | None = None) -> tuple[SequenceGenerator, CompanionCard]:
     """The generator in evaluation mode; without a folder the built-in one.
 

@@ -22,7 +22,7 @@ from models import artifact, hawkes
 from models.baselines.live import LARGEST_EXCESS, LiveBaselines
 from models.exceedance import LiveExceedance
 from models.live_magnitude import LiveMagnitude, half_bin_of, quantiles_and_survival
-from models.live_map import Factors, LiveMaps, reweighted
+from models.live_map import LiveFactors, LiveMaps, reweighted
 from models.live_timing import (
     BACKGROUND,
     COUNT,
@@ -181,7 +181,7 @@ class LstmForecaster:
         hours = max(int(now) - last, 0) // MILLISECONDS_PER_HOUR
         return last + (MILLISECONDS_PER_HOUR << (hours.bit_length() - 1) if hours else 0)
 
-    def _look(self, kept: bytes, region: str, moment_ms: int, background: float) -> Factors | None:
+    def _look(self, kept: bytes, region: str, moment_ms: int, background: float) -> LiveFactors | None:
         return None if self._maps is None else self._maps.factors(kept, region, moment_ms, background)
 
     def _magnitudes(self, ring: Vector, region: Region, now: Instant, ahead_days: Vector) -> Magnitude:

@@ -11,7 +11,6 @@ from models import artifact, companions
 from models.cnn import MapNetwork
 from models.forecaster import LstmForecaster
 from models.live_map import LiveMaps
-from models.registry import BUILT_IN
 from models.space_time import SpaceTimeNetwork
 from stream.forecast import Forecaster
 from stream.lineup import Lineup
@@ -33,7 +32,7 @@ class ModelLibrary:
         self._find = find
         self._own_network, card = artifact.read(model)
         self._own_name = card.name
-        self._own_maps = _built_in_maps(card.name)
+        self._own_maps = companions.built_in_cnn(card.name)
         self.own = self._assembled(self._own_network, card.name, self._own_maps)
         self._kept = lru_cache(maxsize=LINEUPS_KEPT)(self._forecaster)
 
@@ -94,11 +93,3 @@ class ModelLibrary:
         if card.name != name:
             raise Problem(f"the model in the folder of {name} is {card.name}", "train it again, or promote what is there")
         return network, name
-
-
-def _built_in_maps(base: str) -> tuple[MapNetwork, str] | None:
-    """The CNN that comes with the program, if it was trained on that forecaster."""
-    if not (BUILT_IN / "cnn").is_dir():
-        return None
-    network, card = companions.read_cnn()
-    return (network, card.name) if card.base == base else None

@@ -13,30 +13,24 @@ import struct
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY
 from models import maps
 from models.cnn import MapNetwork
+from models.map_factors import Factors, factors_of
 from models.map_features import features
-from models.maps import CAME, COLUMNS, COUNTS, RATES, FloatArray, Grid
+from models.maps import CAME, COLUMNS, COUNTS, RATES, FloatArray
 
 _COUNT = struct.Struct("<H")
 _EMPTY = _COUNT.pack(0)
 IntArray = NDArray[np.int64]
 
 
-class Factors(NamedTuple):
-    """What the CNN says of a region's cells at a moment."""
+class LiveFactors(NamedTuple):
+    """What the CNN says of a region's cells at a moment, and what is there."""
 
-    grid: Grid
-    ages_days: FloatArray
-    """(bands − 1,) where one band of ages ends."""
-    cells: FloatArray
-    """(bands + 1, cells) by which what events of that age bring on is re-weighted; the background map's last."""
-    everywhere: float
-    """By which the background rate is."""
+    factors: Factors
     rates: FloatArray
     """(cells,) what all past events bring on there, 1/day, not re-weighted."""
 
@@ -47,7 +41,6 @@ class LiveMaps:
     def __init__(self, network: MapNetwork) -> None:
         self._network = copy.deepcopy(network).double().eval()  # the one that was given stays as it is
         self._grids = network.architecture.grids
-        self._ages = np.array(network.architecture.ages_days)
 
     def start(self, region: str) -> bytes:
         """The maps before any event; nothing for a region that the CNN has not learned."""
@@ -78,20 +71,17 @@ class LiveMaps:
         states[index] = sparse
         return maps.advanced(states, now_ms / MILLISECONDS_PER_DAY, maps.backgrounds(states, background))
 
-    @torch.no_grad()
-    def factors(self, kept: bytes, region: str, now_ms: int, background: float) -> Factors | None:
+    def factors(self, kept: bytes, region: str, now_ms: int, background: float) -> LiveFactors | None:
         """What the CNN says at a moment, nothing having come since; None for a region that it has not learned."""
         if not kept:
             return None
-        grid, states = self._grids[region], self.states(kept, region, now_ms, background)
-        seen = torch.from_numpy(features(states, now_ms / MILLISECONDS_PER_DAY, background))[None].double()
-        logs, everywhere, _ = self._network(self._network.scaled(seen).double())
-        rates: FloatArray = states[:, RATES].sum(1)
-        return Factors(grid, self._ages, logs[0].exp().numpy(), float(everywhere[0].exp()), rates)
+        states = self.states(kept, region, now_ms, background)
+        seen = features(states, now_ms / MILLISECONDS_PER_DAY, background)
+        return LiveFactors(factors_of(self._network, self._grids[region], seen), states[:, RATES].sum(1))
 
 
 def reweighted(
-    factors: Factors,
+    said: LiveFactors,
     latitudes: FloatArray,
     longitudes: FloatArray,
     lags_days: FloatArray,
@@ -106,11 +96,10 @@ def reweighted(
         rate: of the whole region, with older events and the background; what is neither lies where all past events' rates do.
         background: μ, 1/day.
     """
-    cells, parts = factors.grid.parts(latitudes, longitudes)
-    band = np.searchsorted(factors.ages_days, lags_days)
-    own = (parts * factors.cells[band[:, None], cells]).sum(1) * rates
+    factors = said.factors
+    own = factors.of(latitudes, longitudes, lags_days[:, None])[0][:, 0] * rates
     older = max(rate - background - float(rates.sum()), 0.0)
-    usual = float((factors.rates * factors.cells[-2]).sum() / max(factors.rates.sum(), np.finfo(np.float64).tiny))
+    usual = float((said.rates * factors.cells[-2]).sum() / max(said.rates.sum(), np.finfo(np.float64).tiny))
     return own, float(own.sum()) + older * usual + background * factors.everywhere
 
 

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from ingest.instant import Instant
 from ingest.problem import Problem
+from models.map_factors import Factors
 from models.pattern import Pattern
 from models.roll_blocks import Block, Given, block, blocks_of
+from models.roll_maps import RegionMaps, factors_at, reweighted
 from models.roll_start import History, history_of, start_at
 from models.space_time import SpaceTimeNetwork
 
@@ -57,13 +59,14 @@ class Continuations(NamedTuple):
 
 def continuations(
     network: SpaceTimeNetwork, pattern: Pattern, moment: Instant, days: float, n: int, seed: int, background: float | None = None,
-    region: shapely.Polygon | None = None, most_events: int = MOST_EVENTS,
+    region: shapely.Polygon | None = None, most_events: int = MOST_EVENTS, maps: RegionMaps | None = None,
 ) -> Continuations:  # fmt: skip
     """N continuations of a pattern from a moment on, of which nothing later is looked at.
 
     Args:
         background: μ, events per day; None: the region's that the model was trained on, if there is one only.
         region: corners in (longitude, latitude); no event falls outside.
+        maps: of the CNN; None: events come where the kernels alone say.
 
     Raises:
         Problem: the model knows no places, or the numbers make no sense.
@@ -74,21 +77,28 @@ def continuations(
     if background is None:
         raise Problem("the background rate of this region is not known", "give it, or fit it on the history")
     history = history_of(network, pattern.before(moment), background)
-    return rolled(history, moment, days, n, seed, region, most_events)
+    factors = None if maps is None else factors_at(maps, history, moment)
+    return rolled(history, moment, days, n, seed, region, most_events, factors)
 
 
 def rolled(
     history: History, moment: Instant, days: float, n: int, seed: int, region: shapely.Polygon | None = None,
-    most_events: int = MOST_EVENTS,
+    most_events: int = MOST_EVENTS, factors: Factors | None = None,
 ) -> Continuations:  # fmt: skip
     """As `continuations`, of a history made ready once for many moments.
+
+    Args:
+        factors: of the CNN at the moment; None: events come where the kernels alone say.
 
     Raises:
         Problem: the numbers make no sense.
     """
     if not (0.0 < days <= 3_650.0 and 1 <= n <= MOST_PATHS):
         raise Problem(f"cannot simulate {days:g} days {n} times", f"choose up to 3,650 days and up to {MOST_PATHS:,} simulations")
-    given = Given(history.network, start_at(history, moment), history.background, moment, days, seed, region, most_events)
+    start = start_at(history, moment)
+    if factors is not None:
+        start = reweighted(start, factors, days)
+    given = Given(history.network, start, history.background, moment, days, seed, region, most_events)
     return joined(days, [block(given, number, paths) for number, paths in enumerate(blocks_of(n))])
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ingest.instant import MILLISECONDS_PER_HOUR, Instant
 from models import hawkes, neighbourhood
 from models.roll_magnitudes import Excesses
+from models.roll_maps import of_events
 from models.roll_neighbours import Neighbours
 from models.roll_network import RollNetwork
 from models.roll_paths import drawn_excesses, drawn_waits, features_of, memory_at, remembered, survivals, wait_after
@@ -104,7 +105,8 @@ class _Roll:
         self._numbers, self._alive = np.arange(paths), np.ones(paths, np.bool_)
         self._last = np.full(paths, -start.silence_days)
         self._memory = memory_at(start, paths)
-        self._own = Own(paths, place.architecture.discs)
+        self._discs = place.architecture.discs
+        self._own = Own(paths, self._discs)
         self._neighbours = Neighbours(start, place.architecture.narrowest_km)
         self._excesses = Excesses(start, paths, network.architecture.magnitude_reach)
         self._sums = np.zeros((paths, len(start.sums)))
@@ -174,6 +176,9 @@ class _Roll:
         weights = self._network.weights(excesses, features)
         around = self._neighbours.around(self._own, places, positions, discs.roots)
         kernels = learned(self._network, around, places, features, excesses, weights)
+        if self._start.factors is not None:
+            of_rates, of_worths = of_events(self._start.factors, places, np.zeros(len(places)), self._given.days)
+            kernels |= {"rates": kernels["rates"] * np.tile(of_rates, self._discs), "worths": kernels["worths"] * of_worths}
         hour = (int(self._moment) / MILLISECONDS_PER_HOUR + 24.0 * now + np.degrees(places[:, 1]) / 15.0) % 24.0
         told_hour = hour if self._timing.hours else None
         self._memory = remembered(self._network, self._memory, features, weights, waits, self._background, told_hour)

@@ -100,7 +100,7 @@ def parents(
     paths, columns = sums.shape
     taus = np.tile(hawkes.TAUS_DAYS, columns // hawkes.KERNELS)
     before = start.sums * np.exp(-now[:, None] / taus)  # (P, columns)
-    background = network.background(excitation, rate)  # (P,)
+    background = network.background(excitation, rate) * (1.0 if start.factors is None else start.factors.everywhere)  # (P,)
     bounds = np.cumsum(np.column_stack((before, sums, background)), 1)  # (P, 2 columns + 1)
     drawn = chance.random(paths) * bounds[:, -1]
     choice = np.minimum((bounds <= drawn[:, None]).sum(1), 2 * columns)

@@ -17,6 +17,7 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models import hawkes, neighbourhood
 from models.baselines.gutenberg_richter import common_step
+from models.map_factors import Factors
 from models.pattern import Pattern
 from models.place import PlaceNetwork, slow_days
 from models.place_likelihood import Kernels
@@ -91,6 +92,8 @@ class Start(NamedTuple):
     step: float
     """What magnitudes are rounded to; 0: not at all."""
     area_km2: float
+    factors: Factors | None = None
+    """By which the CNN's map re-weights where events come; None: as they are."""
 
     @property
     def silence_days(self) -> float:

@@ -25,6 +25,7 @@ from models.baselines.omori import Omori
 from models.gan import SequenceGenerator, condition_of
 from models.pattern import Pattern, Span
 from models.roll import continuations
+from models.roll_maps import RegionMaps
 from models.space_time import SpaceTimeNetwork
 from models.sphere import EARTH_RADIUS_KM
 
@@ -102,11 +103,11 @@ def with_mainshock(past: Pattern, mainshock: Mainshock) -> Pattern:
 
 def by_forecaster(
     network: SpaceTimeNetwork, past: Pattern, mainshock: Mainshock, days: float, n: int, seed: int, rate: float, region: shapely.Polygon,
-    name: str,
+    name: str, maps: RegionMaps | None = None,
 ) -> Scenarios:  # fmt: skip
-    """The forecaster rolled forward; `rate`: the region's background, events per day."""
+    """The forecaster rolled forward, with the CNN's maps if given; `rate`: the region's background, events per day."""
     known = with_mainshock(past, mainshock)
-    made = continuations(network, known, known.observed.end, days, n, seed, rate, region, MOST_EVENTS)
+    made = continuations(network, known, known.observed.end, days, n, seed, rate, region, MOST_EVENTS, maps)
     columns = (made.paths, made.days, made.latitudes, made.longitudes, made.depths_km, made.magnitudes)
     return Scenarios(*columns, n, days, mainshock, name, int(made.cut.sum()))
 

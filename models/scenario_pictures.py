@@ -1,9 +1,8 @@
-"""`scenario.png`: what a set of simulations says, in three panels."""
+"""`scenario.png`: what a set of simulations says, in three panels; `maps.png`: how the map of what is expected grows."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.colors import LogNorm
@@ -12,7 +11,13 @@ from numpy.typing import NDArray
 
 from models.scenario import SAID, Scenarios
 
+FloatArray = NDArray[np.float64]
 STEPS = 121
+SPANS_DAYS = (1.0, 7.0, 30.0)
+CELLS = 50
+"""Along each side of a map."""
+FARTHEST = 0.002
+"""The part of the places that may lie beyond each edge of a map."""
 _RESOLUTION = 110
 
 
@@ -39,30 +44,38 @@ def scenario_picture(made: Scenarios) -> bytes:
     where.plot(made.mainshock.longitude, made.mainshock.latitude, "*", color="tab:red", markersize=11)
     where.set(xlabel="longitude, degrees", ylabel="latitude, degrees", title="where, all simulations")
     figure.suptitle(f"{made.source}: M {made.mainshock.magnitude:g}, {made.horizon_days:g} days, {made.simulations:,} simulations; {SAID}")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_RESOLUTION, metadata={"Software": None})
-    return buffer.getvalue()
+    return _png(figure)
 
 
-def expected_maps_picture(
-    corners: NDArray[np.float64], step: float, panels: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]], title: str
-) -> bytes:
-    """Expected numbers by cell beside what came.
-
-    Args:
-        corners: (C, 2) longitude and latitude of the cells' lower corners, `step` degrees wide.
-        panels: by name, such as "day": (C,) expected numbers, and (N, 2) longitude and latitude of what came.
-    """
-    figure = Figure(figsize=(4.6 * len(panels), 4.6), layout="constrained")
-    for axis, (name, (expected, came)) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
-        largest = float(expected.max())
-        drawn = axis.scatter(
-            *(corners + step / 2.0).T, c=expected, s=9.0, marker="s", norm=LogNorm(largest * 1e-5, largest), cmap="viridis"
+def expected_maps_picture(made: Scenarios) -> bytes:
+    """How the map of what is expected grows: mean numbers by cell after a day, a week and a month, as far as the simulations go."""
+    spans = [days for days in SPANS_DAYS if days < made.horizon_days] + [made.horizon_days]
+    figure = Figure(figsize=(4.6 * len(spans), 4.4), layout="constrained")
+    edges = [np.linspace(*_bounds(places), CELLS + 1) for places in (made.longitudes, made.latitudes)]
+    numbers = [np.histogram2d(made.longitudes[near], made.latitudes[near], edges)[0].T for near in (made.days <= days for days in spans)]
+    least, most = 1.0 / made.simulations, max(float(numbers[-1].max()), 2.0) / made.simulations
+    axes = figure.subplots(1, len(spans), squeeze=False, sharey=True)[0]
+    for axis, days, counts in zip(axes, spans, numbers, strict=True):
+        shown = np.ma.masked_equal(counts / made.simulations, 0.0)
+        axis.pcolormesh(*edges, shown, norm=LogNorm(least, most), cmap="viridis")
+        axis.plot(made.mainshock.longitude, made.mainshock.latitude, "*", color="tab:red", markersize=9)
+        axis.set(
+            title=f"{days:g} {'day' if days == 1.0 else 'days'}: {counts.sum() / made.simulations:.1f} expected",
+            xlabel="longitude, degrees",
         )
-        axis.scatter(*came.T, s=8.0, facecolors="none", edgecolors="tab:red", linewidths=0.7)
-        axis.set(title=f"{name}: {expected.sum():.0f} expected, {len(came)} came (red)", xlabel="longitude, degrees")
-        figure.colorbar(drawn, ax=axis, shrink=0.8, label="events a cell")
-    figure.suptitle(title)
+    axes[0].set(ylabel="latitude, degrees")
+    figure.colorbar(axes[-1].collections[0], ax=axes, shrink=0.8, label="events expected in a cell")
+    figure.suptitle(f"{made.source}: M {made.mainshock.magnitude:g}, {made.simulations:,} simulations; {SAID}")
+    return _png(figure)
+
+
+def _bounds(degrees: FloatArray) -> tuple[float, float]:
+    """Of nearly all places, and at least a tenth of a degree."""
+    low, high = np.quantile(degrees, (FARTHEST, 1.0 - FARTHEST)) if len(degrees) else (0.0, 0.0)
+    return float(low) - 0.05, float(high) + 0.05
+
+
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_RESOLUTION, metadata={"Software": None})
     return buffer.getvalue()

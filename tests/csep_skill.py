@@ -26,9 +26,13 @@ from models import artifact, csep
 from models.baselines import stationary
 from models.baselines.etas import Etas
 from models.baselines.etas_simulate import lasting, simulate
+from models.cnn_train import fit_maps
+from models.curriculum import Lesson
 from models.pattern import Pattern, Span, read_polygon
 from models.roll import rolled
+from models.roll_maps import RegionMaps, factors_at
 from models.roll_start import history_of
+from models.space_time import SpaceTimeNetwork
 from tests.skill import BENCHMARKS, DATA, lesson_of
 
 NAME = "ComCat_25"
@@ -47,9 +51,15 @@ def moments(validation: Span, days: float, count: int) -> list[Instant]:
     return random + large
 
 
+def maps_of(network: SpaceTimeNetwork, lesson: Lesson) -> RegionMaps:
+    """A CNN on top of the network, for the lesson's one region."""
+    trained, _ = fit_maps(network, [lesson])
+    return RegionMaps(trained, trained.architecture.grids[lesson.region])
+
+
 def rates(lines: list[dict[str, Any]]) -> Iterator[str]:
     """The table, with exact binomial intervals."""
-    for model in ("forecaster", "etas"):
+    for model in [name for name in lines[0] if isinstance(lines[0][name], dict)]:
         for test in TESTS:
             said = [line[model][test] for line in lines if line[model][test] is not None]
             if said:
@@ -64,6 +74,7 @@ def main() -> None:
     parser.add_argument("--days", type=float, default=1.0)
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--count", type=int, default=118)
+    parser.add_argument("--maps", action="store_true", help="and with a CNN, trained on the train span first")
     given = parser.parse_args()
     torch.set_num_threads(1)
     network, _ = artifact.read(given.model)
@@ -74,6 +85,7 @@ def main() -> None:
     history = history_of(network, known, network.timing.background(network.timing.architecture.regions[0]) or 0.1)
     grid = csep.grid_of(polygon, known.magnitude_of_completeness)
     long_run = csep.long_run_of(grid, known.before(lesson.train.end))
+    maps = maps_of(network, lesson._replace(pattern=known, region="")) if given.maps else None
     lines: list[dict[str, Any]] = []
     for number, moment in enumerate(moments(lesson.validation, given.days, given.count)):
         rows = known.rows(Span(moment, moment.plus(days=given.days)))
@@ -91,6 +103,10 @@ def main() -> None:
                 np.array([len(one) for one in made]),
             ),
         }
+        if maps is not None:
+            factors = factors_at(maps, history, moment)
+            told = rolled(history, moment, given.days, given.n, number, polygon, MOST_EVENTS, factors)
+            simulated["with maps"] = (told.longitudes, told.latitudes, told.magnitudes, told.counts(given.days))
         line: dict[str, Any] = {"moment": str(moment), "observed": len(came), "cut": int(own.cut.sum()), "given_up": given_up}
         for name, (longitudes, latitudes, magnitudes, counts) in simulated.items():
             density = csep.density_of(grid, grid.raster(longitudes, latitudes), long_run)

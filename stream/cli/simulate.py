@@ -16,6 +16,7 @@ from stream.cli.options import ModelOption, RegionsOption, read_time, region_nam
 
 if TYPE_CHECKING:
     from models.pattern import Pattern
+    from models.roll_maps import RegionMaps
     from models.scenario import Mainshock, Scenarios
 
 SIMULATE_EXAMPLES = "Example: quakecast simulate --region california --mainshock 7.0 --at 35.7,-117.5 --days 30 --with etas -o scenarios"
@@ -36,7 +37,7 @@ class With(StrEnum):
 
 def simulate(
     region: Annotated[str, typer.Option("--region", help="The region, by its id.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for scenarios.csv, scenario.xml and scenario.png.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for scenarios.csv, scenario.xml and two pictures.")],
     mainshock: Annotated[float, typer.Option("--mainshock", min=0.0, max=9.6, help="Its magnitude.")] = 7.0,
     days: Annotated[float, typer.Option("--days", help="For how long; the GAN knows 30.")] = 30.0,
     n: Annotated[int, typer.Option("--n", min=1, max=MOST, help="How many simulations.")] = 1_000,
@@ -53,7 +54,7 @@ def simulate(
     """Simulate how a sequence may unfold after a mainshock: files of events, a picture, and a table. Simulated, not observed."""
     from ingest.seismology import quakeml
     from models.scenario import SAID, csv_of, table_lines, write
-    from models.scenario_pictures import scenario_picture
+    from models.scenario_pictures import expected_maps_picture, scenario_picture
 
     if not 0.0 < days <= 365.0:
         raise Problem(f"cannot simulate {days:g} days", "choose more than 0 and up to 365 days")
@@ -66,7 +67,8 @@ def simulate(
         (shock.time.plus(days=float(day)), float(latitude), float(longitude), None if math.isnan(depth) else float(depth), float(size))
         for day, latitude, longitude, depth, size in zip(*(column[first] for column in made[1:6]), strict=True)
     ]
-    files = {"scenarios.csv": csv_of(made), "scenario.xml": quakeml(rows, SAID), "scenario.png": scenario_picture(made)}
+    pictures = {"scenario.png": scenario_picture(made), "maps.png": expected_maps_picture(made)}
+    files = {"scenarios.csv": csv_of(made), "scenario.xml": quakeml(rows, SAID), **pictures}
     write(output, files)
     typer.echo(f"{made.source}: M {mainshock:g} at {shock.latitude:.2f}, {shock.longitude:.2f}, {n:,} simulations of {days:g} days; {SAID}")
     for line in table_lines(made, past.magnitude_of_completeness):
@@ -132,10 +134,21 @@ def _simulated(source: With, model: Path | None, past: Pattern, shock: Mainshock
         network, card = artifact.read(model)
         known = network.timing.background(region)
         background = known if known is not None else BACKGROUND_SHARE * rate
-        return scenario.by_forecaster(network, past, shock, days, n, seed, background, around, card.name)
+        maps, name = _maps_of(card.name, region) if len(past) else (None, card.name)
+        return scenario.by_forecaster(network, past, shock, days, n, seed, background, around, name, maps)
     if len(past) >= 200:
         fitted = etas_fit.fit(past, past.observed)
         law = stationary.fit(past, past.observed).magnitudes
         return scenario.by_etas(past, shock, days, n, seed, rate, around, (fitted.parameters, law), "ETAS fitted to the catalogue")
     name = "ETAS of the built-in baselines, its spatial kernel assumed"
     return scenario.by_etas(past, shock, days, n, seed, BACKGROUND_SHARE * rate, around, None, name)
+
+
+def _maps_of(base: str, region: str) -> tuple[RegionMaps | None, str]:
+    """The CNN that comes with a forecaster, if it has learned the region; and what the two are called."""
+    from models.companions import built_in_cnn
+    from models.roll_maps import RegionMaps
+
+    network, name = built_in_cnn(base) or (None, "")
+    grid = None if network is None else network.architecture.grids.get(region)
+    return (None, base) if network is None or grid is None else (RegionMaps(network, grid), f"{base}+{name}")

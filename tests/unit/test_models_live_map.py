@@ -107,10 +107,10 @@ def test_with_factors_of_one_the_rates_stay_as_they_are() -> None:
     kept, jump = live.start(REGION.id), maps.added(np.full(12, 0.1), 1.0, 10.0)
     for one in EVENTS:
         kept = live.observe(kept, REGION.id, (int(one.time), one.latitude, one.longitude), jump, 0.5)
-    factors = live.factors(kept, REGION.id, int(at(50)), 0.5)
-    assert factors is not None
+    said = live.factors(kept, REGION.id, int(at(50)), 0.5)
+    assert said is not None
     last = EVENTS[-1]
-    own, total = reweighted(factors, np.array([last.latitude]), np.array([last.longitude]), np.array([0.1]), np.array([0.2]), 3.0, 0.5)
+    own, total = reweighted(said, np.array([last.latitude]), np.array([last.longitude]), np.array([0.1]), np.array([0.2]), 3.0, 0.5)
     assert own == pytest.approx([0.2])
     assert total == pytest.approx(3.0, rel=1e-6)
 

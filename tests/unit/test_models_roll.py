@@ -6,19 +6,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import kstest  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models import artifact
+from models.cnn import MapArchitecture, MapNetwork
 from models.etas_sequences import circle
+from models.map_factors import Factors
+from models.maps import Grid
 from models.pattern import Pattern, Span
-from models.roll import Continuations, continuations
+from models.roll import Continuations, continuations, rolled
+from models.roll_maps import RegionMaps, factors_at
+from models.roll_start import history_of
 from models.space_time import SpaceTimeNetwork, time_outcomes
 
 NOW = Instant.parse("2020-01-01")
 BACKGROUND = 0.2
 REGION = circle(36.0, -117.0, 200.0)
+GRID = Grid(35.0, -118.0, 0.25, 0.25, 8)
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +98,35 @@ def test_a_path_that_reaches_the_most_events_is_said_to_be_cut(network: SpaceTim
 def test_numbers_without_sense_are_a_problem(network: SpaceTimeNetwork, past: Pattern) -> None:
     with pytest.raises(Problem):
         continuations(network, past, NOW, -1.0, 10, 0, BACKGROUND)
+
+
+def _mapped(network: SpaceTimeNetwork, past: Pattern, factors: Factors | None) -> Continuations:
+    return rolled(history_of(network, past, BACKGROUND), NOW, 7.0, 60, 0, REGION, 500, factors)
+
+
+def test_an_untrained_map_changes_nothing(network: SpaceTimeNetwork, past: Pattern) -> None:
+    untrained = RegionMaps(MapNetwork(MapArchitecture(side=8, width=6, layers=2)), GRID)
+    factors = factors_at(untrained, history_of(network, past, BACKGROUND), NOW)
+    plain, mapped = _mapped(network, past, None), _mapped(network, past, factors)
+    assert mapped.days == pytest.approx(plain.days, rel=1e-6)
+    assert mapped.latitudes == pytest.approx(plain.latitudes, rel=1e-6)
+
+
+def test_a_map_that_is_larger_in_the_north_moves_events_there(network: SpaceTimeNetwork, past: Pattern) -> None:
+    """Not how many there are at first: the waits are as they were."""
+    north = np.repeat(np.arange(8) >= 4, 8)
+    factors = Factors(GRID, np.array([1.0, 30.0]), np.where(north, 5.0, 0.2)[None].repeat(4, 0), 1.0)
+    plain, mapped = _mapped(network, past, None), _mapped(network, past, factors)
+    first_plain, first_mapped = (np.unique(made.paths, return_index=True)[1] for made in (plain, mapped))
+    assert mapped.days[first_mapped] == pytest.approx(plain.days[first_plain])
+    assert (mapped.latitudes > 36.0).mean() > 0.75 > 0.65 > (plain.latitudes > 36.0).mean()
+
+
+def test_of_the_maps_nothing_after_the_moment_is_known(network: SpaceTimeNetwork, past: Pattern) -> None:
+    torch.manual_seed(1)
+    maps = RegionMaps(MapNetwork(MapArchitecture(side=8, width=6, layers=2)), GRID)
+    torch.nn.init.normal_(maps.network.cells.weight, std=0.5)
+    earlier = NOW.plus(days=-50.0)
+    whole, before = (factors_at(maps, history_of(network, one, BACKGROUND), earlier) for one in (past, past.before(earlier)))
+    assert np.array_equal(whole.cells, before.cells)
+    assert whole.cells.std() > 0.01

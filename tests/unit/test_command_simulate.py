@@ -1,0 +1,39 @@
+"""`quakecast simulate`, by each who simulates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ingest.instant import Instant
+from stream.cli.application import application
+from tests.stand_ins import csv_of, small_sequence
+
+START = Instant.parse("2023-02-01")
+ASKED = ("--region", "california", "--mainshock", "5.5", "--at", "35.7,-117.5", "--days", "2", "--n", "20")
+
+
+def simulate(folder: Path, *arguments: str) -> str:
+    """What it prints."""
+    ran = CliRunner().invoke(application, ["simulate", *ASKED, "-o", str(folder), *arguments], catch_exceptions=False)
+    assert ran.exit_code == 0, ran.output
+    return ran.stdout
+
+
+@pytest.mark.parametrize("source", ["gan", "forecaster", "etas"])
+def test_each_writes_events_pictures_and_a_table(tmp_path: Path, source: str) -> None:
+    said = simulate(tmp_path / "made", "--with", source)
+    assert "simulated, not observed" in said
+    assert "M ≥ 5" in said
+    written = {path.name: path.read_bytes() for path in (tmp_path / "made").iterdir()}
+    assert set(written) == {"scenarios.csv", "scenario.xml", "scenario.png", "maps.png"}
+    assert written["scenarios.csv"].splitlines()[0].startswith(b"# simulated, not observed")
+
+
+def test_the_forecasters_map_comes_in_where_a_catalogue_tells_the_past(tmp_path: Path) -> None:
+    catalogue = tmp_path / "catalogue.csv"
+    catalogue.write_bytes(csv_of(small_sequence(START, 3.0)))
+    assert "+cnn-" in simulate(tmp_path / "with", "--catalog", str(catalogue))
+    assert "+cnn-" not in simulate(tmp_path / "without")
