@@ -2,9 +2,10 @@
 
     python -m tests.outlook_show sequence --region turkiye --from 2023-02-05 --to 2023-02-08 --warm-up 2022-08
     python -m tests.outlook_show regions --at 2023-02-08 --warm-up 2022-12
+    python -m tests.outlook_show mainshocks --from 2022-06-01 --to 2023-09-20 --warm-up 2022-04      all regions; an hour or more
 
-Both read the recorded change log (`--changelog`) from the month `--warm-up` on, as a replay does. What came is counted as the log has it
-a week after `--to` or `--at`.
+All read the recorded change log (`--changelog`) from the month `--warm-up` on, as a replay does. What came is counted as the log has it
+a week after the outlook, `--to` or `--at`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +32,7 @@ from models.roll_processes import Processes
 from models.roll_start import start_at
 from models.space_time import SpaceTimeNetwork
 from stream.outlook import Asked, Bin, CameSince, OutlookSpan, RegionOutlook, Simulated, came_since, count, magnitudes_of
-from stream.outlook_partition import OutlookPartition, asked_of, outlook_of
+from stream.outlook_partition import Due, OutlookPartition, asked_of, outlook_of
 from stream.replay import HEARTBEAT_SECONDS, Span, publish_files
 from tests.conftest import RECORDED
 
@@ -38,11 +40,13 @@ WEEK_DAYS = 7.0
 PATHS = 1_000
 TIMES = 3
 SHOWN = ("1 Day", "1 Week")
+LOOKED_AT_HOURS = (1.0, 6.0, 24.0, 72.0)
+"""After a large event."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("what", choices=("sequence", "regions"))
+    parser.add_argument("what", choices=("sequence", "regions", "mainshocks"))
     parser.add_argument("--region", default="turkiye")
     parser.add_argument("--from", dest="first", default="2023-02-05", type=Instant.parse)
     parser.add_argument("--to", dest="last", default="2023-02-08", type=Instant.parse)
@@ -53,10 +57,12 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="outlook-show-") as folder:
         log, table, shared = open_log(f"sqlite:///{folder}/log.db"), RegionTable.load(), Processes(given.processes)
-        end = (given.last if given.what == "sequence" else given.at).plus(days=8.0)
+        end = (given.at if given.what == "regions" else given.last).plus(days=8.0)
         read(log, table, given.changelog, given.warm_up, end)
         if given.what == "sequence":
             print_sequence(sequence(log, table, shared, given.region, given.first, given.last))
+        elif given.what == "mainshocks":
+            print_mainshocks(mainshocks(log, table, shared, given.first, given.last))
         else:
             print_regions(log, table, shared, given.at)
         shared.close()
@@ -102,6 +108,69 @@ def sequence(log: Log, table: RegionTable, shared: Processes, region: str, first
             made += [outlook] if shown else []
     events = partition.window(region).events
     return [Beside(outlook, came_since(outlook, events, partition.clock)) for outlook in made]
+
+
+class Followed(NamedTuple):
+    """An outlook at one of the moments that are looked at, of a large event's sequence."""
+
+    after_hours: float
+    beside: Beside
+
+
+def mainshocks(log: Log, table: RegionTable, shared: Processes, first: Instant, last: Instant) -> Iterator[Followed]:
+    """Of each large event of all regions between two moments, the first outlook from so many hours after it on."""
+    network, card = artifact.read()
+    simulator = NetworkSimulator(network, card.name, shared)
+    for number in range(REGION_PARTITIONS):
+        partition, seen, waiting = OutlookPartition(number, table), set[tuple[str, float]](), list[tuple[float, RegionOutlook]]()
+        for record in log.read(EVENTS, number, 0, log.ends(EVENTS)[number]):
+            known = decode(record.value)
+            if isinstance(known, Promotion):
+                continue
+            due_now = partition.due_before(known)
+            partition.fold(known)
+            for due in [*due_now, *partition.due_after(known)]:
+                hours = _looked_at(due, first, last)
+                shown = hours is not None and due.mainshock is not None and (due.mainshock.id, hours) not in seen
+                made = simulator.simulate(asked_of(due, number)) if shown else Simulated(0, 0, [], {})
+                outlook = outlook_of(due, number, simulator.name, made)
+                partition.note(outlook)
+                if hours is not None and due.mainshock is not None and shown:
+                    seen.add((due.mainshock.id, hours))
+                    waiting.append((hours, outlook))
+            while waiting and partition.clock >= waiting[0][1].issued_at.plus(days=WEEK_DAYS + 1.0):
+                hours, outlook = waiting.pop(0)
+                came = came_since(outlook, partition.window(outlook.region).events, partition.clock)
+                yield Followed(hours, Beside(outlook, came))
+
+
+def _looked_at(due: Due, first: Instant, last: Instant) -> float | None:
+    """The last of the moments that is over, if not for long."""
+    if due.mainshock is None or not first <= due.now < last:
+        return None
+    since = (due.now - due.mainshock.time) / MILLISECONDS_PER_HOUR
+    return next((hours for hours in reversed(LOOKED_AT_HOURS) if hours <= since < 3.0 * hours), None)
+
+
+def print_mainshocks(found: Iterator[Followed]) -> None:
+    """A line for each outlook as it is settled, then by span and hours how often what came was within, above and below."""
+    tallies: dict[tuple[str, float], Counter[str]] = {}
+    for one in found:
+        outlook, parts = one.beside.outlook, []
+        assert outlook.mainshock is not None
+        for span, came in _shown(one.beside):
+            lowest, count = span.bins[0], came.counts[0]
+            where = "above" if count > lowest.p95maximum else "below" if count < lowest.p95minimum else "within"
+            tally = tallies.setdefault((span.label, one.after_hours), Counter())
+            tally.update({where: 1, "came": count, "median": lowest.median})
+            parts.append(f"{_range(lowest):>18} {count:4d} {where}")
+        print(
+            f"{outlook.region:20} M {outlook.mainshock.magnitude:g} {outlook.issued_at!s:24} {one.after_hours:3.0f} h  {'  '.join(parts)}"
+        )
+    for (label, hours), tally in sorted(tallies.items()):
+        total = tally["within"] + tally["above"] + tally["below"]
+        said = f"{tally['within']} of {total} within, {tally['above']} above, {tally['below']} below"
+        print(f"{label}, from {hours:g} h on: {said}; {tally['came']} came, the medians add up to {tally['median']}")
 
 
 def print_sequence(found: list[Beside]) -> None:

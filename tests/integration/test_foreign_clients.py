@@ -18,16 +18,18 @@ import pytest
 from typer.testing import CliRunner
 
 from ingest.bus import open_log
-from ingest.bus.log import ALERTS, EVENTS, FORECASTS, REGION_PARTITIONS, TOPICS, Log
+from ingest.bus.log import ALERTS, EVENTS, FORECASTS, OUTLOOKS, REGION_PARTITIONS, TOPICS, Log
 from ingest.event import InputRecord
 from ingest.publish import Publisher
 from ingest.region import partition_of
 from stream.alert_rules import Rule
 from stream.cli.application import application
+from stream.outlook_worker import OutlookWorker
 from stream.partition import Position
 from stream.schema import FOLDER
 from stream.store import open_store
 from stream.worker import Worker
+from tests.outlooks import Simulators
 from tests.servers import MissingPart
 from tests.simulated import REGION, SumForecaster, at, beat, change, event, table, turns
 
@@ -48,7 +50,7 @@ class Ground(NamedTuple):
 
 @pytest.fixture(scope="module")
 def ground(kafka: str, redis: str) -> Iterator[Ground]:
-    """A worker has taken days of a sequence and a false M 6.2, said and withdrawn."""
+    """Workers have taken days of a sequence and a false M 6.2, said and withdrawn: forecasts, alerts, outlooks."""
     store_url = f"{redis.rpartition('/')[0]}/9"
     log, store = open_log(f"kafka://{kafka}/{NAMESPACE}"), open_store(store_url)
     worker = Worker(log, store, table(), SumForecaster(), rules=(RULE,), batch_size=40)
@@ -64,6 +66,11 @@ def ground(kafka: str, redis: str) -> Iterator[Ground]:
         assert time.monotonic() < deadline, worker.positions()
         worker.turn(0.1)
     worker.close()
+    outlooks = OutlookWorker(log, table(), Simulators(), from_beginning=True)
+    while any(outlooks.sequences().get(number, -1) < last for number, last in publisher.sequences.items()):
+        assert time.monotonic() < deadline + SECONDS, outlooks.sequences()
+        outlooks.turn(0.1)
+    outlooks.close()
     yield Ground(kafka, store_url, log)
     publisher.close()
     store.close()
@@ -122,15 +129,15 @@ def wrong(body: bytes) -> list[str]:
     return [error.message for error in checker.iter_errors(record)]
 
 
-@pytest.mark.parametrize("topic", [EVENTS, FORECASTS, ALERTS])
+@pytest.mark.parametrize("topic", [EVENTS, FORECASTS, ALERTS, OUTLOOKS])
 def test_another_client_reads_every_record_once_and_each_is_as_its_schema_says(topic: str, ground: Ground) -> None:
     with consumer(ground, f"all-{topic}", topic) as reader:
         messages = taken(reader)
     bodies = [value(message) for message in messages]
     assert sorted(bodies) == sorted(ours(ground.log, topic))
-    assert len(bodies) > (0 if topic == ALERTS else 40)
+    assert len(bodies) > {ALERTS: 0, OUTLOOKS: 5}.get(topic, 40)
     assert [error for body in bodies for error in wrong(body)] == []
-    ids = [json.loads(body)["id"] for body in bodies if topic == FORECASTS]
+    ids = [json.loads(body)["id"] for body in bodies if topic in (FORECASTS, OUTLOOKS)]
     assert len(ids) == len(set(ids))
 
 
@@ -178,7 +185,7 @@ def test_what_was_never_committed_is_seen_only_by_those_who_ask_for_it(ground: G
             assert (b"never said" in [value(message) for message in taken(reader)]) is seen
 
 
-@pytest.mark.parametrize(("what", "topic"), [("forecasts", FORECASTS), ("alerts", ALERTS)])
+@pytest.mark.parametrize(("what", "topic"), [("forecasts", FORECASTS), ("alerts", ALERTS), ("outlooks", OUTLOOKS)])
 def test_tail_shows_the_topic_as_others_read_it(what: str, topic: str, ground: Ground) -> None:
     words = ["tail", what, "--bus", f"kafka://{ground.broker}/{NAMESPACE}", "--until-end", "--json"]
     ran = CliRunner().invoke(application, words)
