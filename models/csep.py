@@ -54,12 +54,15 @@ class Grid(NamedTuple):
         edges = (self.south + CELL_DEGREES * np.arange(height + 1), self.west + CELL_DEGREES * np.arange(width + 1))
         return np.asarray(np.histogram2d(latitudes, longitudes, edges)[0])
 
-    def inside(self, longitudes: FloatArray, latitudes: FloatArray) -> NDArray[np.bool_]:
-        """(N,) which places lie in a cell."""
+    def cells(self, longitudes: FloatArray, latitudes: FloatArray) -> NDArray[np.int64]:
+        """(N,) in which cell each place lies, 0 … C − 1; −1 in none."""
         across = np.floor((longitudes - self.west) / CELL_DEGREES).astype(np.int64)
         up = np.floor((latitudes - self.south) / CELL_DEGREES).astype(np.int64)
         height, width = self.shape
-        return np.isin(up * width + across, self.rows) & (up >= 0) & (up < height) & (across >= 0) & (across < width)
+        row = up * width + across
+        found = np.minimum(np.searchsorted(self.rows, row), len(self.rows) - 1)
+        inside = (self.rows[found] == row) & (up >= 0) & (up < height) & (across >= 0) & (across < width)
+        return np.where(inside, found, -1)
 
 
 def grid_of(polygon: shapely.Polygon, magnitude_of_completeness: float) -> Grid:
@@ -92,6 +95,17 @@ def long_run_of(grid: Grid, past: Pattern) -> FloatArray:
     return mixed
 
 
+def log_densities(grid: Grid, density: FloatArray, came: Pattern) -> FloatArray:
+    """(N,) ln of the density, a cell's share of all, where each event came; those outside the cells are left out.
+
+    Args:
+        density: (C,) that sum to 1.
+    """
+    cells = grid.cells(came.longitudes, came.latitudes)
+    found: FloatArray = np.log(density[cells[cells >= 0]])
+    return found
+
+
 def magnitude_shares(grid: Grid, magnitudes: FloatArray, beta: float) -> FloatArray:
     """(B,) that sum to 1."""
     upper = np.append(grid.magnitudes[1:], np.inf)
@@ -114,7 +128,7 @@ def tests_of(grid: Grid, forecast: Any, came: Pattern, counts: NDArray[np.int64]
     Args:
         counts: (n,) of the simulations, for the number's own distribution instead of Poisson's.
     """
-    inside = grid.inside(came.longitudes, came.latitudes)
+    inside = grid.cells(came.longitudes, came.latitudes) >= 0
     rows = [
         (str(k), int(came.times[k]), float(came.latitudes[k]), float(came.longitudes[k]), 10.0, float(came.magnitudes[k]))
         for k in np.flatnonzero(inside)

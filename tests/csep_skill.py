@@ -35,6 +35,7 @@ from models.roll_start import history_of
 from models.space_time import SpaceTimeNetwork
 from tests.skill import BENCHMARKS, DATA, lesson_of
 
+FloatArray = NDArray[np.float64]
 NAME = "ComCat_25"
 LARGE = ("1999-10-16T10:00:00Z", "2003-12-22T19:30:00Z", "2004-09-28T17:30:00Z")
 AFTER_DAYS = (0.0, 0.5, 1.0, 3.0, 7.0, 20.0)
@@ -65,6 +66,22 @@ def rates(lines: list[dict[str, Any]]) -> Iterator[str]:
             if said:
                 interval = binomtest(sum(said), len(said)).proportion_ci()
                 yield f"{model:12}{test:12}{np.mean(said):8.1%} [{interval.low:.1%}, {interval.high:.1%}]  of {len(said)}"
+        if model != "etas":
+            gains, events = (np.array([one[key] for one in gained(lines, model)]) for key in range(2))
+            low, high = np.quantile(resampled(gains, events), (0.025, 0.975))
+            yield f"{model:12}place over ETAS, ln a cell, per event {gains.sum() / events.sum():+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def gained(lines: list[dict[str, Any]], model: str) -> list[tuple[float, int]]:
+    """By moment, ln of the density over ETAS's, summed over its events, and how many they are."""
+    return [(line[model]["place"] - line["etas"]["place"], line["observed"]) for line in lines if line["observed"]]
+
+
+def resampled(gains: FloatArray, events: FloatArray) -> FloatArray:
+    """(draws,) gains per event of moments drawn again."""
+    rows = np.random.default_rng(0).integers(len(gains), size=(2_000, len(gains)))
+    found: FloatArray = gains[rows].sum(1) / events[rows].sum(1)
+    return found
 
 
 def main() -> None:
@@ -105,15 +122,17 @@ def main() -> None:
         }
         if maps is not None:
             factors = factors_at(maps, history, moment)
-            told = rolled(history, moment, given.days, given.n, number, polygon, MOST_EVENTS, factors)
-            simulated["with maps"] = (told.longitudes, told.latitudes, told.magnitudes, told.counts(given.days))
+            mapped = rolled(history, moment, given.days, given.n, number, polygon, MOST_EVENTS, factors)
+            simulated["with maps"] = (mapped.longitudes, mapped.latitudes, mapped.magnitudes, mapped.counts(given.days))
         line: dict[str, Any] = {"moment": str(moment), "observed": len(came), "cut": int(own.cut.sum()), "given_up": given_up}
         for name, (longitudes, latitudes, magnitudes, counts) in simulated.items():
             density = csep.density_of(grid, grid.raster(longitudes, latitudes), long_run)
             shares = csep.magnitude_shares(grid, magnitudes, poisson.magnitudes.beta)
             forecast = csep.forecast_of(grid, float(counts.mean()), density, shares, name)
             quantiles = [float(value) for value in np.quantile(counts, (0.025, 0.5, 0.975))]
-            line[name] = {"expected": float(counts.mean()), "range": quantiles, **csep.tests_of(grid, forecast, came, counts, number)}
+            place = float(csep.log_densities(grid, density, came).sum())
+            told = csep.tests_of(grid, forecast, came, counts, number)
+            line[name] = {"expected": float(counts.mean()), "range": quantiles, "place": place, **told}
         lines.append(line)
         print(json.dumps(line), flush=True)
         if number % 10 == 9:
