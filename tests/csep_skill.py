@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -28,6 +28,7 @@ from models.baselines.etas import Etas
 from models.baselines.etas_simulate import lasting, simulate
 from models.cnn_train import fit_maps
 from models.curriculum import Lesson
+from models.map_factors import Factors
 from models.pattern import Pattern, Span, read_polygon
 from models.roll import rolled
 from models.roll_maps import RegionMaps, factors_at
@@ -84,6 +85,80 @@ def resampled(gains: FloatArray, events: FloatArray) -> FloatArray:
     return found
 
 
+class Made(NamedTuple):
+    """The events of N simulations together, and how many each has."""
+
+    longitudes: FloatArray
+    latitudes: FloatArray
+    magnitudes: FloatArray
+    counts: NDArray[np.int64]
+
+
+class Referee:
+    """Everything that does not change from moment to moment."""
+
+    def __init__(self, model: Path, with_maps: bool, days: float, simulations: int) -> None:
+        network, _ = artifact.read(model)
+        self.lesson, self._polygon = lesson_of(NAME, DATA), read_polygon(DATA / f"{BENCHMARKS[NAME].polygon}.npy")
+        self._known = known = self.lesson.pattern.before(self.lesson.validation.end)
+        self._law = stationary.fit(known, self.lesson.train).magnitudes
+        self._etas = Etas.load(DATA / "etas_parameters.json", NAME, self._law)
+        self._history = history_of(network, known, network.timing.background(network.timing.architecture.regions[0]) or 0.1)
+        self._grid = csep.grid_of(self._polygon, known.magnitude_of_completeness)
+        self._long_run = csep.long_run_of(self._grid, known.before(self.lesson.train.end))
+        self._maps = maps_of(network, self.lesson._replace(pattern=known, region="")) if with_maps else None
+        self._days, self._simulations = days, simulations
+
+    def line(self, number: int, moment: Instant) -> dict[str, Any]:
+        """What each model says from a moment on, and which tests it passes."""
+        until = moment.plus(days=self._days)
+        came = sliced(self._known.before(until), self._known.rows(Span(moment, until)))
+        made, given_up = simulated_by_etas(self._etas, self._polygon, self._days, self._simulations, number, self._known.before(moment))
+        told: dict[str, Any] = {"moment": str(moment), "observed": len(came), "given_up": given_up}
+        told["forecaster"] = self._judged("forecaster", self._rolled(number, moment, None), came, number)
+        told["etas"] = self._judged("etas", made, came, number)
+        if self._maps is not None:
+            mapped = self._rolled(number, moment, factors_at(self._maps, self._history, moment))
+            told["with maps"] = self._judged("with maps", mapped, came, number)
+        return told
+
+    def _rolled(self, number: int, moment: Instant, factors: Factors | None) -> Made:
+        own = rolled(self._history, moment, self._days, self._simulations, number, self._polygon, MOST_EVENTS, factors)
+        return Made(own.longitudes, own.latitudes, own.magnitudes, own.counts(self._days))
+
+    def _judged(self, name: str, made: Made, came: Pattern, seed: int) -> dict[str, Any]:
+        density = csep.density_of(self._grid, self._grid.raster(made.longitudes, made.latitudes), self._long_run)
+        shares, expected = csep.magnitude_shares(self._grid, made.magnitudes, self._law.beta), float(made.counts.mean())
+        return {
+            "expected": expected,
+            "range": np.quantile(made.counts, (0.025, 0.5, 0.975)).tolist(),
+            "place": float(csep.log_densities(self._grid, density, came).sum()),
+            **csep.tests_of(self._grid, csep.forecast_of(self._grid, expected, density, shares, name), came, made.counts, seed),
+        }
+
+
+def simulated_by_etas(etas: Etas, polygon: shapely.Polygon, days: float, n: int, number: int, past: Pattern) -> tuple[Made, int]:
+    """So many simulations, and how many more had no end: the published parameters let a few run away."""
+    assert etas.magnitudes is not None
+    made, given_up, before = list[Pattern](), 0, lasting(etas.parameters, past, days)
+    while len(made) < n:
+        try:
+            seed = 100_000 * number + len(made) + given_up
+            made.append(simulate(etas.parameters, etas.magnitudes, polygon, days, seed, before, most_events=ETAS_EVENTS))
+        except (Problem, ValueError):  # numpy's Poisson refuses a mean beyond its integers
+            given_up += 1
+    longitudes, latitudes, magnitudes = (
+        np.concatenate([getattr(one, column) for one in made]) for column in ("longitudes", "latitudes", "magnitudes")
+    )
+    return Made(longitudes, latitudes, magnitudes, np.array([len(one) for one in made])), given_up
+
+
+def sliced(pattern: Pattern, rows: slice) -> Pattern:
+    """Some of a pattern's events."""
+    columns = ("times", "latitudes", "longitudes", "magnitudes", "depths_km")
+    return replace(pattern, **{name: getattr(pattern, name)[rows] for name in columns})
+
+
 def main() -> None:
     """Print lines as they come, and the table after every ten."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -94,68 +169,13 @@ def main() -> None:
     parser.add_argument("--maps", action="store_true", help="and with a CNN, trained on the train span first")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    network, _ = artifact.read(given.model)
-    lesson, polygon = lesson_of(NAME, DATA), read_polygon(DATA / f"{BENCHMARKS[NAME].polygon}.npy")
-    known = lesson.pattern.before(lesson.validation.end)
-    poisson = stationary.fit(known, lesson.train)
-    etas = Etas.load(DATA / "etas_parameters.json", NAME, poisson.magnitudes)
-    history = history_of(network, known, network.timing.background(network.timing.architecture.regions[0]) or 0.1)
-    grid = csep.grid_of(polygon, known.magnitude_of_completeness)
-    long_run = csep.long_run_of(grid, known.before(lesson.train.end))
-    maps = maps_of(network, lesson._replace(pattern=known, region="")) if given.maps else None
-    lines: list[dict[str, Any]] = []
-    for number, moment in enumerate(moments(lesson.validation, given.days, given.count)):
-        rows = known.rows(Span(moment, moment.plus(days=given.days)))
-        came = known.before(moment.plus(days=given.days))
-        came = _slice(came, rows)
-        own = rolled(history, moment, given.days, given.n, number, polygon, MOST_EVENTS)
-        past = known.before(moment)
-        made, given_up = _etas(etas, polygon, given.days, given.n, number, past)
-        simulated = {
-            "forecaster": (own.longitudes, own.latitudes, own.magnitudes, own.counts(given.days)),
-            "etas": (
-                np.concatenate([one.longitudes for one in made]),
-                np.concatenate([one.latitudes for one in made]),
-                np.concatenate([one.magnitudes for one in made]),
-                np.array([len(one) for one in made]),
-            ),
-        }
-        if maps is not None:
-            factors = factors_at(maps, history, moment)
-            mapped = rolled(history, moment, given.days, given.n, number, polygon, MOST_EVENTS, factors)
-            simulated["with maps"] = (mapped.longitudes, mapped.latitudes, mapped.magnitudes, mapped.counts(given.days))
-        line: dict[str, Any] = {"moment": str(moment), "observed": len(came), "cut": int(own.cut.sum()), "given_up": given_up}
-        for name, (longitudes, latitudes, magnitudes, counts) in simulated.items():
-            density = csep.density_of(grid, grid.raster(longitudes, latitudes), long_run)
-            shares = csep.magnitude_shares(grid, magnitudes, poisson.magnitudes.beta)
-            forecast = csep.forecast_of(grid, float(counts.mean()), density, shares, name)
-            quantiles = [float(value) for value in np.quantile(counts, (0.025, 0.5, 0.975))]
-            place = float(csep.log_densities(grid, density, came).sum())
-            told = csep.tests_of(grid, forecast, came, counts, number)
-            line[name] = {"expected": float(counts.mean()), "range": quantiles, "place": place, **told}
-        lines.append(line)
-        print(json.dumps(line), flush=True)
+    referee, lines = Referee(given.model, given.maps, given.days, given.n), list[dict[str, Any]]()
+    for number, moment in enumerate(moments(referee.lesson.validation, given.days, given.count)):
+        lines.append(referee.line(number, moment))
+        print(json.dumps(lines[-1]), flush=True)
         if number % 10 == 9:
             print("\n".join(rates(lines)), flush=True)
     print("\n".join(rates(lines)))
-
-
-def _etas(etas: Etas, polygon: shapely.Polygon, days: float, n: int, number: int, past: Pattern) -> tuple[list[Pattern], int]:
-    """So many simulations, and how many more had no end: the published parameters let a few run away."""
-    assert etas.magnitudes is not None
-    made, given_up, before = list[Pattern](), 0, lasting(etas.parameters, past, days)
-    while len(made) < n:
-        try:
-            seed = 100_000 * number + len(made) + given_up
-            made.append(simulate(etas.parameters, etas.magnitudes, polygon, days, seed, before, most_events=ETAS_EVENTS))
-        except (Problem, ValueError):  # numpy's Poisson refuses a mean beyond its integers
-            given_up += 1
-    return made, given_up
-
-
-def _slice(pattern: Pattern, rows: slice | NDArray[np.int64]) -> Pattern:
-    columns = ("times", "latitudes", "longitudes", "magnitudes", "depths_km")
-    return replace(pattern, **{name: getattr(pattern, name)[rows] for name in columns})
 
 
 if __name__ == "__main__":
