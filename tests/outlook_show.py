@@ -2,7 +2,7 @@
 
     python -m tests.outlook_show sequence --region turkiye --from 2023-02-05 --to 2023-02-08 --warm-up 2022-08
     python -m tests.outlook_show regions --at 2023-02-08 --warm-up 2022-12
-    python -m tests.outlook_show mainshocks --from 2022-06-01 --to 2023-09-20 --warm-up 2022-04      all regions; an hour or more
+    python -m tests.outlook_show mainshocks --from 2022-06-01 --to 2023-03-01 --warm-up 2022-04    all regions; half an hour
 
 All read the recorded change log (`--changelog`) from the month `--warm-up` on, as a replay does. What came is counted as the log has it
 a week after the outlook, `--to` or `--at`.

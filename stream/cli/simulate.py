@@ -28,10 +28,11 @@ USUAL_PER_DAY, BACKGROUND_SHARE = 0.05, 0.3
 
 
 class With(StrEnum):
-    """Who simulates."""
+    """Who simulates; the CNN is the forecaster with its map."""
 
     gan = "gan"
     forecaster = "forecaster"
+    cnn = "cnn"
     etas = "etas"
 
 
@@ -41,7 +42,7 @@ def simulate(
     mainshock: Annotated[float, typer.Option("--mainshock", min=0.0, max=9.6, help="Its magnitude.")] = 7.0,
     days: Annotated[float, typer.Option("--days", help="For how long; the GAN knows 30.")] = 30.0,
     n: Annotated[int, typer.Option("--n", min=1, max=MOST, help="How many simulations.")] = 1_000,
-    source: Annotated[With, typer.Option("--with", help="Who simulates.")] = With.forecaster,
+    source: Annotated[With, typer.Option("--with", help="Who simulates; cnn: the forecaster with its CNN's map.")] = With.forecaster,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same scenarios.")] = 0,
     catalog: Annotated[list[Path] | None, typer.Option("--catalog", help="What came before; may be given several times.")] = None,
     at: Annotated[
@@ -130,11 +131,11 @@ def _simulated(source: With, model: Path | None, past: Pattern, shock: Mainshock
         return scenario.by_gan(generator, past, shock, days, n, seed, companion.name)
     rate = max(len(past) / max(past.day_of(past.observed.end), 1.0), 1e-3) if len(past) else USUAL_PER_DAY
     around = circle(shock.latitude, shock.longitude, 3.0 * radius_km(shock.magnitude) + 50.0)
-    if source is With.forecaster:
+    if source in (With.forecaster, With.cnn):
         network, card = artifact.read(model)
         known = network.timing.background(region)
         background = known if known is not None else BACKGROUND_SHARE * rate
-        maps, name = _maps_of(card.name, region) if len(past) else (None, card.name)
+        maps, name = _maps_of(card.name, region, past) if source is With.cnn else (None, card.name)
         return scenario.by_forecaster(network, past, shock, days, n, seed, background, around, name, maps)
     if len(past) >= 200:
         fitted = etas_fit.fit(past, past.observed)
@@ -144,11 +145,14 @@ def _simulated(source: With, model: Path | None, past: Pattern, shock: Mainshock
     return scenario.by_etas(past, shock, days, n, seed, BACKGROUND_SHARE * rate, around, None, name)
 
 
-def _maps_of(base: str, region: str) -> tuple[RegionMaps | None, str]:
-    """The CNN that comes with a forecaster, if it has learned the region; and what the two are called."""
+def _maps_of(base: str, region: str, past: Pattern) -> tuple[RegionMaps, str]:
+    """The CNN that comes with a forecaster, for a region; and what the two are called."""
     from models.companions import built_in_cnn
     from models.roll_maps import RegionMaps
 
+    if not len(past):
+        raise Problem("a map of nothing says nothing", "name what came before with --catalog, or simulate --with forecaster")
     network, name = built_in_cnn(base) or (None, "")
-    grid = None if network is None else network.architecture.grids.get(region)
-    return (None, base) if network is None or grid is None else (RegionMaps(network, grid), f"{base}+{name}")
+    if network is None or region not in network.architecture.grids:
+        raise Problem(f"no CNN has learned {region} on top of {base}", "simulate --with forecaster")
+    return RegionMaps(network, network.architecture.grids[region]), f"{base}+{name}"

@@ -8,8 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from ingest.instant import Instant
+from ingest.problem import Problem
+from models import artifact
 from stream.cli.application import application
 from tests.stand_ins import csv_of, small_sequence
+from tests.unit.test_models_forecaster import EMPTY_CARD, small_network
 
 START = Instant.parse("2023-02-01")
 ASKED = ("--region", "california", "--mainshock", "5.5", "--at", "35.7,-117.5", "--days", "2", "--n", "20")
@@ -32,8 +35,12 @@ def test_each_writes_events_pictures_and_a_table(tmp_path: Path, source: str) ->
     assert written["scenarios.csv"].splitlines()[0].startswith(b"# simulated, not observed")
 
 
-def test_the_forecasters_map_comes_in_where_a_catalogue_tells_the_past(tmp_path: Path) -> None:
+def test_the_cnn_needs_a_past_of_a_region_that_it_has_learned(tmp_path: Path) -> None:
     catalogue = tmp_path / "catalogue.csv"
     catalogue.write_bytes(csv_of(small_sequence(START, 3.0)))
-    assert "+cnn-" in simulate(tmp_path / "with", "--catalog", str(catalogue))
-    assert "+cnn-" not in simulate(tmp_path / "without")
+    assert "+cnn-" in simulate(tmp_path / "with", "--with", "cnn", "--catalog", str(catalogue))
+    with pytest.raises(Problem, match="a map of nothing"):
+        simulate(tmp_path / "without", "--with", "cnn")
+    artifact.write(tmp_path / "model", small_network(), EMPTY_CARD)
+    with pytest.raises(Problem, match="no CNN has learned california"):
+        simulate(tmp_path / "other", "--with", "cnn", "--catalog", str(catalogue), "--model", str(tmp_path / "model"))
