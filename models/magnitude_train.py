@@ -78,7 +78,7 @@ def examples(pattern: Pattern, train: Span, validation: Span, options: Magnitude
     learned, checked = known.rows(train), known.rows(validation)
     half_bin = common_step(known.magnitudes[learned]) / 2.0 if options.half_bin is None else options.half_bin
     rows, excesses = magnitude_features(known, options.reach, options.neighbour_reach), known.excesses + half_bin
-    _some(learned.stop - learned.start, "training")
+    _at_least_one(learned.stop - learned.start, "training")
     train_rows, validation_rows, train_excesses, validation_excesses = (
         torch.from_numpy(values[part].copy()) for values in (rows, excesses) for part in (learned, checked)
     )
@@ -105,7 +105,7 @@ def fit_examples(
     Raises:
         Problem: no events in any validation span.
     """
-    _some(sum(len(part.validation) for part in parts), "validation")
+    _at_least_one(sum(len(part.validation) for part in parts), "validation")
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
     network = _start(parts, options)
@@ -133,7 +133,7 @@ def fit_examples(
     return network.eval(), best_scores
 
 
-def _some(count: int, span: str) -> None:
+def _at_least_one(count: int, span: str) -> None:
     if not count:
         raise Problem(f"no events in the {span} span", "choose other dates or a lower magnitude of completeness")
 

@@ -1,7 +1,9 @@
 """pyCSEP's tests of the next day's, week's and month's maps on real days of California, beside our ETAS: pass rates at 5 %.
 
-    python -m tests.csep_skill MODEL --days 1 --n 200       each day as a line of JSON, then the table
+    python -m tests.csep_skill MODEL --days 1 --maps                             each day as a line of JSON, then the table
+    python -m tests.csep_skill MODEL --days 30 --n 100 --count 78 --maps         the month, of which fewer are simulated
 
+MODEL is the folder F/ComCat_25-0 that `python -m tests.skill ComCat_25 --seeds 1 --models F` leaves; with `--maps` a CNN is trained on top.
 Days of the validation span (1998–2006): after Hector Mine, San Simeon and Parkfield, and random ones; both models simulate equally often.
 """
 

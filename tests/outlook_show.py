@@ -89,22 +89,33 @@ class Beside(NamedTuple):
         return span.bins[place].p95minimum <= came.counts[place] <= span.bins[place].p95maximum if came.over else None
 
 
+def followed(log: Log, partition: OutlookPartition) -> Iterator[list[Due]]:
+    """Fold a partition's records one by one; gives what is due after each."""
+    for record in log.read(EVENTS, partition.number, 0, log.ends(EVENTS)[partition.number]):
+        known = decode(record.value)
+        if not isinstance(known, Promotion):
+            before = partition.due_before(known)
+            partition.fold(known)
+            yield [*before, *partition.due_after(known)]
+
+
+def noted(partition: OutlookPartition, due: Due, simulator: NetworkSimulator, shown: bool) -> RegionOutlook:
+    """A due outlook; one that is not to be shown is not simulated."""
+    made = simulator.simulate(asked_of(due, partition.number)) if shown else Simulated(0, 0, [], {})
+    outlook = outlook_of(due, partition.number, simulator.name, made)
+    partition.note(outlook)
+    return outlook
+
+
 def sequence(log: Log, table: RegionTable, shared: Processes, region: str, first: Instant, last: Instant) -> list[Beside]:
     """The region's outlooks issued between two moments, in their order."""
     network, card = artifact.read()
     simulator, number = NetworkSimulator(network, card.name, shared), partition_of(region, REGION_PARTITIONS)
     partition, made = OutlookPartition(number, table), []
-    for record in log.read(EVENTS, number, 0, log.ends(EVENTS)[number]):
-        known = decode(record.value)
-        if isinstance(known, Promotion):
-            continue
-        due_now = partition.due_before(known)
-        partition.fold(known)
-        for due in [*due_now, *partition.due_after(known)]:
+    for dues in followed(log, partition):
+        for due in dues:
             shown = due.region.id == region and first <= due.now < last
-            asked = asked_of(due, number)
-            outlook = outlook_of(due, number, simulator.name, simulator.simulate(asked) if shown else Simulated(0, 0, [], {}))
-            partition.note(outlook)
+            outlook = noted(partition, due, simulator, shown)
             made += [outlook] if shown else []
     events = partition.window(region).events
     return [Beside(outlook, came_since(outlook, events, partition.clock)) for outlook in made]
@@ -123,33 +134,26 @@ def mainshocks(log: Log, table: RegionTable, shared: Processes, first: Instant, 
     simulator = NetworkSimulator(network, card.name, shared)
     for number in range(REGION_PARTITIONS):
         partition, seen, waiting = OutlookPartition(number, table), set[tuple[str, float]](), list[tuple[float, RegionOutlook]]()
-        for record in log.read(EVENTS, number, 0, log.ends(EVENTS)[number]):
-            known = decode(record.value)
-            if isinstance(known, Promotion):
-                continue
-            due_now = partition.due_before(known)
-            partition.fold(known)
-            for due in [*due_now, *partition.due_after(known)]:
-                hours = _looked_at(due, first, last)
-                shown = hours is not None and due.mainshock is not None and (due.mainshock.id, hours) not in seen
-                made = simulator.simulate(asked_of(due, number)) if shown else Simulated(0, 0, [], {})
-                outlook = outlook_of(due, number, simulator.name, made)
-                partition.note(outlook)
-                if hours is not None and due.mainshock is not None and shown:
-                    seen.add((due.mainshock.id, hours))
-                    waiting.append((hours, outlook))
+        for dues in followed(log, partition):
+            for due in dues:
+                look = _look_of(due, first, last)
+                outlook = noted(partition, due, simulator, look is not None and look not in seen)
+                if look is not None and look not in seen:
+                    seen.add(look)
+                    waiting.append((look[1], outlook))
             while waiting and partition.clock >= waiting[0][1].issued_at.plus(days=WEEK_DAYS + 1.0):
                 hours, outlook = waiting.pop(0)
                 came = came_since(outlook, partition.window(outlook.region).events, partition.clock)
                 yield Followed(hours, Beside(outlook, came))
 
 
-def _looked_at(due: Due, first: Instant, last: Instant) -> float | None:
-    """The last of the moments that is over, if not for long."""
+def _look_of(due: Due, first: Instant, last: Instant) -> tuple[str, float] | None:
+    """The large event, and the last of the moments after it that is over, if not for long."""
     if due.mainshock is None or not first <= due.now < last:
         return None
     since = (due.now - due.mainshock.time) / MILLISECONDS_PER_HOUR
-    return next((hours for hours in reversed(LOOKED_AT_HOURS) if hours <= since < 3.0 * hours), None)
+    hours = next((hours for hours in reversed(LOOKED_AT_HOURS) if hours <= since < 3.0 * hours), None)
+    return None if hours is None else (due.mainshock.id, hours)
 
 
 def print_mainshocks(found: Iterator[Followed]) -> None:
@@ -164,9 +168,8 @@ def print_mainshocks(found: Iterator[Followed]) -> None:
             tally = tallies.setdefault((span.label, one.after_hours), Counter())
             tally.update({where: 1, "came": count, "median": lowest.median})
             parts.append(f"{_range(lowest):>18} {count:4d} {where}")
-        print(
-            f"{outlook.region:20} M {outlook.mainshock.magnitude:g} {outlook.issued_at!s:24} {one.after_hours:3.0f} h  {'  '.join(parts)}"
-        )
+        shock = f"M {outlook.mainshock.magnitude:g}"
+        print(f"{outlook.region:20} {shock:6} {outlook.issued_at!s:24} {one.after_hours:3.0f} h  {'  '.join(parts)}", flush=True)
     for (label, hours), tally in sorted(tallies.items()):
         total = tally["within"] + tally["above"] + tally["below"]
         said = f"{tally['within']} of {total} within, {tally['above']} above, {tally['below']} below"
