@@ -55,10 +55,10 @@ unit: install
 	$(BIN)/python -m pytest tests/unit -q
 
 bench: install
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.measurements.bench
 
 skill: install
-	$(BIN)/python -m tests.skill
+	$(BIN)/python -m tests.measurements.skill
 
 check: install
 	$(BIN)/ruff check .

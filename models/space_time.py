@@ -14,21 +14,21 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models import hawkes
 from models.baselines.gutenberg_richter import common_step
-from models.magnitude import HIDDEN, MagnitudeNetwork
-from models.magnitude_features import DEFAULT_REACH
-from models.magnitude_rows import magnitude_features
-from models.outcomes import Outcomes
-from models.pattern import Pattern, Span
-from models.place import PlaceArchitecture, PlaceNetwork
-from models.place_score import place_log_prob
-from models.rows import Intervals, Rows, intervals_of, rows_of
-from models.timing import Architecture, KernelNetwork, MemoryNetwork, local_hours, memory_inputs, wait_of
-from models.wait import RescaledWait
+from models.catalog.point_pattern import Pattern, Span
+from models.magnitude.catalog_features import magnitude_features
+from models.magnitude.features import DEFAULT_REACH
+from models.magnitude.network import HIDDEN, MagnitudeNetwork
+from models.place.density import place_log_prob
+from models.place.network import PlaceArchitecture, PlaceNetwork
+from models.scoring.scored_model import Outcomes
+from models.timing import excitation as hawkes
+from models.timing.inter_event_time import RescaledWait
+from models.timing.networks import Architecture, KernelNetwork, MemoryNetwork, local_hours, memory_inputs, wait_of
+from models.timing.sequence_rows import Intervals, Rows, intervals_of, rows_of
 
 if TYPE_CHECKING:
-    from models.cnn import MapNetwork
+    from models.cnn.network import MapNetwork
 
 FloatArray = NDArray[np.float64]
 
@@ -124,7 +124,7 @@ class SpaceTimeNetwork(nn.Module):
 
 
 class SpaceTimeModel:
-    """The network behind the protocol `models.outcomes.Model`."""
+    """The network behind the protocol `models.scoring.scored_model.Model`."""
 
     def __init__(self, network: SpaceTimeNetwork, name: str, region: str | None = None, maps: MapNetwork | None = None) -> None:
         self._network, self._name, self._region, self._maps = network.eval(), name, region, maps
@@ -151,7 +151,7 @@ class SpaceTimeModel:
         if network.place is None:
             return np.full(pattern.rows(span).stop - pattern.rows(span).start, np.nan)
         if self._maps is not None:
-            from models.cnn_score import map_log_prob  # which rests on the networks here
+            from models.cnn.density import map_log_prob  # which rests on the networks here
 
             return map_log_prob(network, self._maps, pattern, span, self._region or "", background)
         rows = rows_of([pattern], architecture.timing.reach)

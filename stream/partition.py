@@ -10,17 +10,17 @@ from ingest.event import Change, Event, Heartbeat, InputRecord, Outage, Promotio
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.alert import Alert, Alerts
-from stream.alert_revision import Origin
-from stream.alert_rules import Rule
-from stream.alert_value import Situation
-from stream.alerting import after_change, after_forecast, after_heartbeat, after_outage, remembered
-from stream.forecast import Forecast, Forecaster, Score
-from stream.lineup import Library, Lineup, OnlyOwn
-from stream.memory import Memory
-from stream.score import Scoring
-from stream.step import Place, RegionState, Step, first_state, on_change, on_heartbeat, taken_over
-from stream.window import Window
+from stream.alerts.lifecycle import after_change, after_forecast, after_heartbeat, after_outage, remembered
+from stream.alerts.revision import Origin
+from stream.alerts.rules import Rule
+from stream.alerts.values import Situation
+from stream.core.lineup import Library, Lineup, OnlyOwn
+from stream.core.memory import Memory
+from stream.core.score import Scoring
+from stream.core.step import Place, RegionState, Step, first_state, on_change, on_heartbeat, taken_over
+from stream.core.window import Window
+from stream.records.alert import Alert, Alerts
+from stream.records.forecast import Forecast, Forecaster, Score
 
 BEGINNING = Instant(-(2**53))
 

@@ -14,7 +14,7 @@ from ingest.bus.log import EVENTS, MODELS, Log, NotCommitted, Outgoing
 from ingest.event import Promotion, decode_hook, decoded, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
-from stream.lineup import FORECASTING, RESTING_ON, Lineup
+from stream.core.lineup import FORECASTING, RESTING_ON, Lineup
 from stream.partition import Activation
 
 LAST_RECORDS = 64

@@ -24,7 +24,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.publish import Publisher, heartbeat
 from ingest.table import Observation
-from stream.forecast import Forecast, decode_forecast
+from stream.records.forecast import Forecast, decode_forecast
 
 HEARTBEAT_SECONDS = 600.0
 RECORDS_A_COMMIT = 1_000

@@ -25,12 +25,12 @@ from ingest.event import Change, DeadLetter, InputRecord, Promotion, decode, enc
 from ingest.metrics import Exposition
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.alert import Alert, decode_alert
-from stream.alert_rules import Rule
-from stream.forecast import Forecast, Forecaster
-from stream.lineup import Library
-from stream.metrics import WorkerMetrics
+from stream.alerts.rules import Rule
+from stream.core.lineup import Library
+from stream.monitoring.metrics import WorkerMetrics
 from stream.partition import Partition, Position, basis_of
+from stream.records.alert import Alert, decode_alert
+from stream.records.forecast import Forecast, Forecaster
 from stream.store.protocol import Outcome, Saved, Store
 
 GROUP = "forecast"

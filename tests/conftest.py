@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import kafka_broker, redis_server
-
-RECORDED = Path(__file__).resolve().parents[2] / "shared"
+from tests.support.paths import RECORDED
+from tests.support.servers import kafka_broker, redis_server
 
 
 @pytest.fixture(scope="session")

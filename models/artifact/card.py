@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from models.artifact import Card
+from models.artifact.forecaster_files import Card
 
 PAGE, PICTURE, CURVES = "CARD.md", "reliability.png", "training.png"
 HEADINGS = {

@@ -1,4 +1,4 @@
-"""The CNN and the GAN on disk: folders as `models.manifest` writes them, with weights, `card.json`, the card as a page, and pictures."""
+"""The CNN and the GAN on disk: folders as `models.artifact.manifest` writes them, with weights, `card.json`, the card as a page, and pictures."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from safetensors.torch import load, save
 from torch import nn
 
 from ingest.problem import Problem
-from models import manifest
-from models.artifact import CARD, WEIGHTS
-from models.cnn import MapArchitecture, MapNetwork
-from models.gan import GanArchitecture, SequenceGenerator
+from models import PRETRAINED
+from models.artifact import manifest
+from models.artifact.forecaster_files import CARD, WEIGHTS
+from models.cnn.network import MapArchitecture, MapNetwork
+from models.gan.networks import GanArchitecture, SequenceGenerator
 
 Network = TypeVar("Network", bound=nn.Module)
 FORMATS = {"cnn": "quakecast.cnn/1", "gan": "quakecast.gan/1"}
-PRETRAINED = Path(__file__).with_name("pretrained")
 PAGE, CURVES = "CARD.md", "training.png"
 TITLES = {
     "cnn": "A convolutional network over the maps of a region: where its next event will be, on top of the kernels of the forecaster that "

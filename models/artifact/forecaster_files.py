@@ -1,4 +1,4 @@
-"""The forecaster on disk: weights, `card.json` and the card as a page, in a folder as `models.manifest` writes it."""
+"""The forecaster on disk: weights, `card.json` and the card as a page, in a folder as `models.artifact.manifest` writes it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from ingest.problem import Problem
-from models import manifest
+from models import PRETRAINED
+from models.artifact import manifest
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 FORMAT = "quakecast.space-time/1"
-PRETRAINED = Path(__file__).with_name("pretrained") / "lstm"
 REMEDY = "train one with `quakecast train lstm`, or leave the folder out to use the built-in weights"
 
 
 class Card(msgspec.Struct, frozen=True):
-    """What a model is, what it learned from, and what was measured. `models.card` makes a page of it."""
+    """What a model is, what it learned from, and what was measured. `models.artifact.card` makes a page of it."""
 
     format: str
     weights_sha256: str
@@ -71,7 +71,7 @@ def read(folder: Path | None = None) -> tuple[SpaceTimeNetwork, Card]:
     Raises:
         Problem: a file is missing, damaged, or does not belong to the other.
     """
-    place = folder or PRETRAINED
+    place = folder or PRETRAINED / "lstm"
     try:
         weights = (place / WEIGHTS).read_bytes()
         card = msgspec.json.decode((place / CARD).read_bytes(), type=Card)

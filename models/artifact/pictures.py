@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from models.cnn_score import Maps
+    from models.cnn.density import Maps
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 Curves = Mapping[str, Sequence[tuple[int, float]]]

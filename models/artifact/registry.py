@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ingest.problem import Problem
-from models import manifest
+from models import PRETRAINED
+from models.artifact import manifest
 
-BUILT_IN = Path(__file__).with_name("pretrained")
 FOLDER = Path("quakecast-models")
 KINDS = ("lstm", "cnn", "gan")
 CARD = "card.json"
@@ -48,8 +48,8 @@ class Registry:
             Problem: there is none of that name, or it is damaged.
         """
         kind = name.partition("-")[0]
-        if kind in KINDS and (BUILT_IN / kind).is_dir() and built_in(kind) == name:
-            return BUILT_IN / kind
+        if kind in KINDS and (PRETRAINED / kind).is_dir() and built_in(kind) == name:
+            return PRETRAINED / kind
         place = self.folder / name
         if not name or Path(name).name != name or not place.is_dir():
             raise Problem(
@@ -79,7 +79,7 @@ class Registry:
 
     def entries(self) -> Iterator[Entry]:
         """The built-in models, then those of the folder by name."""
-        yield from (_entry(BUILT_IN / kind, built_in=True) for kind in KINDS if (BUILT_IN / kind).is_dir())
+        yield from (_entry(PRETRAINED / kind, built_in=True) for kind in KINDS if (PRETRAINED / kind).is_dir())
         if self.folder.is_dir():
             folders = sorted(path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith("."))
             yield from (_entry(path, built_in=False) for path in folders)
@@ -88,7 +88,7 @@ class Registry:
         """By kind, whose word counts: the models promoted last, else those that come with the program; a CNN only on its own forecaster.
 
         Args:
-            in_force: names by kind, as `stream.promote.in_force` gives them.
+            in_force: names by kind, as `stream.promotion.in_force` gives them.
         """
         entries = list(self.entries())
         own, bases = {one.kind: one.name for one in entries if one.built_in}, {one.name: one.card.get("base") for one in entries}
@@ -114,9 +114,9 @@ def built_in(kind: str) -> str:
     Raises:
         Problem: none does.
     """
-    if not (BUILT_IN / kind).is_dir():
+    if not (PRETRAINED / kind).is_dir():
         raise Problem(f"no {kind} comes with the program", f"train one with `quakecast train {kind}`")
-    return manifest.read(BUILT_IN / kind).name
+    return manifest.read(PRETRAINED / kind).name
 
 
 def _entry(folder: Path, *, built_in: bool) -> Entry:

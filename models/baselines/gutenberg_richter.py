@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.problem import Problem
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
 
 FloatArray = NDArray[np.float64]
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.problem import Problem
-from models.baselines.waits import waits
-from models.outcomes import Outcomes
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.scoring.inter_event_times import waits
+from models.scoring.scored_model import Outcomes
 
 FloatArray = NDArray[np.float64]
 

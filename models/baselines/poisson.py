@@ -15,9 +15,9 @@ from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
 from models.baselines import gutenberg_richter
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.baselines.waits import waits
-from models.outcomes import Outcomes
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.scoring.inter_event_times import waits
+from models.scoring.scored_model import Outcomes
 
 
 @dataclass(frozen=True)

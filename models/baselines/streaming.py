@@ -10,7 +10,7 @@
     λ(t) = μ + Σ_{t_j < t} K exp(α (m_j − Mc)) g(t − t_j)        g(t) ∝ (t + c)^−p exp(−t/T),  ∫ g = 1
 
 with g as a mixture Σ_k w_k exp(−t/τ_k)/τ_k, so that the past is K sums S_k which decay each by its own exponential. μ and K are the
-region's own, the rest is common (`models.baselines.live_fit`). A region that was not fitted gets the common share of its Poisson rate as μ.
+region's own, the rest is common (`models.baselines.streaming_fit`). A region that was not fitted gets the common share of its Poisson rate as μ.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import Region
-from stream.forecast import Hazard
+from models import PRETRAINED
+from stream.records.forecast import Hazard
 
 Vector = NDArray[np.float64]
 
-BUILT_IN = Path(__file__).resolve().parents[1] / "pretrained" / "baselines.json"
+BUILT_IN = PRETRAINED / "baselines.json"
 LARGEST_EXCESS = 8.0
 """No event counts for more than one so far above completeness."""
 PRIOR_DAYS = 365.0
@@ -173,8 +174,8 @@ def load(file: Path) -> Parameters:
     try:
         parameters = msgspec.json.decode(file.read_bytes(), type=Parameters)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Problem(f"{file} holds no baselines ({error})", "fit them: python -m models.baselines.live_fit") from None
+        raise Problem(f"{file} holds no baselines ({error})", "fit them: python -m models.baselines.streaming_fit") from None
     rates = [parameters.rate_per_day, *(region.rate_per_day for region in parameters.regions.values())]
     if len(parameters.weights) != len(parameters.time_constants_days) or not parameters.weights or min(rates) <= 0.0:
-        raise Problem(f"{file} holds no baselines (its numbers do not fit together)", "fit them: python -m models.baselines.live_fit")
+        raise Problem(f"{file} holds no baselines (its numbers do not fit together)", "fit them: python -m models.baselines.streaming_fit")
     return parameters

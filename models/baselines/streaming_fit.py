@@ -1,4 +1,4 @@
-"""Fitting the live baselines: `python -m models.baselines.live_fit FEED … --also OLDER … --until 2023-07-01 -o FILE`.
+"""Fitting the live baselines: `python -m models.baselines.streaming_fit FEED … --also OLDER … --until 2023-07-01 -o FILE`.
 
 Maximum likelihood of temporal ETAS on the very form that runs live, a mixture of exponentials, so its log-likelihood
 Σ ln λ(t_i) − ∫ λ dt (Daley & Vere-Jones 2003, eq. 7.2.2) is exact and O(N). The decay (α, c, p, T) is common; each region has its own
@@ -26,11 +26,11 @@ from ingest.catalog import read_catalog
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import RegionTable
-from models.baselines.decay import Shape, mixture
-from models.baselines.live import Parameters, Regional, save
-from models.cleaning import choose
-from models.habits import spans
-from models.pattern import Pattern, Span, pattern
+from models.baselines.omori_mixture import Shape, mixture
+from models.baselines.streaming import Parameters, Regional, save
+from models.catalog.cleaning import choose
+from models.catalog.point_pattern import Pattern, Span, pattern
+from models.catalog.reporting_practice import spans
 
 FloatArray = NDArray[np.float64]
 Part = tuple[str, Pattern, Span]

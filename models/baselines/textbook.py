@@ -29,9 +29,9 @@ from torch import nn
 from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
 from models.baselines.median import points
-from models.baselines.waits import waits
-from models.outcomes import Outcomes
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.scoring.inter_event_times import waits
+from models.scoring.scored_model import Outcomes
 
 FloatArray = NDArray[np.float64]
 Cell = Literal["lstm", "gru", "rnn"]

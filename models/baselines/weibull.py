@@ -24,9 +24,9 @@ from scipy.optimize import minimize_scalar  # type: ignore[import-untyped, unuse
 from ingest.problem import Problem
 from models.baselines import gutenberg_richter
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.baselines.waits import SHORTEST_WAIT_DAYS, Waits, waits
-from models.outcomes import Outcomes
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.scoring.inter_event_times import SHORTEST_WAIT_DAYS, Waits, waits
+from models.scoring.scored_model import Outcomes
 
 FloatArray = NDArray[np.float64]
 

@@ -15,8 +15,8 @@ from functools import partial
 
 from ingest.event import EARTHQUAKE, DeadLetter, Event
 from ingest.instant import MILLISECONDS_PER_SECOND
-from models.habits import Habits, habits
-from models.sphere import distance_km
+from models.catalog.reporting_practice import Habits, habits
+from models.numerics.geometry import distance_km
 
 DUPLICATE_SECONDS = 4.0
 DUPLICATE_KM = 60.0

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.b_value import FEWEST_EVENTS, Slope, b_positive, b_value
-from models.habits import years
+from models.catalog.b_value import FEWEST_EVENTS, Slope, b_positive, b_value
+from models.catalog.reporting_practice import years
 
 FloatArray = NDArray[np.float64]
 Estimator = Callable[["Frequencies"], float]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.sphere import EARTH_RADIUS_KM
+from models.numerics.geometry import EARTH_RADIUS_KM
 
 FloatArray = NDArray[np.float64]
 

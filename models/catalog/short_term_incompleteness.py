@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignore]
 from scipy.special import log_ndtr  # type: ignore[import-untyped, unused-ignore]
 
-from models.b_value import in_steps
-from models.pattern import Pattern, Span
+from models.catalog.b_value import in_steps
+from models.catalog.point_pattern import Pattern, Span
 
 FloatArray = NDArray[np.float64]
 

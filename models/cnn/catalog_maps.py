@@ -1,4 +1,4 @@
-"""The maps of `models.maps` at many moments of a catalogue, in one pass over its events."""
+"""The maps of `models.cnn.cell_maps` at many moments of a catalogue, in one pass over its events."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models import maps
-from models.hawkes import TAUS_DAYS
-from models.maps import CAME, COUNTS, EXPECTED, FADING_DAYS, GAINS_DAYS, RATES, SPANS_DAYS, TOUCHED, FloatArray, Grid
-from models.pattern import Pattern
+from models.catalog.point_pattern import Pattern
+from models.cnn import cell_maps as maps
+from models.cnn.cell_maps import CAME, COUNTS, EXPECTED, FADING_DAYS, GAINS_DAYS, RATES, SPANS_DAYS, TOUCHED, FloatArray, Grid
+from models.timing.excitation import TAUS_DAYS
 
 _RATES, _FIRST_EXPECTED, _SHARE = RATES.stop, EXPECTED.start, COUNTS.stop - 1
 

@@ -2,7 +2,7 @@
 
 One event adds to the four cells about it, each by its part (bilinear), and only those four are brought up to date; a cell's sums all decay
 exponentially, so what they are at any later moment is known from when they were last touched. Only past events count. In numpy for one
-event live, in numba (`models.map_states`) over a catalogue; a test holds them equal.
+event live, in numba (`models.cnn.catalog_maps`) over a catalogue; a test holds them equal.
 
 The expected counts are the compensator of each cell (Daley & Vere-Jones 2003, ch. 7.2): what the rate of the network of the times,
 split among cells by where its events lie, brought there; N/E beside 1 says whether a place is as active as foreseen.
@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.hawkes import KERNELS, TAUS_DAYS
-from models.sphere import EARTH_RADIUS_KM
+from models.numerics.geometry import EARTH_RADIUS_KM
+from models.timing.excitation import KERNELS, TAUS_DAYS
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

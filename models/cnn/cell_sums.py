@@ -1,4 +1,4 @@
-"""What past events add to the density at a place, cell by cell: `models.place_likelihood` split so that a map may re-weight it, exactly.
+"""What past events add to the density at a place, cell by cell: `models.place.kernels` split so that a map may re-weight it, exactly.
 
 For a target at (t, x), with π_jc the part of event j in cell c and its age t − t_j in band g,
 
@@ -17,9 +17,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.contributors import offset_km
-from models.place_likelihood import Kernels, Setting, arguments, look_up, squares
-from models.surroundings import FloatArray
+from models.place.contributors import offset_km
+from models.place.kernels import Kernels, Setting, arguments, look_up, squares
+from models.place.neighbour_geometry import FloatArray
 
 
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]

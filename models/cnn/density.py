@@ -9,15 +9,15 @@ import numpy as np
 import torch
 
 from ingest.instant import Instant
-from models.cnn import MapNetwork
-from models.cnn_rows import features_at, grid_of, map_rows, region_rates
-from models.cnn_train import log_probs, place_of
-from models.hawkes import TAUS_DAYS
-from models.maps import FloatArray, Grid
-from models.pattern import Pattern, Span
-from models.place_score import PlaceStudy, kernels_of, study_of
-from models.rows import rows_of
+from models.catalog.point_pattern import Pattern, Span
+from models.cnn.cell_maps import FloatArray, Grid
+from models.cnn.network import MapNetwork
+from models.cnn.targets import features_at, grid_of, map_rows, region_rates
+from models.cnn.train import log_probs, place_of
+from models.place.density import PlaceStudy, kernels_of, study_of
 from models.space_time import SpaceTimeNetwork
+from models.timing.excitation import TAUS_DAYS
+from models.timing.sequence_rows import rows_of
 
 _AT_ONCE = 256
 

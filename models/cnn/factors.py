@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.cnn import MapNetwork
-from models.maps import Grid
+from models.cnn.cell_maps import Grid
+from models.cnn.network import MapNetwork
 
 FloatArray = NDArray[np.float64]
 

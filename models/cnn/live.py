@@ -2,7 +2,7 @@
 
     maps (bytes) = cells that events have touched: uint16 each | float32 (cells, COLUMNS − 2) | float64 (cells, 2): the days
 
-The days are those since 1970. The formulas are those of `models.maps`; a test holds that live is what a catalogue gives. The network runs
+The days are those since 1970. The formulas are those of `models.cnn.cell_maps`; a test holds that live is what a catalogue gives. The network runs
 in double precision, on one thread and in one shape.
 """
 
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY
-from models import maps
-from models.cnn import MapNetwork
-from models.map_factors import Factors, factors_of
-from models.map_features import features
-from models.maps import CAME, COLUMNS, COUNTS, RATES, FloatArray
+from models.cnn import cell_maps as maps
+from models.cnn.cell_maps import CAME, COLUMNS, COUNTS, RATES, FloatArray
+from models.cnn.channels import features
+from models.cnn.factors import Factors, factors_of
+from models.cnn.network import MapNetwork
 
 _COUNT = struct.Struct("<H")
 _EMPTY = _COUNT.pack(0)

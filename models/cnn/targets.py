@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models import map_density
-from models.cnn import MapArchitecture
-from models.map_features import CHANNELS, features
-from models.map_states import states_at
-from models.maps import FloatArray, Grid, grid_over
-from models.pattern import Pattern
-from models.place import PlaceNetwork, slow_days
-from models.place_score import PlaceStudy, denominators, kernels_of
+from models.catalog.point_pattern import Pattern
+from models.cnn import cell_sums as map_density
+from models.cnn.catalog_maps import states_at
+from models.cnn.cell_maps import FloatArray, Grid, grid_over
+from models.cnn.channels import CHANNELS, features
+from models.cnn.network import MapArchitecture
+from models.place.density import PlaceStudy, denominators, kernels_of
+from models.place.network import PlaceNetwork, slow_days
 
 
 @dataclass(frozen=True)

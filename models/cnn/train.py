@@ -19,15 +19,15 @@ from torch import nn
 
 from ingest.problem import Problem
 from models.baselines.gutenberg_richter import common_step
-from models.cnn import MapArchitecture, MapNetwork, log_density, magnitude_log_prob
-from models.cnn_rows import MapRows, joined, map_rows
-from models.curriculum import Lesson
-from models.maps import Grid, grid_over
-from models.pattern import Pattern, Span
-from models.place import PlaceNetwork
-from models.place_score import study_of
-from models.rows import rows_of
+from models.catalog.datasets import Lesson
+from models.catalog.point_pattern import Pattern, Span
+from models.cnn.cell_maps import Grid, grid_over
+from models.cnn.network import MapArchitecture, MapNetwork, log_density, magnitude_log_prob
+from models.cnn.targets import MapRows, joined, map_rows
+from models.place.density import study_of
+from models.place.network import PlaceNetwork
 from models.space_time import SpaceTimeNetwork
+from models.timing.sequence_rows import rows_of
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with (step from 1, steps, scores)."""

@@ -21,9 +21,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models import hawkes
-from models.magnitude import LARGEST_MAGNITUDE
-from stream.forecast import HORIZONS_HOURS, MAGNITUDES, Exceedance, rounded
+from models.magnitude.network import LARGEST_MAGNITUDE
+from models.timing import excitation as hawkes
+from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, Exceedance, rounded
 
 Vector = NDArray[np.float64]
 

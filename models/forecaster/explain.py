@@ -19,12 +19,13 @@ from captum.attr import IntegratedGradients  # type: ignore[import-untyped, unus
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from models import hawkes, neighbourhood
-from models.live_timing import BACKGROUND, COUNT, EXCITATION, RING_EXCESS, RING_POSITION, RING_TIME, TIME, LiveTiming, event_rates
+from models.numerics.geometry import EARTH_RADIUS_KM
 from models.space_time import TimingNetwork
-from models.sphere import EARTH_RADIUS_KM
-from models.timing import Architecture, wait_of
-from stream.explanation import Contribution, Explanation, Influence
+from models.timing import excitation as hawkes
+from models.timing import excitation_features as neighbourhood
+from models.timing.live import BACKGROUND, COUNT, EXCITATION, RING_EXCESS, RING_POSITION, RING_TIME, TIME, LiveTiming, event_rates
+from models.timing.networks import Architecture, wait_of
+from stream.records.explanation import Contribution, Explanation, Influence
 
 Vector = NDArray[np.float64]
 

@@ -7,14 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from ingest.problem import Problem
-from models import artifact, companions
-from models.cnn import MapNetwork
-from models.forecaster import LstmForecaster
-from models.live_map import LiveMaps
+from models.artifact import cnn_gan_files as companions
+from models.artifact import forecaster_files as artifact
+from models.cnn.live import LiveMaps
+from models.cnn.network import MapNetwork
+from models.forecaster.live import LstmForecaster
 from models.space_time import SpaceTimeNetwork
-from stream.forecast import Forecaster
-from stream.lineup import Lineup
-from stream.shadow import Shadowed
+from stream.core.lineup import Lineup
+from stream.core.shadow import Shadowed
+from stream.records.forecast import Forecaster
 
 LINEUPS_KEPT = 4
 """A worker's partitions share a forecaster; while one of them is behind, it is still with an earlier one."""
@@ -37,7 +38,7 @@ class ModelLibrary:
         self._kept = lru_cache(maxsize=LINEUPS_KEPT)(self._forecaster)
 
     def forecaster(self, lineup: Lineup) -> Forecaster:
-        """As `stream.lineup.Library` says."""
+        """As `stream.core.lineup.Library` says."""
         return self._kept(lineup)
 
     def network(self, lineup: Lineup) -> SpaceTimeNetwork:

@@ -1,8 +1,8 @@
-"""The bridge to the stream: the `stream.forecast.Forecaster` protocol fulfilled by the space–time network.
+"""The bridge to the stream: the `stream.records.forecast.Forecaster` protocol fulfilled by the space–time network.
 
-    memory (bytes) = float64 | the past as `models.live_timing` keeps it | that of the baselines beside it | the maps of `models.live_map` |
+    memory (bytes) = float64 | the past as `models.timing.live` keeps it | that of the baselines beside it | the maps of `models.cnn.live` |
 
-One step has one fixed shape, runs in float64 on one thread, and depends on its arguments alone (see `models.live_timing`).
+One step has one fixed shape, runs in float64 on one thread, and depends on its arguments alone (see `models.timing.live`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ from numpy.typing import NDArray
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
-from models import artifact, hawkes
-from models.baselines.live import LARGEST_EXCESS, LiveBaselines
-from models.exceedance import LiveExceedance
-from models.live_magnitude import LiveMagnitude, half_bin_of, quantiles_and_survival
-from models.live_map import LiveFactors, LiveMaps, reweighted
-from models.live_timing import (
+from models.artifact import forecaster_files as artifact
+from models.baselines.streaming import LARGEST_EXCESS, LiveBaselines
+from models.cnn.cell_maps import added
+from models.cnn.live import LiveFactors, LiveMaps, reweighted
+from models.forecaster.exceedance import LiveExceedance
+from models.magnitude.live import LiveMagnitude, half_bin_of, quantiles_and_survival
+from models.space_time import SpaceTimeNetwork
+from models.timing import excitation as hawkes
+from models.timing.inter_event_time import LONGEST_WAIT_DAYS, RescaledWait
+from models.timing.live import (
     BACKGROUND,
     COUNT,
     EXCITATION,
@@ -35,10 +39,19 @@ from models.live_timing import (
     LiveTiming,
     event_rates,
 )
-from models.maps import added
-from models.space_time import SpaceTimeNetwork
-from models.wait import LONGEST_WAIT_DAYS, RescaledWait
-from stream.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Exceedance, Hazard, Magnitude, Outlook, Spot, Wait, Where, rounded
+from stream.records.forecast import (
+    HORIZONS_HOURS,
+    MAGNITUDES,
+    QUANTILES,
+    Exceedance,
+    Hazard,
+    Magnitude,
+    Outlook,
+    Spot,
+    Wait,
+    Where,
+    rounded,
+)
 
 Vector = NDArray[np.float64]
 
@@ -64,7 +77,7 @@ _MAGNITUDE_NAMES = tuple(f"{magnitude:g}" for magnitude in MAGNITUDES)
 
 
 class LstmForecaster:
-    """A trained `SpaceTimeNetwork`, with or without a CNN over the maps, behind the protocol `stream.forecast.Forecaster`."""
+    """A trained `SpaceTimeNetwork`, with or without a CNN over the maps, behind the protocol `stream.records.forecast.Forecaster`."""
 
     def __init__(self, network: SpaceTimeNetwork, name: str, baselines: LiveBaselines | None = None, maps: LiveMaps | None = None) -> None:
         torch.set_num_threads(1)
@@ -140,7 +153,7 @@ class LstmForecaster:
         return (own, *self._baselines.hazards(memory[self._own_bytes : self._maps_from], region, since, until))
 
     def past(self, memory: bytes) -> Vector:
-        """(size,) what `models.live_timing` keeps, read only."""
+        """(size,) what `models.timing.live` keeps, read only."""
         return np.frombuffer(memory, count=self._timing.size)
 
     def _wait_of(self, memory: bytes) -> RescaledWait[Vector]:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ingest.problem import Problem
-from models import artifact
-from models.baselines import etas_fit, median, stationary, textbook, weibull
-from models.baselines.etas import Etas, published, stem
-from models.outcomes import Model
-from models.pattern import Pattern, Span
+from models.artifact import forecaster_files as artifact
+from models.baselines import median, textbook, weibull
+from models.baselines import poisson as stationary
+from models.baselines.etas import fit as etas_fit
+from models.baselines.etas.model import Etas, published, stem
+from models.catalog.point_pattern import Pattern, Span
+from models.scoring.scored_model import Model
 from models.space_time import SpaceTimeModel
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ingest.instant import Instant
 from models.baselines.gutenberg_richter import common_step
-from models.pattern import Pattern
-from models.surroundings import offsets_km, places
+from models.catalog.point_pattern import Pattern
+from models.place.neighbour_geometry import offsets_km, places
 
 FloatArray = NDArray[np.float64]
 

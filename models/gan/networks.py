@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ingest.problem import Problem
-from models.gan_process import Events, Law, Noise, aftershocks
-from models.gan_statistics import EVENT_COLUMNS, STATISTICS, Seen
-from models.sequence_condition import FEATURES, RADIUS_IN_SCALES, Condition
-from models.sequence_condition import condition_of as condition_of
+from models.gan.condition import FEATURES, RADIUS_IN_SCALES, Condition
+from models.gan.process import Events, Law, Noise, aftershocks
+from models.gan.statistics import EVENT_COLUMNS, STATISTICS, Seen
 
 FloatArray = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.sequence_measures import MEASURES
-from models.sequences import AftershockSequence
+from models.gan.evaluation.measures import MEASURES
+from models.gan.sequences import AftershockSequence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import Instant
-from models.curriculum import Lesson
-from models.pattern import Pattern, Span
-from models.sequence_condition import LEAST_EXCESS, Condition, Past, radius_km
+from models.catalog.datasets import Lesson
+from models.catalog.point_pattern import Pattern, Span
+from models.gan.condition import LEAST_EXCESS, Condition, Past, radius_km
 
 FloatArray = NDArray[np.float64]
 

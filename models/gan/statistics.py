@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from models.gan_process import SHORTEST_DAYS, Events
+from models.gan.process import SHORTEST_DAYS, Events
 
 STATISTICS = 17
 EVENT_COLUMNS = 8

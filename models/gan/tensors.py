@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from ingest.problem import Problem
-from models.gan_process import Events
-from models.sequences import AftershockSequence
+from models.gan.process import Events
+from models.gan.sequences import AftershockSequence
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from ingest.problem import Problem
-from models.curriculum import Lesson
-from models.gan import Critic, GanArchitecture, SequenceGenerator, shown
-from models.gan_rows import Rows, rows_of
-from models.gan_statistics import Seen, packed, seen
-from models.sequences import AftershockSequence, held_out, taught
+from models.catalog.datasets import Lesson
+from models.gan.networks import Critic, GanArchitecture, SequenceGenerator, shown
+from models.gan.sequences import AftershockSequence, held_out, taught
+from models.gan.statistics import Seen, packed, seen
+from models.gan.tensors import Rows, rows_of
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called with ("gan", step from 1, steps, scores)."""

@@ -1,4 +1,4 @@
-"""The inputs of `models.magnitude_features` for all events of a pattern, in one offline loop."""
+"""The inputs of `models.magnitude.features` for all events of a pattern, in one offline loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.magnitude_features import (
+from models.catalog.point_pattern import Pattern
+from models.magnitude.features import (
     COUNTS,
     COUNTS_NEAREST,
     COUNTS_WITHIN,
@@ -42,7 +43,6 @@ from models.magnitude_features import (
     TRACES,
     WAIT,
 )
-from models.pattern import Pattern
 
 FloatArray = NDArray[np.float64]
 

@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr  # type: ignore[import-untyped, unused-ignore]
 
-from models.solve import solve_decreasing
+from models.numerics.root_finding import solve_decreasing
 
 Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
 FloatArray = NDArray[np.float64]

@@ -10,7 +10,7 @@
   eq. 1); near the place, large events far away count for less;
 - the mean excess of the 10 … 600 nearest events, and how far they reach: the place's own b-value and completeness.
 
-Only earlier events are looked at, also by the loop for whole catalogues (`models.magnitude_rows`).
+Only earlier events are looked at, also by the loop for whole catalogues (`models.magnitude.catalog_features`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How large, at one moment of the live stream, in numpy: the formulas of `models.magnitude` without torch's cost per call.
+"""How large, at one moment of the live stream, in numpy: the formulas of `models.magnitude.network` without torch's cost per call.
 
 Before an event neither its moment nor its place is known. Its place is left out: the network has learned to answer without. Several
 moments may be given, whose laws are averaged; the forecaster asks at the median of the wait. A test holds that the numbers are torch's.
@@ -11,9 +11,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detected_magnitude import DetectedMagnitude
-from models.live_timing import gelu
-from models.magnitude import (
+from models.magnitude.distribution import DetectedMagnitude
+from models.magnitude.features import PLACELESS, magnitude_features_at
+from models.magnitude.network import (
     COMPLETE_RANGE,
     COMPLETE_START,
     INPUT_LIMIT,
@@ -25,7 +25,7 @@ from models.magnitude import (
     SIGMA_START,
     MagnitudeNetwork,
 )
-from models.magnitude_features import PLACELESS, magnitude_features_at
+from models.timing.live import gelu
 
 Vector = NDArray[np.float64]
 

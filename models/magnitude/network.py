@@ -1,6 +1,6 @@
 """p(m | moment, place, past): a small network that says how steep Gutenberg–Richter's law is here and now, and which events are missed.
 
-    features (INPUTS) ─ scaled, clamped ─ GELU 32 ─ + GELU 32 ─ │ ln β/β₀ │ μ │ ln σ/σ₀ │ ln ε/ε₀ │ ─> models.detected_magnitude
+    features (INPUTS) ─ scaled, clamped ─ GELU 32 ─ + GELU 32 ─ │ ln β/β₀ │ μ │ ln σ/σ₀ │ ln ε/ε₀ │ ─> models.magnitude.distribution
 
 β₀ is the rate of the training span's events well above completeness (Aki 1965, Bull. Earthq. Res. Inst. 43, 237–239; half a rounding bin
 added after Utsu 1966). The last layer's weights start at zero, so that training begins at a stationary law. Where the place is not known
@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models.detected_magnitude import DetectedMagnitude
-from models.magnitude_features import INPUTS, PLACELESS
+from models.magnitude.distribution import DetectedMagnitude
+from models.magnitude.features import INPUTS, PLACELESS
 
 FloatArray = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ class MagnitudeNetwork(nn.Module):
         """Of the excess m − Mc + half a rounding bin, in numpy.
 
         Args:
-            features: (..., INPUTS) as `models.magnitude_features` gives them; NaN in their local part: anywhere.
+            features: (..., INPUTS) as `models.magnitude.features` gives them; NaN in their local part: anywhere.
             magnitude_of_completeness: (...) or a number.
         """
         found = self.of_outputs(self(self.scaled(torch.from_numpy(features))), 0.0)

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from ingest.problem import Problem
 from models.baselines.gutenberg_richter import common_step
-from models.divergence import still_finite
-from models.magnitude import HIDDEN, LARGEST_MAGNITUDE, MagnitudeNetwork
-from models.magnitude_features import DEFAULT_REACH, PLACELESS
-from models.magnitude_rows import magnitude_features
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.magnitude.catalog_features import magnitude_features
+from models.magnitude.features import DEFAULT_REACH, PLACELESS
+from models.magnitude.network import HIDDEN, LARGEST_MAGNITUDE, MagnitudeNetwork
+from models.training.divergence import still_finite
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int, dict[str, float]], None]

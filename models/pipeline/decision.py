@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.problem import Problem
-from models import score
+from models.scoring import scores as score
 
 FEWEST_EVENTS = 50
 """Fewer in the recent span decide nothing."""

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ingest.instant import Instant
-from models import score
-from models.cnn import MapNetwork
-from models.curriculum import Lesson
-from models.pattern import Span
-from models.retrain_decision import Gains
+from models.catalog.datasets import Lesson
+from models.catalog.point_pattern import Span
+from models.cnn.network import MapNetwork
+from models.pipeline.decision import Gains
+from models.scoring import scores as score
 from models.space_time import SpaceTimeModel, SpaceTimeNetwork, time_outcomes
 
 

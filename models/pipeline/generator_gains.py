@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from models.curriculum import Lesson
-from models.gan import SequenceGenerator
-from models.gan_rows import Rows, rows_of
-from models.gan_statistics import packed, seen
-from models.pattern import Span
-from models.retrain_decision import Gains
-from models.sequences import AftershockSequence, sequences_of
+from models.catalog.datasets import Lesson
+from models.catalog.point_pattern import Span
+from models.gan.networks import SequenceGenerator
+from models.gan.sequences import AftershockSequence, sequences_of
+from models.gan.statistics import packed, seen
+from models.gan.tensors import Rows, rows_of
+from models.pipeline.decision import Gains
 
 DRAWS = 16
 """Sequences that each generator makes for a condition."""

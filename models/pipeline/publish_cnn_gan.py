@@ -9,19 +9,19 @@ from pathlib import Path
 import msgspec
 import torch
 
-from models import companions
-from models.cnn import MapNetwork
-from models.cnn_score import maps_at
-from models.cnn_train import MapOptions, fit_maps
-from models.companion_pictures import Progress, Watched, curves_picture, maps_picture
-from models.curriculum import Lesson
-from models.gan import SequenceGenerator
-from models.gan_pictures import sequence_picture
-from models.gan_train import GanOptions, fit_gan
-from models.pattern import Span
-from models.publish import described, rounded
-from models.sequence_score import as_sequence
-from models.sequences import held_out
+from models.artifact import cnn_gan_files as companions
+from models.artifact.pictures import Progress, Watched, curves_picture, maps_picture
+from models.catalog.datasets import Lesson
+from models.catalog.point_pattern import Span
+from models.cnn.density import maps_at
+from models.cnn.network import MapNetwork
+from models.cnn.train import MapOptions, fit_maps
+from models.gan.evaluation.comparison import as_sequence
+from models.gan.networks import SequenceGenerator
+from models.gan.pictures import sequence_picture
+from models.gan.sequences import held_out
+from models.gan.train import GanOptions, fit_gan
+from models.pipeline.publish_forecaster import described, rounded
 from models.space_time import SpaceTimeModel, SpaceTimeNetwork
 
 MAPS, SEQUENCES = "maps.png", "sequences.png"

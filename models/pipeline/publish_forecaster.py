@@ -12,15 +12,17 @@ import msgspec
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models import artifact, card, score
-from models.baselines import stationary
-from models.companion_pictures import Watched, curves_picture
-from models.curriculum import Lesson
-from models.outcomes import Model
-from models.pattern import Span
+from models.artifact import card
+from models.artifact import forecaster_files as artifact
+from models.artifact.pictures import Watched, curves_picture
+from models.baselines import poisson as stationary
+from models.catalog.datasets import Lesson
+from models.catalog.point_pattern import Span
+from models.pipeline.train_forecaster import Progress, Teaching, teach
+from models.scoring import scores as score
+from models.scoring.scored_model import Model
 from models.space_time import SpaceTimeModel, SpaceTimeNetwork
-from models.teach import Progress, Teaching, teach
-from models.workers import Workers
+from models.training.distributed import Workers
 
 Part = Literal["validation", "test"]
 NOTES = (

@@ -4,7 +4,7 @@
                                                    chooses         decides
 
 A model is promoted only if its log-likelihood per event in the recent span is larger beyond the 95 % interval of a paired block bootstrap
-(`models.score.interval`). If the incumbent has learned from part of the recent span, only what came after that counts.
+(`models.scoring.scores.interval`). If the incumbent has learned from part of the recent span, only what came after that counts.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ import torch
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from models import artifact, companions
-from models.cleaning import earthquakes
-from models.cnn_train import MapOptions
-from models.curriculum import FEWEST_EVENTS, Lesson, Years, by_region, read_events
-from models.gan_train import GanOptions
-from models.pattern import Span
-from models.publish import publish
-from models.publish_companions import publish_cnn, publish_gan
-from models.registry import Registry
-from models.retrain_decision import Decision, decide, undecided
-from models.retrain_gains import forecaster_gains, map_gains, unseen
-from models.retrain_sequences import sequence_gains
-from models.teach import Progress, Teaching
+from models.artifact import cnn_gan_files as companions
+from models.artifact import forecaster_files as artifact
+from models.artifact.registry import Registry
+from models.catalog.cleaning import earthquakes
+from models.catalog.datasets import FEWEST_EVENTS, Lesson, Years, by_region, read_events
+from models.catalog.point_pattern import Span
+from models.cnn.train import MapOptions
+from models.gan.train import GanOptions
+from models.pipeline.decision import Decision, decide, undecided
+from models.pipeline.forecaster_gains import forecaster_gains, map_gains, unseen
+from models.pipeline.generator_gains import sequence_gains
+from models.pipeline.publish_cnn_gan import publish_cnn, publish_gan
+from models.pipeline.publish_forecaster import publish
+from models.pipeline.train_forecaster import Progress, Teaching
 
 FEWEST_IN_A_REGION = FEWEST_EVENTS
 

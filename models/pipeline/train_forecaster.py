@@ -8,17 +8,17 @@ from pathlib import Path
 import msgspec
 import torch
 
-from models.curriculum import Lesson
-from models.magnitude_train import MagnitudeOptions, examples, fit_examples
-from models.pattern import Span
-from models.place import PlaceArchitecture, PlaceNetwork
-from models.place_train import PlaceLesson, PlaceOptions, fit_place
-from models.rows import rows_of
+from models.catalog.datasets import Lesson
+from models.catalog.point_pattern import Span
+from models.magnitude.train import MagnitudeOptions, examples, fit_examples
+from models.place.network import PlaceArchitecture, PlaceNetwork
+from models.place.train import PlaceLesson, PlaceOptions, fit_place
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork, TimingNetwork
-from models.stages import Stages, fingerprint
-from models.study import TimingOptions
-from models.timing import Architecture
-from models.timing_train import train_timing
+from models.timing.networks import Architecture
+from models.timing.sequence_rows import rows_of
+from models.timing.train import train_timing
+from models.timing.training_data import TimingOptions
+from models.training.checkpoints import Stages, fingerprint
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, step from 1, steps, scores)."""

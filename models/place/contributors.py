@@ -1,7 +1,7 @@
 """Which past events matter for the place of an event: one pass over all pairs of a target and an earlier event.
 
 Only earlier events are searched: a ball found among all events would shrink where
-aftershocks are yet to come. Distances are those of `models.surroundings`.
+aftershocks are yet to come. Distances are those of `models.place.neighbour_geometry`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.pattern import Pattern
-from models.sphere import EARTH_RADIUS_KM
-from models.surroundings import FloatArray, places_of
+from models.catalog.point_pattern import Pattern
+from models.numerics.geometry import EARTH_RADIUS_KM
+from models.place.neighbour_geometry import FloatArray, places_of
 
 IntArray = NDArray[np.int32]
 

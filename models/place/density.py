@@ -14,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.instant import Instant
-from models import contributors, hawkes
-from models.contributors import Neighbours
-from models.pattern import Pattern, Span
-from models.place import Denominators, PlaceNetwork, log_density, slow_days
-from models.place_likelihood import Densities, Kernels, Setting, decay_table, densities
-from models.place_map import PlaceMap, place_map
-from models.surroundings import NEAREST, FloatArray, Surroundings, places_of, surroundings
+from models.catalog.point_pattern import Pattern, Span
+from models.place import contributors
+from models.place.contributors import Neighbours
+from models.place.kernels import Densities, Kernels, Setting, decay_table, densities
+from models.place.map import PlaceMap, place_map
+from models.place.neighbour_geometry import NEAREST, FloatArray, Surroundings, places_of, surroundings
+from models.place.network import Denominators, PlaceNetwork, log_density, slow_days
+from models.timing import excitation as hawkes
 
 STRONGEST = 120
 """Contributors of a target by rate, besides the `surroundings.NEAREST`; those left out only lower the density."""

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from models.hawkes import TAUS_DAYS
-from models.place import PlaceNetwork, slow_days
-from models.place_likelihood import Kernels
-from models.surroundings import FloatArray, Surroundings, offsets_km, places
+from models.place.kernels import Kernels
+from models.place.neighbour_geometry import FloatArray, Surroundings, offsets_km, places
+from models.place.network import PlaceNetwork, slow_days
+from models.timing.excitation import TAUS_DAYS
 
 _CELLS_AT_ONCE = 256
 

@@ -1,7 +1,7 @@
 """How the earlier events lie about an event: what the shape of its kernel may depend on.
 
 Distances are those of the plane that touches the sphere between two places: good to 1 in 10^3 at 1,000 km. All in numpy, for one event
-live as for all of a catalogue; only the search for the nearest is elsewhere (`models.contributors`).
+live as for all of a catalogue; only the search for the nearest is elsewhere (`models.place.contributors`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.pattern import Pattern
-from models.sphere import EARTH_RADIUS_KM
+from models.catalog.point_pattern import Pattern
+from models.numerics.geometry import EARTH_RADIUS_KM
 
 FloatArray = NDArray[np.float64]
 

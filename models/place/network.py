@@ -5,7 +5,7 @@
 
 the same rate λ(t, x) as that of the times, normalised, with its weights corrected: each event's w (12) is split among M discs and
 multiplied by a factor, from what surrounded it when it came, and kept. The background map fades slowly (h, a sum of exponentials:
-catalogues drift), and its share μ' depends on how the rate is composed at that moment. K are the discs of `models.place_likelihood`.
+catalogues drift), and its share μ' depends on how the rate is composed at that moment. K are the discs of `models.place.kernels`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from models import surroundings
-from models.hawkes import KERNELS, TAUS_DAYS
-from models.place_likelihood import Kernels
-from models.timing import Scaler
+from models.place import neighbour_geometry as surroundings
+from models.place.kernels import Kernels
+from models.timing.excitation import KERNELS, TAUS_DAYS
+from models.timing.networks import Scaler
 
 LARGEST_LOG_FACTOR = 2.0
 FLOOR_PER_DAY = 1e-4
@@ -35,7 +35,7 @@ class PlaceArchitecture(msgspec.Struct, frozen=True):
     """The sizes of the network of the places."""
 
     features: int
-    """How many inputs an event has, without those of `models.surroundings`."""
+    """How many inputs an event has, without those of `models.place.neighbour_geometry`."""
     narrowest_km: float
     """No kernel is narrower, along or across: the locations are not better."""
     discs: int = 2

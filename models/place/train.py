@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ingest.problem import Problem
-from models.divergence import still_finite
-from models.pattern import Pattern, Span
-from models.place import FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork
-from models.place_score import PlaceStudy, batch_log_prob, study_of
-from models.surroundings import FloatArray
+from models.catalog.point_pattern import Pattern, Span
+from models.place.density import PlaceStudy, batch_log_prob, study_of
+from models.place.neighbour_geometry import FloatArray
+from models.place.network import FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork
+from models.training.divergence import still_finite
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with (step from 1, steps, scores)."""

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
 
 FloatArray = NDArray[np.float64]
 

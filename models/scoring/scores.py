@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
-from models.baselines.waits import waits
-from models.outcomes import Model, Outcomes
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.scoring.inter_event_times import waits
+from models.scoring.scored_model import Model, Outcomes
 
 FloatArray = NDArray[np.float64]
 

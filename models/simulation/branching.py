@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models import hawkes
-from models.detected_magnitude import DetectedMagnitude
-from models.roll_paths import drawn_excesses
+from models.magnitude.distribution import DetectedMagnitude
+from models.simulation.rollout.timing_state import drawn_excesses
 from models.space_time import TimingNetwork
+from models.timing import excitation as hawkes
 
 FloatArray = NDArray[np.float64]
 Rows = NDArray[np.int64]

@@ -1,7 +1,7 @@
 """Outlooks by rolling the forecaster forward: a month by the network, the rest of a year by its kernels.
 
-    window ─▶ 30 days, event by event (`models.roll`) ─▶ 11 months more (`models.cascade`) ─▶ counts ─▶ numbers
-                  └─ the last 2 % of the paths, which would go on for thousands of events ─▶ `models.cascade`
+    window ─▶ 30 days, event by event (`models.simulation.rollout.continuations`) ─▶ 11 months more (`models.simulation.branching`) ─▶ counts ─▶ numbers
+                  └─ the last 2 % of the paths, which would go on for thousands of events ─▶ `models.simulation.branching`
 
 The network costs some 50 µs an event and a step for each event of the longest path, so a year of a busy region would take minutes. After a
 month the state of the sequence has mostly been forgotten, and what is left is how the region goes on: there the kernels alone, with the
@@ -18,19 +18,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models import cascade, hawkes
-from models.baselines.live import LARGEST_EXCESS
-from models.live_history import live_history
-from models.outlook_counts import Drawn, spans, together
-from models.pattern import Pattern, Span, pattern
-from models.roll_blocks import AT_ONCE, Block, Ends, Given
-from models.roll_magnitudes import Excesses
-from models.roll_places import Own
-from models.roll_processes import Processes
-from models.roll_start import History, Start, start_at
+from models.baselines.streaming import LARGEST_EXCESS
+from models.catalog.point_pattern import Pattern, Span, pattern
+from models.simulation import branching as cascade
+from models.simulation.outlook_counts import Drawn, spans, together
+from models.simulation.rollout.block import AT_ONCE, Block, Ends, Given
+from models.simulation.rollout.magnitude_features import Excesses
+from models.simulation.rollout.places import Own
+from models.simulation.rollout.processes import Processes
+from models.simulation.rollout.start import History, Start, start_at
+from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork
-from stream.forecast import rounded
-from stream.outlook import SPANS_DAYS, Asked, Simulated
+from models.timing import excitation as hawkes
+from stream.records.forecast import rounded
+from stream.records.outlook import SPANS_DAYS, Asked, Simulated
 
 FloatArray = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ RECENT = 128
 
 
 class NetworkSimulator:
-    """`stream.outlook.Simulator` by the space–time network; some processes share its work, and no number hangs on how many."""
+    """`stream.records.outlook.Simulator` by the space–time network; some processes share its work, and no number hangs on how many."""
 
     def __init__(self, network: SpaceTimeNetwork, name: str, processes: Processes) -> None:
         self._network, self._name, self._processes = network.eval(), name, processes

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import Instant
-from stream.forecast import rounded
-from stream.outlook import FRACTILES, SPANS_DAYS, AboveMainshock, Bin, OutlookSpan, span_end
+from stream.records.forecast import rounded
+from stream.records.outlook import FRACTILES, SPANS_DAYS, AboveMainshock, Bin, OutlookSpan, span_end
 
 FloatArray = NDArray[np.float64]
 

@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.baselines.etas import EtasParameters
-from models.baselines.etas_simulate import lasting, simulate
+from models.baselines.etas.model import EtasParameters
+from models.baselines.etas.omori import Omori
+from models.baselines.etas.simulate import lasting, simulate
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.baselines.live import BUILT_IN, load
-from models.baselines.omori import Omori
-from models.gan import SequenceGenerator, condition_of
-from models.pattern import Pattern, Span
-from models.roll import continuations
-from models.roll_maps import RegionMaps
+from models.baselines.streaming import BUILT_IN, load
+from models.catalog.point_pattern import Pattern, Span
+from models.gan.condition import condition_of
+from models.gan.networks import SequenceGenerator
+from models.numerics.geometry import EARTH_RADIUS_KM
+from models.simulation.rollout.cnn_map import RegionMaps
+from models.simulation.rollout.continuations import continuations
 from models.space_time import SpaceTimeNetwork
-from models.sphere import EARTH_RADIUS_KM
 
 FloatArray = NDArray[np.float64]
 

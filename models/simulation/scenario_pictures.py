@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from models.scenario import SAID, Scenarios
+from models.simulation.scenario import SAID, Scenarios
 
 FloatArray = NDArray[np.float64]
 STEPS = 121

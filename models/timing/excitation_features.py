@@ -19,7 +19,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.pattern import Pattern
+from models.catalog.point_pattern import Pattern
 
 FloatArray = NDArray[np.float64]
 

@@ -1,6 +1,6 @@
 """When: the wait in the time that the kernels tell, and a log-normal mixture that corrects it.
 
-If the rate λ of `models.hawkes` were right, Λ(wait) would be exponential with mean one (Papangelou 1972; Ogata 1988, eq. 3.3). The
+If the rate λ of `models.timing.excitation` were right, Λ(wait) would be exponential with mean one (Papangelou 1972; Ogata 1988, eq. 3.3). The
 memory says what it is instead: a mixture of that exponential and of log-normals for X = Λ + ε, so that with s days of silence
 
     P(wait > t | s) = Q(Λ(s + t)) / Q(Λ(s))        p(t | s) = q(Λ(s + t)) λ(s + t) / Q(Λ(s))
@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import log_ndtr  # type: ignore[import-untyped, unused-ignore]
 
-from models import hawkes
-from models.solve import solve_decreasing
+from models.numerics.root_finding import solve_decreasing
+from models.timing import excitation as hawkes
 
 Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
 FloatArray = NDArray[np.float64]

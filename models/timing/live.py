@@ -1,4 +1,4 @@
-"""The network of the times at one event, in numpy: the formulas of `models.timing` without torch's cost per call.
+"""The network of the times at one event, in numpy: the formulas of `models.timing.networks` without torch's cost per call.
 
 The past is a vector of fixed size, so an update costs the same however much has come before:
 
@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from scipy.special import erf, expit  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from models import hawkes, neighbourhood
+from models.numerics.geometry import EARTH_RADIUS_KM
 from models.space_time import TimingNetwork
-from models.sphere import EARTH_RADIUS_KM
-from models.timing import CLOCK_FLOOR, FLOOR_PER_DAY, INPUT_LIMIT, LARGEST_FACTOR, wait_of
-from models.wait import RescaledWait
+from models.timing import excitation as hawkes
+from models.timing import excitation_features as neighbourhood
+from models.timing.inter_event_time import RescaledWait
+from models.timing.networks import CLOCK_FLOOR, FLOOR_PER_DAY, INPUT_LIMIT, LARGEST_FACTOR, wait_of
 
 Vector = NDArray[np.float64]
 

@@ -19,10 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models import hawkes, neighbourhood
-from models.pattern import Pattern
-from models.rows import Rows
-from models.wait import RescaledWait
+from models.catalog.point_pattern import Pattern
+from models.timing import excitation as hawkes
+from models.timing import excitation_features as neighbourhood
+from models.timing.inter_event_time import RescaledWait
+from models.timing.sequence_rows import Rows
 
 FloatArray = NDArray[np.float64]
 

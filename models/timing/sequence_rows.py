@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models import neighbourhood
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.timing import excitation_features as neighbourhood
 
 FloatArray = NDArray[np.float64]
 

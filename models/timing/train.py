@@ -13,14 +13,14 @@ from collections.abc import Sequence
 
 import torch
 
-from models.curriculum import Lesson
-from models.kernel_train import fit_kernels, fit_plain
-from models.memory_train import fit_memory
+from models.catalog.datasets import Lesson
 from models.space_time import TimingNetwork
-from models.stages import Stages
-from models.study import Progress, TimingOptions, study_of
-from models.timing import Architecture
-from models.workers import Workers
+from models.timing.networks import Architecture
+from models.timing.train_kernels import fit_kernels, fit_plain
+from models.timing.train_memory import fit_memory
+from models.timing.training_data import Progress, TimingOptions, study_of
+from models.training.checkpoints import Stages
+from models.training.distributed import Workers
 
 
 def train_timing(

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from models import hawkes
-from models.divergence import still_finite
-from models.rows import Intervals, joined
-from models.study import Best, Progress, Study, TimingOptions, descend
-from models.timing import KernelNetwork
-from models.workers import Workers
+from models.timing import excitation as hawkes
+from models.timing.networks import KernelNetwork
+from models.timing.sequence_rows import Intervals, joined
+from models.timing.training_data import Best, Progress, Study, TimingOptions, descend
+from models.training.distributed import Workers
+from models.training.divergence import still_finite
 
 EVERY_STEPS = 3
 BACKGROUND_SHARE = 0.3

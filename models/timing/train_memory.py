@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from models import hawkes
-from models.divergence import still_finite
-from models.kernel_train import excitations
-from models.rows import Intervals, joined
-from models.study import Best, Progress, Study, TimingOptions, descend
-from models.timing import KernelNetwork, MemoryNetwork, memory_inputs, wait_of
-from models.wait import log_clock_of
-from models.workers import Workers
+from models.timing import excitation as hawkes
+from models.timing.inter_event_time import log_clock_of
+from models.timing.networks import KernelNetwork, MemoryNetwork, memory_inputs, wait_of
+from models.timing.sequence_rows import Intervals, joined
+from models.timing.train_kernels import excitations
+from models.timing.training_data import Best, Progress, Study, TimingOptions, descend
+from models.training.distributed import Workers
+from models.training.divergence import still_finite
 
 WARM_UP_OF_VALIDATION = 2048
 

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from ingest.problem import Problem
-from models import hawkes
-from models.curriculum import Lesson
-from models.rows import Intervals, Rows, intervals_of, rows_of
-from models.timing import Architecture, local_hours
-from models.workers import Workers
+from models.catalog.datasets import Lesson
+from models.timing import excitation as hawkes
+from models.timing.networks import Architecture, local_hours
+from models.timing.sequence_rows import Intervals, Rows, intervals_of, rows_of
+from models.training.distributed import Workers
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, step from 1, steps, scores)."""

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ingest.problem import Problem
-from models.curriculum import Lesson
-from models.workers import Workers
+from models.catalog.datasets import Lesson
+from models.training.distributed import Workers
 
 Scores = dict[str, float]
 

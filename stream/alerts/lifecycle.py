@@ -17,11 +17,11 @@ import msgspec
 
 from ingest.event import EARTHQUAKE, Change, Event, Outage
 from ingest.instant import Instant
-from stream.alert import Alert, Alerts
-from stream.alert_revision import Origin, following, initial, retraction, revision
-from stream.alert_rules import Rule
-from stream.alert_value import VALUES, Found, Situation
-from stream.window import Window
+from stream.alerts.revision import Origin, following, initial, retraction, revision
+from stream.alerts.rules import Rule
+from stream.alerts.values import VALUES, Found, Situation
+from stream.core.window import Window
+from stream.records.alert import Alert, Alerts
 
 KEPT_DAYS = 30.0
 """So long a last revision is remembered: until then a deleted event still retracts what rested on it."""

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import msgspec
 
 from ingest.instant import Instant
-from stream.alert import Alert
-from stream.alert_rules import Rule
-from stream.alert_value import Found
-from stream.forecast import rounded
+from stream.alerts.rules import Rule
+from stream.alerts.values import Found
+from stream.records.alert import Alert
+from stream.records.forecast import rounded
 
 
 class Origin(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from ingest.problem import Problem
-from stream.forecast import HORIZONS_HOURS, MAGNITUDES
+from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES
 
 BUILT_IN = Path(__file__).with_suffix(".toml")
 Kind = Literal["probability", "gain", "magnitude", "busy", "quiet", "calibration", "feed"]
@@ -83,7 +83,7 @@ def _read(file: Path) -> dict[str, Rule]:
     except OSError as error:
         raise Problem(f"no alert rules at {file} ({error.strerror})", "name an existing TOML file with --alert-rules") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, TypeError, AttributeError, ValueError) as error:
-        raise Problem(f"{file} is no table of alert rules: {error}", "compare it with stream/alert_rules.toml") from None
+        raise Problem(f"{file} is no table of alert rules: {error}", "compare it with stream/alerts/rules.toml") from None
     if len({rule.name for rule in rules}) < len(rules):
         raise Problem(f"{file} has two rules of one name", "give each its own")
     return {rule.name: rule for rule in rules}

@@ -17,10 +17,10 @@ from scipy.special import pdtr, pdtrc  # type: ignore[import-untyped, unused-ign
 
 from ingest.event import Event
 from ingest.instant import Instant
-from stream.alert_rules import Rule
-from stream.forecast import Forecast
-from stream.score import MODEL, Scoring, Tally
-from stream.window import Window
+from stream.alerts.rules import Rule
+from stream.core.score import MODEL, Scoring, Tally
+from stream.core.window import Window
+from stream.records.forecast import Forecast
 
 RESTING_ON = 3
 """A probability rests on so many of the largest earthquakes, of the last `RECENT_DAYS`."""

@@ -4,7 +4,29 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import catalog, explain, history, live, look, outlook, promote, registry, retrain, science, serve, simulate, tail
+from stream.cli import (
+    catalog,
+    explain,
+    live,
+    outlook,
+    promote,
+    retrain,
+    serve,
+    simulate,
+    tail,
+)
+from stream.cli import (
+    doctor as look,
+)
+from stream.cli import (
+    evaluate as science,
+)
+from stream.cli import (
+    models as registry,
+)
+from stream.cli import (
+    replay as history,
+)
 from stream.cli import train as training
 
 application = typer.Typer(

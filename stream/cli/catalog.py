@@ -17,10 +17,10 @@ from ingest.problem import Problem
 from stream.cli.options import JsonOption, read_time
 
 if TYPE_CHECKING:
-    from models.aftershock_completeness import FittedRise
-    from models.b_value import Slope
-    from models.cleaning import Findings, Report
-    from models.completeness import Completeness, Estimate, Part
+    from models.catalog.b_value import Slope
+    from models.catalog.cleaning import Findings, Report
+    from models.catalog.completeness import Completeness, Estimate, Part
+    from models.catalog.short_term_incompleteness import FittedRise
 
 CATALOG_EXAMPLES = "Example: quakecast catalog california.csv --end 2019-01-01"
 WIDTH = 140
@@ -36,7 +36,7 @@ def catalog(
     json: JsonOption = False,
 ) -> None:
     """What is in a catalogue: what is left out and why, what is odd, from which magnitude on it is complete, and its b-value."""
-    from models.cleaning import clean
+    from models.catalog.cleaning import clean
 
     span = (read_time(start) if start else None, read_time(end) if end else None)
     if span[0] is not None and span[1] is not None and span[0] >= span[1]:
@@ -64,7 +64,7 @@ def _within(
     """The events in the span and the polygon; rows that cannot be read have neither time nor place, so all of them stay."""
     import shapely
 
-    from models.pattern import read_polygon
+    from models.catalog.point_pattern import read_polygon
 
     shape = None if polygon is None else read_polygon(polygon)
     for item in items:
@@ -77,9 +77,9 @@ def _within(
 
 
 def _completeness(events: list[Event], step: float) -> tuple[Completeness | None, FittedRise | None]:
-    from models import aftershock_completeness
-    from models.completeness import assess
-    from models.pattern import Span, pattern
+    from models.catalog import short_term_incompleteness as aftershock_completeness
+    from models.catalog.completeness import assess
+    from models.catalog.point_pattern import Span, pattern
 
     times = np.array([int(event.time) for event in events], dtype=np.int64)
     magnitudes = np.array([event.magnitude for event in events], dtype=np.float64)

@@ -16,8 +16,8 @@ from ingest.poller import contact
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.cli.options import DEFAULT_USGS, EMBEDDED, BusOption, JsonOption, RegionsOption, UsgsOption
-from stream.dependencies import ForecastsLook, StoreLook, address, models_agree
-from stream.health import Look, looked
+from stream.monitoring.health import Look, looked
+from stream.monitoring.probes import ForecastsLook, StoreLook, address, models_agree
 from stream.store import open_store
 
 DOCTOR_EXAMPLES = "Example: quakecast doctor --bus kafka://broker:9092 --store redis://redis:6379/0"
@@ -60,7 +60,7 @@ def _versions() -> str:
 
 
 def _model() -> str:
-    from models.forecaster import LstmForecaster
+    from models.forecaster.live import LstmForecaster
 
     return LstmForecaster.load().name
 

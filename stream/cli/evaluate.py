@@ -45,10 +45,10 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Score a model on a catalogue taken as one region: log-likelihoods, errors, calibration, gains over ETAS and Poisson."""
-    from models.cleaning import each_once
-    from models.contenders import Ground, contenders
-    from models.pattern import Span, pattern, read_polygon
-    from models.score import report, trial
+    from models.catalog.cleaning import each_once
+    from models.catalog.point_pattern import Span, pattern, read_polygon
+    from models.forecaster.model_by_name import Ground, contenders
+    from models.scoring.scores import report, trial
 
     events, region = each_once(_events(catalog)), None if polygon is None else read_polygon(polygon)
     if not events:

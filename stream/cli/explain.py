@@ -16,15 +16,15 @@ from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
 from stream.cli.live import open_library
 from stream.cli.options import EMBEDDED, JsonOption, ModelOption, ModelsOption, RegionsOption, StoreOption, read_time, region_named
-from stream.explanation import Explanation, Influence
-from stream.lineup import Lineup
+from stream.core.lineup import Lineup
+from stream.core.shadow import champions
 from stream.partition import basis_of
-from stream.shadow import champions
+from stream.records.explanation import Explanation, Influence
 from stream.store import open_store
 
 if TYPE_CHECKING:
-    from models.forecaster import LstmForecaster
-    from models.library import ModelLibrary
+    from models.forecaster.library import ModelLibrary
+    from models.forecaster.live import LstmForecaster
 
 EXPLAIN_EXAMPLES = "Example: quakecast explain --region turkiye --catalog turkiye.csv --at 2023-02-06T12:00:00Z"
 
@@ -74,8 +74,8 @@ def explanation_of(store: str, table: RegionTable, region: str, library: ModelLi
 
 
 def _explained(known: Known, region: Region, library: ModelLibrary) -> Explanation:
-    from models.explain import explain as explained
-    from models.live_timing import COUNT
+    from models.forecaster.explain import explain as explained
+    from models.timing.live import COUNT
 
     past, network = library.champion(known.lineup).past(known.memory), library.network(known.lineup)
     if not past[COUNT]:
@@ -88,8 +88,8 @@ def _explained(known: Known, region: Region, library: ModelLibrary) -> Explanati
 
 def _by_catalogue(files: list[Path], table: RegionTable, region: Region, at: Instant | None, forecaster: LstmForecaster) -> Known:
     """The fold of the region's earthquakes up to then; without a moment, up to the end of the catalogue."""
-    from models.cleaning import earthquakes
-    from models.curriculum import read_events
+    from models.catalog.cleaning import earthquakes
+    from models.catalog.datasets import read_events
 
     found = earthquakes(read_events(files))
     moment = at if at is not None else max((event.time for event in found), default=Instant(0))

@@ -16,9 +16,9 @@ from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import Poller, contact
 from ingest.publish import Publisher
 from ingest.region import RegionTable
-from stream.alert_rules import Rule, load_rules
-from stream.cli.access import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
-from stream.cli.observe import observed, polled, told
+from stream.alerts.rules import Rule, load_rules
+from stream.cli.http_options import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
+from stream.cli.monitoring import observed, polled, told
 from stream.cli.options import (
     DEFAULT_USGS,
     EMBEDDED,
@@ -42,13 +42,13 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )  # fmt: skip
-from stream.dependencies import address
-from stream.metrics import WorkerMetrics
+from stream.monitoring.metrics import WorkerMetrics
+from stream.monitoring.probes import address
 from stream.store import open_store
 from stream.worker import GROUP, Worker
 
 if TYPE_CHECKING:
-    from models.library import ModelLibrary
+    from models.forecaster.library import ModelLibrary
 
 UP_EXAMPLES = "Example: quakecast up --port 8080   then   curl http://127.0.0.1:8080/forecasts.json"
 INGEST_EXAMPLES = "Example: quakecast ingest --bus kafka://broker:9092"
@@ -79,8 +79,8 @@ def up(
     """Everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
     from stream.cli.outlook import Beside
     from stream.cli.serve import sources
-    from stream.serve import serve
     from stream.serve.gate import Access
+    from stream.serve.server import serve
 
     start_logging()
     stop = stop_on_signals()
@@ -157,8 +157,8 @@ def forecast(
 
 def open_library(model: Path | None, models: Path | None) -> ModelLibrary:
     """The worker's own model, and the folder in which it finds those that are promoted."""
-    from models.library import ModelLibrary
-    from models.registry import Registry
+    from models.artifact.registry import Registry
+    from models.forecaster.library import ModelLibrary
 
     return ModelLibrary(Registry(models).find, model)
 

@@ -9,9 +9,9 @@ import structlog
 
 from ingest.metrics import Exposition
 from ingest.poller import Poller
-from stream.dependencies import FeedLook, ForecastsLook, LogLook, ModelLook, StoreLook
-from stream.health import SECONDS_BETWEEN_LOOKS, Health, Look, feed_heard
-from stream.metrics import watch_health
+from stream.monitoring.health import SECONDS_BETWEEN_LOOKS, Health, Look, feed_heard
+from stream.monitoring.metrics import watch_health
+from stream.monitoring.probes import FeedLook, ForecastsLook, LogLook, ModelLook, StoreLook
 
 log = structlog.get_logger()
 

@@ -18,7 +18,7 @@ from ingest.bus.log import EVENTS, Log
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
 from stream.cli.live import open_library
-from stream.cli.observe import told
+from stream.cli.monitoring import told
 from stream.cli.options import (
     KAFKA,
     METRICS_HOST,
@@ -33,15 +33,15 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )
-from stream.dependencies import address
-from stream.lineup import Lineup
-from stream.metrics import OutlookMetrics
-from stream.outlook_worker import GROUP, OutlookWorker, outlooks_of
+from stream.core.lineup import Lineup
+from stream.monitoring.metrics import OutlookMetrics
+from stream.monitoring.probes import address
+from stream.outlooks.worker import GROUP, OutlookWorker, outlooks_of
 
 if TYPE_CHECKING:
-    from models.library import ModelLibrary
-    from models.outlook import NetworkSimulator
-    from models.roll_processes import Processes
+    from models.forecaster.library import ModelLibrary
+    from models.simulation.outlook import NetworkSimulator
+    from models.simulation.rollout.processes import Processes
 
 OUTLOOK_EXAMPLES = "Example: quakecast outlook --bus kafka://broker:9092"
 SECONDS_BEFORE_ANOTHER_TRY = 30.0
@@ -86,7 +86,7 @@ def follow(
     bus: str, begin: Begin, processes: int, chosen: Chosen, stopped: Callable[[], bool], metrics: OutlookMetrics | None = None
 ) -> None:
     """Make outlooks until told to stop."""
-    from models.roll_processes import Processes
+    from models.simulation.rollout.processes import Processes
 
     library, shared = open_library(chosen.model, chosen.models), Processes(processes)
     log.info("outlook", bus=address(bus), model=library.own.name, processes=processes)
@@ -100,7 +100,7 @@ def follow(
 
 def replayed(bus: str, chosen: Chosen, last: dict[int, int], processes: int = 2) -> Iterator[bytes]:
     """The outlooks of a replay, once its log has the records up to `last` in each partition."""
-    from models.roll_processes import Processes
+    from models.simulation.rollout.processes import Processes
 
     shared, event_log = Processes(processes), open_log(bus)
     worker = open_worker(bus, RegionTable.load(chosen.regions), open_library(chosen.model, chosen.models), shared, Begin.beginning)
@@ -129,7 +129,7 @@ def open_worker(
 
 
 class Networks:
-    """`stream.outlook_worker.Simulators` over the models of a library."""
+    """`stream.outlooks.worker.Simulators` over the models of a library."""
 
     def __init__(self, library: ModelLibrary, processes: Processes) -> None:
         self._library, self._processes = library, processes
@@ -140,7 +140,7 @@ class Networks:
         return self._named(lineup)
 
     def _simulator(self, lineup: Lineup) -> NetworkSimulator:
-        from models.outlook import NetworkSimulator
+        from models.simulation.outlook import NetworkSimulator
 
         self._library.forecaster(lineup)
         return NetworkSimulator(*self._library.named_network(lineup), self._processes)

@@ -13,9 +13,9 @@ from ingest.event import Promotion
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.cli.options import EMBEDDED, BusOption, ModelsOption, existing
-from stream.lineup import FORECASTING, Lineup
-from stream.promote import before, champions, in_force
-from stream.promote import promote as promoted
+from stream.core.lineup import FORECASTING, Lineup
+from stream.promotion import before, champions, in_force
+from stream.promotion import promote as promoted
 
 PROMOTE_EXAMPLES = "Example: quakecast promote lstm-1f0c9a77d2e4 --bus kafka://broker:9092 --reason 'better in the last year'"
 
@@ -46,7 +46,7 @@ def promote(
 
 def _named(given: str, models: Path | None) -> str:
     """A model's name; a folder that is none of the registry's is copied in."""
-    from models.registry import Registry
+    from models.artifact.registry import Registry
 
     registry = Registry(models)
     if Path(given).is_dir() and not (registry.folder / given).is_dir():
@@ -55,7 +55,7 @@ def _named(given: str, models: Path | None) -> str:
 
 
 def _by_kind(names: list[str]) -> dict[str, str]:
-    from models.registry import KINDS
+    from models.artifact.registry import KINDS
 
     chosen = {name.partition("-")[0]: name for name in names}
     if unknown := set(chosen) - set(KINDS):
@@ -69,7 +69,7 @@ def _by_kind(names: list[str]) -> dict[str, str]:
 
 def _before(event_log: Log, kind: str) -> dict[str, str]:
     """The champion before the one in force, with the models that then rested on it; before the first promotion it was the built-in one."""
-    from models.registry import built_in
+    from models.artifact.registry import built_in
 
     if kind not in FORECASTING:
         names = champions(event_log).get(kind, [])
@@ -88,13 +88,13 @@ def _try_out(event_log: Log, chosen: dict[str, str], models: Path | None) -> Non
     Raises:
         Problem: a model is missing, damaged, or does not go with the others.
     """
-    from models.registry import Registry
+    from models.artifact.registry import Registry
 
     registry = Registry(models)
     for name in chosen.values():
         registry.find(name)
     if any(kind in FORECASTING for kind in chosen):
-        from models.library import ModelLibrary
+        from models.forecaster.library import ModelLibrary
 
         staying = Lineup().after(Promotion(Instant(0), in_force(event_log)))
         ModelLibrary(registry.find).forecaster(staying.after(Promotion(Instant(0), chosen)))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion
 from ingest.instant import Instant
-from stream.alert import Alert
-from stream.forecast import Forecast
-from stream.outlook import RegionOutlook
 from stream.partition import Activation
-from stream.records import AnyRecord
+from stream.records.alert import Alert
+from stream.records.any_record import AnyRecord
+from stream.records.forecast import Forecast
+from stream.records.outlook import RegionOutlook
 
 
 def told(record: AnyRecord) -> str:

@@ -20,7 +20,7 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.publish import Publisher
 from ingest.region import RegionTable
-from stream.alert_rules import load_rules
+from stream.alerts.rules import load_rules
 from stream.cli.live import Together, open_library, open_worker
 from stream.cli.options import (
     DEFAULT_USGS,

@@ -31,10 +31,10 @@ from stream.cli.options import (
     stop_on_signals,
 )  # fmt: skip
 from stream.cli.train import SeedOption, told
-from stream.promote import in_force, promote
+from stream.promotion import in_force, promote
 
 if TYPE_CHECKING:
-    from models.retrain_decision import Decision
+    from models.pipeline.decision import Decision
 
 RETRAIN_EXAMPLES = "Example: quakecast retrain --from 2015-01-01 --min-magnitude 2.5 --bus kafka://broker:9092 --dry-run"
 SECONDS_PER_DAY = 86_400.0
@@ -53,7 +53,7 @@ class Catalogues(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What is trained and how it is judged: the fields of `models.retrain.Plan` between the catalogues and their lowest magnitude."""
+    """What is trained and how it is judged: the fields of `models.pipeline.retrain.Plan` between the catalogues and their lowest magnitude."""
 
     recent_days: float
     validation_days: float
@@ -82,7 +82,7 @@ def retrain(
     json: JsonOption = False,
 ) -> None:
     """Train LSTM, CNN and GAN on the newest catalogue; promote those that beat what is in force on recent time that neither has seen."""
-    from models.registry import KINDS, Registry
+    from models.artifact.registry import KINDS, Registry
 
     start_logging()
     chosen = tuple(kinds or KINDS)
@@ -120,7 +120,7 @@ def _waited(stop: threading.Event, since: float | None, days: float) -> bool:
 
 def _round(catalogues: Catalogues, choice: Choice, event_log: Log, stop: threading.Event, *, dry_run: bool, json: bool) -> bool:
     """Gives whether a kind could not be trained or compared."""
-    from models.retrain import Plan, retrained
+    from models.pipeline.retrain import Plan, retrained
 
     failed = False
     with tempfile.TemporaryDirectory(prefix="quakecast-retrain-") as folder, told() as tell:

@@ -12,10 +12,10 @@ import structlog
 from ingest.bus import open_log
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
-from stream.cli.access import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
 from stream.cli.explain import explanation_of
+from stream.cli.http_options import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
 from stream.cli.live import open_library
-from stream.cli.observe import feed_of, observed
+from stream.cli.monitoring import feed_of, observed
 from stream.cli.options import (
     KAFKA,
     REDIS,
@@ -27,7 +27,7 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )
-from stream.dependencies import address
+from stream.monitoring.probes import address
 from stream.store import open_store
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def serve(
     regions: RegionsOption = None,
 ) -> None:
     """Answer requests and stream records from a log: REST under /v1/, server-sent events at /v1/stream, the page at /."""
-    from stream.serve import serve as run
     from stream.serve.gate import Access
+    from stream.serve.server import serve as run
 
     start_logging()
     stop = stop_on_signals()
@@ -71,7 +71,7 @@ def sources(bus: str, store: str, table: RegionTable, model: Path | None, models
     """Where the server's answers come from; the models, which only explanations need, are read when the first is asked for."""
     from stream.export.cap import SENDER
     from stream.serve.api import Sources
-    from stream.serve.windows import Windows
+    from stream.serve.store_positions import Windows
 
     library = cache(lambda: open_library(model, models))
     return Sources(

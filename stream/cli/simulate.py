@@ -15,9 +15,9 @@ from ingest.region import Region, RegionTable
 from stream.cli.options import ModelOption, RegionsOption, read_time, region_named
 
 if TYPE_CHECKING:
-    from models.pattern import Pattern
-    from models.roll_maps import RegionMaps
-    from models.scenario import Mainshock, Scenarios
+    from models.catalog.point_pattern import Pattern
+    from models.simulation.rollout.cnn_map import RegionMaps
+    from models.simulation.scenario import Mainshock, Scenarios
 
 SIMULATE_EXAMPLES = "Example: quakecast simulate --region california --mainshock 7.0 --at 35.7,-117.5 --days 30 --with etas -o scenarios"
 DAYS_KNOWN = 3_650.0
@@ -54,8 +54,8 @@ def simulate(
 ) -> None:
     """Simulate how a sequence may unfold after a mainshock: files of events, a picture, and a table. Simulated, not observed."""
     from ingest.seismology import quakeml
-    from models.scenario import SAID, csv_of, table_lines, write
-    from models.scenario_pictures import expected_maps_picture, scenario_picture
+    from models.simulation.scenario import SAID, csv_of, table_lines, write
+    from models.simulation.scenario_pictures import expected_maps_picture, scenario_picture
 
     if not 0.0 < days <= 365.0:
         raise Problem(f"cannot simulate {days:g} days", "choose more than 0 and up to 365 days")
@@ -83,9 +83,9 @@ def _past(files: list[Path] | None, table: RegionTable, region: Region, moment: 
     """The region's earthquakes before the moment."""
     import shapely
 
-    from models.cleaning import earthquakes
-    from models.curriculum import read_events
-    from models.pattern import Span, pattern
+    from models.catalog.cleaning import earthquakes
+    from models.catalog.datasets import read_events
+    from models.catalog.point_pattern import Span, pattern
 
     events = [
         event
@@ -101,7 +101,7 @@ def _past(files: list[Path] | None, table: RegionTable, region: Region, moment: 
 
 
 def _mainshock(past: Pattern, magnitude: float, at: str | None, table: RegionTable, region: str) -> Mainshock:
-    from models.scenario import Mainshock
+    from models.simulation.scenario import Mainshock
 
     if at is None:
         if not len(past):
@@ -120,11 +120,13 @@ def _mainshock(past: Pattern, magnitude: float, at: str | None, table: RegionTab
 
 
 def _simulated(source: With, model: Path | None, past: Pattern, shock: Mainshock, days: float, n: int, seed: int, region: str) -> Scenarios:
-    from models import artifact, scenario
-    from models.baselines import etas_fit, stationary
-    from models.companions import read_gan
-    from models.etas_sequences import circle
-    from models.sequence_condition import radius_km
+    from models.artifact import forecaster_files as artifact
+    from models.artifact.cnn_gan_files import read_gan
+    from models.baselines import poisson as stationary
+    from models.baselines.etas import fit as etas_fit
+    from models.gan.condition import radius_km
+    from models.gan.evaluation.etas_reference import circle
+    from models.simulation import scenario
 
     if source is With.gan:
         generator, companion = read_gan(model)
@@ -147,8 +149,8 @@ def _simulated(source: With, model: Path | None, past: Pattern, shock: Mainshock
 
 def _maps_of(base: str, region: str, past: Pattern) -> tuple[RegionMaps, str]:
     """The CNN that comes with a forecaster, for a region; and what the two are called."""
-    from models.companions import built_in_cnn
-    from models.roll_maps import RegionMaps
+    from models.artifact.cnn_gan_files import built_in_cnn
+    from models.simulation.rollout.cnn_map import RegionMaps
 
     if not len(past):
         raise Problem("a map of nothing says nothing", "name what came before with --catalog, or simulate --with forecaster")

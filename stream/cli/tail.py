@@ -16,10 +16,10 @@ import typer
 from ingest.bus import open_log
 from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, Log, Record
 from ingest.instant import Instant
-from stream.cli.access import TokenFileOption, read_token
+from stream.cli.http_options import TokenFileOption, read_token
 from stream.cli.options import EMBEDDED, BusOption, JsonOption, existing, read_time, stop_on_signals
-from stream.cli.told import moment, told
-from stream.records import AnyRecord, decode_record
+from stream.cli.record_lines import moment, told
+from stream.records.any_record import AnyRecord, decode_record
 from stream.selection import Selection
 
 if TYPE_CHECKING:

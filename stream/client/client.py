@@ -12,16 +12,11 @@ import msgspec
 from ingest.event import decode_hook, decoded
 from ingest.instant import Instant
 from ingest.problem import Problem
-from stream.alert import Alert
 from stream.client.connection import PATIENCE_SECONDS, Connection
 from stream.client.subscription import Subscription, Unreadable
-from stream.explanation import Explanation
-from stream.forecast import Forecast
-from stream.outcomes import Outcome
-from stream.outlook import RegionOutlook
-from stream.records import AnyRecord
-from stream.selection import Selection
-from stream.serve.answers import (
+from stream.records.alert import Alert
+from stream.records.any_record import AnyRecord
+from stream.records.api_answers import (
     Alerts,
     Events,
     Forecasts,
@@ -35,7 +30,12 @@ from stream.serve.answers import (
     Scores,
     Status,
 )
-from stream.serve.known import KnownEvent
+from stream.records.calibration import Outcome
+from stream.records.explanation import Explanation
+from stream.records.forecast import Forecast
+from stream.records.outlook import RegionOutlook
+from stream.selection import Selection
+from stream.serve.event_index import KnownEvent
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 Said = TypeVar("Said", Forecast, RegionOutlook, KnownEvent)

@@ -19,7 +19,7 @@ import stamina
 
 from ingest.problem import Problem
 from stream.client.connection import LONGEST_PAUSE_SECONDS, Connection, Frame, Unavailable, worth_another_try
-from stream.records import AnyRecord, decode_record
+from stream.records.any_record import AnyRecord, decode_record
 from stream.selection import Selection
 
 KEPT_UNREADABLE = 100

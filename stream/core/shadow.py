@@ -10,7 +10,7 @@ import struct
 from ingest.event import Event
 from ingest.instant import Instant
 from ingest.region import Region
-from stream.forecast import Forecaster, Hazard, Outlook
+from stream.records.forecast import Forecaster, Hazard, Outlook
 
 _LENGTH = struct.Struct("<I")
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from ingest.event import Change, Event, Heartbeat
 from ingest.instant import Instant
 from ingest.region import Region
-from stream.forecast import Forecast, Forecaster, Outlook
-from stream.memory import Memory
-from stream.score import Scoring
-from stream.window import Window, key_of
+from stream.core.memory import Memory
+from stream.core.score import Scoring
+from stream.core.window import Window, key_of
+from stream.records.forecast import Forecast, Forecaster, Outlook
 
 
 class Place(NamedTuple):

@@ -16,8 +16,8 @@ from shapely.geometry.polygon import orient
 from ingest.event import Event, encode
 from ingest.instant import Instant
 from ingest.region import RegionTable
-from stream.disclaimer import DISCLAIMER
-from stream.forecast import Forecast
+from stream.records.disclaimer import DISCLAIMER
+from stream.records.forecast import Forecast
 
 MEDIA_TYPE = "application/geo+json"
 DECIMALS = 4

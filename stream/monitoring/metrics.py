@@ -19,10 +19,10 @@ from ingest.bus.log import ALERTS, DEAD_LETTERS, FORECASTS, Outgoing
 from ingest.event import decode_dead_letter
 from ingest.instant import MILLISECONDS_PER_SECOND
 from ingest.metrics import Exposition
-from stream.alert import decode_alert
-from stream.forecast import Score
-from stream.health import Health
+from stream.monitoring.health import Health
 from stream.partition import BEGINNING, Partition, Refold
+from stream.records.alert import decode_alert
+from stream.records.forecast import Score
 
 BATCH_BUCKETS = (1.0, 2.0, 6.0, 12.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0)
 LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

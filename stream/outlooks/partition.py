@@ -12,9 +12,12 @@ from typing import NamedTuple
 from ingest.event import Change, Event, Heartbeat, InputRecord
 from ingest.instant import Instant
 from ingest.region import Region, RegionTable
-from stream.disclaimer import DISCLAIMER, INSTRUCTION
-from stream.lineup import Lineup
-from stream.outlook import (
+from stream.core.lineup import Lineup
+from stream.core.window import Window
+from stream.outlooks.schedule import Issued, cause_at, is_large, mainshock_of, next_after
+from stream.partition import BEGINNING
+from stream.records.disclaimer import DISCLAIMER, INSTRUCTION
+from stream.records.outlook import (
     ADVISORY_TIME_FRAME,
     FRACTILES,
     OBSERVED_DAYS,
@@ -29,9 +32,6 @@ from stream.outlook import (
     magnitudes_of,
     span_end,
 )
-from stream.outlook_schedule import Issued, cause_at, is_large, mainshock_of, next_after
-from stream.partition import BEGINNING
-from stream.window import Window
 
 REFERENCE = "the forecaster rolled forward; the year from the end of the month on by its kernels alone"
 

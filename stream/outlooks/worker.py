@@ -19,11 +19,11 @@ from ingest.event import LogRecord, Promotion, decode, encode
 from ingest.metrics import Exposition
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.lineup import Lineup
-from stream.metrics import OutlookMetrics
-from stream.outlook import RegionOutlook, Simulator, decode_outlook
-from stream.outlook_partition import Due, OutlookPartition, asked_of, issued_of, outlook_of
-from stream.outlook_schedule import Issued
+from stream.core.lineup import Lineup
+from stream.monitoring.metrics import OutlookMetrics
+from stream.outlooks.partition import Due, OutlookPartition, asked_of, issued_of, outlook_of
+from stream.outlooks.schedule import Issued
+from stream.records.outlook import RegionOutlook, Simulator, decode_outlook
 
 GROUP = "outlook"
 BATCH_SIZE = 50

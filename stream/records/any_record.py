@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, decode_hook, decoded
-from stream.alert import Alert
-from stream.forecast import Forecast
-from stream.outlook import RegionOutlook
 from stream.partition import Activation
+from stream.records.alert import Alert
+from stream.records.forecast import Forecast
+from stream.records.outlook import RegionOutlook
 
 AnyRecord = Change | Heartbeat | Outage | Promotion | Activation | DeadLetter | Forecast | RegionOutlook | Alert
 _decoder: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord, dec_hook=decode_hook)

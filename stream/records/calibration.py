@@ -30,7 +30,7 @@ import msgspec
 
 from ingest.event import EARTHQUAKE, Event
 from ingest.instant import MILLISECONDS_PER_HOUR, Instant
-from stream.forecast import QUANTILES, Forecast, rounded
+from stream.records.forecast import QUANTILES, Forecast, rounded
 
 SETTLING_DAYS = 1.0
 FORECASTS_KEPT = 5_000

@@ -6,10 +6,10 @@ import msgspec
 
 from ingest.event import Change, DeadLetter, Event, Heartbeat, Outage, Promotion
 from ingest.instant import Instant
-from stream.alert import Alert
-from stream.forecast import Exceedance, Forecast, Magnitude, Score, Spot, Wait, Where
-from stream.outlook import AboveMainshock, Bin, Observation, OutlookMainshock, OutlookModel, OutlookSpan, RegionOutlook
 from stream.partition import Activation
+from stream.records.alert import Alert
+from stream.records.forecast import Exceedance, Forecast, Magnitude, Score, Spot, Wait, Where
+from stream.records.outlook import AboveMainshock, Bin, Observation, OutlookMainshock, OutlookModel, OutlookSpan, RegionOutlook
 
 HEARD = Instant.parse("2026-03-01T06:12:00.000Z")
 ORIGIN = HEARD.plus(seconds=-401.86)

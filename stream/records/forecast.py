@@ -93,7 +93,7 @@ class Hazard(NamedTuple):
 
 
 class Score(msgspec.Struct, frozen=True):
-    """How the region's forecasts have done so far, as they were in force (see `stream.score`); by `"model"` and its rivals' names."""
+    """How the region's forecasts have done so far, as they were in force (see `stream.core.score`); by `"model"` and its rivals' names."""
 
     since: Instant
     until: Instant

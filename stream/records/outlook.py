@@ -103,7 +103,7 @@ class RegionOutlook(msgspec.Struct, frozen=True, tag_field="$schema", tag="quake
     supersedes: str | None
     """Id of the region's outlook before; none at first."""
     mainshock: OutlookMainshock | None
-    """None when no event stands out: see `stream.outlook_schedule`."""
+    """None when no event stands out: see `stream.outlooks.schedule`."""
     observed_from: Instant
     """`observations` count from here: after the mainshock, or over the last 30 days."""
     magnitude_of_completeness: float

@@ -1,7 +1,7 @@
-"""JSON Schemas of the records, made from their types: `python -m stream.schema` writes the folder `schemas/` anew.
+"""JSON Schemas of the records, made from their types: `python -m stream.records.schema` writes the folder `schemas/` anew.
 
-`schemas/released/` holds them as readers know them. `python -m stream.schema --release` copies the present ones there, which a release
-does; what has been released may be added to, and no more (see `stream.compatibility`).
+`schemas/released/` holds them as readers know them. `python -m stream.records.schema --release` copies the present ones there, which a release
+does; what has been released may be added to, and no more (see `stream.records.compatibility`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import msgspec
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
-from stream.alert import Alert
-from stream.compatibility import breaks
-from stream.examples import example_of
-from stream.forecast import Forecast
-from stream.outlook import RegionOutlook
 from stream.partition import Activation
+from stream.records.alert import Alert
+from stream.records.compatibility import breaks
+from stream.records.examples import example_of
+from stream.records.forecast import Forecast
+from stream.records.outlook import RegionOutlook
 
-FOLDER = Path(__file__).resolve().parents[1] / "schemas"
+FOLDER = Path(__file__).resolve().parents[2] / "schemas"
 RELEASED = FOLDER / "released"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 RECORDS: tuple[type[msgspec.Struct], ...] = (Change, Heartbeat, Outage, Promotion, Activation, DeadLetter, Forecast, RegionOutlook, Alert)

@@ -13,21 +13,21 @@ from ingest.metrics import Exposition
 from ingest.poller import STALE_AFTER_SECONDS
 from ingest.poller import Status as PollerStatus
 from ingest.region import Region, RegionTable
-from stream.alert import Alert
-from stream.disclaimer import DISCLAIMER
-from stream.explanation import Explanation
 from stream.export.cap import SENDER
 from stream.export.geojson import region_geometry
-from stream.health import Health
-from stream.outlook import CameSince, RegionOutlook, came_since
-from stream.serve import answers
-from stream.serve.hub import Hub
-from stream.serve.known import KnownEvent, Told
+from stream.monitoring.health import Health
+from stream.records import api_answers as answers
+from stream.records.alert import Alert
+from stream.records.disclaimer import DISCLAIMER
+from stream.records.explanation import Explanation
+from stream.records.outlook import CameSince, RegionOutlook, came_since
+from stream.serve.errors import bad_request, not_found
+from stream.serve.event_index import KnownEvent, Told
 from stream.serve.metrics import watch_hub
-from stream.serve.questions import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
-from stream.serve.refusal import bad_request, not_found
+from stream.serve.queries import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
+from stream.serve.sse.hub import Hub
+from stream.serve.store_positions import Windows
 from stream.serve.view import View, median_of, percentile_99_of
-from stream.serve.windows import Windows
 
 
 class Sources(NamedTuple):

@@ -9,21 +9,21 @@ from starlette.responses import Response
 
 from ingest.event import encode
 from ingest.metrics import CONTENT_TYPE
-from stream.explanation import Explanation
 from stream.export import cap, geojson, quakeml
-from stream.serve import answers
+from stream.records import api_answers as answers
+from stream.records.explanation import Explanation
 from stream.serve.api import Api
-from stream.serve.documents import Documents
+from stream.serve.documents.endpoints import Documents
 from stream.serve.endpoint import JSON, Endpoint, refused
-from stream.serve.exports import Exports
-from stream.serve.files import file_routes
-from stream.serve.history import History
-from stream.serve.judgement import Judgement
-from stream.serve.questions import Nothing, OfAlert, OfAlerts, OfEvents, OfOutcomes, OfRegion, OfRevision, OfSpan
-from stream.serve.reading import Reading
-from stream.serve.refusal import Refusal, Refused, unavailable
-from stream.serve.subscription import Subscription
-from stream.serve.wellness import Alive, ForecastsByRegion, Readiness, Wellness
+from stream.serve.errors import Refusal, Refused, unavailable
+from stream.serve.export_endpoints import Exports
+from stream.serve.health_endpoints import Alive, ForecastsByRegion, Readiness, Wellness
+from stream.serve.history_endpoints import History
+from stream.serve.page_files import file_routes
+from stream.serve.queries import Nothing, OfAlert, OfAlerts, OfEvents, OfOutcomes, OfRegion, OfRevision, OfSpan
+from stream.serve.sse.log_reader import Reading
+from stream.serve.stream_endpoint import Subscription
+from stream.serve.verification_endpoints import Judgement
 
 
 def endpoints(api: Api, reading: Reading) -> list[Endpoint]:

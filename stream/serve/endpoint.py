@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ingest.event import encode
-from stream.serve.questions import asked
-from stream.serve.refusal import Refused
+from stream.serve.errors import Refused
+from stream.serve.queries import asked
 
 JSON = "application/json"
 

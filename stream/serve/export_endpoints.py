@@ -9,9 +9,9 @@ from ingest.problem import Problem
 from stream.export import cap, geojson, quakeml
 from stream.serve.api import Api, wall_clock
 from stream.serve.endpoint import Content
-from stream.serve.known import KnownEvent
-from stream.serve.questions import Nothing, OfEvents, OfRevision
-from stream.serve.refusal import not_found, unavailable
+from stream.serve.errors import not_found, unavailable
+from stream.serve.event_index import KnownEvent
+from stream.serve.queries import Nothing, OfEvents, OfRevision
 
 
 class Exports:

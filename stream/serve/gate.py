@@ -23,8 +23,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest.event import encode
-from stream.serve.rate import Rate
-from stream.serve.refusal import Refused
+from stream.serve.errors import Refused
+from stream.serve.rate_limit import Rate
 
 MOST_BODY_BYTES = 16 * 1024
 SLOW_AFTER_SECONDS = 20.0

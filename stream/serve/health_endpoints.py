@@ -7,11 +7,11 @@ import msgspec
 from ingest.event import encode
 from ingest.instant import Instant
 from ingest.metrics import CONTENT_TYPE
-from stream.disclaimer import DISCLAIMER
-from stream.forecast import Forecast
+from stream.records.disclaimer import DISCLAIMER
+from stream.records.forecast import Forecast
 from stream.serve.api import Api, wall_clock
 from stream.serve.endpoint import JSON, Content
-from stream.serve.questions import Nothing
+from stream.serve.queries import Nothing
 
 
 class Alive(msgspec.Struct, frozen=True):

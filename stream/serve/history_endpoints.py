@@ -11,14 +11,14 @@ import msgspec
 from ingest.bus.log import FORECASTS, OUTLOOKS, TOPICS, Log
 from ingest.instant import Instant
 from ingest.region import partition_of
-from stream.disclaimer import DISCLAIMER
-from stream.forecast import decode_forecast
-from stream.outlook import decode_outlook
-from stream.serve import answers
+from stream.records import api_answers as answers
+from stream.records.disclaimer import DISCLAIMER
+from stream.records.forecast import decode_forecast
+from stream.records.outlook import decode_outlook
 from stream.serve.api import Api, wall_clock
-from stream.serve.questions import OfSpan
-from stream.serve.reading import Reading
-from stream.serve.ring import Head
+from stream.serve.queries import OfSpan
+from stream.serve.sse.log_reader import Reading
+from stream.serve.sse.ring import Head
 
 MOST_READ = 50_000
 """Records looked at for one answer: a partition holds several regions."""

@@ -11,8 +11,8 @@ import msgspec.inspect
 
 from ingest.event import decode_hook
 from ingest.instant import Instant
-from stream.schema import schemas
-from stream.serve.refusal import bad_request
+from stream.records.schema import schemas
+from stream.serve.errors import bad_request
 
 MOST = 1_000
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MOST, description="At most so many.")]

@@ -14,10 +14,10 @@ from stream.serve.api import Api, Sources
 from stream.serve.application import application
 from stream.serve.connection import Connection, prepared
 from stream.serve.gate import Access, Gate
-from stream.serve.hub import Hub
 from stream.serve.metrics import watch_gate
-from stream.serve.reading import Reading
-from stream.serve.tail import Tail
+from stream.serve.sse.hub import Hub
+from stream.serve.sse.log_reader import Reading
+from stream.serve.sse.log_tail import Tail
 
 READERS = 4
 GRACE_SECONDS = 3

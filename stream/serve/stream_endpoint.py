@@ -10,12 +10,12 @@ from starlette.types import Receive, Scope, Send
 
 from ingest.instant import Instant
 from stream.serve.api import Api
-from stream.serve.cursor import PLACES, STREAMED, Cursor, decode_cursor, is_ahead
-from stream.serve.questions import OfStream, asked
-from stream.serve.reading import Reading, ends_of
-from stream.serve.refusal import bad_request, unavailable
-from stream.serve.ring import Filter
-from stream.serve.stream import Stream, Wish
+from stream.serve.errors import bad_request, unavailable
+from stream.serve.queries import OfStream, asked
+from stream.serve.sse.client_stream import Stream, Wish
+from stream.serve.sse.cursor import PLACES, STREAMED, Cursor, decode_cursor, is_ahead
+from stream.serve.sse.log_reader import Reading, ends_of
+from stream.serve.sse.ring import Filter
 
 MOST_CLIENTS = 2_000
 HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]

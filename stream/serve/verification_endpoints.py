@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from ingest.problem import Problem
-from stream.disclaimer import DISCLAIMER
-from stream.explanation import Explanation
-from stream.forecast import Score, rounded
-from stream.serve import answers
+from stream.records import api_answers as answers
+from stream.records.disclaimer import DISCLAIMER
+from stream.records.explanation import Explanation
+from stream.records.forecast import Score, rounded
 from stream.serve.api import Api
-from stream.serve.questions import Nothing, OfOutcomes, OfRegion
-from stream.serve.refusal import not_found, unavailable
+from stream.serve.errors import not_found, unavailable
+from stream.serve.queries import Nothing, OfOutcomes, OfRegion
 
 EXPLANATIONS_KEPT = 200
 

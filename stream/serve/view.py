@@ -15,13 +15,13 @@ import msgspec
 from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, Record
 from ingest.event import Change, Heartbeat, LogRecord, Outage, Promotion, decode, decode_dead_letter
 from ingest.instant import Instant
-from stream.alert import Alert, decode_alert
-from stream.forecast import Forecast, decode_forecast
-from stream.outcomes import Calibration
-from stream.outlook import RegionOutlook, decode_outlook
 from stream.partition import Activation
-from stream.promote import decode as decode_model
-from stream.serve.known import KnownEvents
+from stream.promotion import decode as decode_model
+from stream.records.alert import Alert, decode_alert
+from stream.records.calibration import Calibration
+from stream.records.forecast import Forecast, decode_forecast
+from stream.records.outlook import RegionOutlook, decode_outlook
+from stream.serve.event_index import KnownEvents
 
 SPAN_DAYS = 30.0
 """How much of the stream's time is kept."""

@@ -11,10 +11,10 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from ingest.bus.log import Log
-from stream.memory import Memory
+from stream.core.memory import Memory
+from stream.core.score import Scoring
+from stream.core.window import key_of
 from stream.partition import Position, RegionChange, SavedRegion
-from stream.score import Scoring
-from stream.window import key_of
 
 
 class Saved(NamedTuple):

@@ -22,19 +22,20 @@ from ingest.bus.log import EVENTS, FORECASTS, Outgoing
 from ingest.event import Heartbeat, encode
 from ingest.problem import Problem
 from stream.client import Client
-from stream.disclaimer import DISCLAIMER
-from stream.examples import ALERT
-from stream.explanation import Contribution, Explanation, Influence
-from stream.serve.asyncapi import asyncapi
+from stream.records.disclaimer import DISCLAIMER
+from stream.records.examples import ALERT
+from stream.records.explanation import Contribution, Explanation, Influence
+from stream.serve.documents.asyncapi import asyncapi
 from stream.serve.gate import Access
-from tests.api_server import Ground, Reader, Served, alert_out, in_the_log, retracted, served
-from tests.servers import MissingPart
-from tests.simulated import REGION, at, turns
-from tests.stand_ins import program
+from tests.support.api_server import Ground, Reader, Served, alert_out, in_the_log, retracted, served
+from tests.support.paths import ROOT
+from tests.support.servers import MissingPart
+from tests.support.simulated import REGION, at, turns
+from tests.support.stand_ins import program
 
 SECONDS = 300.0
 TOKEN = "a-token-that-nobody-guesses"
-ASYNCAPI_SCHEMA = Path(__file__).resolve().parents[2] / "stream/serve/page/node_modules/@asyncapi/specs/schemas/3.0.0.json"
+ASYNCAPI_SCHEMA = ROOT / "stream/serve/page/node_modules/@asyncapi/specs/schemas/3.0.0.json"
 _counter = itertools.count(1)
 
 

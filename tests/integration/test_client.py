@@ -17,14 +17,14 @@ from ingest.event import Change, InputRecord, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import partition_of
-from stream.alert import Alert
 from stream.client import Client
-from stream.forecast import Forecast, decode_forecast
 from stream.partition import Partition
-from tests.served import served
-from tests.servers import free_port
-from tests.simulated import REGION, SumForecaster, at, by_partition, table, turns
-from tests.unit.test_selection import alert
+from stream.records.alert import Alert
+from stream.records.forecast import Forecast, decode_forecast
+from tests.support.served import served
+from tests.support.servers import free_port
+from tests.support.simulated import REGION, SumForecaster, at, by_partition, table, turns
+from tests.unit.stream.test_selection import alert
 
 
 def outgoing() -> list[Outgoing]:

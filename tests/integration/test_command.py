@@ -21,9 +21,9 @@ from ingest.bus.log import EVENTS, FORECASTS, Outgoing
 from ingest.catalog import read_catalog
 from ingest.event import Event
 from ingest.instant import Instant
-from stream.forecast import decode_forecast
-from tests.servers import free_port
-from tests.stand_ins import csv_of, environment, now, program, small_sequence, usgs, wait_until
+from stream.records.forecast import decode_forecast
+from tests.support.servers import free_port
+from tests.support.stand_ins import csv_of, environment, now, program, small_sequence, usgs, wait_until
 
 START = Instant.parse("2023-02-01")
 COMMANDS = (

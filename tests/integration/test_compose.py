@@ -20,12 +20,12 @@ import yaml
 
 from ingest.bus import open_log
 from ingest.bus.log import EVENTS, FORECASTS, Log, Record
-from stream.forecast import decode_forecast
+from stream.records.forecast import decode_forecast
 from stream.store import open_store
-from tests.servers import _java, _kafka_libraries, free_port, wait_for_port
-from tests.stand_ins import environment, now, program, small_sequence, usgs, wait_until
+from tests.support.paths import ROOT
+from tests.support.servers import _java, _kafka_libraries, free_port, wait_for_port
+from tests.support.stand_ins import environment, now, program, small_sequence, usgs, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
 SERVERS, OURS, OBSERVERS = ("kafka", "redis"), ("ingest", "forecast", "outlook", "serve", "retrain"), ("prometheus", "grafana")
 TOKEN = "compose-test-token-of-enough-length"

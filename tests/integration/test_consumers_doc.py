@@ -18,13 +18,13 @@ from ingest.event import Change, Heartbeat, InputRecord
 from ingest.instant import Instant
 from ingest.publish import Publisher
 from ingest.region import RegionTable
-from stream.alert_rules import Rule
+from stream.alerts.rules import Rule
 from stream.partition import Position
 from stream.store import open_store
 from stream.worker import Worker
-from tests.served import served
-from tests.simulated import SumForecaster
-from tests.stand_ins import environment, small_sequence
+from tests.support.served import served
+from tests.support.simulated import SumForecaster
+from tests.support.stand_ins import environment, small_sequence
 from tests.unit.test_docs import CONSUMERS, blocks
 
 NAMESPACE = "docs"

@@ -9,7 +9,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import confluent_kafka
@@ -22,18 +21,19 @@ from ingest.bus.log import ALERTS, EVENTS, FORECASTS, OUTLOOKS, REGION_PARTITION
 from ingest.event import InputRecord
 from ingest.publish import Publisher
 from ingest.region import partition_of
-from stream.alert_rules import Rule
+from stream.alerts.rules import Rule
 from stream.cli.application import application
-from stream.outlook_worker import OutlookWorker
+from stream.outlooks.worker import OutlookWorker
 from stream.partition import Position
-from stream.schema import FOLDER
+from stream.records.schema import FOLDER
 from stream.store import open_store
 from stream.worker import Worker
-from tests.outlooks import Simulators
-from tests.servers import MissingPart
-from tests.simulated import REGION, SumForecaster, at, beat, change, event, table, turns
+from tests.support.outlooks import Simulators
+from tests.support.paths import ROOT
+from tests.support.servers import MissingPart
+from tests.support.simulated import REGION, SumForecaster, at, beat, change, event, table, turns
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 NAMESPACE = "foreign"
 RULE = Rule("m6-observed", "magnitude", at_least=6.0, release=5.8, minimum_interval_minutes=0.0)
 PARTITION = partition_of(REGION.id, REGION_PARTITIONS)

@@ -10,7 +10,7 @@ from ingest.bus import open_log
 from ingest.bus.log import EVENTS, Outgoing
 from ingest.instant import Instant
 from ingest.problem import Problem
-from tests.servers import kafka_broker
+from tests.support.servers import kafka_broker
 
 USER, PASSWORD = "quakecast", "not-a-real-secret"
 OPTIONS = f"security_protocol=SASL_PLAINTEXT&sasl_mechanism=PLAIN&sasl_plain_username={USER}&bootstrap_timeout_ms=4000"

@@ -22,17 +22,17 @@ from ingest.feed import Feed
 from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import Poller
 from ingest.publish import Publisher
-from stream.cli.observe import feed_of, observed
-from stream.health import FAR_BEHIND_RECORDS
-from stream.metrics import OutlookMetrics, WorkerMetrics
+from stream.cli.monitoring import feed_of, observed
+from stream.monitoring.health import FAR_BEHIND_RECORDS
+from stream.monitoring.metrics import OutlookMetrics, WorkerMetrics
 from stream.store import open_store
 from stream.worker import Worker
-from tests.served import served
-from tests.simulated import SumForecaster, beat, change, event, table
-from tests.stand_ins import now, wait_until
+from tests.support.paths import ROOT
+from tests.support.served import served
+from tests.support.simulated import SumForecaster, beat, change, event, table
+from tests.support.stand_ins import now, wait_until
 
 TABLE = table()
-ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = ROOT / "docs" / "operations"
 RULES = yaml.safe_load((OPERATIONS / "rules.yml").read_text(encoding="utf-8"))
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"] if "alert" in rule]

@@ -18,14 +18,14 @@ from ingest.bus import open_log
 from ingest.bus.log import EVENTS, TOPICS, Log
 from ingest.event import InputRecord, Promotion, decode, encode
 from ingest.publish import Publisher
-from stream.outlook import Asked, RegionOutlook, Simulated, decode_outlook
-from stream.outlook_partition import OutlookPartition
-from stream.outlook_worker import OutlookWorker, outlooks_of
-from stream.promote import promote
-from tests.outlooks import RateSimulator, Simulators, said
-from tests.servers import free_port
-from tests.simulated import REGION, Turn, event, table, turns
-from tests.stand_ins import csv_of, now, usgs, wait_until
+from stream.outlooks.partition import OutlookPartition
+from stream.outlooks.worker import OutlookWorker, outlooks_of
+from stream.promotion import promote
+from stream.records.outlook import Asked, RegionOutlook, Simulated, decode_outlook
+from tests.support.outlooks import RateSimulator, Simulators, said
+from tests.support.servers import free_port
+from tests.support.simulated import REGION, Turn, event, table, turns
+from tests.support.stand_ins import csv_of, now, usgs, wait_until
 
 TABLE = table()
 MADE = turns(1, 40, 0.25, 2.0)

@@ -16,10 +16,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from ingest.event import Event
 from ingest.simulated import SOURCES
-from tests.changing_feed import ChangingFeed, changing_feed
-from tests.chromium import DESKTOP, NARROW_PHONE, PHONE, Visit, chromium, visit
-from tests.live_page import NO_FEED, ROOT, Running, running, up, wait_until_it_speaks
-from tests.stand_ins import csv_of, now, small_sequence
+from tests.shows.live_page import NO_FEED, Running, running, up, wait_until_it_speaks
+from tests.support.changing_feed import ChangingFeed, changing_feed
+from tests.support.chromium import DESKTOP, NARROW_PHONE, PHONE, Visit, chromium, visit
+from tests.support.paths import ROOT
+from tests.support.stand_ins import csv_of, now, small_sequence
 
 SOON = 30_000
 """Milliseconds within which what the feed says is on the page, on a machine that others use."""

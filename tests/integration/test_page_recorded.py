@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.chromium import Visit, chromium, visit
-from tests.live_page import running, up, wait_until_it_speaks
-from tests.recorded_feed import RecordedFeed, recorded_feed
+from tests.shows.live_page import running, up, wait_until_it_speaks
+from tests.support.chromium import Visit, chromium, visit
+from tests.support.recorded_feed import RecordedFeed, recorded_feed
 
 SOON = 60_000
 MANY_REGIONS = 15

@@ -10,15 +10,15 @@ import pytest
 from ingest.bus import open_log
 from ingest.bus.log import EVENTS, FORECASTS, MODELS, TOPICS, Log
 from ingest.event import Promotion, decode, encode
-from stream.forecast import decode_forecast
 from stream.partition import Activation, Partition
-from stream.promote import decode as decode_models
-from stream.promote import in_force, promote
+from stream.promotion import decode as decode_models
+from stream.promotion import in_force, promote
+from stream.records.forecast import decode_forecast
 from stream.replay import Span, copy_log
 from stream.store import open_store
 from stream.worker import Worker
 from tests.integration.test_worker import HALF, HOME, MADE, TABLE, DyingStore, Ground, Killed, ground  # noqa: F401 - a fixture
-from tests.simulated import REGION, Shelf, SumForecaster
+from tests.support.simulated import REGION, Shelf, SumForecaster
 
 THIRD = len(MADE) // 3
 

@@ -25,12 +25,12 @@ from ingest.instant import Instant
 from ingest.poller import Poller
 from ingest.publish import Publisher
 from ingest.region import RegionTable
-from models.forecaster import LstmForecaster
+from models.forecaster.live import LstmForecaster
 from stream.partition import Partition
 from stream.store import open_store
 from stream.worker import Worker
-from tests.oracle import by_identity, expected_ids, forecasts, inputs
-from tests.recorded_feed import RecordedFeed, recorded_feed
+from tests.support.oracle import by_identity, expected_ids, forecasts, inputs
+from tests.support.recorded_feed import RecordedFeed, recorded_feed
 
 HOURS = float(os.environ.get("QUAKECAST_SHOW_HOURS", "5"))
 START = "2023-02-05T12:00:00Z" if HOURS > 14 else "2023-02-05T23:30:00Z"

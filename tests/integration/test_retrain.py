@@ -16,11 +16,13 @@ from torch import nn
 from ingest.bus import open_log
 from ingest.problem import Problem
 from ingest.simulated import Sequence
-from models import artifact, manifest
-from models.registry import BUILT_IN, Registry
-from models.stages import Stages
-from stream.promote import history
-from tests.stand_ins import environment, now, program, usgs
+from models import PRETRAINED
+from models.artifact import forecaster_files as artifact
+from models.artifact import manifest
+from models.artifact.registry import Registry
+from models.training.checkpoints import Stages
+from stream.promotion import history
+from tests.support.stand_ins import environment, now, program, usgs
 
 DAYS = 125.0
 SPANS = ("--recent-days", "65", "--validation-days", "20", "--min-magnitude", "2.5")
@@ -73,7 +75,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with room for half a model."""
     place = tmp_path / "disk"
     place.mkdir()
-    size = sum(path.stat().st_size for path in (BUILT_IN / "lstm").iterdir()) // 2
+    size = sum(path.stat().st_size for path in (PRETRAINED / "lstm").iterdir()) // 2
     mounted = shutil.which("mount") and os.geteuid() == 0
     if not mounted or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=False).returncode:
         pytest.skip("only root can make a small disk here; the unit tests limit the size of files instead")
@@ -94,7 +96,7 @@ def test_a_disk_that_is_full_at_the_end_of_a_stage_is_told_in_one_line_and_the_s
 def test_a_disk_that_is_full_in_the_middle_of_a_model_leaves_the_registry_as_it_was(small_disk: Path) -> None:
     registry = Registry(small_disk / "models")
     with pytest.raises(Problem, match="No space left on device") as caught:
-        registry.add(BUILT_IN / "lstm")
+        registry.add(PRETRAINED / "lstm")
     assert "\n" not in str(caught.value)
     assert list(registry.folder.iterdir()) == []
     small = manifest.write(small_disk / "made", "lstm", "lstm-small", {artifact.CARD: b"{}"})

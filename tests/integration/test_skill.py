@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.skill import BENCHMARKS, DATA, lesson_of, report_of
+from tests.measurements.skill import BENCHMARKS, DATA, lesson_of, report_of
 
 NAME = "SanJac_10"
 

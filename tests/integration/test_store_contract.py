@@ -15,16 +15,16 @@ from ingest.bus import open_log
 from ingest.event import Event, Outage, decode_event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
-from stream.alert_rules import Rule
-from stream.forecast import Hazard
-from stream.lineup import Lineup
-from stream.memory import Memory
+from stream.alerts.rules import Rule
+from stream.core.lineup import Lineup
+from stream.core.memory import Memory
+from stream.core.score import Interval, Scoring, Tally, Week
+from stream.core.window import Window
 from stream.partition import Partition, Position, RegionChange, SavedRegion
-from stream.score import Interval, Scoring, Tally, Week
+from stream.records.forecast import Hazard
 from stream.store import open_store
 from stream.store.protocol import Outcome, Saved, Store
-from stream.window import Window
-from tests.simulated import REGION, SumForecaster, at, by_partition, event, folded, table, turns
+from tests.support.simulated import REGION, SumForecaster, at, by_partition, event, folded, table, turns
 
 FIRST = Position()
 BASIS = "sum-1/0123"

@@ -12,10 +12,10 @@ import pytest
 from ingest.bus.log import EVENTS, Outgoing
 from ingest.event import Heartbeat, encode
 from stream.serve.gate import Access
-from tests.api_server import Ground, Reader, in_the_log, served
-from tests.simulated import at, turns
-from tests.stand_ins import wait_until
-from tests.stream_clients import measured
+from tests.support.api_server import Ground, Reader, in_the_log, served
+from tests.support.simulated import at, turns
+from tests.support.stand_ins import wait_until
+from tests.support.stream_clients import measured
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ from ingest.instant import Instant
 from ingest.region import RegionTable, partition_of
 from stream.cli.application import application
 from stream.client import Client
-from stream.forecast import Exceedance, Forecast, Magnitude, Wait
-from tests.served import served
-from tests.simulated import at, beat, change, event
-from tests.stand_ins import environment, program
-from tests.stream_server import Entry, Turn, stream_server
-from tests.unit.test_selection import alert
+from stream.records.forecast import Exceedance, Forecast, Magnitude, Wait
+from tests.support.served import served
+from tests.support.simulated import at, beat, change, event
+from tests.support.stand_ins import environment, program
+from tests.support.stream_server import Entry, Turn, stream_server
+from tests.unit.stream.test_selection import alert
 
 REGIONS = ("turkiye", "hawaii", "alaska")
 

@@ -17,14 +17,14 @@ from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Log,
 from ingest.event import InputRecord, decode_dead_letter, encode
 from ingest.publish import Publisher
 from ingest.region import partition_of
-from stream.alert import Alert, decode_alert
-from stream.alert_rules import Rule
-from stream.forecast import Forecast, decode_forecast
+from stream.alerts.rules import Rule
 from stream.partition import Partition, Position, RegionChange
+from stream.records.alert import Alert, decode_alert
+from stream.records.forecast import Forecast, decode_forecast
 from stream.store import open_store
 from stream.store.protocol import Outcome, Saved, Store
 from stream.worker import Worker
-from tests.simulated import REGION, SumForecaster, Turn, at, beat, by_partition, change, event, table, turns
+from tests.support.simulated import REGION, SumForecaster, Turn, at, beat, by_partition, change, event, table, turns
 
 TABLE = table()
 _places = itertools.count(1)

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models.baselines.gutenberg_richter import common_step
-from models.curriculum import Lesson
-from models.gan import SequenceGenerator, Simulated
-from models.pattern import Pattern, Span
-from models.sequence_condition import LEAST_EXCESS, Past
-from models.sequences import QUIET_DAYS
-from models.sphere import EARTH_RADIUS_KM
+from models.catalog.datasets import Lesson
+from models.catalog.point_pattern import Pattern, Span
+from models.gan.condition import LEAST_EXCESS, Past
+from models.gan.networks import SequenceGenerator, Simulated
+from models.gan.sequences import QUIET_DAYS
+from models.numerics.geometry import EARTH_RADIUS_KM
 
 FloatArray = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """`make bench`: how fast a year of the recorded feed is forecast, beside a bare kafka-python loop over the same records in the same run.
 
 The bare loop consumes each record and produces it again, 500 a transaction: what the log alone costs. Without ../shared/data a simulated
-sequence takes the recorded year's place. `python -m tests.bench --months 1` takes less.
+sequence takes the recorded year's place. `python -m tests.measurements.bench --months 1` takes less.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from ingest.region import RegionTable
 from ingest.simulated import Sequence
 from stream.replay import HEARTBEAT_SECONDS, Span, copy_log, publish_files
 from stream.store import open_store
-from tests.conftest import RECORDED
-from tests.servers import kafka_broker, redis_server
+from tests.support.paths import RECORDED
+from tests.support.servers import kafka_broker, redis_server
 
 FIRST_MONTH = (2022, 7)
 BATCH = 500

@@ -1,9 +1,9 @@
 """What the CNN adds to the places: the benchmark catalogues, beside the forecaster without it, ETAS, the smoothed past and a uniform map.
 
-    python -m tests.cnn_skill --models FOLDER                      every catalogue, three seeds of the CNN
-    python -m tests.cnn_skill SanJac_10 --models FOLDER --seeds 1  one of them
+    python -m tests.measurements.cnn_skill --models FOLDER                      every catalogue, three seeds of the CNN
+    python -m tests.measurements.cnn_skill SanJac_10 --models FOLDER --seeds 1  one of them
 
-FOLDER holds the forecasters, as `python -m tests.skill --models FOLDER` leaves them. Scores are mean ln(1/km²) per event of the validation
+FOLDER holds the forecasters, as `python -m tests.measurements.skill --models FOLDER` leaves them. Scores are mean ln(1/km²) per event of the validation
 span, gains with their 95 % intervals (a paired bootstrap over blocks of time).
 """
 
@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from models import artifact, score
-from models.baselines.background import BackgroundMap
-from models.cnn_train import MapOptions, course_of, fit_course, place_of
-from models.curriculum import Lesson
-from models.maps import FloatArray
+from models.artifact import forecaster_files as artifact
+from models.baselines.etas.background import BackgroundMap
+from models.catalog.datasets import Lesson
+from models.cnn.cell_maps import FloatArray
+from models.cnn.train import MapOptions, course_of, fit_course, place_of
+from models.scoring import scores as score
 from models.space_time import SpaceTimeModel
-from tests.skill import BENCHMARKS, DATA, baselines_of, lesson_of
+from tests.measurements.skill import BENCHMARKS, DATA, baselines_of, lesson_of
 
 NO_ENDS = np.empty(0, np.int64)
 

@@ -1,8 +1,8 @@
 """Does the CNN's context help the forecaster's time and magnitude heads? With against without, on the benchmark catalogues.
 
-    python -m tests.context_ablation SanJac_10 SaltonSea_10 --models FOLDER
+    python -m tests.measurements.context_ablation SanJac_10 SaltonSea_10 --models FOLDER
 
-FOLDER holds the forecasters, as `python -m tests.skill --models FOLDER` leaves them. Everything of them is frozen; a small network of the
+FOLDER holds the forecasters, as `python -m tests.measurements.skill --models FOLDER` leaves them. Everything of them is frozen; a small network of the
 maps' channels at the event's cells (what the CNN sees there: counts over what was expected, rates, moments, magnitudes, depths) may
 multiply the rate after an event (time) and move the magnitude network's outputs before it (magnitude). It starts at nothing; the
 validation span chooses the epoch, the start among them. Beside it the same with the channels shuffled among the events: what an input
@@ -22,17 +22,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from models import artifact, score
+from models.artifact import forecaster_files as artifact
 from models.baselines.gutenberg_richter import common_step
-from models.cnn_rows import features_at
-from models.curriculum import Lesson
-from models.magnitude import MagnitudeNetwork
-from models.magnitude_rows import magnitude_features
-from models.maps import FloatArray, grid_over
-from models.rows import intervals_of, rows_of
+from models.catalog.datasets import Lesson
+from models.cnn.cell_maps import FloatArray, grid_over
+from models.cnn.targets import features_at
+from models.magnitude.catalog_features import magnitude_features
+from models.magnitude.network import MagnitudeNetwork
+from models.scoring import scores as score
 from models.space_time import SpaceTimeNetwork, waits_at
-from models.wait import RescaledWait
-from tests.skill import BENCHMARKS, DATA, lesson_of
+from models.timing.inter_event_time import RescaledWait
+from models.timing.sequence_rows import intervals_of, rows_of
+from tests.measurements.skill import BENCHMARKS, DATA, lesson_of
 
 SIDE, AT_ONCE = 24, 512
 HIDDEN, EPOCHS, BATCH, RATE, DECAY = 16, 20, 512, 2e-3, 0.1

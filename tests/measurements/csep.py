@@ -19,7 +19,7 @@ from csep.core.regions import CartesianGrid2D  # type: ignore[import-not-found, 
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped, unused-ignore]
 
-from models.pattern import Pattern
+from models.catalog.point_pattern import Pattern
 
 FloatArray = NDArray[np.float64]
 

@@ -1,9 +1,9 @@
 """pyCSEP's tests of the next day's, week's and month's maps on real days of California, beside our ETAS: pass rates at 5 %.
 
-    python -m tests.csep_skill MODEL --days 1 --maps                             each day as a line of JSON, then the table
-    python -m tests.csep_skill MODEL --days 30 --n 100 --count 78 --maps         the month, of which fewer are simulated
+    python -m tests.measurements.csep_skill MODEL --days 1 --maps                             each day as a line of JSON, then the table
+    python -m tests.measurements.csep_skill MODEL --days 30 --n 100 --count 78 --maps         the month, of which fewer are simulated
 
-MODEL is the folder F/ComCat_25-0 that `python -m tests.skill ComCat_25 --seeds 1 --models F` leaves; with `--maps` a CNN is trained on top.
+MODEL is the folder F/ComCat_25-0 that `python -m tests.measurements.skill ComCat_25 --seeds 1 --models F` leaves; with `--maps` a CNN is trained on top.
 Days of the validation span (1998–2006): after Hector Mine, San Simeon and Parkfield, and random ones; both models simulate equally often.
 """
 
@@ -24,19 +24,20 @@ from scipy.stats import binomtest  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models import artifact, csep
-from models.baselines import stationary
-from models.baselines.etas import Etas
-from models.baselines.etas_simulate import lasting, simulate
-from models.cnn_train import fit_maps
-from models.curriculum import Lesson
-from models.map_factors import Factors
-from models.pattern import Pattern, Span, read_polygon
-from models.roll import rolled
-from models.roll_maps import RegionMaps, factors_at
-from models.roll_start import history_of
+from models.artifact import forecaster_files as artifact
+from models.baselines import poisson as stationary
+from models.baselines.etas.model import Etas
+from models.baselines.etas.simulate import lasting, simulate
+from models.catalog.datasets import Lesson
+from models.catalog.point_pattern import Pattern, Span, read_polygon
+from models.cnn.factors import Factors
+from models.cnn.train import fit_maps
+from models.simulation.rollout.cnn_map import RegionMaps, factors_at
+from models.simulation.rollout.continuations import rolled
+from models.simulation.rollout.start import history_of
 from models.space_time import SpaceTimeNetwork
-from tests.skill import BENCHMARKS, DATA, lesson_of
+from tests.measurements import csep
+from tests.measurements.skill import BENCHMARKS, DATA, lesson_of
 
 FloatArray = NDArray[np.float64]
 NAME = "ComCat_25"

@@ -1,7 +1,7 @@
 """Whether large earthquakes come as often as forecasts say: P(M ≥ m within a day or week), against a catalogue of what came.
 
     quakecast replay changes_*.csv.xz --heartbeat-seconds 3600 -o forecasts.jsonl
-    python -m tests.exceedance_skill forecasts.jsonl catalogue.csv.xz ... --skip-days 30
+    python -m tests.measurements.exceedance_skill forecasts.jsonl catalogue.csv.xz ... --skip-days 30
 
 At each midnight (for weeks, each Monday's) the forecast in force of each region is asked. Printed are, by magnitude and span: how many
 regions had such an earthquake, how many were expected to, the log score per region and span over that of the long-run rate with its 95 %
@@ -20,9 +20,9 @@ import numpy as np
 
 from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.region import RegionTable
-from models.cleaning import earthquakes
-from models.curriculum import read_events
-from stream.forecast import Forecast, decode_forecast
+from models.catalog.cleaning import earthquakes
+from models.catalog.datasets import read_events
+from stream.records.forecast import Forecast, decode_forecast
 
 SPANS = {"1d": 1, "7d": 7}
 BANDS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)

@@ -1,8 +1,8 @@
 """The table of the made sequences: train the generator, and set what it makes beside ETAS and beside what really came.
 
-    python -m tests.gan_skill                         three seeds, sequences of 2012 and 2013 (they choose the step): about half an hour
-    python -m tests.gan_skill --held-back             those from 2014 on: once, when nothing is chosen any more
-    python -m tests.gan_skill --ablation SanJac_10    forecaster and CNN with and without made sequences in their training
+    python -m tests.measurements.gan_skill                         three seeds, sequences of 2012 and 2013 (they choose the step): about half an hour
+    python -m tests.measurements.gan_skill --held-back             those from 2014 on: once, when nothing is chosen any more
+    python -m tests.measurements.gan_skill --ablation SanJac_10    forecaster and CNN with and without made sequences in their training
 
 One calendar for all catalogues: the same earthquakes must not be learned from in one of them and judged by in another. ETAS is fitted
 where nothing is judged: its published parameters for SCEDC and Salton Sea (fitted on their validation years, too), fits of our own
@@ -23,25 +23,27 @@ import torch
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models import score
-from models.augmentation import augmented
-from models.baselines import etas_fit, gutenberg_richter
-from models.baselines.etas import Etas
-from models.cleaning import each_once, earthquakes
-from models.cnn_train import fit_maps
-from models.curriculum import Lesson, Years, one_region, read_events
-from models.etas_sequences import etas_sequences
-from models.gan import SequenceGenerator
-from models.gan_train import GanOptions, fit_sequences
-from models.pattern import Span
-from models.sequence_condition import Past
-from models.sequence_score import as_sequence, compare
-from models.sequences import AftershockSequence, held_out, taught
+from models.baselines import gutenberg_richter
+from models.baselines.etas import fit as etas_fit
+from models.baselines.etas.model import Etas
+from models.catalog.cleaning import each_once, earthquakes
+from models.catalog.datasets import Lesson, Years, one_region, read_events
+from models.catalog.point_pattern import Span
+from models.cnn.train import fit_maps
+from models.gan.condition import Past
+from models.gan.evaluation.comparison import as_sequence, compare
+from models.gan.evaluation.etas_reference import etas_sequences
+from models.gan.networks import SequenceGenerator
+from models.gan.sequences import AftershockSequence, held_out, taught
+from models.gan.train import GanOptions, fit_sequences
+from models.pipeline.train_forecaster import Teaching, teach
+from models.scoring import scores as score
 from models.space_time import SpaceTimeModel
-from models.teach import Teaching, teach
-from tests.skill import BENCHMARKS, lesson_of
+from tests.measurements.augmentation import augmented
+from tests.measurements.skill import BENCHMARKS, lesson_of
+from tests.support.paths import RECORDED
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = RECORDED / "data"
 VALIDATION, TEST = "2012-01-01", "2014-01-01"
 EACH = 10
 """Made sequences for a mainshock."""

@@ -1,8 +1,8 @@
 """How long a record takes from its append to the log until its forecast is at a client of the stream, and on the page.
 
-    python -m tests.latency_show                       the embedded log
-    python -m tests.latency_show --kafka               a real Kafka and Redis, started for it
-    python -m tests.latency_show --page                the page too, in a real Chromium
+    python -m tests.measurements.latency_show                       the embedded log
+    python -m tests.measurements.latency_show --kafka               a real Kafka and Redis, started for it
+    python -m tests.measurements.latency_show --page                the page too, in a real Chromium
 
 The processes are those of an installation: `forecast` and `serve` apart, on one log. Changes of a simulated sequence are written one at a
 time, as `ingest` writes them; a record's time is that of its commit. All clocks are this machine's one.
@@ -28,10 +28,10 @@ from ingest.publish import Publisher
 from ingest.region import RegionTable, partition_of
 from ingest.simulated import Sequence
 from stream.client import Client
-from stream.forecast import Forecast
-from tests.chromium import chromium, visit
-from tests.servers import free_port, kafka_broker, redis_server, wait_for_port
-from tests.stand_ins import environment, program
+from stream.records.forecast import Forecast
+from tests.support.chromium import chromium, visit
+from tests.support.servers import free_port, kafka_broker, redis_server, wait_for_port
+from tests.support.stand_ins import environment, program
 
 Key = tuple[int, int]
 """Partition and sequence of the record that a forecast answers."""

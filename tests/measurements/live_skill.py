@@ -1,6 +1,6 @@
-"""How good the live forecasts would have been: the recorded change log through the live path, scored as `stream.score` scores.
+"""How good the live forecasts would have been: the recorded change log through the live path, scored as `stream.core.score` scores.
 
-    python -m tests.live_skill --from 2023-07 --to 2024-06 --changelog ../shared/data/feed/changelog --model models/pretrained/lstm
+    python -m tests.measurements.live_skill --from 2023-07 --to 2024-06 --changelog ../shared/data/feed/changelog --model models/pretrained/lstm
 
 Months from `--warm-up` on fill the windows and memories; whole weeks within `--from` … `--to` are scored, all regions together. The
 intervals are 95 % of a bootstrap over weeks (events of a sequence are not independent).
@@ -25,13 +25,13 @@ from ingest.bus.log import EVENTS, FORECASTS
 from ingest.instant import Instant
 from ingest.publish import Publisher
 from ingest.region import RegionTable
-from models.forecaster import LstmForecaster
-from stream.forecast import Forecaster
+from models.forecaster.live import LstmForecaster
+from stream.core.score import MILLISECONDS_PER_WEEK, MODEL, Scoring, Tally
+from stream.records.forecast import Forecaster
 from stream.replay import HEARTBEAT_SECONDS, Span, publish_files
-from stream.score import MILLISECONDS_PER_WEEK, MODEL, Scoring, Tally
 from stream.store import open_store
 from stream.worker import Worker
-from tests.conftest import RECORDED
+from tests.support.paths import RECORDED
 
 RESAMPLES = 4_000
 BATCH = 500

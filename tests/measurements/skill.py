@@ -1,8 +1,8 @@
 """The skill table: train on each benchmark catalogue, score it beside the baselines and beside what was to be reached.
 
     make skill                                        every catalogue, three seeds: an hour or two on two cores
-    python -m tests.skill SanJac_10 --seeds 1         one of them
-    python -m tests.skill --held-back                 score the test spans that are there, too: once, when nothing is chosen any more
+    python -m tests.measurements.skill SanJac_10 --seeds 1         one of them
+    python -m tests.measurements.skill --held-back                 score the test spans that are there, too: once, when nothing is chosen any more
 
 The catalogues are those of EarthquakeNPP (Stockman et al. 2024), read from the folder `shared/data/benchmark` beside the checkout or from
 `--data`; they are not part of this project.
@@ -19,17 +19,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ingest.instant import Instant
-from models import artifact, score
-from models.baselines import stationary
-from models.baselines.etas import Etas
-from models.cleaning import each_once
-from models.curriculum import Lesson, Years, one_region, read_events
-from models.outcomes import Model
-from models.publish import publish
+from models.artifact import forecaster_files as artifact
+from models.baselines import poisson as stationary
+from models.baselines.etas.model import Etas
+from models.catalog.cleaning import each_once
+from models.catalog.datasets import Lesson, Years, one_region, read_events
+from models.pipeline.publish_forecaster import publish
+from models.pipeline.train_forecaster import Teaching
+from models.scoring import scores as score
+from models.scoring.scored_model import Model
 from models.space_time import SpaceTimeModel
-from models.teach import Teaching
+from tests.support.paths import RECORDED
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "benchmark"
+DATA = RECORDED / "data" / "benchmark"
 SHOWN = ("time", "place", "magnitude gain", "time KS", "in 90 %", "seconds")
 
 

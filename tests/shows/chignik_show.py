@@ -1,4 +1,4 @@
-"""The false M 6.2 at Chignik, Alaska, on 2023-04-29, as three clients saw its alert and the retraction: `python -m tests.chignik_show`.
+"""The false M 6.2 at Chignik, Alaska, on 2023-04-29, as three clients saw its alert and the retraction: `python -m tests.shows.chignik_show`.
 
 The recorded feed is served anew and `quakecast up` follows it, its log on a real Kafka broker. An alert begins when the event appears in
 the feed (16:37) and is retracted when it is gone (17:27). Who listens: our Python client over server-sent events; `curl -N`, killed once it
@@ -26,9 +26,10 @@ from ingest.event import encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.client import Client
-from tests.recorded_feed import RecordedFeed, recorded_feed
-from tests.servers import free_port, kafka_broker, redis_server
-from tests.stand_ins import environment, wait_until
+from tests.support.paths import RECORDED
+from tests.support.recorded_feed import RecordedFeed, recorded_feed
+from tests.support.servers import free_port, kafka_broker, redis_server
+from tests.support.stand_ins import environment, wait_until
 
 START = "2023-04-29T16:25:00Z"
 FALSE_EVENT = "ak0235h2o6lp"
@@ -236,7 +237,7 @@ def told(seen: list[Seen]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recorded", type=Path, default=Path(__file__).resolve().parents[2] / "shared")
+    parser.add_argument("--recorded", type=Path, default=RECORDED)
     parser.add_argument("--speed", type=float, default=120.0)
     options = parser.parse_args()
     with ExitStack() as stack:

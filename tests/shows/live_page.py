@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.servers import free_port
-from tests.stand_ins import environment, wait_until
+from tests.support.paths import ROOT
+from tests.support.servers import free_port
+from tests.support.stand_ins import environment, wait_until
 
-ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 90.0
 """A process that imports torch, on a machine that others use."""
 NO_FEED = "http://127.0.0.1:9"

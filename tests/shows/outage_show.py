@@ -1,6 +1,6 @@
 """The feed stops for an hour, in real time: what `/readyz`, the metrics, the alert rules, the alerts and the page say, and when.
 
-    python -m tests.outage_show --minutes 60 -o outage.jsonl
+    python -m tests.shows.outage_show --minutes 60 -o outage.jsonl
 
 A local server replays the recorded feed, `quakecast up` follows it, a real Prometheus evaluates `docs/operations/rules.yml`. The server is
 killed for the given minutes and started again. Every change of what anyone says is a line, with its time since the feed stopped.
@@ -26,11 +26,10 @@ from typing import IO, Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.instant import Instant
-from tests.conftest import RECORDED
-from tests.servers import free_port, wait_for_port
-from tests.stand_ins import environment, program
+from tests.support.paths import RECORDED, ROOT
+from tests.support.servers import free_port, wait_for_port
+from tests.support.stand_ins import environment, program
 
-ROOT = Path(__file__).resolve().parents[1]
 START = Instant.parse("2023-02-06T12:00:00Z")
 LOOK_SECONDS = 5.0
 WATCHED = ("quakecast_dependency_up", "quakecast_feed_failures", "quakecast_alerts_active")

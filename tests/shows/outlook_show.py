@@ -1,8 +1,8 @@
 """Outlooks on what the live feed really said: each beside what then came, and how long a week's thousand continuations take.
 
-    python -m tests.outlook_show sequence --region turkiye --from 2023-02-05 --to 2023-02-08 --warm-up 2022-08
-    python -m tests.outlook_show regions --at 2023-02-08 --warm-up 2022-12
-    python -m tests.outlook_show mainshocks --from 2022-06-01 --to 2023-03-01 --warm-up 2022-04    all regions; half an hour
+    python -m tests.shows.outlook_show sequence --region turkiye --from 2023-02-05 --to 2023-02-08 --warm-up 2022-08
+    python -m tests.shows.outlook_show regions --at 2023-02-08 --warm-up 2022-12
+    python -m tests.shows.outlook_show mainshocks --from 2022-06-01 --to 2023-03-01 --warm-up 2022-04    all regions; half an hour
 
 All read the recorded change log (`--changelog`) from the month `--warm-up` on, as a replay does. What came is counted as the log has it
 a week after the outlook, `--to` or `--at`.
@@ -24,17 +24,17 @@ from ingest.event import Event, Promotion, decode
 from ingest.instant import MILLISECONDS_PER_HOUR, Instant
 from ingest.publish import Publisher
 from ingest.region import RegionTable, partition_of
-from models import artifact
-from models.live_history import live_history
-from models.outlook import MOST_EVENTS, SPARED, NetworkSimulator, window_pattern
-from models.roll_blocks import Given
-from models.roll_processes import Processes
-from models.roll_start import start_at
+from models.artifact import forecaster_files as artifact
+from models.simulation.outlook import MOST_EVENTS, SPARED, NetworkSimulator, window_pattern
+from models.simulation.rollout.block import Given
+from models.simulation.rollout.processes import Processes
+from models.simulation.rollout.start import start_at
+from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork
-from stream.outlook import Asked, Bin, CameSince, OutlookSpan, RegionOutlook, Simulated, came_since, count, magnitudes_of
-from stream.outlook_partition import Due, OutlookPartition, asked_of, outlook_of
+from stream.outlooks.partition import Due, OutlookPartition, asked_of, outlook_of
+from stream.records.outlook import Asked, Bin, CameSince, OutlookSpan, RegionOutlook, Simulated, came_since, count, magnitudes_of
 from stream.replay import HEARTBEAT_SECONDS, Span, publish_files
-from tests.conftest import RECORDED
+from tests.support.paths import RECORDED
 
 WEEK_DAYS = 7.0
 PATHS = 1_000

@@ -1,5 +1,5 @@
 """Pictures of the page over the recorded feed, for docs/pictures: Türkiye before the M7.8, ten minutes after it, a day after; Chignik's
-false alarm and its retraction. `python -m tests.page_pictures --recorded ../shared`, with `--only turkiye` or `--only chignik`; a quarter
+false alarm and its retraction. `python -m tests.shows.page_pictures --recorded ../shared`, with `--only turkiye` or `--only chignik`; a quarter
 of an hour and more, for the outlooks.
 
 The recorded feed has a hole from six minutes after the M7.8 to 48 minutes after it: ten minutes after means after it was first shown.
@@ -19,12 +19,13 @@ from typing import NamedTuple
 from playwright.sync_api import Browser, Page
 
 from ingest.instant import Instant
-from tests.chromium import DESKTOP, PHONE, chromium, visit
-from tests.live_page import Running, running, up, wait_until_it_speaks
-from tests.recorded_feed import RecordedFeed, recorded_feed
-from tests.stand_ins import wait_until
+from tests.shows.live_page import Running, running, up, wait_until_it_speaks
+from tests.support.chromium import DESKTOP, PHONE, chromium, visit
+from tests.support.paths import ROOT
+from tests.support.recorded_feed import RecordedFeed, recorded_feed
+from tests.support.stand_ins import wait_until
 
-PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+PICTURES = ROOT / "docs" / "pictures"
 FAST, STILL = 1200.0, 0.0
 POLL_SECONDS = 0.1
 OUTLOOKS_SECONDS = 1800.0

@@ -17,15 +17,15 @@ from ingest.event import DeadLetter, InputRecord, encode
 from ingest.instant import Instant
 from ingest.publish import Publisher
 from ingest.region import Region, partition_of
-from stream.alert import Alert
-from stream.examples import ALERT, EVENT, OUTLOOK, PROMOTION
-from stream.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Outlook
 from stream.partition import Position
+from stream.records.alert import Alert
+from stream.records.examples import ALERT, EVENT, OUTLOOK, PROMOTION
+from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Outlook
 from stream.serve.gate import Access
 from stream.store import open_store
 from stream.worker import Worker
-from tests.served import served as serving
-from tests.simulated import REGION, SumForecaster, Turn, at, table, turns
+from tests.support.served import served as serving
+from tests.support.simulated import REGION, SumForecaster, Turn, at, table, turns
 
 SECONDS = 60.0
 HOME = partition_of(REGION.id, REGION_PARTITIONS)

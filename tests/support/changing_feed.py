@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ingest.event import Event
 from ingest.simulated import summary
-from tests.stand_ins import now
+from tests.support.stand_ins import now
 
 MAGNITUDES = {"4.5": 4.5, "2.5": 2.5, "1.0": 1.0, "all": -10.0}
 SPAN_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.0}

@@ -6,14 +6,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
-from tests.servers import MissingPart
+from tests.support.paths import ROOT
+from tests.support.servers import MissingPart
 
-DIST = Path(__file__).resolve().parents[1] / "stream" / "serve" / "page" / "dist"
+DIST = ROOT / "stream" / "serve" / "page" / "dist"
 DESKTOP, PHONE, NARROW_PHONE = (1440, 900), (390, 844), (360, 740)
 
 

@@ -10,7 +10,7 @@ from ingest.bus.log import EVENTS, FORECASTS, Log, Record
 from ingest.event import Change, Event, InputRecord, Promotion, decode
 from ingest.instant import Instant
 from ingest.region import Region, RegionTable
-from stream.forecast import Forecast, decode_forecast
+from stream.records.forecast import Forecast, decode_forecast
 
 HOUR = 3_600_000
 DAY = 24 * HOUR

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from ingest.event import InputRecord
 from ingest.problem import Problem
-from stream.lineup import Lineup
-from stream.outlook import FRACTILES, SPANS_DAYS, AboveMainshock, Asked, Bin, OutlookSpan, RegionOutlook, Simulated, span_end
-from stream.outlook_partition import OutlookPartition, asked_of, outlook_of
+from stream.core.lineup import Lineup
+from stream.outlooks.partition import OutlookPartition, asked_of, outlook_of
+from stream.records.outlook import FRACTILES, SPANS_DAYS, AboveMainshock, Asked, Bin, OutlookSpan, RegionOutlook, Simulated, span_end
 
 
 class RateSimulator:

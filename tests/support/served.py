@@ -10,10 +10,10 @@ from typing import Any
 
 from ingest.bus import open_log
 from ingest.region import RegionTable
-from stream.serve import serve
 from stream.serve.api import Sources
 from stream.serve.gate import Access
-from stream.serve.windows import Windows
+from stream.serve.server import serve
+from stream.serve.store_positions import Windows
 from stream.store import open_store
 
 

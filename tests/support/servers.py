@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-KAFKA_FOLDER = Path(__file__).with_name("kafka")
+from tests.support.paths import ROOT
+
+KAFKA_FOLDER = ROOT / "tests" / "kafka"
 LIBRARIES = KAFKA_FOLDER / "target" / "libs"
 START_SECONDS = 60.0
 

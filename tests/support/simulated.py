@@ -17,9 +17,9 @@ from ingest.event import Change, Event, Heartbeat, InputRecord, Kind
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
-from stream.forecast import Exceedance, Forecaster, Hazard, Magnitude, Outlook, Wait
-from stream.lineup import Lineup
-from stream.shadow import Shadowed
+from stream.core.lineup import Lineup
+from stream.core.shadow import Shadowed
+from stream.records.forecast import Exceedance, Forecaster, Hazard, Magnitude, Outlook, Wait
 
 START = Instant.parse("2023-02-06T01:17:34.342Z")
 REGION = Region("test", "Test", 2.5, 5.0)

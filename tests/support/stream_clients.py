@@ -1,6 +1,6 @@
 """Many clients of the stream at once: does each get every record once, and how long after the commit?
 
-    python -m tests.stream_clients --clients 500 --records 2000 --per-second 100
+    python -m tests.support.stream_clients --clients 500 --records 2000 --per-second 100
 
 The server is a process of its own (`quakecast serve`); writer and clients share another. A part of the clients goes away in the middle and
 comes back with its cursor.
@@ -26,11 +26,11 @@ from typing import NamedTuple
 from ingest.bus import open_log
 from ingest.bus.log import EVENTS, REGION_PARTITIONS, Outgoing
 from ingest.event import Heartbeat, encode
-from tests.servers import free_port
-from tests.simulated import at
-from tests.stand_ins import environment, wait_until
+from tests.support.paths import ROOT
+from tests.support.servers import free_port
+from tests.support.simulated import at
+from tests.support.stand_ins import environment, wait_until
 
-ROOT = Path(__file__).resolve().parents[1]
 RECORDS_A_COMMIT = 7
 START_SECONDS = 120.0
 

@@ -12,15 +12,16 @@ import pytest
 
 from ingest.bus.log import TOPICS
 from ingest.event import encode
-from stream.alert_rules import Rule
+from stream.alerts.rules import Rule
 from stream.export.cap import MANNERS, MESSAGE_TYPES, SEVERITIES
-from stream.forecast import Score
-from stream.schema import schemas
-from tests.simulated import at
+from stream.records.forecast import Score
+from stream.records.schema import schemas
+from tests.support.paths import ROOT
+from tests.support.simulated import at
+from tests.unit.stream.test_selection import forecast
 from tests.unit.test_readme import TREE
-from tests.unit.test_selection import forecast
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = ROOT / "docs"
 PAGES = {name: (DOCS / name).read_text(encoding="utf-8") for name in ("consumers.md", "scientists.md")}
 CONSUMERS, SCIENTISTS = PAGES.values()
 

@@ -16,12 +16,12 @@ import typer.main
 from ingest.bus.log import TOPICS
 from ingest.event import encode
 from ingest.region import RegionTable
-from models.curriculum import Source
-from stream.alert_rules import load_rules
+from models.catalog.datasets import Source
+from stream.alerts.rules import load_rules
 from stream.cli.application import application
-from stream.forecast import decode_forecast
+from stream.records.forecast import decode_forecast
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTED = README + "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -61,7 +61,9 @@ def test_every_option_and_every_environment_variable_is_mentioned() -> None:
     variables = {str(parameter.envvar) for command in TREE.values() for parameter in command.params if getattr(parameter, "envvar", None)}
     shipped = [path for folder in ("ingest", "stream", "models") for path in (ROOT / folder).rglob("*.py")]
     in_the_code = {
-        name for path in [*shipped, ROOT / "tests/servers.py"] for name in re.findall(r"QUAKECAST(?:_[A-Z]+)+", path.read_text("utf-8"))
+        name
+        for path in [*shipped, ROOT / "tests/support/servers.py"]
+        for name in re.findall(r"QUAKECAST(?:_[A-Z]+)+", path.read_text("utf-8"))
     }
     assert {name for name in options if not re.search(rf"(?<![\w-]){name}(?![\w-])", DOCUMENTED)} == set()
     assert {name for name in variables | in_the_code if name not in DOCUMENTED} == set()

@@ -19,9 +19,8 @@ from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignor
 
 from ingest.problem import Problem
 from models.baselines import gutenberg_richter
-from models.baselines.background import background_map
-from models.baselines.etas import Etas, EtasParameters, excesses_above, sources_of
-from models.baselines.etas_likelihood import (
+from models.baselines.etas.background import background_map
+from models.baselines.etas.likelihood import (
     BACKGROUND,
     GAMMA,
     GROWTH,
@@ -37,9 +36,10 @@ from models.baselines.etas_likelihood import (
     negative_log_likelihood,
     untriggered,
 )
-from models.baselines.etas_pairs import drawn_pairs, squared_distances_km2, tables
-from models.baselines.omori import Omori
-from models.pattern import Pattern, Span
+from models.baselines.etas.model import Etas, EtasParameters, excesses_above, sources_of
+from models.baselines.etas.omori import Omori
+from models.baselines.etas.pairs import drawn_pairs, squared_distances_km2, tables
+from models.catalog.point_pattern import Pattern, Span
 
 FloatArray = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.baselines.omori import Omori
+from models.baselines.etas.omori import Omori
 
 FloatArray = NDArray[np.float64]
 

@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.problem import Problem
-from models.baselines.background import BackgroundMap
-from models.baselines.etas_pairs import Kernel, Sources, tables, triggered_densities
-from models.baselines.etas_time import TimeForecasts, time_forecasts
+from models.baselines.etas.background import BackgroundMap
+from models.baselines.etas.omori import Omori
+from models.baselines.etas.pairs import Kernel, Sources, tables, triggered_densities
+from models.baselines.etas.times import TimeForecasts, time_forecasts
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.baselines.omori import Omori
-from models.outcomes import Outcomes
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.scoring.scored_model import Outcomes
 
 FloatArray = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.sphere import EARTH_RADIUS_KM
+from models.numerics.geometry import EARTH_RADIUS_KM
 
 FloatArray = NDArray[np.float64]
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.baselines.etas import EtasParameters
+from models.baselines.etas.model import EtasParameters
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.pattern import Pattern, Span, area_km2
-from models.sphere import EARTH_RADIUS_KM
+from models.catalog.point_pattern import Pattern, Span, area_km2
+from models.numerics.geometry import EARTH_RADIUS_KM
 
 FloatArray = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.baselines.omori import Exponentials
-from models.pattern import Pattern, Span
+from models.baselines.etas.omori import Exponentials
+from models.catalog.point_pattern import Pattern, Span
 
 FloatArray = NDArray[np.float64]
 

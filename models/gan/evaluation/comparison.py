@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from scipy.stats import ks_2samp, wasserstein_distance  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.problem import Problem
-from models.gan import Simulated
-from models.sequence_classifier import area_with_interval, classifier_scores
-from models.sequence_measures import MEASURES, b_value, descriptions, log_waits, median_log_distance, omori_p
-from models.sequence_modes import modes
-from models.sequences import DAYS, AftershockSequence
+from models.gan.evaluation.classifier import area_with_interval, classifier_scores
+from models.gan.evaluation.measures import MEASURES, b_value, descriptions, log_waits, median_log_distance, omori_p
+from models.gan.evaluation.mode_collapse import modes
+from models.gan.networks import Simulated
+from models.gan.sequences import DAYS, AftershockSequence
 
 FloatArray = NDArray[np.float64]
 

@@ -13,14 +13,14 @@ import numpy as np
 import shapely
 
 from ingest.instant import Instant
-from models.baselines.etas import Etas
-from models.baselines.etas_simulate import simulate
+from models.baselines.etas.model import Etas
+from models.baselines.etas.simulate import simulate
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.pattern import Pattern, Span
-from models.sequence_condition import Past
-from models.sequences import DAYS, AftershockSequence
-from models.sphere import EARTH_RADIUS_KM
-from models.surroundings import offsets_km, places
+from models.catalog.point_pattern import Pattern, Span
+from models.gan.condition import Past
+from models.gan.sequences import DAYS, AftershockSequence
+from models.numerics.geometry import EARTH_RADIUS_KM
+from models.place.neighbour_geometry import offsets_km, places
 
 CORNERS = 48
 HISTORY_RADII = 5.0

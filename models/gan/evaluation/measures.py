@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.sequences import AftershockSequence
+from models.gan.sequences import AftershockSequence
 
 FloatArray = NDArray[np.float64]
 

@@ -13,16 +13,17 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_HOUR, Instant
-from models import hawkes, neighbourhood
-from models.roll_magnitudes import Excesses
-from models.roll_maps import of_events
-from models.roll_neighbours import Neighbours
-from models.roll_network import RollNetwork
-from models.roll_paths import drawn_excesses, drawn_waits, features_of, memory_at, remembered, survivals, wait_after
-from models.roll_places import Own, advanced, displaced, learned, parents
-from models.roll_start import Start, place_network
+from models.numerics.geometry import EARTH_RADIUS_KM
+from models.simulation.rollout.cnn_map import of_events
+from models.simulation.rollout.magnitude_features import Excesses
+from models.simulation.rollout.neighbours import Neighbours
+from models.simulation.rollout.networks import RollNetwork
+from models.simulation.rollout.places import Own, advanced, displaced, learned, parents
+from models.simulation.rollout.start import Start, place_network
+from models.simulation.rollout.timing_state import drawn_excesses, drawn_waits, features_of, memory_at, remembered, survivals, wait_after
 from models.space_time import SpaceTimeNetwork
-from models.sphere import EARTH_RADIUS_KM
+from models.timing import excitation as hawkes
+from models.timing import excitation_features as neighbourhood
 
 FloatArray = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ class Given(NamedTuple):
     levels: tuple[float, ...] = ()
     """Magnitudes: of each event the probability is kept with which it would reach them."""
     spared: float = 0.0
-    """Once no more than this share of a block goes on, they stop there and are left to `models.cascade`; 0: none is."""
+    """Once no more than this share of a block goes on, they stop there and are left to `models.simulation.branching`; 0: none is."""
 
 
 class Ends(NamedTuple):

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ingest.instant import Instant
-from models import hawkes
-from models.cnn import MapNetwork
-from models.map_factors import Factors, FloatArray, factors_of
-from models.map_features import features
-from models.map_states import states_at
-from models.maps import Grid
-from models.roll_start import History, Start
+from models.cnn.catalog_maps import states_at
+from models.cnn.cell_maps import Grid
+from models.cnn.channels import features
+from models.cnn.factors import Factors, FloatArray, factors_of
+from models.cnn.network import MapNetwork
+from models.simulation.rollout.start import History, Start
+from models.timing import excitation as hawkes
 
 
 class RegionMaps(NamedTuple):

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.map_factors import Factors
-from models.pattern import Pattern
-from models.roll_blocks import Block, Given, block, blocks_of
-from models.roll_maps import RegionMaps, factors_at, reweighted
-from models.roll_start import History, history_of, start_at
+from models.catalog.point_pattern import Pattern
+from models.cnn.factors import Factors
+from models.simulation.rollout.block import Block, Given, block, blocks_of
+from models.simulation.rollout.cnn_map import RegionMaps, factors_at, reweighted
+from models.simulation.rollout.start import History, history_of, start_at
 from models.space_time import SpaceTimeNetwork
 
 FloatArray = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""What the magnitude network is told of many continuations: `models.magnitude_features` without a place, for P pasts at once."""
+"""What the magnitude network is told of many continuations: `models.magnitude.features` without a place, for P pasts at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from models.magnitude_features import (
+from models.magnitude.features import (
     COUNTS,
     DECAYS,
     FIRST_LEVEL,
@@ -25,8 +25,8 @@ from models.magnitude_features import (
     TRACES,
     WAIT,
 )
-from models.roll_places import Own
-from models.roll_start import Start
+from models.simulation.rollout.places import Own
+from models.simulation.rollout.start import Start
 
 FloatArray = NDArray[np.float64]
 

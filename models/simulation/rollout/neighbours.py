@@ -1,4 +1,4 @@
-"""How the earlier events lie about the new events of many continuations: `models.surroundings` for P pasts at once.
+"""How the earlier events lie about the new events of many continuations: `models.place.neighbour_geometry` for P pasts at once.
 
 A new event lies near the event before the moment that it descends from, its *root*; so the nearest are looked for among the nearest of
 the root, which are found once. If d is the distance to the hundredth found, δ that to the root, and the root's list reaches to r, nothing
@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.roll_places import Own
-from models.roll_start import Start
-from models.sphere import EARTH_RADIUS_KM
-from models.surroundings import NEAREST, RANKS, SCALES, Surroundings, described
+from models.numerics.geometry import EARTH_RADIUS_KM
+from models.place.neighbour_geometry import NEAREST, RANKS, SCALES, Surroundings, described
+from models.simulation.rollout.places import Own
+from models.simulation.rollout.start import Start
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
@@ -40,7 +40,7 @@ class Neighbours:
         """How all earlier events lie about the new ones.
 
         Args:
-            places, positions: (P, 3) of the new events; `roots`: (P,) as in `models.roll_places.Discs`.
+            places, positions: (P, 3) of the new events; `roots`: (P,) as in `models.simulation.rollout.places.Discs`.
         """
         late = own["places"][-OWN_NEIGHBOURS:].transpose(1, 0, 2)  # (P, O, 3)
         if self._all:

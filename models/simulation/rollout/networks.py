@@ -1,6 +1,6 @@
 """The forecaster's networks as a roll asks them: many rows at a time, few calls, in single precision.
 
-The formulas are those of `models.timing`, `models.place` and `models.magnitude`; a test holds the numbers to a few parts in a million.
+The formulas are those of `models.timing.networks`, `models.place.network` and `models.magnitude.network`; a test holds the numbers to a few parts in a million.
 A roll takes thousands of steps, most with few rows, so what a call costs matters as much as what it computes.
 """
 
@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import gelu
 
-from models import hawkes, magnitude
-from models.detected_magnitude import DetectedMagnitude
-from models.magnitude_features import PLACELESS
-from models.place import FLOOR_PER_DAY, LARGEST_LOG_FACTOR, PlaceNetwork
+from models.magnitude import network as magnitude
+from models.magnitude.distribution import DetectedMagnitude
+from models.magnitude.features import PLACELESS
+from models.place.network import FLOOR_PER_DAY, LARGEST_LOG_FACTOR, PlaceNetwork
 from models.space_time import SpaceTimeNetwork
-from models.timing import INPUT_LIMIT, LARGEST_FACTOR, Scaler
+from models.timing import excitation as hawkes
+from models.timing.networks import INPUT_LIMIT, LARGEST_FACTOR, Scaler
 
 FloatArray = NDArray[np.float64]
 _LAG_SLOPE = 0.25
@@ -80,7 +81,7 @@ class RollNetwork:
         return _scaled(raw, self._memory_scaler)
 
     def head(self, hidden: torch.Tensor, told: torch.Tensor) -> FloatArray:
-        """(M, P, hidden), (P, inputs) -> (M, P, 3 K + 1) as `models.timing.wait_of` takes it."""
+        """(M, P, hidden), (P, inputs) -> (M, P, 3 K + 1) as `models.timing.networks.wait_of` takes it."""
         (inner, bias), (outer, end) = self._head
         context = torch.cat((hidden, told.expand(self._members, -1, -1)), -1)
         context = torch.cat((context, gelu(torch.baddbmm(bias, context, inner))), -1)

@@ -13,11 +13,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from models import hawkes
-from models.roll_network import RollNetwork
-from models.roll_start import Start
-from models.sphere import EARTH_RADIUS_KM
-from models.surroundings import Surroundings, offsets_km
+from models.numerics.geometry import EARTH_RADIUS_KM
+from models.place.neighbour_geometry import Surroundings, offsets_km
+from models.simulation.rollout.networks import RollNetwork
+from models.simulation.rollout.start import Start
+from models.timing import excitation as hawkes
 
 FloatArray = NDArray[np.float64]
 Rows = NDArray[np.int64]

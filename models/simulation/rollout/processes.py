@@ -9,7 +9,7 @@ import signal
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 
-from models.roll_blocks import Block, Given, block, blocks_of
+from models.simulation.rollout.block import Block, Given, block, blocks_of
 
 
 class Processes:

@@ -15,16 +15,17 @@ from scipy.spatial import cKDTree  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models import hawkes, neighbourhood
 from models.baselines.gutenberg_richter import common_step
-from models.map_factors import Factors
-from models.pattern import Pattern
-from models.place import PlaceNetwork, slow_days
-from models.place_likelihood import Kernels
-from models.place_score import kernels_of, study_of
-from models.rows import rows_of
+from models.catalog.point_pattern import Pattern
+from models.cnn.factors import Factors
+from models.place.density import kernels_of, study_of
+from models.place.kernels import Kernels
+from models.place.network import PlaceNetwork, slow_days
 from models.space_time import SpaceTimeNetwork
-from models.timing import local_hours, memory_inputs
+from models.timing import excitation as hawkes
+from models.timing import excitation_features as neighbourhood
+from models.timing.networks import local_hours, memory_inputs
+from models.timing.sequence_rows import rows_of
 
 FloatArray = NDArray[np.float64]
 

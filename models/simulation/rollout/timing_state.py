@@ -1,4 +1,4 @@
-"""The state of many continuations side by side, one event of each at a time: what `models.live_timing` keeps of one past, for P of them.
+"""The state of many continuations side by side, one event of each at a time: what `models.timing.live` keeps of one past, for P of them.
 
 Sums that decay take the place of the ring wherever they are exact (traces of the region and of the last `magnitude_reach` events, from
 which an event is taken out as it leaves); within the radii the last `reach` events are looked at one by one, as live. A test holds that
@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]
 from scipy.special import log_ndtr, ndtr, ndtri_exp  # type: ignore[import-untyped, unused-ignore]
 
-from models import hawkes, magnitude_features, neighbourhood
-from models.detected_magnitude import DetectedMagnitude
-from models.roll_network import RollNetwork
-from models.roll_places import Own
-from models.roll_start import Start
-from models.timing import CLOCK_FLOOR, FLOOR_PER_DAY, wait_of
-from models.wait import OFFSET, RescaledWait, log_clock_of
+from models.magnitude import features as magnitude_features
+from models.magnitude.distribution import DetectedMagnitude
+from models.simulation.rollout.networks import RollNetwork
+from models.simulation.rollout.places import Own
+from models.simulation.rollout.start import Start
+from models.timing import excitation as hawkes
+from models.timing import excitation_features as neighbourhood
+from models.timing.inter_event_time import OFFSET, RescaledWait, log_clock_of
+from models.timing.networks import CLOCK_FLOOR, FLOOR_PER_DAY, wait_of
 
 FloatArray = NDArray[np.float64]
 

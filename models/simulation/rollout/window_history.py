@@ -1,4 +1,4 @@
-"""A region's window made ready to be rolled forward, in numpy: what `models.roll_start.history_of` gives, without a compiler.
+"""A region's window made ready to be rolled forward, in numpy: what `models.simulation.rollout.start.history_of` gives, without a compiler.
 
 A live process is up at once, and its windows are short: hundreds of events, some thousands after a great one. A test holds that the
 numbers are those of the compiled loops.
@@ -11,8 +11,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]
 
-from models import hawkes
-from models.neighbourhood import (
+from models.catalog.point_pattern import Pattern
+from models.place.neighbour_geometry import NEAREST, offsets_km, places_of, surroundings
+from models.simulation.rollout.start import History, place_network
+from models.space_time import SpaceTimeNetwork
+from models.timing import excitation as hawkes
+from models.timing.excitation_features import (
     FIRST_WAIT_DAYS,
     FLOOR_PER_DAY,
     NEGLIGIBLE_LAGS,
@@ -21,12 +25,8 @@ from models.neighbourhood import (
     RADII_KM,
     TIME_CONSTANTS_DAYS,
 )
-from models.pattern import Pattern
-from models.roll_start import History, place_network
-from models.rows import rows_of
-from models.space_time import SpaceTimeNetwork
-from models.surroundings import NEAREST, offsets_km, places_of, surroundings
-from models.timing import local_hours, memory_inputs
+from models.timing.networks import local_hours, memory_inputs
+from models.timing.sequence_rows import rows_of
 
 FloatArray = NDArray[np.float64]
 

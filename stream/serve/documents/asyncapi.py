@@ -10,14 +10,14 @@ import msgspec
 
 from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, encode
-from stream.alert import Alert
-from stream.disclaimer import DISCLAIMER
-from stream.examples import example_of
-from stream.forecast import Forecast
-from stream.outlook import RegionOutlook
 from stream.partition import Activation
-from stream.schema import RECORDS, schema_hook
-from stream.serve.cursor import STREAMED
+from stream.records.alert import Alert
+from stream.records.disclaimer import DISCLAIMER
+from stream.records.examples import example_of
+from stream.records.forecast import Forecast
+from stream.records.outlook import RegionOutlook
+from stream.records.schema import RECORDS, schema_hook
+from stream.serve.sse.cursor import STREAMED
 
 HOLDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
     EVENTS: (Change, Heartbeat, Outage, Promotion),

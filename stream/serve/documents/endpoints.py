@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from stream.schema import schemas
-from stream.serve.asyncapi import asyncapi
+from stream.records.schema import schemas
+from stream.serve.documents.asyncapi import asyncapi
+from stream.serve.documents.openapi import openapi
 from stream.serve.endpoint import JSON, Content, Endpoint
-from stream.serve.openapi import openapi
-from stream.serve.questions import Nothing, OfSchema
-from stream.serve.refusal import not_found
+from stream.serve.errors import not_found
+from stream.serve.queries import Nothing, OfSchema
 
 SCHEMA_MEDIA_TYPE = "application/schema+json"
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from stream.disclaimer import DISCLAIMER
-from stream.schema import schema_hook
+from stream.records.disclaimer import DISCLAIMER
+from stream.records.schema import schema_hook
 from stream.serve.endpoint import JSON, Endpoint
-from stream.serve.questions import OfStream
-from stream.serve.refusal import Refusal
+from stream.serve.errors import Refusal
+from stream.serve.queries import OfStream
 
 REFERENCE = "#/components/schemas/{name}"
 WHY_REFUSED = {

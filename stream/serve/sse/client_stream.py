@@ -15,10 +15,10 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from ingest.instant import Instant
-from stream.serve.cursor import PLACES, Cursor, decode_cursor, encode_cursor, is_ahead, later
-from stream.serve.hub import Hub
-from stream.serve.reading import Reading, offsets_at
-from stream.serve.ring import Filter, Frame, Ring, frame_of
+from stream.serve.sse.cursor import PLACES, Cursor, decode_cursor, encode_cursor, is_ahead, later
+from stream.serve.sse.hub import Hub
+from stream.serve.sse.log_reader import Reading, offsets_at
+from stream.serve.sse.ring import Filter, Frame, Ring, frame_of
 
 COMMENT_SECONDS = 10.0
 """After so long without news a client is told that there is none, at the hub's next look: within fifteen seconds."""

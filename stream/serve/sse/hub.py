@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from ingest.bus.log import Place, Record
-from stream.serve.cursor import PLACES
-from stream.serve.ring import MOST_FRAMES, Ring
+from stream.serve.sse.cursor import PLACES
+from stream.serve.sse.ring import MOST_FRAMES, Ring
 from stream.serve.view import View
 
 LOOK_SECONDS = 5.0

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from ingest.bus.log import Log, Place, Record
 from ingest.instant import Instant
-from stream.serve.cursor import Cursor
-from stream.serve.tail import in_order
+from stream.serve.sse.cursor import Cursor
+from stream.serve.sse.log_tail import in_order
 
 READINGS_AT_ONCE = 8
 RECORDS_AT_ONCE = 100

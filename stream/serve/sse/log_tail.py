@@ -18,7 +18,7 @@ import structlog
 
 from ingest.bus.log import EVENTS, MODELS, TOPICS, Log, Place, Record
 from ingest.instant import Instant
-from stream.serve.hub import Hub
+from stream.serve.sse.hub import Hub
 from stream.serve.view import SPAN_DAYS
 
 LAST_RECORDS = 64

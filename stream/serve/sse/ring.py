@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from ingest.bus.log import Place, Record
-from stream.serve.cursor import PLACES, SHORT_NAMES, Cursor, decode_cursor, encode_cursor
+from stream.serve.sse.cursor import PLACES, SHORT_NAMES, Cursor, decode_cursor, encode_cursor
 
 MOST_FRAMES = 20_000
 MOST_BYTES = 64 * 1024 * 1024

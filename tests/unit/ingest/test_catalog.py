@@ -14,8 +14,8 @@ from ingest.catalog import kind_of, read_catalog, read_changes
 from ingest.event import DeadLetter, Event
 from ingest.problem import Problem
 from ingest.table import Observation
-from tests.unit.test_parsers_table import HEADER, ROW
-from tests.unit.test_parsers_usgs import collection, feature
+from tests.unit.ingest.test_table import HEADER, ROW
+from tests.unit.ingest.test_usgs import collection, feature
 
 TABLE = f"{HEADER}\n{ROW}\n".encode()
 CHANGES = f"observed_at,prev_snapshot_at,op,{HEADER}\n2023-02-06T02:05:00Z,2023-02-06T02:02:30Z,new,{ROW}\n".encode()

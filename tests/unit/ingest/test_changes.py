@@ -9,7 +9,7 @@ import pytest
 
 from ingest.changes import Ledger
 from ingest.event import Change, Event
-from tests.simulated import NEIGHBOUR, REGION, at, by_partition, event, table, turns
+from tests.support.simulated import NEIGHBOUR, REGION, at, by_partition, event, table, turns
 
 TABLE = table()
 

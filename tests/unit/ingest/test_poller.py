@@ -23,7 +23,7 @@ from ingest.instant import Instant
 from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import LONGEST_RETRY_AFTER_SECONDS, SOURCES, UPDATES, Poller
 from ingest.publish import Publisher
-from tests.simulated import at, event, table
+from tests.support.simulated import at, event, table
 
 TABLE = table()
 QUERY_PATH = "/fdsnws/event/1/query"

@@ -10,8 +10,9 @@ import pytest
 from ingest.catalog import read_catalog
 from ingest.event import DeadLetter, Event
 from ingest.quality import ODDITIES
+from tests.support.paths import RECORDED
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = RECORDED / "data"
 FILES = sorted([*(DATA / "feed" / "raw").glob("*"), *(DATA / "catalogs").glob("*.csv.xz")])
 
 pytestmark = pytest.mark.skipif(not FILES, reason=f"no recorded data at {DATA}")

@@ -6,7 +6,7 @@ import pytest
 import shapely
 
 from ingest.region import RegionTable
-from tests.simulated import NEIGHBOUR, REGION, table
+from tests.support.simulated import NEIGHBOUR, REGION, table
 
 TABLE = RegionTable.load()
 

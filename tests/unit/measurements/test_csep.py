@@ -10,8 +10,8 @@ import pytest
 import shapely
 
 from ingest.instant import Instant
-from models import csep
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from tests.measurements import csep
 
 POLYGON = shapely.Polygon([(-120.0, 33.0), (-120.0, 37.0), (-117.0, 37.0), (-115.0, 33.0)])
 START = Instant.parse("2020-01-01")

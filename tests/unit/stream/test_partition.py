@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.event import Change, Event, InputRecord, decode, encode
-from stream.alert import decode_alerts, encode_alerts
-from stream.alert_rules import Rule
-from stream.forecast import decode_forecast
+from stream.alerts.rules import Rule
 from stream.partition import BEGINNING, Partition, RegionChange, SavedRegion
+from stream.records.alert import decode_alerts, encode_alerts
+from stream.records.forecast import decode_forecast
 from stream.store.protocol import decode_memory, decode_scoring, encode_memory, encode_scoring
-from tests.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, folded, table, turns
+from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, folded, table, turns
 
 TABLE = table()
 

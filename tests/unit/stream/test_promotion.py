@@ -13,12 +13,12 @@ from ingest.bus.sqlite import SqliteLog
 from ingest.event import InputRecord, Promotion, decode, encode
 from ingest.instant import Instant
 from ingest.publish import Publisher
-from stream.forecast import decode_forecast
-from stream.lineup import Lineup
+from stream.core.lineup import Lineup
 from stream.partition import Activation, Partition
-from stream.promote import before, champions, history, in_force, promote
-from tests.simulated import NEIGHBOUR, REGION, Shelf, SumForecaster, at, beat, change, event, folded, table
-from tests.unit.test_partition import Kept, both_regions
+from stream.promotion import before, champions, history, in_force, promote
+from stream.records.forecast import decode_forecast
+from tests.support.simulated import NEIGHBOUR, REGION, Shelf, SumForecaster, at, beat, change, event, folded, table
+from tests.unit.stream.test_partition import Kept, both_regions
 
 TABLE = table()
 TO_TWO = Promotion(Instant(0), {"lstm": "sum-2"})

@@ -9,12 +9,12 @@ import pytest
 
 from ingest.event import Outage, Promotion
 from ingest.problem import Problem
-from stream.alert import Alert
-from stream.forecast import Exceedance, Forecast, Magnitude, Wait
-from stream.outlook import AboveMainshock, Bin, OutlookSpan, RegionOutlook
-from stream.records import AnyRecord
+from stream.records.alert import Alert
+from stream.records.any_record import AnyRecord
+from stream.records.forecast import Exceedance, Forecast, Magnitude, Wait
+from stream.records.outlook import AboveMainshock, Bin, OutlookSpan, RegionOutlook
 from stream.selection import Selection, outlook_probability, probability
-from tests.simulated import NEIGHBOUR, REGION, at, beat, change, event
+from tests.support.simulated import NEIGHBOUR, REGION, at, beat, change, event
 
 
 def alert(**fields: Any) -> Alert:

@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 from ingest.bus import open_log
 from ingest.event import Change, Heartbeat, InputRecord
 from ingest.publish import Publisher
-from stream.alert_rules import load_rules
+from stream.alerts.rules import load_rules
 from stream.store import open_store
 from stream.worker import DEEP_REFOLD_EVENTS, Worker
-from tests.simulated import SumForecaster, at, beat, change, event, table
+from tests.support.simulated import SumForecaster, at, beat, change, event, table
 
 TABLE = table()
 Line = MutableMapping[str, Any]

@@ -13,19 +13,21 @@ import torch
 from typer.testing import CliRunner
 
 from ingest.problem import Problem
-from models import artifact, companions, manifest
-from models.cnn import MapArchitecture, MapNetwork
-from models.cnn_train import MapOptions
-from models.companion_pictures import curves_picture
-from models.gan import GanArchitecture, SequenceGenerator
-from models.gan_train import GanOptions
-from models.maps import grid_over
-from models.publish import described
-from models.publish_companions import MAPS, publish_cnn, publish_gan
-from models.registry import Registry, built_in
+from models.artifact import cnn_gan_files as companions
+from models.artifact import forecaster_files as artifact
+from models.artifact import manifest
+from models.artifact.pictures import curves_picture
+from models.artifact.registry import Registry, built_in
+from models.cnn.cell_maps import grid_over
+from models.cnn.network import MapArchitecture, MapNetwork
+from models.cnn.train import MapOptions
+from models.gan.networks import GanArchitecture, SequenceGenerator
+from models.gan.train import GanOptions
+from models.pipeline.publish_cnn_gan import MAPS, publish_cnn, publish_gan
+from models.pipeline.publish_forecaster import described
 from stream.cli.application import application
-from tests.unit.test_models_forecaster import EMPTY_CARD, small_network
-from tests.unit.test_models_publish import lesson, silent
+from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
+from tests.unit.models.pipeline.test_publish_forecaster import lesson, silent
 
 GRID = grid_over(np.array([36.0, 38.0]), np.array([36.0, 39.0]), 6, 1.0)
 BASE = "lstm-0123456789ab"

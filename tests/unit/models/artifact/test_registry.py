@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from ingest.problem import Problem
-from models import artifact, manifest
-from models.library import ModelLibrary
-from models.registry import BUILT_IN, Registry, built_in
-from stream.lineup import Lineup
-from tests.unit.test_models_forecaster import EMPTY_CARD, small_network
+from models import PRETRAINED
+from models.artifact import forecaster_files as artifact
+from models.artifact import manifest
+from models.artifact.registry import Registry, built_in
+from models.forecaster.library import ModelLibrary
+from stream.core.lineup import Lineup
+from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
 
 FILES = {"weights.safetensors": b"\x01" * 3_000, "card.json": b"{}"}
 ROOM = 1_000
@@ -97,7 +99,7 @@ def test_a_model_is_found_by_its_name(tmp_path: Path, registry: Registry) -> Non
 
 
 def test_the_built_in_model_is_found_without_a_folder(registry: Registry) -> None:
-    assert registry.find(built_in("lstm")) == BUILT_IN / "lstm"
+    assert registry.find(built_in("lstm")) == PRETRAINED / "lstm"
     assert [entry.name for entry in registry.entries() if entry.kind == "lstm"] == [built_in("lstm")]
 
 

@@ -17,15 +17,15 @@ from ingest.catalog import read_catalog
 from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.baselines import etas_fit
-from models.baselines.etas import PUBLISHED, Etas, EtasParameters, published
-from models.baselines.etas_likelihood import SIZE, negative_log_likelihood
-from models.baselines.etas_simulate import simulate
+from models.baselines.etas import fit as etas_fit
+from models.baselines.etas.likelihood import SIZE, negative_log_likelihood
+from models.baselines.etas.model import PUBLISHED, Etas, EtasParameters, published
+from models.baselines.etas.omori import Omori
+from models.baselines.etas.simulate import simulate
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.baselines.omori import Omori
-from models.contenders import Ground, contender
-from models.pattern import Pattern, Span, area_km2, pattern, read_polygon
-from models.sphere import distance_km
+from models.catalog.point_pattern import Pattern, Span, area_km2, pattern, read_polygon
+from models.forecaster.model_by_name import Ground, contender
+from models.numerics.geometry import distance_km
 
 REGION = shapely.box(10.0, 40.0, 16.0, 45.0)
 LAW = GutenbergRichter(2.3, 0.1)

@@ -14,11 +14,11 @@ from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable
-from models.baselines.decay import Shape, decay, mixture
-from models.baselines.live import PRIOR_DAYS, LiveBaselines, Parameters, Regional, load, save
-from models.baselines.live_fit import fit_live_baselines, regional_training
-from models.pattern import Pattern, Span, pattern
-from tests.simulated import NEIGHBOUR, REGION, at, event, table
+from models.baselines.omori_mixture import Shape, decay, mixture
+from models.baselines.streaming import PRIOR_DAYS, LiveBaselines, Parameters, Regional, load, save
+from models.baselines.streaming_fit import fit_live_baselines, regional_training
+from models.catalog.point_pattern import Pattern, Span, pattern
+from tests.support.simulated import NEIGHBOUR, REGION, at, event, table
 
 SHAPE = Shape(alpha=1.2, c_days=0.01, p=1.1, taper_days=200.0)
 DAYS = 400.0

@@ -14,8 +14,8 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines import median, textbook
 from models.baselines.textbook import Cell, FrontEnd, Textbook, TextbookOptions
-from models.outcomes import Model, Outcomes
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.scoring.scored_model import Model, Outcomes
 
 HOURS = (1.0, 8.0)
 QUICK = TextbookOptions(window=6, epochs=2, windows_per_epoch=256, batch=32)

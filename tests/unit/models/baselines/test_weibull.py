@@ -13,10 +13,10 @@ from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignor
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines.gutenberg_richter import GutenbergRichter, common_step
-from models.baselines.waits import Waits, waits
 from models.baselines.weibull import WeibullRenewal, fit, maximum_likelihood
-from models.outcomes import Model
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.scoring.inter_event_times import Waits, waits
+from models.scoring.scored_model import Model
 
 SHAPE, SCALE_DAYS, BETA, COMPLETENESS = 0.6, 0.5, math.log(10.0), 2.5
 

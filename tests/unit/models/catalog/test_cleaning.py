@@ -9,9 +9,9 @@ import pytest
 
 from ingest.event import Event
 from ingest.table import read_table
-from models.cleaning import clean, earthquakes
-from models.habits import habits, holes, magnitude_step
-from tests.simulated import at, event
+from models.catalog.cleaning import clean, earthquakes
+from models.catalog.reporting_practice import habits, holes, magnitude_step
+from tests.support.simulated import at, event
 
 HEADER = "time,latitude,longitude,depth,mag,magType,net,id,updated,place,type,status"
 

@@ -14,10 +14,9 @@ from typer.testing import CliRunner
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models import aftershock_completeness
-from models.aftershock_completeness import LARGE_EXCESS, SOUTHERN_CALIFORNIA, aftershocks, log_prob
-from models.b_value import b_positive, b_value
-from models.completeness import (
+from models.catalog import short_term_incompleteness as aftershock_completeness
+from models.catalog.b_value import b_positive, b_value
+from models.catalog.completeness import (
     Frequencies,
     assess,
     frequencies,
@@ -27,13 +26,15 @@ from models.completeness import (
     slope_stability,
     with_error,
 )
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.catalog.short_term_incompleteness import LARGE_EXCESS, SOUTHERN_CALIFORNIA, aftershocks, log_prob
 from stream.cli.application import application
+from tests.support.paths import RECORDED
 
 FloatArray = NDArray[np.float64]
 START = Instant.parse("2000-01-01")
 MAINSHOCK = 6.0
-CATALOGUES = Path(__file__).resolve().parents[3] / "shared" / "data" / "catalogs"
+CATALOGUES = RECORDED / "data" / "catalogs"
 
 
 def rounded(magnitudes: FloatArray, step: float) -> FloatArray:

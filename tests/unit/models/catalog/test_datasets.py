@@ -12,12 +12,12 @@ from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable
-from models.cleaning import each_once, earthquakes
-from models.curriculum import Years, one_region, read_curriculum, read_events
-from models.habits import spans
-from models.pattern import Span
-from tests.simulated import NEIGHBOUR, REGION, at, event, table
-from tests.stand_ins import csv_of
+from models.catalog.cleaning import each_once, earthquakes
+from models.catalog.datasets import Years, one_region, read_curriculum, read_events
+from models.catalog.point_pattern import Span
+from models.catalog.reporting_practice import spans
+from tests.support.simulated import NEIGHBOUR, REGION, at, event, table
+from tests.support.stand_ins import csv_of
 
 DAY = 24.0
 YEARS = """

@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from ingest.problem import Problem
-from models import maps
-from models.cnn import MapArchitecture, MapNetwork
-from models.cnn_score import maps_at
-from models.cnn_train import MapOptions, fit_maps
-from models.curriculum import Lesson
-from models.map_states import states_at
-from models.maps import FloatArray, Grid, grid_over
-from models.pattern import Pattern
+from models.catalog.datasets import Lesson
+from models.catalog.point_pattern import Pattern
+from models.cnn import cell_maps as maps
+from models.cnn.catalog_maps import states_at
+from models.cnn.cell_maps import FloatArray, Grid, grid_over
+from models.cnn.density import maps_at
+from models.cnn.network import MapArchitecture, MapNetwork
+from models.cnn.train import MapOptions, fit_maps
+from models.pipeline.train_forecaster import teach
 from models.space_time import SpaceTimeModel, SpaceTimeNetwork
-from models.teach import teach
-from tests.unit.test_models_publish import QUICK, lesson, silent
+from tests.unit.models.pipeline.test_publish_forecaster import QUICK, lesson, silent
 
 SMALL = MapOptions(side=8, width=6, layers=2, steps=20, batch=16, validate_every=10, most_targets=120, validation_targets=60)
 

@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from ingest.event import Event
-from models import maps
-from models.baselines.live import LiveBaselines
-from models.cnn import MapArchitecture, MapNetwork
-from models.cnn_rows import features_at
-from models.forecaster import LstmForecaster
-from models.live_map import LiveMaps, reweighted
-from models.live_timing import BACKGROUND, RING_WEIGHTS
-from models.map_features import features
-from models.maps import grid_over
-from models.pattern import Span, pattern
-from tests.simulated import REGION, at, event
-from tests.unit.test_models_forecaster import small_network
+from models.baselines.streaming import LiveBaselines
+from models.catalog.point_pattern import Span, pattern
+from models.cnn import cell_maps as maps
+from models.cnn.cell_maps import grid_over
+from models.cnn.channels import features
+from models.cnn.live import LiveMaps, reweighted
+from models.cnn.network import MapArchitecture, MapNetwork
+from models.cnn.targets import features_at
+from models.forecaster.live import LstmForecaster
+from models.timing.live import BACKGROUND, RING_WEIGHTS
+from tests.support.simulated import REGION, at, event
+from tests.unit.models.forecaster.test_live import small_network
 
 EVENTS = [
     event(f"e{number}", 0.7 * number, 2.5 + number % 7 * 0.4, latitude=36.0 + number * 7 % 11 * 0.2, longitude=35.0 + number % 5)

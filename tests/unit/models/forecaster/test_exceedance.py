@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models import hawkes
-from models.exceedance import LiveExceedance, Vector, solve
-from stream.forecast import HORIZONS_HOURS
+from models.forecaster.exceedance import LiveExceedance, Vector, solve
+from models.timing import excitation as hawkes
+from stream.records.forecast import HORIZONS_HOURS
 
 RATE = np.log(10.0)
 PRODUCTIVITY = np.vstack([np.full(12, 0.012), np.full(12, 0.006), np.zeros(12)])

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from ingest.instant import Instant
-from models import neighbourhood
-from models.explain import KERNEL_INPUTS, explain, memory_input_names, place_of
-from models.live_timing import BACKGROUND, LiveTiming, event_rates
+from models.forecaster.explain import KERNEL_INPUTS, explain, memory_input_names, place_of
 from models.space_time import TimingNetwork
-from tests.unit.test_models_timing import SMALL, shaken, simulated
+from models.timing import excitation_features as neighbourhood
+from models.timing.live import BACKGROUND, LiveTiming, event_rates
+from tests.unit.models.timing.test_timing import SMALL, shaken, simulated
 
 
 @pytest.fixture(scope="module")

@@ -21,16 +21,17 @@ import torch
 from ingest.event import Event
 from ingest.problem import Problem
 from ingest.region import Region
-from models import artifact
-from models.baselines.live import LiveBaselines
-from models.forecaster import SPOT_DEGREES, LstmForecaster
-from models.live_timing import BACKGROUND, LiveTiming
-from models.magnitude_features import magnitude_features_at
-from models.pattern import Span, pattern
+from models.artifact import forecaster_files as artifact
+from models.baselines.streaming import LiveBaselines
+from models.catalog.point_pattern import Span, pattern
+from models.forecaster.live import SPOT_DEGREES, LstmForecaster
+from models.magnitude.features import magnitude_features_at
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
-from stream.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Forecaster, Outlook
-from tests.simulated import REGION, at, event
-from tests.unit.test_models_timing import SMALL, shaken
+from models.timing.live import BACKGROUND, LiveTiming
+from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Forecaster, Outlook
+from tests.support.paths import ROOT
+from tests.support.simulated import REGION, at, event
+from tests.unit.models.timing.test_timing import SMALL, shaken
 
 EMPTY_CARD: dict[str, Any] = {"data": [], "options": {}, "training": {}, "scores": {}, "notes": []}
 
@@ -196,10 +197,9 @@ def test_extreme_records_give_finite_outlooks(
 
 def test_the_same_arguments_give_the_same_bits_in_another_process_with_more_threads(forecaster: LstmForecaster) -> None:
     memory = observed(forecaster, swarm(10))
-    again = "from tests.unit.test_models_forecaster import *\nprint(observed(small_forecaster(), swarm(10)).hex())"
+    again = "from tests.unit.models.forecaster.test_live import *\nprint(observed(small_forecaster(), swarm(10)).hex())"
     environment = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
-    root = Path(__file__).parents[2]
-    ran = subprocess.run([sys.executable, "-c", again], capture_output=True, text=True, check=True, env=environment, cwd=root)
+    ran = subprocess.run([sys.executable, "-c", again], capture_output=True, text=True, check=True, env=environment, cwd=ROOT)
     assert ran.stdout.strip() == memory.hex()
 
 

@@ -14,24 +14,24 @@ import torch
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.augmentation import augmented
-from models.baselines.etas import Etas, EtasParameters
-from models.baselines.etas_simulate import simulate
+from models.baselines.etas.model import Etas, EtasParameters
+from models.baselines.etas.simulate import simulate
 from models.baselines.gutenberg_richter import GutenbergRichter, common_step
-from models.curriculum import Lesson
-from models.etas_sequences import circle, etas_sequences
-from models.gan import GanArchitecture, SequenceGenerator
-from models.gan_pictures import count_picture, score_picture, sequence_picture, training_curves
-from models.gan_process import omori_days
-from models.gan_rows import rows_of
-from models.gan_train import GanOptions, energy_score, fit_gan, fit_sequences
-from models.pattern import Pattern, Span
-from models.sequence_classifier import area_under_curve, area_with_interval, classifier_scores
-from models.sequence_condition import Past, condition_of, radius_km
-from models.sequence_measures import b_value, omori_p
-from models.sequence_modes import modes
-from models.sequence_score import as_sequence, compare
-from models.sequences import AftershockSequence, held_out, mainshocks, sequences_of, taught
+from models.catalog.datasets import Lesson
+from models.catalog.point_pattern import Pattern, Span
+from models.gan.condition import Past, condition_of, radius_km
+from models.gan.evaluation.classifier import area_under_curve, area_with_interval, classifier_scores
+from models.gan.evaluation.comparison import as_sequence, compare
+from models.gan.evaluation.etas_reference import circle, etas_sequences
+from models.gan.evaluation.measures import b_value, omori_p
+from models.gan.evaluation.mode_collapse import modes
+from models.gan.networks import GanArchitecture, SequenceGenerator
+from models.gan.pictures import count_picture, score_picture, sequence_picture, training_curves
+from models.gan.process import omori_days
+from models.gan.sequences import AftershockSequence, held_out, mainshocks, sequences_of, taught
+from models.gan.tensors import rows_of
+from models.gan.train import GanOptions, energy_score, fit_gan, fit_sequences
+from tests.measurements.augmentation import augmented
 
 START = Instant.parse("2010-01-01T00:00:00.000Z")
 YEARS = 12.0

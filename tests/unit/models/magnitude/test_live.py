@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.live_magnitude import LiveMagnitude, half_bin_of, quantiles_and_survival
-from models.magnitude import MagnitudeNetwork
-from models.magnitude_features import INPUTS, magnitude_features_at
+from models.magnitude.features import INPUTS, magnitude_features_at
+from models.magnitude.live import LiveMagnitude, half_bin_of, quantiles_and_survival
+from models.magnitude.network import MagnitudeNetwork
 
 
 @pytest.fixture(scope="module")

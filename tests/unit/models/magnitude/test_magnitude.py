@@ -17,12 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.detected_magnitude import DetectedMagnitude
-from models.magnitude import LARGEST_MAGNITUDE, MagnitudeNetwork
-from models.magnitude_features import INPUTS, PLACELESS, magnitude_features_at
-from models.magnitude_rows import magnitude_features
-from models.magnitude_train import MagnitudeOptions, examples, fit_examples, fit_magnitude
-from models.pattern import Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.magnitude.catalog_features import magnitude_features
+from models.magnitude.distribution import DetectedMagnitude
+from models.magnitude.features import INPUTS, PLACELESS, magnitude_features_at
+from models.magnitude.network import LARGEST_MAGNITUDE, MagnitudeNetwork
+from models.magnitude.train import MagnitudeOptions, examples, fit_examples, fit_magnitude
 
 torch.set_num_threads(1)  # threads that wait for each other make small networks slow
 

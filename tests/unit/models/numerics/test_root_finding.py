@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models import hawkes
-from models.detected_magnitude import DetectedMagnitude
-from models.solve import solve_decreasing
-from models.wait import LONGEST_WAIT_DAYS, SHORTEST_WAIT_DAYS, RescaledWait
+from models.magnitude.distribution import DetectedMagnitude
+from models.numerics.root_finding import solve_decreasing
+from models.timing import excitation as hawkes
+from models.timing.inter_event_time import LONGEST_WAIT_DAYS, SHORTEST_WAIT_DAYS, RescaledWait
 
 FloatArray = NDArray[np.float64]
 CENTURY_DAYS = 36_525.0

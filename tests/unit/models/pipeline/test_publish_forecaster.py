@@ -18,15 +18,17 @@ import torch
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.simulated import Sequence
-from models import artifact, card
-from models.curriculum import Lesson, Years, one_region
-from models.magnitude_train import MagnitudeOptions
-from models.manifest import MANIFEST
-from models.place_train import PlaceOptions
-from models.publish import publish, rounded
+from models.artifact import card
+from models.artifact import forecaster_files as artifact
+from models.artifact.manifest import MANIFEST
+from models.catalog.datasets import Lesson, Years, one_region
+from models.magnitude.train import MagnitudeOptions
+from models.pipeline.publish_forecaster import publish, rounded
+from models.pipeline.train_forecaster import Teaching, teach
+from models.place.train import PlaceOptions
 from models.space_time import SpaceTimeModel
-from models.study import TimingOptions
-from models.teach import Teaching, teach
+from models.timing.training_data import TimingOptions
+from tests.support.paths import ROOT
 
 START = Instant.parse("2020-01-01T00:00:00Z")
 QUICK = Teaching(
@@ -42,7 +44,6 @@ QUICK = Teaching(
 )
 TIMES_ALONE = msgspec.structs.replace(QUICK, narrowest_km=None)
 FILES = (artifact.WEIGHTS, artifact.CARD, card.PAGE, card.PICTURE, card.CURVES)
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Interrupted(Exception):

@@ -18,19 +18,19 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from ingest.simulated import Sequence
-from models import artifact
-from models.cnn_train import MapOptions
-from models.pattern import Pattern, Span
-from models.registry import Registry, built_in
-from models.retrain import Plan, lessons_of, retrained
-from models.retrain_decision import FEWEST_EVENTS, Decision, Gains, decide
-from models.retrain_gains import forecaster_gains, judged, unseen
+from models.artifact import forecaster_files as artifact
+from models.artifact.registry import Registry, built_in
+from models.catalog.point_pattern import Pattern, Span
+from models.cnn.train import MapOptions
+from models.pipeline.decision import FEWEST_EVENTS, Decision, Gains, decide
+from models.pipeline.forecaster_gains import forecaster_gains, judged, unseen
+from models.pipeline.retrain import Plan, lessons_of, retrained
 from stream.cli.application import application
 from stream.cli.retrain import _act
-from stream.promote import in_force
-from tests.stand_ins import csv_of
-from tests.unit.test_models_forecaster import EMPTY_CARD, small_network
-from tests.unit.test_models_publish import QUICK, lesson, silent
+from stream.promotion import in_force
+from tests.support.stand_ins import csv_of
+from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
+from tests.unit.models.pipeline.test_publish_forecaster import QUICK, lesson, silent
 
 START = Instant.parse("2024-01-01T00:00:00Z")
 DAYS = 120.0

@@ -13,14 +13,16 @@ import torch
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models import contributors, hawkes, neighbourhood
-from models.pattern import FloatArray, Pattern, Span
-from models.place import PlaceArchitecture, PlaceNetwork
-from models.place_likelihood import Densities, Kernels, densities
-from models.place_map import kernel_of
-from models.place_score import batch_log_prob, event_rates, kernels_of, place_log_prob, study_of
-from models.place_train import PlaceLesson, PlaceOptions, fit_place
-from models.surroundings import offsets_km, places_of, surroundings_of_last
+from models.catalog.point_pattern import FloatArray, Pattern, Span
+from models.place import contributors
+from models.place.density import batch_log_prob, event_rates, kernels_of, place_log_prob, study_of
+from models.place.kernels import Densities, Kernels, densities
+from models.place.map import kernel_of
+from models.place.neighbour_geometry import offsets_km, places_of, surroundings_of_last
+from models.place.network import PlaceArchitecture, PlaceNetwork
+from models.place.train import PlaceLesson, PlaceOptions, fit_place
+from models.timing import excitation as hawkes
+from models.timing import excitation_features as neighbourhood
 
 START = Instant.parse("2020-01-01T00:00:00.000Z")
 DAYS = 1_000.0

@@ -15,11 +15,12 @@ from ingest.catalog import read_catalog
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.baselines import median, stationary
+from models.baselines import median
+from models.baselines import poisson as stationary
 from models.baselines.gutenberg_richter import GutenbergRichter, common_step
-from models.outcomes import Model
-from models.pattern import Pattern, Span, pattern
-from models.score import interval, joined, report, scored, trial
+from models.catalog.point_pattern import Pattern, Span, pattern
+from models.scoring.scored_model import Model
+from models.scoring.scores import interval, joined, report, scored, trial
 
 COMPLETENESS, BETA, RATE_PER_DAY, AREA_KM2 = 2.5, 2.3, 4.0, 1_000.0
 BENCHMARK = {"SanJac_10": (1.0, "2016", "2018", 0.794, -0.157), "WHITE_06": (0.6, "2017", "2021", 1.715, -0.192)}

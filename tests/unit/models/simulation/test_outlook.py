@@ -12,22 +12,24 @@ import torch
 
 from ingest.event import encode
 from ingest.instant import Instant
-from models import artifact, cascade, hawkes
-from models.detected_magnitude import DetectedMagnitude
-from models.live_history import live_history
-from models.outlook import NetworkSimulator, sizes_of, window_pattern
-from models.outlook_counts import Drawn, spans
-from models.pattern import Pattern, pattern
-from models.roll_blocks import Given, block
-from models.roll_neighbours import LISTED, Neighbours
-from models.roll_network import RollNetwork
-from models.roll_places import Own
-from models.roll_processes import Processes
-from models.roll_start import history_of, place_network, start_at
+from models.artifact import forecaster_files as artifact
+from models.catalog.point_pattern import Pattern, pattern
+from models.magnitude.distribution import DetectedMagnitude
+from models.place.neighbour_geometry import NEAREST, offsets_km, places, surroundings_of
+from models.simulation import branching as cascade
+from models.simulation.outlook import NetworkSimulator, sizes_of, window_pattern
+from models.simulation.outlook_counts import Drawn, spans
+from models.simulation.rollout.block import Given, block
+from models.simulation.rollout.neighbours import LISTED, Neighbours
+from models.simulation.rollout.networks import RollNetwork
+from models.simulation.rollout.places import Own
+from models.simulation.rollout.processes import Processes
+from models.simulation.rollout.start import history_of, place_network, start_at
+from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork
-from models.surroundings import NEAREST, offsets_km, places, surroundings_of
-from stream.outlook import Asked, Simulated
-from tests.simulated import REGION, event
+from models.timing import excitation as hawkes
+from stream.records.outlook import Asked, Simulated
+from tests.support.simulated import REGION, event
 
 NOW = Instant.parse("2023-02-08")
 BACKGROUND = 0.3

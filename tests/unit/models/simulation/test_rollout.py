@@ -11,15 +11,15 @@ from scipy.stats import kstest  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models import artifact
-from models.cnn import MapArchitecture, MapNetwork
-from models.etas_sequences import circle
-from models.map_factors import Factors
-from models.maps import Grid
-from models.pattern import Pattern, Span
-from models.roll import Continuations, continuations, rolled
-from models.roll_maps import RegionMaps, factors_at
-from models.roll_start import history_of
+from models.artifact import forecaster_files as artifact
+from models.catalog.point_pattern import Pattern, Span
+from models.cnn.cell_maps import Grid
+from models.cnn.factors import Factors
+from models.cnn.network import MapArchitecture, MapNetwork
+from models.gan.evaluation.etas_reference import circle
+from models.simulation.rollout.cnn_map import RegionMaps, factors_at
+from models.simulation.rollout.continuations import Continuations, continuations, rolled
+from models.simulation.rollout.start import history_of
 from models.space_time import SpaceTimeNetwork, time_outcomes
 
 NOW = Instant.parse("2020-01-01")

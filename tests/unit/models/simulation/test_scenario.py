@@ -10,11 +10,11 @@ import pytest
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.etas_sequences import circle
-from models.gan import GanArchitecture, SequenceGenerator
-from models.pattern import Pattern, Span
-from models.scenario import Mainshock, Scenarios, by_etas, by_gan, csv_of, table_lines, with_mainshock, write
-from models.scenario_pictures import expected_maps_picture, scenario_picture
+from models.catalog.point_pattern import Pattern, Span
+from models.gan.evaluation.etas_reference import circle
+from models.gan.networks import GanArchitecture, SequenceGenerator
+from models.simulation.scenario import Mainshock, Scenarios, by_etas, by_gan, csv_of, table_lines, with_mainshock, write
+from models.simulation.scenario_pictures import expected_maps_picture, scenario_picture
 
 SHOCK = Mainshock(Instant.parse("2020-01-01"), 35.7, -117.5, 6.0)
 

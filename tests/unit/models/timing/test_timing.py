@@ -13,16 +13,17 @@ import torch
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.simulated import Sequence
-from models import hawkes, neighbourhood
-from models.curriculum import Lesson, Years, one_region
-from models.live_timing import LiveTiming
-from models.pattern import Pattern, Span, pattern
-from models.rows import intervals_of, rows_of
+from models.catalog.datasets import Lesson, Years, one_region
+from models.catalog.point_pattern import Pattern, Span, pattern
 from models.space_time import TimingNetwork, time_outcomes
-from models.stages import Stages
-from models.study import TimingOptions, study_of
-from models.timing import Architecture, exponential_start, wait_of
-from models.timing_train import train_timing
+from models.timing import excitation as hawkes
+from models.timing import excitation_features as neighbourhood
+from models.timing.live import LiveTiming
+from models.timing.networks import Architecture, exponential_start, wait_of
+from models.timing.sequence_rows import intervals_of, rows_of
+from models.timing.train import train_timing
+from models.timing.training_data import TimingOptions, study_of
+from models.training.checkpoints import Stages
 
 START = Instant.parse("2020-01-01T00:00:00Z")
 SMALL = Architecture(reach=32, kernel_members=2, memory_members=2, hidden=8, head=8, components=4, kernel_hidden=(16, 8), hours=True)

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from ingest.problem import Problem
-from models.divergence import still_finite
-from models.publish import publish
-from models.teach import Teaching
-from tests.unit.test_models_publish import QUICK, TIMES_ALONE, lesson, silent
+from models.pipeline.publish_forecaster import publish
+from models.pipeline.train_forecaster import Teaching
+from models.training.divergence import still_finite
+from tests.unit.models.pipeline.test_publish_forecaster import QUICK, TIMES_ALONE, lesson, silent
 
 FAR_TOO_LARGE = 1e30
 

@@ -17,14 +17,14 @@ from ingest.event import Change, Event, InputRecord, Outage
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region
-from stream.alert import Alert, decode_alert
-from stream.alert_rules import BUILT_IN, Rule, load_rules
-from stream.alert_value import Situation, busy, calibration, quiet
-from stream.forecast import Exceedance, Forecast, Hazard, Outlook
+from stream.alerts.rules import BUILT_IN, Rule, load_rules
+from stream.alerts.values import Situation, busy, calibration, quiet
+from stream.core.score import Scoring, Tally, Week
+from stream.core.window import Window
 from stream.partition import Partition
-from stream.score import Scoring, Tally, Week
-from stream.window import Window
-from tests.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, change, event, table, turns
+from stream.records.alert import Alert, decode_alert
+from stream.records.forecast import Exceedance, Forecast, Hazard, Outlook
+from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, change, event, table, turns
 
 SEEN = Rule("seen", "magnitude", at_least=6.0, release=5.8, expires_hours=24.0, minimum_interval_minutes=10.0)
 LIKELY = Rule(

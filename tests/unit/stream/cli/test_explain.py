@@ -14,14 +14,14 @@ from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable, partition_of
-from models import artifact
-from models.forecaster import LstmForecaster
+from models.artifact import forecaster_files as artifact
+from models.forecaster.live import LstmForecaster
 from stream.cli.application import application
 from stream.partition import Partition
 from stream.store import open_store
-from tests.simulated import REGION, at, by_partition, change, event, turns
-from tests.stand_ins import csv_of, small_sequence
-from tests.unit.test_models_forecaster import EMPTY_CARD, small_network
+from tests.support.simulated import REGION, at, by_partition, change, event, turns
+from tests.support.stand_ins import csv_of, small_sequence
+from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
 
 START = Instant.parse("2023-02-01")
 REGIONS = """

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from ingest.event import DeadLetter, Outage, Promotion
-from stream.cli.told import moment, told
+from stream.cli.record_lines import moment, told
 from stream.partition import Activation
-from stream.records import AnyRecord
-from tests.simulated import at, beat, change, event
-from tests.unit.test_selection import alert, forecast, outlook
+from stream.records.any_record import AnyRecord
+from tests.support.simulated import at, beat, change, event
+from tests.unit.stream.test_selection import alert, forecast, outlook
 
 PROMOTION = Promotion(at(1.0), {"lstm": "lstm-1", "cnn": "cnn-2"}, reason="better")
 WEEK = msgspec.structs.replace(outlook(), advisory_time_frame="1 Week", cause="schedule")

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models import artifact
+from models.artifact import forecaster_files as artifact
 from stream.cli.application import application
-from tests.stand_ins import csv_of, small_sequence
-from tests.unit.test_models_forecaster import EMPTY_CARD, small_network
+from tests.support.stand_ins import csv_of, small_sequence
+from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
 
 START = Instant.parse("2023-02-01")
 ASKED = ("--region", "california", "--mainshock", "5.5", "--at", "35.7,-117.5", "--days", "2", "--n", "20")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ingest.event import Change, Heartbeat, encode
 from ingest.problem import Problem
 from stream.client import Client, Subscription, Unreadable
-from tests.simulated import beat, change, event
-from tests.stream_server import Entry, StreamServer, Turn, stream_server
+from tests.support.simulated import beat, change, event
+from tests.support.stream_server import Entry, StreamServer, Turn, stream_server
 
 
 def entries(count: int) -> list[Entry]:

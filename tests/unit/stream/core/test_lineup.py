@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ingest.event import Promotion
 from ingest.instant import Instant
-from stream.lineup import Lineup
-from stream.shadow import Shadowed
-from tests.simulated import REGION, SumForecaster, at, event
+from stream.core.lineup import Lineup
+from stream.core.shadow import Shadowed
+from tests.support.simulated import REGION, SumForecaster, at, event
 
 
 def promotion(challenger: bool = False, **models: str) -> Promotion:

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.event import Event
-from stream.memory import RECENT, SPACING, Memory
+from stream.core.memory import RECENT, SPACING, Memory
+from stream.core.window import Window, key_of
 from stream.store.protocol import decode_memory, encode_memory
-from stream.window import Window, key_of
-from tests.simulated import REGION, SumForecaster, at, change, event, folded
+from tests.support.simulated import REGION, SumForecaster, at, change, event, folded
 
 LONG_AGO = at(-10_000)
 

@@ -7,9 +7,9 @@ import pytest
 
 from ingest.event import Change, Event
 from ingest.instant import Instant
-from stream.forecast import Forecast
-from stream.step import Place, RegionState, Step, first_state, on_change, on_heartbeat
-from tests.simulated import REGION, SumForecaster, at, beat, change, event, folded
+from stream.core.step import Place, RegionState, Step, first_state, on_change, on_heartbeat
+from stream.records.forecast import Forecast
+from tests.support.simulated import REGION, SumForecaster, at, beat, change, event, folded
 
 
 def place(forecaster: SumForecaster | None = None) -> Place:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ingest.event import Change, Event
 from ingest.instant import Instant
-from stream.window import Window, belongs, key_of
-from tests.simulated import REGION, at, change, event
+from stream.core.window import Window, belongs, key_of
+from tests.support.simulated import REGION, at, change, event
 
 CUTOFF = at(-120)
 LONG_AGO = Instant(-(2**53))

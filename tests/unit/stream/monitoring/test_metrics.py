@@ -17,13 +17,13 @@ from ingest.event import Change, DeadLetter, Heartbeat, encode
 from ingest.metrics import CONTENT_TYPE, Exposition, IngestMetrics
 from ingest.problem import Problem
 from ingest.publish import Publisher
-from stream.alert import Alert
-from stream.health import Health
-from stream.metrics import OutlookMetrics, WorkerMetrics, watch_health
+from stream.monitoring.health import Health
+from stream.monitoring.metrics import OutlookMetrics, WorkerMetrics, watch_health
 from stream.partition import Refold
+from stream.records.alert import Alert
 from stream.store import open_store
 from stream.worker import Worker
-from tests.simulated import START, SumForecaster, at, beat, change, event, table, turns
+from tests.support.simulated import START, SumForecaster, at, beat, change, event, table, turns
 
 TABLE = table()
 

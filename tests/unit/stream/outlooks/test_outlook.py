@@ -11,13 +11,13 @@ import pytest
 
 from ingest.event import Event, Heartbeat, InputRecord, encode
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from stream.outlook import RegionOutlook, came_since, decode_outlook, magnitudes_of
-from stream.outlook_partition import OutlookPartition, issued_of
-from stream.outlook_schedule import Issued, cause_at, mainshock_of, next_after
-from stream.schema import schemas
-from stream.window import Window
-from tests.outlooks import RateSimulator, said
-from tests.simulated import REGION, at, beat, by_partition, change, event, table, turns
+from stream.core.window import Window
+from stream.outlooks.partition import OutlookPartition, issued_of
+from stream.outlooks.schedule import Issued, cause_at, mainshock_of, next_after
+from stream.records.outlook import RegionOutlook, came_since, decode_outlook, magnitudes_of
+from stream.records.schema import schemas
+from tests.support.outlooks import RateSimulator, said
+from tests.support.simulated import REGION, at, beat, by_partition, change, event, table, turns
 
 WIDE = msgspec.structs.replace(REGION, window_days=400.0)
 SHOCK = event("main", 0.0, 7.8)

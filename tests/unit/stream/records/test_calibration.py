@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from ingest.event import Event
-from stream.forecast import QUANTILES, Forecast, Magnitude, Wait
-from stream.outcomes import CLASSES, Calibration, Issued, issued, judged, magnitude_pit, next_events, outcome, wait_pit
-from tests.simulated import REGION, at, event
+from stream.records.calibration import CLASSES, Calibration, Issued, issued, judged, magnitude_pit, next_events, outcome, wait_pit
+from stream.records.forecast import QUANTILES, Forecast, Magnitude, Wait
+from tests.support.simulated import REGION, at, event
 
 COMPLETENESS = REGION.magnitude_of_completeness
 

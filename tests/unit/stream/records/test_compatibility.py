@@ -13,9 +13,9 @@ import pytest
 
 from ingest.event import encode
 from ingest.problem import Problem
-from stream.compatibility import breaks
-from stream.schema import RELEASED, broken, release, schemas
-from tests.simulated import change, event
+from stream.records.compatibility import breaks
+from stream.records.schema import RELEASED, broken, release, schemas
+from tests.support.simulated import change, event
 
 NOW: dict[str, Any] = {name: json.loads(text) for name, text in schemas().items()}
 CHANGE = NOW["change.1.json"]
@@ -40,7 +40,7 @@ def test_nothing_that_was_released_is_broken() -> None:
 
 
 def test_every_record_has_been_released() -> None:
-    """A new kind of record may be under way without it for a while; then `python -m stream.schema --release`."""
+    """A new kind of record may be under way without it for a while; then `python -m stream.records.schema --release`."""
     held = {"activation", "alert", "change", "deadletter", "forecast", "heartbeat", "outage", "outlook", "promotion"}
     assert held <= {path.name.partition(".")[0] for path in RELEASED.glob("*.json")}
 

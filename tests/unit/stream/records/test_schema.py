@@ -11,8 +11,8 @@ import pytest
 
 from ingest.event import DeadLetter, encode
 from stream.partition import Partition
-from stream.schema import FOLDER, schemas, write
-from tests.simulated import SumForecaster, at, beat, by_partition, change, event, table, turns
+from stream.records.schema import FOLDER, schemas, write
+from tests.support.simulated import SumForecaster, at, beat, by_partition, change, event, table, turns
 
 SCHEMAS: dict[str, dict[str, Any]] = {name: json.loads(text) for name, text in schemas().items()}
 
@@ -38,7 +38,7 @@ def forecasts() -> list[bytes]:
 
 
 def test_the_committed_schemas_are_up_to_date() -> None:
-    """If not: `python -m stream.schema`, and think whether the version of the record must rise."""
+    """If not: `python -m stream.records.schema`, and think whether the version of the record must rise."""
     assert {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")} == schemas()
 
 

@@ -12,10 +12,10 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from ingest.problem import Problem
-from stream.cli.access import listen, read_token
+from stream.cli.http_options import listen, read_token
+from stream.serve.errors import Refusal
 from stream.serve.gate import MOST_BODY_BYTES, SECURITY_HEADERS, Access, Gate
-from stream.serve.rate import BURST_SECONDS, MOST_ADDRESSES, Rate
-from stream.serve.refusal import Refusal
+from stream.serve.rate_limit import BURST_SECONDS, MOST_ADDRESSES, Rate
 
 TOKEN = "correct-horse-battery-staple"
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from stream.serve.files import NOT_BUILT, file_routes, read_files
+from stream.serve.page_files import NOT_BUILT, file_routes, read_files
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from ingest.bus.log import EVENTS, FORECASTS, TOPICS, Place, Record
 from ingest.instant import Instant
-from stream.serve.cursor import PLACES, STREAMED, decode_cursor, encode_cursor, is_ahead, later
-from stream.serve.hub import Hub
-from stream.serve.ring import Filter, Ring, frame_of
-from stream.serve.stream import own_frames
+from stream.serve.sse.client_stream import own_frames
+from stream.serve.sse.cursor import PLACES, STREAMED, decode_cursor, encode_cursor, is_ahead, later
+from stream.serve.sse.hub import Hub
+from stream.serve.sse.ring import Filter, Ring, frame_of
 
 EVERYTHING = Filter(frozenset(STREAMED.values()))
 TOPIC_PLACES = [(topic, partition) for topic, partitions in TOPICS.items() for partition in range(partitions)]
@@ -147,7 +147,7 @@ def test_a_record_with_line_ends_cannot_end_its_frame() -> None:
 
 def test_what_is_skipped_at_the_start_is_read_from_the_log_by_who_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what was in the log at the start, frames are made of the last records only."""
-    monkeypatch.setattr("stream.serve.hub.MOST_FRAMES", 10)
+    monkeypatch.setattr("stream.serve.sse.hub.MOST_FRAMES", 10)
     hub = Hub()
     hub.begin(dict.fromkeys(TOPIC_PLACES, 0))
     hub.take([record((EVENTS, 0), n) for n in range(8)] + [record((FORECASTS, 1), n) for n in range(7)], None)

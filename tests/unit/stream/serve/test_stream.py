@@ -13,13 +13,13 @@ from ingest.bus import open_log
 from ingest.bus.log import EVENTS, FORECASTS, Outgoing, Record
 from ingest.event import Heartbeat, encode
 from ingest.instant import Instant
-from stream.serve.cursor import PLACES, STREAMED, Cursor, decode_cursor
-from stream.serve.hub import Hub
-from stream.serve.reading import Reading
-from stream.serve.ring import Filter, Ring
-from stream.serve.stream import Stream, Wish
-from stream.serve.tail import first_offsets, in_order, last_offsets
-from tests.simulated import at
+from stream.serve.sse.client_stream import Stream, Wish
+from stream.serve.sse.cursor import PLACES, STREAMED, Cursor, decode_cursor
+from stream.serve.sse.hub import Hub
+from stream.serve.sse.log_reader import Reading
+from stream.serve.sse.log_tail import first_offsets, in_order, last_offsets
+from stream.serve.sse.ring import Filter, Ring
+from tests.support.simulated import at
 
 EVERYTHING = Filter(frozenset(STREAMED.values()))
 WAIT_SECONDS = 20.0

@@ -8,12 +8,12 @@ import pytest
 from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, Record
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, encode
 from ingest.instant import Instant
-from stream.alert import Alert
-from stream.forecast import Forecast
 from stream.partition import Partition
-from stream.serve.known import KnownEvents
+from stream.records.alert import Alert
+from stream.records.forecast import Forecast
+from stream.serve.event_index import KnownEvents
 from stream.serve.view import ALERTS_KEPT, FORECASTS_KEPT, View
-from tests.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, table, turns
+from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, table, turns
 
 
 def record(body: msgspec.Struct | bytes, topic: str = EVENTS, partition: int = 0, offset: int = 0, time: Instant | None = None) -> Record:

@@ -1,0 +1,1 @@
+"""Models on disk: files, hashes, cards, the registry."""

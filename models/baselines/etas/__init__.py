@@ -1,0 +1,1 @@
+"""ETAS, the epidemic-type aftershock sequence model (Ogata 1988, 1998): fit, likelihood, simulation."""

@@ -1,0 +1,1 @@
+"""How like the real sequences the generated ones are."""

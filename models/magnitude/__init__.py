@@ -1,0 +1,1 @@
+"""How large: Gutenberg–Richter thinned by detection, from a small network."""

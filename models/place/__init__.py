@@ -1,0 +1,1 @@
+"""Where: power-law kernels around past events and a background map."""

@@ -1,0 +1,1 @@
+"""Possible continuations: outlooks and scenarios made of them."""

@@ -1,0 +1,1 @@
+"""Continuations of the forecaster, rolled forward event by event."""

@@ -1,0 +1,1 @@
+"""When: Hawkes kernels whose weights a network chooses, corrected by an LSTM."""

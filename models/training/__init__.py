@@ -1,0 +1,1 @@
+"""What every training loop shares: layers, best weights, checkpoints, several machines, divergence."""

@@ -1,0 +1,1 @@
+"""Rules over forecasts and events, and the life of an alert."""

@@ -1,0 +1,1 @@
+"""Pure: the window, the memory, one step, scoring, the forecaster's protocol."""

@@ -1,0 +1,1 @@
+"""Health checks, probes and Prometheus metrics."""

@@ -1,0 +1,1 @@
+"""When an outlook is due, and the process that simulates it."""

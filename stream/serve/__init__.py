@@ -1,0 +1,1 @@
+"""The HTTP server: REST under `/v1/`, the stream, the page."""

@@ -1,0 +1,1 @@
+"""The API's own descriptions: OpenAPI and AsyncAPI."""
