@@ -14,15 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.problem import Problem
 from models.catalog.point_pattern import Pattern, Span
+from models.catalog.reporting_practice import common_step
 
-FloatArray = NDArray[np.float64]
-
-STEPS = (0.1, 0.01)
-NEARLY_ALL = 0.99
 SMALLEST_MEAN_EXCESS = 1e-3
 PIT_SEED = 0
 
@@ -60,12 +56,3 @@ def fit(pattern: Pattern, span: Span) -> GutenbergRichter:
     step = common_step(magnitudes)
     mean_excess = float(magnitudes.mean()) - pattern.magnitude_of_completeness + step / 2.0
     return GutenbergRichter(1.0 / max(mean_excess, SMALLEST_MEAN_EXCESS), step)
-
-
-def common_step(magnitudes: FloatArray) -> float:
-    """The coarsest of 0.1 and 0.01 that nearly all magnitudes (N,) are multiples of, 0 if neither.
-
-    Not what a part of them is rounded to: half a step of 0.1 below completeness there is nothing among magnitudes of 0.01.
-    """
-    shares = {step: float((np.abs(magnitudes / step - np.round(magnitudes / step)) < 1e-6).mean()) for step in STEPS}
-    return next((step for step, share in shares.items() if share >= NEARLY_ALL), 0.0)

@@ -8,14 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.problem import Problem
 from models.catalog.point_pattern import Pattern, Span
+from models.numerics.arrays import FloatArray
 from models.scoring.inter_event_times import waits
 from models.scoring.scored_model import Outcomes
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

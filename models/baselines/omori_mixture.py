@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls  # type: ignore[import-untyped, unused-ignore]
 
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 EXPONENTIALS = 16
 

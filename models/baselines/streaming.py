@@ -23,16 +23,14 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import Region
 from models import PRETRAINED
+from models.numerics.arrays import FloatArray
 from stream.records.forecast import Hazard
-
-Vector = NDArray[np.float64]
 
 BUILT_IN = PRETRAINED / "baselines.json"
 LARGEST_EXCESS = 8.0
@@ -81,7 +79,7 @@ class _Kernel(NamedTuple):
     rate_per_day: float
     background_per_day: float
     share_of_poisson: float
-    jumps: Vector
+    jumps: FloatArray
     """(K,) what an event at completeness adds to each sum."""
 
 

@@ -29,10 +29,10 @@ from ingest.region import RegionTable
 from models.baselines.omori_mixture import Shape, mixture
 from models.baselines.streaming import Parameters, Regional, save
 from models.catalog.cleaning import choose
+from models.catalog.gaps import spans
 from models.catalog.point_pattern import Pattern, Span, pattern
-from models.catalog.reporting_practice import spans
+from models.numerics.arrays import FloatArray
 
-FloatArray = NDArray[np.float64]
 Part = tuple[str, Pattern, Span]
 """A region's id, its events, and the span of them that is fitted."""
 

@@ -30,10 +30,10 @@ from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
 from models.baselines.median import points
 from models.catalog.point_pattern import Pattern, Span
+from models.numerics.arrays import FloatArray
 from models.scoring.inter_event_times import waits
 from models.scoring.scored_model import Outcomes
 
-FloatArray = NDArray[np.float64]
 Cell = Literal["lstm", "gru", "rnn"]
 FrontEnd = Literal["none", "conv"]
 

@@ -18,17 +18,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.problem import Problem
 from models.baselines import gutenberg_richter
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.catalog.point_pattern import Pattern, Span
+from models.numerics.arrays import FloatArray
 from models.scoring.inter_event_times import SHORTEST_WAIT_DAYS, Waits, waits
 from models.scoring.scored_model import Outcomes
-
-FloatArray = NDArray[np.float64]
 
 SHAPES = (0.05, 20.0)
 """Where k is looked for."""

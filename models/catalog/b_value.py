@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 FEWEST_EVENTS = 50
 SMALLEST_INCREASE = 0.2

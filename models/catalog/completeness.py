@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from models.catalog.b_value import FEWEST_EVENTS, Slope, b_positive, b_value
 from models.catalog.reporting_practice import years
+from models.numerics.arrays import FloatArray
 
-FloatArray = NDArray[np.float64]
 Estimator = Callable[["Frequencies"], float]
 
 BIN = 0.1

@@ -35,8 +35,8 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region
 from models.catalog.cleaning import earthquakes
+from models.catalog.gaps import spans
 from models.catalog.point_pattern import Pattern, Span, pattern, read_polygon
-from models.catalog.reporting_practice import spans
 
 FEWEST_EVENTS = 20
 """A region's stretch with fewer is left out."""

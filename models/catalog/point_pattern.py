@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
+from models.numerics.arrays import FloatArray
 from models.numerics.geometry import EARTH_RADIUS_KM
-
-FloatArray = NDArray[np.float64]
 
 SURFACE_OF_EARTH_KM2 = 4.0 * np.pi * EARTH_RADIUS_KM**2
 

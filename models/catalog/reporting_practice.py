@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.event import Event
-from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from ingest.instant import Instant
+from models.catalog.gaps import holes
+from models.numerics.arrays import FloatArray
 
-FloatArray = NDArray[np.float64]
+STEPS = (0.1, 0.01)
+NEARLY_ALL = 0.99
+
 
 DEFAULT_DEPTHS_KM = (0.0, 5.0, 10.0, 33.0)
 """Where networks fix a depth that they cannot resolve."""
 ONE_KIND = 0.95
 """A share from which a catalogue is said to be of one kind."""
-HOLE_FACTOR, LONG_PAUSE = 5.0, 0.995
-"""A pause five times as long as all but one in two hundred is a hole."""
-SHORTEST_HOLE_DAYS = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,6 @@ def habits(events: list[Event]) -> Habits:
     )
 
 
-def holes(times: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions k in sorted times (milliseconds) such that the pause from time k to the next one is a hole, not a wait."""
-    gaps = np.diff(times)  # (N − 1,)
-    long = float(np.quantile(gaps, LONG_PAUSE)) if len(gaps) else 0.0
-    return np.flatnonzero(gaps > max(HOLE_FACTOR * long, SHORTEST_HOLE_DAYS * MILLISECONDS_PER_DAY))
-
-
 def magnitude_step(magnitudes: FloatArray) -> tuple[float, float]:
     """What magnitudes (N,) are rounded to, and the share on tenths; a catalogue rounded in part counts as rounded to tenths."""
     if not len(magnitudes):
@@ -100,14 +93,10 @@ def _types_by_year(events: list[Event], times: NDArray[np.int64]) -> dict[int, d
     return {year: _shares(counts[year]) for year in sorted(counts)}
 
 
-def spans(times: Sequence[int]) -> list[tuple[Instant, Instant]]:
-    """The spans without holes of sorted times (milliseconds).
+def common_step(magnitudes: FloatArray) -> float:
+    """The coarsest of 0.1 and 0.01 that nearly all magnitudes (N,) are multiples of, 0 if neither.
 
-    Each begins just after its first event (which would otherwise be a wait of zero by construction), and ends just after its last.
+    Not what a part of them is rounded to: half a step of 0.1 below completeness there is nothing among magnitudes of 0.01.
     """
-    if len(times) == 0:
-        return []
-    moments = np.asarray(times, dtype=np.int64)
-    breaks = holes(moments)
-    starts, ends = moments[np.r_[0, breaks + 1]], moments[np.r_[breaks, len(moments) - 1]]
-    return [(Instant(start + 1), Instant(end + 1)) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    shares = {step: float((np.abs(magnitudes / step - np.round(magnitudes / step)) < 1e-6).mean()) for step in STEPS}
+    return next((step for step, share in shares.items() if share >= NEARLY_ALL), 0.0)

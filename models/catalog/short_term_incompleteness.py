@@ -25,14 +25,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignore]
 from scipy.special import log_ndtr  # type: ignore[import-untyped, unused-ignore]
 
 from models.catalog.b_value import in_steps
 from models.catalog.point_pattern import Pattern, Span
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 LARGE_EXCESS = 2.5
 """How far above completeness an event must be to be taken as one whose waves hide others."""

@@ -17,9 +17,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from models.numerics.arrays import FloatArray
 from models.place.contributors import offset_km
 from models.place.kernels import Kernels, Setting, arguments, look_up, squares
-from models.place.neighbour_geometry import FloatArray
 
 
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]

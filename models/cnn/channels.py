@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.cnn.cell_maps import CAME, COUNTS, DEPTH, EXCESS, EXPECTED, MOMENTS, RATES, SPANS, FloatArray
+from models.cnn.cell_maps import CAME, COUNTS, DEPTH, EXCESS, EXPECTED, MOMENTS, RATES, SPANS
+from models.numerics.arrays import FloatArray
 
 _BANDS = (slice(0, 5), slice(5, 8), slice(8, 12))
 """Kernels shorter than two hours, than five days, and the rest."""

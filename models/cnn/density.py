@@ -10,12 +10,12 @@ import torch
 
 from ingest.instant import Instant
 from models.catalog.point_pattern import Pattern, Span
-from models.cnn.cell_maps import FloatArray, Grid
+from models.cnn.grid import Grid
 from models.cnn.network import MapNetwork
-from models.cnn.targets import features_at, grid_of, map_rows, region_rates
-from models.cnn.train import log_probs, place_of
+from models.cnn.targets import features_at, grid_of, log_probs, map_rows, region_rates
+from models.numerics.arrays import FloatArray
 from models.place.density import PlaceStudy, kernels_of, study_of
-from models.space_time import SpaceTimeNetwork
+from models.space_time import SpaceTimeNetwork, require_place
 from models.timing.excitation import TAUS_DAYS
 from models.timing.sequence_rows import rows_of
 
@@ -29,7 +29,7 @@ def map_log_prob(base: SpaceTimeNetwork, maps: MapNetwork, pattern: Pattern, spa
     Args:
         background: μ of the network of the times, 1/day.
     """
-    place, rows = place_of(base), pattern.rows(span)
+    place, rows = require_place(base), pattern.rows(span)
     targets = np.arange(max(rows.start, 1), rows.stop)
     found = np.full(rows.stop - rows.start, -math.log(pattern.area_km2))  # of the very first event nothing is known
     if not len(targets):
@@ -63,7 +63,7 @@ def maps_at(base: SpaceTimeNetwork, maps: MapNetwork, pattern: Pattern, moment: 
     Args:
         background: μ of the network of the times, 1/day.
     """
-    place, architecture = place_of(base), maps.architecture
+    place, architecture = require_place(base), maps.architecture
     grid, study, day = grid_of(architecture, region, pattern), _study(base, pattern, background), pattern.day_of(moment)
     everything = np.array([len(pattern)])
     seen = features_at(grid, pattern, study.log_weights.exp().numpy(), background, everything, np.array([day]))
@@ -85,7 +85,7 @@ def _study(base: SpaceTimeNetwork, pattern: Pattern, background: float) -> Place
     architecture = base.architecture
     rows = rows_of([pattern], architecture.timing.reach)
     weights = base.timing.weights(rows)[1:].numpy()
-    return study_of(place_of(base), pattern, rows.neighbourhoods[1:], weights, background, len(pattern), architecture.place_reach)
+    return study_of(require_place(base), pattern, rows.neighbourhoods[1:], weights, background, len(pattern), architecture.place_reach)
 
 
 def _fading(pattern: Pattern, day: float) -> FloatArray:
@@ -98,7 +98,7 @@ def _masses(
     base: SpaceTimeNetwork, study: PlaceStudy, grid: Grid, day: float, ages_days: tuple[float, ...]
 ) -> tuple[FloatArray, FloatArray]:
     """(bands, cells) the rates of the past events, by their ages and cells, 1/day; (cells,) their worths for the background map."""
-    place, pattern = place_of(base), study.pattern
+    place, pattern = require_place(base), study.pattern
     kernels = kernels_of(place, study, len(pattern)).numpy()
     rates = (np.exp(kernels.log_weights).sum(1) * _fading(pattern, day)).sum(1)  # (N,)
     lags = (day - pattern.days)[:, None]

@@ -6,12 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from models.cnn.cell_maps import Grid
+from models.cnn.grid import Grid
 from models.cnn.network import MapNetwork
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 
 class Factors(NamedTuple):

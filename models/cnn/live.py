@@ -13,18 +13,17 @@ import struct
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY
 from models.cnn import cell_maps as maps
-from models.cnn.cell_maps import CAME, COLUMNS, COUNTS, RATES, FloatArray
+from models.cnn.cell_maps import CAME, COLUMNS, COUNTS, RATES
 from models.cnn.channels import features
 from models.cnn.factors import Factors, factors_of
 from models.cnn.network import MapNetwork
+from models.numerics.arrays import FloatArray, IntArray
 
 _COUNT = struct.Struct("<H")
 _EMPTY = _COUNT.pack(0)
-IntArray = NDArray[np.int64]
 
 
 class LiveFactors(NamedTuple):

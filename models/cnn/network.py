@@ -16,9 +16,9 @@ import msgspec
 import torch
 from torch import nn
 
-from models.cnn.cell_maps import Grid
 from models.cnn.channels import CHANNELS
-from models.timing.networks import Scaler
+from models.cnn.grid import Grid
+from models.training.layers import Scaler
 
 LARGEST_LOG_FACTOR = 2.0
 _RATE_RANGE = 0.7

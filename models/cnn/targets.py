@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from models.catalog.point_pattern import Pattern
 from models.cnn import cell_sums as map_density
 from models.cnn.catalog_maps import states_at
-from models.cnn.cell_maps import FloatArray, Grid, grid_over
 from models.cnn.channels import CHANNELS, features
-from models.cnn.network import MapArchitecture
+from models.cnn.grid import Grid, grid_over
+from models.cnn.network import MapArchitecture, MapNetwork, log_density, magnitude_log_prob
+from models.numerics.arrays import FloatArray
 from models.place.density import PlaceStudy, denominators, kernels_of
 from models.place.network import PlaceNetwork, slow_days
 
@@ -108,3 +109,17 @@ def region_rates(excesses: FloatArray) -> FloatArray:
     before = np.concatenate(([0.0], np.cumsum(excesses)))
     found: FloatArray = (np.arange(len(excesses) + 1) + few) / (before + few / np.log(10.0))
     return found
+
+
+def log_probs(
+    network: MapNetwork, rows: MapRows, uniform: torch.Tensor, turns: int = 0, mirrored: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B,) ln p of the places, 1/km², and (B,) ln p of the magnitudes there."""
+    side = network.architecture.side
+    seen = torch.rot90(network.scaled(rows.features), turns, (2, 3))
+    factors, everywhere, magnitudes = network(seen.flip(3) if mirrored else seen)
+    stacked = torch.cat((factors, magnitudes[:, None]), 1)
+    back = stacked.reshape(*stacked.shape[:2], side, side)
+    back = torch.rot90(back.flip(3) if mirrored else back, -turns, (2, 3)).flatten(2)
+    places = log_density(back[:, :-1], everywhere, rows.sums, rows.background, uniform, rows.area)
+    return places, magnitude_log_prob(back[:, -1].gather(1, rows.cells), rows.parts, rows.excesses, rows.rates)

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ingest.problem import Problem
-from models.baselines.gutenberg_richter import common_step
 from models.catalog.datasets import Lesson
 from models.catalog.point_pattern import Pattern, Span
-from models.cnn.cell_maps import Grid, grid_over
-from models.cnn.network import MapArchitecture, MapNetwork, log_density, magnitude_log_prob
-from models.cnn.targets import MapRows, joined, map_rows
+from models.catalog.reporting_practice import common_step
+from models.cnn.grid import Grid, grid_over
+from models.cnn.network import MapArchitecture, MapNetwork
+from models.cnn.targets import MapRows, joined, log_probs, map_rows
 from models.place.density import study_of
 from models.place.network import PlaceNetwork
-from models.space_time import SpaceTimeNetwork
+from models.space_time import SpaceTimeNetwork, require_place
 from models.timing.sequence_rows import rows_of
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -77,18 +77,7 @@ def fit_maps(
         Problem: the model has no places, too few events, or the training came to nothing (NaN).
     """
     options = options or MapOptions()
-    return fit_course(place_of(base), course_of(base, lessons, options, seed), options, seed, progress)
-
-
-def place_of(base: SpaceTimeNetwork) -> PlaceNetwork:
-    """The network of the places.
-
-    Raises:
-        Problem: the model has none.
-    """
-    if base.place is None:
-        raise Problem("this model does not speak of places", "train it with places first: `quakecast train lstm`")
-    return base.place
+    return fit_course(require_place(base), course_of(base, lessons, options, seed), options, seed, progress)
 
 
 def course_of(base: SpaceTimeNetwork, lessons: Sequence[Lesson], options: MapOptions, seed: int = 0) -> Course:
@@ -134,7 +123,7 @@ def _grids(lessons: Sequence[Lesson], options: MapOptions) -> dict[str, Grid]:
 def _rows_of(
     base: SpaceTimeNetwork, known: Pattern, lesson: Lesson, targets: NDArray[np.int64], grid: Grid, options: MapOptions
 ) -> MapRows:
-    place, architecture = place_of(base), base.architecture
+    place, architecture = require_place(base), base.architecture
     rows = rows_of([known], architecture.timing.reach)
     weights = base.timing.weights(rows)[1:].numpy()
     background = base.timing.background(lesson.region)
@@ -198,20 +187,6 @@ def _descend(
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
     return -float(loss.detach())
-
-
-def log_probs(
-    network: MapNetwork, rows: MapRows, uniform: torch.Tensor, turns: int = 0, mirrored: bool = False
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(B,) ln p of the places, 1/km², and (B,) ln p of the magnitudes there."""
-    side = network.architecture.side
-    seen = torch.rot90(network.scaled(rows.features), turns, (2, 3))
-    factors, everywhere, magnitudes = network(seen.flip(3) if mirrored else seen)
-    stacked = torch.cat((factors, magnitudes[:, None]), 1)
-    back = stacked.reshape(*stacked.shape[:2], side, side)
-    back = torch.rot90(back.flip(3) if mirrored else back, -turns, (2, 3)).flatten(2)
-    places = log_density(back[:, :-1], everywhere, rows.sums, rows.background, uniform, rows.area)
-    return places, magnitude_log_prob(back[:, -1].gather(1, rows.cells), rows.parts, rows.excesses, rows.rates)
 
 
 @torch.no_grad()

@@ -19,13 +19,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.magnitude.network import LARGEST_MAGNITUDE
+from models.numerics.arrays import FloatArray
 from models.timing import excitation as hawkes
 from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, Exceedance, rounded
-
-Vector = NDArray[np.float64]
 
 GLOBAL_COMPLETENESS, GLOBAL_RATE = 4.5, 1.084 * math.log(10.0)
 """b of the world's M ≥ 5 of 2011–2016 (Aki 1965, with half a bin), for regions complete from M 4.5 on. The common law, learned from
@@ -40,16 +38,16 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
 class Solution(NamedTuple):
     """For X magnitudes and H spans."""
 
-    background: Vector
+    background: FloatArray
     """(X, H) a: per event a day of the background."""
-    excitation: Vector
+    excitation: FloatArray
     """(X, H, 12) u τ: per event a day of each excitation."""
 
 
 class LiveExceedance:
     """Of one network: its plain kernels and magnitudes."""
 
-    def __init__(self, productivity: Vector, gutenberg_richter_rate: float) -> None:
+    def __init__(self, productivity: FloatArray, gutenberg_richter_rate: float) -> None:
         """Remember them.
 
         Args:
@@ -59,7 +57,7 @@ class LiveExceedance:
         self._productivity, self._rate = productivity, gutenberg_richter_rate
         self._solved = lru_cache(maxsize=64)(self._solve)
 
-    def said(self, excitation: Vector, background: float, usual_rate: float, magnitude_of_completeness: float) -> Exceedance:
+    def said(self, excitation: FloatArray, background: float, usual_rate: float, magnitude_of_completeness: float) -> Exceedance:
         """What a forecast says.
 
         Args:
@@ -88,7 +86,9 @@ class LiveExceedance:
         )
 
 
-def solve(productivity: Vector, rate: float, excesses: Vector, largest: float, horizons_days: Vector = _HORIZONS_DAYS) -> Solution:
+def solve(
+    productivity: FloatArray, rate: float, excesses: FloatArray, largest: float, horizons_days: FloatArray = _HORIZONS_DAYS
+) -> Solution:
     """Integrate u and a: q is taken as constant over each of `STEPS` growing steps, at its middle (second order); u is then exact.
 
     Args:
@@ -100,7 +100,7 @@ def solve(productivity: Vector, rate: float, excesses: Vector, largest: float, h
     events = [_events_of(productivity, rate, excess, largest) for excess in excesses]
     grid = np.unique(np.concatenate(([0.0], np.geomspace(FIRST_STEP_DAYS, horizons_days.max(), STEPS), horizons_days)))
     u, a = np.zeros((len(excesses), hawkes.KERNELS)), np.zeros(len(excesses))
-    spans, background, excitation = set(horizons_days.tolist()), list[Vector](), list[Vector]()
+    spans, background, excitation = set(horizons_days.tolist()), list[FloatArray](), list[FloatArray]()
     for start, end in pairwise(grid.tolist()):
         half, whole = (-np.expm1(-(end - start) * part / hawkes.TAUS_DAYS) for part in (0.5, 1.0))  # (12,) how far u moves towards q
         first = _new(events, u)
@@ -112,7 +112,7 @@ def solve(productivity: Vector, rate: float, excesses: Vector, largest: float, h
     return Solution(np.stack(background, 1), np.stack(excitation, 1))
 
 
-def _events_of(productivity: Vector, rate: float, excess: float, largest: float) -> tuple[Vector, Vector]:
+def _events_of(productivity: FloatArray, rate: float, excess: float, largest: float) -> tuple[FloatArray, FloatArray]:
     """(n,) probabilities of events below X, by excess, and (n, 12) what each brings on."""
     upper = min(excess, largest)
     x = 0.5 * upper * (_NODES + 1.0)
@@ -120,7 +120,7 @@ def _events_of(productivity: Vector, rate: float, excess: float, largest: float)
     return 0.5 * upper * _WEIGHTS * density, np.einsum("na,ak->nk", np.exp(np.outer(x, hawkes.PRODUCTIVITIES)), productivity)
 
 
-def _new(events: list[tuple[Vector, Vector]], u: Vector) -> Vector:
+def _new(events: list[tuple[FloatArray, FloatArray]], u: FloatArray) -> FloatArray:
     """(X,) q: the chance that an event is such a one or leads to one."""
     return np.array(
         [
@@ -130,7 +130,7 @@ def _new(events: list[tuple[Vector, Vector]], u: Vector) -> Vector:
     )
 
 
-def _named(magnitudes: list[float], values: Vector) -> dict[str, dict[str, float]]:
+def _named(magnitudes: list[float], values: FloatArray) -> dict[str, dict[str, float]]:
     """(X, H) by magnitude, then by span."""
     return {
         f"{magnitude:g}": dict(zip(HORIZONS_HOURS, map(rounded, row), strict=True))

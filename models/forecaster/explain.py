@@ -16,18 +16,16 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from captum.attr import IntegratedGradients  # type: ignore[import-untyped, unused-ignore]
-from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from models.numerics.arrays import FloatArray
 from models.numerics.geometry import EARTH_RADIUS_KM
-from models.space_time import TimingNetwork
 from models.timing import excitation as hawkes
 from models.timing import excitation_features as neighbourhood
 from models.timing.live import BACKGROUND, COUNT, EXCITATION, RING_EXCESS, RING_POSITION, RING_TIME, TIME, LiveTiming, event_rates
+from models.timing.model import TimingNetwork
 from models.timing.networks import Architecture, wait_of
 from stream.records.explanation import Contribution, Explanation, Influence
-
-Vector = NDArray[np.float64]
 
 STEPS = 64
 """Of the integral; the effects then add up to a part in a thousand."""
@@ -41,7 +39,7 @@ KERNEL_INPUTS = (
 
 
 def explain(
-    network: TimingNetwork, past: Vector, region: str, magnitude_of_completeness: float, now: Instant, most: int = 10
+    network: TimingNetwork, past: FloatArray, region: str, magnitude_of_completeness: float, now: Instant, most: int = 10
 ) -> Explanation:
     """Take a region's memory apart.
 
@@ -68,7 +66,7 @@ def explain(
     )
 
 
-def place_of(position_km: Vector) -> tuple[float, float]:
+def place_of(position_km: FloatArray) -> tuple[float, float]:
     """(3,) -> latitude, longitude in degrees."""
     x, y, z = position_km / EARTH_RADIUS_KM
     return math.degrees(math.asin(min(max(z, -1.0), 1.0))), math.degrees(math.atan2(y, x))
@@ -82,13 +80,13 @@ def memory_input_names(architecture: Architecture) -> tuple[str, ...]:
     return ("rate", *kernels, *own, *hours)
 
 
-def _contribution(row: Vector, share: float, magnitude_of_completeness: float) -> Contribution:
+def _contribution(row: FloatArray, share: float, magnitude_of_completeness: float) -> Contribution:
     latitude, longitude = place_of(row[RING_POSITION])
     magnitude = round(float(row[RING_EXCESS]) + magnitude_of_completeness, 4)
     return Contribution(Instant(int(row[RING_TIME])), round(latitude, 5), round(longitude, 5), magnitude, share)
 
 
-def _of_the_last_event(network: TimingNetwork, live: LiveTiming, past: Vector, most: int) -> list[Influence]:
+def _of_the_last_event(network: TimingNetwork, live: LiveTiming, past: FloatArray, most: int) -> list[Influence]:
     raw = torch.from_numpy(live.surroundings(past))
     kernels = network.kernels
 
@@ -100,7 +98,7 @@ def _of_the_last_event(network: TimingNetwork, live: LiveTiming, past: Vector, m
     return _influences(log_weight, kernels.scaler(raw), KERNEL_INPUTS, most)
 
 
-def _of_the_memory(network: TimingNetwork, live: LiveTiming, past: Vector, most: int) -> list[Influence]:
+def _of_the_memory(network: TimingNetwork, live: LiveTiming, past: FloatArray, most: int) -> list[Influence]:
     hidden, told = (torch.from_numpy(part) for part in live.remembered(past))
 
     def lengthening(scaled: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
@@ -24,6 +23,7 @@ from models.cnn.cell_maps import added
 from models.cnn.live import LiveFactors, LiveMaps, reweighted
 from models.forecaster.exceedance import LiveExceedance
 from models.magnitude.live import LiveMagnitude, half_bin_of, quantiles_and_survival
+from models.numerics.arrays import FloatArray
 from models.space_time import SpaceTimeNetwork
 from models.timing import excitation as hawkes
 from models.timing.inter_event_time import LONGEST_WAIT_DAYS, RescaledWait
@@ -52,8 +52,6 @@ from stream.records.forecast import (
     Where,
     rounded,
 )
-
-Vector = NDArray[np.float64]
 
 HOURS_PER_DAY = 24.0
 MILLISECONDS_PER_HOUR = 3_600_000
@@ -152,15 +150,15 @@ class LstmForecaster:
             own = Hazard(math.exp(log_rate) * days, log_rate, log_rate)
         return (own, *self._baselines.hazards(memory[self._own_bytes : self._maps_from], region, since, until))
 
-    def past(self, memory: bytes) -> Vector:
+    def past(self, memory: bytes) -> FloatArray:
         """(size,) what `models.timing.live` keeps, read only."""
         return np.frombuffer(memory, count=self._timing.size)
 
-    def _wait_of(self, memory: bytes) -> RescaledWait[Vector]:
+    def _wait_of(self, memory: bytes) -> RescaledWait[FloatArray]:
         """The wait from the last event on: what does not change while nothing happens."""
         return self._timing.wait(self.past(memory))
 
-    def _ask(self, memory: bytes, now: Instant) -> tuple[RescaledWait[Vector], Vector, Vector]:
+    def _ask(self, memory: bytes, now: Instant) -> tuple[RescaledWait[FloatArray], FloatArray, FloatArray]:
         """The wait from now on, its ln P(X > asked) and ln density there, (16,) each.
 
         Kept, for an outlook and the hazards before and after it ask the same.
@@ -178,7 +176,9 @@ class LstmForecaster:
         usual = self._baselines.hazards(memory[self._own_bytes : self._maps_from], region, now, now.plus(days=1.0))[0].expected_events
         return self._exceedance.said(excitation, float(past[BACKGROUND]), usual, region.magnitude_of_completeness)
 
-    def _rates(self, memory: bytes, ring: Vector, wait: RescaledWait[Vector], region: Region, now: Instant) -> tuple[Vector, float]:
+    def _rates(
+        self, memory: bytes, ring: FloatArray, wait: RescaledWait[FloatArray], region: Region, now: Instant
+    ) -> tuple[FloatArray, float]:
         """(n,) what each recent event brings on, and the rate of all of the region, 1/day, as the CNN has them if there is one."""
         rates, rate = event_rates(ring, now), float(wait.kernel_rate(0.0))
         background = float(self.past(memory)[BACKGROUND])
@@ -197,7 +197,7 @@ class LstmForecaster:
     def _look(self, kept: bytes, region: str, moment_ms: int, background: float) -> LiveFactors | None:
         return None if self._maps is None else self._maps.factors(kept, region, moment_ms, background)
 
-    def _magnitudes(self, ring: Vector, region: Region, now: Instant, ahead_days: Vector) -> Magnitude:
+    def _magnitudes(self, ring: FloatArray, region: Region, now: Instant, ahead_days: FloatArray) -> Magnitude:
         """How large; magnitudes as the catalogue rounds them, so half a bin is taken off again."""
         completeness = region.magnitude_of_completeness
         half_bin = half_bin_of(ring[:, RING_EXCESS] + completeness)
@@ -208,7 +208,7 @@ class LstmForecaster:
         return Magnitude(named["0.5"], named, dict(zip(_MAGNITUDE_NAMES, map(rounded, survival.tolist()), strict=True)))
 
 
-def _wait(quantiles_days: Vector, log_tail: Vector, log_density: Vector) -> tuple[Wait, float]:
+def _wait(quantiles_days: FloatArray, log_tail: FloatArray, log_density: FloatArray) -> tuple[Wait, float]:
     """When, and in how many minutes to say so again; the last two at `_ASKED_DAYS`, (6 + 6 + 4,) each."""
     steps = len(_AHEAD_DAYS)
     ahead, day_on, horizons = log_tail[:steps], log_tail[steps : 2 * steps], log_tail[2 * steps :] - log_tail[0]
@@ -221,13 +221,13 @@ def _wait(quantiles_days: Vector, log_tail: Vector, log_density: Vector) -> tupl
     return Wait(named["0.5"], named, within, rounded(hazard)), due_after_minutes
 
 
-def _degrees(ring: Vector) -> tuple[Vector, Vector]:
+def _degrees(ring: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(n,) latitudes and (n,) longitudes."""
     x, y, z = ring[:, RING_POSITION].T
     return np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))
 
 
-def _where(ring: Vector, rates: Vector, total: float) -> Where:
+def _where(ring: FloatArray, rates: FloatArray, total: float) -> Where:
     """The cells whose recent events hold the largest shares of the rate; the rest may be anywhere in the region."""
     latitudes, longitudes = _degrees(ring)
     rows = np.minimum(np.floor(latitudes / SPOT_DEGREES), 90.0 / SPOT_DEGREES - 1.0)  # the pole belongs to the cell below

@@ -13,8 +13,8 @@ from models.baselines import poisson as stationary
 from models.baselines.etas import fit as etas_fit
 from models.baselines.etas.model import Etas, published, stem
 from models.catalog.point_pattern import Pattern, Span
+from models.forecaster.scored import SpaceTimeModel
 from models.scoring.scored_model import Model
-from models.space_time import SpaceTimeModel
 
 
 class Ground(NamedTuple):

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import Instant
-from models.baselines.gutenberg_richter import common_step
 from models.catalog.point_pattern import Pattern
-from models.place.neighbour_geometry import offsets_km, places
-
-FloatArray = NDArray[np.float64]
+from models.catalog.reporting_practice import common_step
+from models.numerics.arrays import FloatArray
+from models.numerics.geometry import offsets_km, places
 
 LEAST_EXCESS = 2.0
 """How far above completeness a mainshock must be."""

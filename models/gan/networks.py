@@ -17,15 +17,13 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from ingest.problem import Problem
 from models.gan.condition import FEATURES, RADIUS_IN_SCALES, Condition
 from models.gan.process import Events, Law, Noise, aftershocks
 from models.gan.statistics import EVENT_COLUMNS, STATISTICS, Seen
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 RANGES = {
     "log_c": (-4.6, -9.0, 1.0),

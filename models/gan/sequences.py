@@ -12,14 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.instant import Instant
 from models.catalog.datasets import Lesson
 from models.catalog.point_pattern import Pattern, Span
 from models.gan.condition import LEAST_EXCESS, Condition, Past, radius_km
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 DAYS = 30.0
 QUIET_DAYS = 100.0

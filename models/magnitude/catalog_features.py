@@ -43,8 +43,7 @@ from models.magnitude.features import (
     TRACES,
     WAIT,
 )
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 NEGLIGIBLE_LAGS = 40.0
 """An exponential is left out this many time constants on: far below the floor of a trace."""

@@ -25,12 +25,12 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, ndtr  # type: ignore[import-untyped, unused-ignore]
+from scipy.special import ndtr  # type: ignore[import-untyped, unused-ignore]
 
+from models.numerics.arrays import FloatArray, library_of, log_normal_cdf, normal_cdf
 from models.numerics.root_finding import solve_decreasing
 
 Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
-FloatArray = NDArray[np.float64]
 
 _EXCESS_GRID = np.linspace(0.0, 10.0, 61)
 _SMALLEST = 1e-300
@@ -59,15 +59,15 @@ class DetectedMagnitude(Generic[Array]):
         """ln density, per magnitude unit, (...); beyond the ends that at the ends."""
         inside = _within(self.log_rate, excess, self.upper)
         below = _within(self.log_rate, inside, self.KNEE)
-        library = _library(self.log_rate)
-        seen = _log_normal_cdf((inside - self.middle) / self._sigma) + self._log_missing - library.log(self._mass)
+        library = library_of(self.log_rate)
+        seen = log_normal_cdf((inside - self.middle) / self._sigma) + self._log_missing - library.log(self._mass)
         factor = library.logaddexp(seen, self.log_complete - library.log(self._whole))
         log_prob: Array = factor - self._rate * below - self.tail_rate * (inside - below)
         return log_prob
 
     def survival(self, excess: Any) -> Array:
         """P(x ≥ given excess), (...)."""
-        inside, exp = _within(self.log_rate, excess, self.upper), _library(self.log_rate).exp
+        inside, exp = _within(self.log_rate, excess, self.upper), library_of(self.log_rate).exp
         seen, complete = self._beyond(inside, self._integral) / self._mass, self._beyond(inside, self._plain_integral) / self._whole
         survival: Array = exp(self._log_missing) * seen + exp(self.log_complete) * complete
         return survival
@@ -88,16 +88,16 @@ class DetectedMagnitude(Generic[Array]):
 
     @cached_property
     def _rate(self) -> Any:
-        return _library(self.log_rate).exp(self.log_rate)
+        return library_of(self.log_rate).exp(self.log_rate)
 
     @cached_property
     def _sigma(self) -> Any:
-        return _library(self.log_sigma).exp(self.log_sigma)
+        return library_of(self.log_sigma).exp(self.log_sigma)
 
     @cached_property
     def _log_missing(self) -> Any:
         """ln (1 − ε), (...)."""
-        library = _library(self.log_complete)
+        library = library_of(self.log_complete)
         return library.log1p(-library.exp(self.log_complete))
 
     @cached_property
@@ -112,7 +112,7 @@ class DetectedMagnitude(Generic[Array]):
 
     def _beyond(self, excess: Any, integral: Callable[[Any, Any, Any], Any]) -> Any:
         """The integral of h times something from the given excess on, (...), `integral` knowing that of exp(−b x) times it."""
-        library = _library(self.log_rate)
+        library = library_of(self.log_rate)
         knee, upper = _within(self.log_rate, self.KNEE, self.upper), _within(self.log_rate, self.upper, math.inf)
         below, above = library.minimum(excess, knee), library.maximum(excess, knee)
         step = library.exp((self.tail_rate - self._rate) * self.KNEE)
@@ -120,20 +120,16 @@ class DetectedMagnitude(Generic[Array]):
 
     def _plain_integral(self, rate: Any, low: Any, high: Any) -> Any:
         """∫ exp(−b x) dx between two excesses, (...)."""
-        exp = _library(self.log_rate).exp
+        exp = library_of(self.log_rate).exp
         return (exp(-rate * low) - exp(-rate * high)) / rate
 
     def _integral(self, rate: Any, low: Any, high: Any) -> Any:
         """∫ exp(−b x) Φ((x − μ)/σ) dx between two excesses, (...)."""
-        exp = _library(self.log_rate).exp
+        exp = library_of(self.log_rate).exp
         at_low, at_high = (low - self.middle) / self._sigma, (high - self.middle) / self._sigma
         shift = rate * self._sigma
-        ends = exp(-rate * low) * _normal_cdf(at_low) - exp(-rate * high) * _normal_cdf(at_high)
+        ends = exp(-rate * low) * normal_cdf(at_low) - exp(-rate * high) * normal_cdf(at_high)
         return (ends + exp(0.5 * shift * shift - rate * self.middle) * _normal_between(at_low + shift, at_high + shift)) / rate
-
-
-def _library(x: Any) -> Any:
-    return torch if isinstance(x, torch.Tensor) else np
 
 
 def _within(pattern: Any, x: Any, upper: Any) -> Any:
@@ -143,17 +139,41 @@ def _within(pattern: Any, x: Any, upper: Any) -> Any:
     return np.minimum(np.maximum(x, 0.0), upper)
 
 
-def _normal_cdf(z: Any) -> Any:
-    return torch.special.ndtr(z) if isinstance(z, torch.Tensor) else ndtr(z)
-
-
-def _log_normal_cdf(z: Any) -> Any:
-    return torch.special.log_ndtr(z) if isinstance(z, torch.Tensor) else log_ndtr(z)
-
-
 def _normal_between(low: Any, high: Any) -> Any:
     """Φ(high) − Φ(low) by the tails on the side where they are small: nothing cancels far from the middle."""
-    library = _library(low)
+    library = library_of(low)
     ones = library.ones_like(low)
     sign = library.where(low > 0.0, -ones, ones)
-    return sign * (_normal_cdf(sign * high) - _normal_cdf(sign * low))
+    return sign * (normal_cdf(sign * high) - normal_cdf(sign * low))
+
+
+def drawn_excesses(law: DetectedMagnitude[FloatArray], chance: np.random.Generator) -> FloatArray:
+    """(P,) excesses of a law: from the plain exponentials, kept with the chance of detection unless all are detected."""
+    count = len(law.log_rate)
+    complete = chance.random(count) < np.exp(law.log_complete)
+    drawn, waiting = np.zeros(count), np.arange(count)
+    while len(waiting):
+        tried = _plain_excesses(np.exp(law.log_rate[waiting]), law.tail_rate, law.KNEE, float(law.upper), chance)
+        seen = complete[waiting] | (chance.random(len(waiting)) < ndtr((tried - law.middle[waiting]) / np.exp(law.log_sigma[waiting])))
+        drawn[waiting[seen]] = tried[seen]
+        waiting = waiting[~seen]
+    return drawn
+
+
+def survivals(law: DetectedMagnitude[FloatArray], excesses: FloatArray) -> FloatArray:
+    """(P, L) probabilities of at least each of (L,) excesses above completeness, as the catalogue rounds."""
+    log_rate, middle, log_sigma, log_complete = (part[:, None] for part in (law.log_rate, law.middle, law.log_sigma, law.log_complete))
+    found: FloatArray = DetectedMagnitude(log_rate, middle, log_sigma, log_complete, law.tail_rate, law.upper).survival(excesses)
+    return found
+
+
+def _plain_excesses(rate: FloatArray, tail_rate: float, knee: float, upper: float, chance: np.random.Generator) -> FloatArray:
+    """(P,) of the density exp(−β x) up to the knee and exp(−β k − β₀ (x − k)) from there to the upper end, by its inverse."""
+    knee = min(knee, upper)
+    below = -np.expm1(-rate * knee) / rate
+    above = np.exp(-rate * knee) * -math.expm1(-tail_rate * (upper - knee)) / tail_rate
+    mass = chance.random(len(rate)) * (below + above)
+    under = -np.log1p(-np.minimum(mass, below) * rate) / rate
+    rest = np.maximum(mass - below, 0.0) * np.exp(rate * knee)
+    over = knee - np.log1p(-np.minimum(rest * tail_rate, 1.0 - 1e-15)) / tail_rate
+    return np.where(mass <= below, np.minimum(under, knee), np.minimum(over, upper))

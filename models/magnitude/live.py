@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import PLACELESS, magnitude_features_at
@@ -25,9 +24,7 @@ from models.magnitude.network import (
     SIGMA_START,
     MagnitudeNetwork,
 )
-from models.timing.live import gelu
-
-Vector = NDArray[np.float64]
+from models.numerics.arrays import FloatArray, gelu
 
 _EXCESSES = np.concatenate((np.linspace(0.0, 1.5, 31), np.linspace(1.6, 3.0, 15), np.linspace(3.25, 8.0, 20)))
 
@@ -45,7 +42,9 @@ class LiveMagnitude:
         self._second, self._second_bias = weights["second.weight"], weights["second.bias"]
         self._last, self._last_bias = weights["last.weight"], weights["last.bias"]
 
-    def law(self, lags_days: Vector, excesses: Vector, ahead_days: Vector, magnitude_of_completeness: float) -> DetectedMagnitude[Vector]:
+    def law(
+        self, lags_days: FloatArray, excesses: FloatArray, ahead_days: FloatArray, magnitude_of_completeness: float
+    ) -> DetectedMagnitude[FloatArray]:
         """The laws at A moments, (A,).
 
         Args:
@@ -69,13 +68,15 @@ class LiveMagnitude:
         )
 
 
-def half_bin_of(magnitudes: Vector) -> float:
+def half_bin_of(magnitudes: FloatArray) -> float:
     """Half the step that the last magnitudes, (R,), are rounded to: 0.05 where all are given in tenths (or none is known), else 0.005."""
     tenths = np.abs(magnitudes * 10.0 - np.round(magnitudes * 10.0)) < 1e-6
     return 0.05 if tenths.all() else 0.005
 
 
-def quantiles_and_survival(law: DetectedMagnitude[Vector], probabilities: Vector, excesses: Vector) -> tuple[Vector, Vector]:
+def quantiles_and_survival(
+    law: DetectedMagnitude[FloatArray], probabilities: FloatArray, excesses: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Of the mean law over the moments: (Q,) excesses, interpolated in ln of the survival, and (E,) P(excess ≥ given)."""
     survival = law.survival(np.concatenate((_EXCESSES, excesses))[:, None]).mean(1)
     log_survival = np.log(np.maximum(survival[: len(_EXCESSES)], 1e-300))

@@ -11,15 +11,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import INPUTS, PLACELESS
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 LARGEST_MAGNITUDE = 9.6
 """Just above the largest earthquake recorded (M 9.5, Chile 1960)."""

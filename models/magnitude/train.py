@@ -8,19 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ingest.problem import Problem
-from models.baselines.gutenberg_richter import common_step
 from models.catalog.point_pattern import Pattern, Span
+from models.catalog.reporting_practice import common_step
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.features import DEFAULT_REACH, PLACELESS
 from models.magnitude.network import HIDDEN, LARGEST_MAGNITUDE, MagnitudeNetwork
 from models.training.divergence import still_finite
 
-FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with (epoch from 1, epochs, scores)."""
 SMALLEST_SPREAD = 1e-6

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 _MOST_STEPS = 80
 _BISECTED = 1e-12

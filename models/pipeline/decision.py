@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.problem import Problem
+from models.numerics.arrays import FloatArray
 from models.scoring import scores as score
 
 FEWEST_EVENTS = 50
 """Fewer in the recent span decide nothing."""
 NOTHING: dict[str, float | None] = {"mean": None, "low": None, "high": None}
-FloatArray = NDArray[np.float64]
 
 
 class Gains(NamedTuple):

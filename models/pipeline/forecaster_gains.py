@@ -11,9 +11,11 @@ from ingest.instant import Instant
 from models.catalog.datasets import Lesson
 from models.catalog.point_pattern import Span
 from models.cnn.network import MapNetwork
+from models.forecaster.scored import SpaceTimeModel
 from models.pipeline.decision import Gains
 from models.scoring import scores as score
-from models.space_time import SpaceTimeModel, SpaceTimeNetwork, time_outcomes
+from models.space_time import SpaceTimeNetwork
+from models.timing.model import time_outcomes
 
 
 def unseen(recent: Span, card_data: Sequence[dict[str, Any]]) -> Span:

@@ -16,13 +16,14 @@ from models.catalog.point_pattern import Span
 from models.cnn.density import maps_at
 from models.cnn.network import MapNetwork
 from models.cnn.train import MapOptions, fit_maps
+from models.forecaster.scored import SpaceTimeModel
 from models.gan.evaluation.comparison import as_sequence
 from models.gan.networks import SequenceGenerator
 from models.gan.pictures import sequence_picture
 from models.gan.sequences import held_out
 from models.gan.train import GanOptions, fit_gan
 from models.pipeline.publish_forecaster import described, rounded
-from models.space_time import SpaceTimeModel, SpaceTimeNetwork
+from models.space_time import SpaceTimeNetwork
 
 MAPS, SEQUENCES = "maps.png", "sequences.png"
 SCENARIOS = 3

@@ -18,10 +18,11 @@ from models.artifact.pictures import Watched, curves_picture
 from models.baselines import poisson as stationary
 from models.catalog.datasets import Lesson
 from models.catalog.point_pattern import Span
+from models.forecaster.scored import SpaceTimeModel
 from models.pipeline.train_forecaster import Progress, Teaching, teach
 from models.scoring import scores as score
 from models.scoring.scored_model import Model
-from models.space_time import SpaceTimeModel, SpaceTimeNetwork
+from models.space_time import SpaceTimeNetwork
 from models.training.distributed import Workers
 
 Part = Literal["validation", "test"]

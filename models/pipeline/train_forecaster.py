@@ -13,7 +13,8 @@ from models.catalog.point_pattern import Span
 from models.magnitude.train import MagnitudeOptions, examples, fit_examples
 from models.place.network import PlaceArchitecture, PlaceNetwork
 from models.place.train import PlaceLesson, PlaceOptions, fit_place
-from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork, TimingNetwork
+from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
+from models.timing.model import TimingNetwork
 from models.timing.networks import Architecture
 from models.timing.sequence_rows import rows_of
 from models.timing.train import train_timing

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalog.point_pattern import Pattern
+from models.numerics.arrays import FloatArray
 from models.numerics.geometry import EARTH_RADIUS_KM
-from models.place.neighbour_geometry import FloatArray, places_of
+from models.place.neighbour_geometry import places_of
 
 IntArray = NDArray[np.int32]
 

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from ingest.instant import Instant
 from models.catalog.point_pattern import Pattern, Span
+from models.numerics.arrays import FloatArray
 from models.place import contributors
 from models.place.contributors import Neighbours
 from models.place.kernels import Densities, Kernels, Setting, decay_table, densities
 from models.place.map import PlaceMap, place_map
-from models.place.neighbour_geometry import NEAREST, FloatArray, Surroundings, places_of, surroundings
+from models.place.neighbour_geometry import NEAREST, Surroundings, places_of, surroundings
 from models.place.network import Denominators, PlaceNetwork, log_density, slow_days
 from models.timing import excitation as hawkes
 

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.numerics.arrays import FloatArray
 from models.place.contributors import offset_km
-from models.place.neighbour_geometry import FloatArray
 
 _LAG_FLOOR_DAYS = 1e-3
 _TABLE_STEP = 0.004

@@ -10,8 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from models.numerics.arrays import FloatArray
+from models.numerics.geometry import offsets_km, places
 from models.place.kernels import Kernels
-from models.place.neighbour_geometry import FloatArray, Surroundings, offsets_km, places
+from models.place.neighbour_geometry import Surroundings
 from models.place.network import PlaceNetwork, slow_days
 from models.timing.excitation import TAUS_DAYS
 

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalog.point_pattern import Pattern
-from models.numerics.geometry import EARTH_RADIUS_KM
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
+from models.numerics.geometry import offsets_km, places
 
 NEAREST = 100
 """How many earlier events are looked at."""
@@ -43,20 +42,6 @@ class Surroundings(NamedTuple):
 def places_of(pattern: Pattern) -> FloatArray:
     """(N, 3) latitude and longitude in radians, and the latitude's cosine."""
     return places(pattern.latitudes, pattern.longitudes)
-
-
-def places(latitudes: FloatArray, longitudes: FloatArray) -> FloatArray:
-    """(N,), (N,) degrees -> (N, 3) as `places_of`."""
-    latitude, longitude = np.radians(latitudes), np.radians(longitudes)
-    return np.stack((latitude, longitude, np.cos(latitude)), axis=-1)
-
-
-def offsets_km(origins: FloatArray, others: FloatArray) -> FloatArray:
-    """(..., 3), (..., 3) -> (..., 2) east and north from the first places to the second, in the plane between them."""
-    north = others[..., 0] - origins[..., 0]
-    east = np.remainder(others[..., 1] - origins[..., 1] + math.pi, 2.0 * math.pi) - math.pi
-    middle = 0.5 * (origins[..., 2] + others[..., 2]) * (1.0 + 0.125 * north * north)  # cos of the mean latitude
-    return EARTH_RADIUS_KM * np.stack((east * middle, north), axis=-1)
 
 
 def surroundings(pattern: Pattern, nearest: NDArray[np.int32], narrowest_km: float) -> Surroundings:

@@ -21,7 +21,7 @@ from torch import nn
 from models.place import neighbour_geometry as surroundings
 from models.place.kernels import Kernels
 from models.timing.excitation import KERNELS, TAUS_DAYS
-from models.timing.networks import Scaler
+from models.training.layers import Scaler
 
 LARGEST_LOG_FACTOR = 2.0
 FLOOR_PER_DAY = 1e-4

@@ -19,8 +19,8 @@ from torch import nn
 
 from ingest.problem import Problem
 from models.catalog.point_pattern import Pattern, Span
+from models.numerics.arrays import FloatArray
 from models.place.density import PlaceStudy, batch_log_prob, study_of
-from models.place.neighbour_geometry import FloatArray
 from models.place.network import FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork
 from models.training.divergence import still_finite
 

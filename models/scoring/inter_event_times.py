@@ -11,12 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY
 from models.catalog.point_pattern import Pattern, Span
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 SHORTEST_WAIT_DAYS = 1.0 / 86_400.0
 """One second: networks do not tell closer events apart reliably, and a density of waits may be infinite at 0."""

@@ -10,12 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.catalog.point_pattern import Pattern, Span
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 
 @dataclass(frozen=True)

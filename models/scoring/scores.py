@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
 from models.catalog.point_pattern import Pattern, Span
+from models.numerics.arrays import FloatArray
 from models.scoring.inter_event_times import waits
 from models.scoring.scored_model import Model, Outcomes
-
-FloatArray = NDArray[np.float64]
 
 MINUTES_PER_DAY = 1_440.0
 HISTOGRAM_BINS = 20

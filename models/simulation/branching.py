@@ -15,13 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.magnitude.distribution import DetectedMagnitude
-from models.simulation.rollout.timing_state import drawn_excesses
-from models.space_time import TimingNetwork
+from models.magnitude.distribution import DetectedMagnitude, drawn_excesses
+from models.numerics.arrays import FloatArray, IntArray
 from models.timing import excitation as hawkes
-
-FloatArray = NDArray[np.float64]
-Rows = NDArray[np.int64]
+from models.timing.model import TimingNetwork
 
 EXCESS_STEP = 0.1
 LARGEST_EXCESS = 8.0
@@ -41,7 +38,7 @@ class Sizes(NamedTuple):
 class Cascade(NamedTuple):
     """E events of P paths, in no order."""
 
-    paths: Rows
+    paths: IntArray
     days: FloatArray
     excesses: FloatArray
     cut: NDArray[np.bool_]
@@ -99,7 +96,7 @@ def excitation_at(moment: float, excitation: FloatArray, start: FloatArray, foun
 
 def _immigrants(
     excitation: FloatArray, start: FloatArray, end: float, background: float, sizes: Sizes, chance: np.random.Generator
-) -> tuple[Rows, FloatArray, FloatArray]:
+) -> tuple[IntArray, FloatArray, FloatArray]:
     left = np.maximum(end - start, 0.0)
     plain = np.repeat(np.arange(len(start)), chance.poisson(background * left))
     plain_days = start[plain] + chance.random(len(plain)) * left[plain]
@@ -111,9 +108,9 @@ def _immigrants(
 
 
 def _children(
-    paths: Rows, days: FloatArray, excesses: FloatArray, cut: NDArray[np.bool_], end: float, table: FloatArray, sizes: Sizes,
+    paths: IntArray, days: FloatArray, excesses: FloatArray, cut: NDArray[np.bool_], end: float, table: FloatArray, sizes: Sizes,
     chance: np.random.Generator,
-) -> tuple[Rows, FloatArray, FloatArray]:  # fmt: skip
+) -> tuple[IntArray, FloatArray, FloatArray]:  # fmt: skip
     left = end - days
     expected = table[_rows_of(excesses)] * -np.expm1(-left[:, None] / hawkes.TAUS_DAYS)  # (E, 12)
     expected[cut[paths]] = 0.0
@@ -122,7 +119,7 @@ def _children(
     return paths[parents], days[parents] + lags, _excesses(len(parents), sizes, chance)
 
 
-def _lags(expected: FloatArray, parents: Rows, left: FloatArray, chance: np.random.Generator) -> FloatArray:
+def _lags(expected: FloatArray, parents: IntArray, left: FloatArray, chance: np.random.Generator) -> FloatArray:
     """(C,) how long after their parents: a kernel by its share, and the exponential cut off at what is left, by its inverse."""
     bounds = np.cumsum(expected[parents], 1)
     kernel = np.minimum((bounds <= (chance.random(len(parents)) * bounds[:, -1])[:, None]).sum(1), hawkes.KERNELS - 1)
@@ -138,5 +135,5 @@ def _excesses(count: int, sizes: Sizes, chance: np.random.Generator) -> FloatArr
     return np.clip(np.round(rounded - lowest, 6), 0.0, LARGEST_EXCESS)
 
 
-def _rows_of(excesses: FloatArray) -> Rows:
+def _rows_of(excesses: FloatArray) -> IntArray:
     return np.asarray(np.rint(excesses / EXCESS_STEP), np.int64)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from models.baselines.streaming import LARGEST_EXCESS
 from models.catalog.point_pattern import Pattern, Span, pattern
+from models.numerics.arrays import FloatArray
 from models.simulation import branching as cascade
 from models.simulation.outlook_counts import Drawn, spans, together
 from models.simulation.rollout.block import AT_ONCE, Block, Ends, Given
@@ -32,8 +33,6 @@ from models.space_time import SpaceTimeNetwork
 from models.timing import excitation as hawkes
 from stream.records.forecast import rounded
 from stream.records.outlook import SPANS_DAYS, Asked, Simulated
-
-FloatArray = NDArray[np.float64]
 
 MONTH_DAYS, YEAR_DAYS = SPANS_DAYS["1 Month"], SPANS_DAYS["1 Year"]
 FEWEST_PATHS, MOST_PATHS = 1_000, 3_000

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import Instant
+from models.numerics.arrays import FloatArray
 from stream.records.forecast import rounded
 from stream.records.outlook import FRACTILES, SPANS_DAYS, AboveMainshock, Bin, OutlookSpan, span_end
-
-FloatArray = NDArray[np.float64]
 
 ENOUGH = 100
 """From so many paths with such an event on, they are counted."""

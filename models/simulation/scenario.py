@@ -25,12 +25,11 @@ from models.baselines.streaming import BUILT_IN, load
 from models.catalog.point_pattern import Pattern, Span
 from models.gan.condition import condition_of
 from models.gan.networks import SequenceGenerator
+from models.numerics.arrays import FloatArray
 from models.numerics.geometry import EARTH_RADIUS_KM
 from models.simulation.rollout.cnn_map import RegionMaps
 from models.simulation.rollout.continuations import continuations
 from models.space_time import SpaceTimeNetwork
-
-FloatArray = NDArray[np.float64]
 
 SAID = "simulated, not observed"
 MOST_EVENTS = 5_000

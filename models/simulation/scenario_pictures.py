@@ -7,11 +7,10 @@ import io
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from models.numerics.arrays import FloatArray
 from models.simulation.scenario import SAID, Scenarios
 
-FloatArray = NDArray[np.float64]
 STEPS = 121
 SPANS_DAYS = (1.0, 7.0, 30.0)
 CELLS = 50

@@ -15,9 +15,8 @@ from typing import Any
 import numba
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray, exp, expm1
 
 TAUS_DAYS = np.geomspace(0.5 / 1440.0, 1000.0, 12)
 KERNELS = len(TAUS_DAYS)
@@ -74,17 +73,9 @@ def decays_of(waits_days: FloatArray) -> FloatArray:
 
 def rate(after: Any, background: Any, since: Any, taus: Any) -> Any:
     """(...) λ, events per day, `since` (...) days after; `after` (..., K), torch or numpy."""
-    return background + (after * _exp(-since[..., None] / taus)).sum(-1)
+    return background + (after * exp(-since[..., None] / taus)).sum(-1)
 
 
 def expected(after: Any, background: Any, since: Any, taus: Any) -> Any:
     """(...) Λ, events expected within `since` days."""
-    return background * since - (after * taus * _expm1(-since[..., None] / taus)).sum(-1)
-
-
-def _exp(x: Any) -> Any:
-    return torch.exp(x) if isinstance(x, torch.Tensor) else np.exp(x)
-
-
-def _expm1(x: Any) -> Any:
-    return torch.expm1(x) if isinstance(x, torch.Tensor) else np.expm1(x)
+    return background * since - (after * taus * expm1(-since[..., None] / taus)).sum(-1)

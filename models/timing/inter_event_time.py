@@ -18,13 +18,16 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import log_ndtr  # type: ignore[import-untyped, unused-ignore]
+from scipy.special import log_ndtr, ndtri_exp  # type: ignore[import-untyped, unused-ignore]
 
+from models.numerics.arrays import FloatArray, exp, log, log_add_exp, log_normal_cdf, log_sum_exp
 from models.numerics.root_finding import solve_decreasing
 from models.timing import excitation as hawkes
 
+_ITERATIONS = 60
+_CLOSE = 1e-10
+
 Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
-FloatArray = NDArray[np.float64]
 
 OFFSET = 1e-7
 """ε: the density is finite at a wait of zero."""
@@ -71,7 +74,7 @@ class RescaledWait(Generic[Array]):
     def hazard(self, wait: Any) -> Array:
         """Conditional intensity, events per day, after `wait` further days of silence: density / survival."""
         log_tail, log_density = self.log_tail_and_density(wait)
-        hazard: Array = torch.exp(log_density - log_tail) if isinstance(log_tail, torch.Tensor) else np.exp(log_density - log_tail)
+        hazard: Array = exp(log_density - log_tail)
         return hazard
 
     def kernel_rate(self, wait: Any) -> Array:
@@ -84,15 +87,15 @@ class RescaledWait(Generic[Array]):
         since = self._since(wait)
         log_clock = log_clock_of(self.after, self.background, since, self.taus)
         log_tail, log_density = self.of_clock(log_clock)
-        return log_tail, log_density - log_clock + _log(hawkes.rate(self.after, self.background, since, self.taus))
+        return log_tail, log_density - log_clock + log(hawkes.rate(self.after, self.background, since, self.taus))
 
     def of_clock(self, log_clock: Any) -> tuple[Array, Array]:
         """ln of the tail and of the density of the mixture at ln X, (...)."""
-        z = (log_clock[..., None] - self.means) * _exp(-self.log_sigmas)  # (..., K)
-        exponential = self.log_exponential - _exp(log_clock)
-        log_tail = _log_add_exp(_log_sum_exp(self.log_weights + _log_ndtr(-z)), exponential)
-        log_normal = _log_sum_exp(self.log_weights - 0.5 * z * z - self.log_sigmas) - _HALF_LOG_TWO_PI
-        return log_tail, _log_add_exp(log_normal, exponential + log_clock)
+        z = (log_clock[..., None] - self.means) * exp(-self.log_sigmas)  # (..., K)
+        exponential = self.log_exponential - exp(log_clock)
+        log_tail = log_add_exp(log_sum_exp(self.log_weights + log_normal_cdf(-z)), exponential)
+        log_normal = log_sum_exp(self.log_weights - 0.5 * z * z - self.log_sigmas) - _HALF_LOG_TWO_PI
+        return log_tail, log_add_exp(log_normal, exponential + log_clock)
 
     def quantile(self, probabilities: Any) -> FloatArray:
         """Days by which the event has come, (Q,) -> (..., Q); numpy only, within `SHORTEST_WAIT_DAYS` and `LONGEST_WAIT_DAYS`."""
@@ -126,27 +129,47 @@ class RescaledWait(Generic[Array]):
 
 def log_clock_of(after: Any, background: Any, since: Any, taus: Any) -> Any:
     """(...) ln X, `since` (...) days after."""
-    return _log(hawkes.expected(after, background, since, taus) + OFFSET)
+    return log(hawkes.expected(after, background, since, taus) + OFFSET)
 
 
-def _log_ndtr(x: Any) -> Any:
-    return torch.special.log_ndtr(x) if isinstance(x, torch.Tensor) else log_ndtr(x)
+def drawn_waits(wait: RescaledWait[FloatArray], elapsed: float, longest: FloatArray, chance: np.random.Generator) -> FloatArray:
+    """(P,) days from `elapsed` on until the next event; infinite beyond the `longest` (P,)."""
+    since = np.full(len(longest), elapsed)
+    done = hawkes.expected(wait.after, wait.background, since, wait.taus)
+    beyond = hawkes.expected(wait.after, wait.background, since + longest, wait.taus)
+    log_start = log_clock_of(wait.after, wait.background, since, wait.taus)
+    goal = drawn_clocks(wait, log_start, chance) - OFFSET  # (P,)
+    waits, comes = np.full(len(longest), np.inf), np.flatnonzero(goal < beyond)
+    waits[comes] = np.maximum(_inverse(wait.after[comes], wait.background[comes], np.maximum(goal[comes], done[comes])) - elapsed, 0.0)
+    return waits
 
 
-def _exp(x: Any) -> Any:
-    return torch.exp(x) if isinstance(x, torch.Tensor) else np.exp(x)
+def drawn_clocks(wait: RescaledWait[FloatArray], log_start: FloatArray, chance: np.random.Generator) -> FloatArray:
+    """(P,) X of the mixture given that it is more than at the start: a component by what is left of it, then its tail's inverse."""
+    rows = np.arange(len(log_start))
+    from_start = (log_start[:, None] - wait.means) * np.exp(-wait.log_sigmas)  # (P, K)
+    left = np.column_stack((wait.log_exponential - np.exp(log_start), wait.log_weights + log_ndtr(-from_start)))  # (P, 1 + K)
+    bounds = np.cumsum(np.exp(left - left.max(1, keepdims=True)), 1)
+    choice = np.minimum((bounds <= (chance.random(len(rows)) * bounds[:, -1])[:, None]).sum(1), bounds.shape[1] - 1)
+    log_share = np.log1p(-chance.random(len(rows)))
+    component = np.maximum(choice - 1, 0)
+    z = -ndtri_exp(log_share + log_ndtr(-from_start[rows, component]))
+    log_normal = wait.means[rows, component] + np.exp(wait.log_sigmas[rows, component]) * z
+    clocks: FloatArray = np.where(choice == 0, np.exp(log_start) - log_share, np.exp(np.minimum(log_normal, 50.0)))
+    return clocks
 
 
-def _log(x: Any) -> Any:
-    return torch.log(x) if isinstance(x, torch.Tensor) else np.log(x)
+def _inverse(after: FloatArray, background: FloatArray, goal: FloatArray) -> FloatArray:
+    """(P,) days after which Λ reaches its goal: Newton steps from the left in ln s, between goal/λ(0) and goal/μ.
 
-
-def _log_add_exp(one: Any, other: Any) -> Any:
-    return torch.logaddexp(one, other) if isinstance(one, torch.Tensor) else np.logaddexp(one, other)
-
-
-def _log_sum_exp(x: Any) -> Any:
-    if isinstance(x, torch.Tensor):
-        return torch.logsumexp(x, -1)
-    largest = np.maximum.reduce(x, -1)
-    return largest + np.log(np.add.reduce(np.exp(x - largest[..., None]), -1))
+    Λ rises ever more slowly, so a tangent never lands beyond the root.
+    """
+    since = goal / (background + after.sum(1))
+    for _ in range(_ITERATIONS):
+        decays = np.exp(-since[:, None] / hawkes.TAUS_DAYS)  # (P, 12)
+        reached = background * since + (after * hawkes.TAUS_DAYS * (1.0 - decays)).sum(1)
+        step = (goal - reached) / (background + (after * decays).sum(1))
+        since = since + np.maximum(step, 0.0)
+        if (np.abs(step) <= _CLOSE * since + 1e-14).all():
+            break
+    return np.asarray(since)

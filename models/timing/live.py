@@ -16,18 +16,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import erf, expit  # type: ignore[import-untyped, unused-ignore]
+from scipy.special import expit  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from models.numerics.geometry import EARTH_RADIUS_KM
-from models.space_time import TimingNetwork
+from models.numerics.arrays import FloatArray, gelu
+from models.numerics.geometry import position_km
 from models.timing import excitation as hawkes
 from models.timing import excitation_features as neighbourhood
 from models.timing.inter_event_time import RescaledWait
-from models.timing.networks import CLOCK_FLOOR, FLOOR_PER_DAY, INPUT_LIMIT, LARGEST_FACTOR, wait_of
-
-Vector = NDArray[np.float64]
+from models.timing.model import TimingNetwork
+from models.timing.networks import CLOCK_FLOOR, FLOOR_PER_DAY, LARGEST_FACTOR, wait_of
+from models.training.layers import INPUT_LIMIT
 
 COUNT, TIME, POSITION, BACKGROUND, TRACES = 0, 1, slice(2, 5), 5, slice(6, 6 + neighbourhood.TRACES)
 EXCITATION = slice(TRACES.stop, TRACES.stop + hawkes.KERNELS)
@@ -57,19 +56,19 @@ class LiveTiming:
         self._state = slice(self._told.stop, self._told.stop + 2 * self._members * self._hidden)
         self.size = self._state.stop + self.reach * RING_COLUMNS
 
-    def start(self, background: float) -> Vector:
+    def start(self, background: float) -> FloatArray:
         """(size,) the past before any event, of a region with this μ (events per day): the memory has taken its first step."""
         past = np.zeros(self.size)
         past[BACKGROUND] = background
         self._remember(past, past, neighbourhood.FIRST_WAIT_DAYS, np.zeros(neighbourhood.OF_THE_EVENT), 0.0, 0.0)
         return past
 
-    def ring(self, past: Vector) -> Vector:
+    def ring(self, past: FloatArray) -> FloatArray:
         """(n, columns) the last events, at most `reach`, the newest last; a view."""
         rows = past[self._state.stop : self.size].reshape(self.reach, RING_COLUMNS)
         return rows[self.reach - min(int(past[COUNT]), self.reach) :]
 
-    def advance(self, past: Vector, time_ms: int, latitude: float, longitude: float, excess: float) -> Vector:
+    def advance(self, past: FloatArray, time_ms: int, latitude: float, longitude: float, excess: float) -> FloatArray:
         """(size,) one event later; `past` is left as it is."""
         known = bool(past[COUNT])
         position = position_km(latitude, longitude)
@@ -87,7 +86,7 @@ class LiveTiming:
         self._remember(past, after, wait, own, 1.0, (time_ms / 3.6e6 + longitude / 15.0) % 24.0)
         return after
 
-    def wait(self, past: Vector) -> RescaledWait[Vector]:
+    def wait(self, past: FloatArray) -> RescaledWait[FloatArray]:
         """The wait after the last event."""
         hidden = past[self._state].reshape(2, self._members, self._hidden)[0]
         told = np.broadcast_to(past[self._told], (self._members, self._told.stop - self._told.start))
@@ -96,7 +95,7 @@ class LiveTiming:
         outputs = self._layer("memory.outer", np.concatenate((context, inner), axis=1))
         return wait_of(outputs, past[EXCITATION], past[BACKGROUND], hawkes.TAUS_DAYS)
 
-    def surroundings(self, past: Vector) -> Vector:
+    def surroundings(self, past: FloatArray) -> FloatArray:
         """(neighbourhood.SIZE,) of the last event when it came; it has come."""
         newest = self.ring(past)[-1]
         excess = newest[RING_EXCESS]
@@ -110,17 +109,17 @@ class LiveTiming:
         logs = np.log(np.maximum(np.concatenate((local, traces)), 0.0) + neighbourhood.FLOOR_PER_DAY)
         return np.concatenate((own, logs))
 
-    def remembered(self, past: Vector) -> tuple[Vector, Vector]:
+    def remembered(self, past: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(M, hidden) of the LSTM, and (inputs,) what it was told last, scaled."""
         return past[self._state].reshape(2, self._members, self._hidden)[0].copy(), past[self._told].copy()
 
-    def _local(self, past: Vector, time_ms: int, position: Vector) -> Vector:
+    def _local(self, past: FloatArray, time_ms: int, position: FloatArray) -> FloatArray:
         ring = self.ring(past)
         lags = (time_ms - ring[:, RING_TIME]) / MILLISECONDS_PER_DAY
         distances = np.sqrt(np.square(ring[:, RING_POSITION] - position).sum(1))
         return neighbourhood.local_traces(lags, distances, ring[:, RING_EXCESS])
 
-    def _weights(self, own: Vector, local: Vector, everywhere: Vector) -> Vector:
+    def _weights(self, own: FloatArray, local: FloatArray, everywhere: FloatArray) -> FloatArray:
         """(12,) the members' mean weights of one event."""
         mean, scale = self._kernel_scaler
         raw = np.concatenate((own, np.log(np.concatenate((local, everywhere)) + neighbourhood.FLOOR_PER_DAY)))
@@ -128,10 +127,10 @@ class LiveTiming:
         x = gelu(self._layer("kernels.first", np.broadcast_to(scaled, (len(self._productivity), len(scaled)))))
         outputs = self._layer("kernels.last", gelu(self._layer("kernels.second", x)))
         plain = np.einsum("a,mak->mk", np.exp(own[0] * hawkes.PRODUCTIVITIES), self._productivity)
-        weights: Vector = (plain * np.exp(LARGEST_FACTOR * np.tanh(outputs / LARGEST_FACTOR))).mean(0)
+        weights: FloatArray = (plain * np.exp(LARGEST_FACTOR * np.tanh(outputs / LARGEST_FACTOR))).mean(0)
         return weights
 
-    def _remember(self, past: Vector, after: Vector, wait: float, own: Vector, comes: float, hour: float) -> None:
+    def _remember(self, past: FloatArray, after: FloatArray, wait: float, own: FloatArray, comes: float, hour: float) -> None:
         """Write the memory's next state into `after` (Hochreiter & Schmidhuber 1997, with forget gates)."""
         excitation = after[EXCITATION]
         clock = float(hawkes.expected(past[EXCITATION], past[BACKGROUND], np.float64(wait), hawkes.TAUS_DAYS))
@@ -150,38 +149,25 @@ class LiveTiming:
         after[self._state] = np.stack((opened[:, 3 * size :] * np.tanh(following), following)).ravel()
         after[self._told] = scaled
 
-    def _layer(self, name: str, x: Vector) -> Vector:
+    def _layer(self, name: str, x: FloatArray) -> FloatArray:
         weight, bias = self._layers[name]
-        product: Vector = np.einsum("moi,mi->mo", weight, x) + bias
+        product: FloatArray = np.einsum("moi,mi->mo", weight, x) + bias
         return product
 
 
-def event_rates(ring: Vector, now: Instant) -> Vector:
+def event_rates(ring: FloatArray, now: Instant) -> FloatArray:
     """(n,) events per day that each event of the ring still brings."""
     lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
-    rates: Vector = (ring[:, RING_WEIGHTS] * np.exp(-lags[:, None] / hawkes.TAUS_DAYS) / hawkes.TAUS_DAYS).sum(1)
+    rates: FloatArray = (ring[:, RING_WEIGHTS] * np.exp(-lags[:, None] / hawkes.TAUS_DAYS) / hawkes.TAUS_DAYS).sum(1)
     return rates
 
 
-def position_km(latitude: float, longitude: float) -> Vector:
-    """(3,) on the sphere, as `Pattern.positions_km`."""
-    phi, theta = math.radians(latitude), math.radians(longitude)
-    flat = math.cos(phi)
-    return EARTH_RADIUS_KM * np.array([flat * math.cos(theta), flat * math.sin(theta), math.sin(phi)])
-
-
-def gelu(x: Vector) -> Vector:
-    """x Φ(x), as torch's (Hendrycks & Gimpel 2016)."""
-    value: Vector = 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
-    return value
-
-
-def _inputs_last(weight: Vector) -> Vector:
+def _inputs_last(weight: FloatArray) -> FloatArray:
     """(M, inputs, outputs) -> (M, outputs, inputs)."""
     return np.ascontiguousarray(weight.transpose(0, 2, 1))
 
 
-def _gates(weights: dict[str, Vector], member: int) -> tuple[Vector, Vector]:
+def _gates(weights: dict[str, FloatArray], member: int) -> tuple[FloatArray, FloatArray]:
     """One member's (4 hidden, inputs + hidden) and (4 hidden,)."""
     of_inputs, of_hidden, bias, more_bias = (
         weights[f"memory.layers.{member}.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

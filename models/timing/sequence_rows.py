@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalog.point_pattern import Pattern, Span
+from models.numerics.arrays import FloatArray
 from models.timing import excitation_features as neighbourhood
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 import torch
 
 from models.catalog.datasets import Lesson
-from models.space_time import TimingNetwork
+from models.timing.model import TimingNetwork
 from models.timing.networks import Architecture
 from models.timing.train_kernels import fit_kernels, fit_plain
 from models.timing.train_memory import fit_memory
-from models.timing.training_data import Progress, TimingOptions, study_of
+from models.timing.training_data import TimingOptions, study_of
 from models.training.checkpoints import Stages
 from models.training.distributed import Workers
+from models.training.loop import Progress
 
 
 def train_timing(

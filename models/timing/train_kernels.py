@@ -9,9 +9,10 @@ from torch import nn
 from models.timing import excitation as hawkes
 from models.timing.networks import KernelNetwork
 from models.timing.sequence_rows import Intervals, joined
-from models.timing.training_data import Best, Progress, Study, TimingOptions, descend
+from models.timing.training_data import Study, TimingOptions
 from models.training.distributed import Workers
 from models.training.divergence import still_finite
+from models.training.loop import Best, Progress, descend
 
 EVERY_STEPS = 3
 BACKGROUND_SHARE = 0.3

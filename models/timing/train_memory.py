@@ -15,9 +15,10 @@ from models.timing.inter_event_time import log_clock_of
 from models.timing.networks import KernelNetwork, MemoryNetwork, memory_inputs, wait_of
 from models.timing.sequence_rows import Intervals, joined
 from models.timing.train_kernels import excitations
-from models.timing.training_data import Best, Progress, Study, TimingOptions, descend
+from models.timing.training_data import Study, TimingOptions
 from models.training.distributed import Workers
 from models.training.divergence import still_finite
+from models.training.loop import Best, Progress, descend
 
 WARM_UP_OF_VALIDATION = 2048
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 from torch import distributed
 
-from models.timing.networks import SMALLEST_SPREAD, Scaler
+from models.training.layers import SMALLEST_SPREAD, Scaler
 
 Part = TypeVar("Part")
 

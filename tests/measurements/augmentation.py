@@ -9,18 +9,16 @@ Only the training span is taken from, nothing is added to validation or test. Th
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from models.baselines.gutenberg_richter import common_step
 from models.catalog.datasets import Lesson
 from models.catalog.point_pattern import Pattern, Span
+from models.catalog.reporting_practice import common_step
 from models.gan.condition import LEAST_EXCESS, Past
 from models.gan.networks import SequenceGenerator, Simulated
 from models.gan.sequences import QUIET_DAYS
+from models.numerics.arrays import FloatArray
 from models.numerics.geometry import EARTH_RADIUS_KM
-
-FloatArray = NDArray[np.float64]
 
 CONTEXT_DAYS = 200.0
 FURTHER = 0.5

@@ -22,10 +22,11 @@ import torch
 from models.artifact import forecaster_files as artifact
 from models.baselines.etas.background import BackgroundMap
 from models.catalog.datasets import Lesson
-from models.cnn.cell_maps import FloatArray
-from models.cnn.train import MapOptions, course_of, fit_course, place_of
+from models.cnn.train import MapOptions, course_of, fit_course
+from models.forecaster.scored import SpaceTimeModel
+from models.numerics.arrays import FloatArray
 from models.scoring import scores as score
-from models.space_time import SpaceTimeModel
+from models.space_time import require_place
 from tests.measurements.skill import BENCHMARKS, DATA, baselines_of, lesson_of
 
 NO_ENDS = np.empty(0, np.int64)
@@ -67,7 +68,7 @@ def report(name: str, seeds: int, models: Path, data: Path) -> dict[str, Any]:
     found["preparing_seconds"], found["seeds"] = round(time.monotonic() - began), []
     for seed in range(seeds):
         began = time.monotonic()
-        network, scores = fit_course(place_of(base), course, MapOptions(), seed)
+        network, scores = fit_course(require_place(base), course, MapOptions(), seed)
         with_maps = places(SpaceTimeModel(base, card.name, None, network), lesson)
         own = {"place": float(with_maps.mean()), "gain": score.interval(with_maps - plain, came, NO_ENDS)}
         found["seeds"].append(own | {"magnitude_gain": scores["magnitude_gain"], "seconds": round(time.monotonic() - began)})

@@ -23,15 +23,17 @@ import torch
 from torch import nn
 
 from models.artifact import forecaster_files as artifact
-from models.baselines.gutenberg_richter import common_step
 from models.catalog.datasets import Lesson
-from models.cnn.cell_maps import FloatArray, grid_over
+from models.catalog.reporting_practice import common_step
+from models.cnn.grid import grid_over
 from models.cnn.targets import features_at
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.network import MagnitudeNetwork
+from models.numerics.arrays import FloatArray
 from models.scoring import scores as score
-from models.space_time import SpaceTimeNetwork, waits_at
+from models.space_time import SpaceTimeNetwork
 from models.timing.inter_event_time import RescaledWait
+from models.timing.model import waits_at
 from models.timing.sequence_rows import intervals_of, rows_of
 from tests.measurements.skill import BENCHMARKS, DATA, lesson_of
 

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped, unused-ignore]
 
 from models.catalog.point_pattern import Pattern
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 CELL_DEGREES = 0.25
 BIN = 0.1

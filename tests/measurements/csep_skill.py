@@ -32,6 +32,7 @@ from models.catalog.datasets import Lesson
 from models.catalog.point_pattern import Pattern, Span, read_polygon
 from models.cnn.factors import Factors
 from models.cnn.train import fit_maps
+from models.numerics.arrays import FloatArray
 from models.simulation.rollout.cnn_map import RegionMaps, factors_at
 from models.simulation.rollout.continuations import rolled
 from models.simulation.rollout.start import history_of
@@ -39,7 +40,6 @@ from models.space_time import SpaceTimeNetwork
 from tests.measurements import csep
 from tests.measurements.skill import BENCHMARKS, DATA, lesson_of
 
-FloatArray = NDArray[np.float64]
 NAME = "ComCat_25"
 LARGE = ("1999-10-16T10:00:00Z", "2003-12-22T19:30:00Z", "2004-09-28T17:30:00Z")
 AFTER_DAYS = (0.0, 0.5, 1.0, 3.0, 7.0, 20.0)

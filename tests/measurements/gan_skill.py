@@ -30,6 +30,7 @@ from models.catalog.cleaning import each_once, earthquakes
 from models.catalog.datasets import Lesson, Years, one_region, read_events
 from models.catalog.point_pattern import Span
 from models.cnn.train import fit_maps
+from models.forecaster.scored import SpaceTimeModel
 from models.gan.condition import Past
 from models.gan.evaluation.comparison import as_sequence, compare
 from models.gan.evaluation.etas_reference import etas_sequences
@@ -38,7 +39,6 @@ from models.gan.sequences import AftershockSequence, held_out, taught
 from models.gan.train import GanOptions, fit_sequences
 from models.pipeline.train_forecaster import Teaching, teach
 from models.scoring import scores as score
-from models.space_time import SpaceTimeModel
 from tests.measurements.augmentation import augmented
 from tests.measurements.skill import BENCHMARKS, lesson_of
 from tests.support.paths import RECORDED

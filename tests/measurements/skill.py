@@ -24,11 +24,11 @@ from models.baselines import poisson as stationary
 from models.baselines.etas.model import Etas
 from models.catalog.cleaning import each_once
 from models.catalog.datasets import Lesson, Years, one_region, read_events
+from models.forecaster.scored import SpaceTimeModel
 from models.pipeline.publish_forecaster import publish
 from models.pipeline.train_forecaster import Teaching
 from models.scoring import scores as score
 from models.scoring.scored_model import Model
-from models.space_time import SpaceTimeModel
 from tests.support.paths import RECORDED
 
 DATA = RECORDED / "data" / "benchmark"

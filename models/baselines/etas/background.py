@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree  # type: ignore[import-untyped, unused-ignore]
 
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 UNIFORM_SHARE = 0.01
 NEIGHBOUR = 10

@@ -14,7 +14,6 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.problem import Problem
@@ -40,8 +39,7 @@ from models.baselines.etas.model import Etas, EtasParameters, excesses_above, so
 from models.baselines.etas.omori import Omori
 from models.baselines.etas.pairs import drawn_pairs, squared_distances_km2, tables
 from models.catalog.point_pattern import Pattern, Span
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 ROUNDS = (16, 32, 64)
 """Earlier events drawn per event."""

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.problem import Problem
 from models.baselines.etas.background import BackgroundMap
@@ -28,9 +27,8 @@ from models.baselines.etas.pairs import Kernel, Sources, tables, triggered_densi
 from models.baselines.etas.times import TimeForecasts, time_forecasts
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.catalog.point_pattern import Pattern, Span
+from models.numerics.arrays import FloatArray
 from models.scoring.scored_model import Outcomes
-
-FloatArray = NDArray[np.float64]
 
 PUBLISHED = "etas_parameters.json"
 REMEDY = "give a JSON object of ETAS parameters, or one of such objects by catalogue"

@@ -15,10 +15,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import exp1, gamma, gammaincc  # type: ignore[import-untyped, unused-ignore]
 
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 STEP = 0.5
 _DECAYED = 36.0

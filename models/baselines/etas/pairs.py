@@ -12,9 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from models.numerics.arrays import FloatArray
 from models.numerics.geometry import EARTH_RADIUS_KM
-
-FloatArray = NDArray[np.float64]
 
 BITS = 8
 SHIFT = 52 - BITS

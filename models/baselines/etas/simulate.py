@@ -12,16 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines.etas.model import EtasParameters
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.catalog.point_pattern import Pattern, Span, area_km2
+from models.numerics.arrays import FloatArray
 from models.numerics.geometry import EARTH_RADIUS_KM
-
-FloatArray = NDArray[np.float64]
 
 LARGEST_MAGNITUDE = 9.6
 MOST_EVENTS = 2_000_000

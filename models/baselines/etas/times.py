@@ -12,12 +12,10 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from models.baselines.etas.omori import Exponentials
 from models.catalog.point_pattern import Pattern, Span
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 _LOG_2 = math.log(2.0)
 _STEPS = 60

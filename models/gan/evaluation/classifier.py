@@ -8,11 +8,10 @@ the fifth that is left: a real sequence and those made for the same mainshock ar
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignore]
 from scipy.stats import rankdata  # type: ignore[import-untyped, unused-ignore]
 
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 FOLDS = 5
 SHRINKAGE = 3e-3

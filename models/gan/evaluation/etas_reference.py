@@ -19,8 +19,7 @@ from models.baselines.gutenberg_richter import GutenbergRichter
 from models.catalog.point_pattern import Pattern, Span
 from models.gan.condition import Past
 from models.gan.sequences import DAYS, AftershockSequence
-from models.numerics.geometry import EARTH_RADIUS_KM
-from models.place.neighbour_geometry import offsets_km, places
+from models.numerics.geometry import EARTH_RADIUS_KM, offsets_km, places
 
 CORNERS = 48
 HISTORY_RADII = 5.0

@@ -6,11 +6,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.gan.sequences import AftershockSequence
-
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 FEWEST_EVENTS = 10
 """For a slope or a decay."""

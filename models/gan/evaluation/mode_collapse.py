@@ -12,11 +12,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2  # type: ignore[import-untyped, unused-ignore]
 from scipy.spatial import cKDTree  # type: ignore[import-untyped, unused-ignore]
 
-FloatArray = NDArray[np.float64]
+from models.numerics.arrays import FloatArray
 
 NEIGHBOURS = 5
 BINS = 20

@@ -13,19 +13,20 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_HOUR, Instant
+from models.magnitude.distribution import drawn_excesses, survivals
+from models.numerics.arrays import FloatArray
 from models.numerics.geometry import EARTH_RADIUS_KM
 from models.simulation.rollout.cnn_map import of_events
 from models.simulation.rollout.magnitude_features import Excesses
 from models.simulation.rollout.neighbours import Neighbours
 from models.simulation.rollout.networks import RollNetwork
 from models.simulation.rollout.places import Own, advanced, displaced, learned, parents
-from models.simulation.rollout.start import Start, place_network
-from models.simulation.rollout.timing_state import drawn_excesses, drawn_waits, features_of, memory_at, remembered, survivals, wait_after
-from models.space_time import SpaceTimeNetwork
+from models.simulation.rollout.start import Start
+from models.simulation.rollout.timing_state import features_of, memory_at, remembered, wait_after
+from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import excitation as hawkes
 from models.timing import excitation_features as neighbourhood
-
-FloatArray = NDArray[np.float64]
+from models.timing.inter_event_time import drawn_waits
 
 AT_ONCE = 500
 """Continuations side by side: what they look at stays in the processor's cache."""
@@ -99,7 +100,7 @@ class _Roll:
 
     def __init__(self, given: Given, paths: int, chance: np.random.Generator) -> None:
         network, start = given.network, given.start
-        place = place_network(network)
+        place = require_place(network).eval()
         self._given, self._network, self._background = given, RollNetwork(network, place), given.background
         self._timing = network.timing.architecture
         self._start, self._moment, self._chance, self._region = start, given.moment, chance, given.region

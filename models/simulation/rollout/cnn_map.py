@@ -13,10 +13,11 @@ import numpy as np
 
 from ingest.instant import Instant
 from models.cnn.catalog_maps import states_at
-from models.cnn.cell_maps import Grid
 from models.cnn.channels import features
-from models.cnn.factors import Factors, FloatArray, factors_of
+from models.cnn.factors import Factors, factors_of
+from models.cnn.grid import Grid
 from models.cnn.network import MapNetwork
+from models.numerics.arrays import FloatArray
 from models.simulation.rollout.start import History, Start
 from models.timing import excitation as hawkes
 

@@ -21,12 +21,11 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from models.catalog.point_pattern import Pattern
 from models.cnn.factors import Factors
+from models.numerics.arrays import FloatArray
 from models.simulation.rollout.block import Block, Given, block, blocks_of
 from models.simulation.rollout.cnn_map import RegionMaps, factors_at, reweighted
 from models.simulation.rollout.start import History, history_of, start_at
 from models.space_time import SpaceTimeNetwork
-
-FloatArray = NDArray[np.float64]
 
 MOST_EVENTS = 10_000
 """Of one continuation."""

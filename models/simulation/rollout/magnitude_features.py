@@ -25,10 +25,9 @@ from models.magnitude.features import (
     TRACES,
     WAIT,
 )
+from models.numerics.arrays import FloatArray
 from models.simulation.rollout.places import Own
 from models.simulation.rollout.start import Start
-
-FloatArray = NDArray[np.float64]
 
 
 class Excesses:

@@ -11,14 +11,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.numerics.arrays import FloatArray, IntArray
 from models.numerics.geometry import EARTH_RADIUS_KM
 from models.place.neighbour_geometry import NEAREST, RANKS, SCALES, Surroundings, described
 from models.simulation.rollout.places import Own
 from models.simulation.rollout.start import Start
 
-FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
-Rows = NDArray[np.int64]
 
 LISTED = 176
 OWN_NEIGHBOURS = 512
@@ -36,7 +35,7 @@ class Neighbours:
         self._lists = np.zeros((0 if self._all else count, LISTED), np.int64)
         self._reach = np.full(count, -1.0)  # of each list, km; not made yet where negative
 
-    def around(self, own: Own, places: FloatArray, positions: FloatArray, roots: Rows) -> Surroundings:
+    def around(self, own: Own, places: FloatArray, positions: FloatArray, roots: IntArray) -> Surroundings:
         """How all earlier events lie about the new ones.
 
         Args:
@@ -50,7 +49,7 @@ class Neighbours:
         listed, safe = self._listed(places, positions, roots)
         return self._described(places, np.concatenate((self._start.places[listed], late), 1), safe, positions)
 
-    def _listed(self, places: FloatArray, positions: FloatArray, roots: Rows) -> tuple[Rows, FloatArray]:
+    def _listed(self, places: FloatArray, positions: FloatArray, roots: IntArray) -> tuple[IntArray, FloatArray]:
         """(P, LISTED) rows of the past, and (P,) the squared distance within which none is missing."""
         start = self._start
         assert start.tree is not None
@@ -76,7 +75,7 @@ class Neighbours:
         return self._of(east, north, squares, ranked)
 
     def _search(
-        self, rows: Rows, places: FloatArray, positions: FloatArray, others: FloatArray, east: SingleArray, north: SingleArray,
+        self, rows: IntArray, places: FloatArray, positions: FloatArray, others: FloatArray, east: SingleArray, north: SingleArray,
         squares: SingleArray, ranked: SingleArray,
     ) -> None:  # fmt: skip
         """Put the past's nearest in the place of the root's for those whose list does not reach far enough."""

@@ -11,18 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn.functional import gelu
 
 from models.magnitude import network as magnitude
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import PLACELESS
+from models.numerics.arrays import FloatArray
 from models.place.network import FLOOR_PER_DAY, LARGEST_LOG_FACTOR, PlaceNetwork
 from models.space_time import SpaceTimeNetwork
 from models.timing import excitation as hawkes
-from models.timing.networks import INPUT_LIMIT, LARGEST_FACTOR, Scaler
+from models.timing.networks import LARGEST_FACTOR
+from models.training.layers import INPUT_LIMIT, Scaler
 
-FloatArray = NDArray[np.float64]
 _LAG_SLOPE = 0.25
 
 

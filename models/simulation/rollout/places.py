@@ -13,14 +13,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from models.numerics.geometry import EARTH_RADIUS_KM
-from models.place.neighbour_geometry import Surroundings, offsets_km
+from models.numerics.arrays import FloatArray, IntArray
+from models.numerics.geometry import EARTH_RADIUS_KM, offsets_km
+from models.place.neighbour_geometry import Surroundings
 from models.simulation.rollout.networks import RollNetwork
 from models.simulation.rollout.start import Start
 from models.timing import excitation as hawkes
-
-FloatArray = NDArray[np.float64]
-Rows = NDArray[np.int64]
 
 FARTHEST_KM = 2_000.0
 _TRIES = 12
@@ -38,10 +36,10 @@ class Discs(NamedTuple):
     stretches: FloatArray
     powers: FloatArray
     depths_km: FloatArray
-    roots: Rows
+    roots: IntArray
     """Which event before the moment each descends from; −1: none."""
 
-    def of(self, rows: Rows) -> Discs:
+    def of(self, rows: IntArray) -> Discs:
         widths, stretches = self.widths_km2[rows], self.stretches[rows]
         return Discs(
             self.places[rows], self.directions[rows], widths, stretches, self.powers[rows], self.depths_km[rows], self.roots[rows]
@@ -80,7 +78,7 @@ class Own:
             self._parts[name][self.count] = value
         self.count += 1
 
-    def keep(self, rows: Rows) -> None:
+    def keep(self, rows: IntArray) -> None:
         """Only these continuations."""
         self._parts = {name: part[:, rows] for name, part in self._parts.items()}
 
@@ -105,7 +103,7 @@ def parents(
     drawn = chance.random(paths) * bounds[:, -1]
     choice = np.minimum((bounds <= drawn[:, None]).sum(1), 2 * columns)
     share: FloatArray = np.asarray(chance.random(paths))
-    parent: Rows = np.full(paths, -1, np.int64)  # a row of the events before the moment; own events after them
+    parent: IntArray = np.full(paths, -1, np.int64)  # a row of the events before the moment; own events after them
     disc = np.where(choice < 2 * columns, (choice % columns) // hawkes.KERNELS, len(start.powers) - 1)
     for column in np.unique(choice[choice < columns]).tolist():
         rows = np.flatnonzero(choice == column)
@@ -118,17 +116,17 @@ def parents(
     return _discs(start, own, parent, disc, region, chance)
 
 
-def _row(cumulative: FloatArray, share: FloatArray) -> Rows:
+def _row(cumulative: FloatArray, share: FloatArray) -> IntArray:
     return np.asarray(np.minimum(np.searchsorted(cumulative, share * cumulative[-1], side="right"), len(cumulative) - 1))
 
 
-def _own_row(own: Own, rows: Rows, columns: Rows, taus: FloatArray, now: FloatArray, share: FloatArray) -> Rows:
+def _own_row(own: Own, rows: IntArray, columns: IntArray, taus: FloatArray, now: FloatArray, share: FloatArray) -> IntArray:
     fading = np.exp((own["days"][:, rows] - now) / taus[columns])  # (steps, R)
     cumulative = np.cumsum(own["rates"][:, rows, columns] * fading, 0)
     return np.asarray(np.minimum((cumulative <= share * cumulative[-1]).sum(0), own.count - 1))
 
 
-def _background(start: Start, own: Own, rows: Rows, share: FloatArray, uniform: NDArray[np.bool_], region: bool) -> Rows:
+def _background(start: Start, own: Own, rows: IntArray, share: FloatArray, uniform: NDArray[np.bool_], region: bool) -> IntArray:
     """−1: anywhere in the region."""
     before = float(start.worths[-1]) if len(start.worths) else 0.0
     cumulative = before + np.cumsum(own["worths"][:, rows], 0)  # (steps, R)
@@ -140,7 +138,7 @@ def _background(start: Start, own: Own, rows: Rows, share: FloatArray, uniform: 
     return np.where((uniform & region) | (whole <= 0.0), -1, found)
 
 
-def _discs(start: Start, own: Own, parent: Rows, disc: Rows, region: shapely.Polygon | None, chance: np.random.Generator) -> Discs:
+def _discs(start: Start, own: Own, parent: IntArray, disc: IntArray, region: shapely.Polygon | None, chance: np.random.Generator) -> Discs:
     paths, before = len(parent), len(start.days)
     widths, stretches, powers, depths = (np.zeros(paths) for _ in range(4))
     roots = np.where(parent < before, parent, -1)

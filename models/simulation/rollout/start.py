@@ -10,24 +10,21 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from ingest.problem import Problem
-from models.baselines.gutenberg_richter import common_step
 from models.catalog.point_pattern import Pattern
+from models.catalog.reporting_practice import common_step
 from models.cnn.factors import Factors
+from models.numerics.arrays import FloatArray
 from models.place.density import kernels_of, study_of
 from models.place.kernels import Kernels
-from models.place.network import PlaceNetwork, slow_days
-from models.space_time import SpaceTimeNetwork
+from models.place.network import slow_days
+from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import excitation as hawkes
 from models.timing import excitation_features as neighbourhood
 from models.timing.networks import local_hours, memory_inputs
 from models.timing.sequence_rows import rows_of
-
-FloatArray = NDArray[np.float64]
 
 WARM_UP = 2_048
 """The memory is run from so many events before the moment; it forgets faster."""
@@ -102,17 +99,6 @@ class Start(NamedTuple):
         return -float(self.days[-1]) if len(self.days) else 0.0
 
 
-def place_network(network: SpaceTimeNetwork) -> PlaceNetwork:
-    """The network of the places.
-
-    Raises:
-        Problem: the model was trained without.
-    """
-    if network.place is None:
-        raise Problem("this model was trained without places, so it cannot be rolled forward", "train one with --places, or use another")
-    return network.place.eval()
-
-
 @torch.no_grad()
 def history_of(network: SpaceTimeNetwork, pattern: Pattern, background: float) -> History:
     """Make a pattern ready; of no event is anything used that came after it.
@@ -120,7 +106,7 @@ def history_of(network: SpaceTimeNetwork, pattern: Pattern, background: float) -
     Raises:
         Problem: the model knows no places.
     """
-    timing, place = network.timing, place_network(network)
+    timing, place = network.timing, require_place(network).eval()
     rows = rows_of([pattern], timing.architecture.reach)
     weights, after = timing.weights(rows).numpy()[1:], timing.excitation(rows)
     everywhere = torch.full((len(rows.waits),), background, dtype=torch.float64)
@@ -136,7 +122,7 @@ def history_of(network: SpaceTimeNetwork, pattern: Pattern, background: float) -
 
 def start_at(history: History, moment: Instant) -> Start:
     """The state at a moment: of the events before it."""
-    pattern, place = history.pattern.before(moment), place_network(history.network)
+    pattern, place = history.pattern.before(moment), require_place(history.network).eval()
     count = len(pattern)
     days = (pattern.times - int(moment)) / MILLISECONDS_PER_DAY
     hidden, cell = _memory(history, count)

@@ -14,25 +14,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]
-from scipy.special import log_ndtr, ndtr, ndtri_exp  # type: ignore[import-untyped, unused-ignore]
 
 from models.magnitude import features as magnitude_features
-from models.magnitude.distribution import DetectedMagnitude
+from models.numerics.arrays import FloatArray
 from models.simulation.rollout.networks import RollNetwork
 from models.simulation.rollout.places import Own
 from models.simulation.rollout.start import Start
 from models.timing import excitation as hawkes
 from models.timing import excitation_features as neighbourhood
-from models.timing.inter_event_time import OFFSET, RescaledWait, log_clock_of
+from models.timing.inter_event_time import RescaledWait
 from models.timing.networks import CLOCK_FLOOR, FLOOR_PER_DAY, wait_of
-
-FloatArray = NDArray[np.float64]
 
 _TAUS, _POWERS = neighbourhood.TIME_CONSTANTS_DAYS, neighbourhood.PRODUCTIVITIES
 _SQUARES = neighbourhood.RADII_KM**2
 _MAGNITUDE_TAUS, _MAGNITUDE_POWERS = magnitude_features.TIME_CONSTANTS_DAYS, magnitude_features.PRODUCTIVITIES
-_ITERATIONS = 60
-_CLOSE = 1e-10
 
 
 class Memory(NamedTuple):
@@ -68,49 +63,6 @@ def wait_after(network: RollNetwork, memory: Memory, background: float) -> Resca
     """The waits after the last events."""
     outputs = network.head(memory.hidden, memory.told)
     return wait_of(outputs, memory.excitation, np.full(len(memory.excitation), background), hawkes.TAUS_DAYS)
-
-
-def drawn_waits(wait: RescaledWait[FloatArray], elapsed: float, longest: FloatArray, chance: np.random.Generator) -> FloatArray:
-    """(P,) days from `elapsed` on until the next event; infinite beyond the `longest` (P,)."""
-    since = np.full(len(longest), elapsed)
-    done = hawkes.expected(wait.after, wait.background, since, wait.taus)
-    beyond = hawkes.expected(wait.after, wait.background, since + longest, wait.taus)
-    log_start = log_clock_of(wait.after, wait.background, since, wait.taus)
-    goal = drawn_clocks(wait, log_start, chance) - OFFSET  # (P,)
-    waits, comes = np.full(len(longest), np.inf), np.flatnonzero(goal < beyond)
-    waits[comes] = np.maximum(_inverse(wait.after[comes], wait.background[comes], np.maximum(goal[comes], done[comes])) - elapsed, 0.0)
-    return waits
-
-
-def drawn_clocks(wait: RescaledWait[FloatArray], log_start: FloatArray, chance: np.random.Generator) -> FloatArray:
-    """(P,) X of the mixture given that it is more than at the start: a component by what is left of it, then its tail's inverse."""
-    rows = np.arange(len(log_start))
-    from_start = (log_start[:, None] - wait.means) * np.exp(-wait.log_sigmas)  # (P, K)
-    left = np.column_stack((wait.log_exponential - np.exp(log_start), wait.log_weights + log_ndtr(-from_start)))  # (P, 1 + K)
-    bounds = np.cumsum(np.exp(left - left.max(1, keepdims=True)), 1)
-    choice = np.minimum((bounds <= (chance.random(len(rows)) * bounds[:, -1])[:, None]).sum(1), bounds.shape[1] - 1)
-    log_share = np.log1p(-chance.random(len(rows)))
-    component = np.maximum(choice - 1, 0)
-    z = -ndtri_exp(log_share + log_ndtr(-from_start[rows, component]))
-    log_normal = wait.means[rows, component] + np.exp(wait.log_sigmas[rows, component]) * z
-    clocks: FloatArray = np.where(choice == 0, np.exp(log_start) - log_share, np.exp(np.minimum(log_normal, 50.0)))
-    return clocks
-
-
-def _inverse(after: FloatArray, background: FloatArray, goal: FloatArray) -> FloatArray:
-    """(P,) days after which Λ reaches its goal: Newton steps from the left in ln s, between goal/λ(0) and goal/μ.
-
-    Λ rises ever more slowly, so a tangent never lands beyond the root.
-    """
-    since = goal / (background + after.sum(1))
-    for _ in range(_ITERATIONS):
-        decays = np.exp(-since[:, None] / hawkes.TAUS_DAYS)  # (P, 12)
-        reached = background * since + (after * hawkes.TAUS_DAYS * (1.0 - decays)).sum(1)
-        step = (goal - reached) / (background + (after * decays).sum(1))
-        since = since + np.maximum(step, 0.0)
-        if (np.abs(step) <= _CLOSE * since + 1e-14).all():
-            break
-    return np.asarray(since)
 
 
 def features_of(start: Start, own: Own, memory: Memory, wait: FloatArray, now: FloatArray, positions: FloatArray, reach: int) -> FloatArray:
@@ -176,35 +128,3 @@ def remembered(
         columns += [np.sin(angles), np.cos(angles)]
     told = network.told(np.concatenate(columns, 1))
     return Memory(after, traces, told, *network.step(told, memory.hidden, memory.cell))
-
-
-def drawn_excesses(law: DetectedMagnitude[FloatArray], chance: np.random.Generator) -> FloatArray:
-    """(P,) excesses of a law: from the plain exponentials, kept with the chance of detection unless all are detected."""
-    count = len(law.log_rate)
-    complete = chance.random(count) < np.exp(law.log_complete)
-    drawn, waiting = np.zeros(count), np.arange(count)
-    while len(waiting):
-        tried = _plain_excesses(np.exp(law.log_rate[waiting]), law.tail_rate, law.KNEE, float(law.upper), chance)
-        seen = complete[waiting] | (chance.random(len(waiting)) < ndtr((tried - law.middle[waiting]) / np.exp(law.log_sigma[waiting])))
-        drawn[waiting[seen]] = tried[seen]
-        waiting = waiting[~seen]
-    return drawn
-
-
-def survivals(law: DetectedMagnitude[FloatArray], excesses: FloatArray) -> FloatArray:
-    """(P, L) probabilities of at least each of (L,) excesses above completeness, as the catalogue rounds."""
-    log_rate, middle, log_sigma, log_complete = (part[:, None] for part in (law.log_rate, law.middle, law.log_sigma, law.log_complete))
-    found: FloatArray = DetectedMagnitude(log_rate, middle, log_sigma, log_complete, law.tail_rate, law.upper).survival(excesses)
-    return found
-
-
-def _plain_excesses(rate: FloatArray, tail_rate: float, knee: float, upper: float, chance: np.random.Generator) -> FloatArray:
-    """(P,) of the density exp(−β x) up to the knee and exp(−β k − β₀ (x − k)) from there to the upper end, by its inverse."""
-    knee = min(knee, upper)
-    below = -np.expm1(-rate * knee) / rate
-    above = np.exp(-rate * knee) * -math.expm1(-tail_rate * (upper - knee)) / tail_rate
-    mass = chance.random(len(rate)) * (below + above)
-    under = -np.log1p(-np.minimum(mass, below) * rate) / rate
-    rest = np.maximum(mass - below, 0.0) * np.exp(rate * knee)
-    over = knee - np.log1p(-np.minimum(rest * tail_rate, 1.0 - 1e-15)) / tail_rate
-    return np.where(mass <= below, np.minimum(under, knee), np.minimum(over, upper))

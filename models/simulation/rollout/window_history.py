@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]
 
 from models.catalog.point_pattern import Pattern
-from models.place.neighbour_geometry import NEAREST, offsets_km, places_of, surroundings
-from models.simulation.rollout.start import History, place_network
-from models.space_time import SpaceTimeNetwork
+from models.numerics.arrays import FloatArray
+from models.numerics.geometry import offsets_km
+from models.place.neighbour_geometry import NEAREST, places_of, surroundings
+from models.simulation.rollout.start import History
+from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import excitation as hawkes
 from models.timing.excitation_features import (
     FIRST_WAIT_DAYS,
@@ -28,8 +30,6 @@ from models.timing.excitation_features import (
 from models.timing.networks import local_hours, memory_inputs
 from models.timing.sequence_rows import rows_of
 
-FloatArray = NDArray[np.float64]
-
 _AT_ONCE = 256
 _SQUARES = RADII_KM**2
 
@@ -41,7 +41,7 @@ def live_history(network: SpaceTimeNetwork, pattern: Pattern, background: float)
     Raises:
         Problem: the model knows no places.
     """
-    timing, place = network.timing, place_network(network)
+    timing, place = network.timing, require_place(network).eval()
     rows = rows_of([pattern], timing.architecture.reach, surroundings_when_they_came)
     weights = timing.weights(rows).numpy()[1:]
     jumps = np.concatenate((np.zeros((1, hawkes.KERNELS)), weights / hawkes.TAUS_DAYS))

@@ -11,6 +11,7 @@ import shapely
 
 from ingest.instant import Instant
 from models.catalog.point_pattern import Pattern, Span
+from models.numerics.arrays import FloatArray
 from tests.measurements import csep
 
 POLYGON = shapely.Polygon([(-120.0, 33.0), (-120.0, 37.0), (-117.0, 37.0), (-115.0, 33.0)])
@@ -31,7 +32,7 @@ def events(longitudes: Any, latitudes: Any, seed: int = 0) -> Pattern:
     return Pattern(times, np.array(latitudes), np.array(longitudes), sizes, np.full(count, 8.0), 2.5, span, 1e5)
 
 
-def drawn(grid: csep.Grid, density: csep.FloatArray, count: int, seed: int = 0) -> Pattern:
+def drawn(grid: csep.Grid, density: FloatArray, count: int, seed: int = 0) -> Pattern:
     """Events of a map, anywhere in their cells."""
     chance = np.random.default_rng(seed)
     cells = chance.choice(len(density), count, p=density)
@@ -39,9 +40,9 @@ def drawn(grid: csep.Grid, density: csep.FloatArray, count: int, seed: int = 0) 
     return events(places[:, 0], places[:, 1], seed)
 
 
-def sloping(grid: csep.Grid) -> csep.FloatArray:
+def sloping(grid: csep.Grid) -> FloatArray:
     """A map that is dense in the west."""
-    density: csep.FloatArray = np.exp(-2.0 * (grid.origins[:, 0] - grid.west))
+    density: FloatArray = np.exp(-2.0 * (grid.origins[:, 0] - grid.west))
     density /= density.sum()
     return density
 

@@ -18,7 +18,7 @@ from models.artifact import forecaster_files as artifact
 from models.artifact import manifest
 from models.artifact.pictures import curves_picture
 from models.artifact.registry import Registry, built_in
-from models.cnn.cell_maps import grid_over
+from models.cnn.grid import grid_over
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.cnn.train import MapOptions
 from models.gan.networks import GanArchitecture, SequenceGenerator

@@ -12,9 +12,10 @@ from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignor
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.baselines.gutenberg_richter import GutenbergRichter, common_step
+from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.weibull import WeibullRenewal, fit, maximum_likelihood
 from models.catalog.point_pattern import Pattern, Span
+from models.catalog.reporting_practice import common_step
 from models.scoring.inter_event_times import Waits, waits
 from models.scoring.scored_model import Model
 

@@ -10,7 +10,8 @@ import pytest
 from ingest.event import Event
 from ingest.table import read_table
 from models.catalog.cleaning import clean, earthquakes
-from models.catalog.reporting_practice import habits, holes, magnitude_step
+from models.catalog.gaps import holes
+from models.catalog.reporting_practice import habits, magnitude_step
 from tests.support.simulated import at, event
 
 HEADER = "time,latitude,longitude,depth,mag,magType,net,id,updated,place,type,status"

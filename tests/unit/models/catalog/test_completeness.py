@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.special import ndtr  # type: ignore[import-untyped, unused-ignore]
 from typer.testing import CliRunner
 
@@ -28,10 +27,10 @@ from models.catalog.completeness import (
 )
 from models.catalog.point_pattern import Pattern, Span
 from models.catalog.short_term_incompleteness import LARGE_EXCESS, SOUTHERN_CALIFORNIA, aftershocks, log_prob
+from models.numerics.arrays import FloatArray
 from stream.cli.application import application
 from tests.support.paths import RECORDED
 
-FloatArray = NDArray[np.float64]
 START = Instant.parse("2000-01-01")
 MAINSHOCK = 6.0
 CATALOGUES = RECORDED / "data" / "catalogs"

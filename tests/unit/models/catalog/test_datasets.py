@@ -14,8 +14,8 @@ from ingest.problem import Problem
 from ingest.region import Region, RegionTable
 from models.catalog.cleaning import each_once, earthquakes
 from models.catalog.datasets import Years, one_region, read_curriculum, read_events
+from models.catalog.gaps import spans
 from models.catalog.point_pattern import Span
-from models.catalog.reporting_practice import spans
 from tests.support.simulated import NEIGHBOUR, REGION, at, event, table
 from tests.support.stand_ins import csv_of
 

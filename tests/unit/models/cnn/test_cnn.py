@@ -14,12 +14,14 @@ from models.catalog.datasets import Lesson
 from models.catalog.point_pattern import Pattern
 from models.cnn import cell_maps as maps
 from models.cnn.catalog_maps import states_at
-from models.cnn.cell_maps import FloatArray, Grid, grid_over
 from models.cnn.density import maps_at
+from models.cnn.grid import Grid, grid_over
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.cnn.train import MapOptions, fit_maps
+from models.forecaster.scored import SpaceTimeModel
+from models.numerics.arrays import FloatArray
 from models.pipeline.train_forecaster import teach
-from models.space_time import SpaceTimeModel, SpaceTimeNetwork
+from models.space_time import SpaceTimeNetwork
 from tests.unit.models.pipeline.test_publish_forecaster import QUICK, lesson, silent
 
 SMALL = MapOptions(side=8, width=6, layers=2, steps=20, batch=16, validate_every=10, most_targets=120, validation_targets=60)
@@ -124,7 +126,7 @@ def test_a_region_with_three_events_is_a_problem_and_so_is_a_model_without_place
     with pytest.raises(Problem, match="too few events"):
         fit_maps(ground.base, [few], SMALL)
     architecture = msgspec.structs.replace(ground.base.architecture, place=None)
-    with pytest.raises(Problem, match="does not speak of places"):
+    with pytest.raises(Problem, match="trained without places"):
         fit_maps(SpaceTimeNetwork(architecture), [ground.lesson], SMALL)
 
 

@@ -10,8 +10,8 @@ from ingest.event import Event
 from models.baselines.streaming import LiveBaselines
 from models.catalog.point_pattern import Span, pattern
 from models.cnn import cell_maps as maps
-from models.cnn.cell_maps import grid_over
 from models.cnn.channels import features
+from models.cnn.grid import grid_over
 from models.cnn.live import LiveMaps, reweighted
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.cnn.targets import features_at

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.forecaster.exceedance import LiveExceedance, Vector, solve
+from models.forecaster.exceedance import LiveExceedance, solve
+from models.numerics.arrays import FloatArray
 from models.timing import excitation as hawkes
 from stream.records.forecast import HORIZONS_HOURS
 
@@ -15,7 +16,7 @@ PRODUCTIVITY = np.vstack([np.full(12, 0.012), np.full(12, 0.006), np.zeros(12)])
 HORIZONS = np.array([1.0, 30.0])
 
 
-def simulated(excitation: Vector, background: float, excess: float, paths: int, seed: int) -> Vector:
+def simulated(excitation: FloatArray, background: float, excess: float, paths: int, seed: int) -> FloatArray:
     """(2,) the share of paths with an event of at least that excess within each span: generation by generation, all paths at once."""
     chance, last = np.random.default_rng(seed), HORIZONS.max()
     number = [np.repeat(np.arange(paths), chance.poisson(background * last, paths))]

@@ -10,9 +10,9 @@ import torch
 
 from ingest.instant import Instant
 from models.forecaster.explain import KERNEL_INPUTS, explain, memory_input_names, place_of
-from models.space_time import TimingNetwork
 from models.timing import excitation_features as neighbourhood
 from models.timing.live import BACKGROUND, LiveTiming, event_rates
+from models.timing.model import TimingNetwork
 from tests.unit.models.timing.test_timing import SMALL, shaken, simulated
 
 

@@ -16,9 +16,10 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from models.baselines.etas.model import Etas, EtasParameters
 from models.baselines.etas.simulate import simulate
-from models.baselines.gutenberg_richter import GutenbergRichter, common_step
+from models.baselines.gutenberg_richter import GutenbergRichter
 from models.catalog.datasets import Lesson
 from models.catalog.point_pattern import Pattern, Span
+from models.catalog.reporting_practice import common_step
 from models.gan.condition import Past, condition_of, radius_km
 from models.gan.evaluation.classifier import area_under_curve, area_with_interval, classifier_scores
 from models.gan.evaluation.comparison import as_sequence, compare

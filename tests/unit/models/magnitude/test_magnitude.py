@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
@@ -23,10 +22,10 @@ from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import INPUTS, PLACELESS, magnitude_features_at
 from models.magnitude.network import LARGEST_MAGNITUDE, MagnitudeNetwork
 from models.magnitude.train import MagnitudeOptions, examples, fit_examples, fit_magnitude
+from models.numerics.arrays import FloatArray
 
 torch.set_num_threads(1)  # threads that wait for each other make small networks slow
 
-FloatArray = NDArray[np.float64]
 PROBABILITIES = np.array([0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999])
 RATE = math.log(10.0)
 DAYS = 1_000.0

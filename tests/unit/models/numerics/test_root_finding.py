@@ -10,14 +10,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from models.magnitude.distribution import DetectedMagnitude
+from models.numerics.arrays import FloatArray
 from models.numerics.root_finding import solve_decreasing
 from models.timing import excitation as hawkes
 from models.timing.inter_event_time import LONGEST_WAIT_DAYS, SHORTEST_WAIT_DAYS, RescaledWait
 
-FloatArray = NDArray[np.float64]
 CENTURY_DAYS = 36_525.0
 PROBABILITIES = np.array([0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999])
 

@@ -22,11 +22,11 @@ from models.artifact import card
 from models.artifact import forecaster_files as artifact
 from models.artifact.manifest import MANIFEST
 from models.catalog.datasets import Lesson, Years, one_region
+from models.forecaster.scored import SpaceTimeModel
 from models.magnitude.train import MagnitudeOptions
 from models.pipeline.publish_forecaster import publish, rounded
 from models.pipeline.train_forecaster import Teaching, teach
 from models.place.train import PlaceOptions
-from models.space_time import SpaceTimeModel
 from models.timing.training_data import TimingOptions
 from tests.support.paths import ROOT
 

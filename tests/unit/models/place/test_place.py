@@ -13,12 +13,14 @@ import torch
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.catalog.point_pattern import FloatArray, Pattern, Span
+from models.catalog.point_pattern import Pattern, Span
+from models.numerics.arrays import FloatArray
+from models.numerics.geometry import offsets_km
 from models.place import contributors
 from models.place.density import batch_log_prob, event_rates, kernels_of, place_log_prob, study_of
 from models.place.kernels import Densities, Kernels, densities
 from models.place.map import kernel_of
-from models.place.neighbour_geometry import offsets_km, places_of, surroundings_of_last
+from models.place.neighbour_geometry import places_of, surroundings_of_last
 from models.place.network import PlaceArchitecture, PlaceNetwork
 from models.place.train import PlaceLesson, PlaceOptions, fit_place
 from models.timing import excitation as hawkes

@@ -17,8 +17,9 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines import median
 from models.baselines import poisson as stationary
-from models.baselines.gutenberg_richter import GutenbergRichter, common_step
+from models.baselines.gutenberg_richter import GutenbergRichter
 from models.catalog.point_pattern import Pattern, Span, pattern
+from models.catalog.reporting_practice import common_step
 from models.scoring.scored_model import Model
 from models.scoring.scores import interval, joined, report, scored, trial
 

@@ -15,7 +15,8 @@ from ingest.instant import Instant
 from models.artifact import forecaster_files as artifact
 from models.catalog.point_pattern import Pattern, pattern
 from models.magnitude.distribution import DetectedMagnitude
-from models.place.neighbour_geometry import NEAREST, offsets_km, places, surroundings_of
+from models.numerics.geometry import offsets_km, places
+from models.place.neighbour_geometry import NEAREST, surroundings_of
 from models.simulation import branching as cascade
 from models.simulation.outlook import NetworkSimulator, sizes_of, window_pattern
 from models.simulation.outlook_counts import Drawn, spans
@@ -24,9 +25,9 @@ from models.simulation.rollout.neighbours import LISTED, Neighbours
 from models.simulation.rollout.networks import RollNetwork
 from models.simulation.rollout.places import Own
 from models.simulation.rollout.processes import Processes
-from models.simulation.rollout.start import history_of, place_network, start_at
+from models.simulation.rollout.start import history_of, start_at
 from models.simulation.rollout.window_history import live_history
-from models.space_time import SpaceTimeNetwork
+from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import excitation as hawkes
 from stream.records.outlook import Asked, Simulated
 from tests.support.simulated import REGION, event
@@ -74,7 +75,7 @@ def test_a_window_made_ready_in_numpy_is_that_of_the_compiled_loops(network: Spa
 
 def test_the_networks_in_single_precision_say_what_the_trained_ones_do(network: SpaceTimeNetwork) -> None:
     history = live_history(network, past(), BACKGROUND)
-    roll, start = RollNetwork(network, place_network(network)), start_at(history, NOW)
+    roll, start = RollNetwork(network, require_place(network).eval()), start_at(history, NOW)
     excesses = past().excesses
     np.testing.assert_allclose(roll.weights(excesses, history.surroundings), history.weights, rtol=1e-4)
     hidden, cell, told = start.hidden[:, None], start.cell[:, None], start.told[None]

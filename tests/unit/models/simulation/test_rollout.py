@@ -13,14 +13,15 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.artifact import forecaster_files as artifact
 from models.catalog.point_pattern import Pattern, Span
-from models.cnn.cell_maps import Grid
 from models.cnn.factors import Factors
+from models.cnn.grid import Grid
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.gan.evaluation.etas_reference import circle
 from models.simulation.rollout.cnn_map import RegionMaps, factors_at
 from models.simulation.rollout.continuations import Continuations, continuations, rolled
 from models.simulation.rollout.start import history_of
-from models.space_time import SpaceTimeNetwork, time_outcomes
+from models.space_time import SpaceTimeNetwork
+from models.timing.model import time_outcomes
 
 NOW = Instant.parse("2020-01-01")
 BACKGROUND = 0.2

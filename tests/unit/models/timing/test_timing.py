@@ -15,10 +15,10 @@ from ingest.problem import Problem
 from ingest.simulated import Sequence
 from models.catalog.datasets import Lesson, Years, one_region
 from models.catalog.point_pattern import Pattern, Span, pattern
-from models.space_time import TimingNetwork, time_outcomes
 from models.timing import excitation as hawkes
 from models.timing import excitation_features as neighbourhood
 from models.timing.live import LiveTiming
+from models.timing.model import TimingNetwork, time_outcomes
 from models.timing.networks import Architecture, exponential_start, wait_of
 from models.timing.sequence_rows import intervals_of, rows_of
 from models.timing.train import train_timing
