@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
-
 from ingest.event import Change, Event, Heartbeat, InputRecord, Outage, Promotion, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
@@ -14,56 +12,14 @@ from stream.alerts.lifecycle import after_change, after_forecast, after_heartbea
 from stream.alerts.revision import Origin
 from stream.alerts.rules import Rule
 from stream.alerts.values import Situation
+from stream.core.forecaster import Forecaster
 from stream.core.lineup import Library, Lineup, OnlyOwn
-from stream.core.memory import Memory
-from stream.core.score import Scoring
-from stream.core.step import Place, RegionState, Step, first_state, on_change, on_heartbeat, taken_over
+from stream.core.position import Position, RegionChange, SavedRegion
+from stream.core.step import RegionContext, RegionState, Step, first_state, on_change, on_heartbeat, taken_over
 from stream.core.window import Window
+from stream.records.activation import Activation
 from stream.records.alert import Alert, Alerts
-from stream.records.forecast import Forecast, Forecaster, Score
-
-BEGINNING = Instant(-(2**53))
-
-
-class Position(NamedTuple):
-    """How far a partition's records have been folded into its state."""
-
-    offset: int = 0
-    """The next offset of the log to take."""
-    sequence: int = -1
-    """The last record's own number: one that comes again is recognised by it."""
-    clock: Instant = BEGINNING
-    """The latest time that a source has told."""
-    basis: str = ""
-    """The worker's own model, its rivals and the region table: with others the state is worth nothing."""
-    lineup: Lineup = Lineup()
-    """What the promotions among the records before have put in force."""
-    alerts: Alerts = ()
-    """The last revisions of those that concern no single region."""
-
-
-class SavedRegion(NamedTuple):
-    """A region's state as a store keeps it."""
-
-    events: tuple[Event, ...]
-    memory: Memory
-    due_at: Instant | None
-    forecast: bytes | None
-    """The latest forecast's record."""
-    scoring: Scoring = Scoring()
-    alerts: Alerts = ()
-
-
-class RegionChange(NamedTuple):
-    """How a region's saved state is to change."""
-
-    written: tuple[Event, ...]
-    removed: tuple[str, ...]
-    memory: Memory
-    due_at: Instant | None
-    forecast: bytes | None
-    scoring: Scoring = Scoring()
-    alerts: Alerts = ()
+from stream.records.forecast import Forecast, Score
 
 
 class Refold(NamedTuple):
@@ -72,22 +28,6 @@ class Refold(NamedTuple):
     region: str
     events: int
     """How many it took."""
-
-
-class Activation(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.activation/1"):
-    """What a promotion led to in one partition: from which record on which model is in force, or why it was refused."""
-
-    partition: int
-    offset: int
-    """Of the promotion in the input log."""
-    after_sequence: int
-    """The last record before it: survives a copy of the log, in which offsets may differ."""
-    at: Instant
-    """The stream's time."""
-    model: str
-    """Who forecasts from here on: after a refusal, who did before."""
-    promotion: Promotion
-    refused: str | None = None
 
 
 Issued = tuple[Forecast, bytes] | tuple[Alert, bytes]
@@ -206,8 +146,8 @@ class Partition:
         due = sorted(region_id for region_id, state in self._states.items() if state.due_at is not None and state.due_at <= clock)
         return [(region_id, on_heartbeat(self._states[region_id], heartbeat, self._place(region_id), clock)) for region_id in due]
 
-    def _place(self, region_id: str) -> Place:
-        return Place(self._table[region_id], self.number, self._forecaster)
+    def _place(self, region_id: str) -> RegionContext:
+        return RegionContext(self._table[region_id], self.number, self._forecaster)
 
     def _note(self, region_id: str, step: Step) -> list[Issued]:
         self._states[region_id] = step.state

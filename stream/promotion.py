@@ -15,7 +15,7 @@ from ingest.event import Promotion, decode_hook, decoded, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.core.lineup import FORECASTING, RESTING_ON, Lineup
-from stream.partition import Activation
+from stream.records.activation import Activation
 
 LAST_RECORDS = 64
 _decoder: msgspec.json.Decoder[Promotion | Activation] = msgspec.json.Decoder(Promotion | Activation, dec_hook=decode_hook)

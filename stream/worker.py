@@ -26,11 +26,13 @@ from ingest.metrics import Exposition
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.alerts.rules import Rule
+from stream.core.forecaster import Forecaster
 from stream.core.lineup import Library
+from stream.core.position import Position
 from stream.monitoring.metrics import WorkerMetrics
-from stream.partition import Partition, Position, basis_of
+from stream.partition import Partition, basis_of
 from stream.records.alert import Alert, decode_alert
-from stream.records.forecast import Forecast, Forecaster
+from stream.records.forecast import Forecast
 from stream.store.protocol import Outcome, Saved, Store
 
 GROUP = "forecast"

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition  # type: ignore[import-untyped]
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer  # type: ignore[import-untyped]
+from kafka import TopicPartition as KafkaTopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor  # type: ignore[import-untyped]
 from kafka.errors import KafkaConfigurationError, KafkaError, TopicAlreadyExistsError  # type: ignore[import-untyped]
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
-from ingest.bus.log import TOPICS, Batch, Consumer, NotCommitted, Outgoing, Place, Record
+from ingest.bus.log import TOPICS, Batch, Consumer, NotCommitted, Outgoing, Record, TopicPartition
 from ingest.instant import Instant
 from ingest.problem import Problem
 
@@ -96,8 +97,8 @@ class KafkaLog:
     def _name(self, topic: str) -> str:
         return topic if self._namespace == NAMESPACE else f"{self._namespace}.{topic.partition('.')[2]}"
 
-    def _places(self, topic: str) -> list[TopicPartition]:
-        return [TopicPartition(self._name(topic), partition) for partition in range(TOPICS[topic])]
+    def _places(self, topic: str) -> list[KafkaTopicPartition]:
+        return [KafkaTopicPartition(self._name(topic), partition) for partition in range(TOPICS[topic])]
 
     def create_topics(self) -> None:
         admin = KafkaAdminClient(**self._options)
@@ -121,12 +122,12 @@ class KafkaLog:
         return {place.partition: offset for place, offset in self._reader.end_offsets(self._places(topic)).items()}
 
     def offset_at(self, topic: str, partition: int, time: Instant) -> int:
-        place = TopicPartition(self._name(topic), partition)
+        place = KafkaTopicPartition(self._name(topic), partition)
         found = self._reader.offsets_for_times({place: max(0, int(time))})[place]
         return self.ends(topic)[partition] if found is None else int(found.offset)
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
-        place = TopicPartition(self._name(topic), partition)
+        place = KafkaTopicPartition(self._name(topic), partition)
         consumer = KafkaConsumer(**self._options, **CONSUMER_OPTIONS)
         try:
             consumer.assign([place])
@@ -140,8 +141,8 @@ class KafkaLog:
         finally:
             consumer.close()
 
-    def follow(self, start: Mapping[Place, int]) -> KafkaFollower:
-        return KafkaFollower(self._options, {TopicPartition(self._name(topic), p): (topic, at) for (topic, p), at in start.items()})
+    def follow(self, start: Mapping[TopicPartition, int]) -> KafkaFollower:
+        return KafkaFollower(self._options, {KafkaTopicPartition(self._name(topic), p): (topic, at) for (topic, p), at in start.items()})
 
     def producer(self, name: str) -> Producer:
         return Producer(self._options, f"{self._namespace}-{name}", self._name)
@@ -157,7 +158,7 @@ class KafkaLog:
 class KafkaFollower:
     """One consumer of no group over all the partitions."""
 
-    def __init__(self, options: dict[str, Any], start: dict[TopicPartition, tuple[str, int]]) -> None:
+    def __init__(self, options: dict[str, Any], start: dict[KafkaTopicPartition, tuple[str, int]]) -> None:
         self._topics = {place: topic for place, (topic, _) in start.items()}
         self._consumer = KafkaConsumer(**options, **CONSUMER_OPTIONS)
         self._consumer.assign(list(start))
@@ -225,10 +226,10 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         )  # who joins without knowing the topic may be the one who assigns its partitions: to nobody
         self._consumer.subscribe([topic_name], listener=self)
 
-    def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+    def on_partitions_assigned(self, assigned: list[KafkaTopicPartition]) -> None:
         self._gained |= {place.partition for place in assigned}
 
-    def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+    def on_partitions_revoked(self, revoked: list[KafkaTopicPartition]) -> None:
         self._lost |= {place.partition for place in revoked}
         self._gained -= self._lost
 
@@ -241,14 +242,14 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         return Batch([_record(self._topic, record) for record in kept], gained, lost)
 
     def committed(self, partition: int) -> int | None:
-        offset = self._consumer.committed(TopicPartition(self._topic_name, partition))
+        offset = self._consumer.committed(KafkaTopicPartition(self._topic_name, partition))
         return None if offset is None else int(offset)
 
     def seek(self, partition: int, offset: int) -> None:
-        self._consumer.seek(TopicPartition(self._topic_name, partition), offset)
+        self._consumer.seek(KafkaTopicPartition(self._topic_name, partition), offset)
 
-    def offsets(self, consumed: dict[int, int]) -> dict[TopicPartition, OffsetAndMetadata]:
-        return {TopicPartition(self._topic_name, p): OffsetAndMetadata(offset, "", -1) for p, offset in consumed.items()}
+    def offsets(self, consumed: dict[int, int]) -> dict[KafkaTopicPartition, OffsetAndMetadata]:
+        return {KafkaTopicPartition(self._topic_name, p): OffsetAndMetadata(offset, "", -1) for p, offset in consumed.items()}
 
     def close(self) -> None:
         self._consumer.close(autocommit=False)

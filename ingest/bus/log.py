@@ -30,7 +30,7 @@ TOPICS = {
 """Partitions by topic. A region keeps its partition number in every topic that is keyed by region."""
 
 
-Place = tuple[str, int]
+TopicPartition = tuple[str, int]
 """A topic's partition."""
 
 
@@ -147,7 +147,7 @@ class Log(Protocol):
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
         """The committed records with `start` ≤ offset < `end`, in order."""
 
-    def follow(self, start: Mapping[Place, int]) -> Follower:
+    def follow(self, start: Mapping[TopicPartition, int]) -> Follower:
         """The records of these partitions from these offsets on, with a connection of its own."""
 
     def producer(self, name: str) -> Producer:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from ingest.bus.database import Database
-from ingest.bus.log import TOPICS, Batch, Consumer, NotCommitted, Outgoing, Place, Record
+from ingest.bus.log import TOPICS, Batch, Consumer, NotCommitted, Outgoing, Record, TopicPartition
 from ingest.instant import Instant
 from ingest.problem import Problem
 
@@ -67,7 +67,7 @@ class SqliteLog:
         found = self.database.connection.execute(query, (topic, partition, start, most))
         return [Record(topic, partition, offset, key, value, Instant(time)) for offset, key, value, time in found]
 
-    def follow(self, start: Mapping[Place, int]) -> SqliteFollower:
+    def follow(self, start: Mapping[TopicPartition, int]) -> SqliteFollower:
         return SqliteFollower(self.database.path, start)
 
     def producer(self, name: str) -> SqliteProducer:
@@ -83,7 +83,7 @@ class SqliteLog:
 class SqliteFollower:
     """Looks for a write of any other connection, then for records."""
 
-    def __init__(self, path: Path, start: Mapping[Place, int]) -> None:
+    def __init__(self, path: Path, start: Mapping[TopicPartition, int]) -> None:
         self._log = SqliteLog(Database(path))  # a connection does not see its own writes as news
         self._positions = dict(start)
         self._version = -1

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ingest.problem import Problem
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.catalog.reporting_practice import common_step
 
 SMALLEST_MEAN_EXCESS = 1e-3
@@ -32,8 +32,8 @@ class GutenbergRichter:
     step: float
     """What all magnitudes are rounded to; 0 if they are not. The law begins half a step below completeness."""
 
-    def outcomes(self, pattern: Pattern, span: Span) -> dict[str, Any]:
-        """The fields of `Outcomes` that speak of magnitude; the PIT at a random point of the bin (Czado et al. 2009, Biometrics 65)."""
+    def outcomes(self, pattern: PointPattern, span: Span) -> dict[str, Any]:
+        """The fields of `EventScores` that speak of magnitude; the PIT at a random point of the bin (Czado et al. 2009, Biometrics 65)."""
         beginning = pattern.magnitude_of_completeness - self.step / 2.0
         excesses = np.maximum(pattern.magnitudes[pattern.rows(span)] - beginning, 0.0)  # (N,)
         within = np.random.default_rng(PIT_SEED).uniform(-0.5, 0.5, len(excesses)) * self.step
@@ -44,7 +44,7 @@ class GutenbergRichter:
         }
 
 
-def fit(pattern: Pattern, span: Span) -> GutenbergRichter:
+def fit(pattern: PointPattern, span: Span) -> GutenbergRichter:
     """Maximum likelihood on the events of a span.
 
     Raises:

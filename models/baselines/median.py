@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingest.problem import Problem
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.scoring.inter_event_times import waits
-from models.scoring.scored_model import Outcomes
+from models.scoring.scored_model import EventScores
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Median:
     def name(self) -> str:
         return "median"
 
-    def outcomes(self, pattern: Pattern, span: Span) -> Outcomes:
+    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
         """The two constants, for each event of the span; also at the span's start, whatever the silence before it."""
         rows = pattern.rows(span)
         count = rows.stop - rows.start
         return points(np.full(count, self.wait_days), np.full(count, self.magnitude))
 
 
-def fit(pattern: Pattern, span: Span) -> Median:
+def fit(pattern: PointPattern, span: Span) -> Median:
     """The medians of the span's waits and magnitudes.
 
     Raises:
@@ -46,10 +46,10 @@ def fit(pattern: Pattern, span: Span) -> Median:
     return Median(float(np.median(waits(pattern, span).whole)), float(np.median(pattern.magnitudes[rows])))
 
 
-def points(median_wait_days: FloatArray, median_magnitude: FloatArray) -> Outcomes:
+def points(median_wait_days: FloatArray, median_magnitude: FloatArray) -> EventScores:
     """(N,), (N,) -> the outcomes of a model that says one number and no distribution: its probabilities are NaN."""
     unsaid = np.full(len(median_wait_days), np.nan)
-    return Outcomes(
+    return EventScores(
         time_log_prob=unsaid,
         survival_log_prob=float("nan"),
         time_pit=unsaid,

@@ -15,9 +15,9 @@ from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
 from models.baselines import gutenberg_richter
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.scoring.inter_event_times import waits
-from models.scoring.scored_model import Outcomes
+from models.scoring.scored_model import EventScores
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Stationary:
     def name(self) -> str:
         return "poisson"
 
-    def outcomes(self, pattern: Pattern, span: Span) -> Outcomes:
+    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
         """How it had forecast a span's events: a silence changes nothing."""
         given = waits(pattern, span)
         count, rate = len(given.whole), self.rate_per_day
         open_end = given.censored if count else given.censored - given.silence
-        return Outcomes(
+        return EventScores(
             time_log_prob=math.log(rate) - rate * given.scored,
             survival_log_prob=-rate * open_end,
             time_pit=-np.expm1(-rate * given.scored),
@@ -46,7 +46,7 @@ class Stationary:
         )
 
 
-def fit(pattern: Pattern, span: Span) -> Stationary:
+def fit(pattern: PointPattern, span: Span) -> Stationary:
     """Both laws by maximum likelihood on the events of a span.
 
     Raises:

@@ -30,7 +30,7 @@ from ingest.problem import Problem
 from ingest.region import Region
 from models import PRETRAINED
 from models.numerics.arrays import FloatArray
-from stream.records.forecast import Hazard
+from stream.core.forecaster import Hazard
 
 BUILT_IN = PRETRAINED / "baselines.json"
 LARGEST_EXCESS = 8.0

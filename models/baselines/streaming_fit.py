@@ -30,10 +30,10 @@ from models.baselines.omori_mixture import Shape, mixture
 from models.baselines.streaming import Parameters, Regional, save
 from models.catalog.cleaning import choose
 from models.catalog.gaps import spans
-from models.catalog.point_pattern import Pattern, Span, pattern
+from models.catalog.point_pattern import PointPattern, Span, point_pattern
 from models.numerics.arrays import FloatArray
 
-Part = tuple[str, Pattern, Span]
+Part = tuple[str, PointPattern, Span]
 """A region's id, its events, and the span of them that is fitted."""
 
 LEANING_EVENTS = 10.0
@@ -205,7 +205,9 @@ def regional_training(events: Iterable[Event], table: RegionTable) -> list[Part]
             members[region.id].append(event)
     pieces = [Span(*piece) for piece in spans([int(event.time) for event in known])]
     made = (
-        (name, pattern(members[name], table[name].magnitude_of_completeness, piece), piece) for name in sorted(members) for piece in pieces
+        (name, point_pattern(members[name], table[name].magnitude_of_completeness, piece), piece)
+        for name in sorted(members)
+        for piece in pieces
     )
     return [(name, one, piece) for name, one, piece in made if len(one) >= FEWEST_EVENTS]
 

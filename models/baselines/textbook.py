@@ -7,7 +7,7 @@
 It says one number and no distribution, so its log-likelihoods are NaN. What squared error teaches is a conditional mean (Bishop 2006,
 Pattern Recognition and Machine Learning, eq. 1.89), and waits are so skewed that their mean is far above most of them: on Californian
 catalogues its typical (median) error in minutes is 1.3 to 2.4 times that of always saying the median, its mean error 0.9 to 1.25 times.
-It stands where `Outcomes` has the median because it is the network's point forecast. Mean absolute errors of 5 minutes and 0.5 magnitude
+It stands where `EventScores` has the median because it is the network's point forecast. Mean absolute errors of 5 minutes and 0.5 magnitude
 units are reported for it without the data, and say nothing without them: where events come every five minutes, always saying the median
 does as well in time. Compare on the same events only. Two weaknesses are kept as they are in the original: raw coordinates as inputs, and
 scaling by extremes, which a later wait or magnitude may exceed.
@@ -29,10 +29,10 @@ from torch import nn
 from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
 from models.baselines.median import points
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.scoring.inter_event_times import waits
-from models.scoring.scored_model import Outcomes
+from models.scoring.scored_model import EventScores
 
 Cell = Literal["lstm", "gru", "rnn"]
 FrontEnd = Literal["none", "conv"]
@@ -118,7 +118,7 @@ class Textbook:
         front = "-conv" if self.options.front_end == "conv" else ""
         return f"textbook{front}-{self.options.cell}-{self.options.seed}"
 
-    def outcomes(self, pattern: Pattern, span: Span) -> Outcomes:
+    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
         """Its point forecast before each event of the span; waits below 0 are 0, the first counts from the span's start."""
         rows = pattern.rows(span)
         windows = _windows(self.scaler.scaled(quantities(pattern, len(self.scaler.low) > 4)), self.options.window)
@@ -130,7 +130,7 @@ class Textbook:
         return points(wait_days, magnitudes)
 
 
-def fit(pattern: Pattern, span: Span, options: TextbookOptions | None = None) -> Textbook:
+def fit(pattern: PointPattern, span: Span, options: TextbookOptions | None = None) -> Textbook:
     """Train on the events of a span; earlier ones are only looked back at. Within minutes on one thread, the same for the same seed.
 
     Raises:
@@ -152,7 +152,7 @@ def fit(pattern: Pattern, span: Span, options: TextbookOptions | None = None) ->
     return Textbook(network.eval(), scaler, chosen)
 
 
-def quantities(pattern: Pattern, with_depths: bool) -> FloatArray:
+def quantities(pattern: PointPattern, with_depths: bool) -> FloatArray:
     """(N, 4 or 5) of each event: minutes since the one before it, latitude, longitude, magnitude, depth in km (NaN where unknown)."""
     minutes = np.diff(pattern.times, prepend=pattern.times[:1]) / MILLISECONDS_PER_DAY * MINUTES_PER_DAY
     columns = [minutes, pattern.latitudes, pattern.longitudes, pattern.magnitudes]

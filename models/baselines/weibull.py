@@ -23,10 +23,10 @@ from scipy.optimize import minimize_scalar  # type: ignore[import-untyped, unuse
 from ingest.problem import Problem
 from models.baselines import gutenberg_richter
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.scoring.inter_event_times import SHORTEST_WAIT_DAYS, Waits, waits
-from models.scoring.scored_model import Outcomes
+from models.scoring.scored_model import EventScores
 
 SHAPES = (0.05, 20.0)
 """Where k is looked for."""
@@ -50,13 +50,13 @@ class WeibullRenewal:
         """(N,) −ln S: (t/s)^k."""
         return (days / self.scale_days) ** self.shape
 
-    def outcomes(self, pattern: Pattern, span: Span) -> Outcomes:
+    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
         """How it had forecast a span's events. In the first second the hazard counts as at its end, being infinite at 0 for k < 1."""
         given = waits(pattern, span)
         elapsed = self.cumulative_hazard(given.elapsed)  # (N,)
         spent = self.cumulative_hazard(given.whole) - elapsed  # (N,) of a unit exponential
         median = self.scale_days * (elapsed + math.log(2.0)) ** (1.0 / self.shape) - given.elapsed
-        return Outcomes(
+        return EventScores(
             time_log_prob=self._log_hazard(given.whole) - spent,
             survival_log_prob=float(self._open_end(given)),
             time_pit=-np.expm1(-spent),
@@ -76,7 +76,7 @@ class WeibullRenewal:
         return self.cumulative_hazard(np.array(known)) - self.cumulative_hazard(np.array(given.censored))
 
 
-def fit(pattern: Pattern, span: Span) -> WeibullRenewal:
+def fit(pattern: PointPattern, span: Span) -> WeibullRenewal:
     """Both laws by maximum likelihood on the events of a span, given the silence before it.
 
     Raises:

@@ -15,7 +15,7 @@ from functools import partial
 
 from ingest.event import EARTHQUAKE, DeadLetter, Event
 from ingest.instant import MILLISECONDS_PER_SECOND
-from models.catalog.reporting_practice import Habits, habits
+from models.catalog.reporting_practice import ReportingPractice, reporting_practice
 from models.numerics.geometry import distance_km
 
 DUPLICATE_SECONDS = 4.0
@@ -73,7 +73,7 @@ class Report:
     """Near-duplicates that carry the same network: a network seldom reports one earthquake twice."""
     pairs_as_close_but_later: int
     """Pairs alike in place and magnitude that are once to twice as far apart in time: how many near-duplicates chance would give."""
-    habits: Habits
+    habits: ReportingPractice
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,15 @@ def clean(found: Iterable[Event | DeadLetter]) -> Cleaned:
     choice = choose(events, unread)
     return Cleaned(
         choice.kept,
-        Report(rows, len(choice.kept), choice.left_out, choice.noted, choice.of_one_network, choice.close_but_later, habits(choice.kept)),
+        Report(
+            rows,
+            len(choice.kept),
+            choice.left_out,
+            choice.noted,
+            choice.of_one_network,
+            choice.close_but_later,
+            reporting_practice(choice.kept),
+        ),
     )
 
 

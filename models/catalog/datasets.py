@@ -36,16 +36,16 @@ from ingest.problem import Problem
 from ingest.region import Region
 from models.catalog.cleaning import earthquakes
 from models.catalog.gaps import spans
-from models.catalog.point_pattern import Pattern, Span, pattern, read_polygon
+from models.catalog.point_pattern import PointPattern, Span, point_pattern, read_polygon
 
 FEWEST_EVENTS = 20
 """A region's stretch with fewer is left out."""
 
 
-class Lesson(NamedTuple):
+class RegionDataset(NamedTuple):
     """A pattern, and how its years are divided; what came before `train.start` is context."""
 
-    pattern: Pattern
+    pattern: PointPattern
     train: Span
     validation: Span
     test: Span
@@ -53,7 +53,7 @@ class Lesson(NamedTuple):
     catalogue: str = ""
 
 
-class Source(msgspec.Struct, frozen=True):
+class CatalogEntry(msgspec.Struct, frozen=True):
     """One entry of the TOML file, whole days, UTC."""
 
     name: str
@@ -68,7 +68,7 @@ class Source(msgspec.Struct, frozen=True):
     test_end: date | None = None
 
 
-class Years(NamedTuple):
+class SplitDates(NamedTuple):
     """How a catalogue's years are divided."""
 
     history_start: Instant | None
@@ -78,7 +78,7 @@ class Years(NamedTuple):
     test_end: Instant | None = None
 
 
-def read_curriculum(file: Path, region_of: Callable[[float, float], Region]) -> list[Lesson]:
+def read_datasets(file: Path, region_of: Callable[[float, float], Region]) -> list[RegionDataset]:
     """The lessons of a TOML file.
 
     Raises:
@@ -86,14 +86,16 @@ def read_curriculum(file: Path, region_of: Callable[[float, float], Region]) -> 
     """
     try:
         entries: list[dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8"))["catalogue"]
-        sources = [msgspec.convert(entry, Source) for entry in entries]
+        sources = [msgspec.convert(entry, CatalogEntry) for entry in entries]
     except (OSError, tomllib.TOMLDecodeError, KeyError, msgspec.ValidationError) as error:
         raise Problem(f"{file} does not say what to learn from ({error})", "give a TOML file with [[catalogue]] entries") from None
     taken: dict[str, list[Span]] = defaultdict(list)
     return [lesson for source in sources for lesson in _lessons(source, file.parent, region_of, taken)]
 
 
-def one_region(events: Iterable[Event], magnitude_of_completeness: float, polygon: Path | None, years: Years, name: str = "") -> Lesson:
+def one_region(
+    events: Iterable[Event], magnitude_of_completeness: float, polygon: Path | None, years: SplitDates, name: str = ""
+) -> RegionDataset:
     """A catalogue taken as one region; nothing in it is a duplicate.
 
     Raises:
@@ -106,7 +108,7 @@ def one_region(events: Iterable[Event], magnitude_of_completeness: float, polygo
     end = years.test_end if years.test_end is not None else max(Instant(int(last) + 1), years.end)
     observed = Span(history, end)
     area = None if polygon is None else read_polygon(polygon)
-    return _lesson(pattern(listed, magnitude_of_completeness, observed, area), years, name, name)
+    return _lesson(point_pattern(listed, magnitude_of_completeness, observed, area), years, name, name)
 
 
 def read_events(files: Sequence[Path]) -> list[Event]:
@@ -121,13 +123,15 @@ def read_events(files: Sequence[Path]) -> list[Event]:
     return events
 
 
-def _lessons(source: Source, folder: Path, region_of: Callable[[float, float], Region], taken: dict[str, list[Span]]) -> list[Lesson]:
+def _lessons(
+    source: CatalogEntry, folder: Path, region_of: Callable[[float, float], Region], taken: dict[str, list[Span]]
+) -> list[RegionDataset]:
     events = read_events([folder / name for name in source.files])
     days = (source.history_start, source.start, source.validation_start, source.end, source.test_end)
     history_start, start, validation_start, end, test_end = map(_instant, days)
     assert validation_start is not None
     assert end is not None
-    years = Years(history_start, start, validation_start, end, test_end)
+    years = SplitDates(history_start, start, validation_start, end, test_end)
     if source.magnitude_of_completeness is not None:
         polygon = None if source.polygon is None else folder / source.polygon
         return [one_region(earthquakes(events), source.magnitude_of_completeness, polygon, years, source.name)]
@@ -137,11 +141,11 @@ def _lessons(source: Source, folder: Path, region_of: Callable[[float, float], R
 def by_region(
     name: str,
     events: list[Event],
-    years: Years,
+    years: SplitDates,
     region_of: Callable[[float, float], Region],
     lowest_magnitude: float | None = None,
     taken: dict[str, list[Span]] | None = None,
-) -> list[Lesson]:
+) -> list[RegionDataset]:
     """A catalogue's earthquakes as the patterns of the table's regions.
 
     Args:
@@ -156,26 +160,26 @@ def by_region(
         region = region_of(event.latitude, event.longitude)
         if region.magnitude_of_completeness >= lowest:
             members.setdefault(region.id, (region, []))[1].append(event)
-    lessons: list[Lesson] = []
+    lessons: list[RegionDataset] = []
     observed = [Span(*span) for span in spans([int(event.time) for event in events])]
     for key in sorted(members):
         region, own = members[key]
         for span in [piece for whole in observed for piece in _outside(whole, taken[key])]:
-            one = pattern(own, region.magnitude_of_completeness, span)
+            one = point_pattern(own, region.magnitude_of_completeness, span)
             if len(one) >= FEWEST_EVENTS:
                 lessons.append(_lesson(one, years, key, name))
                 taken[key].append(span)
     return lessons
 
 
-def _lesson(one: Pattern, years: Years, region: str, catalogue: str) -> Lesson:
+def _lesson(one: PointPattern, years: SplitDates, region: str, catalogue: str) -> RegionDataset:
     start = years.start if years.start is not None else one.observed.start
     if not (start <= years.validation_start <= years.end or (years.start is None and years.validation_start <= years.end)):
         raise Problem(
             f"the years of {catalogue or 'the catalogue'} are not in order", "choose start < validation start < end, one after the other"
         )
     test_end = max(one.observed.end, years.end)
-    return Lesson(
+    return RegionDataset(
         one,
         Span(min(start, years.validation_start), years.validation_start),
         Span(years.validation_start, years.end),

@@ -34,7 +34,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pattern:
+class PointPattern:
     """N events of one region at or above its magnitude of completeness, in the order of time."""
 
     times: NDArray[np.int64]
@@ -80,7 +80,7 @@ class Pattern:
         first, last = np.searchsorted(self.times, (int(span.start), int(span.end)))
         return slice(int(first), int(last))
 
-    def before(self, moment: Instant) -> Pattern:
+    def before(self, moment: Instant) -> PointPattern:
         """What was known by then: no later event, and no later observation."""
         rows = slice(0, int(np.searchsorted(self.times, int(moment))))
         end = min(self.observed.end, moment)
@@ -95,7 +95,9 @@ class Pattern:
         )
 
 
-def pattern(events: Iterable[Event], magnitude_of_completeness: float, observed: Span, polygon: shapely.Geometry | None = None) -> Pattern:
+def point_pattern(
+    events: Iterable[Event], magnitude_of_completeness: float, observed: Span, polygon: shapely.Geometry | None = None
+) -> PointPattern:
     """The pattern of the events that lie in the span, in the polygon and at or above completeness; none is left out as a duplicate.
 
     Args:
@@ -111,7 +113,7 @@ def pattern(events: Iterable[Event], magnitude_of_completeness: float, observed:
     latitudes = np.array([event.latitude for event in kept], dtype=np.float64)
     longitudes = np.array([event.longitude for event in kept], dtype=np.float64)
     inside = np.ones(len(kept), dtype=np.bool_) if polygon is None else shapely.intersects_xy(polygon, longitudes, latitudes)
-    return Pattern(
+    return PointPattern(
         times=np.array([int(event.time) for event in kept], dtype=np.int64)[inside],
         latitudes=latitudes[inside],
         longitudes=longitudes[inside],

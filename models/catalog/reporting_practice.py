@@ -24,7 +24,7 @@ ONE_KIND = 0.95
 
 
 @dataclass(frozen=True)
-class Habits:
+class ReportingPractice:
     """What the kept events have in common. Shares are of the events that are kept, 0 … 1."""
 
     magnitude_types: dict[str, float]
@@ -44,7 +44,7 @@ class Habits:
     """Pauses too long to be waits: from the last event before to the first one after."""
 
 
-def habits(events: list[Event]) -> Habits:
+def reporting_practice(events: list[Event]) -> ReportingPractice:
     """The shares that tell how a catalogue was made."""
     times = np.array([int(event.time) for event in events], dtype=np.int64)
     types = Counter(event.magnitude_type for event in events)
@@ -52,7 +52,7 @@ def habits(events: list[Event]) -> Habits:
     depths = Counter(event.depth_km for event in events if event.depth_km is not None)
     with_depth = sum(depths.values())
     places = Counter((event.latitude, event.longitude) for event in events)
-    return Habits(
+    return ReportingPractice(
         magnitude_types=_shares(types),
         magnitude_types_by_year=_types_by_year(events, times),
         one_magnitude_type=not types or max(types.values()) >= ONE_KIND * len(events),

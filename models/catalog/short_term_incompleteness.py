@@ -29,7 +29,7 @@ from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignor
 from scipy.special import log_ndtr  # type: ignore[import-untyped, unused-ignore]
 
 from models.catalog.b_value import in_steps
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 
 LARGE_EXCESS = 2.5
@@ -91,7 +91,7 @@ class FittedRise:
     """Gain of log-likelihood over no rise at all (b refitted)."""
 
 
-def fit(pattern: Pattern, span: Span, step: float = 0.0) -> FittedRise | None:
+def fit(pattern: PointPattern, span: Span, step: float = 0.0) -> FittedRise | None:
     """G, H, σ and b from the aftershocks of one span; None when there are fewer than 100.
 
     Args:
@@ -143,7 +143,7 @@ def log_prob(magnitudes: FloatArray, middles: FloatArray, sigma: float, beta: fl
     return density
 
 
-def aftershocks(pattern: Pattern, span: Span) -> Aftershocks:
+def aftershocks(pattern: PointPattern, span: Span) -> Aftershocks:
     """The events within ten days and two rupture lengths of a large one (0.01 · 10^(M/2) km each, at least 10 km), in the span.
 
     Of several large events before it, that one counts whose waves hide most by Helmstetter et al. (2006). Events that are larger than

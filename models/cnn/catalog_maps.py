@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalog.point_pattern import Pattern
+from models.catalog.point_pattern import PointPattern
 from models.cnn import cell_maps as maps
 from models.cnn.cell_maps import CAME, COUNTS, EXPECTED, FADING_DAYS, GAINS_DAYS, RATES, SPANS_DAYS, TOUCHED
 from models.cnn.grid import Grid
@@ -78,7 +78,7 @@ def _pass(
 
 def states_at(
     grid: Grid,
-    pattern: Pattern,
+    pattern: PointPattern,
     weights: FloatArray,
     background: float,
     targets: NDArray[np.int64],

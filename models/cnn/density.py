@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from ingest.instant import Instant
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.cnn.grid import Grid
 from models.cnn.network import MapNetwork
 from models.cnn.targets import features_at, grid_of, log_probs, map_rows, region_rates
 from models.numerics.arrays import FloatArray
-from models.place.density import PlaceStudy, kernels_of, study_of
+from models.place.density import PlaceTargets, kernels_of, study_of
 from models.space_time import SpaceTimeNetwork, require_place
 from models.timing.excitation import TAUS_DAYS
 from models.timing.sequence_rows import rows_of
@@ -23,7 +23,7 @@ _AT_ONCE = 256
 
 
 @torch.no_grad()
-def map_log_prob(base: SpaceTimeNetwork, maps: MapNetwork, pattern: Pattern, span: Span, region: str, background: float) -> FloatArray:
+def map_log_prob(base: SpaceTimeNetwork, maps: MapNetwork, pattern: PointPattern, span: Span, region: str, background: float) -> FloatArray:
     """(n,) ln p(place | moment, past) of the span's events, 1/km², as the CNN re-weights it.
 
     Args:
@@ -57,7 +57,7 @@ class Maps(NamedTuple):
 
 
 @torch.no_grad()
-def maps_at(base: SpaceTimeNetwork, maps: MapNetwork, pattern: Pattern, moment: Instant, region: str, background: float) -> Maps:
+def maps_at(base: SpaceTimeNetwork, maps: MapNetwork, pattern: PointPattern, moment: Instant, region: str, background: float) -> Maps:
     """The maps after all of the pattern's events, given that nothing came since.
 
     Args:
@@ -81,21 +81,21 @@ def maps_at(base: SpaceTimeNetwork, maps: MapNetwork, pattern: Pattern, moment: 
     return Maps(grid, (cells / cells.sum()).reshape(square), (beta / math.log(10.0)).reshape(square), above.reshape(square))
 
 
-def _study(base: SpaceTimeNetwork, pattern: Pattern, background: float) -> PlaceStudy:
+def _study(base: SpaceTimeNetwork, pattern: PointPattern, background: float) -> PlaceTargets:
     architecture = base.architecture
     rows = rows_of([pattern], architecture.timing.reach)
     weights = base.timing.weights(rows)[1:].numpy()
     return study_of(require_place(base), pattern, rows.neighbourhoods[1:], weights, background, len(pattern), architecture.place_reach)
 
 
-def _fading(pattern: Pattern, day: float) -> FloatArray:
+def _fading(pattern: PointPattern, day: float) -> FloatArray:
     """(N, K) exp(−lag/τ)/τ."""
     found: FloatArray = np.exp(-(day - pattern.days)[:, None] / TAUS_DAYS) / TAUS_DAYS
     return found
 
 
 def _masses(
-    base: SpaceTimeNetwork, study: PlaceStudy, grid: Grid, day: float, ages_days: tuple[float, ...]
+    base: SpaceTimeNetwork, study: PlaceTargets, grid: Grid, day: float, ages_days: tuple[float, ...]
 ) -> tuple[FloatArray, FloatArray]:
     """(bands, cells) the rates of the past events, by their ages and cells, 1/day; (cells,) their worths for the background map."""
     place, pattern = require_place(base), study.pattern

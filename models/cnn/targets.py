@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.catalog.point_pattern import Pattern
+from models.catalog.point_pattern import PointPattern
 from models.cnn import cell_sums as map_density
 from models.cnn.catalog_maps import states_at
 from models.cnn.channels import CHANNELS, features
 from models.cnn.grid import Grid, grid_over
 from models.cnn.network import MapArchitecture, MapNetwork, log_density, magnitude_log_prob
 from models.numerics.arrays import FloatArray
-from models.place.density import PlaceStudy, denominators, kernels_of
+from models.place.density import PlaceTargets, denominators, kernels_of
 from models.place.network import PlaceNetwork, slow_days
 
 
@@ -52,7 +52,7 @@ def joined(parts: list[MapRows]) -> MapRows:
     return MapRows(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(MapRows)))
 
 
-def grid_of(architecture: MapArchitecture, region: str, pattern: Pattern) -> Grid:
+def grid_of(architecture: MapArchitecture, region: str, pattern: PointPattern) -> Grid:
     """The region's grid if the CNN was trained on it, else one over the pattern's events."""
     known = architecture.grids.get(region)
     return known or grid_over(pattern.latitudes, pattern.longitudes, architecture.side, architecture.smallest_km)
@@ -60,7 +60,7 @@ def grid_of(architecture: MapArchitecture, region: str, pattern: Pattern) -> Gri
 
 @torch.no_grad()
 def map_rows(
-    network: PlaceNetwork, study: PlaceStudy, targets: NDArray[np.int64], grid: Grid, ages_days: tuple[float, ...], half_bin: float
+    network: PlaceNetwork, study: PlaceTargets, targets: NDArray[np.int64], grid: Grid, ages_days: tuple[float, ...], half_bin: float
 ) -> MapRows:
     """The targets (B,) ascending, of one region.
 
@@ -89,7 +89,7 @@ def map_rows(
 
 def features_at(
     grid: Grid,
-    pattern: Pattern,
+    pattern: PointPattern,
     weights: FloatArray,
     background: float,
     targets: NDArray[np.int64],

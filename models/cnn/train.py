@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ingest.problem import Problem
-from models.catalog.datasets import Lesson
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.datasets import RegionDataset
+from models.catalog.point_pattern import PointPattern, Span
 from models.catalog.reporting_practice import common_step
 from models.cnn.grid import Grid, grid_over
 from models.cnn.network import MapArchitecture, MapNetwork
@@ -66,7 +66,7 @@ class Course(NamedTuple):
 
 def fit_maps(
     base: SpaceTimeNetwork,
-    lessons: Sequence[Lesson],
+    lessons: Sequence[RegionDataset],
     options: MapOptions | None = None,
     seed: int = 0,
     progress: Progress = lambda *_: None,
@@ -80,7 +80,7 @@ def fit_maps(
     return fit_course(require_place(base), course_of(base, lessons, options, seed), options, seed, progress)
 
 
-def course_of(base: SpaceTimeNetwork, lessons: Sequence[Lesson], options: MapOptions, seed: int = 0) -> Course:
+def course_of(base: SpaceTimeNetwork, lessons: Sequence[RegionDataset], options: MapOptions, seed: int = 0) -> Course:
     """Make the lessons ready: what no step of the training changes.
 
     Raises:
@@ -107,7 +107,7 @@ def course_of(base: SpaceTimeNetwork, lessons: Sequence[Lesson], options: MapOpt
     return Course(joined(trains), joined(validations), grids)
 
 
-def _grids(lessons: Sequence[Lesson], options: MapOptions) -> dict[str, Grid]:
+def _grids(lessons: Sequence[RegionDataset], options: MapOptions) -> dict[str, Grid]:
     """By region, over what came up to the end of its training spans."""
     before = [(lesson.region, lesson.pattern.before(lesson.train.end)) for lesson in lessons]
     found = {}
@@ -121,7 +121,7 @@ def _grids(lessons: Sequence[Lesson], options: MapOptions) -> dict[str, Grid]:
 
 
 def _rows_of(
-    base: SpaceTimeNetwork, known: Pattern, lesson: Lesson, targets: NDArray[np.int64], grid: Grid, options: MapOptions
+    base: SpaceTimeNetwork, known: PointPattern, lesson: RegionDataset, targets: NDArray[np.int64], grid: Grid, options: MapOptions
 ) -> MapRows:
     place, architecture = require_place(base), base.architecture
     rows = rows_of([known], architecture.timing.reach)
@@ -198,19 +198,19 @@ def scores_of(network: MapNetwork, rows: MapRows, uniform: torch.Tensor, at_once
     return float(places.mean()), float(magnitudes.mean())
 
 
-def _count(pattern: Pattern, span: Span) -> int:
+def _count(pattern: PointPattern, span: Span) -> int:
     rows = pattern.rows(span)
     return int(rows.stop) - max(int(rows.start), 1)
 
 
-def _some(pattern: Pattern, span: Span, part: float, chance: np.random.Generator) -> NDArray[np.int64]:
+def _some(pattern: PointPattern, span: Span, part: float, chance: np.random.Generator) -> NDArray[np.int64]:
     """Training targets, ascending: all, or a random part."""
     rows = pattern.rows(span)
     every = np.arange(max(rows.start, 1), rows.stop)
     return every if part >= 1.0 else np.sort(chance.choice(every, max(round(part * len(every)), 1), replace=False))
 
 
-def _spread(pattern: Pattern, span: Span, part: float) -> NDArray[np.int64]:
+def _spread(pattern: PointPattern, span: Span, part: float) -> NDArray[np.int64]:
     """Validation targets, ascending: all, or some spread evenly."""
     rows = pattern.rows(span)
     first, stop = max(rows.start, 1), rows.stop

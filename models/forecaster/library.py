@@ -13,9 +13,9 @@ from models.cnn.live import LiveMaps
 from models.cnn.network import MapNetwork
 from models.forecaster.live import LstmForecaster
 from models.space_time import SpaceTimeNetwork
+from stream.core.forecaster import Forecaster
 from stream.core.lineup import Lineup
 from stream.core.shadow import Shadowed
-from stream.records.forecast import Forecaster
 
 LINEUPS_KEPT = 4
 """A worker's partitions share a forecaster; while one of them is behind, it is still with an earlier one."""

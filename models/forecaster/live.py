@@ -26,7 +26,7 @@ from models.magnitude.live import LiveMagnitude, half_bin_of, quantiles_and_surv
 from models.numerics.arrays import FloatArray
 from models.space_time import SpaceTimeNetwork
 from models.timing import excitation as hawkes
-from models.timing.inter_event_time import LONGEST_WAIT_DAYS, RescaledWait
+from models.timing.inter_event_time import LONGEST_WAIT_DAYS, InterEventTime
 from models.timing.live import (
     BACKGROUND,
     COUNT,
@@ -39,19 +39,8 @@ from models.timing.live import (
     LiveTiming,
     event_rates,
 )
-from stream.records.forecast import (
-    HORIZONS_HOURS,
-    MAGNITUDES,
-    QUANTILES,
-    Exceedance,
-    Hazard,
-    Magnitude,
-    Outlook,
-    Spot,
-    Wait,
-    Where,
-    rounded,
-)
+from stream.core.forecaster import Expectation, Hazard
+from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Exceedance, Magnitude, Spot, Wait, Where, rounded
 
 HOURS_PER_DAY = 24.0
 MILLISECONDS_PER_HOUR = 3_600_000
@@ -131,7 +120,7 @@ class LstmForecaster:
         place = (int(event.time), event.latitude, event.longitude)
         return after + self._maps.observe(memory[self._maps_from :], region.id, place, jump, float(own[BACKGROUND]))
 
-    def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
+    def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
         wait, log_tail, log_density = self._asked(memory, now)
         quantiles = np.minimum(wait.quantile(_QUANTILES), LONGEST_WAIT_DAYS)
         said, due_after_minutes = _wait(quantiles, log_tail, log_density)
@@ -139,7 +128,7 @@ class LstmForecaster:
         due_at = now.plus(seconds=60.0 * due_after_minutes)
         said_where = _where(ring, *self._rates(memory, ring, wait, region, now))
         magnitude = self._magnitudes(ring, region, now, quantiles[_MEDIAN])
-        return Outlook(said, magnitude, due_at, said_where, self._exceeded(memory, region, now))
+        return Expectation(said, magnitude, due_at, said_where, self._exceeded(memory, region, now))
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
         (_, tail, density), (_, later_tail, later_density) = self._asked(memory, since), self._asked(memory, until)
@@ -154,11 +143,11 @@ class LstmForecaster:
         """(size,) what `models.timing.live` keeps, read only."""
         return np.frombuffer(memory, count=self._timing.size)
 
-    def _wait_of(self, memory: bytes) -> RescaledWait[FloatArray]:
+    def _wait_of(self, memory: bytes) -> InterEventTime[FloatArray]:
         """The wait from the last event on: what does not change while nothing happens."""
         return self._timing.wait(self.past(memory))
 
-    def _ask(self, memory: bytes, now: Instant) -> tuple[RescaledWait[FloatArray], FloatArray, FloatArray]:
+    def _ask(self, memory: bytes, now: Instant) -> tuple[InterEventTime[FloatArray], FloatArray, FloatArray]:
         """The wait from now on, its ln P(X > asked) and ln density there, (16,) each.
 
         Kept, for an outlook and the hazards before and after it ask the same.
@@ -177,7 +166,7 @@ class LstmForecaster:
         return self._exceedance.said(excitation, float(past[BACKGROUND]), usual, region.magnitude_of_completeness)
 
     def _rates(
-        self, memory: bytes, ring: FloatArray, wait: RescaledWait[FloatArray], region: Region, now: Instant
+        self, memory: bytes, ring: FloatArray, wait: InterEventTime[FloatArray], region: Region, now: Instant
     ) -> tuple[FloatArray, float]:
         """(n,) what each recent event brings on, and the rate of all of the region, 1/day, as the CNN has them if there is one."""
         rates, rate = event_rates(ring, now), float(wait.kernel_rate(0.0))

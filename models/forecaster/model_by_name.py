@@ -12,15 +12,15 @@ from models.baselines import median, textbook, weibull
 from models.baselines import poisson as stationary
 from models.baselines.etas import fit as etas_fit
 from models.baselines.etas.model import Etas, published, stem
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.forecaster.scored import SpaceTimeModel
-from models.scoring.scored_model import Model
+from models.scoring.scored_model import ScoredModel
 
 
-class Ground(NamedTuple):
+class FittingData(NamedTuple):
     """What a model may be made from: nothing of it lies in the scored time."""
 
-    pattern: Pattern
+    pattern: PointPattern
     """Up to the end of the training span."""
     training: Span
     catalogues: list[Path]
@@ -28,7 +28,7 @@ class Ground(NamedTuple):
     """ETAS parameters to use instead of the published or fitted ones."""
 
 
-def _etas(ground: Ground) -> Model:
+def _etas(ground: FittingData) -> ScoredModel:
     """The parameters that were given; else the published ones of this catalogue at this completeness; else fitted."""
     magnitudes = stationary.fit(ground.pattern, ground.training).magnitudes
     name, completeness = stem(ground.catalogues[0]), ground.pattern.magnitude_of_completeness
@@ -43,12 +43,12 @@ def _etas(ground: Ground) -> Model:
     return etas_fit.fit(ground.pattern, ground.training)
 
 
-def _network(folder: Path | None) -> Model:
+def _network(folder: Path | None) -> ScoredModel:
     network, card = artifact.read(folder)
     return SpaceTimeModel(network, card.name)
 
 
-KINDS: Mapping[str, Callable[[Ground], Model]] = {
+KINDS: Mapping[str, Callable[[FittingData], ScoredModel]] = {
     "pretrained": lambda ground: _network(None),
     "poisson": lambda ground: stationary.fit(ground.pattern, ground.training),
     "etas": _etas,
@@ -61,7 +61,7 @@ BASELINES = ("poisson", "etas")
 """What every model is compared with."""
 
 
-def contender(name: str, ground: Ground) -> Model:
+def model_by_name(name: str, ground: FittingData) -> ScoredModel:
     """The model of that name, or of that folder.
 
     Raises:
@@ -70,7 +70,7 @@ def contender(name: str, ground: Ground) -> Model:
     return KINDS[name](ground) if name in KINDS else _network(Path(name))
 
 
-def contenders(name: str, ground: Ground) -> tuple[Model, dict[str, Model]]:
+def contenders(name: str, ground: FittingData) -> tuple[ScoredModel, dict[str, ScoredModel]]:
     """The model and the baselines that it is compared with, each made once."""
-    baselines = {one: contender(one, ground) for one in BASELINES}
-    return baselines[name] if name in baselines else contender(name, ground), baselines
+    baselines = {one: model_by_name(one, ground) for one in BASELINES}
+    return baselines[name] if name in baselines else model_by_name(name, ground), baselines

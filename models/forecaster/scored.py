@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.catalog.reporting_practice import common_step
 from models.cnn.density import map_log_prob
 from models.cnn.network import MapNetwork
 from models.magnitude.catalog_features import magnitude_features
 from models.numerics.arrays import FloatArray
 from models.place.density import place_log_prob
-from models.scoring.scored_model import Outcomes
+from models.scoring.scored_model import EventScores
 from models.space_time import SpaceTimeNetwork
 from models.timing.model import time_outcomes
 from models.timing.sequence_rows import rows_of
@@ -29,20 +29,20 @@ class SpaceTimeModel:
     def name(self) -> str:
         return self._name
 
-    def outcomes(self, pattern: Pattern, span: Span) -> Outcomes:
+    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
         known = pattern.before(span.end)
         background = self.background(known, span)
         told: dict[str, Any] = time_outcomes(self._network.timing, known, span, background) | self._magnitudes(known, span)
-        return Outcomes(place_log_prob=self._places(known, span, background), **told)
+        return EventScores(place_log_prob=self._places(known, span, background), **told)
 
-    def background(self, pattern: Pattern, span: Span) -> float:
+    def background(self, pattern: PointPattern, span: Span) -> float:
         """μ: the region's that it was trained on (there may be one only); else that of the history before the span."""
         timing = self._network.timing
         regions = timing.architecture.regions
         trained = timing.background(regions[0] if len(regions) == 1 else self._region or "")
         return timing.fit_background(pattern, Span(pattern.observed.start, span.start)) if trained is None else trained
 
-    def _places(self, pattern: Pattern, span: Span, background: float) -> FloatArray:
+    def _places(self, pattern: PointPattern, span: Span, background: float) -> FloatArray:
         network, architecture = self._network, self._network.architecture
         if network.place is None:
             return np.full(pattern.rows(span).stop - pattern.rows(span).start, np.nan)
@@ -52,7 +52,7 @@ class SpaceTimeModel:
         weights = network.timing.weights(rows)[1:].numpy()
         return place_log_prob(network.place, pattern, span, rows.neighbourhoods[1:], weights, background, architecture.place_reach)
 
-    def _magnitudes(self, pattern: Pattern, span: Span) -> dict[str, FloatArray]:
+    def _magnitudes(self, pattern: PointPattern, span: Span) -> dict[str, FloatArray]:
         """Given the moment and the place; the probability integral transform is randomised within the rounding bin.
 
         The law begins half a step below completeness; the step is that of the magnitudes before the span.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import Instant
-from models.catalog.point_pattern import Pattern
+from models.catalog.point_pattern import PointPattern
 from models.catalog.reporting_practice import common_step
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import offsets_km, places
@@ -105,7 +105,7 @@ def radius_km(magnitude: float) -> float:
 class Past:
     """A pattern, made ready to be asked about many moments; an answer uses nothing from the moment on."""
 
-    def __init__(self, pattern: Pattern) -> None:
+    def __init__(self, pattern: PointPattern) -> None:
         self.pattern = pattern
         self._places = places(pattern.latitudes, pattern.longitudes)  # (N, 3)
         self._sums = np.concatenate(([0.0], np.cumsum(pattern.excesses)))  # (N + 1,) of the excesses before each row
@@ -180,7 +180,7 @@ class Past:
 
 
 def condition_of(
-    pattern: Pattern, moment: Instant, magnitude: float, latitude: float, longitude: float, depth_km: float = math.nan
+    pattern: PointPattern, moment: Instant, magnitude: float, latitude: float, longitude: float, depth_km: float = math.nan
 ) -> Condition:
     """What the events before a moment say of a mainshock of that magnitude there and then.
 

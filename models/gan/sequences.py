@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ingest.instant import Instant
-from models.catalog.datasets import Lesson
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.datasets import RegionDataset
+from models.catalog.point_pattern import PointPattern, Span
 from models.gan.condition import LEAST_EXCESS, Condition, Past, radius_km
 from models.numerics.arrays import FloatArray
 
@@ -54,7 +54,7 @@ class AftershockSequence:
         return self.excesses + self.condition.magnitude_of_completeness
 
 
-def sequences_of(pattern: Pattern, span: Span, days: float = DAYS, catalogue: str = "") -> list[AftershockSequence]:
+def sequences_of(pattern: PointPattern, span: Span, days: float = DAYS, catalogue: str = "") -> list[AftershockSequence]:
     """The sequences whose mainshock and days lie in a span, in the order of time."""
     past = Past(pattern)
     return [sequence_after(past, row, days, catalogue) for row in mainshocks(past, span, days)]
@@ -92,7 +92,7 @@ def sequence_after(past: Past, row: int, days: float = DAYS, catalogue: str = ""
     )
 
 
-def taught(lessons: Sequence[Lesson], days: float = DAYS, raises: Sequence[float] = RAISES) -> list[AftershockSequence]:
+def taught(lessons: Sequence[RegionDataset], days: float = DAYS, raises: Sequence[float] = RAISES) -> list[AftershockSequence]:
     """The sequences of the training spans, also of the catalogues cut at higher magnitudes."""
     found = []
     for lesson in lessons:
@@ -101,7 +101,7 @@ def taught(lessons: Sequence[Lesson], days: float = DAYS, raises: Sequence[float
     return found
 
 
-def held_out(lessons: Sequence[Lesson], part: str, days: float = DAYS) -> list[AftershockSequence]:
+def held_out(lessons: Sequence[RegionDataset], part: str, days: float = DAYS) -> list[AftershockSequence]:
     """The sequences of the `validation` or the `test` spans, those that begin within `days` of the span's start left out: a gap."""
     found = []
     for lesson in lessons:
@@ -110,7 +110,7 @@ def held_out(lessons: Sequence[Lesson], part: str, days: float = DAYS) -> list[A
     return found
 
 
-def cut(pattern: Pattern, more: float) -> Pattern:
+def cut(pattern: PointPattern, more: float) -> PointPattern:
     """The pattern from a higher magnitude on."""
     if not more:
         return pattern

@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from ingest.problem import Problem
-from models.catalog.datasets import Lesson
+from models.catalog.datasets import RegionDataset
 from models.gan.networks import Critic, GanArchitecture, SequenceGenerator, shown
 from models.gan.sequences import AftershockSequence, held_out, taught
 from models.gan.statistics import Seen, packed, seen
@@ -61,7 +61,7 @@ Curves = dict[str, list[float]]
 
 
 def fit_gan(
-    lessons: Sequence[Lesson], options: GanOptions, seed: int = 0, progress: Progress = lambda *_: None
+    lessons: Sequence[RegionDataset], options: GanOptions, seed: int = 0, progress: Progress = lambda *_: None
 ) -> tuple[SequenceGenerator, dict[str, float]]:
     """Train on the sequences of the training spans; the validation spans choose when to stop.
 

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalog.point_pattern import Pattern
+from models.catalog.point_pattern import PointPattern
 from models.magnitude.features import (
     COUNTS,
     COUNTS_NEAREST,
@@ -49,7 +49,7 @@ NEGLIGIBLE_LAGS = 40.0
 """An exponential is left out this many time constants on: far below the floor of a trace."""
 
 
-def magnitude_features(pattern: Pattern, reach: int = DEFAULT_REACH, neighbour_reach: int | None = None) -> FloatArray:
+def magnitude_features(pattern: PointPattern, reach: int = DEFAULT_REACH, neighbour_reach: int | None = None) -> FloatArray:
     """(N, INPUTS) for each event at its own moment and place, from the events before it.
 
     Args:

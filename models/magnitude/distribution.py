@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr  # type: ignore[import-untyped, unused-ignore]
 
 from models.numerics.arrays import FloatArray, library_of, log_normal_cdf, normal_cdf
-from models.numerics.root_finding import solve_decreasing
+from models.numerics.root_finding import invert_decreasing
 
 Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
 
@@ -84,7 +84,7 @@ class DetectedMagnitude(Generic[Array]):
 
         values, slopes = log_tail(_EXCESS_GRID)
         target: FloatArray = np.log1p(-np.asarray(probabilities)) + np.zeros_like(values[..., :1])
-        return np.minimum(solve_decreasing(log_tail, _EXCESS_GRID, values, slopes, target), upper)
+        return np.minimum(invert_decreasing(log_tail, _EXCESS_GRID, values, slopes, target), upper)
 
     @cached_property
     def _rate(self) -> Any:

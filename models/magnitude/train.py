@@ -11,7 +11,7 @@ import msgspec
 import torch
 
 from ingest.problem import Problem
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.catalog.reporting_practice import common_step
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.features import DEFAULT_REACH, PLACELESS
@@ -63,7 +63,7 @@ class Examples:
     """The largest excess there can be."""
 
 
-def examples(pattern: Pattern, train: Span, validation: Span, options: MagnitudeOptions) -> Examples:
+def examples(pattern: PointPattern, train: Span, validation: Span, options: MagnitudeOptions) -> Examples:
     """What is to be learned from one pattern; nothing after the validation span is looked at.
 
     The validation span may be empty.
@@ -84,7 +84,7 @@ def examples(pattern: Pattern, train: Span, validation: Span, options: Magnitude
 
 
 def fit_magnitude(
-    pattern: Pattern, train: Span, validation: Span, options: MagnitudeOptions, seed: int, progress: Progress
+    pattern: PointPattern, train: Span, validation: Span, options: MagnitudeOptions, seed: int, progress: Progress
 ) -> tuple[MagnitudeNetwork, dict[str, float]]:
     """Learn from one pattern: `fit_examples` of its `examples`."""
     return fit_examples([examples(pattern, train, validation, options)], options, seed, progress)

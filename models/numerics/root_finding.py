@@ -15,7 +15,7 @@ _CONVERGING = 1e-5
 """A Newton step this short leaves an error of about its square."""
 
 
-def solve_decreasing(
+def invert_decreasing(
     function: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
     grid: FloatArray,
     values: FloatArray,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ingest.instant import Instant
-from models.catalog.datasets import Lesson
+from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import Span
 from models.cnn.network import MapNetwork
 from models.forecaster.scored import SpaceTimeModel
@@ -24,13 +24,13 @@ def unseen(recent: Span, card_data: Sequence[dict[str, Any]]) -> Span:
     return Span(min(max([recent.start, *ends]), recent.end), recent.end)
 
 
-def judged(lessons: Sequence[Lesson], recent: Span) -> list[Lesson]:
+def judged(lessons: Sequence[RegionDataset], recent: Span) -> list[RegionDataset]:
     """Those whose catalogue covers something of a span, and something before it."""
     seen = [lesson.pattern.observed for lesson in lessons]
     return [lesson for lesson, one in zip(lessons, seen, strict=True) if one.start < recent.start < min(one.end, recent.end)]
 
 
-def forecaster_gains(challenger: SpaceTimeNetwork, incumbent: SpaceTimeNetwork, lessons: Sequence[Lesson], recent: Span) -> Gains:
+def forecaster_gains(challenger: SpaceTimeNetwork, incumbent: SpaceTimeNetwork, lessons: Sequence[RegionDataset], recent: Span) -> Gains:
     """Of time, place and magnitude together, over the regions' recent spans; places only where both speak of them.
 
     A region in which nothing came counts by its silence: else whoever expects too much everywhere would seem the better.
@@ -52,11 +52,11 @@ def forecaster_gains(challenger: SpaceTimeNetwork, incumbent: SpaceTimeNetwork, 
     return Gains(np.append(gained, silences), came, np.append(ended, ends).astype(np.int64))
 
 
-def _asked(network: SpaceTimeNetwork, lesson: Lesson, recent: Span) -> tuple[SpaceTimeModel, Any, Span]:
+def _asked(network: SpaceTimeNetwork, lesson: RegionDataset, recent: Span) -> tuple[SpaceTimeModel, Any, Span]:
     return SpaceTimeModel(network, "lstm", lesson.region), lesson.pattern, recent
 
 
-def _silence(network: SpaceTimeNetwork, lesson: Lesson, recent: Span) -> float:
+def _silence(network: SpaceTimeNetwork, lesson: RegionDataset, recent: Span) -> float:
     """ln P(no event in the span)."""
     known = lesson.pattern.before(recent.end)
     background = SpaceTimeModel(network, "lstm", lesson.region).background(known, recent)
@@ -64,7 +64,7 @@ def _silence(network: SpaceTimeNetwork, lesson: Lesson, recent: Span) -> float:
 
 
 def map_gains(
-    base: SpaceTimeNetwork, challenger: MapNetwork, incumbent: MapNetwork | None, lessons: Sequence[Lesson], recent: Span
+    base: SpaceTimeNetwork, challenger: MapNetwork, incumbent: MapNetwork | None, lessons: Sequence[RegionDataset], recent: Span
 ) -> Gains:
     """Of the places, over the regions' recent spans."""
     found, came = [], []

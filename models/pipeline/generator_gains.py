@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from models.catalog.datasets import Lesson
+from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import Span
 from models.gan.networks import SequenceGenerator
 from models.gan.sequences import AftershockSequence, sequences_of
@@ -22,7 +22,7 @@ MOST_EVENTS = 1_500
 SEED = 0
 
 
-def sequence_gains(challenger: SequenceGenerator, incumbent: SequenceGenerator, lessons: Sequence[Lesson], recent: Span) -> Gains:
+def sequence_gains(challenger: SequenceGenerator, incumbent: SequenceGenerator, lessons: Sequence[RegionDataset], recent: Span) -> Gains:
     """By sequence, by how much the challenger's energy score is smaller.
 
     The energy score E|X − y| − E|X − X'|/2 (Gneiting & Raftery 2007, JASA 102, eq. 21) of a sequence's statistics y, in standard deviations

@@ -11,7 +11,7 @@ import torch
 
 from models.artifact import cnn_gan_files as companions
 from models.artifact.pictures import Progress, Watched, curves_picture, maps_picture
-from models.catalog.datasets import Lesson
+from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import Span
 from models.cnn.density import maps_at
 from models.cnn.network import MapNetwork
@@ -39,7 +39,7 @@ GAN_NOTES = (
 
 
 def publish_cnn(
-    lessons: Sequence[Lesson],
+    lessons: Sequence[RegionDataset],
     folder: Path,
     base: tuple[SpaceTimeNetwork, str],
     options: MapOptions,
@@ -66,7 +66,9 @@ def publish_cnn(
     return companions.write(folder, "cnn", network, network.architecture, card, base=base[1], pictures=pictures)
 
 
-def publish_gan(lessons: Sequence[Lesson], folder: Path, options: GanOptions, seed: int, progress: Progress) -> companions.CompanionCard:
+def publish_gan(
+    lessons: Sequence[RegionDataset], folder: Path, options: GanOptions, seed: int, progress: Progress
+) -> companions.CompanionCard:
     """Train a generator of sequences and write it.
 
     Raises:
@@ -87,7 +89,7 @@ def publish_gan(lessons: Sequence[Lesson], folder: Path, options: GanOptions, se
     return companions.write(folder, "gan", network, network.architecture, card, pictures=pictures)
 
 
-def _map_of(lessons: Sequence[Lesson], base: SpaceTimeNetwork, network: MapNetwork) -> bytes:
+def _map_of(lessons: Sequence[RegionDataset], base: SpaceTimeNetwork, network: MapNetwork) -> bytes:
     """The maps of the region with the most events, at the end of its validation span."""
     busiest = max((lesson for lesson in lessons if lesson.region in network.architecture.grids), key=_validation_events)
     moment = busiest.validation.end
@@ -96,12 +98,12 @@ def _map_of(lessons: Sequence[Lesson], base: SpaceTimeNetwork, network: MapNetwo
     return maps_picture(maps_at(base, network, known, moment, busiest.region, background), f"{busiest.region}, {moment}".lstrip(", "))
 
 
-def _validation_events(lesson: Lesson) -> int:
+def _validation_events(lesson: RegionDataset) -> int:
     rows = lesson.pattern.rows(lesson.validation)
     return len(range(rows.start, rows.stop))
 
 
-def _scenarios(lessons: Sequence[Lesson], network: SequenceGenerator, seed: int) -> dict[str, bytes]:
+def _scenarios(lessons: Sequence[RegionDataset], network: SequenceGenerator, seed: int) -> dict[str, bytes]:
     """The largest sequence of the validation spans, and some made for its mainshock; nothing if there is none."""
     days = network.architecture.days
     held = held_out(lessons, "validation", days)

@@ -16,14 +16,14 @@ from models.artifact import card
 from models.artifact import forecaster_files as artifact
 from models.artifact.pictures import Watched, curves_picture
 from models.baselines import poisson as stationary
-from models.catalog.datasets import Lesson
+from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import Span
 from models.forecaster.scored import SpaceTimeModel
-from models.pipeline.train_forecaster import Progress, Teaching, teach
+from models.pipeline.train_forecaster import ForecasterOptions, Progress, teach
 from models.scoring import scores as score
-from models.scoring.scored_model import Model
+from models.scoring.scored_model import ScoredModel
 from models.space_time import SpaceTimeNetwork
-from models.training.distributed import Workers
+from models.training.distributed import Distributed
 
 Part = Literal["validation", "test"]
 NOTES = (
@@ -37,13 +37,13 @@ NOTES = (
 
 
 def publish(
-    lessons: Sequence[Lesson],
+    lessons: Sequence[RegionDataset],
     folder: Path,
-    teaching: Teaching,
+    teaching: ForecasterOptions,
     progress: Progress,
     *,
     score_held_back: bool = False,
-    baselines: Callable[[Lesson], dict[str, Model]] | None = None,
+    baselines: Callable[[RegionDataset], dict[str, ScoredModel]] | None = None,
 ) -> artifact.Card:
     """Train on the lessons and write the artefact to `folder`.
 
@@ -55,7 +55,7 @@ def publish(
         Problem: too few events, or the folder cannot be written.
     """
     began, kept = time.monotonic(), folder.with_name(f".{folder.name}-training")
-    if Workers().rank:  # all workers come to the same model; the first one writes it
+    if Distributed().rank:  # all workers come to the same model; the first one writes it
         folder = Path(tempfile.mkdtemp()) / folder.name
     watched = Watched(progress)
     network, stages = teach(lessons, teaching, watched, kept)
@@ -76,7 +76,7 @@ def publish(
 
 
 def scores_of(
-    network: SpaceTimeNetwork, lessons: Sequence[Lesson], part: Part, baselines: Callable[[Lesson], dict[str, Model]]
+    network: SpaceTimeNetwork, lessons: Sequence[RegionDataset], part: Part, baselines: Callable[[RegionDataset], dict[str, ScoredModel]]
 ) -> dict[str, Any]:
     """Over all lessons that have events in that part of their years.
 
@@ -95,13 +95,13 @@ def scores_of(
     return score.report(trials)
 
 
-def described(lessons: Sequence[Lesson]) -> list[dict[str, Any]]:
+def described(lessons: Sequence[RegionDataset]) -> list[dict[str, Any]]:
     """Per catalogue, what was learned from it."""
     names = dict.fromkeys(lesson.catalogue for lesson in lessons)
     return [_described(name, [lesson for lesson in lessons if lesson.catalogue == name]) for name in names]
 
 
-def _described(name: str, lessons: list[Lesson]) -> dict[str, Any]:
+def _described(name: str, lessons: list[RegionDataset]) -> dict[str, Any]:
     completeness = sorted({lesson.pattern.magnitude_of_completeness for lesson in lessons})
     known: dict[str, Any] = {
         "name": name,

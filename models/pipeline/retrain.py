@@ -23,7 +23,7 @@ from models.artifact import cnn_gan_files as companions
 from models.artifact import forecaster_files as artifact
 from models.artifact.registry import Registry
 from models.catalog.cleaning import earthquakes
-from models.catalog.datasets import FEWEST_EVENTS, Lesson, Years, by_region, read_events
+from models.catalog.datasets import FEWEST_EVENTS, RegionDataset, SplitDates, by_region, read_events
 from models.catalog.point_pattern import Span
 from models.cnn.train import MapOptions
 from models.gan.train import GanOptions
@@ -32,7 +32,7 @@ from models.pipeline.forecaster_gains import forecaster_gains, map_gains, unseen
 from models.pipeline.generator_gains import sequence_gains
 from models.pipeline.publish_cnn_gan import publish_cnn, publish_gan
 from models.pipeline.publish_forecaster import publish
-from models.pipeline.train_forecaster import Progress, Teaching
+from models.pipeline.train_forecaster import ForecasterOptions, Progress
 
 FEWEST_IN_A_REGION = FEWEST_EVENTS
 
@@ -50,11 +50,11 @@ class Plan(NamedTuple):
     """Folder of the registry."""
     lowest_magnitude: float | None
     """Where the catalogue was cut; None: at the smallest in it."""
-    teaching: Teaching = Teaching(reach=128, kernel_members=1, memory_members=2, place_reach=512)
+    teaching: ForecasterOptions = ForecasterOptions(reach=128, kernel_members=1, memory_members=2, place_reach=512)
     maps: MapOptions = MapOptions()
     gan: GanOptions = GanOptions()
 
-    def teaching_of(self) -> Teaching:
+    def teaching_of(self) -> ForecasterOptions:
         """How the forecaster is trained, with this plan's seed."""
         return msgspec.structs.replace(self.teaching, seed=self.seed)
 
@@ -92,7 +92,7 @@ def _or_kept(kind: str, incumbent: str | None, attempt: Callable[[str | None], D
         return undecided(kind, incumbent, problem)
 
 
-def lessons_of(plan: Plan) -> tuple[list[Lesson], Span]:
+def lessons_of(plan: Plan) -> tuple[list[RegionDataset], Span]:
     """The catalogue by regions, its years divided from the end backwards, and the recent span.
 
     Raises:
@@ -111,7 +111,7 @@ def lessons_of(plan: Plan) -> tuple[list[Lesson], Span]:
             f"the catalogue's {days:.0f} days are not more than the {plan.recent_days + plan.validation_days:.0f} that decide and choose",
             "give an earlier --from, or fewer --recent-days and --validation-days",
         )
-    years = Years(None, None, chosen_from, recent.start, end)
+    years = SplitDates(None, None, chosen_from, recent.start, end)
     lessons = by_region("newest", events, years, plan.table.region_of, plan.lowest_magnitude)
     if not lessons:
         raise Problem(f"no region has {FEWEST_IN_A_REGION} events in the catalogue", "give an earlier --from or a lower --min-magnitude")
@@ -123,7 +123,7 @@ class _Round(NamedTuple):
 
     plan: Plan
     registry: Registry
-    lessons: list[Lesson]
+    lessons: list[RegionDataset]
     recent: Span
     folder: Path
     progress: Progress

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from models.catalog.datasets import Lesson
+from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import Span
 from models.magnitude.train import MagnitudeOptions, examples, fit_examples
 from models.place.network import PlaceArchitecture, PlaceNetwork
@@ -19,7 +19,7 @@ from models.timing.networks import Architecture
 from models.timing.sequence_rows import rows_of
 from models.timing.train import train_timing
 from models.timing.training_data import TimingOptions
-from models.training.checkpoints import Stages, fingerprint
+from models.training.checkpoints import Checkpoints, fingerprint
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, step from 1, steps, scores)."""
@@ -27,7 +27,7 @@ FEWEST_PLACES = 200
 """A pattern with fewer events in training teaches no places."""
 
 
-class Teaching(msgspec.Struct, frozen=True):
+class ForecasterOptions(msgspec.Struct, frozen=True):
     """How a forecaster is trained."""
 
     seed: int = 0
@@ -48,7 +48,7 @@ class Teaching(msgspec.Struct, frozen=True):
 
 
 def teach(
-    lessons: Sequence[Lesson], teaching: Teaching, progress: Progress, folder: Path | None = None
+    lessons: Sequence[RegionDataset], teaching: ForecasterOptions, progress: Progress, folder: Path | None = None
 ) -> tuple[SpaceTimeNetwork, dict[str, float]]:
     """Train on the lessons.
 
@@ -62,7 +62,7 @@ def teach(
         Problem: too few events.
     """
     torch.set_num_threads(teaching.threads)
-    stages = Stages(folder, fingerprint(lessons, teaching))
+    stages = Checkpoints(folder, fingerprint(lessons, teaching))
     regions = tuple(sorted({lesson.region for lesson in lessons}))
     sizes = Architecture(regions, teaching.reach, teaching.kernel_members, memory_members=teaching.memory_members, hours=teaching.hours)
     timing, scores = train_timing(lessons, sizes, teaching.timing, teaching.seed, progress, stages)
@@ -79,7 +79,9 @@ def teach(
     return network.eval(), scores
 
 
-def _magnitudes(network: SpaceTimeNetwork, lessons: Sequence[Lesson], teaching: Teaching, progress: Progress) -> dict[str, float]:
+def _magnitudes(
+    network: SpaceTimeNetwork, lessons: Sequence[RegionDataset], teaching: ForecasterOptions, progress: Progress
+) -> dict[str, float]:
     options = msgspec.structs.replace(teaching.magnitude, reach=teaching.magnitude_reach, neighbour_reach=teaching.neighbour_reach)
     taught = [lesson for lesson in lessons if _events(lesson, lesson.train)]
     parts = [examples(lesson.pattern, lesson.train, lesson.validation, options) for lesson in taught]
@@ -93,7 +95,12 @@ def _magnitudes(network: SpaceTimeNetwork, lessons: Sequence[Lesson], teaching: 
 
 
 def _places(
-    timing: TimingNetwork, lessons: Sequence[Lesson], teaching: Teaching, narrowest_km: float, progress: Progress, stages: Stages
+    timing: TimingNetwork,
+    lessons: Sequence[RegionDataset],
+    teaching: ForecasterOptions,
+    narrowest_km: float,
+    progress: Progress,
+    stages: Checkpoints,
 ) -> tuple[PlaceNetwork, dict[str, float]]:
     options = msgspec.structs.replace(teaching.place, reach=teaching.place_reach)
     learned = [_place_lesson(timing, lesson) for lesson in _with_events(lessons, FEWEST_PLACES)]
@@ -111,7 +118,7 @@ def _places(
     return network, stages.run("place", [network], fit)
 
 
-def _place_lesson(timing: TimingNetwork, lesson: Lesson) -> PlaceLesson:
+def _place_lesson(timing: TimingNetwork, lesson: RegionDataset) -> PlaceLesson:
     rows = rows_of([lesson.pattern], timing.architecture.reach)
     background = timing.background(lesson.region)
     assert background is not None
@@ -120,11 +127,11 @@ def _place_lesson(timing: TimingNetwork, lesson: Lesson) -> PlaceLesson:
     )
 
 
-def _with_events(lessons: Sequence[Lesson], fewest: int) -> list[Lesson]:
+def _with_events(lessons: Sequence[RegionDataset], fewest: int) -> list[RegionDataset]:
     """Those with so many events in training, and any in validation."""
     return [lesson for lesson in lessons if _events(lesson, lesson.train) >= fewest and _events(lesson, lesson.validation)]
 
 
-def _events(lesson: Lesson, span: Span) -> int:
+def _events(lesson: RegionDataset, span: Span) -> int:
     rows = lesson.pattern.rows(span)
     return len(range(rows.start, rows.stop))

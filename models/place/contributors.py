@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalog.point_pattern import Pattern
+from models.catalog.point_pattern import PointPattern
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import EARTH_RADIUS_KM
 from models.place.neighbour_geometry import places_of
@@ -111,7 +111,13 @@ def _search(
 
 
 def neighbours(
-    pattern: Pattern, weights: FloatArray, taus: FloatArray, first: int, sizes: tuple[int, int], plain_km: float, reach: int | None = None
+    pattern: PointPattern,
+    weights: FloatArray,
+    taus: FloatArray,
+    first: int,
+    sizes: tuple[int, int],
+    plain_km: float,
+    reach: int | None = None,
 ) -> Neighbours:
     """The strongest past events of each event from row `first` on, and the nearest of every event.
 

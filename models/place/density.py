@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.instant import Instant
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.place import contributors
 from models.place.contributors import Neighbours
 from models.place.kernels import Densities, Kernels, Setting, decay_table, densities
 from models.place.map import PlaceMap, place_map
-from models.place.neighbour_geometry import NEAREST, Surroundings, places_of, surroundings
+from models.place.neighbour_geometry import NEAREST, NeighbourGeometry, places_of, surroundings
 from models.place.network import Denominators, PlaceNetwork, log_density, slow_days
 from models.timing import excitation as hawkes
 
@@ -31,12 +31,12 @@ _PLAIN_WIDTH = 8.0
 
 
 @dataclass(frozen=True)
-class PlaceStudy:
+class PlaceTargets:
     """A pattern made ready: N events."""
 
-    pattern: Pattern
+    pattern: PointPattern
     found: Neighbours
-    around: Surroundings
+    around: NeighbourGeometry
     raw: torch.Tensor
     """(N, features + surroundings.SIZE)"""
     log_weights: torch.Tensor
@@ -53,8 +53,14 @@ class PlaceStudy:
 
 
 def study_of(
-    network: PlaceNetwork, pattern: Pattern, features: FloatArray, weights: FloatArray, rate: float, first: int, reach: int | None = None
-) -> PlaceStudy:
+    network: PlaceNetwork,
+    pattern: PointPattern,
+    features: FloatArray,
+    weights: FloatArray,
+    rate: float,
+    first: int,
+    reach: int | None = None,
+) -> PlaceTargets:
     """Make a pattern ready for the network.
 
     Args:
@@ -70,7 +76,7 @@ def study_of(
     around = surroundings(pattern, found.nearest, narrowest)
     waits = np.diff(pattern.days, prepend=pattern.days[:1])[:, None]
     decays, slow_decays = np.exp(-waits / hawkes.TAUS_DAYS), np.exp(-waits / slow)
-    return PlaceStudy(
+    return PlaceTargets(
         pattern=pattern,
         found=found,
         around=around,
@@ -91,7 +97,7 @@ def _before(jumps: FloatArray, decays: FloatArray) -> FloatArray:
     return np.concatenate((0.0 * after[:1], after[:-1] * decays[1:]))
 
 
-def kernels_of(network: PlaceNetwork, study: PlaceStudy, stop: int, scaled: torch.Tensor | None = None) -> Kernels:
+def kernels_of(network: PlaceNetwork, study: PlaceTargets, stop: int, scaled: torch.Tensor | None = None) -> Kernels:
     """The kernels of the events before row `stop`; `scaled`: the inputs, if they are at hand already."""
     inputs = network.scaler(study.raw[:stop]).float() if scaled is None else scaled[:stop]
     excesses, spacing = torch.from_numpy(study.pattern.excesses[:stop]), torch.from_numpy(study.around.spacing[:stop])
@@ -99,7 +105,7 @@ def kernels_of(network: PlaceNetwork, study: PlaceStudy, stop: int, scaled: torc
     return found
 
 
-def denominators(kernels: Kernels, study: PlaceStudy, targets: NDArray[np.int64], slow: FloatArray) -> Denominators:
+def denominators(kernels: Kernels, study: PlaceTargets, targets: NDArray[np.int64], slow: FloatArray) -> Denominators:
     """Of each target, exact over all earlier events and differentiable in their kernels."""
     jumps = kernels.log_weights.exp().sum(1) / torch.from_numpy(hawkes.TAUS_DAYS)  # (stop, K)
     worths = kernels.log_worth.exp()[:, None] * kernels.log_shares.exp()  # (stop, C)
@@ -109,7 +115,7 @@ def denominators(kernels: Kernels, study: PlaceStudy, targets: NDArray[np.int64]
 
 
 def _within(
-    added: torch.Tensor, decays: torch.Tensor, taus: FloatArray, study: PlaceStudy, targets: NDArray[np.int64]
+    added: torch.Tensor, decays: torch.Tensor, taus: FloatArray, study: PlaceTargets, targets: NDArray[np.int64]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(stop, K) what each event adds -> (B,) the sums at the targets over the events within reach, (B,) over those before."""
     after = hawkes.Excitation.apply(added[None], decays[: len(added)].contiguous())[0]
@@ -121,7 +127,7 @@ def _within(
 
 
 def batch_log_prob(
-    network: PlaceNetwork, study: PlaceStudy, targets: NDArray[np.int64], stop: int, scaled: torch.Tensor | None = None
+    network: PlaceNetwork, study: PlaceTargets, targets: NDArray[np.int64], stop: int, scaled: torch.Tensor | None = None
 ) -> torch.Tensor:
     """(B,) ln p of targets over their contributors alone, 1/km²: a lower bound, differentiable. Events before `stop` are looked at."""
     kernels = kernels_of(network, study, stop, scaled)
@@ -134,12 +140,18 @@ def batch_log_prob(
 
 @torch.no_grad()
 def place_log_prob(
-    network: PlaceNetwork, pattern: Pattern, span: Span, features: FloatArray, weights: FloatArray, rate: float, reach: int | None = None
+    network: PlaceNetwork,
+    pattern: PointPattern,
+    span: Span,
+    features: FloatArray,
+    weights: FloatArray,
+    rate: float,
+    reach: int | None = None,
 ) -> FloatArray:
     """(n,) ln p(place | moment, past) of the span's events, 1/km², every earlier event counted.
 
     Args:
-        features, weights, rate: as `study_of` takes them.
+        features, weights, rate: as `timing_training_data` takes them.
         reach: only so many events back are neighbours and kernels; the rate of those before goes to the background map.
     """
     network.eval()
@@ -155,9 +167,9 @@ def place_log_prob(
 
 
 @torch.no_grad()
-def event_rates(
+def place_map_at(
     network: PlaceNetwork,
-    pattern: Pattern,
+    pattern: PointPattern,
     moment: Instant,
     features: FloatArray,
     weights: FloatArray,

@@ -13,7 +13,7 @@ import torch
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import offsets_km, places
 from models.place.kernels import Kernels
-from models.place.neighbour_geometry import Surroundings
+from models.place.neighbour_geometry import NeighbourGeometry
 from models.place.network import PlaceNetwork, slow_days
 from models.timing.excitation import TAUS_DAYS
 
@@ -63,7 +63,7 @@ class PlaceMap(NamedTuple):
 
 
 @torch.no_grad()
-def kernel_of(network: PlaceNetwork, around: Surroundings, features: FloatArray, excess: float, weights: FloatArray) -> Kernels:
+def kernel_of(network: PlaceNetwork, around: NeighbourGeometry, features: FloatArray, excess: float, weights: FloatArray) -> Kernels:
     """The kernel that an event gets when it comes, arrays of one row.
 
     Args:

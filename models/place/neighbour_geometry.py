@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalog.point_pattern import Pattern
+from models.catalog.point_pattern import PointPattern
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import offsets_km, places
 
@@ -28,7 +28,7 @@ SIZE = len(RANKS) + 2 * len(SCALES) + len(_PAIRS)
 _ALL_AT_ONCE = 4_096
 
 
-class Surroundings(NamedTuple):
+class NeighbourGeometry(NamedTuple):
     """Of N events."""
 
     features: FloatArray
@@ -39,12 +39,12 @@ class Surroundings(NamedTuple):
     """(N,) ln of the distance to the sixth nearest, km."""
 
 
-def places_of(pattern: Pattern) -> FloatArray:
+def places_of(pattern: PointPattern) -> FloatArray:
     """(N, 3) latitude and longitude in radians, and the latitude's cosine."""
     return places(pattern.latitudes, pattern.longitudes)
 
 
-def surroundings(pattern: Pattern, nearest: NDArray[np.int32], narrowest_km: float) -> Surroundings:
+def surroundings(pattern: PointPattern, nearest: NDArray[np.int32], narrowest_km: float) -> NeighbourGeometry:
     """Of all of a pattern's events.
 
     Args:
@@ -57,10 +57,10 @@ def surroundings(pattern: Pattern, nearest: NDArray[np.int32], narrowest_km: flo
         rows = nearest[low : low + _ALL_AT_ONCE]
         offsets = offsets_km(where[low : low + _ALL_AT_ONCE, None], where[np.maximum(rows, 0)])
         pieces.append(surroundings_of(offsets, rows >= 0, narrowest_km, widest))
-    return Surroundings(*(np.concatenate(parts) for parts in zip(*pieces, strict=True)))
+    return NeighbourGeometry(*(np.concatenate(parts) for parts in zip(*pieces, strict=True)))
 
 
-def surroundings_of(offsets: FloatArray, known: NDArray[np.bool_], narrowest_km: float, widest_km: float) -> Surroundings:
+def surroundings_of(offsets: FloatArray, known: NDArray[np.bool_], narrowest_km: float, widest_km: float) -> NeighbourGeometry:
     """(R, NEAREST, 2) km to the nearest earlier events in the order of distance, (R, NEAREST) which of them there are."""
     there = known.astype(np.float64)
     counts = np.maximum(np.cumsum(there, axis=1), 1.0)[:, SCALES - 1]  # (R, scales)
@@ -70,7 +70,7 @@ def surroundings_of(offsets: FloatArray, known: NDArray[np.bool_], narrowest_km:
     return described(moment / counts, distances, narrowest_km)
 
 
-def described(moments_km2: FloatArray, distances_km: FloatArray, narrowest_km: float) -> Surroundings:
+def described(moments_km2: FloatArray, distances_km: FloatArray, narrowest_km: float) -> NeighbourGeometry:
     """(3, R, scales) mean squares eastward, northward and mixed over the nearest, (R, ranks) distances, as `SCALES` and `RANKS` count."""
     eastward, northward, mixed = moments_km2
     middle, half = 0.5 * (eastward + northward), 0.5 * np.hypot(eastward - northward, 2.0 * mixed)
@@ -79,14 +79,14 @@ def described(moments_km2: FloatArray, distances_km: FloatArray, narrowest_km: f
     reached = np.log(distances_km + narrowest_km)  # (R, ranks)
     aligned = np.stack([np.cos(2.0 * (angles[:, one] - angles[:, other])) for one, other in _PAIRS], axis=1)
     main = angles[:, _DIRECTION_SCALE]
-    return Surroundings(
+    return NeighbourGeometry(
         np.concatenate((reached, along, along - across, aligned), axis=1),
         np.stack((np.cos(main), np.sin(main)), axis=1),
         reached[:, _SIXTH],
     )
 
 
-def surroundings_of_last(latitudes: Any, longitudes: Any, narrowest_km: float, widest_km: float) -> Surroundings:
+def surroundings_of_last(latitudes: Any, longitudes: Any, narrowest_km: float, widest_km: float) -> NeighbourGeometry:
     """(R,), (R,) degrees of a ring of events, the newest last -> those of the newest among the others; no numba."""
     where = places(np.asarray(latitudes, np.float64), np.asarray(longitudes, np.float64))
     offsets = offsets_km(where[-1], where[:-1])  # (R − 1, 2)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ingest.problem import Problem
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
-from models.place.density import PlaceStudy, batch_log_prob, study_of
+from models.place.density import PlaceTargets, batch_log_prob, study_of
 from models.place.network import FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork
 from models.training.divergence import still_finite
 
@@ -31,7 +31,7 @@ Progress = Callable[[int, int, dict[str, float]], None]
 class PlaceLesson(NamedTuple):
     """A pattern, how its years are divided, and what the network of the times says of it; before `train.start` is context."""
 
-    pattern: Pattern
+    pattern: PointPattern
     train: Span
     validation: Span
     features: FloatArray
@@ -60,7 +60,7 @@ class PlaceOptions(msgspec.Struct, frozen=True):
 class _Course(NamedTuple):
     """A lesson made ready."""
 
-    study: PlaceStudy
+    study: PlaceTargets
     scaled: torch.Tensor
     train: slice
     validation: slice

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingest.instant import MILLISECONDS_PER_DAY
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 
 SHORTEST_WAIT_DAYS = 1.0 / 86_400.0
@@ -44,7 +44,7 @@ class Waits:
         return self.whole - self.elapsed
 
 
-def waits(pattern: Pattern, span: Span) -> Waits:
+def waits(pattern: PointPattern, span: Span) -> Waits:
     """The waits of a span. Where no earlier event is known, the observation's start stands for one."""
     rows = pattern.rows(span)
     before = int(pattern.times[rows.start - 1]) if rows.start else min(int(pattern.observed.start), int(span.start))

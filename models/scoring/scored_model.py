@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 
 
 @dataclass(frozen=True)
-class Outcomes:
+class EventScores:
     """For the N events of a span. The first wait counts from the span's start, given the silence before it."""
 
     time_log_prob: FloatArray
@@ -39,12 +39,12 @@ class Outcomes:
         return len(self.time_log_prob)
 
 
-class Model(Protocol):
+class ScoredModel(Protocol):
     """Whatever can be scored. It may look at `pattern` up to each event, and at nothing after it."""
 
     @property
     def name(self) -> str:
         """Short and telling: `poisson`, `etas`, `lstm-1f0c9a77d2e4`."""
 
-    def outcomes(self, pattern: Pattern, span: Span) -> Outcomes:
+    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
         """How it had forecast the events of `span`; `pattern` holds them and what came before."""

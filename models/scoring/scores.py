@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.scoring.inter_event_times import waits
-from models.scoring.scored_model import Model, Outcomes
+from models.scoring.scored_model import EventScores, ScoredModel
 
 MINUTES_PER_DAY = 1_440.0
 HISTOGRAM_BINS = 20
@@ -42,10 +42,10 @@ GAINS = (
 class Trial:
     """A span of one region's pattern, and how the model and the baselines had forecast it."""
 
-    pattern: Pattern
+    pattern: PointPattern
     span: Span
-    outcomes: Outcomes
-    baselines: Mapping[str, Outcomes]
+    outcomes: EventScores
+    baselines: Mapping[str, EventScores]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Scored:
     """(N,)"""
 
 
-def trial(model: Model, pattern: Pattern, span: Span, baselines: Mapping[str, Model]) -> Trial:
+def trial(model: ScoredModel, pattern: PointPattern, span: Span, baselines: Mapping[str, ScoredModel]) -> Trial:
     """Ask the model and the baselines about a span."""
     return Trial(pattern, span, model.outcomes(pattern, span), {name: one.outcomes(pattern, span) for name, one in baselines.items()})
 
@@ -90,7 +90,7 @@ def report(trials: Sequence[Trial]) -> dict[str, Any]:
     return summary(ours) | {"baselines": {name: summary(one) for name, one in theirs.items()}} | gains
 
 
-def scored(pattern: Pattern, span: Span, outcomes: Outcomes) -> Scored:
+def scored(pattern: PointPattern, span: Span, outcomes: EventScores) -> Scored:
     """One model's outcomes beside what happened."""
     happened = waits(pattern, span).scored  # (N,) days
     return Scored(

@@ -25,7 +25,7 @@ LARGEST_EXCESS = 8.0
 _GRID = np.arange(0.0, LARGEST_EXCESS + 0.5 * EXCESS_STEP, EXCESS_STEP)
 
 
-class Sizes(NamedTuple):
+class MagnitudeSampling(NamedTuple):
     """How magnitudes are drawn."""
 
     law: DetectedMagnitude[FloatArray]
@@ -35,7 +35,7 @@ class Sizes(NamedTuple):
     """What magnitudes are rounded to; 0: not at all."""
 
 
-class Cascade(NamedTuple):
+class BranchingEvents(NamedTuple):
     """E events of P paths, in no order."""
 
     paths: IntArray
@@ -61,9 +61,9 @@ def productivity(network: TimingNetwork, surroundings: FloatArray) -> FloatArray
 
 
 def cascade(
-    excitation: FloatArray, start: FloatArray, end: float, background: float, table: FloatArray, sizes: Sizes, most_events: int,
+    excitation: FloatArray, start: FloatArray, end: float, background: float, table: FloatArray, sizes: MagnitudeSampling, most_events: int,
     chance: np.random.Generator,
-) -> Cascade:  # fmt: skip
+) -> BranchingEvents:  # fmt: skip
     """Continue P paths to the end.
 
     Args:
@@ -82,10 +82,10 @@ def cascade(
         cut |= totals > most_events
         generation = _children(*generation, cut, end, table, sizes, chance)
     columns = [np.concatenate([one[column] for one in made]) if made else np.empty(0) for column in range(3)]
-    return Cascade(columns[0].astype(np.int64), columns[1], columns[2], cut)
+    return BranchingEvents(columns[0].astype(np.int64), columns[1], columns[2], cut)
 
 
-def excitation_at(moment: float, excitation: FloatArray, start: FloatArray, found: Cascade, table: FloatArray) -> FloatArray:
+def excitation_at(moment: float, excitation: FloatArray, start: FloatArray, found: BranchingEvents, table: FloatArray) -> FloatArray:
     """(P, 12) excitation at a moment after a cascade: what it began with, and what its events add, decayed."""
     left = excitation * np.exp(-(moment - start)[:, None] / hawkes.TAUS_DAYS)
     added = table[_rows_of(found.excesses)] / hawkes.TAUS_DAYS * np.exp(-(moment - found.days)[:, None] / hawkes.TAUS_DAYS)
@@ -95,7 +95,7 @@ def excitation_at(moment: float, excitation: FloatArray, start: FloatArray, foun
 
 
 def _immigrants(
-    excitation: FloatArray, start: FloatArray, end: float, background: float, sizes: Sizes, chance: np.random.Generator
+    excitation: FloatArray, start: FloatArray, end: float, background: float, sizes: MagnitudeSampling, chance: np.random.Generator
 ) -> tuple[IntArray, FloatArray, FloatArray]:
     left = np.maximum(end - start, 0.0)
     plain = np.repeat(np.arange(len(start)), chance.poisson(background * left))
@@ -108,7 +108,7 @@ def _immigrants(
 
 
 def _children(
-    paths: IntArray, days: FloatArray, excesses: FloatArray, cut: NDArray[np.bool_], end: float, table: FloatArray, sizes: Sizes,
+    paths: IntArray, days: FloatArray, excesses: FloatArray, cut: NDArray[np.bool_], end: float, table: FloatArray, sizes: MagnitudeSampling,
     chance: np.random.Generator,
 ) -> tuple[IntArray, FloatArray, FloatArray]:  # fmt: skip
     left = end - days
@@ -127,7 +127,7 @@ def _lags(expected: FloatArray, parents: IntArray, left: FloatArray, chance: np.
     return np.asarray(np.minimum(-taus * np.log1p(chance.random(len(parents)) * np.expm1(-left / taus)), left))
 
 
-def _excesses(count: int, sizes: Sizes, chance: np.random.Generator) -> FloatArray:
+def _excesses(count: int, sizes: MagnitudeSampling, chance: np.random.Generator) -> FloatArray:
     law, lowest, step = sizes.law, sizes.magnitude_of_completeness, sizes.step
     rate, middle, sigma, complete = (np.full(count, part[0]) for part in (law.log_rate, law.middle, law.log_sigma, law.log_complete))
     magnitudes = lowest - step / 2.0 + drawn_excesses(DetectedMagnitude(rate, middle, sigma, complete, law.tail_rate, law.upper), chance)

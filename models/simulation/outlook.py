@@ -19,20 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.baselines.streaming import LARGEST_EXCESS
-from models.catalog.point_pattern import Pattern, Span, pattern
+from models.catalog.point_pattern import PointPattern, Span, point_pattern
 from models.numerics.arrays import FloatArray
 from models.simulation import branching as cascade
 from models.simulation.outlook_counts import Drawn, spans, together
 from models.simulation.rollout.block import AT_ONCE, Block, Ends, Given
 from models.simulation.rollout.magnitude_features import Excesses
 from models.simulation.rollout.places import Own
-from models.simulation.rollout.processes import Processes
+from models.simulation.rollout.processes import ProcessPool
 from models.simulation.rollout.start import History, Start, start_at
 from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork
 from models.timing import excitation as hawkes
+from stream.outlooks.simulator import Asked, Simulated
 from stream.records.forecast import rounded
-from stream.records.outlook import SPANS_DAYS, Asked, Simulated
+from stream.records.outlook import SPANS_DAYS
 
 MONTH_DAYS, YEAR_DAYS = SPANS_DAYS["1 Month"], SPANS_DAYS["1 Year"]
 FEWEST_PATHS, MOST_PATHS = 1_000, 3_000
@@ -51,7 +52,7 @@ RECENT = 128
 class NetworkSimulator:
     """`stream.records.outlook.Simulator` by the space–time network; some processes share its work, and no number hangs on how many."""
 
-    def __init__(self, network: SpaceTimeNetwork, name: str, processes: Processes) -> None:
+    def __init__(self, network: SpaceTimeNetwork, name: str, processes: ProcessPool) -> None:
         self._network, self._name, self._processes = network.eval(), name, processes
         timing = network.timing
         self._usual_background = math.exp(float(np.log(timing.kernels.background.detach().numpy()).mean()))
@@ -76,10 +77,10 @@ class NetworkSimulator:
         return Simulated(paths, int(found.without_end["1 Year"].sum()), forecast, parameters)
 
 
-def window_pattern(asked: Asked) -> Pattern:
+def window_pattern(asked: Asked) -> PointPattern:
     """The region's window as the network reads it; no magnitude is further above completeness than the live forecaster takes it to be."""
     span = Span(asked.now.plus(days=-asked.region.window_days), asked.now)
-    made = pattern(asked.events, asked.region.magnitude_of_completeness, span)
+    made = point_pattern(asked.events, asked.region.magnitude_of_completeness, span)
     made.magnitudes[:] = np.minimum(made.magnitudes, made.magnitude_of_completeness + LARGEST_EXCESS)
     return made
 
@@ -142,14 +143,16 @@ def typical_surroundings(history: History) -> FloatArray:
     return found if len(found) else np.zeros((1, history.surroundings.shape[1]))
 
 
-def sizes_of(history: History, start: Start) -> cascade.Sizes:
+def sizes_of(history: History, start: Start) -> cascade.MagnitudeSampling:
     """The magnitudes' law once the present has been forgotten: a month on, when nothing hides the small ones."""
     network, completeness = history.network, start.magnitude_of_completeness
     told = Excesses(start, 1, network.architecture.magnitude_reach).features(Own(1, 1), np.array([MONTH_DAYS]))
-    return cascade.Sizes(network.magnitude.distribution(told, completeness), completeness, start.step)
+    return cascade.MagnitudeSampling(network.magnitude.distribution(told, completeness), completeness, start.step)
 
 
-def _drawn(found: cascade.Cascade, numbers: NDArray[np.int64], sizes: cascade.Sizes, levels: tuple[float, ...]) -> Drawn:
+def _drawn(
+    found: cascade.BranchingEvents, numbers: NDArray[np.int64], sizes: cascade.MagnitudeSampling, levels: tuple[float, ...]
+) -> Drawn:
     lowest = sizes.magnitude_of_completeness
     reaching = sizes.law.survival(np.array(levels) - lowest)
     return Drawn(

@@ -22,7 +22,7 @@ from models.baselines.etas.omori import Omori
 from models.baselines.etas.simulate import lasting, simulate
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.streaming import BUILT_IN, load
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.gan.condition import condition_of
 from models.gan.networks import SequenceGenerator
 from models.numerics.arrays import FloatArray
@@ -81,7 +81,7 @@ class Scenarios(NamedTuple):
         return largest
 
 
-def with_mainshock(past: Pattern, mainshock: Mainshock) -> Pattern:
+def with_mainshock(past: PointPattern, mainshock: Mainshock) -> PointPattern:
     """What was known just after it: the past, and it as the last event.
 
     Raises:
@@ -102,7 +102,7 @@ def with_mainshock(past: Pattern, mainshock: Mainshock) -> Pattern:
 
 
 def by_forecaster(
-    network: SpaceTimeNetwork, past: Pattern, mainshock: Mainshock, days: float, n: int, seed: int, rate: float, region: shapely.Polygon,
+    network: SpaceTimeNetwork, past: PointPattern, mainshock: Mainshock, days: float, n: int, seed: int, rate: float, region: shapely.Polygon,
     name: str, maps: RegionMaps | None = None,
 ) -> Scenarios:  # fmt: skip
     """The forecaster rolled forward, with the CNN's maps if given; `rate`: the region's background, events per day."""
@@ -112,7 +112,7 @@ def by_forecaster(
     return Scenarios(*columns, n, days, mainshock, name, int(made.cut.sum()))
 
 
-def by_gan(generator: SequenceGenerator, past: Pattern, mainshock: Mainshock, days: float, n: int, seed: int, name: str) -> Scenarios:
+def by_gan(generator: SequenceGenerator, past: PointPattern, mainshock: Mainshock, days: float, n: int, seed: int, name: str) -> Scenarios:
     """The generator, within three source lengths of the mainshock."""
     place = (mainshock.magnitude, mainshock.latitude, mainshock.longitude, mainshock.depth_km)
     made = generator.sample(condition_of(past, mainshock.time, *place), n, days, seed)
@@ -125,13 +125,13 @@ def by_gan(generator: SequenceGenerator, past: Pattern, mainshock: Mainshock, da
 
 
 def by_etas(
-    past: Pattern, mainshock: Mainshock, days: float, n: int, seed: int, rate: float, region: shapely.Polygon,
+    past: PointPattern, mainshock: Mainshock, days: float, n: int, seed: int, rate: float, region: shapely.Polygon,
     given: tuple[EtasParameters, GutenbergRichter] | None, name: str,
 ) -> Scenarios:  # fmt: skip
     """ETAS; without parameters, those of the usual size and the region's background `rate`."""
     known = with_mainshock(past, mainshock)
     parameters, law = given or (usual_etas(past, rate), GutenbergRichter(B_VALUE * math.log(10.0), 0.0))
-    made, cut, before = list[Pattern](), 0, lasting(parameters, known, days)
+    made, cut, before = list[PointPattern](), 0, lasting(parameters, known, days)
     while len(made) < n:
         try:
             made.append(simulate(parameters, law, region, days, seed * n + len(made) + cut, before, most_events=ETAS_EVENTS))
@@ -146,7 +146,7 @@ def by_etas(
     return Scenarios(numbers, lag, latitudes, longitudes, depths, magnitudes, n, days, mainshock, name, cut)
 
 
-def usual_etas(past: Pattern, rate: float) -> EtasParameters:
+def usual_etas(past: PointPattern, rate: float) -> EtasParameters:
     """Productivity and decay common to the built-in live baselines, the spatial kernel above, and a background of `rate` events a day.
 
     The jump κ ∫g of an event at completeness is their productivity, and grows by exp(alpha) a magnitude: a = alpha + ρ γ.

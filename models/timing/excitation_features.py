@@ -18,7 +18,7 @@ import math
 import numba
 import numpy as np
 
-from models.catalog.point_pattern import Pattern
+from models.catalog.point_pattern import PointPattern
 from models.numerics.arrays import FloatArray
 
 RADII_KM = np.array([2.0, 6.0, 20.0])
@@ -36,7 +36,7 @@ SIZE = OF_THE_EVENT + (len(RADII_KM) + 1) * TRACES
 """| excess | ln wait | ln(1 + distance) | ln local traces (radius, τ, a) | ln traces of the region (τ, a) |."""
 
 
-def neighbourhoods(pattern: Pattern, reach: int) -> FloatArray:
+def neighbourhoods(pattern: PointPattern, reach: int) -> FloatArray:
     """(N, SIZE) of each event, just before it came.
 
     Args:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtri_exp  # type: ignore[import-untyped, unused-ignore]
 
 from models.numerics.arrays import FloatArray, exp, log, log_add_exp, log_normal_cdf, log_sum_exp
-from models.numerics.root_finding import solve_decreasing
+from models.numerics.root_finding import invert_decreasing
 from models.timing import excitation as hawkes
 
 _ITERATIONS = 60
@@ -39,7 +39,7 @@ _HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 
 @dataclass(frozen=True)
-class RescaledWait(Generic[Array]):
+class InterEventTime(Generic[Array]):
     """The wait after a row, from `elapsed` days on."""
 
     after: Array
@@ -59,7 +59,7 @@ class RescaledWait(Generic[Array]):
     elapsed: Any = 0.0
     """Days of silence so far, (...) or a number."""
 
-    def following(self, silence: Any) -> RescaledWait[Array]:
+    def following(self, silence: Any) -> InterEventTime[Array]:
         """The same wait, measured from `silence` days later, nothing having come."""
         return replace(self, elapsed=self.elapsed + silence)
 
@@ -109,15 +109,15 @@ class RescaledWait(Generic[Array]):
         log_tails, log_densities = wide.log_tail_and_density(_ZERO_AND_GRID_DAYS)  # (..., 1 + G)
         values, log_slopes = log_tails[..., 1:], (log_densities - log_tails)[..., 1:]
         target = log_tails[..., :1] + np.log1p(-np.asarray(probabilities))  # (..., Q)
-        return np.exp(solve_decreasing(log_tail, _LOG_WAIT_GRID, values, -np.exp(log_slopes) * _ZERO_AND_GRID_DAYS[1:], target))
+        return np.exp(invert_decreasing(log_tail, _LOG_WAIT_GRID, values, -np.exp(log_slopes) * _ZERO_AND_GRID_DAYS[1:], target))
 
-    def _widened(self) -> RescaledWait[FloatArray]:
+    def _widened(self) -> InterEventTime[FloatArray]:
         """With an axis for several waits of the same row."""
         apart = (np.asarray(part)[..., None, :] for part in (self.after, self.log_weights, self.means, self.log_sigmas))
         after, log_weights, means, log_sigmas = apart
         scalars = (np.asarray(part, dtype=np.float64)[..., None] for part in (self.background, self.log_exponential, self.elapsed))
         background, log_exponential, elapsed = scalars
-        return RescaledWait(after, background, np.asarray(self.taus), log_exponential, log_weights, means, log_sigmas, elapsed)
+        return InterEventTime(after, background, np.asarray(self.taus), log_exponential, log_weights, means, log_sigmas, elapsed)
 
     def _since(self, wait: Any) -> Any:
         since = self.elapsed + wait
@@ -132,7 +132,7 @@ def log_clock_of(after: Any, background: Any, since: Any, taus: Any) -> Any:
     return log(hawkes.expected(after, background, since, taus) + OFFSET)
 
 
-def drawn_waits(wait: RescaledWait[FloatArray], elapsed: float, longest: FloatArray, chance: np.random.Generator) -> FloatArray:
+def drawn_waits(wait: InterEventTime[FloatArray], elapsed: float, longest: FloatArray, chance: np.random.Generator) -> FloatArray:
     """(P,) days from `elapsed` on until the next event; infinite beyond the `longest` (P,)."""
     since = np.full(len(longest), elapsed)
     done = hawkes.expected(wait.after, wait.background, since, wait.taus)
@@ -144,7 +144,7 @@ def drawn_waits(wait: RescaledWait[FloatArray], elapsed: float, longest: FloatAr
     return waits
 
 
-def drawn_clocks(wait: RescaledWait[FloatArray], log_start: FloatArray, chance: np.random.Generator) -> FloatArray:
+def drawn_clocks(wait: InterEventTime[FloatArray], log_start: FloatArray, chance: np.random.Generator) -> FloatArray:
     """(P,) X of the mixture given that it is more than at the start: a component by what is left of it, then its tail's inverse."""
     rows = np.arange(len(log_start))
     from_start = (log_start[:, None] - wait.means) * np.exp(-wait.log_sigmas)  # (P, K)

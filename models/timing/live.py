@@ -23,7 +23,7 @@ from models.numerics.arrays import FloatArray, gelu
 from models.numerics.geometry import position_km
 from models.timing import excitation as hawkes
 from models.timing import excitation_features as neighbourhood
-from models.timing.inter_event_time import RescaledWait
+from models.timing.inter_event_time import InterEventTime
 from models.timing.model import TimingNetwork
 from models.timing.networks import CLOCK_FLOOR, FLOOR_PER_DAY, LARGEST_FACTOR, wait_of
 from models.training.layers import INPUT_LIMIT
@@ -86,7 +86,7 @@ class LiveTiming:
         self._remember(past, after, wait, own, 1.0, (time_ms / 3.6e6 + longitude / 15.0) % 24.0)
         return after
 
-    def wait(self, past: FloatArray) -> RescaledWait[FloatArray]:
+    def wait(self, past: FloatArray) -> InterEventTime[FloatArray]:
         """The wait after the last event."""
         hidden = past[self._state].reshape(2, self._members, self._hidden)[0]
         told = np.broadcast_to(past[self._told], (self._members, self._told.stop - self._told.start))

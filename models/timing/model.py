@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.timing import excitation as hawkes
-from models.timing.inter_event_time import RescaledWait
+from models.timing.inter_event_time import InterEventTime
 from models.timing.networks import Architecture, KernelNetwork, MemoryNetwork, local_hours, memory_inputs, wait_of
 from models.timing.sequence_rows import Intervals, Rows, intervals_of, rows_of
-
-if TYPE_CHECKING:
-    pass
 
 SMALLEST_BACKGROUND_PER_DAY = 1e-5
 _AT_ONCE = 512
@@ -53,7 +50,7 @@ class TimingNetwork(nn.Module):
         return float(self.kernels.background.detach()[regions.index(region)]) if region in regions else None
 
     @torch.no_grad()
-    def waits(self, pattern: Pattern, background: float) -> RescaledWait[FloatArray]:
+    def waits(self, pattern: PointPattern, background: float) -> InterEventTime[FloatArray]:
         """The wait after each of the pattern's N + 1 rows, the memory run from the pattern's beginning."""
         rows = rows_of([pattern], self.architecture.reach)
         after, everywhere = self.excitation(rows), torch.full((len(rows.waits),), background, dtype=torch.float64)
@@ -62,7 +59,7 @@ class TimingNetwork(nn.Module):
         outputs = self.memory(inputs[None])[:, 0]  # (M, R, 3 K)
         return wait_of(outputs.numpy(), after.numpy(), everywhere.numpy(), self.kernels.taus.numpy())
 
-    def fit_background(self, pattern: Pattern, span: Span) -> float:
+    def fit_background(self, pattern: PointPattern, span: Span) -> float:
         """μ of a catalogue that it was not trained on, by maximum likelihood on a span before the one to be forecast, the kernels given.
 
         Sets ∂/∂μ (Σ ln λ − Λ) = Σ 1/λ − T to zero by bisection in ln μ.
@@ -79,16 +76,16 @@ class TimingNetwork(nn.Module):
         return math.exp(0.5 * (low + high))
 
 
-def waits_at(waits: RescaledWait[FloatArray], rows: NDArray[np.int64], elapsed_days: FloatArray) -> RescaledWait[FloatArray]:
+def waits_at(waits: InterEventTime[FloatArray], rows: NDArray[np.int64], elapsed_days: FloatArray) -> InterEventTime[FloatArray]:
     """The waits after some of the rows, `elapsed_days` on."""
     parts = (waits.log_exponential, waits.log_weights, waits.means, waits.log_sigmas)
     log_exponential, log_weights, means, log_sigmas = (part[rows] for part in parts)
     after, background = waits.after[rows], waits.background[rows]
-    return RescaledWait(after, background, waits.taus, log_exponential, log_weights, means, log_sigmas, elapsed_days)
+    return InterEventTime(after, background, waits.taus, log_exponential, log_weights, means, log_sigmas, elapsed_days)
 
 
-def time_outcomes(network: TimingNetwork, pattern: Pattern, span: Span, background: float) -> dict[str, Any]:
-    """The fields of `Outcomes` that speak of time."""
+def time_outcomes(network: TimingNetwork, pattern: PointPattern, span: Span, background: float) -> dict[str, Any]:
+    """The fields of `EventScores` that speak of time."""
     known = pattern.before(span.end)
     waits, part = network.waits(known, background), intervals_of(known, span)
     pieces = [_piece(waits, part, slice(low, low + _AT_ONCE)) for low in range(0, len(part.rows), _AT_ONCE)]
@@ -101,7 +98,7 @@ def time_outcomes(network: TimingNetwork, pattern: Pattern, span: Span, backgrou
     }
 
 
-def _piece(waits: RescaledWait[FloatArray], part: Intervals, piece: slice) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _piece(waits: InterEventTime[FloatArray], part: Intervals, piece: slice) -> tuple[FloatArray, FloatArray, FloatArray]:
     wait = waits_at(waits, part.rows[piece], part.elapsed_days[piece])
     lasted = part.waits_days[piece]
     return wait.log_prob(lasted), wait.log_survival(lasted), wait.quantile(np.array([0.5]))[:, 0]

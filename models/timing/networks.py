@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.catalog.point_pattern import Pattern
+from models.catalog.point_pattern import PointPattern
 from models.numerics.arrays import FloatArray
 from models.timing import excitation as hawkes
 from models.timing import excitation_features as neighbourhood
-from models.timing.inter_event_time import RescaledWait
+from models.timing.inter_event_time import InterEventTime
 from models.timing.sequence_rows import Rows
 from models.training.layers import MemberLinear, Scaler
 
@@ -176,13 +176,13 @@ def memory_inputs(
     return torch.cat(parts, 1)
 
 
-def local_hours(pattern: Pattern) -> FloatArray:
+def local_hours(pattern: PointPattern) -> FloatArray:
     """(N,) mean local solar time of each event, hours."""
     hours: FloatArray = (pattern.times / 3.6e6 + pattern.longitudes / 15.0) % 24.0
     return hours
 
 
-def wait_of(outputs: Any, after: Any, background: Any, taus: Any) -> RescaledWait[Any]:
+def wait_of(outputs: Any, after: Any, background: Any, taus: Any) -> InterEventTime[Any]:
     """(M, ..., 3 K + 1) of torch or numpy, with A (..., 12), μ (...) -> the wait whose mixture is the members' mean.
 
     The outputs are K + 1 weights (the exponential's first), K means and K spreads.
@@ -193,7 +193,7 @@ def wait_of(outputs: Any, after: Any, background: Any, taus: Any) -> RescaledWai
     exponential = torch.logsumexp(log_weights[..., 0], 0) if tensors else np.logaddexp.reduce(log_weights[..., 0], 0)
     log_sigmas = _SIGMA_RANGE * (torch.tanh if tensors else np.tanh)(outputs[..., 2 * components + 1 :] / _SIGMA_RANGE)
     means = outputs[..., components + 1 : 2 * components + 1]
-    return RescaledWait(after, background, taus, exponential, *map(_merged, (log_weights[..., 1:], means, log_sigmas)))
+    return InterEventTime(after, background, taus, exponential, *map(_merged, (log_weights[..., 1:], means, log_sigmas)))
 
 
 def _merged(part: Any) -> Any:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.timing import excitation_features as neighbourhood
 
@@ -50,7 +50,7 @@ class Intervals:
 
 
 def rows_of(
-    patterns: Sequence[Pattern], reach: int, surroundings: Callable[[Pattern, int], FloatArray] = neighbourhood.neighbourhoods
+    patterns: Sequence[PointPattern], reach: int, surroundings: Callable[[PointPattern, int], FloatArray] = neighbourhood.neighbourhoods
 ) -> Rows:
     """The rows of the patterns.
 
@@ -68,11 +68,11 @@ def rows_of(
     )
 
 
-def _waits(pattern: Pattern) -> FloatArray:
+def _waits(pattern: PointPattern) -> FloatArray:
     return np.concatenate(([np.inf], np.diff(pattern.days, prepend=pattern.days[:1] - neighbourhood.FIRST_WAIT_DAYS)))
 
 
-def intervals_of(pattern: Pattern, span: Span, first_row: int = 0) -> Intervals:
+def intervals_of(pattern: PointPattern, span: Span, first_row: int = 0) -> Intervals:
     """The waits that a span sees of a pattern whose first row is `first_row`."""
     within = pattern.rows(span)
     moments = np.concatenate(([0.0], pattern.days))[within.start : within.stop + 1]  # (I,) of the rows before the waits

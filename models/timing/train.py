@@ -13,19 +13,19 @@ from collections.abc import Sequence
 
 import torch
 
-from models.catalog.datasets import Lesson
+from models.catalog.datasets import RegionDataset
 from models.timing.model import TimingNetwork
 from models.timing.networks import Architecture
 from models.timing.train_kernels import fit_kernels, fit_plain
 from models.timing.train_memory import fit_memory
-from models.timing.training_data import TimingOptions, study_of
-from models.training.checkpoints import Stages
-from models.training.distributed import Workers
+from models.timing.training_data import TimingOptions, timing_training_data
+from models.training.checkpoints import Checkpoints
+from models.training.distributed import Distributed
 from models.training.loop import Progress
 
 
 def train_timing(
-    lessons: Sequence[Lesson], architecture: Architecture, options: TimingOptions, seed: int, progress: Progress, stages: Stages
+    lessons: Sequence[RegionDataset], architecture: Architecture, options: TimingOptions, seed: int, progress: Progress, stages: Checkpoints
 ) -> tuple[TimingNetwork, dict[str, float]]:
     """Train kernels and memory.
 
@@ -35,8 +35,8 @@ def train_timing(
     Raises:
         Problem: no events in the training or the validation span.
     """
-    workers = Workers()
-    study = study_of(workers.share(lessons), architecture)
+    workers = Distributed()
+    study = timing_training_data(workers.share(lessons), architecture)
     torch.manual_seed(seed)
     network = TimingNetwork(architecture).double()
     torch.manual_seed(seed + 1_000 * workers.rank)  # the same start for all workers, dropout of their own

@@ -9,8 +9,8 @@ from torch import nn
 from models.timing import excitation as hawkes
 from models.timing.networks import KernelNetwork
 from models.timing.sequence_rows import Intervals, joined
-from models.timing.training_data import Study, TimingOptions
-from models.training.distributed import Workers
+from models.timing.training_data import TimingOptions, TimingTrainingData
+from models.training.distributed import Distributed
 from models.training.divergence import still_finite
 from models.training.loop import Best, Progress, descend
 
@@ -19,7 +19,7 @@ BACKGROUND_SHARE = 0.3
 """Where the fit of μ begins: so much of a region's mean rate."""
 
 
-def fit_plain(kernels: KernelNetwork, study: Study, options: TimingOptions, workers: Workers, progress: Progress) -> float:
+def fit_plain(kernels: KernelNetwork, study: TimingTrainingData, options: TimingOptions, workers: Distributed, progress: Progress) -> float:
     """Stage 1; every member starts from the same."""
     train = joined(study.train)
     stop = int(train.rows.max()) + 1
@@ -57,7 +57,9 @@ def fit_plain(kernels: KernelNetwork, study: Study, options: TimingOptions, work
     return reached
 
 
-def fit_kernels(kernels: KernelNetwork, study: Study, options: TimingOptions, workers: Workers, progress: Progress) -> float:
+def fit_kernels(
+    kernels: KernelNetwork, study: TimingTrainingData, options: TimingOptions, workers: Distributed, progress: Progress
+) -> float:
     """Stage 2: the score of the members' mean."""
     train, validation = joined(study.train), joined(study.validation)
     workers.fit_scaler(kernels.scaler, study.surroundings[train.rows[study.comes[train.rows].numpy() > 0]])
@@ -93,7 +95,7 @@ def fit_kernels(kernels: KernelNetwork, study: Study, options: TimingOptions, wo
         return float(workers.total(_likelihoods(mean, kernels.background[None], study, validation, workers))[0])
 
 
-def excitations(kernels: KernelNetwork, study: Study) -> tuple[torch.Tensor, torch.Tensor]:
+def excitations(kernels: KernelNetwork, study: TimingTrainingData) -> tuple[torch.Tensor, torch.Tensor]:
     """(R, 12) the excitation after each row, and (R,) the background there."""
     with torch.no_grad():
         weights = _weights(kernels, study, kernels.scaler(study.surroundings)).mean(0, keepdim=True)
@@ -101,7 +103,11 @@ def excitations(kernels: KernelNetwork, study: Study) -> tuple[torch.Tensor, tor
 
 
 def _weights(
-    kernels: KernelNetwork, study: Study, scaled: torch.Tensor, stop: int | None = None, dropout: tuple[float, float] = (0.0, 0.0)
+    kernels: KernelNetwork,
+    study: TimingTrainingData,
+    scaled: torch.Tensor,
+    stop: int | None = None,
+    dropout: tuple[float, float] = (0.0, 0.0),
 ) -> torch.Tensor:
     """(M, R, 12) every member's weights; nothing comes from a first row."""
     corrections = kernels.corrections(scaled[:stop], dropout).double()
@@ -111,7 +117,9 @@ def _weights(
     return weights
 
 
-def _likelihoods(weights: torch.Tensor, background: torch.Tensor, study: Study, part: Intervals, workers: Workers) -> torch.Tensor:
+def _likelihoods(
+    weights: torch.Tensor, background: torch.Tensor, study: TimingTrainingData, part: Intervals, workers: Distributed
+) -> torch.Tensor:
     """(M,) nats per event: (Σ ln λ − Λ) / events over the waits, events of all workers.
 
     Args:

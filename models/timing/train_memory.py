@@ -15,8 +15,8 @@ from models.timing.inter_event_time import log_clock_of
 from models.timing.networks import KernelNetwork, MemoryNetwork, memory_inputs, wait_of
 from models.timing.sequence_rows import Intervals, joined
 from models.timing.train_kernels import excitations
-from models.timing.training_data import Study, TimingOptions
-from models.training.distributed import Workers
+from models.timing.training_data import TimingOptions, TimingTrainingData
+from models.training.distributed import Distributed
 from models.training.divergence import still_finite
 from models.training.loop import Best, Progress, descend
 
@@ -24,7 +24,13 @@ WARM_UP_OF_VALIDATION = 2048
 
 
 def fit_memory(
-    kernels: KernelNetwork, memory: MemoryNetwork, study: Study, options: TimingOptions, seed: int, workers: Workers, progress: Progress
+    kernels: KernelNetwork,
+    memory: MemoryNetwork,
+    study: TimingTrainingData,
+    options: TimingOptions,
+    seed: int,
+    workers: Distributed,
+    progress: Progress,
 ) -> float:
     """Stage 3: the score of the members' mean mixture."""
     after, background = excitations(kernels, study)
@@ -101,7 +107,9 @@ def _constant(part: Intervals, after: torch.Tensor, background: torch.Tensor, ta
     return float(terms[torch.from_numpy(part.comes)].sum())
 
 
-def _chunks(part: Intervals, clocks: tuple[torch.Tensor, torch.Tensor], study: Study, options: TimingOptions) -> Iterator[Chunk]:
+def _chunks(
+    part: Intervals, clocks: tuple[torch.Tensor, torch.Tensor], study: TimingTrainingData, options: TimingOptions
+) -> Iterator[Chunk]:
     firsts = study.rows.firsts
     beginning = int(firsts[np.searchsorted(firsts, part.rows[0], side="right") - 1])
     comes = torch.from_numpy(part.comes.astype(np.float32))

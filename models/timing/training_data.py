@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ingest.problem import Problem
-from models.catalog.datasets import Lesson
+from models.catalog.datasets import RegionDataset
 from models.timing import excitation as hawkes
 from models.timing.networks import Architecture, local_hours
 from models.timing.sequence_rows import Intervals, Rows, intervals_of, rows_of
@@ -35,7 +35,7 @@ class TimingOptions(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Study:
+class TimingTrainingData:
     """The lessons laid end to end, float64 tensors."""
 
     rows: Rows
@@ -50,7 +50,7 @@ class Study:
     validation: list[Intervals]
 
 
-def study_of(lessons: Sequence[Lesson], architecture: Architecture) -> Study:
+def timing_training_data(lessons: Sequence[RegionDataset], architecture: Architecture) -> TimingTrainingData:
     """Lay the lessons end to end.
 
     Raises:
@@ -67,4 +67,4 @@ def study_of(lessons: Sequence[Lesson], architecture: Architecture) -> Study:
     regions = [np.full(len(lesson.pattern) + 1, architecture.regions.index(lesson.region)) for lesson in lessons]
     columns = (rows.excesses, rows.comes, rows.neighbourhoods, hawkes.decays_of(rows.waits), np.concatenate(hours), np.concatenate(regions))
     excesses, comes, surroundings, decays, hour, region = map(torch.from_numpy, columns)
-    return Study(rows, excesses, comes, surroundings, decays, hour, region, train, validation)
+    return TimingTrainingData(rows, excesses, comes, surroundings, decays, hour, region, train, validation)

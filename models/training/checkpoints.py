@@ -18,13 +18,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ingest.problem import Problem
-from models.catalog.datasets import Lesson
-from models.training.distributed import Workers
+from models.catalog.datasets import RegionDataset
+from models.training.distributed import Distributed
 
 Scores = dict[str, float]
 
 
-def fingerprint(lessons: Sequence[Lesson], *settings: Any) -> str:
+def fingerprint(lessons: Sequence[RegionDataset], *settings: Any) -> str:
     """Names a training by all that it depends on."""
     digest = hashlib.sha256(msgspec.json.encode([msgspec.to_builtins(one) for one in settings]))
     for lesson in lessons:
@@ -35,7 +35,7 @@ def fingerprint(lessons: Sequence[Lesson], *settings: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-class Stages:
+class Checkpoints:
     """The finished stages of one training, in a folder of their own (none: nothing is kept).
 
     Raises:
@@ -64,7 +64,7 @@ class Stages:
 
     def clear(self) -> None:
         """The model is written: nothing needs to be kept."""
-        if self._folder is not None and not Workers().rank:
+        if self._folder is not None and not Distributed().rank:
             shutil.rmtree(self._folder.parent, ignore_errors=True)
 
     def _kept(self, name: str) -> tuple[dict[str, torch.Tensor], Scores] | None:
@@ -77,7 +77,7 @@ class Stages:
             return None  # not finished, or damaged: it is trained again
 
     def _keep(self, name: str, networks: nn.Module, scores: Scores) -> None:
-        if self._folder is None or Workers().rank:
+        if self._folder is None or Distributed().rank:
             return
         weights = {key: value.detach().contiguous() for key, value in networks.state_dict().items()}
         try:

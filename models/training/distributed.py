@@ -17,7 +17,7 @@ from models.training.layers import SMALLEST_SPREAD, Scaler
 Part = TypeVar("Part")
 
 
-class Workers:
+class Distributed:
     """This worker's place among all of them."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from models.training.distributed import Workers
+from models.training.distributed import Distributed
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, step from 1, steps, scores)."""
@@ -42,7 +42,7 @@ class Best:
 
 
 def descend(
-    loss: torch.Tensor, parameters: list[nn.Parameter] | list[torch.Tensor], optimizer: torch.optim.Optimizer, workers: Workers
+    loss: torch.Tensor, parameters: list[nn.Parameter] | list[torch.Tensor], optimizer: torch.optim.Optimizer, workers: Distributed
 ) -> None:
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]

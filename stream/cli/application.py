@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import (
-    catalog,
-    explain,
-    live,
-    outlook,
-    promote,
-    retrain,
-    serve,
-    simulate,
-    tail,
-)
-from stream.cli import (
-    doctor as look,
-)
-from stream.cli import (
-    evaluate as science,
-)
-from stream.cli import (
-    models as registry,
-)
-from stream.cli import (
-    replay as history,
-)
-from stream.cli import train as training
+from stream.cli.backfill import BACKFILL_EXAMPLES, backfill
+from stream.cli.catalog import CATALOG_EXAMPLES, catalog
+from stream.cli.doctor import DOCTOR_EXAMPLES, doctor
+from stream.cli.evaluate import EVALUATE_EXAMPLES, evaluate
+from stream.cli.explain import EXPLAIN_EXAMPLES, explain
+from stream.cli.forecast import FORECAST_EXAMPLES, forecast
+from stream.cli.ingest import INGEST_EXAMPLES, ingest
+from stream.cli.models import MODELS_EXAMPLES, models
+from stream.cli.outlook import OUTLOOK_EXAMPLES, outlook
+from stream.cli.promote import PROMOTE_EXAMPLES, promote
+from stream.cli.replay import REPLAY_EXAMPLES, replay
+from stream.cli.retrain import RETRAIN_EXAMPLES, retrain
+from stream.cli.serve import SERVE_EXAMPLES, serve
+from stream.cli.simulate import SIMULATE_EXAMPLES, simulate
+from stream.cli.tail import TAIL_EXAMPLES, tail
+from stream.cli.train import CNN_EXAMPLES, GAN_EXAMPLES, TRAIN_EXAMPLES, train_cnn, train_gan, train_lstm
+from stream.cli.up import UP_EXAMPLES, up
 
 application = typer.Typer(
     name="quakecast",
@@ -39,23 +32,23 @@ application = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 train = typer.Typer(help="Train a model.", no_args_is_help=True, rich_markup_mode=None)
-train.command("lstm", epilog=training.TRAIN_EXAMPLES)(training.train_lstm)
-train.command("cnn", epilog=training.CNN_EXAMPLES)(training.train_cnn)
-train.command("gan", epilog=training.GAN_EXAMPLES)(training.train_gan)
-application.command(epilog=live.UP_EXAMPLES)(live.up)
-application.command(epilog=live.INGEST_EXAMPLES)(live.ingest)
-application.command(epilog=live.FORECAST_EXAMPLES)(live.forecast)
-application.command(epilog=outlook.OUTLOOK_EXAMPLES)(outlook.outlook)
-application.command(epilog=serve.SERVE_EXAMPLES)(serve.serve)
-application.command(epilog=history.REPLAY_EXAMPLES)(history.replay)
-application.command(epilog=tail.TAIL_EXAMPLES)(tail.tail)
-application.command(epilog=history.BACKFILL_EXAMPLES)(history.backfill)
-application.command(epilog=catalog.CATALOG_EXAMPLES)(catalog.catalog)
-application.command(epilog=look.DOCTOR_EXAMPLES)(look.doctor)
-application.command(epilog=explain.EXPLAIN_EXAMPLES)(explain.explain)
-application.command(epilog=promote.PROMOTE_EXAMPLES)(promote.promote)
-application.command(epilog=registry.MODELS_EXAMPLES)(registry.models)
-application.command(epilog=retrain.RETRAIN_EXAMPLES)(retrain.retrain)
+train.command("lstm", epilog=TRAIN_EXAMPLES)(train_lstm)
+train.command("cnn", epilog=CNN_EXAMPLES)(train_cnn)
+train.command("gan", epilog=GAN_EXAMPLES)(train_gan)
+application.command(epilog=UP_EXAMPLES)(up)
+application.command(epilog=INGEST_EXAMPLES)(ingest)
+application.command(epilog=FORECAST_EXAMPLES)(forecast)
+application.command(epilog=OUTLOOK_EXAMPLES)(outlook)
+application.command(epilog=SERVE_EXAMPLES)(serve)
+application.command(epilog=REPLAY_EXAMPLES)(replay)
+application.command(epilog=TAIL_EXAMPLES)(tail)
+application.command(epilog=BACKFILL_EXAMPLES)(backfill)
+application.command(epilog=CATALOG_EXAMPLES)(catalog)
+application.command(epilog=DOCTOR_EXAMPLES)(doctor)
+application.command(epilog=EXPLAIN_EXAMPLES)(explain)
+application.command(epilog=PROMOTE_EXAMPLES)(promote)
+application.command(epilog=MODELS_EXAMPLES)(models)
+application.command(epilog=RETRAIN_EXAMPLES)(retrain)
 application.add_typer(train, name="train")
-application.command(epilog=simulate.SIMULATE_EXAMPLES)(simulate.simulate)
-application.command(epilog=science.EVALUATE_EXAMPLES)(science.evaluate)
+application.command(epilog=SIMULATE_EXAMPLES)(simulate)
+application.command(epilog=EVALUATE_EXAMPLES)(evaluate)

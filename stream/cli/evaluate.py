@@ -46,8 +46,8 @@ def evaluate(
 ) -> None:
     """Score a model on a catalogue taken as one region: log-likelihoods, errors, calibration, gains over ETAS and Poisson."""
     from models.catalog.cleaning import each_once
-    from models.catalog.point_pattern import Span, pattern, read_polygon
-    from models.forecaster.model_by_name import Ground, contenders
+    from models.catalog.point_pattern import Span, point_pattern, read_polygon
+    from models.forecaster.model_by_name import FittingData, contenders
     from models.scoring.scores import report, trial
 
     events, region = each_once(_events(catalog)), None if polygon is None else read_polygon(polygon)
@@ -58,8 +58,8 @@ def evaluate(
     learned = Span(read_time(train_start) if train_start else began, scored.start)
     if not began <= learned.start < scored.start < scored.end:
         raise typer.BadParameter("--history-start, --train-start, --start and --end must follow each other in time")
-    whole = pattern(events, magnitude_of_completeness, Span(began, scored.end), region)
-    chosen, baselines = contenders(model, Ground(whole.before(scored.start), learned, catalog, parameters))
+    whole = point_pattern(events, magnitude_of_completeness, Span(began, scored.end), region)
+    chosen, baselines = contenders(model, FittingData(whole.before(scored.start), learned, catalog, parameters))
     scores = report([trial(chosen, whole, scored, baselines)])
     if json:
         typer.echo(msgspec.json.encode(scores))

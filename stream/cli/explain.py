@@ -14,7 +14,7 @@ from ingest.event import Event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
-from stream.cli.live import open_library
+from stream.cli.composition import open_library
 from stream.cli.options import EMBEDDED, JsonOption, ModelOption, ModelsOption, RegionsOption, StoreOption, read_time, region_named
 from stream.core.lineup import Lineup
 from stream.core.shadow import champions

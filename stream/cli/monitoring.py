@@ -36,7 +36,7 @@ def looks_at(bus: str, store: str | None = None, feed: Look | None = None) -> tu
     return looks | ({} if feed is None else {"feed": feed}), forecasts
 
 
-def observed(
+def start_health(
     exposition: Exposition,
     bus: str,
     store: str | None,
@@ -53,7 +53,7 @@ def observed(
     return health
 
 
-def told(
+def serve_metrics(
     exposition: Exposition, host: str, port: int | None, stop: threading.Event, bus: str, store: str | None = None, feed: Look | None = None
 ) -> None:
     """Serve the metrics on a port of their own, if one was named.
@@ -64,7 +64,7 @@ def told(
     if port is None:
         return
     listening = exposition.listen(host, port)
-    observed(exposition, bus, store, feed, stop)
+    start_health(exposition, bus, store, feed, stop)
     log.info("metrics", address=f"http://{host}:{listening}/metrics")
 
 

@@ -7,8 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import structlog
 import typer
@@ -17,8 +16,8 @@ from ingest.bus import open_log
 from ingest.bus.log import EVENTS, Log
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
-from stream.cli.live import open_library
-from stream.cli.monitoring import told
+from stream.cli.composition import open_library, open_outlook_worker
+from stream.cli.monitoring import serve_metrics
 from stream.cli.options import (
     KAFKA,
     METRICS_HOST,
@@ -33,15 +32,9 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )
-from stream.core.lineup import Lineup
 from stream.monitoring.metrics import OutlookMetrics
 from stream.monitoring.probes import address
-from stream.outlooks.worker import GROUP, OutlookWorker, outlooks_of
-
-if TYPE_CHECKING:
-    from models.forecaster.library import ModelLibrary
-    from models.simulation.outlook import NetworkSimulator
-    from models.simulation.rollout.processes import Processes
+from stream.outlooks.worker import outlooks_of
 
 OUTLOOK_EXAMPLES = "Example: quakecast outlook --bus kafka://broker:9092"
 SECONDS_BEFORE_ANOTHER_TRY = 30.0
@@ -78,7 +71,7 @@ def outlook(
     start_logging()
     stop = stop_on_signals()
     exposition = Exposition()
-    told(exposition, metrics_host, metrics_port, stop, bus)
+    serve_metrics(exposition, metrics_host, metrics_port, stop, bus)
     follow(bus, begin, processes, Chosen(model, models, regions), stop.is_set, OutlookMetrics(exposition))
 
 
@@ -86,11 +79,11 @@ def follow(
     bus: str, begin: Begin, processes: int, chosen: Chosen, stopped: Callable[[], bool], metrics: OutlookMetrics | None = None
 ) -> None:
     """Make outlooks until told to stop."""
-    from models.simulation.rollout.processes import Processes
+    from models.simulation.rollout.processes import ProcessPool
 
-    library, shared = open_library(chosen.model, chosen.models), Processes(processes)
+    library, shared = open_library(chosen.model, chosen.models), ProcessPool(processes)
     log.info("outlook", bus=address(bus), model=library.own.name, processes=processes)
-    worker = open_worker(bus, RegionTable.load(chosen.regions), library, shared, begin, metrics)
+    worker = open_outlook_worker(bus, RegionTable.load(chosen.regions), library, shared, begin is Begin.beginning, metrics)
     try:
         worker.run(stopped)
     finally:
@@ -100,10 +93,12 @@ def follow(
 
 def replayed(bus: str, chosen: Chosen, last: dict[int, int], processes: int = 2) -> Iterator[bytes]:
     """The outlooks of a replay, once its log has the records up to `last` in each partition."""
-    from models.simulation.rollout.processes import Processes
+    from models.simulation.rollout.processes import ProcessPool
 
-    shared, event_log = Processes(processes), open_log(bus)
-    worker = open_worker(bus, RegionTable.load(chosen.regions), open_library(chosen.model, chosen.models), shared, Begin.beginning)
+    shared, event_log = ProcessPool(processes), open_log(bus)
+    worker = open_outlook_worker(
+        bus, RegionTable.load(chosen.regions), open_library(chosen.model, chosen.models), shared, from_beginning=True
+    )
     with progress_bar() as bar:
         task = bar.add_task("outlooks", total=sum(last.values()) or 1, note="")
         while any(worker.sequences().get(partition, -1) < sequence for partition, sequence in last.items()):
@@ -113,37 +108,6 @@ def replayed(bus: str, chosen: Chosen, last: dict[int, int], processes: int = 2)
     shared.close()
     yield from outlooks_of(event_log)
     event_log.close()
-
-
-def open_worker(
-    bus: str, table: RegionTable, library: ModelLibrary, processes: Processes, begin: Begin, metrics: OutlookMetrics | None = None
-) -> OutlookWorker:
-    """A worker on the log that the address names."""
-    name = GROUP
-    if bus.startswith("kafka:"):
-        from ingest.bus.kafka import worker_name
-
-        name = worker_name(GROUP)
-    simulators, from_beginning = Networks(library, processes), begin is Begin.beginning
-    return OutlookWorker(open_log(bus), table, simulators, name=name, from_beginning=from_beginning, metrics=metrics)
-
-
-class Networks:
-    """`stream.outlooks.worker.Simulators` over the models of a library."""
-
-    def __init__(self, library: ModelLibrary, processes: Processes) -> None:
-        self._library, self._processes = library, processes
-        self._named = lru_cache(maxsize=2)(self._simulator)
-
-    def simulator(self, lineup: Lineup) -> NetworkSimulator:
-        """Of the champion. It is refused where those who forecast refuse it: all models of the lineup must be there and go together."""
-        return self._named(lineup)
-
-    def _simulator(self, lineup: Lineup) -> NetworkSimulator:
-        from models.simulation.outlook import NetworkSimulator
-
-        self._library.forecaster(lineup)
-        return NetworkSimulator(*self._library.named_network(lineup), self._processes)
 
 
 class Beside:

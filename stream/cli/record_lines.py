@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion
 from ingest.instant import Instant
-from stream.partition import Activation
+from stream.records.activation import Activation
 from stream.records.alert import Alert
 from stream.records.any_record import AnyRecord
 from stream.records.forecast import Forecast
 from stream.records.outlook import RegionOutlook
 
 
-def told(record: AnyRecord) -> str:
+def as_line(record: AnyRecord) -> str:
     """One line; records of replays say so at its end."""
     text = f"{moment(record)} {_text(record)}".rstrip()
     return f"{text}  [test]" if getattr(record, "test", False) else text

@@ -16,14 +16,13 @@ import typer
 
 from ingest.bus import open_log, sqlite_path
 from ingest.bus.log import ALERTS, FORECASTS, Log
-from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.publish import Publisher
 from ingest.region import RegionTable
 from stream.alerts.rules import load_rules
-from stream.cli.live import Together, open_library, open_worker
+from stream.cli.composition import open_library, open_worker
 from stream.cli.options import (
-    DEFAULT_USGS,
     BatchOption,
     Chosen,
     ModelOption,
@@ -32,7 +31,6 @@ from stream.cli.options import (
     OutputOption,
     RegionsOption,
     RulesOption,
-    UsgsOption,
     open_output,
     progress_bar,
     read_speed,
@@ -40,12 +38,12 @@ from stream.cli.options import (
     start_logging,
 )  # fmt: skip
 from stream.cli.outlook import replayed
+from stream.cli.threads import Together
 from stream.replay import HEARTBEAT_SECONDS, Span, alerts_of, copy_log, forecasts_of, is_log, publish_files
 from stream.store import open_store
 from stream.store.protocol import Store
 
 REPLAY_EXAMPLES = "Example: quakecast replay changes_2023-02.csv.xz --from 2023-02-05 --to 2023-02-08 -o forecasts.jsonl"
-BACKFILL_EXAMPLES = "Example: quakecast backfill --from 2023-01-01 --to 2024-01-01 --min-magnitude 4.5 -o catalogue.csv"
 
 Sources = Annotated[
     list[str], typer.Argument(help="Catalogue files, change-log files, or one recorded log: sqlite:///file, kafka://host:9092.")
@@ -186,27 +184,3 @@ def _wait_until(last: dict[int, int], store: Store, parts: Together | None) -> N
             if parts is not None and parts.failed():
                 raise Problem("the forecasting worker stopped", "its own message says why")
             time.sleep(0.1)
-
-
-def backfill(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write: USGS CSV; .xz or .gz compresses it.")],
-    start: Annotated[str, typer.Option("--from", help="Origin times from this time on.")],
-    end: Annotated[str, typer.Option("--to", help="Origin times before this time.")],
-    min_magnitude: Annotated[float | None, typer.Option("--min-magnitude", help="Only events of at least this magnitude.")] = None,
-    usgs: UsgsOption = DEFAULT_USGS,
-) -> None:
-    """Fetch a catalogue from the FDSN event service, page by page."""
-    from ingest import backfill as pages
-
-    span = (read_time(start), read_time(end))
-    if span[0] >= span[1]:
-        raise typer.BadParameter("--from must be before --to")
-    with progress_bar() as bar:
-        task = bar.add_task("fetching", total=(span[1] - span[0]) / MILLISECONDS_PER_DAY, note="")
-        fetch = pages.fdsn_fetch(usgs, min_magnitude)
-        items = pages.backfill(
-            fetch, *span, lambda done, total: bar.update(task, completed=done, total=total, note=f"{done:.0f} of {total:.0f} days")
-        )
-        outcome = pages.backfill_to_file(output, items)
-    odd = f", {len(outcome.dead_letters)} oddities" if outcome.dead_letters else ""
-    typer.echo(f"{outcome.events} events written to {output}{odd}", err=True)

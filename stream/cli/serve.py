@@ -12,10 +12,10 @@ import structlog
 from ingest.bus import open_log
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
+from stream.cli.composition import open_library
 from stream.cli.explain import explanation_of
 from stream.cli.http_options import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
-from stream.cli.live import open_library
-from stream.cli.monitoring import feed_of, observed
+from stream.cli.monitoring import feed_of, start_health
 from stream.cli.options import (
     KAFKA,
     REDIS,
@@ -62,7 +62,7 @@ def serve(
     listening = listen(host, port, token)
     log.info("serve", bus=address(bus), store=address(store), address=f"http://{host}:{listening.getsockname()[1]}")
     exposition = Exposition()
-    health = observed(exposition, bus, store, feed_of(bus), stop)
+    health = start_health(exposition, bus, store, feed_of(bus), stop)
     answered = sources(bus, store, table, model, models)._replace(health=health, exposition=exposition)
     run(listening, answered, stop, Access(token, requests_per_second))
 

@@ -15,7 +15,7 @@ from ingest.region import Region, RegionTable
 from stream.cli.options import ModelOption, RegionsOption, read_time, region_named
 
 if TYPE_CHECKING:
-    from models.catalog.point_pattern import Pattern
+    from models.catalog.point_pattern import PointPattern
     from models.simulation.rollout.cnn_map import RegionMaps
     from models.simulation.scenario import Mainshock, Scenarios
 
@@ -79,13 +79,13 @@ def simulate(
     typer.echo(f"wrote {', '.join(str(output / name) for name in files)}")
 
 
-def _past(files: list[Path] | None, table: RegionTable, region: Region, moment: Instant | None) -> Pattern:
+def _past(files: list[Path] | None, table: RegionTable, region: Region, moment: Instant | None) -> PointPattern:
     """The region's earthquakes before the moment."""
     import shapely
 
     from models.catalog.cleaning import earthquakes
     from models.catalog.datasets import read_events
-    from models.catalog.point_pattern import Span, pattern
+    from models.catalog.point_pattern import Span, point_pattern
 
     events = [
         event
@@ -97,10 +97,10 @@ def _past(files: list[Path] | None, table: RegionTable, region: Region, moment: 
     start = min((event.time for event in events), default=end.plus(days=-DAYS_KNOWN))
     corners = [(event.longitude, event.latitude) for event in events]
     area = shapely.box(*shapely.MultiPoint(corners).bounds).buffer(0.5) if corners else None
-    return pattern(events, region.magnitude_of_completeness, Span(start, end), area)
+    return point_pattern(events, region.magnitude_of_completeness, Span(start, end), area)
 
 
-def _mainshock(past: Pattern, magnitude: float, at: str | None, table: RegionTable, region: str) -> Mainshock:
+def _mainshock(past: PointPattern, magnitude: float, at: str | None, table: RegionTable, region: str) -> Mainshock:
     from models.simulation.scenario import Mainshock
 
     if at is None:
@@ -119,7 +119,9 @@ def _mainshock(past: Pattern, magnitude: float, at: str | None, table: RegionTab
     return Mainshock(past.observed.end, latitude, longitude, magnitude)
 
 
-def _simulated(source: With, model: Path | None, past: Pattern, shock: Mainshock, days: float, n: int, seed: int, region: str) -> Scenarios:
+def _simulated(
+    source: With, model: Path | None, past: PointPattern, shock: Mainshock, days: float, n: int, seed: int, region: str
+) -> Scenarios:
     from models.artifact import forecaster_files as artifact
     from models.artifact.cnn_gan_files import read_gan
     from models.baselines import poisson as stationary
@@ -147,7 +149,7 @@ def _simulated(source: With, model: Path | None, past: Pattern, shock: Mainshock
     return scenario.by_etas(past, shock, days, n, seed, BACKGROUND_SHARE * rate, around, None, name)
 
 
-def _maps_of(base: str, region: str, past: Pattern) -> tuple[RegionMaps, str]:
+def _maps_of(base: str, region: str, past: PointPattern) -> tuple[RegionMaps, str]:
     """The CNN that comes with a forecaster, for a region; and what the two are called."""
     from models.artifact.cnn_gan_files import built_in_cnn
     from models.simulation.rollout.cnn_map import RegionMaps

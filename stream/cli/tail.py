@@ -18,7 +18,7 @@ from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTL
 from ingest.instant import Instant
 from stream.cli.http_options import TokenFileOption, read_token
 from stream.cli.options import EMBEDDED, BusOption, JsonOption, existing, read_time, stop_on_signals
-from stream.cli.record_lines import moment, told
+from stream.cli.record_lines import as_line, moment
 from stream.records.any_record import AnyRecord, decode_record
 from stream.selection import Selection
 
@@ -90,7 +90,7 @@ def _print(found: Iterator[Found], selection: Selection, *, as_json: bool) -> No
     told_of_tests = False
     for record, said in found:
         if selection.takes(record):
-            typer.echo(said if as_json else told(record))
+            typer.echo(said if as_json else as_line(record))
         elif selection.left_out_tests and not told_of_tests:
             typer.echo("records of replays are left out; --test shows them", err=True)
             told_of_tests = True

@@ -13,7 +13,7 @@ from ingest.region import RegionTable
 from stream.cli.options import ModelOption, RegionsOption, progress_bar, read_time
 
 if TYPE_CHECKING:
-    from models.catalog.datasets import Lesson
+    from models.catalog.datasets import RegionDataset
 
 TRAIN_EXAMPLES = (
     "Example: quakecast train lstm --catalog california.csv --magnitude-of-completeness 2.5 --polygon california.npy "
@@ -67,12 +67,12 @@ def train_lstm(
 ) -> None:
     """Train the LSTM forecaster on one catalogue taken as one region, or on several catalogues for many regions."""
     from models.pipeline.publish_forecaster import publish
-    from models.pipeline.train_forecaster import Teaching
+    from models.pipeline.train_forecaster import ForecasterOptions
 
     lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
     finest = min(lesson.pattern.magnitude_of_completeness for lesson in lessons)
     narrowest_km = (0.05 if finest < WELL_LOCATED else 0.1) if places else None
-    teaching = Teaching(
+    teaching = ForecasterOptions(
         seed=seed,
         threads=threads,
         reach=reach,
@@ -167,16 +167,16 @@ def _lessons(
     validation_start: str | None,
     end: str | None,
     regions: Path | None,
-) -> list[Lesson]:
+) -> list[RegionDataset]:
     from models.catalog.cleaning import each_once
-    from models.catalog.datasets import Years, one_region, read_curriculum, read_events
+    from models.catalog.datasets import SplitDates, one_region, read_datasets, read_events
 
     if curriculum is not None:
         if catalog:
             raise typer.BadParameter("give a TOML file or --catalog, not both")
-        return read_curriculum(curriculum, RegionTable.load(regions).region_of)
+        return read_datasets(curriculum, RegionTable.load(regions).region_of)
     if not catalog or magnitude_of_completeness is None or validation_start is None or end is None:
         raise typer.BadParameter("needed: --catalog, --magnitude-of-completeness, --validation-start and --end; or a TOML file")
     moments = [None if moment is None else read_time(moment) for moment in (history_start, start)]
-    years = Years(moments[0], moments[1], read_time(validation_start), read_time(end))
+    years = SplitDates(moments[0], moments[1], read_time(validation_start), read_time(end))
     return [one_region(each_once(read_events(catalog)), magnitude_of_completeness, polygon, years, catalog[0].name)]

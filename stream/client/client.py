@@ -33,9 +33,9 @@ from stream.records.api_answers import (
 from stream.records.calibration import Outcome
 from stream.records.explanation import Explanation
 from stream.records.forecast import Forecast
+from stream.records.known_event import KnownEvent
 from stream.records.outlook import RegionOutlook
 from stream.selection import Selection
-from stream.serve.event_index import KnownEvent
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 Said = TypeVar("Said", Forecast, RegionOutlook, KnownEvent)

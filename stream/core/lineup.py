@@ -11,7 +11,7 @@ import msgspec
 
 from ingest.event import Promotion
 from ingest.problem import Problem
-from stream.records.forecast import Forecaster
+from stream.core.forecaster import Forecaster
 
 FORECASTING = ("lstm", "cnn")
 """Kinds that forecast; a promotion's others are no matter of the stream."""

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from ingest.event import Event
 from ingest.region import Region
+from stream.core.forecaster import Forecaster
 from stream.core.window import Key, Window, key_of
-from stream.records.forecast import Forecaster
 
 SPACING = 64
 RECENT = 16

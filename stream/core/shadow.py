@@ -10,7 +10,7 @@ import struct
 from ingest.event import Event
 from ingest.instant import Instant
 from ingest.region import Region
-from stream.records.forecast import Forecaster, Hazard, Outlook
+from stream.core.forecaster import Expectation, Forecaster, Hazard
 
 _LENGTH = struct.Struct("<I")
 
@@ -40,8 +40,8 @@ class Shadowed:
         champion, challenger = _parted(memory)
         return _joined(self._champion.observe(champion, event, region), self._challenger.observe(challenger, event, region))
 
-    def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
-        return self._champion.outlook(_parted(memory)[0], region, now)
+    def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
+        return self._champion.expect(_parted(memory)[0], region, now)
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
         champion, challenger = _parted(memory)

@@ -19,8 +19,9 @@ from ingest.bus.log import ALERTS, DEAD_LETTERS, FORECASTS, Outgoing
 from ingest.event import decode_dead_letter
 from ingest.instant import MILLISECONDS_PER_SECOND
 from ingest.metrics import Exposition
+from stream.core.position import BEGINNING
 from stream.monitoring.health import Health
-from stream.partition import BEGINNING, Partition, Refold
+from stream.partition import Partition, Refold
 from stream.records.alert import decode_alert
 from stream.records.forecast import Score
 

@@ -13,8 +13,8 @@ from ingest.bus.log import EVENTS, Log
 from ingest.event import Outage, decode
 from ingest.instant import MILLISECONDS_PER_SECOND, Instant
 from ingest.problem import Problem
+from stream.core.position import Position
 from stream.monitoring.health import Progress, feed_heard
-from stream.partition import Position
 from stream.store import open_store
 from stream.store.protocol import Store
 

@@ -13,21 +13,20 @@ from ingest.event import Change, Event, Heartbeat, InputRecord
 from ingest.instant import Instant
 from ingest.region import Region, RegionTable
 from stream.core.lineup import Lineup
+from stream.core.position import BEGINNING
 from stream.core.window import Window
 from stream.outlooks.schedule import Issued, cause_at, is_large, mainshock_of, next_after
-from stream.partition import BEGINNING
+from stream.outlooks.simulator import Asked, Simulated
 from stream.records.disclaimer import DISCLAIMER, INSTRUCTION
 from stream.records.outlook import (
     ADVISORY_TIME_FRAME,
     FRACTILES,
     OBSERVED_DAYS,
-    Asked,
     Cause,
     Observation,
     OutlookMainshock,
     OutlookModel,
     RegionOutlook,
-    Simulated,
     count,
     magnitudes_of,
     span_end,

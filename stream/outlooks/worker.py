@@ -23,7 +23,8 @@ from stream.core.lineup import Lineup
 from stream.monitoring.metrics import OutlookMetrics
 from stream.outlooks.partition import Due, OutlookPartition, asked_of, issued_of, outlook_of
 from stream.outlooks.schedule import Issued
-from stream.records.outlook import RegionOutlook, Simulator, decode_outlook
+from stream.outlooks.simulator import Simulator
+from stream.records.outlook import RegionOutlook, decode_outlook
 
 GROUP = "outlook"
 BATCH_SIZE = 50

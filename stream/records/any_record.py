@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, decode_hook, decoded
-from stream.partition import Activation
+from stream.records.activation import Activation
 from stream.records.alert import Alert
 from stream.records.forecast import Forecast
 from stream.records.outlook import RegionOutlook

@@ -8,12 +8,12 @@ import msgspec
 
 from ingest.event import Promotion
 from ingest.instant import Instant
-from stream.partition import Activation
+from stream.records.activation import Activation
 from stream.records.alert import Alert
 from stream.records.calibration import Outcome, PitCounts
 from stream.records.forecast import Forecast, Score
+from stream.records.known_event import KnownEvent
 from stream.records.outlook import CameSince, RegionOutlook
-from stream.serve.event_index import KnownEvent
 
 
 class FeedState(msgspec.Struct, frozen=True):

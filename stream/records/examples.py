@@ -6,7 +6,7 @@ import msgspec
 
 from ingest.event import Change, DeadLetter, Event, Heartbeat, Outage, Promotion
 from ingest.instant import Instant
-from stream.partition import Activation
+from stream.records.activation import Activation
 from stream.records.alert import Alert
 from stream.records.forecast import Exceedance, Forecast, Magnitude, Score, Spot, Wait, Where
 from stream.records.outlook import AboveMainshock, Bin, Observation, OutlookMainshock, OutlookModel, OutlookSpan, RegionOutlook

@@ -6,13 +6,10 @@ The stream core knows nothing of networks: a `Forecaster` is four pure functions
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
-
 import msgspec
 
-from ingest.event import Event, decode_hook, decoded
+from ingest.event import decode_hook, decoded
 from ingest.instant import Instant
-from ingest.region import Region
 
 QUANTILES = (0.05, 0.25, 0.50, 0.75, 0.95)
 HORIZONS_HOURS = {"1h": 1.0, "1d": 24.0, "7d": 168.0, "30d": 720.0}
@@ -69,29 +66,6 @@ class Exceedance(msgspec.Struct, frozen=True):
     """The probability over the one that the region's long-run rate alone would give."""
 
 
-class Outlook(NamedTuple):
-    """What a forecaster says of one region at one moment."""
-
-    wait: Wait
-    magnitude: Magnitude
-    due_at: Instant
-    """When silence alone will have changed it enough to be said again: an hour on, or once P(event within a day) has moved by 0.1."""
-    where: Where | None = None
-    """None from a forecaster that does not speak of places."""
-    exceedance: Exceedance | None = None
-    """None from a forecaster that looks no further than the next event."""
-
-
-class Hazard(NamedTuple):
-    """One model's conditional intensity over a stretch of time in which it heard of nothing new."""
-
-    expected_events: float
-    """Its integral, not negative."""
-    log_rate_at_start: float
-    log_rate_at_end: float
-    """ln of events per day, finite."""
-
-
 class Score(msgspec.Struct, frozen=True):
     """How the region's forecasts have done so far, as they were in force (see `stream.core.score`); by `"model"` and its rivals' names."""
 
@@ -137,34 +111,6 @@ class Forecast(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.
     score: Score | None = None
     """None before the first settled earthquake."""
     test: bool = False
-
-
-class Forecaster(Protocol):
-    """Memory in, memory out. Every method is pure: the same arguments give the same bits, on any machine state."""
-
-    @property
-    def name(self) -> str:
-        """Names the model and its exact weights, such as `lstm-1f0c9a77d2e4`."""
-
-    @property
-    def rivals(self) -> tuple[str, ...]:
-        """The baselines that are scored beside it, such as `poisson` and `etas`; what they remember is in the same memory."""
-
-    @property
-    def basis(self) -> str:
-        """Names all that memories and hazards rest on: the model's weights and the rivals' fit."""
-
-    def start(self, region: Region) -> bytes:
-        """The memory before any event."""
-
-    def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
-        """The memory one event later. Events come in the order of (time, id); `event.magnitude` is a number."""
-
-    def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
-        """What is to be expected from `now` on, given that nothing came since the last event observed."""
-
-    def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
-        """What is said of `since` to `until`, a later moment, nothing being heard in between: the model's hazard, then each rival's."""
 
 
 def rounded(value: float) -> float:

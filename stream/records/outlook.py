@@ -8,7 +8,7 @@ as in our other records. All numbers are counted over simulated continuations of
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal
 
 import msgspec
 
@@ -133,39 +133,6 @@ class RegionOutlook(msgspec.Struct, frozen=True, tag_field="$schema", tag="quake
     """When the next one is due, if nothing new comes."""
     test: bool = False
     """True in replays: not live."""
-
-
-class Asked(NamedTuple):
-    """What a simulator is asked."""
-
-    region: Region
-    events: tuple[Event, ...]
-    """The region's window, in the order of time."""
-    now: Instant
-    magnitudes: tuple[float, ...]
-    above: float
-    """The mainshock's magnitude, or the largest recent one."""
-    seed: int
-
-
-class Simulated(NamedTuple):
-    """What it answers."""
-
-    simulations: int
-    cut: int
-    forecast: list[OutlookSpan]
-    parameters: dict[str, float]
-
-
-class Simulator(Protocol):
-    """Whoever rolls regions forward. The same question gives the same answer."""
-
-    @property
-    def name(self) -> str:
-        """Names the model and its exact weights."""
-
-    def simulate(self, asked: Asked) -> Simulated:
-        """Numbers of events for each of `SPANS_DAYS`."""
 
 
 class CameSince(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ import msgspec
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
-from stream.partition import Activation
+from stream.records.activation import Activation
 from stream.records.alert import Alert
 from stream.records.compatibility import breaks
 from stream.records.examples import example_of

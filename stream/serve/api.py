@@ -20,9 +20,10 @@ from stream.records import api_answers as answers
 from stream.records.alert import Alert
 from stream.records.disclaimer import DISCLAIMER
 from stream.records.explanation import Explanation
+from stream.records.known_event import KnownEvent
 from stream.records.outlook import CameSince, RegionOutlook, came_since
 from stream.serve.errors import bad_request, not_found
-from stream.serve.event_index import KnownEvent, Told
+from stream.serve.event_index import EventState
 from stream.serve.metrics import watch_hub
 from stream.serve.queries import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
 from stream.serve.sse.hub import Hub
@@ -191,7 +192,7 @@ def wall_clock() -> Instant:
     return Instant(round(time.time() * 1_000))
 
 
-def _fits(told: Told, question: OfEvents) -> bool:
+def _fits(told: EventState, question: OfEvents) -> bool:
     magnitude = told.event.magnitude
     if question.region is not None and told.region != question.region:
         return False

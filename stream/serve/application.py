@@ -15,7 +15,7 @@ from stream.records.explanation import Explanation
 from stream.serve.api import Api
 from stream.serve.documents.endpoints import Documents
 from stream.serve.endpoint import JSON, Endpoint, refused
-from stream.serve.errors import Refusal, Refused, unavailable
+from stream.serve.errors import ApiError, Refusal, unavailable
 from stream.serve.export_endpoints import Exports
 from stream.serve.health_endpoints import Alive, ForecastsByRegion, Readiness, Wellness
 from stream.serve.history_endpoints import History
@@ -71,7 +71,7 @@ def application(api: Api, reading: Reading, *, secured: bool = False) -> Starlet
     routes = [endpoint.route(check) for endpoint in [*own, *documents.endpoints]]
     return Starlette(
         routes=[*routes, Subscription(api, reading).route(), *file_routes()],
-        exception_handlers={Refused: refused, HTTPException: _not_answered, Exception: _failed},
+        exception_handlers={ApiError: refused, HTTPException: _not_answered, Exception: _failed},
     )
 
 

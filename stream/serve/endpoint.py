@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ingest.event import encode
-from stream.serve.errors import Refused
+from stream.serve.errors import ApiError
 from stream.serve.queries import asked
 
 JSON = "application/json"
@@ -61,5 +61,5 @@ class Endpoint(NamedTuple):
 
 async def refused(_: Request, error: Exception) -> Response:
     """The answer to what was refused."""
-    assert isinstance(error, Refused)
+    assert isinstance(error, ApiError)
     return Response(encode(error.body), error.status, error.headers, media_type=JSON)

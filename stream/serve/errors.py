@@ -14,7 +14,7 @@ class Refusal(msgspec.Struct, frozen=True):
     """What to do."""
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """The request is not answered as asked."""
 
     def __init__(self, status: int, error: str, remedy: str, headers: dict[str, str] | None = None) -> None:
@@ -22,13 +22,13 @@ class Refused(Exception):
         self.status, self.body, self.headers = status, Refusal(error, remedy), headers or {}
 
 
-def not_found(what: str, remedy: str) -> Refused:
-    return Refused(404, f"there is no {what}", remedy)
+def not_found(what: str, remedy: str) -> ApiError:
+    return ApiError(404, f"there is no {what}", remedy)
 
 
-def bad_request(error: str, remedy: str) -> Refused:
-    return Refused(400, error, remedy)
+def bad_request(error: str, remedy: str) -> ApiError:
+    return ApiError(400, error, remedy)
 
 
-def unavailable(error: str, remedy: str, again_in_seconds: int = 2) -> Refused:
-    return Refused(503, error, remedy, {"Retry-After": str(again_in_seconds)})
+def unavailable(error: str, remedy: str, again_in_seconds: int = 2) -> ApiError:
+    return ApiError(503, error, remedy, {"Retry-After": str(again_in_seconds)})

@@ -7,24 +7,12 @@ from typing import NamedTuple
 
 from ingest.event import Change, Event
 from ingest.instant import Instant
+from stream.records.known_event import KnownEvent
 
 MOST_EVENTS = 200_000
 
 
-class KnownEvent(Event, frozen=True, kw_only=True):
-    """An event as it is known now."""
-
-    region: str
-    observed_at: Instant
-    """The feed's time when it was first seen."""
-    versions: int
-    deleted: bool
-    merged_into: str | None = None
-    """The id that it was given up for."""
-    test: bool = False
-
-
-class Told(NamedTuple):
+class EventState(NamedTuple):
     """What a region's records say of an id."""
 
     event: Event
@@ -37,14 +25,14 @@ class Told(NamedTuple):
     test: bool
 
 
-class KnownEvents:
+class EventIndex:
     """By id, what each region says of it: one that moved across a border is deleted in one region and added in another."""
 
     def __init__(self) -> None:
-        self._told: dict[str, dict[str, Told]] = {}
-        self._now: dict[str, Told] = {}
+        self._told: dict[str, dict[str, EventState]] = {}
+        self._now: dict[str, EventState] = {}
         """By id, what is said by the region where it is, or was last."""
-        self._order: list[Told] | None = None
+        self._order: list[EventState] | None = None
         """The same newest first; none when something has changed since."""
 
     def __len__(self) -> int:
@@ -58,7 +46,7 @@ class KnownEvents:
         if change.event is not None:
             seen = change.observed_at if before is None else before.observed_at
             versions = 1 if before is None else before.versions + 1
-            told = Told(change.event, change.region, seen, change.observed_at, versions, False, None, change.test)
+            told = EventState(change.event, change.region, seen, change.observed_at, versions, False, None, change.test)
         elif before is not None:
             told = before._replace(changed_at=change.observed_at, deleted=True, merged_into=change.merged_into)
         else:
@@ -91,16 +79,16 @@ class KnownEvents:
         """A region's events that were not deleted, in no order."""
         return [told.event for told in self._now.values() if told.region == region and not told.deleted]
 
-    def newest_first(self, fits: Callable[[Told], bool] = lambda _: True) -> Iterator[KnownEvent]:
+    def newest_first(self, fits: Callable[[EventState], bool] = lambda _: True) -> Iterator[KnownEvent]:
         """Those that fit, by origin time."""
         return (self._known(told) for told in self._ordered() if fits(told))
 
-    def _ordered(self) -> list[Told]:
+    def _ordered(self) -> list[EventState]:
         if self._order is None:
             self._order = sorted(self._now.values(), key=lambda told: (told.event.time, told.event.id), reverse=True)
         return self._order
 
-    def _known(self, now: Told) -> KnownEvent:
+    def _known(self, now: EventState) -> KnownEvent:
         regions = self._told[now.event.id].values()
         fields = {name: getattr(now.event, name) for name in Event.__struct_fields__}
         first, versions = min(told.observed_at for told in regions), sum(told.versions for told in regions)

@@ -23,7 +23,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest.event import encode
-from stream.serve.errors import Refused
+from stream.serve.errors import ApiError
 from stream.serve.rate_limit import Rate
 
 MOST_BODY_BYTES = 16 * 1024
@@ -78,7 +78,7 @@ class Gate:
         answer = self._answer(scope, send)
         try:
             self._check(scope)
-        except Refused as refused:
+        except ApiError as refused:
             await _refuse(refused, answer)
             return
         try:
@@ -92,15 +92,15 @@ class Gate:
         headers = Headers(scope=scope)
         connections: Sized = scope.get("state", {}).get("connections", ())
         if len(connections) > self._access.most_connections:
-            raise Refused(503, "too many connections are open", "try again in a moment", {"Retry-After": "5", "Connection": "close"})
+            raise ApiError(503, "too many connections are open", "try again in a moment", {"Retry-After": "5", "Connection": "close"})
         if self._token is None and _name(headers.get("host", "")) not in OWN_NAMES:
-            raise Refused(400, "the Host header does not name this machine", "ask 127.0.0.1 or localhost, or let the server use a token")
+            raise ApiError(400, "the Host header does not name this machine", "ask 127.0.0.1 or localhost, or let the server use a token")
         if wait := self._rate.wait_seconds(_address(scope), time.monotonic()):
-            raise Refused(429, "too many requests from this address", "ask more slowly", {"Retry-After": str(int(wait) + 1)})
+            raise ApiError(429, "too many requests from this address", "ask more slowly", {"Retry-After": str(int(wait) + 1)})
         if "transfer-encoding" in headers or _length(headers.get("content-length", "0")) > MOST_BODY_BYTES:
-            raise Refused(413, "requests here have no body", "send none", {"Connection": "close"})
+            raise ApiError(413, "requests here have no body", "send none", {"Connection": "close"})
         if self._token is not None and not is_open(scope["path"]) and not _same(headers.get("authorization", ""), self._token):
-            raise Refused(
+            raise ApiError(
                 401,
                 "a bearer token is needed",
                 "send the header Authorization: Bearer <token>",
@@ -136,7 +136,7 @@ def is_open(path: str) -> bool:
     return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
 
 
-async def _refuse(refused: Refused, send: Send) -> None:
+async def _refuse(refused: ApiError, send: Send) -> None:
     body = encode(refused.body)
     headers = {"content-type": "application/json", "content-length": str(len(body))} | refused.headers
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]

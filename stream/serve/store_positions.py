@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from stream.partition import Position
+from stream.core.position import Position
 from stream.store.protocol import Store
 
 FRESH_SECONDS = 0.5

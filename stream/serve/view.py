@@ -15,13 +15,13 @@ import msgspec
 from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, Record
 from ingest.event import Change, Heartbeat, LogRecord, Outage, Promotion, decode, decode_dead_letter
 from ingest.instant import Instant
-from stream.partition import Activation
 from stream.promotion import decode as decode_model
+from stream.records.activation import Activation
 from stream.records.alert import Alert, decode_alert
 from stream.records.calibration import Calibration
 from stream.records.forecast import Forecast, decode_forecast
 from stream.records.outlook import RegionOutlook, decode_outlook
-from stream.serve.event_index import KnownEvents
+from stream.serve.event_index import EventIndex
 
 SPAN_DAYS = 30.0
 """How much of the stream's time is kept."""
@@ -78,7 +78,7 @@ class View:
     """Takes records as they are read, those of a partition in order."""
 
     def __init__(self) -> None:
-        self.events = KnownEvents()
+        self.events = EventIndex()
         self.forecasts: dict[str, deque[Forecast]] = {}
         """By region, the last ones, oldest first."""
         self.outlooks: dict[str, deque[RegionOutlook]] = {}

@@ -12,9 +12,9 @@ import msgspec
 
 from ingest.bus.log import Log
 from stream.core.memory import Memory
+from stream.core.position import Position, RegionChange, SavedRegion
 from stream.core.score import Scoring
 from stream.core.window import key_of
-from stream.partition import Position, RegionChange, SavedRegion
 
 
 class Saved(NamedTuple):

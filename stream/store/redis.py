@@ -25,7 +25,7 @@ from ingest.event import decode_event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.core.lineup import Lineup
-from stream.partition import Position, RegionChange, SavedRegion
+from stream.core.position import Position, RegionChange, SavedRegion
 from stream.records.alert import decode_alerts, encode_alerts
 from stream.store.protocol import Damaged, Outcome, Saved, decode_memory, decode_scoring, encode_memory, encode_scoring, whole
 

@@ -10,7 +10,7 @@ from ingest.bus.sqlite import SqliteLog
 from ingest.event import decode_event, encode
 from ingest.instant import Instant
 from stream.core.lineup import Lineup
-from stream.partition import Position, RegionChange, SavedRegion
+from stream.core.position import Position, RegionChange, SavedRegion
 from stream.records.alert import decode_alerts, encode_alerts
 from stream.store.protocol import Outcome, Saved, decode_memory, decode_scoring, encode_memory, encode_scoring, verdict, whole
 

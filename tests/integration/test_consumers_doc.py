@@ -19,7 +19,7 @@ from ingest.instant import Instant
 from ingest.publish import Publisher
 from ingest.region import RegionTable
 from stream.alerts.rules import Rule
-from stream.partition import Position
+from stream.core.position import Position
 from stream.store import open_store
 from stream.worker import Worker
 from tests.support.served import served

@@ -23,8 +23,8 @@ from ingest.publish import Publisher
 from ingest.region import partition_of
 from stream.alerts.rules import Rule
 from stream.cli.application import application
+from stream.core.position import Position
 from stream.outlooks.worker import OutlookWorker
-from stream.partition import Position
 from stream.records.schema import FOLDER
 from stream.store import open_store
 from stream.worker import Worker

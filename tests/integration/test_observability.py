@@ -22,7 +22,7 @@ from ingest.feed import Feed
 from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import Poller
 from ingest.publish import Publisher
-from stream.cli.monitoring import feed_of, observed
+from stream.cli.monitoring import feed_of, start_health
 from stream.monitoring.health import FAR_BEHIND_RECORDS
 from stream.monitoring.metrics import OutlookMetrics, WorkerMetrics
 from stream.store import open_store
@@ -52,7 +52,7 @@ class System:
         OutlookMetrics(self.exposition)
         self.worker = Worker(log, open_store(self.bus, log), TABLE, SumForecaster(), metrics=WorkerMetrics(self.exposition))
         self.worker.turn(0.0)
-        self.health = observed(self.exposition, self.bus, self.bus, feed_of(self.bus), self.stop, every_seconds=0.05)
+        self.health = start_health(self.exposition, self.bus, self.bus, feed_of(self.bus), self.stop, every_seconds=0.05)
 
     def hear(self, events: int = 1) -> None:
         """Events, then a heartbeat as of now."""

@@ -19,9 +19,10 @@ from ingest.bus.log import EVENTS, TOPICS, Log
 from ingest.event import InputRecord, Promotion, decode, encode
 from ingest.publish import Publisher
 from stream.outlooks.partition import OutlookPartition
+from stream.outlooks.simulator import Asked, Simulated
 from stream.outlooks.worker import OutlookWorker, outlooks_of
 from stream.promotion import promote
-from stream.records.outlook import Asked, RegionOutlook, Simulated, decode_outlook
+from stream.records.outlook import RegionOutlook, decode_outlook
 from tests.support.outlooks import RateSimulator, Simulators, said
 from tests.support.servers import free_port
 from tests.support.simulated import REGION, Turn, event, table, turns

@@ -10,9 +10,10 @@ import pytest
 from ingest.bus import open_log
 from ingest.bus.log import EVENTS, FORECASTS, MODELS, TOPICS, Log
 from ingest.event import Promotion, decode, encode
-from stream.partition import Activation, Partition
+from stream.partition import Partition
 from stream.promotion import decode as decode_models
 from stream.promotion import in_force, promote
+from stream.records.activation import Activation
 from stream.records.forecast import decode_forecast
 from stream.replay import Span, copy_log
 from stream.store import open_store

@@ -20,7 +20,7 @@ from models import PRETRAINED
 from models.artifact import forecaster_files as artifact
 from models.artifact import manifest
 from models.artifact.registry import Registry
-from models.training.checkpoints import Stages
+from models.training.checkpoints import Checkpoints
 from stream.promotion import history
 from tests.support.stand_ins import environment, now, program, usgs
 
@@ -86,7 +86,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_is_full_at_the_end_of_a_stage_is_told_in_one_line_and_the_stage_is_not_taken_for_done(small_disk: Path) -> None:
-    stages, large = Stages(small_disk / "training", "this"), nn.Linear(1_000, 1_000)
+    stages, large = Checkpoints(small_disk / "training", "this"), nn.Linear(1_000, 1_000)
     with pytest.raises(Problem, match="cannot keep what was trained") as caught:
         stages.run("kernels", [large], lambda: {"kernels": 1.0})
     assert "\n" not in str(caught.value)

@@ -16,12 +16,13 @@ from ingest.event import Event, Outage, decode_event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.alerts.rules import Rule
+from stream.core.forecaster import Hazard
 from stream.core.lineup import Lineup
 from stream.core.memory import Memory
+from stream.core.position import Position, RegionChange, SavedRegion
 from stream.core.score import Interval, Scoring, Tally, Week
 from stream.core.window import Window
-from stream.partition import Partition, Position, RegionChange, SavedRegion
-from stream.records.forecast import Hazard
+from stream.partition import Partition
 from stream.store import open_store
 from stream.store.protocol import Outcome, Saved, Store
 from tests.support.simulated import REGION, SumForecaster, at, by_partition, event, folded, table, turns

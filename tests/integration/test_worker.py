@@ -18,7 +18,8 @@ from ingest.event import InputRecord, decode_dead_letter, encode
 from ingest.publish import Publisher
 from ingest.region import partition_of
 from stream.alerts.rules import Rule
-from stream.partition import Partition, Position, RegionChange
+from stream.core.position import Position, RegionChange
+from stream.partition import Partition
 from stream.records.alert import Alert, decode_alert
 from stream.records.forecast import Forecast, decode_forecast
 from stream.store import open_store

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from models.catalog.datasets import Lesson
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.datasets import RegionDataset
+from models.catalog.point_pattern import PointPattern, Span
 from models.catalog.reporting_practice import common_step
 from models.gan.condition import LEAST_EXCESS, Past
 from models.gan.networks import SequenceGenerator, Simulated
@@ -28,7 +28,7 @@ MOST_EVENTS = 2_000
 MOST_TRIES = 500
 
 
-def augmented(lesson: Lesson, generator: SequenceGenerator, share: float, seed: int) -> list[Lesson]:
+def augmented(lesson: RegionDataset, generator: SequenceGenerator, share: float, seed: int) -> list[RegionDataset]:
     """Lessons of made sequences, to be taught beside a lesson.
 
     Args:
@@ -40,7 +40,7 @@ def augmented(lesson: Lesson, generator: SequenceGenerator, share: float, seed: 
     chance, days = np.random.default_rng(seed), generator.architecture.days
     pattern = lesson.pattern.before(lesson.train.end)
     rows, past = pattern.rows(lesson.train), Past(pattern)
-    wanted, made = share * (rows.stop - rows.start), list[Lesson]()
+    wanted, made = share * (rows.stop - rows.start), list[RegionDataset]()
     first = max(pattern.day_of(lesson.train.start), QUIET_DAYS)
     last = pattern.day_of(lesson.train.end) - days
     count = 0
@@ -59,21 +59,21 @@ def augmented(lesson: Lesson, generator: SequenceGenerator, share: float, seed: 
     return made
 
 
-def _place(pattern: Pattern, moment: Instant, chance: np.random.Generator) -> tuple[float, float]:
+def _place(pattern: PointPattern, moment: Instant, chance: np.random.Generator) -> tuple[float, float]:
     """Of one of the events before."""
     row = int(chance.integers(max(int(np.searchsorted(pattern.times, int(moment))), 1)))
     return float(pattern.latitudes[row]), float(pattern.longitudes[row])
 
 
-def _rounded(magnitudes: FloatArray, pattern: Pattern) -> FloatArray:
+def _rounded(magnitudes: FloatArray, pattern: PointPattern) -> FloatArray:
     """To the step that the real ones have: half of it belongs to the likelihood."""
     step = common_step(pattern.magnitudes)
     return np.maximum(np.round(magnitudes / step) * step, pattern.magnitude_of_completeness) if step else magnitudes
 
 
 def _lesson(
-    lesson: Lesson,
-    pattern: Pattern,
+    lesson: RegionDataset,
+    pattern: PointPattern,
     moment: Instant,
     magnitude: float,
     place: tuple[float, float],
@@ -81,7 +81,7 @@ def _lesson(
     made: Simulated,
     days: float,
     number: int,
-) -> Lesson:
+) -> RegionDataset:
     """What really came from the context's start to the sequence's end, and the made events among it."""
     end = moment.plus(hours=24.0 * days)
     start = Instant(max(int(moment) - round(CONTEXT_DAYS * MILLISECONDS_PER_DAY), int(pattern.observed.start)))
@@ -96,7 +96,7 @@ def _lesson(
     kept = pattern.rows(Span(start, end))
     columns = {name: np.concatenate((getattr(pattern, name)[kept], values)) for name, values in added.items()}
     order = columns["times"].argsort(kind="stable")
-    whole = Pattern(
+    whole = PointPattern(
         times=columns["times"][order],
         latitudes=columns["latitudes"][order],
         longitudes=columns["longitudes"][order],
@@ -107,4 +107,4 @@ def _lesson(
         area_km2=pattern.area_km2,
     )
     nothing = Span(end, end)
-    return Lesson(whole, Span(moment, end), nothing, nothing, lesson.region, f"{lesson.catalogue} (made {number})")
+    return RegionDataset(whole, Span(moment, end), nothing, nothing, lesson.region, f"{lesson.catalogue} (made {number})")

@@ -21,7 +21,7 @@ import torch
 
 from models.artifact import forecaster_files as artifact
 from models.baselines.etas.background import BackgroundMap
-from models.catalog.datasets import Lesson
+from models.catalog.datasets import RegionDataset
 from models.cnn.train import MapOptions, course_of, fit_course
 from models.forecaster.scored import SpaceTimeModel
 from models.numerics.arrays import FloatArray
@@ -32,12 +32,12 @@ from tests.measurements.skill import BENCHMARKS, DATA, baselines_of, lesson_of
 NO_ENDS = np.empty(0, np.int64)
 
 
-def places(model: Any, lesson: Lesson) -> FloatArray:
+def places(model: Any, lesson: RegionDataset) -> FloatArray:
     found: FloatArray = model.outcomes(lesson.pattern, lesson.validation).place_log_prob
     return found
 
 
-def smoothed(lesson: Lesson) -> FloatArray:
+def smoothed(lesson: RegionDataset) -> FloatArray:
     """The training span's events, each with a Gaussian as wide as the distance to its tenth neighbour (Helmstetter et al. 2007)."""
     pattern, rows = lesson.pattern, lesson.pattern.rows(lesson.validation)
     before = slice(0, pattern.rows(lesson.train).stop)

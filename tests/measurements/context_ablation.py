@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from models.artifact import forecaster_files as artifact
-from models.catalog.datasets import Lesson
+from models.catalog.datasets import RegionDataset
 from models.catalog.reporting_practice import common_step
 from models.cnn.grid import grid_over
 from models.cnn.targets import features_at
@@ -32,7 +32,7 @@ from models.magnitude.network import MagnitudeNetwork
 from models.numerics.arrays import FloatArray
 from models.scoring import scores as score
 from models.space_time import SpaceTimeNetwork
-from models.timing.inter_event_time import RescaledWait
+from models.timing.inter_event_time import InterEventTime
 from models.timing.model import waits_at
 from models.timing.sequence_rows import intervals_of, rows_of
 from tests.measurements.skill import BENCHMARKS, DATA, lesson_of
@@ -43,7 +43,7 @@ Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(corrections, rows) -> (rows,) ln p."""
 
 
-def contexts(base: SpaceTimeNetwork, lesson: Lesson, rows: slice, *, after: bool) -> torch.Tensor:
+def contexts(base: SpaceTimeNetwork, lesson: RegionDataset, rows: slice, *, after: bool) -> torch.Tensor:
     """(n, channels) of the maps at the events' own cells, right after the events or right before them."""
     pattern = lesson.pattern.before(lesson.validation.end)
     weights = base.timing.weights(rows_of([pattern], base.architecture.timing.reach))[1:].numpy()
@@ -60,7 +60,7 @@ def contexts(base: SpaceTimeNetwork, lesson: Lesson, rows: slice, *, after: bool
     return torch.from_numpy(np.concatenate(pieces))
 
 
-def time_scores(base: SpaceTimeNetwork, lesson: Lesson, span_name: str) -> tuple[slice, Score]:
+def time_scores(base: SpaceTimeNetwork, lesson: RegionDataset, span_name: str) -> tuple[slice, Score]:
     """The events whose next wait is scored, and the score given a correction of the ln rate."""
     pattern, span = lesson.pattern.before(lesson.validation.end), getattr(lesson, span_name)
     background = float(base.timing.kernels.background.detach()[0])
@@ -74,7 +74,7 @@ def time_scores(base: SpaceTimeNetwork, lesson: Lesson, span_name: str) -> tuple
     def of(corrections: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         after, rate, exponential, weights, means, sigmas, elapsed = (one[rows] for one in tensors)
         factor, taus = torch.exp(corrections[:, 0]), torch.from_numpy(waits.taus)
-        wait = RescaledWait(after * factor[:, None], rate * factor, taus, exponential, weights, means, sigmas, elapsed)
+        wait = InterEventTime(after * factor[:, None], rate * factor, taus, exponential, weights, means, sigmas, elapsed)
         found: torch.Tensor = wait.log_prob(lasted[rows])
         return found
 
@@ -82,7 +82,7 @@ def time_scores(base: SpaceTimeNetwork, lesson: Lesson, span_name: str) -> tuple
     return slice(int(events[0]), int(events[-1]) + 1), of
 
 
-def magnitude_scores(network: MagnitudeNetwork, base: SpaceTimeNetwork, lesson: Lesson, span_name: str) -> tuple[slice, Score]:
+def magnitude_scores(network: MagnitudeNetwork, base: SpaceTimeNetwork, lesson: RegionDataset, span_name: str) -> tuple[slice, Score]:
     """The events, and the score given a correction of the outputs."""
     pattern, rows = lesson.pattern.before(lesson.validation.end), lesson.pattern.rows(getattr(lesson, span_name))
     half_bin = common_step(pattern.magnitudes[: lesson.pattern.rows(lesson.train).stop]) / 2.0

@@ -19,7 +19,7 @@ from csep.core.regions import CartesianGrid2D  # type: ignore[import-not-found, 
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped, unused-ignore]
 
-from models.catalog.point_pattern import Pattern
+from models.catalog.point_pattern import PointPattern
 from models.numerics.arrays import FloatArray
 
 CELL_DEGREES = 0.25
@@ -87,14 +87,14 @@ def density_of(grid: Grid, raster: FloatArray, long_run: FloatArray) -> FloatArr
     return mixed
 
 
-def long_run_of(grid: Grid, past: Pattern) -> FloatArray:
+def long_run_of(grid: Grid, past: PointPattern) -> FloatArray:
     """(C,) that sum to 1: where events came before, spread, and a hundredth anywhere."""
     spread = gaussian_filter(grid.raster(past.longitudes, past.latitudes), 1.0, mode="constant").ravel()[grid.rows]
     mixed: FloatArray = 0.99 * spread / max(float(spread.sum()), 1e-300) + 0.01 / len(grid.rows)
     return mixed
 
 
-def log_densities(grid: Grid, density: FloatArray, came: Pattern) -> FloatArray:
+def log_densities(grid: Grid, density: FloatArray, came: PointPattern) -> FloatArray:
     """(N,) ln of the density, a cell's share of all, where each event came; those outside the cells are left out.
 
     Args:
@@ -121,7 +121,7 @@ def forecast_of(grid: Grid, expected: float, density: FloatArray, shares: FloatA
     return GriddedForecast(when, when, data=data, region=grid.region, magnitudes=grid.magnitudes, name=name)
 
 
-def tests_of(grid: Grid, forecast: Any, came: Pattern, counts: NDArray[np.int64], seed: int) -> Mapping[str, bool | None]:
+def tests_of(grid: Grid, forecast: Any, came: PointPattern, counts: NDArray[np.int64], seed: int) -> Mapping[str, bool | None]:
     """Which tests a forecast passes at 5 %; None where nothing came, so that only the number can be tested.
 
     Args:

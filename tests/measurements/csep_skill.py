@@ -28,8 +28,8 @@ from models.artifact import forecaster_files as artifact
 from models.baselines import poisson as stationary
 from models.baselines.etas.model import Etas
 from models.baselines.etas.simulate import lasting, simulate
-from models.catalog.datasets import Lesson
-from models.catalog.point_pattern import Pattern, Span, read_polygon
+from models.catalog.datasets import RegionDataset
+from models.catalog.point_pattern import PointPattern, Span, read_polygon
 from models.cnn.factors import Factors
 from models.cnn.train import fit_maps
 from models.numerics.arrays import FloatArray
@@ -56,7 +56,7 @@ def moments(validation: Span, days: float, count: int) -> list[Instant]:
     return random + large
 
 
-def maps_of(network: SpaceTimeNetwork, lesson: Lesson) -> RegionMaps:
+def maps_of(network: SpaceTimeNetwork, lesson: RegionDataset) -> RegionMaps:
     """A CNN on top of the network, for the lesson's one region."""
     trained, _ = fit_maps(network, [lesson])
     return RegionMaps(trained, trained.architecture.grids[lesson.region])
@@ -129,7 +129,7 @@ class Referee:
         own = rolled(self._history, moment, self._days, self._simulations, number, self._polygon, MOST_EVENTS, factors)
         return Made(own.longitudes, own.latitudes, own.magnitudes, own.counts(self._days))
 
-    def _judged(self, name: str, made: Made, came: Pattern, seed: int) -> dict[str, Any]:
+    def _judged(self, name: str, made: Made, came: PointPattern, seed: int) -> dict[str, Any]:
         density = csep.density_of(self._grid, self._grid.raster(made.longitudes, made.latitudes), self._long_run)
         shares, expected = csep.magnitude_shares(self._grid, made.magnitudes, self._law.beta), float(made.counts.mean())
         return {
@@ -140,10 +140,10 @@ class Referee:
         }
 
 
-def simulated_by_etas(etas: Etas, polygon: shapely.Polygon, days: float, n: int, number: int, past: Pattern) -> tuple[Made, int]:
+def simulated_by_etas(etas: Etas, polygon: shapely.Polygon, days: float, n: int, number: int, past: PointPattern) -> tuple[Made, int]:
     """So many simulations, and how many more had no end: the published parameters let a few run away."""
     assert etas.magnitudes is not None
-    made, given_up, before = list[Pattern](), 0, lasting(etas.parameters, past, days)
+    made, given_up, before = list[PointPattern](), 0, lasting(etas.parameters, past, days)
     while len(made) < n:
         try:
             seed = 100_000 * number + len(made) + given_up
@@ -156,7 +156,7 @@ def simulated_by_etas(etas: Etas, polygon: shapely.Polygon, days: float, n: int,
     return Made(longitudes, latitudes, magnitudes, np.array([len(one) for one in made])), given_up
 
 
-def sliced(pattern: Pattern, rows: slice) -> Pattern:
+def sliced(pattern: PointPattern, rows: slice) -> PointPattern:
     """Some of a pattern's events."""
     columns = ("times", "latitudes", "longitudes", "magnitudes", "depths_km")
     return replace(pattern, **{name: getattr(pattern, name)[rows] for name in columns})

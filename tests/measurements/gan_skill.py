@@ -27,7 +27,7 @@ from models.baselines import gutenberg_richter
 from models.baselines.etas import fit as etas_fit
 from models.baselines.etas.model import Etas
 from models.catalog.cleaning import each_once, earthquakes
-from models.catalog.datasets import Lesson, Years, one_region, read_events
+from models.catalog.datasets import RegionDataset, SplitDates, one_region, read_events
 from models.catalog.point_pattern import Span
 from models.cnn.train import fit_maps
 from models.forecaster.scored import SpaceTimeModel
@@ -37,7 +37,7 @@ from models.gan.evaluation.etas_reference import etas_sequences
 from models.gan.networks import SequenceGenerator
 from models.gan.sequences import AftershockSequence, held_out, taught
 from models.gan.train import GanOptions, fit_sequences
-from models.pipeline.train_forecaster import Teaching, teach
+from models.pipeline.train_forecaster import ForecasterOptions, teach
 from models.scoring import scores as score
 from tests.measurements.augmentation import augmented
 from tests.measurements.skill import BENCHMARKS, lesson_of
@@ -83,14 +83,14 @@ ETAS = {
 """For the sequences of a catalogue: where ETAS is fitted, from when to when."""
 
 
-def lessons_of(data: Path) -> list[Lesson]:
+def lessons_of(data: Path) -> list[RegionDataset]:
     """All catalogues, their years divided by the one calendar."""
     return [_lesson(name, one, data) for name, one in CATALOGUES.items()]
 
 
-def _lesson(name: str, one: Catalogue, data: Path) -> Lesson:
+def _lesson(name: str, one: Catalogue, data: Path) -> RegionDataset:
     start = min(Instant.parse(one.start), Instant.parse(VALIDATION))
-    years = Years(Instant.parse(one.history), start, Instant.parse(VALIDATION), Instant.parse(TEST), Instant.parse(one.end))
+    years = SplitDates(Instant.parse(one.history), start, Instant.parse(VALIDATION), Instant.parse(TEST), Instant.parse(one.end))
     if one.magnitude_of_completeness is not None:
         events = earthquakes(read_events([data / "catalogs" / f"{file}.csv.xz" for file in one.files]))
         return one_region(events, one.magnitude_of_completeness, None, years, name)
@@ -99,7 +99,7 @@ def _lesson(name: str, one: Catalogue, data: Path) -> Lesson:
     return one_region(events, own.magnitude_of_completeness, data / "benchmark" / f"{own.polygon}.npy", years, name)
 
 
-def etas_of(lessons: dict[str, Lesson], data: Path) -> dict[str, Etas]:
+def etas_of(lessons: dict[str, RegionDataset], data: Path) -> dict[str, Etas]:
     """By catalogue."""
     found = {}
     for name in PUBLISHED:
@@ -111,7 +111,7 @@ def etas_of(lessons: dict[str, Lesson], data: Path) -> dict[str, Etas]:
 
 
 def by_etas(
-    lessons: dict[str, Lesson], part: str, etas: dict[str, Etas]
+    lessons: dict[str, RegionDataset], part: str, etas: dict[str, Etas]
 ) -> tuple[list[AftershockSequence], list[list[AftershockSequence]]]:
     """The real sequences of a part, and what ETAS makes for each; how many were left out is printed."""
     real, made, endless = list[AftershockSequence](), list[list[AftershockSequence]](), 0
@@ -133,7 +133,7 @@ def by_generator(generator: SequenceGenerator, real: list[AftershockSequence]) -
     return [[as_sequence(made, one) for made in generator.sample(one.condition, EACH, days, k)] for k, one in enumerate(real)]
 
 
-def ablation(name: str, lessons: list[Lesson], share: float, seeds: int, data: Path) -> None:
+def ablation(name: str, lessons: list[RegionDataset], share: float, seeds: int, data: Path) -> None:
     """Validation scores of the forecaster, and of the CNN beside it, with and without made sequences beside the training span."""
     lesson = lesson_of(name, data / "benchmark")
     lesson = lesson._replace(pattern=lesson.pattern.before(lesson.validation.end), region="", catalogue=name)
@@ -143,7 +143,7 @@ def ablation(name: str, lessons: list[Lesson], share: float, seeds: int, data: P
         made = augmented(lesson, generator, share, seed)
         networks = []
         for more in ([], made):
-            network, _ = teach([lesson, *more], Teaching(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km), lambda *_: None)
+            network, _ = teach([lesson, *more], ForecasterOptions(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km), lambda *_: None)
             networks.append(network)
             found = score.report([score.trial(SpaceTimeModel(network, "lstm"), lesson.pattern, lesson.validation, {})])
             kept = {key: found[f"{key}_log_likelihood"] for key in ("time", "magnitude", "place")}

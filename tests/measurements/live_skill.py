@@ -26,8 +26,8 @@ from ingest.instant import Instant
 from ingest.publish import Publisher
 from ingest.region import RegionTable
 from models.forecaster.live import LstmForecaster
+from stream.core.forecaster import Forecaster
 from stream.core.score import MILLISECONDS_PER_WEEK, MODEL, Scoring, Tally
-from stream.records.forecast import Forecaster
 from stream.replay import HEARTBEAT_SECONDS, Span, publish_files
 from stream.store import open_store
 from stream.worker import Worker

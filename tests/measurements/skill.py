@@ -23,12 +23,12 @@ from models.artifact import forecaster_files as artifact
 from models.baselines import poisson as stationary
 from models.baselines.etas.model import Etas
 from models.catalog.cleaning import each_once
-from models.catalog.datasets import Lesson, Years, one_region, read_events
+from models.catalog.datasets import RegionDataset, SplitDates, one_region, read_events
 from models.forecaster.scored import SpaceTimeModel
 from models.pipeline.publish_forecaster import publish
-from models.pipeline.train_forecaster import Teaching
+from models.pipeline.train_forecaster import ForecasterOptions
 from models.scoring import scores as score
-from models.scoring.scored_model import Model
+from models.scoring.scored_model import ScoredModel
 from tests.support.paths import RECORDED
 
 DATA = RECORDED / "data" / "benchmark"
@@ -60,34 +60,34 @@ BENCHMARKS = {
 }
 
 
-def lesson_of(name: str, data: Path) -> Lesson:
+def lesson_of(name: str, data: Path) -> RegionDataset:
     """A benchmark catalogue, its years divided as its readers agree to."""
     own = BENCHMARKS[name]
     history, train, validation, test, end = (Instant.parse(f"{year}-01-01") for year in own[2:7])
     events = each_once(read_events([data / f"{name}.csv.xz"]))
-    years = Years(history, train, validation, test, end)
+    years = SplitDates(history, train, validation, test, end)
     return one_region(events, own.magnitude_of_completeness, data / f"{own.polygon}.npy", years, name)
 
 
-def report_of(name: str, lesson: Lesson, seed: int, folder: Path, data: Path) -> tuple[Path, dict[str, Any], float]:
+def report_of(name: str, lesson: RegionDataset, seed: int, folder: Path, data: Path) -> tuple[Path, dict[str, Any], float]:
     """One training: the artefact, its scores on the validation span, and how many seconds the training took.
 
     Baselines: Poisson and Gutenberg–Richter of the training span, and the published ETAS.
     """
     place = folder / f"{name}-{seed}"
     known = lesson._replace(pattern=lesson.pattern.before(lesson.validation.end), region="", catalogue=name)
-    teaching = Teaching(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km)
+    teaching = ForecasterOptions(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km)
     card = publish([known], place, teaching, lambda *_: None, baselines=lambda one: baselines_of(one, name, data))
     return place, card.scores["validation"], float(card.training["seconds"])
 
 
-def baselines_of(lesson: Lesson, name: str, data: Path) -> dict[str, Model]:
+def baselines_of(lesson: RegionDataset, name: str, data: Path) -> dict[str, ScoredModel]:
     """What the model is compared with."""
     poisson = stationary.fit(lesson.pattern, lesson.train)
     return {"poisson": poisson, "etas": Etas.load(data / "etas_parameters.json", name, poisson.magnitudes)}
 
 
-def held_back(place: Path, lesson: Lesson, name: str, data: Path) -> dict[str, Any]:
+def held_back(place: Path, lesson: RegionDataset, name: str, data: Path) -> dict[str, Any]:
     """An artefact's scores on the test span."""
     network, card = artifact.read(place)
     return score.report([score.trial(SpaceTimeModel(network, card.name), lesson.pattern, lesson.test, baselines_of(lesson, name, data))])

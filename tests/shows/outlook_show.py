@@ -27,12 +27,13 @@ from ingest.region import RegionTable, partition_of
 from models.artifact import forecaster_files as artifact
 from models.simulation.outlook import MOST_EVENTS, SPARED, NetworkSimulator, window_pattern
 from models.simulation.rollout.block import Given
-from models.simulation.rollout.processes import Processes
+from models.simulation.rollout.processes import ProcessPool
 from models.simulation.rollout.start import start_at
 from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork
 from stream.outlooks.partition import Due, OutlookPartition, asked_of, outlook_of
-from stream.records.outlook import Asked, Bin, CameSince, OutlookSpan, RegionOutlook, Simulated, came_since, count, magnitudes_of
+from stream.outlooks.simulator import Asked, Simulated
+from stream.records.outlook import Bin, CameSince, OutlookSpan, RegionOutlook, came_since, count, magnitudes_of
 from stream.replay import HEARTBEAT_SECONDS, Span, publish_files
 from tests.support.paths import RECORDED
 
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="outlook-show-") as folder:
-        log, table, shared = open_log(f"sqlite:///{folder}/log.db"), RegionTable.load(), Processes(given.processes)
+        log, table, shared = open_log(f"sqlite:///{folder}/log.db"), RegionTable.load(), ProcessPool(given.processes)
         end = (given.at if given.what == "regions" else given.last).plus(days=8.0)
         read(log, table, given.changelog, given.warm_up, end)
         if given.what == "sequence":
@@ -107,7 +108,7 @@ def noted(partition: OutlookPartition, due: Due, simulator: NetworkSimulator, sh
     return outlook
 
 
-def sequence(log: Log, table: RegionTable, shared: Processes, region: str, first: Instant, last: Instant) -> list[Beside]:
+def sequence(log: Log, table: RegionTable, shared: ProcessPool, region: str, first: Instant, last: Instant) -> list[Beside]:
     """The region's outlooks issued between two moments, in their order."""
     network, card = artifact.read()
     simulator, number = NetworkSimulator(network, card.name, shared), partition_of(region, REGION_PARTITIONS)
@@ -128,7 +129,7 @@ class Followed(NamedTuple):
     beside: Beside
 
 
-def mainshocks(log: Log, table: RegionTable, shared: Processes, first: Instant, last: Instant) -> Iterator[Followed]:
+def mainshocks(log: Log, table: RegionTable, shared: ProcessPool, first: Instant, last: Instant) -> Iterator[Followed]:
     """Of each large event of all regions between two moments, the first outlook from so many hours after it on."""
     network, card = artifact.read()
     simulator = NetworkSimulator(network, card.name, shared)
@@ -203,7 +204,7 @@ def _mark(inside: bool | None) -> str:
     return {True: "in ", False: "OUT", None: "…  "}[inside]
 
 
-def print_regions(log: Log, table: RegionTable, shared: Processes, at: Instant) -> None:
+def print_regions(log: Log, table: RegionTable, shared: ProcessPool, at: Instant) -> None:
     """Regions from the busiest week to the quietest: seconds of the best of three for a week's continuations, and of a whole outlook;
     and the outlook's week beside what came.
     """
@@ -225,7 +226,7 @@ def print_regions(log: Log, table: RegionTable, shared: Processes, at: Instant) 
     print(f"in the week's 95 % range: {inside[0]} of {inside[1]} regions")
 
 
-def _timed(network: SpaceTimeNetwork, asked: Asked, background: float, shared: Processes) -> tuple[float, int]:
+def _timed(network: SpaceTimeNetwork, asked: Asked, background: float, shared: ProcessPool) -> tuple[float, int]:
     """Seconds for a week's thousand continuations, the window's own preparation included; and how many events they have."""
     began = time.perf_counter()
     start = start_at(live_history(network, window_pattern(asked), background), asked.now)

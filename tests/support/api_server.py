@@ -17,10 +17,11 @@ from ingest.event import DeadLetter, InputRecord, encode
 from ingest.instant import Instant
 from ingest.publish import Publisher
 from ingest.region import Region, partition_of
-from stream.partition import Position
+from stream.core.forecaster import Expectation
+from stream.core.position import Position
 from stream.records.alert import Alert
 from stream.records.examples import ALERT, EVENT, OUTLOOK, PROMOTION
-from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Outlook
+from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES
 from stream.serve.gate import Access
 from stream.store import open_store
 from stream.worker import Worker
@@ -34,8 +35,8 @@ HOME = partition_of(REGION.id, REGION_PARTITIONS)
 class SpreadForecaster(SumForecaster):
     """Says all quantiles, spans and magnitudes, as the built-in forecaster does."""
 
-    def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
-        plain = super().outlook(memory, region, now)
+    def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
+        plain = super().expect(memory, region, now)
         waits = {f"{p:g}": round(plain.wait.median_hours * p / (1.0 - p), 6) for p in QUANTILES}
         wait = msgspec.structs.replace(plain.wait, quantiles_hours=waits, probability_within=dict.fromkeys(HORIZONS_HOURS, 0.5))
         sizes = {f"{p:g}": round(region.magnitude_of_completeness + p, 6) for p in QUANTILES}

@@ -8,7 +8,8 @@ from ingest.event import InputRecord
 from ingest.problem import Problem
 from stream.core.lineup import Lineup
 from stream.outlooks.partition import OutlookPartition, asked_of, outlook_of
-from stream.records.outlook import FRACTILES, SPANS_DAYS, AboveMainshock, Asked, Bin, OutlookSpan, RegionOutlook, Simulated, span_end
+from stream.outlooks.simulator import Asked, Simulated
+from stream.records.outlook import FRACTILES, SPANS_DAYS, AboveMainshock, Bin, OutlookSpan, RegionOutlook, span_end
 
 
 class RateSimulator:

@@ -17,9 +17,10 @@ from ingest.event import Change, Event, Heartbeat, InputRecord, Kind
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
+from stream.core.forecaster import Expectation, Forecaster, Hazard
 from stream.core.lineup import Lineup
 from stream.core.shadow import Shadowed
-from stream.records.forecast import Exceedance, Forecaster, Hazard, Magnitude, Outlook, Wait
+from stream.records.forecast import Exceedance, Magnitude, Wait
 
 START = Instant.parse("2023-02-06T01:17:34.342Z")
 REGION = Region("test", "Test", 2.5, 5.0)
@@ -101,7 +102,7 @@ class SumForecaster:
         said = self._weight * event.magnitude + where + int(event.time) % 86_400_000 / 1e7
         return _PACKED.pack(0.9 * total + said, int(event.time))
 
-    def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
+    def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
         total, last = _PACKED.unpack(memory)
         silence_hours = min((int(now) - last) / 3_600_000, 1e6)
         median = round(1.0 + abs(total) / (1.0 + abs(silence_hours)), 6)
@@ -110,11 +111,11 @@ class SumForecaster:
         magnitude = Magnitude(largest, {"0.5": largest}, {"5": round(10.0 ** (largest - 5.0), 6)})
         chance = round(-math.expm1(-abs(total) / (1.0 + abs(silence_hours)) / 100.0), 6)
         exceedance = Exceedance({"5": {"1d": chance}}, {"5": {"1d": round(100.0 * chance, 4)}})
-        return Outlook(wait, magnitude, now.plus(hours=self._due_hours), exceedance=exceedance)
+        return Expectation(wait, magnitude, now.plus(hours=self._due_hours), exceedance=exceedance)
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
         days = (until - since) / 86_400_000
-        rate = self.outlook(memory, region, since).wait.hazard_per_day
+        rate = self.expect(memory, region, since).wait.hazard_per_day
         return (
             Hazard(rate * days, math.log(rate), math.log(rate)),
             Hazard(days, 0.0, 0.0),

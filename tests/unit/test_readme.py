@@ -16,7 +16,7 @@ import typer.main
 from ingest.bus.log import TOPICS
 from ingest.event import encode
 from ingest.region import RegionTable
-from models.catalog.datasets import Source
+from models.catalog.datasets import CatalogEntry
 from stream.alerts.rules import load_rules
 from stream.cli.application import application
 from stream.records.forecast import decode_forecast
@@ -92,7 +92,7 @@ def test_the_python_the_curriculum_and_the_region_file_are_correct(tmp_path: Pat
     (snippet,) = blocks("python")
     compile(snippet, "README.md", "exec")
     curriculum, regions, rules = blocks("toml")
-    assert [msgspec.convert(entry, Source).name for entry in tomllib.loads(curriculum)["catalogue"]] == ["USGS, world"]
+    assert [msgspec.convert(entry, CatalogEntry).name for entry in tomllib.loads(curriculum)["catalogue"]] == ["USGS, world"]
     assert set(tomllib.loads(regions)) == {"region"}
     file = tmp_path / "regions.toml"
     file.write_text(regions, encoding="utf-8")

@@ -38,7 +38,7 @@ from models.baselines.etas.likelihood import (
 from models.baselines.etas.model import Etas, EtasParameters, excesses_above, sources_of
 from models.baselines.etas.omori import Omori
 from models.baselines.etas.pairs import drawn_pairs, squared_distances_km2, tables
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 
 ROUNDS = (16, 32, 64)
@@ -75,12 +75,12 @@ class Fitted(NamedTuple):
     """(N,) that nothing triggered the span's events."""
 
 
-def fit(pattern: Pattern, span: Span, inverted_background: bool = True) -> Etas:
+def fit(pattern: PointPattern, span: Span, inverted_background: bool = True) -> Etas:
     """The parameters, and Gutenberg–Richter's law; see `fitted`."""
     return fitted(pattern, span, inverted_background).etas
 
 
-def fitted(pattern: Pattern, span: Span, inverted_background: bool = True) -> Fitted:
+def fitted(pattern: PointPattern, span: Span, inverted_background: bool = True) -> Fitted:
     """Maximum likelihood on the events of a span.
 
     Args:
@@ -111,7 +111,7 @@ def fitted(pattern: Pattern, span: Span, inverted_background: bool = True) -> Fi
     return Fitted(etas, likelihood, untriggered(theta, pairs, density))
 
 
-def parameters_of(theta: FloatArray, pattern: Pattern) -> EtasParameters:
+def parameters_of(theta: FloatArray, pattern: PointPattern) -> EtasParameters:
     """The formula's numbers from the likelihood's (9,)."""
     rho, omori = math.exp(theta[RHO]), Omori(math.exp(theta[C]), float(theta[OMEGA]), math.exp(theta[TAU]))
     log_whole = math.log(float(omori.integral(np.array(np.inf))))
@@ -130,7 +130,7 @@ def parameters_of(theta: FloatArray, pattern: Pattern) -> EtasParameters:
     )
 
 
-def usual(pattern: Pattern, rows: slice, days: float) -> FloatArray:
+def usual(pattern: PointPattern, rows: slice, days: float) -> FloatArray:
     """(9,) where the search begins: half of the events untriggered, the rest as usual."""
     theta = np.zeros(SIZE)
     theta[list(USUAL)] = list(USUAL.values())
@@ -139,7 +139,7 @@ def usual(pattern: Pattern, rows: slice, days: float) -> FloatArray:
     return theta
 
 
-def sample(theta: FloatArray, pattern: Pattern, first: int, size: int) -> Pairs:
+def sample(theta: FloatArray, pattern: PointPattern, first: int, size: int) -> Pairs:
     """The pairs to count near these parameters, for the events from row `first` on."""
     given = parameters_of(theta, pattern)
     sources = sources_of(given, pattern, len(pattern))
@@ -150,7 +150,7 @@ def sample(theta: FloatArray, pattern: Pattern, first: int, size: int) -> Pairs:
     return Pairs(begins, excesses[earlier], days[later] - days[earlier], squared_distances_km2(places[later], places[earlier]), weights)
 
 
-def stretch_of(pattern: Pattern, span: Span) -> Stretch:
+def stretch_of(pattern: PointPattern, span: Span) -> Stretch:
     """What the integral of the rate is taken over; the pattern ends with the span."""
     start, end = pattern.day_of(span.start), pattern.day_of(span.end)
     excesses = excesses_above(pattern.magnitudes, pattern.magnitude_of_completeness)

@@ -26,9 +26,9 @@ from models.baselines.etas.omori import Omori
 from models.baselines.etas.pairs import Kernel, Sources, tables, triggered_densities
 from models.baselines.etas.times import TimeForecasts, time_forecasts
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
-from models.scoring.scored_model import Outcomes
+from models.scoring.scored_model import EventScores
 
 PUBLISHED = "etas_parameters.json"
 REMEDY = "give a JSON object of ETAS parameters, or one of such objects by catalogue"
@@ -107,10 +107,10 @@ class Etas:
     def name(self) -> str:
         return "etas"
 
-    def outcomes(self, pattern: Pattern, span: Span) -> Outcomes:
+    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
         """How it had forecast a span's events; the sums over places take some nanoseconds a pair of events."""
         times = self.times(pattern, span)
-        return Outcomes(
+        return EventScores(
             time_log_prob=np.log(times.rates) - times.expected[:-1],
             survival_log_prob=-float(times.expected[-1]),
             time_pit=-np.expm1(-times.expected[:-1]),
@@ -119,24 +119,24 @@ class Etas:
             **self._magnitudes(pattern, span),
         )
 
-    def times(self, pattern: Pattern, span: Span) -> TimeForecasts:
+    def times(self, pattern: PointPattern, span: Span) -> TimeForecasts:
         """Rates, expected numbers and medians of a span's waits."""
         known, given = pattern.before(span.end), self.parameters
         decay = given.omori.exponentials(max(pattern.day_of(span.end), 1.0))
         return time_forecasts(known, span, given.background_per_day, given.jumps(given.excesses(known.magnitudes)), decay)
 
-    def densities(self, pattern: Pattern, span: Span) -> FloatArray:
+    def densities(self, pattern: PointPattern, span: Span) -> FloatArray:
         """(N,) λ(t, x) at a span's events, 1/(day km²)."""
         rows, given = pattern.rows(span), self.parameters
         sources = sources_of(given, pattern, rows.stop)
         triggered = triggered_densities(sources, given.kernel.c, *tables(given.kernel, sources), rows.start)
         return triggered + given.background_per_day * self._background(pattern, rows)
 
-    def _background(self, pattern: Pattern, rows: slice) -> FloatArray | float:
+    def _background(self, pattern: PointPattern, rows: slice) -> FloatArray | float:
         """(N,) where background events come, 1/km²."""
         return 1.0 / self.parameters.area_km2 if self.background is None else self.background.density(pattern.positions_km[rows])
 
-    def _magnitudes(self, pattern: Pattern, span: Span) -> dict[str, FloatArray]:
+    def _magnitudes(self, pattern: PointPattern, span: Span) -> dict[str, FloatArray]:
         if self.magnitudes is not None:
             return self.magnitudes.outcomes(pattern, span)
         rows = pattern.rows(span)
@@ -192,7 +192,7 @@ def excesses_above(magnitudes: FloatArray, magnitude_of_completeness: float) -> 
     return np.maximum(rounded - magnitude_of_completeness, 0.0)
 
 
-def sources_of(given: EtasParameters, pattern: Pattern, stop: int) -> Sources:
+def sources_of(given: EtasParameters, pattern: PointPattern, stop: int) -> Sources:
     """The pattern's events before row `stop`, as what triggers."""
     excesses, places = given.excesses(pattern.magnitudes[:stop]), np.ascontiguousarray(pattern.positions_km[:stop].T)
     return Sources(pattern.days[:stop], places, np.exp(given.log_productivities(excesses)), given.scales_km2(excesses))

@@ -17,7 +17,7 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines.etas.model import EtasParameters
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog.point_pattern import Pattern, Span, area_km2
+from models.catalog.point_pattern import PointPattern, Span, area_km2
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import EARTH_RADIUS_KM
 
@@ -60,7 +60,7 @@ class _Mothers(NamedTuple):
     """(N,) expected direct aftershocks between them."""
 
 
-def lasting(parameters: EtasParameters, history: Pattern, days: float) -> Lasting:
+def lasting(parameters: EtasParameters, history: PointPattern, days: float) -> Lasting:
     """The past of simulations over so many days from where its observation ends."""
     begin = history.observed.end
     places = np.column_stack((history.latitudes, history.longitudes))
@@ -76,10 +76,10 @@ def simulate(
     polygon: shapely.Polygon,
     days: float,
     seed: int,
-    history: Pattern | Lasting | None = None,
+    history: PointPattern | Lasting | None = None,
     start: Instant | None = None,
     most_events: int = MOST_EVENTS,
-) -> Pattern:
+) -> PointPattern:
     """What might happen in a region (background events uniform in it) in so many days.
 
     Args:
@@ -96,7 +96,7 @@ def simulate(
         Problem: there is no end to it, because events trigger more than one each.
     """
     chance = np.random.default_rng(seed)
-    past = lasting(parameters, history, days) if isinstance(history, Pattern) else history
+    past = lasting(parameters, history, days) if isinstance(history, PointPattern) else history
     begin = (start or Instant(0)) if past is None else past.begin
     generations = [_background(parameters, magnitudes, polygon, days, chance)]
     if past is not None:
@@ -175,12 +175,12 @@ def _joined(generations: list[_Generation]) -> _Generation:
     return _Generation(*(np.concatenate(columns) for columns in zip(*generations, strict=True)))
 
 
-def _pattern(events: _Generation, magnitude_of_completeness: float, begin: Instant, days: float, polygon: shapely.Polygon) -> Pattern:
+def _pattern(events: _Generation, magnitude_of_completeness: float, begin: Instant, days: float, polygon: shapely.Polygon) -> PointPattern:
     inside = shapely.intersects_xy(polygon, events.places[:, 1], events.places[:, 0])
     order = np.flatnonzero(inside)[np.argsort(events.days[inside], kind="stable")]
     times = int(begin) + np.floor(events.days[order] * MILLISECONDS_PER_DAY).astype(np.int64)
     end = Instant(int(begin) + round(days * MILLISECONDS_PER_DAY))
-    return Pattern(
+    return PointPattern(
         times=np.minimum(times, int(end) - 1),
         latitudes=events.places[order, 0],
         longitudes=events.places[order, 1],

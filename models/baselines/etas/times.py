@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from models.baselines.etas.omori import Exponentials
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 
 _LOG_2 = math.log(2.0)
@@ -33,7 +33,7 @@ class TimeForecasts(NamedTuple):
     """(N,) days, where Λ is ln 2."""
 
 
-def time_forecasts(pattern: Pattern, span: Span, background: float, jumps: FloatArray, decay: Exponentials) -> TimeForecasts:
+def time_forecasts(pattern: PointPattern, span: Span, background: float, jumps: FloatArray, decay: Exponentials) -> TimeForecasts:
     """All waits of a span.
 
     Args:

@@ -16,7 +16,7 @@ from ingest.instant import Instant
 from models.baselines.etas.model import Etas
 from models.baselines.etas.simulate import simulate
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.gan.condition import Past
 from models.gan.sequences import DAYS, AftershockSequence
 from models.numerics.geometry import EARTH_RADIUS_KM, offsets_km, places
@@ -55,14 +55,14 @@ def circle(latitude: float, longitude: float, radius_km: float) -> shapely.Polyg
     return shapely.Polygon(np.column_stack((east, north)))
 
 
-def _history(past: Past, real: AftershockSequence) -> Pattern:
+def _history(past: Past, real: AftershockSequence) -> PointPattern:
     """The catalogue's events near and before, and the mainshock as the last; observed until it came."""
     pattern = past.pattern
     stop = int(np.searchsorted(pattern.times, int(real.moment), side="right"))
     rows, _ = past.near(stop, real.latitude, real.longitude, HISTORY_RADII * real.condition.radius_km + HISTORY_KM)
     columns = {name: getattr(pattern, name)[rows] for name in ("times", "latitudes", "longitudes", "magnitudes", "depths_km")}
     observed = Span(pattern.observed.start, Instant(int(real.moment) + 1))
-    return Pattern(**columns, magnitude_of_completeness=pattern.magnitude_of_completeness, observed=observed)
+    return PointPattern(**columns, magnitude_of_completeness=pattern.magnitude_of_completeness, observed=observed)
 
 
 def _log10_mu(etas: Etas, real: AftershockSequence) -> float:
@@ -76,7 +76,7 @@ def _log10_mu(etas: Etas, real: AftershockSequence) -> float:
     return math.log10(max(etas.parameters.background_per_day * density, 1e-12))
 
 
-def _sequence(made: Pattern, real: AftershockSequence) -> AftershockSequence:
+def _sequence(made: PointPattern, real: AftershockSequence) -> AftershockSequence:
     offsets = offsets_km(places(np.array(real.latitude), np.array(real.longitude)), places(made.latitudes, made.longitudes))
     inside = (offsets**2).sum(1) <= real.condition.radius_km**2
     return AftershockSequence(

@@ -19,7 +19,7 @@ from models.numerics.geometry import EARTH_RADIUS_KM
 from models.simulation.rollout.cnn_map import of_events
 from models.simulation.rollout.magnitude_features import Excesses
 from models.simulation.rollout.neighbours import Neighbours
-from models.simulation.rollout.networks import RollNetwork
+from models.simulation.rollout.networks import RolloutNetwork
 from models.simulation.rollout.places import Own, advanced, displaced, learned, parents
 from models.simulation.rollout.start import Start
 from models.simulation.rollout.timing_state import features_of, memory_at, remembered, wait_after
@@ -89,19 +89,19 @@ def blocks_of(n: int) -> list[int]:
 def block(given: Given, number: int, paths: int) -> Block:
     """One block; its chance is its own."""
     torch.set_num_threads(1)  # the same bits however many processors there are
-    roll = _Roll(given, paths, np.random.default_rng((given.seed, number)))
+    roll = _Rollout(given, paths, np.random.default_rng((given.seed, number)))
     roll.run()
     columns = tuple(np.concatenate([step[column] for step in roll.said] or [np.empty(0)]) for column in range(6))
     return Block(columns, np.concatenate([np.empty((0, len(given.levels))), *roll.reaching]), roll.ends())
 
 
-class _Roll:
+class _Rollout:
     """Some continuations under way. All rows gain an event at each step; those that are over go on unheard until they are dropped."""
 
     def __init__(self, given: Given, paths: int, chance: np.random.Generator) -> None:
         network, start = given.network, given.start
         place = require_place(network).eval()
-        self._given, self._network, self._background = given, RollNetwork(network, place), given.background
+        self._given, self._network, self._background = given, RolloutNetwork(network, place), given.background
         self._timing = network.timing.architecture
         self._start, self._moment, self._chance, self._region = start, given.moment, chance, given.region
         self._numbers, self._alive = np.arange(paths), np.ones(paths, np.bool_)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.catalog.point_pattern import Pattern
+from models.catalog.point_pattern import PointPattern
 from models.cnn.factors import Factors
 from models.numerics.arrays import FloatArray
 from models.simulation.rollout.block import Block, Given, block, blocks_of
@@ -57,7 +57,7 @@ class Continuations(NamedTuple):
 
 
 def continuations(
-    network: SpaceTimeNetwork, pattern: Pattern, moment: Instant, days: float, n: int, seed: int, background: float | None = None,
+    network: SpaceTimeNetwork, pattern: PointPattern, moment: Instant, days: float, n: int, seed: int, background: float | None = None,
     region: shapely.Polygon | None = None, most_events: int = MOST_EVENTS, maps: RegionMaps | None = None,
 ) -> Continuations:  # fmt: skip
     """N continuations of a pattern from a moment on, of which nothing later is looked at.

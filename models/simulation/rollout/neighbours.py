@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.numerics.arrays import FloatArray, IntArray
 from models.numerics.geometry import EARTH_RADIUS_KM
-from models.place.neighbour_geometry import NEAREST, RANKS, SCALES, Surroundings, described
+from models.place.neighbour_geometry import NEAREST, RANKS, SCALES, NeighbourGeometry, described
 from models.simulation.rollout.places import Own
 from models.simulation.rollout.start import Start
 
@@ -35,7 +35,7 @@ class Neighbours:
         self._lists = np.zeros((0 if self._all else count, LISTED), np.int64)
         self._reach = np.full(count, -1.0)  # of each list, km; not made yet where negative
 
-    def around(self, own: Own, places: FloatArray, positions: FloatArray, roots: IntArray) -> Surroundings:
+    def around(self, own: Own, places: FloatArray, positions: FloatArray, roots: IntArray) -> NeighbourGeometry:
         """How all earlier events lie about the new ones.
 
         Args:
@@ -65,7 +65,7 @@ class Neighbours:
 
     def _described(
         self, places: FloatArray, others: FloatArray, safe: FloatArray | None = None, positions: FloatArray | None = None
-    ) -> Surroundings:
+    ) -> NeighbourGeometry:
         east, north = _offsets(places, others)
         squares = east * east + north * north  # (P, N)
         found = min(NEAREST, squares.shape[1])
@@ -88,7 +88,7 @@ class Neighbours:
         squares[rows] = east[rows] ** 2 + north[rows] ** 2
         ranked[rows] = np.sort(squares[rows], axis=1)[:, : ranked.shape[1]]
 
-    def _of(self, east: SingleArray, north: SingleArray, squares: SingleArray, ranked: SingleArray) -> Surroundings:
+    def _of(self, east: SingleArray, north: SingleArray, squares: SingleArray, ranked: SingleArray) -> NeighbourGeometry:
         paths, found = ranked.shape
         distances = np.full((paths, len(RANKS)), self._widest)
         there = found >= RANKS

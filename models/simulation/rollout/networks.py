@@ -38,7 +38,7 @@ class PlaceKernels(NamedTuple):
     """(P,)"""
 
 
-class RollNetwork:
+class RolloutNetwork:
     """A frozen copy of the weights."""
 
     def __init__(self, network: SpaceTimeNetwork, place: PlaceNetwork) -> None:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from models.numerics.arrays import FloatArray, IntArray
 from models.numerics.geometry import EARTH_RADIUS_KM, offsets_km
-from models.place.neighbour_geometry import Surroundings
-from models.simulation.rollout.networks import RollNetwork
+from models.place.neighbour_geometry import NeighbourGeometry
+from models.simulation.rollout.networks import RolloutNetwork
 from models.simulation.rollout.start import Start
 from models.timing import excitation as hawkes
 
@@ -84,7 +84,7 @@ class Own:
 
 
 def parents(
-    start: Start, own: Own, network: RollNetwork, sums: FloatArray, excitation: FloatArray, rate: float, now: FloatArray,
+    start: Start, own: Own, network: RolloutNetwork, sums: FloatArray, excitation: FloatArray, rate: float, now: FloatArray,
     region: shapely.Polygon | None, chance: np.random.Generator,
 ) -> Discs:  # fmt: skip
     """The discs that the next events belong to.
@@ -210,7 +210,7 @@ def _offset(discs: Discs, chance: np.random.Generator) -> FloatArray:
 
 
 def learned(
-    network: RollNetwork, around: Surroundings, places: FloatArray, features: FloatArray, excesses: FloatArray, weights: FloatArray
+    network: RolloutNetwork, around: NeighbourGeometry, places: FloatArray, features: FloatArray, excesses: FloatArray, weights: FloatArray
 ) -> dict[str, FloatArray]:
     """The kernels that the new events get, as `Own` keeps them.
 

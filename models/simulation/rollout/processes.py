@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from models.simulation.rollout.block import Block, Given, block, blocks_of
 
 
-class Processes:
+class ProcessPool:
     """This process and, beside it, others that stay up between calls.
 
     Args:

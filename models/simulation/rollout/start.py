@@ -13,7 +13,7 @@ import torch
 from scipy.spatial import cKDTree  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from models.catalog.point_pattern import Pattern
+from models.catalog.point_pattern import PointPattern
 from models.catalog.reporting_practice import common_step
 from models.cnn.factors import Factors
 from models.numerics.arrays import FloatArray
@@ -36,7 +36,7 @@ class History:
     """A pattern's N events with their kernels, each from what came before it; a moment sees a part of them."""
 
     network: SpaceTimeNetwork
-    pattern: Pattern
+    pattern: PointPattern
     background: float
     """μ, events per day."""
     weights: FloatArray
@@ -100,7 +100,7 @@ class Start(NamedTuple):
 
 
 @torch.no_grad()
-def history_of(network: SpaceTimeNetwork, pattern: Pattern, background: float) -> History:
+def history_of(network: SpaceTimeNetwork, pattern: PointPattern, background: float) -> History:
     """Make a pattern ready; of no event is anything used that came after it.
 
     Raises:

@@ -17,12 +17,12 @@ from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignor
 
 from models.magnitude import features as magnitude_features
 from models.numerics.arrays import FloatArray
-from models.simulation.rollout.networks import RollNetwork
+from models.simulation.rollout.networks import RolloutNetwork
 from models.simulation.rollout.places import Own
 from models.simulation.rollout.start import Start
 from models.timing import excitation as hawkes
 from models.timing import excitation_features as neighbourhood
-from models.timing.inter_event_time import RescaledWait
+from models.timing.inter_event_time import InterEventTime
 from models.timing.networks import CLOCK_FLOOR, FLOOR_PER_DAY, wait_of
 
 _TAUS, _POWERS = neighbourhood.TIME_CONSTANTS_DAYS, neighbourhood.PRODUCTIVITIES
@@ -59,7 +59,7 @@ def memory_at(start: Start, paths: int) -> Memory:
     )
 
 
-def wait_after(network: RollNetwork, memory: Memory, background: float) -> RescaledWait[FloatArray]:
+def wait_after(network: RolloutNetwork, memory: Memory, background: float) -> InterEventTime[FloatArray]:
     """The waits after the last events."""
     outputs = network.head(memory.hidden, memory.told)
     return wait_of(outputs, memory.excitation, np.full(len(memory.excitation), background), hawkes.TAUS_DAYS)
@@ -112,7 +112,7 @@ def _local(start: Start, own: Own, now: FloatArray, positions: FloatArray, reach
 
 
 def remembered(
-    network: RollNetwork, memory: Memory, features: FloatArray, weights: FloatArray, wait: FloatArray, background: float,
+    network: RolloutNetwork, memory: Memory, features: FloatArray, weights: FloatArray, wait: FloatArray, background: float,
     hour: FloatArray | None,
 ) -> Memory:  # fmt: skip
     """The memory one event later; `hour`: (P,) local solar time, for a memory that is told it."""

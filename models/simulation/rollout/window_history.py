@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]
 
-from models.catalog.point_pattern import Pattern
+from models.catalog.point_pattern import PointPattern
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import offsets_km
 from models.place.neighbour_geometry import NEAREST, places_of, surroundings
@@ -35,7 +35,7 @@ _SQUARES = RADII_KM**2
 
 
 @torch.no_grad()
-def live_history(network: SpaceTimeNetwork, pattern: Pattern, background: float) -> History:
+def live_history(network: SpaceTimeNetwork, pattern: PointPattern, background: float) -> History:
     """As `history_of`.
 
     Raises:
@@ -66,7 +66,7 @@ def running_sums(jumps: FloatArray, decays: FloatArray) -> FloatArray:
     return sums
 
 
-def surroundings_when_they_came(pattern: Pattern, reach: int) -> FloatArray:
+def surroundings_when_they_came(pattern: PointPattern, reach: int) -> FloatArray:
     """(N, neighbourhood.SIZE) as `neighbourhood.neighbourhoods`."""
     count = len(pattern)
     waits = np.diff(pattern.days, prepend=pattern.days[:1] - FIRST_WAIT_DAYS)
@@ -78,7 +78,7 @@ def surroundings_when_they_came(pattern: Pattern, reach: int) -> FloatArray:
     return np.concatenate((own, np.log(traces + FLOOR_PER_DAY)), axis=1)
 
 
-def _local(pattern: Pattern, targets: NDArray[np.int64], reach: int) -> FloatArray:
+def _local(pattern: PointPattern, targets: NDArray[np.int64], reach: int) -> FloatArray:
     """(T, radii · taus · a) traces within the radii, of the last `reach` events before each target: pairs, summed by target and ring."""
     sources = targets[:, None] - 1 - np.arange(reach)  # (T, reach)
     there = sources >= 0
@@ -95,7 +95,7 @@ def _local(pattern: Pattern, targets: NDArray[np.int64], reach: int) -> FloatArr
     return np.asarray(np.cumsum(sums, 1).reshape(len(targets), -1))
 
 
-def _everywhere(pattern: Pattern) -> FloatArray:
+def _everywhere(pattern: PointPattern) -> FloatArray:
     """(N, taus · a) traces of all earlier events, just before each."""
     jumps = np.exp(pattern.excesses[:, None] * PRODUCTIVITIES)[:, None, :] / TIME_CONSTANTS_DAYS[:, None]  # (N, taus, a)
     decays = np.exp(-np.diff(pattern.days, prepend=pattern.days[:1])[:, None] / TIME_CONSTANTS_DAYS)[..., None]
@@ -104,7 +104,7 @@ def _everywhere(pattern: Pattern) -> FloatArray:
     return before.reshape(len(pattern), before.shape[1] * before.shape[2])
 
 
-def nearest_earlier(pattern: Pattern, reach: int | None) -> NDArray[np.int32]:
+def nearest_earlier(pattern: PointPattern, reach: int | None) -> NDArray[np.int32]:
     """(N, NEAREST) rows of the nearest earlier events, in the order of distance; −1 where there are fewer."""
     count, where = len(pattern), places_of(pattern)
     found = np.full((count, NEAREST), -1, np.int32)

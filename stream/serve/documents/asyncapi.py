@@ -10,7 +10,7 @@ import msgspec
 
 from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, encode
-from stream.partition import Activation
+from stream.records.activation import Activation
 from stream.records.alert import Alert
 from stream.records.disclaimer import DISCLAIMER
 from stream.records.examples import example_of

@@ -10,21 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from ingest.bus.log import ALERTS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, Place
+from ingest.bus.log import ALERTS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, TopicPartition
 
 STREAMED = {"events": EVENTS, "forecasts": FORECASTS, "outlooks": OUTLOOKS, "alerts": ALERTS, "models": MODELS}
 """By the name that clients use, the topic. Their first letters stand in cursors."""
 SHORT_NAMES = {topic: name for name, topic in STREAMED.items()}
-PLACES: tuple[Place, ...] = tuple((topic, partition) for topic in STREAMED.values() for partition in range(TOPICS[topic]))
+PLACES: tuple[TopicPartition, ...] = tuple((topic, partition) for topic in STREAMED.values() for partition in range(TOPICS[topic]))
 """All partitions of all streamed topics, in the order of cursors."""
 LONGEST = 1_000
 _PARTS = re.compile("-".join(rf"{name[0]}((?:[0-9]{{1,18}}\.){{{TOPICS[topic] - 1}}}[0-9]{{1,18}})" for name, topic in STREAMED.items()))
 
-Cursor = dict[Place, int]
+Cursor = dict[TopicPartition, int]
 """By partition, the next offset to read."""
 
 
-def encode_cursor(cursor: Mapping[Place, int]) -> str:
+def encode_cursor(cursor: Mapping[TopicPartition, int]) -> str:
     """The text of a cursor that has all of `PLACES`."""
     return "-".join(name[0] + ".".join(str(cursor[topic, p]) for p in range(TOPICS[topic])) for name, topic in STREAMED.items())
 
@@ -42,11 +42,11 @@ def decode_cursor(text: str) -> Cursor:
     return dict(zip(PLACES, numbers, strict=True))
 
 
-def later(one: Mapping[Place, int], other: Mapping[Place, int]) -> Cursor:
+def later(one: Mapping[TopicPartition, int], other: Mapping[TopicPartition, int]) -> Cursor:
     """By partition, the later of the two."""
     return {place: max(offset, other[place]) for place, offset in one.items()}
 
 
-def is_ahead(one: Mapping[Place, int], other: Mapping[Place, int], places: Iterable[Place] = PLACES) -> bool:
+def is_ahead(one: Mapping[TopicPartition, int], other: Mapping[TopicPartition, int], places: Iterable[TopicPartition] = PLACES) -> bool:
     """Whether one is further than the other in any of the partitions."""
     return any(one[place] > other[place] for place in places)

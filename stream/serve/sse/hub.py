@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from ingest.bus.log import Place, Record
+from ingest.bus.log import Record, TopicPartition
 from stream.serve.sse.cursor import PLACES
 from stream.serve.sse.ring import MOST_FRAMES, Ring
 from stream.serve.view import View
@@ -30,7 +30,7 @@ class Hub:
         """What was in the log at the start, the last of it."""
         self._waiting: set[asyncio.Event] = set()
 
-    def begin(self, start: Mapping[Place, int]) -> None:
+    def begin(self, start: Mapping[TopicPartition, int]) -> None:
         """The tail reads from these offsets on."""
         self.ring = Ring({place: start[place] for place in PLACES})
 

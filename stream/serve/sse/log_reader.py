@@ -9,7 +9,7 @@ from contextlib import closing
 from itertools import islice
 from typing import TypeVar
 
-from ingest.bus.log import Log, Place, Record
+from ingest.bus.log import Log, Record, TopicPartition
 from ingest.instant import Instant
 from stream.serve.sse.cursor import Cursor
 from stream.serve.sse.log_tail import in_order
@@ -37,7 +37,7 @@ class Reading:
         async with self._questions:
             return await self._in_a_thread(asked)
 
-    async def records(self, start: Mapping[Place, int], end: Mapping[Place, int]) -> AsyncIterator[list[Record]]:
+    async def records(self, start: Mapping[TopicPartition, int], end: Mapping[TopicPartition, int]) -> AsyncIterator[list[Record]]:
         """The records of these partitions from offset to offset, merged in the order of time, some at once."""
         async with self._streams:
             log = await self._in_a_thread(self._open_log)
@@ -52,7 +52,7 @@ class Reading:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
-def offsets_at(log: Log, places: list[Place], time: Instant | None) -> Cursor:
+def offsets_at(log: Log, places: list[TopicPartition], time: Instant | None) -> Cursor:
     """By partition, the first offset whose record is not before a time; without one, the first there is."""
     if time is not None:
         return {place: log.offset_at(*place, time) for place in places}
@@ -60,7 +60,7 @@ def offsets_at(log: Log, places: list[Place], time: Instant | None) -> Cursor:
     return {(topic, partition): starts[topic][partition] for topic, partition in places}
 
 
-def ends_of(log: Log, places: list[Place]) -> Cursor:
+def ends_of(log: Log, places: list[TopicPartition]) -> Cursor:
     """By partition, the offset after its last record."""
     ends = {topic: log.ends(topic) for topic, _ in places}
     return {(topic, partition): ends[topic][partition] for topic, partition in places}

@@ -16,7 +16,7 @@ from operator import attrgetter
 
 import structlog
 
-from ingest.bus.log import EVENTS, MODELS, TOPICS, Log, Place, Record
+from ingest.bus.log import EVENTS, MODELS, TOPICS, Log, Record, TopicPartition
 from ingest.instant import Instant
 from stream.serve.sse.hub import Hub
 from stream.serve.view import SPAN_DAYS
@@ -73,7 +73,7 @@ class Tail:
             pass
 
 
-def first_offsets(log: Log) -> dict[Place, int]:
+def first_offsets(log: Log) -> dict[TopicPartition, int]:
     """Where to begin: the span before the newest input; of the models everything."""
     starts = {(topic, partition): offset for topic in TOPICS for partition, offset in log.starts(topic).items()}
     clock = newest(log)
@@ -83,7 +83,7 @@ def first_offsets(log: Log) -> dict[Place, int]:
     return {place: start if place[0] == MODELS else max(start, log.offset_at(*place, since)) for place, start in starts.items()}
 
 
-def last_offsets(log: Log) -> dict[Place, int]:
+def last_offsets(log: Log) -> dict[TopicPartition, int]:
     """By partition of every topic, the offset after its last record."""
     return {(topic, partition): offset for topic in TOPICS for partition, offset in log.ends(topic).items()}
 
@@ -96,12 +96,12 @@ def newest(log: Log) -> Instant | None:
     return max(times, default=None)
 
 
-def in_order(by: Mapping[Place, Iterable[Record]]) -> Iterator[Record]:
+def in_order(by: Mapping[TopicPartition, Iterable[Record]]) -> Iterator[Record]:
     """Records of several partitions merged by their times, those of a partition in their order."""
     return heapq.merge(*by.values(), key=attrgetter("time"))
 
 
-def by_place(records: Sequence[Record]) -> dict[Place, list[Record]]:
+def by_place(records: Sequence[Record]) -> dict[TopicPartition, list[Record]]:
     """Records of several partitions apart, topics in the order of `TOPICS`: what rests on an input record comes after it."""
     order = {topic: number for number, topic in enumerate(TOPICS)}
     ordered = sorted(records, key=lambda record: (order[record.topic], record.partition))

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ingest.bus.log import Place, Record
+from ingest.bus.log import Record, TopicPartition
 from stream.serve.sse.cursor import PLACES, SHORT_NAMES, Cursor, decode_cursor, encode_cursor
 
 MOST_FRAMES = 20_000
@@ -36,7 +36,7 @@ class Head(msgspec.Struct):
 class Frame(NamedTuple):
     """One record as an event of the stream."""
 
-    place: Place
+    place: TopicPartition
     offset: int
     region: str | None
     """None for what concerns no single region."""
@@ -64,14 +64,14 @@ class Filter(NamedTuple):
             return False
         return self.regions is None or frame.region is None or frame.region in self.regions
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[TopicPartition]:
         return [place for place in PLACES if place[0] in self.topics]
 
 
 _head = msgspec.json.Decoder(Head)
 
 
-def frame_of(record: Record, cursor: Mapping[Place, int]) -> Frame:
+def frame_of(record: Record, cursor: Mapping[TopicPartition, int]) -> Frame:
     """A record's frame; one that cannot be read is passed on as it is, for its reader to judge.
 
     Args:
@@ -91,7 +91,7 @@ def frame_of(record: Record, cursor: Mapping[Place, int]) -> Frame:
 class Ring:
     """Bounded by number and by bytes."""
 
-    def __init__(self, start: Mapping[Place, int], most_frames: int = MOST_FRAMES, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, start: Mapping[TopicPartition, int], most_frames: int = MOST_FRAMES, most_bytes: int = MOST_BYTES) -> None:
         self.next_offsets: Cursor = dict(start)
         """After all that was ever put in."""
         self.starts: Cursor = dict(start)
@@ -154,11 +154,11 @@ class Ring:
         """That cursor."""
         return decode_cursor(self.text_at(number).decode())
 
-    def holds(self, cursor: Mapping[Place, int], places: Collection[Place]) -> bool:
+    def holds(self, cursor: Mapping[TopicPartition, int], places: Collection[TopicPartition]) -> bool:
         """Whether every record of these partitions after a cursor is here, or still to come."""
         return all(cursor[place] >= self.starts[place] for place in places)
 
-    def find(self, cursor: Mapping[Place, int], places: Collection[Place]) -> int:
+    def find(self, cursor: Mapping[TopicPartition, int], places: Collection[TopicPartition]) -> int:
         """The number of the first frame of these partitions that a cursor does not cover; `end` if it covers all."""
         missing = {place for place in places if cursor[place] < self.next_offsets[place]}
         found = number = self.end

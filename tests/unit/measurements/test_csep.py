@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from ingest.instant import Instant
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from tests.measurements import csep
 
@@ -24,15 +24,15 @@ def grid() -> csep.Grid:
     return csep.grid_of(POLYGON, 2.5)
 
 
-def events(longitudes: Any, latitudes: Any, seed: int = 0) -> Pattern:
+def events(longitudes: Any, latitudes: Any, seed: int = 0) -> PointPattern:
     count = len(longitudes)
     sizes = 2.5 + np.random.default_rng(seed).exponential(1.0 / BETA, count)
     times = int(START) + 1_000 * np.arange(count)
     span = Span(START, START.plus(days=30.0))
-    return Pattern(times, np.array(latitudes), np.array(longitudes), sizes, np.full(count, 8.0), 2.5, span, 1e5)
+    return PointPattern(times, np.array(latitudes), np.array(longitudes), sizes, np.full(count, 8.0), 2.5, span, 1e5)
 
 
-def drawn(grid: csep.Grid, density: FloatArray, count: int, seed: int = 0) -> Pattern:
+def drawn(grid: csep.Grid, density: FloatArray, count: int, seed: int = 0) -> PointPattern:
     """Events of a map, anywhere in their cells."""
     chance = np.random.default_rng(seed)
     cells = chance.choice(len(density), count, p=density)

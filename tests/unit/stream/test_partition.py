@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ingest.event import Change, Event, InputRecord, decode, encode
 from stream.alerts.rules import Rule
-from stream.partition import BEGINNING, Partition, RegionChange, SavedRegion
+from stream.core.position import BEGINNING, RegionChange, SavedRegion
+from stream.partition import Partition
 from stream.records.alert import decode_alerts, encode_alerts
 from stream.records.forecast import decode_forecast
 from stream.store.protocol import decode_memory, decode_scoring, encode_memory, encode_scoring

@@ -14,8 +14,9 @@ from ingest.event import InputRecord, Promotion, decode, encode
 from ingest.instant import Instant
 from ingest.publish import Publisher
 from stream.core.lineup import Lineup
-from stream.partition import Activation, Partition
+from stream.partition import Partition
 from stream.promotion import before, champions, history, in_force, promote
+from stream.records.activation import Activation
 from stream.records.forecast import decode_forecast
 from tests.support.simulated import NEIGHBOUR, REGION, Shelf, SumForecaster, at, beat, change, event, folded, table
 from tests.unit.stream.test_partition import Kept, both_regions

@@ -23,8 +23,8 @@ from models.baselines.etas.model import PUBLISHED, Etas, EtasParameters, publish
 from models.baselines.etas.omori import Omori
 from models.baselines.etas.simulate import simulate
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog.point_pattern import Pattern, Span, area_km2, pattern, read_polygon
-from models.forecaster.model_by_name import Ground, contender
+from models.catalog.point_pattern import PointPattern, Span, area_km2, point_pattern, read_polygon
+from models.forecaster.model_by_name import FittingData, model_by_name
 from models.numerics.geometry import distance_km
 
 REGION = shapely.box(10.0, 40.0, 16.0, 45.0)
@@ -38,7 +38,7 @@ EVENTS = simulate(TRUTH, LAW, REGION, DAYS, seed=2)
 MODEL = Etas(TRUTH, LAW)
 
 
-def few(count: int = 60) -> Pattern:
+def few(count: int = 60) -> PointPattern:
     """The first events, small enough for plain sums."""
     return EVENTS.before(Instant(int(EVENTS.times[count])))
 
@@ -171,8 +171,8 @@ def test_published_parameters_lie_beside_the_catalogue_under_its_name(tmp_path: 
     (tmp_path / PUBLISHED).write_bytes(msgspec.json.encode({"_about": "made up", "Here_25": msgspec.to_builtins(TRUTH)}))
     assert published(tmp_path / "Here_25.csv.xz") == tmp_path / PUBLISHED
     assert published(tmp_path / "There_25.csv") is None
-    ground = Ground(EVENTS, EVENTS.observed, [tmp_path / "Here_25.csv.xz"], None)
-    made = contender("etas", ground)
+    ground = FittingData(EVENTS, EVENTS.observed, [tmp_path / "Here_25.csv.xz"], None)
+    made = model_by_name("etas", ground)
     assert isinstance(made, Etas)
     assert made.parameters == TRUTH
 
@@ -189,7 +189,7 @@ def test_bad_parameters_are_named(tmp_path: Path) -> None:
         Etas.load(tmp_path / "none.json")
     file.write_bytes(msgspec.json.encode(TRUTH))
     with pytest.raises(Problem, match=r"from 2\.5 on"):
-        contender("etas", Ground(replace(EVENTS, magnitude_of_completeness=2.0), EVENTS.observed, [tmp_path / "x.csv"], file))
+        model_by_name("etas", FittingData(replace(EVENTS, magnitude_of_completeness=2.0), EVENTS.observed, [tmp_path / "x.csv"], file))
 
 
 def test_too_few_events_are_not_fitted() -> None:
@@ -201,7 +201,7 @@ def test_published_parameters_have_the_published_scores(recorded: Path) -> None:
     folder = recorded / "data/benchmark"
     years = [Instant.parse(f"{year}-01-01T00:00:00Z") for year in (2008, 2014, 2016, 2018)]
     events = [item for item in read_catalog(folder / "SanJac_10.csv.xz") if isinstance(item, Event)]
-    known = pattern(events, 1.0, Span(years[0], years[3]), read_polygon(folder / "SanJac_shape.npy"))
+    known = point_pattern(events, 1.0, Span(years[0], years[3]), read_polygon(folder / "SanJac_shape.npy"))
     model = Etas.load(folder / PUBLISHED, "SanJac_10")
     for span, time, place in ((Span(*years[1:3]), 0.6790, -5.570), (Span(*years[2:]), 1.1325, -5.192)):
         found = model.outcomes(known, span)

@@ -17,7 +17,7 @@ from ingest.region import Region, RegionTable
 from models.baselines.omori_mixture import Shape, decay, mixture
 from models.baselines.streaming import PRIOR_DAYS, LiveBaselines, Parameters, Regional, load, save
 from models.baselines.streaming_fit import fit_live_baselines, regional_training
-from models.catalog.point_pattern import Pattern, Span, pattern
+from models.catalog.point_pattern import PointPattern, Span, point_pattern
 from tests.support.simulated import NEIGHBOUR, REGION, at, event, table
 
 SHAPE = Shape(alpha=1.2, c_days=0.01, p=1.1, taper_days=200.0)
@@ -127,10 +127,10 @@ WHOLE = Span(at(0), at(24.0 * DAYS))
 TRAINING = Span(at(24.0 * 100), at(24.0 * 300))
 
 
-def patterns() -> dict[str, Pattern]:
+def patterns() -> dict[str, PointPattern]:
     return {
-        "busy": pattern(simulated(3.0, 0.38, 1), 2.5, WHOLE),
-        "quiet": pattern(simulated(0.8, 0.35, 2), 2.5, WHOLE),
+        "busy": point_pattern(simulated(3.0, 0.38, 1), 2.5, WHOLE),
+        "quiet": point_pattern(simulated(0.8, 0.35, 2), 2.5, WHOLE),
     }
 
 

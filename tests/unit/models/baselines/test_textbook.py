@@ -14,8 +14,8 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines import median, textbook
 from models.baselines.textbook import Cell, FrontEnd, Textbook, TextbookOptions
-from models.catalog.point_pattern import Pattern, Span
-from models.scoring.scored_model import Model, Outcomes
+from models.catalog.point_pattern import PointPattern, Span
+from models.scoring.scored_model import EventScores, ScoredModel
 
 HOURS = (1.0, 8.0)
 QUICK = TextbookOptions(window=6, epochs=2, windows_per_epoch=256, batch=32)
@@ -25,13 +25,13 @@ TRAINING, LATER = (
 )
 
 
-def alternating(days: float = 80.0, known_depths: bool = False) -> Pattern:
+def alternating(days: float = 80.0, known_depths: bool = False) -> PointPattern:
     """Waits of 1 and 8 hours by turns, give or take a little; magnitude 3 ends the short ones and 4 the long ones."""
     chance = np.random.default_rng(0)
     count = int(days * 24.0 / sum(HOURS) * 2.0)
     long = np.arange(count) % 2
     hours = np.cumsum(np.take(HOURS, long) + chance.uniform(-0.1, 0.1, count))
-    return Pattern(
+    return PointPattern(
         times=np.round(hours / 24.0 * MILLISECONDS_PER_DAY).astype(np.int64),
         latitudes=37.0 + chance.uniform(size=count),
         longitudes=-118.0 + chance.uniform(size=count),
@@ -47,7 +47,7 @@ def quick() -> Textbook:
     return textbook.fit(alternating(), TRAINING, QUICK)
 
 
-def mean_error_hours(outcomes: Outcomes, pattern: Pattern, span: Span) -> float:
+def mean_error_hours(outcomes: EventScores, pattern: PointPattern, span: Span) -> float:
     """Of the waits after the first."""
     waits = np.diff(pattern.days[pattern.rows(span)])
     return float(np.abs(outcomes.median_wait_days[1:] - waits).mean()) * 24.0
@@ -56,7 +56,7 @@ def mean_error_hours(outcomes: Outcomes, pattern: Pattern, span: Span) -> float:
 def test_the_median_is_the_training_spans_and_never_changes() -> None:
     events = alternating()
     rows = events.rows(TRAINING)
-    model: Model = median.fit(events, TRAINING)
+    model: ScoredModel = median.fit(events, TRAINING)
     outcomes = model.outcomes(events, LATER)
     assert len(outcomes) == events.rows(LATER).stop - rows.stop
     assert np.unique(outcomes.median_wait_days) == pytest.approx(np.median(np.diff(events.days[rows], prepend=0.0)))
@@ -78,7 +78,7 @@ def test_the_network_learns_what_follows_what() -> None:
 
 @pytest.mark.parametrize("model", ["median", "textbook"])
 def test_a_forecast_of_one_number_has_no_probabilities(model: str, quick: Textbook) -> None:
-    given: Model = quick if model == "textbook" else median.fit(alternating(), TRAINING)
+    given: ScoredModel = quick if model == "textbook" else median.fit(alternating(), TRAINING)
     outcomes = given.outcomes(alternating(), LATER)
     unsaid = ("time_log_prob", "time_pit", "place_log_prob", "magnitude_log_prob", "magnitude_pit", "survival_log_prob")
     assert all(np.isnan(getattr(outcomes, name)).all() for name in unsaid)

@@ -14,10 +14,10 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.weibull import WeibullRenewal, fit, maximum_likelihood
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.catalog.reporting_practice import common_step
 from models.scoring.inter_event_times import Waits, waits
-from models.scoring.scored_model import Model
+from models.scoring.scored_model import ScoredModel
 
 SHAPE, SCALE_DAYS, BETA, COMPLETENESS = 0.6, 0.5, math.log(10.0), 2.5
 
@@ -26,10 +26,10 @@ def day(days: float) -> Instant:
     return Instant(round(days * MILLISECONDS_PER_DAY))
 
 
-def pattern_of(days: NDArray[np.float64], magnitudes: NDArray[np.float64] | None = None, end: float = 1e6) -> Pattern:
+def pattern_of(days: NDArray[np.float64], magnitudes: NDArray[np.float64] | None = None, end: float = 1e6) -> PointPattern:
     """Events on those days since 1970, all in one place."""
     same = np.zeros(len(days))
-    return Pattern(
+    return PointPattern(
         times=np.round(days * MILLISECONDS_PER_DAY).astype(np.int64),
         latitudes=same,
         longitudes=same,
@@ -41,7 +41,7 @@ def pattern_of(days: NDArray[np.float64], magnitudes: NDArray[np.float64] | None
     )
 
 
-def simulated(count: int = 4000, seed: int = 0) -> Pattern:
+def simulated(count: int = 4000, seed: int = 0) -> PointPattern:
     chance = np.random.default_rng(seed)
     magnitudes = np.round(COMPLETENESS - 0.05 + chance.exponential(1.0 / BETA, count), 1)
     return pattern_of(np.cumsum(SCALE_DAYS * chance.weibull(SHAPE, count)), np.maximum(magnitudes, COMPLETENESS))
@@ -132,7 +132,7 @@ def test_a_span_without_events_is_scored_by_its_silence_alone() -> None:
 
 
 def test_places_are_uniform_and_the_median_magnitude_is_the_laws() -> None:
-    model: Model = RENEWAL
+    model: ScoredModel = RENEWAL
     outcomes = model.outcomes(pattern_of(np.array([1.0, 2.0])), Span(day(0.0), day(3.0)))
     assert outcomes.place_log_prob == pytest.approx(-math.log(1000.0))
     assert outcomes.median_magnitude == pytest.approx(2.45 + math.log10(2.0))

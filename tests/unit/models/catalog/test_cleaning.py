@@ -11,7 +11,7 @@ from ingest.event import Event
 from ingest.table import read_table
 from models.catalog.cleaning import clean, earthquakes
 from models.catalog.gaps import holes
-from models.catalog.reporting_practice import habits, magnitude_step
+from models.catalog.reporting_practice import magnitude_step, reporting_practice
 from tests.support.simulated import at, event
 
 HEADER = "time,latitude,longitude,depth,mag,magType,net,id,updated,place,type,status"
@@ -102,7 +102,7 @@ def test_nothing_at_all_is_a_report_too() -> None:
 def test_shares_say_how_the_catalogue_was_made() -> None:
     many = [event(str(n), n, 4.0 + n % 7 / 10, depth_km=10.0 if n % 4 == 0 else 7.3, latitude=30.0 + n // 2) for n in range(40)]
     many[0] = event("0", 0.0, 4.0, magnitude_type="ml", depth_km=None, latitude=-5.0)
-    found = habits(many)
+    found = reporting_practice(many)
     assert found.magnitude_types == {"mw": 39 / 40, "ml": 1 / 40}
     assert found.one_magnitude_type
     assert found.magnitude_types_by_year == {2023: found.magnitude_types}
@@ -113,7 +113,7 @@ def test_shares_say_how_the_catalogue_was_made() -> None:
 
 def test_mixed_magnitude_types_are_said_to_be_mixed() -> None:
     mixed = [event(str(n), n, magnitude_type="mb" if n % 2 else "mw") for n in range(10)]
-    assert not habits(mixed).one_magnitude_type
+    assert not reporting_practice(mixed).one_magnitude_type
 
 
 @pytest.mark.parametrize(("digits", "step"), [(1, 0.1), (2, 0.01), (5, 0.0)])
@@ -131,6 +131,6 @@ def test_a_catalogue_rounded_in_part_counts_as_rounded() -> None:
 
 def test_a_month_that_was_never_downloaded_is_a_hole() -> None:
     hours = [*range(1_000), *range(1_720, 2_720)]
-    found = habits([event(str(n), hour) for n, hour in enumerate(hours)])
+    found = reporting_practice([event(str(n), hour) for n, hour in enumerate(hours)])
     assert found.holes == [(at(999), at(1_720))]
     assert holes(np.array([], dtype=np.int64)).tolist() == []

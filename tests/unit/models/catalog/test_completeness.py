@@ -25,7 +25,7 @@ from models.catalog.completeness import (
     slope_stability,
     with_error,
 )
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.catalog.short_term_incompleteness import LARGE_EXCESS, SOUTHERN_CALIFORNIA, aftershocks, log_prob
 from models.numerics.arrays import FloatArray
 from stream.cli.application import application
@@ -48,7 +48,7 @@ def thinned(count: int, b: float, half_seen: float, width: float, seed: int = 0,
     return rounded(magnitudes[chance.random(count) < ndtr((magnitudes - half_seen) / width)], step)
 
 
-def sequence(g_half: float, h: float, sigma: float, seed: int = 0, large: int = 40, each: int = 600) -> Pattern:
+def sequence(g_half: float, h: float, sigma: float, seed: int = 0, large: int = 40, each: int = 600) -> PointPattern:
     """Aftershocks of magnitude-6 events a year apart, Omori's law, b = 1; they and the large among them hide others as the rise says."""
     chance, completeness = np.random.default_rng(seed), 2.0
     days, magnitudes = [], []
@@ -66,7 +66,7 @@ def sequence(g_half: float, h: float, sigma: float, seed: int = 0, large: int = 
     times = int(START) + np.round(np.concatenate(days)[order] * MILLISECONDS_PER_DAY).astype(np.int64)
     zeros = np.zeros(len(order))
     span = Span(START, START.plus(days=365.0 * large + 30.0))
-    return Pattern(times, zeros, zeros, np.concatenate(magnitudes)[order], zeros, completeness, span)
+    return PointPattern(times, zeros, zeros, np.concatenate(magnitudes)[order], zeros, completeness, span)
 
 
 @pytest.mark.parametrize("b", [0.8, 1.0, 1.2])
@@ -180,7 +180,7 @@ def test_an_aftershock_goes_with_the_event_that_hides_most() -> None:
     zeros = np.zeros(5)
     longitudes = np.array([0.0, 0.0, 0.0, 9.0, 0.0])
     span = Span(START, START.plus(days=40.0))
-    pattern = Pattern(times, zeros, longitudes, np.array([6.4, 7.1, 3.0, 3.0, 3.0]), zeros, 2.5, span)
+    pattern = PointPattern(times, zeros, longitudes, np.array([6.4, 7.1, 3.0, 3.0, 3.0]), zeros, 2.5, span)
     found = aftershocks(pattern, span)
     assert found.large_magnitudes.tolist() == [6.4, 7.1]
     assert found.days == pytest.approx([1.0, 0.001], rel=1e-4)

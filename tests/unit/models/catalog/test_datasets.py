@@ -13,7 +13,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable
 from models.catalog.cleaning import each_once, earthquakes
-from models.catalog.datasets import Years, one_region, read_curriculum, read_events
+from models.catalog.datasets import SplitDates, one_region, read_datasets, read_events
 from models.catalog.gaps import spans
 from models.catalog.point_pattern import Span
 from tests.support.simulated import NEIGHBOUR, REGION, at, event, table
@@ -79,7 +79,7 @@ def test_a_hole_in_a_catalogue_is_not_a_wait() -> None:
 def test_a_catalogue_is_divided_among_the_regions_of_the_table(tmp_path: Path) -> None:
     ours, theirs = hourly(0.0, 110.0), hourly(0.1, 109.0, 12.0, 3.5, "b", longitude=45.0)
     small = hourly(0.2, 109.0, 12.0, 2.6, "c", longitude=45.0)
-    lessons = read_curriculum(written(tmp_path, entry("both"), both=ours + theirs + small), table().region_of)
+    lessons = read_datasets(written(tmp_path, entry("both"), both=ours + theirs + small), table().region_of)
     assert [lesson.region for lesson in lessons] == [NEIGHBOUR.id, REGION.id]
     assert [lesson.pattern.magnitude_of_completeness for lesson in lessons] == [3.0, 2.5]
     assert {lesson.catalogue for lesson in lessons} == {"both"}
@@ -88,7 +88,7 @@ def test_a_catalogue_is_divided_among_the_regions_of_the_table(tmp_path: Path) -
 
 
 def test_the_years_divide_a_pattern_into_spans_that_meet(tmp_path: Path) -> None:
-    (lesson,) = read_curriculum(written(tmp_path, entry("one", "start = 2023-03-01"), one=hourly(0.0, 110.0)), table().region_of)
+    (lesson,) = read_datasets(written(tmp_path, entry("one", "start = 2023-03-01"), one=hourly(0.0, 110.0)), table().region_of)
     observed = lesson.pattern.observed
     assert lesson.train == Span(Instant.parse("2023-03-01"), VALIDATION)
     assert lesson.validation == Span(VALIDATION, END)
@@ -98,7 +98,7 @@ def test_the_years_divide_a_pattern_into_spans_that_meet(tmp_path: Path) -> None
 
 def test_a_hole_ends_a_pattern(tmp_path: Path) -> None:
     events = hourly(0.0, 40.0) + hourly(70.0, 110.0, name="later")
-    lessons = read_curriculum(written(tmp_path, entry("one"), one=events), table().region_of)
+    lessons = read_datasets(written(tmp_path, entry("one"), one=events), table().region_of)
     assert [len(lesson.pattern) for lesson in lessons] == [159, 159]
     first, second = (lesson.pattern.observed for lesson in lessons)
     assert first.end < at(41 * DAY) < at(69 * DAY) < second.start
@@ -109,7 +109,7 @@ def test_the_catalogue_named_first_serves_a_region_where_two_overlap(tmp_path: P
     whole = hourly(0.0, 110.0)
     given = {"first": hourly(30.0, 60.0, name="f"), "second": whole}
     file = written(tmp_path, entry("first") + entry("second"), **given)
-    lessons = read_curriculum(file, table().region_of)
+    lessons = read_datasets(file, table().region_of)
     assert [lesson.catalogue for lesson in lessons] == ["first", "second", "second"]
     ordered = sorted(lesson.pattern.observed for lesson in lessons)
     assert all(before.end <= after.start for before, after in pairwise(ordered))
@@ -118,23 +118,23 @@ def test_the_catalogue_named_first_serves_a_region_where_two_overlap(tmp_path: P
 
 def test_a_catalogue_serves_only_regions_complete_above_its_cut(tmp_path: Path) -> None:
     coarse = hourly(0.0, 110.0, magnitude=4.5)
-    assert read_curriculum(written(tmp_path, entry("coarse"), coarse=coarse), table().region_of) == []
+    assert read_datasets(written(tmp_path, entry("coarse"), coarse=coarse), table().region_of) == []
     complete = Region("r", "R", 4.5, 90.0)
-    assert len(read_curriculum(written(tmp_path, entry("coarse"), coarse=coarse), lambda latitude, longitude: complete)) == 1
+    assert len(read_datasets(written(tmp_path, entry("coarse"), coarse=coarse), lambda latitude, longitude: complete)) == 1
     said = entry("coarse", "lowest_magnitude = 2.5")
-    assert len(read_curriculum(written(tmp_path, said, coarse=coarse), table().region_of)) == 1
+    assert len(read_datasets(written(tmp_path, said, coarse=coarse), table().region_of)) == 1
 
 
 def test_a_stretch_with_few_events_is_left_out(tmp_path: Path) -> None:
     events = hourly(0.0, 110.0) + hourly(0.0, 110.0, 24.0 * 6.0, 4.0, "rare", longitude=45.0)
-    assert [each.region for each in read_curriculum(written(tmp_path, entry("one"), one=events), table().region_of)] == [REGION.id]
+    assert [each.region for each in read_datasets(written(tmp_path, entry("one"), one=events), table().region_of)] == [REGION.id]
 
 
 def test_a_catalogue_with_a_completeness_is_one_region_within_its_polygon(tmp_path: Path) -> None:
     events = hourly(0.0, 110.0) + hourly(0.0, 110.0, 12.0, 3.5, "b", longitude=45.0)
     np.save(tmp_path / "shape.npy", np.array([[36.0, 36.0], [36.0, 38.0], [38.0, 38.0], [38.0, 36.0]]))
     more = 'magnitude_of_completeness = 2.5\nhistory_start = 2023-02-01\ntest_end = 2023-05-20\npolygon = "shape.npy"'
-    (lesson,) = read_curriculum(written(tmp_path, entry("one", more), one=events), table().region_of)
+    (lesson,) = read_datasets(written(tmp_path, entry("one", more), one=events), table().region_of)
     assert (lesson.region, lesson.catalogue) == ("one", "one")
     assert len(lesson.pattern) == sum(each.longitude == 37.0 and each.time < Instant.parse("2023-05-20") for each in events)
     assert lesson.pattern.observed == Span(Instant.parse("2023-02-01"), Instant.parse("2023-05-20"))
@@ -146,12 +146,12 @@ def test_a_catalogue_with_a_completeness_is_one_region_within_its_polygon(tmp_pa
 def test_files_of_one_catalogue_are_taken_together(tmp_path: Path) -> None:
     toml = '[[catalogue]]\nname = "both"\nfiles = ["a.csv", "b.csv"]\nmagnitude_of_completeness = 2.5\n' + YEARS
     file = written(tmp_path, toml, a=hourly(0.0, 60.0), b=hourly(60.0, 110.0, name="b"))
-    (lesson,) = read_curriculum(file, table().region_of)
+    (lesson,) = read_datasets(file, table().region_of)
     assert len(lesson.pattern) == 440
 
 
 def test_a_catalogue_that_ends_early_has_nothing_held_back() -> None:
-    lesson = one_region(hourly(0.0, 60.0), 2.5, None, Years(None, None, VALIDATION, END))
+    lesson = one_region(hourly(0.0, 60.0), 2.5, None, SplitDates(None, None, VALIDATION, END))
     assert lesson.pattern.observed == Span(at(0), END)
     assert lesson.test == Span(END, END)
 
@@ -172,14 +172,14 @@ BAD = {
 @pytest.mark.parametrize(("toml", "said"), BAD.values(), ids=BAD.keys())
 def test_what_makes_no_sense_is_a_problem_in_one_line(tmp_path: Path, toml: str, said: str) -> None:
     with pytest.raises(Problem) as caught:
-        read_curriculum(written(tmp_path, toml, one=hourly(0.0, 110.0)), table().region_of)
+        read_datasets(written(tmp_path, toml, one=hourly(0.0, 110.0)), table().region_of)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_curriculum_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="does not say what to learn from"):
-        read_curriculum(tmp_path / "none.toml", RegionTable.load().region_of)
+        read_datasets(tmp_path / "none.toml", RegionTable.load().region_of)
 
 
 def test_files_without_events_are_a_problem(tmp_path: Path) -> None:

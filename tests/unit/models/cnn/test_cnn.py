@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from ingest.problem import Problem
-from models.catalog.datasets import Lesson
-from models.catalog.point_pattern import Pattern
+from models.catalog.datasets import RegionDataset
+from models.catalog.point_pattern import PointPattern
 from models.cnn import cell_maps as maps
 from models.cnn.catalog_maps import states_at
 from models.cnn.density import maps_at
@@ -31,7 +31,7 @@ class Ground(NamedTuple):
     """A forecaster trained on a simulated catalogue."""
 
     base: SpaceTimeNetwork
-    lesson: Lesson
+    lesson: RegionDataset
     background: float
 
 
@@ -58,7 +58,7 @@ def shaken(seed: int = 0) -> MapNetwork:
     return network
 
 
-def scores(ground: Ground, network: MapNetwork | None, pattern: Pattern | None = None) -> FloatArray:
+def scores(ground: Ground, network: MapNetwork | None, pattern: PointPattern | None = None) -> FloatArray:
     model = SpaceTimeModel(ground.base, "lstm", ground.lesson.region, network)
     return model.outcomes(pattern or ground.lesson.pattern, ground.lesson.validation).place_log_prob
 

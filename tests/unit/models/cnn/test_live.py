@@ -8,7 +8,7 @@ import torch
 
 from ingest.event import Event
 from models.baselines.streaming import LiveBaselines
-from models.catalog.point_pattern import Span, pattern
+from models.catalog.point_pattern import Span, point_pattern
 from models.cnn import cell_maps as maps
 from models.cnn.channels import features
 from models.cnn.grid import grid_over
@@ -78,12 +78,12 @@ def test_the_same_events_give_the_same_bits_whatever_was_folded_before() -> None
     one, other = forecaster(network()), forecaster(network())
     remembered(other, EVENTS[:30])
     assert remembered(one) == remembered(other)
-    assert one.outlook(remembered(one), REGION, at(50)) == other.outlook(remembered(other), REGION, at(50))
+    assert one.expect(remembered(one), REGION, at(50)) == other.expect(remembered(other), REGION, at(50))
 
 
 def test_the_places_are_reweighted_and_times_and_magnitudes_are_not() -> None:
     plain, mapped = forecaster(None), forecaster(network())
-    before, after = plain.outlook(remembered(plain), REGION, at(50)), mapped.outlook(remembered(mapped), REGION, at(50))
+    before, after = plain.expect(remembered(plain), REGION, at(50)), mapped.expect(remembered(mapped), REGION, at(50))
     assert (before.wait, before.magnitude, before.due_at) == (after.wait, after.magnitude, after.due_at)
     assert before.where is not None
     assert after.where is not None
@@ -95,7 +95,7 @@ def test_an_untrained_network_leaves_the_shares_as_they_are() -> None:
     torch.manual_seed(3)
     untrained = MapNetwork(MapArchitecture(side=8, width=6, layers=2, grids={REGION.id: GRID}))
     plain, mapped = forecaster(None), forecaster(untrained)
-    before, after = plain.outlook(remembered(plain), REGION, at(50)).where, mapped.outlook(remembered(mapped), REGION, at(50)).where
+    before, after = plain.expect(remembered(plain), REGION, at(50)).where, mapped.expect(remembered(mapped), REGION, at(50)).where
     assert before is not None
     assert after is not None
     for one, other in zip(before.spots, after.spots, strict=True):
@@ -118,7 +118,7 @@ def test_with_factors_of_one_the_rates_stay_as_they_are() -> None:
 def test_live_features_are_those_that_the_network_was_trained_on() -> None:
     """Up to half precision, in which training keeps them."""
     observed = Span(at(0), at(60))
-    whole = pattern(EVENTS, REGION.magnitude_of_completeness, observed)
+    whole = point_pattern(EVENTS, REGION.magnitude_of_completeness, observed)
     weights = np.full((len(whole), 12), 0.05)
     offline = features_at(GRID, whole, weights, 0.5, np.array([len(whole)]), np.array([2.0]))[0]
     live, kept = LiveMaps(network()), LiveMaps(network()).start(REGION.id)

@@ -23,12 +23,13 @@ from ingest.problem import Problem
 from ingest.region import Region
 from models.artifact import forecaster_files as artifact
 from models.baselines.streaming import LiveBaselines
-from models.catalog.point_pattern import Span, pattern
+from models.catalog.point_pattern import Span, point_pattern
 from models.forecaster.live import SPOT_DEGREES, LstmForecaster
 from models.magnitude.features import magnitude_features_at
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
 from models.timing.live import BACKGROUND, LiveTiming
-from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Forecaster, Outlook
+from stream.core.forecaster import Expectation, Forecaster
+from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES
 from tests.support.paths import ROOT
 from tests.support.simulated import REGION, at, event
 from tests.unit.models.timing.test_timing import SMALL, shaken
@@ -90,12 +91,12 @@ def forecaster() -> LstmForecaster:
 def test_live_waits_are_those_of_training(network: SpaceTimeNetwork, forecaster: LstmForecaster) -> None:
     """What the forecaster says before any event and after each is what the sequence pass gives, but for rounding."""
     events, background = swarm(30), float(network.timing.kernels.background.detach()[0])
-    offline = network.timing.waits(pattern(events, REGION.magnitude_of_completeness, Span(at(0), at(1e6))), background)
+    offline = network.timing.waits(point_pattern(events, REGION.magnitude_of_completeness, Span(at(0), at(1e6))), background)
     survivals = [offline.log_survival(hours / 24.0) for hours in HORIZONS_HOURS.values()]
     memory = forecaster.start(REGION)
     for i, each in enumerate([None, *events]):
         memory = forecaster.observe(memory, each, REGION) if each else memory
-        said = forecaster.outlook(memory, REGION, each.time if each else at(0)).wait
+        said = forecaster.expect(memory, REGION, each.time if each else at(0)).wait
         for chance, survival in zip(said.probability_within.values(), survivals, strict=True):
             assert chance == pytest.approx(-math.expm1(survival[i]), rel=1e-5, abs=1e-6)
 
@@ -103,7 +104,7 @@ def test_live_waits_are_those_of_training(network: SpaceTimeNetwork, forecaster:
 def test_live_magnitudes_are_those_of_training(network: SpaceTimeNetwork, forecaster: LstmForecaster) -> None:
     """At the moment that half of the waits reach, the place not being known."""
     events = swarm(40)
-    said = forecaster.outlook(observed(forecaster, events), REGION, events[-1].time)
+    said = forecaster.expect(observed(forecaster, events), REGION, events[-1].time)
     days = np.array([(each.time - events[-1].time) / 86_400_000 for each in events])[-SMALL.reach :]
     excesses = np.array([each.magnitude - REGION.magnitude_of_completeness for each in events])[-SMALL.reach :]
     row = magnitude_features_at(days, np.zeros((len(days), 3)), excesses, said.wait.median_hours / 24.0, None, SMALL.reach)
@@ -132,7 +133,7 @@ def test_the_hazard_that_is_scored_is_the_one_that_was_said(
     begin, end = (events[-1].time.plus(hours=hours) for hours in (since, until))
     own, *rivals = forecaster.hazards(memory, REGION, begin, end)
     for moment, log_rate in ((begin, own.log_rate_at_start), (end, own.log_rate_at_end)):
-        assert math.exp(log_rate) == pytest.approx(forecaster.outlook(memory, REGION, moment).wait.hazard_per_day, rel=1e-5)
+        assert math.exp(log_rate) == pytest.approx(forecaster.expect(memory, REGION, moment).wait.hazard_per_day, rel=1e-5)
     wait, baselines = LiveTiming(network.timing).wait(forecaster.past(memory)), LiveBaselines.load()
     lost = float(wait.following(since / 24.0).log_survival((until - since) / 24.0))
     assert own.expected_events == pytest.approx(-lost, abs=1e-9)
@@ -158,7 +159,7 @@ def test_before_any_event_the_hazard_is_steady(forecaster: LstmForecaster) -> No
 
 def test_before_any_event_there_is_a_prior(forecaster: LstmForecaster) -> None:
     memory = forecaster.start(REGION)
-    early, late = forecaster.outlook(memory, REGION, at(0)), forecaster.outlook(memory, REGION, at(1e5))
+    early, late = forecaster.expect(memory, REGION, at(0)), forecaster.expect(memory, REGION, at(1e5))
     assert early.wait == late.wait
     assert 0.5 < early.wait.median_hours < 5_000
 
@@ -167,7 +168,7 @@ def test_every_part_of_the_outlook_is_filled_in_order_and_rounded(forecaster: Ls
     memory = forecaster.start(REGION)
     for each in swarm():
         memory = forecaster.observe(memory, each, REGION)
-        said = forecaster.outlook(memory, REGION, each.time.plus(hours=0.5))
+        said = forecaster.expect(memory, REGION, each.time.plus(hours=0.5))
         assert [float(name) for name in said.wait.quantiles_hours] == list(QUANTILES)
         assert list(said.wait.probability_within) == list(HORIZONS_HOURS)
         assert [float(name) for name in said.magnitude.probability_at_least] == list(MAGNITUDES)
@@ -189,7 +190,7 @@ def test_extreme_records_give_finite_outlooks(
     memory = forecaster.start(region)
     for n, hours in enumerate((0.0, 0.0, 876_600.0, 876_600.0)):
         memory = forecaster.observe(memory, event(str(n), hours, magnitude), region)
-    said = forecaster.outlook(memory, region, at(876_600.0 + silence_hours))
+    said = forecaster.expect(memory, region, at(876_600.0 + silence_hours))
     values = list(numbers(msgspec.to_builtins([said.wait, said.magnitude, said.where])))
     assert all(math.isfinite(value) for value in values)
     assert max(said.wait.quantiles_hours.values()) <= 1e6
@@ -203,7 +204,7 @@ def test_the_same_arguments_give_the_same_bits_in_another_process_with_more_thre
     assert ran.stdout.strip() == memory.hex()
 
 
-def chance_of_a_day(said: Outlook) -> float:
+def chance_of_a_day(said: Expectation) -> float:
     return said.wait.probability_within["1d"]
 
 
@@ -211,11 +212,11 @@ def test_the_forecast_is_due_when_silence_has_moved_the_chance_of_an_event_by_a_
     memory, sooner = forecaster.start(REGION), 0
     for each in swarm():
         memory = forecaster.observe(memory, each, REGION)
-        said = forecaster.outlook(memory, REGION, each.time)
+        said = forecaster.expect(memory, REGION, each.time)
         minutes = (said.due_at - each.time) / 60_000
         assert minutes in (10, 20, 30, 40, 50, 60)
         moved = [
-            abs(chance_of_a_day(forecaster.outlook(memory, REGION, each.time.plus(hours=m / 60))) - chance_of_a_day(said))
+            abs(chance_of_a_day(forecaster.expect(memory, REGION, each.time.plus(hours=m / 60))) - chance_of_a_day(said))
             for m in (10, 20, 30, 40, 50)
         ]
         first = next((10 * (n + 1) for n, change in enumerate(moved) if change >= 0.1), 60)
@@ -227,7 +228,7 @@ def test_the_forecast_is_due_when_silence_has_moved_the_chance_of_an_event_by_a_
 def test_where_names_the_cells_whose_recent_events_hold_the_rate(forecaster: LstmForecaster) -> None:
     near = [event(f"{n}", n, 4.0, latitude=37.1, longitude=36.9) for n in range(6)]
     far = event("far", 6.0, 3.0, latitude=-37.6, longitude=-120.2)
-    said = forecaster.outlook(observed(forecaster, [*near, far]), REGION, at(6.5)).where
+    said = forecaster.expect(observed(forecaster, [*near, far]), REGION, at(6.5)).where
     assert said is not None
     assert {(spot.latitude, spot.longitude) for spot in said.spots} == {(37.25, 36.75), (-37.75, -120.25)}
     shares = [spot.probability for spot in said.spots]
@@ -238,7 +239,7 @@ def test_where_names_the_cells_whose_recent_events_hold_the_rate(forecaster: Lst
 def test_where_names_at_most_five_cells_and_after_a_long_silence_the_whole_region(forecaster: LstmForecaster) -> None:
     scattered = [event(f"{n}", n, 4.0, latitude=30.0 + SPOT_DEGREES * n) for n in range(9)]
     memory = observed(forecaster, scattered)
-    soon, late = (forecaster.outlook(memory, REGION, at(hours)).where for hours in (9.0, 1e6))
+    soon, late = (forecaster.expect(memory, REGION, at(hours)).where for hours in (9.0, 1e6))
     assert soon is not None
     assert late is not None
     assert len(soon.spots) == 5

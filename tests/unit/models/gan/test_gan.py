@@ -17,8 +17,8 @@ from ingest.problem import Problem
 from models.baselines.etas.model import Etas, EtasParameters
 from models.baselines.etas.simulate import simulate
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog.datasets import Lesson
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.datasets import RegionDataset
+from models.catalog.point_pattern import PointPattern, Span
 from models.catalog.reporting_practice import common_step
 from models.gan.condition import Past, condition_of, radius_km
 from models.gan.evaluation.classifier import area_under_curve, area_with_interval, classifier_scores
@@ -50,12 +50,12 @@ def one_thread() -> Iterator[None]:
 
 
 @cache
-def lesson() -> Lesson:
+def lesson() -> RegionDataset:
     """Twelve years of ETAS in a circle of 100 km."""
     whole = simulate(ETAS, LAW, circle(35.0, -117.0, 100.0), YEARS * 365.25, 3, start=START)
     starts = [START.plus(hours=24.0 * 365.25 * years) for years in (0.3, 8.0, 10.0, YEARS)]
     train, validation, test = (Span(*pair) for pair in pairwise(starts))
-    return Lesson(whole, train, validation, test)
+    return RegionDataset(whole, train, validation, test)
 
 
 @cache
@@ -273,5 +273,5 @@ def test_the_weights_fit_the_architecture_they_are_kept_with() -> None:
 
 
 def test_an_empty_pattern_has_no_sequences() -> None:
-    empty: Pattern = lesson().pattern.before(START)
+    empty: PointPattern = lesson().pattern.before(START)
     assert not sequences_of(empty, lesson().train)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import INPUTS, PLACELESS, magnitude_features_at
@@ -37,13 +37,13 @@ QUICK = MagnitudeOptions(hidden=8, epochs=6, batch=256, half_bin=0.0, dropout=0.
 THOROUGH = MagnitudeOptions(hidden=16, epochs=12, batch=128, half_bin=0.0, dropout=0.1)
 
 
-def simulated(excesses: FloatArray, seed: int = 0, completeness: float = 2.0, waits: FloatArray | None = None) -> Pattern:
+def simulated(excesses: FloatArray, seed: int = 0, completeness: float = 2.0, waits: FloatArray | None = None) -> PointPattern:
     """Events at those excesses at about ten places; every third at exactly the same one. Without waits of their own: evenly in time."""
     chance, count = np.random.default_rng(seed), len(excesses)
     centres = chance.normal(0.0, 0.2, (10, 2))
     places = centres[chance.integers(0, 10, count)] + chance.normal(0.0, 0.02, (count, 2)) * (np.arange(count) % 3 > 0)[:, None]
     shares = np.cumsum(np.ones(count) if waits is None else waits)
-    return Pattern(
+    return PointPattern(
         times=(shares / shares[-1] * (DAYS * MILLISECONDS_PER_DAY - 1.0)).astype(np.int64),
         latitudes=35.0 + places[:, 0],
         longitudes=-118.0 + places[:, 1],
@@ -83,7 +83,7 @@ def hiding(count: int, seed: int) -> Hiding:
     return Hiding(np.array(excesses), np.diff(times, prepend=0.0))
 
 
-def hidden(count: int, seed: int, completeness: float = 2.0) -> Pattern:
+def hidden(count: int, seed: int, completeness: float = 2.0) -> PointPattern:
     seen = hiding(count, seed)
     return simulated(seen.excesses, seed, completeness, seen.waits)
 
@@ -167,7 +167,7 @@ def test_where_small_events_hide_the_tail_still_is_the_long_run_rate() -> None:
     tail_within_half(network, one, lambda excess: float((long_run >= excess).mean()))
 
 
-def tail_within_half(network: MagnitudeNetwork, one: Pattern, long_run: Callable[[float], float]) -> None:
+def tail_within_half(network: MagnitudeNetwork, one: PointPattern, long_run: Callable[[float], float]) -> None:
     """The mean forecast over the validation span lies within a factor of 1.5 of what happens in the long run."""
     law = network.distribution(magnitude_features(one)[one.rows(VALIDATION)], one.magnitude_of_completeness)
     for excess in (1.0, 2.0, 3.0):

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from models.magnitude.distribution import DetectedMagnitude
 from models.numerics.arrays import FloatArray
-from models.numerics.root_finding import solve_decreasing
+from models.numerics.root_finding import invert_decreasing
 from models.timing import excitation as hawkes
-from models.timing.inter_event_time import LONGEST_WAIT_DAYS, SHORTEST_WAIT_DAYS, RescaledWait
+from models.timing.inter_event_time import LONGEST_WAIT_DAYS, SHORTEST_WAIT_DAYS, InterEventTime
 
 CENTURY_DAYS = 36_525.0
 PROBABILITIES = np.array([0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999])
@@ -23,17 +23,17 @@ PROBABILITIES = np.array([0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999])
 numbers = st.floats(-1.0, 1.0)
 
 
-def wait_of(logits: FloatArray, means: FloatArray, log_sigmas: FloatArray, log_rates: FloatArray) -> RescaledWait[FloatArray]:
+def wait_of(logits: FloatArray, means: FloatArray, log_sigmas: FloatArray, log_rates: FloatArray) -> InterEventTime[FloatArray]:
     """(..., K + 1), (..., K), (..., K), (..., 13): ln of the background's rate and of the excitation's."""
     log_weights = logits - np.logaddexp.reduce(logits, -1, keepdims=True)
     rates = np.exp(log_rates)
-    return RescaledWait(
+    return InterEventTime(
         rates[..., 1:], rates[..., 0], hawkes.TAUS_DAYS, log_weights[..., 0], log_weights[..., 1:], means, log_sigmas
     )  # fmt: skip
 
 
 @st.composite
-def waits(draw: st.DrawFn) -> RescaledWait[FloatArray]:
+def waits(draw: st.DrawFn) -> InterEventTime[FloatArray]:
     logits, means, log_sigmas, rates = (np.array(draw(st.lists(numbers, min_size=n, max_size=n))) for n in (5, 4, 4, 13))
     return wait_of(logits * 3.0, means * 9.0, log_sigmas * 1.5, rates * 4.0)
 
@@ -54,7 +54,7 @@ def magnitudes(draw: st.DrawFn) -> DetectedMagnitude[FloatArray]:
 
 @settings(max_examples=40, deadline=None)
 @given(waits(), st.sampled_from([0.0, 1e-3, 40.0, CENTURY_DAYS]))
-def test_the_density_of_the_wait_integrates_to_what_the_survival_lost(wait: RescaledWait[FloatArray], silence: float) -> None:
+def test_the_density_of_the_wait_integrates_to_what_the_survival_lost(wait: InterEventTime[FloatArray], silence: float) -> None:
     after = wait.following(silence)
     grid = np.linspace(math.log(1e-11), math.log(1e9), 40_001)
     times = np.exp(grid)[:, None]
@@ -66,7 +66,7 @@ def test_the_density_of_the_wait_integrates_to_what_the_survival_lost(wait: Resc
 
 @settings(max_examples=60, deadline=None)
 @given(waits(), st.sampled_from([0.0, 1e-6, 0.1, 40.0, CENTURY_DAYS]))
-def test_the_quantile_of_the_wait_inverts_its_survival(wait: RescaledWait[FloatArray], silence: float) -> None:
+def test_the_quantile_of_the_wait_inverts_its_survival(wait: InterEventTime[FloatArray], silence: float) -> None:
     after = wait.following(silence)
     times = after.quantile(PROBABILITIES)
     assert (np.diff(times) >= 0).all()
@@ -76,7 +76,7 @@ def test_the_quantile_of_the_wait_inverts_its_survival(wait: RescaledWait[FloatA
 
 @settings(max_examples=60, deadline=None)
 @given(waits(), st.floats(0.0, 100.0), st.floats(0.0, 100.0))
-def test_silence_conditions_the_wait(wait: RescaledWait[FloatArray], silence: float, further: float) -> None:
+def test_silence_conditions_the_wait(wait: InterEventTime[FloatArray], silence: float, further: float) -> None:
     joint = float(wait.log_survival(silence + further))
     parts = float(wait.log_survival(silence)) + float(wait.following(silence).log_survival(further))
     assert joint == pytest.approx(parts, rel=1e-9, abs=1e-9)
@@ -98,8 +98,8 @@ def test_extreme_waits_stay_finite(silence: float, mean: float, log_sigma: float
 
 @settings(max_examples=25, deadline=None)
 @given(waits(), magnitudes())
-def test_training_and_live_use_have_the_same_numbers(wait: RescaledWait[FloatArray], magnitude: DetectedMagnitude[FloatArray]) -> None:
-    theirs = RescaledWait(*(torch.as_tensor(getattr(wait, field.name)) for field in fields(wait)[:-1]))
+def test_training_and_live_use_have_the_same_numbers(wait: InterEventTime[FloatArray], magnitude: DetectedMagnitude[FloatArray]) -> None:
+    theirs = InterEventTime(*(torch.as_tensor(getattr(wait, field.name)) for field in fields(wait)[:-1]))
     for silence in (0.0, 3.0):
         for name in ("log_prob", "log_survival", "hazard"):
             for days in (0.0, 1e-5, 0.3, 20.0):
@@ -120,7 +120,7 @@ def test_gradients_of_extreme_waits_are_finite() -> None:
     logits = torch.zeros(4, dtype=torch.float64, requires_grad=True)
     log_weights = torch.log_softmax(logits, -1)
     after, background = torch.full((hawkes.KERNELS,), 3.0, dtype=torch.float64), torch.tensor(0.1, dtype=torch.float64)
-    wait = RescaledWait(
+    wait = InterEventTime(
         after, background, torch.from_numpy(hawkes.TAUS_DAYS), log_weights[0], log_weights[1:], means, log_sigmas
     ).following(0.5)  # fmt: skip
     values = [function(days) for function in (wait.log_prob, wait.log_survival) for days in (0.0, CENTURY_DAYS)]
@@ -167,5 +167,5 @@ def test_a_target_beyond_the_grid_gives_its_end() -> None:
     def falling(x: FloatArray) -> tuple[FloatArray, FloatArray]:
         return np.exp(-x), -np.exp(-x)
 
-    found = solve_decreasing(falling, grid, *falling(grid), np.array([2.0, 0.5, 0.06, 0.01]))
+    found = invert_decreasing(falling, grid, *falling(grid), np.array([2.0, 0.5, 0.06, 0.01]))
     assert found == pytest.approx(np.array([0.0, math.log(2.0), -math.log(0.06), 3.0]), abs=1e-10)

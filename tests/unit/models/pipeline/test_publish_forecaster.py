@@ -21,17 +21,17 @@ from ingest.simulated import Sequence
 from models.artifact import card
 from models.artifact import forecaster_files as artifact
 from models.artifact.manifest import MANIFEST
-from models.catalog.datasets import Lesson, Years, one_region
+from models.catalog.datasets import RegionDataset, SplitDates, one_region
 from models.forecaster.scored import SpaceTimeModel
 from models.magnitude.train import MagnitudeOptions
 from models.pipeline.publish_forecaster import publish, rounded
-from models.pipeline.train_forecaster import Teaching, teach
+from models.pipeline.train_forecaster import ForecasterOptions, teach
 from models.place.train import PlaceOptions
 from models.timing.training_data import TimingOptions
 from tests.support.paths import ROOT
 
 START = Instant.parse("2020-01-01T00:00:00Z")
-QUICK = Teaching(
+QUICK = ForecasterOptions(
     seed=1,
     threads=1,
     reach=32,
@@ -50,9 +50,9 @@ class Interrupted(Exception):
     """Somebody pulled the plug."""
 
 
-def lesson(seed: int = 7, region: str = "simulated", days: float = 30.0) -> Lesson:
+def lesson(seed: int = 7, region: str = "simulated", days: float = 30.0) -> RegionDataset:
     """A sequence with its mainshock in training, and its years divided."""
-    years = Years(START, START.plus(days=1.0), START.plus(days=0.7 * days), START.plus(days=0.85 * days))
+    years = SplitDates(START, START.plus(days=1.0), START.plus(days=0.7 * days), START.plus(days=0.85 * days))
     return one_region(Sequence(START, days, seed, mainshock=6.0).events, 2.5, None, years, region)
 
 
@@ -174,7 +174,7 @@ def test_regions_of_several_catalogues_learn_one_network_with_a_background_each(
 
 
 def test_too_little_to_learn_from_is_a_problem(tmp_path: Path) -> None:
-    years = Years(START, START.plus(days=500.0), START.plus(days=590.0), START.plus(days=600.0))
+    years = SplitDates(START, START.plus(days=500.0), START.plus(days=590.0), START.plus(days=600.0))
     with pytest.raises(Problem, match="no events in the training span"):
         publish([one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)], tmp_path / "lstm", QUICK, silent)
 

@@ -20,7 +20,7 @@ from ingest.region import RegionTable
 from ingest.simulated import Sequence
 from models.artifact import forecaster_files as artifact
 from models.artifact.registry import Registry, built_in
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.cnn.train import MapOptions
 from models.pipeline.decision import FEWEST_EVENTS, Decision, Gains, decide
 from models.pipeline.forecaster_gains import forecaster_gains, judged, unseen
@@ -51,7 +51,7 @@ def gains(mean: float, events: int = 400, days: float = 200.0, spread: float = 0
     return Gains(differences, came, np.empty(0, np.int64))
 
 
-def without_events_in(one: Pattern, span: Span) -> Pattern:
+def without_events_in(one: PointPattern, span: Span) -> PointPattern:
     """Nothing came in the span, and the catalogue covers it."""
     return replace(one.before(span.start), observed=Span(one.observed.start, span.end))
 

@@ -13,11 +13,11 @@ import torch
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import offsets_km
 from models.place import contributors
-from models.place.density import batch_log_prob, event_rates, kernels_of, place_log_prob, study_of
+from models.place.density import batch_log_prob, kernels_of, place_log_prob, place_map_at, study_of
 from models.place.kernels import Densities, Kernels, densities
 from models.place.map import kernel_of
 from models.place.neighbour_geometry import places_of, surroundings_of_last
@@ -43,7 +43,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def simulated(seed: int = 0) -> Pattern:
+def simulated(seed: int = 0) -> PointPattern:
     """Uniform events in a square about (0°, 0°), and what each triggers, after an exponential wait, in an isotropic power law about it."""
     chance = np.random.default_rng(seed)
     waiting = [(day, *chance.uniform(-SIDE_KM / 2, SIDE_KM / 2, 2)) for day in chance.uniform(0, DAYS, chance.poisson(BACKGROUND * DAYS))]
@@ -57,7 +57,7 @@ def simulated(seed: int = 0) -> Pattern:
             radius, angle = NEAR_KM * math.sqrt((1 - chance.uniform()) ** (-1 / POWER) - 1), chance.uniform(0, 2 * math.pi)
             waiting.append((day + chance.exponential(DECAY_DAYS), east + radius * math.cos(angle), north + radius * math.sin(angle)))
     days, east, north = np.array(sorted(made)).T
-    return Pattern(
+    return PointPattern(
         times=(int(START) + days * 86_400_000.0).astype(np.int64),
         latitudes=north / KM_PER_DEGREE,
         longitudes=east / KM_PER_DEGREE,
@@ -69,7 +69,7 @@ def simulated(seed: int = 0) -> Pattern:
     )
 
 
-def true_log_density(pattern: Pattern, target: int) -> float:
+def true_log_density(pattern: PointPattern, target: int) -> float:
     """ln of the simulation's own density at an event, 1/km²."""
     lags = pattern.days[target] - pattern.days[:target]
     rates = BRANCHING / DECAY_DAYS * np.exp(-lags / DECAY_DAYS)
@@ -83,7 +83,7 @@ class Case(NamedTuple):
     network: PlaceNetwork
 
 
-def lesson_of(pattern: Pattern, reach: int = REACH) -> PlaceLesson:
+def lesson_of(pattern: PointPattern, reach: int = REACH) -> PlaceLesson:
     """The true branching ratio and nearly the true decay, by the two time constants about it."""
     weights = np.full((len(pattern), hawkes.KERNELS), 1e-9)
     weights[:, np.argsort(np.abs(np.log(hawkes.TAUS_DAYS / DECAY_DAYS)))[:2]] = BRANCHING / 2
@@ -128,7 +128,7 @@ def test_the_density_integrates_to_one_over_the_plane(learned: Case, reach: int 
     known = lesson.pattern.before(lesson.validation.start)
     upto = slice(0, len(known))
     moment = known.observed.end.plus(hours=3)
-    chart = event_rates(learned.network, known, moment, lesson.features[upto], lesson.weights[upto], lesson.rate, reach)
+    chart = place_map_at(learned.network, known, moment, lesson.features[upto], lesson.weights[upto], lesson.rate, reach)
     assert chart.triggered.sum() + chart.mapped.sum() + chart.uniform == pytest.approx(1.0)
     for newest in (-1, -2):  # each event's discs in polar coordinates about it, radii from a metre to 1e5 km
         radii, angles = np.geomspace(1e-3, 1e5, 1_500), np.linspace(0, 2 * math.pi, 64, endpoint=False)
@@ -152,7 +152,7 @@ def test_the_map_says_what_the_score_says(learned: Case) -> None:
         for target in (rows.start + 3, rows.start + 70):
             past, upto = lesson.pattern.before(Instant(int(lesson.pattern.times[target]))), slice(0, target)
             moment = Instant(int(lesson.pattern.times[target]))
-            chart = event_rates(learned.network, past, moment, lesson.features[upto], lesson.weights[upto], lesson.rate, reach)
+            chart = place_map_at(learned.network, past, moment, lesson.features[upto], lesson.weights[upto], lesson.rate, reach)
             here = chart.density(lesson.pattern.latitudes[target : target + 1], lesson.pattern.longitudes[target : target + 1])
             assert math.log(here[0]) == pytest.approx(exact[target - rows.start], abs=1e-3)
 

@@ -18,9 +18,9 @@ from ingest.problem import Problem
 from models.baselines import median
 from models.baselines import poisson as stationary
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog.point_pattern import Pattern, Span, pattern
+from models.catalog.point_pattern import PointPattern, Span, point_pattern
 from models.catalog.reporting_practice import common_step
-from models.scoring.scored_model import Model
+from models.scoring.scored_model import ScoredModel
 from models.scoring.scores import interval, joined, report, scored, trial
 
 COMPLETENESS, BETA, RATE_PER_DAY, AREA_KM2 = 2.5, 2.3, 4.0, 1_000.0
@@ -36,7 +36,7 @@ def day(days: float) -> Instant:
     return Instant(round(days * MILLISECONDS_PER_DAY))
 
 
-def poisson_pattern(days: float = 500.0, seed: int = 0) -> Pattern:
+def poisson_pattern(days: float = 500.0, seed: int = 0) -> PointPattern:
     """A constant rate and Gutenberg–Richter magnitudes rounded to 0.1."""
     chance = np.random.default_rng(seed)
     moments = np.sort(chance.uniform(0.0, days, chance.poisson(RATE_PER_DAY * days)))
@@ -44,10 +44,10 @@ def poisson_pattern(days: float = 500.0, seed: int = 0) -> Pattern:
     return pattern_of(moments, np.maximum(magnitudes, COMPLETENESS), days)
 
 
-def pattern_of(moments: NDArray[np.float64], magnitudes: NDArray[np.float64], days: float) -> Pattern:
+def pattern_of(moments: NDArray[np.float64], magnitudes: NDArray[np.float64], days: float) -> PointPattern:
     same = np.zeros(len(moments))
     times = np.round(moments * MILLISECONDS_PER_DAY).astype(np.int64)
-    return Pattern(times, same, same, magnitudes, same, COMPLETENESS, Span(day(0.0), day(days)), AREA_KM2)
+    return PointPattern(times, same, same, magnitudes, same, COMPLETENESS, Span(day(0.0), day(days)), AREA_KM2)
 
 
 EVENTS = poisson_pattern()
@@ -87,7 +87,7 @@ def test_a_true_model_is_calibrated() -> None:
 
 
 def test_the_report_has_the_same_keys_for_the_model_and_its_baselines() -> None:
-    baselines: dict[str, Model] = {"poisson": STATIONARY, "etas": STATIONARY}
+    baselines: dict[str, ScoredModel] = {"poisson": STATIONARY, "etas": STATIONARY}
     scores = report([trial(STATIONARY, EVENTS, HELD_BACK, baselines)])
     gains = {"gain_over_poisson", "gain_over_etas", "place_gain_over_etas", "gain_over_gutenberg_richter"}
     assert set(scores) == KEYS | gains | {"baselines"}
@@ -116,7 +116,7 @@ def test_with_fewer_than_eight_blocks_there_is_no_interval() -> None:
 
 
 def test_what_a_model_does_not_speak_of_is_null() -> None:
-    baselines: dict[str, Model] = {"poisson": STATIONARY}
+    baselines: dict[str, ScoredModel] = {"poisson": STATIONARY}
     scores = report([trial(median.fit(EVENTS, LEARNED), EVENTS, HELD_BACK, baselines)])
     said = msgspec.json.decode(msgspec.json.encode(scores))
     assert said["time_log_likelihood"] is said["place_log_likelihood"] is said["pit_time_ks"] is said["pit_time_histogram"] is None
@@ -156,7 +156,7 @@ def test_the_stationary_fit_has_the_benchmark_s_scores(recorded: Path, name: str
     completeness, start, end, time, magnitude = BENCHMARK[name]
     years = [Instant.parse(f"{year}-01-01T00:00:00Z") for year in ("2008", start, end)]
     events = [item for item in read_catalog(recorded / "data/benchmark" / f"{name}.csv.xz") if isinstance(item, Event)]
-    known = pattern(events, completeness, Span(years[0], years[2]))
+    known = point_pattern(events, completeness, Span(years[0], years[2]))
     model = stationary.fit(known, Span(years[0], years[1]))
     scores = report([trial(model, known, Span(years[1], years[2]), {})])
     assert scores["time_log_likelihood"] == pytest.approx(time, abs=0.001)

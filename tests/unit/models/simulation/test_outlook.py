@@ -13,7 +13,7 @@ import torch
 from ingest.event import encode
 from ingest.instant import Instant
 from models.artifact import forecaster_files as artifact
-from models.catalog.point_pattern import Pattern, pattern
+from models.catalog.point_pattern import PointPattern, point_pattern
 from models.magnitude.distribution import DetectedMagnitude
 from models.numerics.geometry import offsets_km, places
 from models.place.neighbour_geometry import NEAREST, surroundings_of
@@ -22,14 +22,14 @@ from models.simulation.outlook import NetworkSimulator, sizes_of, window_pattern
 from models.simulation.outlook_counts import Drawn, spans
 from models.simulation.rollout.block import Given, block
 from models.simulation.rollout.neighbours import LISTED, Neighbours
-from models.simulation.rollout.networks import RollNetwork
+from models.simulation.rollout.networks import RolloutNetwork
 from models.simulation.rollout.places import Own
-from models.simulation.rollout.processes import Processes
+from models.simulation.rollout.processes import ProcessPool
 from models.simulation.rollout.start import history_of, start_at
 from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import excitation as hawkes
-from stream.records.outlook import Asked, Simulated
+from stream.outlooks.simulator import Asked, Simulated
 from tests.support.simulated import REGION, event
 
 NOW = Instant.parse("2023-02-08")
@@ -51,7 +51,7 @@ def asked(count: int = 60, seed: int = 5, days: float = 90.0) -> Asked:
     return Asked(WIDE, tuple(events), NOW, (3.0, 4.0, 5.0, 6.0, 7.0), 5.4, seed)
 
 
-def past(count: int = 60) -> Pattern:
+def past(count: int = 60) -> PointPattern:
     return window_pattern(asked(count))
 
 
@@ -75,7 +75,7 @@ def test_a_window_made_ready_in_numpy_is_that_of_the_compiled_loops(network: Spa
 
 def test_the_networks_in_single_precision_say_what_the_trained_ones_do(network: SpaceTimeNetwork) -> None:
     history = live_history(network, past(), BACKGROUND)
-    roll, start = RollNetwork(network, require_place(network).eval()), start_at(history, NOW)
+    roll, start = RolloutNetwork(network, require_place(network).eval()), start_at(history, NOW)
     excesses = past().excesses
     np.testing.assert_allclose(roll.weights(excesses, history.surroundings), history.weights, rtol=1e-4)
     hidden, cell, told = start.hidden[:, None], start.cell[:, None], start.told[None]
@@ -116,9 +116,9 @@ def test_those_that_are_spared_are_the_longest_and_all_others_are_as_they_were(n
     assert counts[0][stopped].min() >= np.quantile(counts[0], 0.9)
 
 
-def sizes() -> cascade.Sizes:
+def sizes() -> cascade.MagnitudeSampling:
     half = np.array([0.0])
-    return cascade.Sizes(DetectedMagnitude(half + np.log(2.3), half - 9.0, half, half - 4.0, 2.3, 7.0), 2.5, 0.1)
+    return cascade.MagnitudeSampling(DetectedMagnitude(half + np.log(2.3), half - 9.0, half, half - 4.0, 2.3, 7.0), 2.5, 0.1)
 
 
 def test_the_cascade_has_the_mean_of_a_branching_process() -> None:
@@ -157,19 +157,19 @@ def test_a_rare_magnitude_is_told_by_the_probability_of_each_event() -> None:
 
 
 @pytest.fixture(scope="module")
-def two() -> Iterator[Processes]:
-    processes = Processes(2)
+def two() -> Iterator[ProcessPool]:
+    processes = ProcessPool(2)
     yield processes
     processes.close()
 
 
-def simulated(network: SpaceTimeNetwork, processes: Processes, question: Asked) -> Simulated:
+def simulated(network: SpaceTimeNetwork, processes: ProcessPool, question: Asked) -> Simulated:
     return NetworkSimulator(network, "it", processes).simulate(question)
 
 
-def test_one_process_and_two_say_the_same_bytes(network: SpaceTimeNetwork, two: Processes) -> None:
+def test_one_process_and_two_say_the_same_bytes(network: SpaceTimeNetwork, two: ProcessPool) -> None:
     question = asked()
-    one = simulated(network, Processes(1), question)
+    one = simulated(network, ProcessPool(1), question)
     again = simulated(network, two, question)
     assert [encode(span) for span in one.forecast] == [encode(span) for span in again.forecast]
     assert one.simulations >= 1_000
@@ -183,7 +183,7 @@ def test_one_process_and_two_say_the_same_bytes(network: SpaceTimeNetwork, two: 
 
 def test_a_window_without_events_has_an_outlook(network: SpaceTimeNetwork) -> None:
     empty = Asked(WIDE, (), NOW, (3.0, 4.0), 2.5, 1)
-    found = simulated(network, Processes(1), empty)
+    found = simulated(network, ProcessPool(1), empty)
     assert found.forecast[0].bins[0].probability < found.forecast[-1].bins[0].probability
 
 
@@ -196,4 +196,4 @@ def test_the_law_of_sizes_a_month_on_is_complete_again(network: SpaceTimeNetwork
 
 def test_patterns_keep_what_the_window_holds() -> None:
     assert len(past()) == 60
-    assert len(pattern(asked().events, 2.5, past().observed)) == 60
+    assert len(point_pattern(asked().events, 2.5, past().observed)) == 60

@@ -12,7 +12,7 @@ from scipy.stats import kstest  # type: ignore[import-untyped, unused-ignore]
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.artifact import forecaster_files as artifact
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.cnn.factors import Factors
 from models.cnn.grid import Grid
 from models.cnn.network import MapArchitecture, MapNetwork
@@ -35,7 +35,7 @@ def network() -> SpaceTimeNetwork:
 
 
 @pytest.fixture(scope="module")
-def past() -> Pattern:
+def past() -> PointPattern:
     """Sixty events of a hundred days, the last of them a large one."""
     chance, count = np.random.default_rng(3), 60
     magnitudes = np.round(2.5 + chance.exponential(0.43, count), 1)
@@ -43,21 +43,21 @@ def past() -> Pattern:
     times = int(NOW) - np.sort(chance.integers(3_600_000, int(100 * MILLISECONDS_PER_DAY), count))[::-1]
     latitudes, longitudes = 36.0 + chance.normal(0.0, 0.2, count), -117.0 + chance.normal(0.0, 0.2, count)
     span = Span(NOW.plus(days=-101.0), NOW)
-    return Pattern(times, latitudes, longitudes, magnitudes, np.full(count, 8.0), 2.5, span, 1e5)
+    return PointPattern(times, latitudes, longitudes, magnitudes, np.full(count, 8.0), 2.5, span, 1e5)
 
 
-def _rolled(network: SpaceTimeNetwork, past: Pattern, seed: int = 0, days: float = 7.0, most: int = 500) -> Continuations:
+def _rolled(network: SpaceTimeNetwork, past: PointPattern, seed: int = 0, days: float = 7.0, most: int = 500) -> Continuations:
     return continuations(network, past, NOW, days, 60, seed, BACKGROUND, REGION, most)
 
 
-def test_the_same_seed_gives_the_same_continuations(network: SpaceTimeNetwork, past: Pattern) -> None:
+def test_the_same_seed_gives_the_same_continuations(network: SpaceTimeNetwork, past: PointPattern) -> None:
     one, same, other = (_rolled(network, past, seed) for seed in (0, 0, 1))
     assert one.days.tobytes() == same.days.tobytes()
     assert one.latitudes.tobytes() == same.latitudes.tobytes()
     assert one.days.tobytes() != other.days.tobytes()
 
 
-def test_events_come_in_order_within_the_horizon_and_above_completeness(network: SpaceTimeNetwork, past: Pattern) -> None:
+def test_events_come_in_order_within_the_horizon_and_above_completeness(network: SpaceTimeNetwork, past: PointPattern) -> None:
     made = _rolled(network, past)
     assert len(made.days) > 60
     assert made.days.min() > 0.0
@@ -66,7 +66,7 @@ def test_events_come_in_order_within_the_horizon_and_above_completeness(network:
     assert all((np.diff(made.days[made.paths == path]) >= 0.0).all() for path in range(60))
 
 
-def test_simulated_waits_are_uniform_under_the_network_as_training_runs_it(network: SpaceTimeNetwork, past: Pattern) -> None:
+def test_simulated_waits_are_uniform_under_the_network_as_training_runs_it(network: SpaceTimeNetwork, past: PointPattern) -> None:
     """Ten events of each path, however long they take, so that no wait is cut off; the whole feedback is in each."""
     made = _rolled(network, past, days=3_650.0, most=10)
     assert made.cut.all()
@@ -90,22 +90,22 @@ def test_simulated_waits_are_uniform_under_the_network_as_training_runs_it(netwo
     assert kstest(pit, "uniform").pvalue > 1e-3
 
 
-def test_a_path_that_reaches_the_most_events_is_said_to_be_cut(network: SpaceTimeNetwork, past: Pattern) -> None:
+def test_a_path_that_reaches_the_most_events_is_said_to_be_cut(network: SpaceTimeNetwork, past: PointPattern) -> None:
     made = _rolled(network, past, days=365.0, most=3)
     assert made.cut.any()
     assert made.counts(365.0).max() == 3
 
 
-def test_numbers_without_sense_are_a_problem(network: SpaceTimeNetwork, past: Pattern) -> None:
+def test_numbers_without_sense_are_a_problem(network: SpaceTimeNetwork, past: PointPattern) -> None:
     with pytest.raises(Problem):
         continuations(network, past, NOW, -1.0, 10, 0, BACKGROUND)
 
 
-def _mapped(network: SpaceTimeNetwork, past: Pattern, factors: Factors | None) -> Continuations:
+def _mapped(network: SpaceTimeNetwork, past: PointPattern, factors: Factors | None) -> Continuations:
     return rolled(history_of(network, past, BACKGROUND), NOW, 7.0, 60, 0, REGION, 500, factors)
 
 
-def test_an_untrained_map_changes_nothing(network: SpaceTimeNetwork, past: Pattern) -> None:
+def test_an_untrained_map_changes_nothing(network: SpaceTimeNetwork, past: PointPattern) -> None:
     untrained = RegionMaps(MapNetwork(MapArchitecture(side=8, width=6, layers=2)), GRID)
     factors = factors_at(untrained, history_of(network, past, BACKGROUND), NOW)
     plain, mapped = _mapped(network, past, None), _mapped(network, past, factors)
@@ -113,7 +113,7 @@ def test_an_untrained_map_changes_nothing(network: SpaceTimeNetwork, past: Patte
     assert mapped.latitudes == pytest.approx(plain.latitudes, rel=1e-6)
 
 
-def test_a_map_that_is_larger_in_the_north_moves_events_there(network: SpaceTimeNetwork, past: Pattern) -> None:
+def test_a_map_that_is_larger_in_the_north_moves_events_there(network: SpaceTimeNetwork, past: PointPattern) -> None:
     """Not how many there are at first: the waits are as they were."""
     north = np.repeat(np.arange(8) >= 4, 8)
     factors = Factors(GRID, np.array([1.0, 30.0]), np.where(north, 5.0, 0.2)[None].repeat(4, 0), 1.0)
@@ -123,7 +123,7 @@ def test_a_map_that_is_larger_in_the_north_moves_events_there(network: SpaceTime
     assert (mapped.latitudes > 36.0).mean() > 0.75 > 0.65 > (plain.latitudes > 36.0).mean()
 
 
-def test_of_the_maps_nothing_after_the_moment_is_known(network: SpaceTimeNetwork, past: Pattern) -> None:
+def test_of_the_maps_nothing_after_the_moment_is_known(network: SpaceTimeNetwork, past: PointPattern) -> None:
     torch.manual_seed(1)
     maps = RegionMaps(MapNetwork(MapArchitecture(side=8, width=6, layers=2)), GRID)
     torch.nn.init.normal_(maps.network.cells.weight, std=0.5)

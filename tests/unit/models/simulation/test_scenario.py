@@ -10,7 +10,7 @@ import pytest
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.catalog.point_pattern import Pattern, Span
+from models.catalog.point_pattern import PointPattern, Span
 from models.gan.evaluation.etas_reference import circle
 from models.gan.networks import GanArchitecture, SequenceGenerator
 from models.simulation.scenario import Mainshock, Scenarios, by_etas, by_gan, csv_of, table_lines, with_mainshock, write
@@ -19,9 +19,9 @@ from models.simulation.scenario_pictures import expected_maps_picture, scenario_
 SHOCK = Mainshock(Instant.parse("2020-01-01"), 35.7, -117.5, 6.0)
 
 
-def _nothing() -> Pattern:
+def _nothing() -> PointPattern:
     empty, start = np.empty(0), SHOCK.time.plus(days=-100.0)
-    return Pattern(np.empty(0, np.int64), empty, empty, empty, empty, 2.5, Span(start, SHOCK.time.plus(days=1.0)), 1e5)
+    return PointPattern(np.empty(0, np.int64), empty, empty, empty, empty, 2.5, Span(start, SHOCK.time.plus(days=1.0)), 1e5)
 
 
 def _made(seed: int = 0) -> Scenarios:

@@ -13,8 +13,8 @@ import torch
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.simulated import Sequence
-from models.catalog.datasets import Lesson, Years, one_region
-from models.catalog.point_pattern import Pattern, Span, pattern
+from models.catalog.datasets import RegionDataset, SplitDates, one_region
+from models.catalog.point_pattern import PointPattern, Span, point_pattern
 from models.timing import excitation as hawkes
 from models.timing import excitation_features as neighbourhood
 from models.timing.live import LiveTiming
@@ -22,15 +22,15 @@ from models.timing.model import TimingNetwork, time_outcomes
 from models.timing.networks import Architecture, exponential_start, wait_of
 from models.timing.sequence_rows import intervals_of, rows_of
 from models.timing.train import train_timing
-from models.timing.training_data import TimingOptions, study_of
-from models.training.checkpoints import Stages
+from models.timing.training_data import TimingOptions, timing_training_data
+from models.training.checkpoints import Checkpoints
 
 START = Instant.parse("2020-01-01T00:00:00Z")
 SMALL = Architecture(reach=32, kernel_members=2, memory_members=2, hidden=8, head=8, components=4, kernel_hidden=(16, 8), hours=True)
 
 
-def simulated(days: float = 8.0, seed: int = 1) -> Pattern:
-    return pattern(Sequence(START, days, seed).events, 2.5, Span(START, START.plus(days=days)))
+def simulated(days: float = 8.0, seed: int = 1) -> PointPattern:
+    return point_pattern(Sequence(START, days, seed).events, 2.5, Span(START, START.plus(days=days)))
 
 
 def shaken(architecture: Architecture, seed: int = 3) -> TimingNetwork:
@@ -146,7 +146,7 @@ def test_one_step_of_the_layer_gives_the_numbers_of_the_sequence_pass() -> None:
 
 def test_a_catalogue_of_one_place_moved_elsewhere_is_forecast_alike() -> None:
     one, network = simulated(), shaken(msgspec.structs.replace(SMALL, hours=False))
-    moved = Pattern(one.times, -one.latitudes, one.longitudes + 20.0, one.magnitudes, one.depths_km, 2.5, one.observed)
+    moved = PointPattern(one.times, -one.latitudes, one.longitudes + 20.0, one.magnitudes, one.depths_km, 2.5, one.observed)
     assert network.waits(one, 0.7).means == pytest.approx(network.waits(moved, 0.7).means, abs=1e-6)
 
 
@@ -175,14 +175,14 @@ def test_the_background_of_an_unknown_catalogue_is_the_most_likely_one() -> None
     assert likelihood(fitted) >= max(likelihood(0.9 * fitted), likelihood(1.1 * fitted))
 
 
-def lesson() -> Lesson:
-    years = Years(START, START.plus(days=1.0), START.plus(days=20.0), START.plus(days=25.0))
+def lesson() -> RegionDataset:
+    years = SplitDates(START, START.plus(days=1.0), START.plus(days=20.0), START.plus(days=25.0))
     return one_region(Sequence(START, 25.0, 7).events, 2.5, None, years)
 
 
 def test_training_is_deterministic_and_beats_the_mean_rate() -> None:
     options = TimingOptions(plain_steps=20, kernel_steps=12, memory_epochs=2)
-    (one, scores), (other, again) = [train_timing([lesson()], SMALL, options, 1, lambda *_: None, Stages(None, "")) for _ in range(2)]
+    (one, scores), (other, again) = [train_timing([lesson()], SMALL, options, 1, lambda *_: None, Checkpoints(None, "")) for _ in range(2)]
     assert scores == again
     assert all(torch.equal(first, second) for first, second in zip(one.parameters(), other.parameters(), strict=True))
     taught = lesson()
@@ -195,7 +195,7 @@ def test_training_is_deterministic_and_beats_the_mean_rate() -> None:
 def test_an_interrupted_training_goes_on_where_it_was(tmp_path: Path) -> None:
     options, seen = TimingOptions(plain_steps=5, kernel_steps=6, memory_epochs=1), []
     (one, first), (other, again) = [
-        train_timing([lesson()], SMALL, options, 1, lambda stage, *_: seen.append(stage), Stages(tmp_path, "a")) for _ in range(2)
+        train_timing([lesson()], SMALL, options, 1, lambda stage, *_: seen.append(stage), Checkpoints(tmp_path, "a")) for _ in range(2)
     ]
     assert first == again
     assert seen == sorted(seen, key=["plain", "kernels", "memory"].index), "no stage was trained twice"
@@ -203,13 +203,13 @@ def test_an_interrupted_training_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_training_without_events_says_what_to_do() -> None:
-    years = Years(START, START.plus(days=500.0), START.plus(days=590.0), START.plus(days=600.0))
+    years = SplitDates(START, START.plus(days=500.0), START.plus(days=590.0), START.plus(days=600.0))
     with pytest.raises(Problem, match="no events in the training span"):
-        study_of([one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)], SMALL)
+        timing_training_data([one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)], SMALL)
 
 
 def test_years_out_of_order_are_refused() -> None:
-    years = Years(START, START.plus(days=50.0), START.plus(days=40.0), START.plus(days=60.0))
+    years = SplitDates(START, START.plus(days=50.0), START.plus(days=40.0), START.plus(days=60.0))
     with pytest.raises(Problem, match="not in order"):
         one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)
 

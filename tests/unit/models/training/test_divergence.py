@@ -12,14 +12,14 @@ import torch
 
 from ingest.problem import Problem
 from models.pipeline.publish_forecaster import publish
-from models.pipeline.train_forecaster import Teaching
+from models.pipeline.train_forecaster import ForecasterOptions
 from models.training.divergence import still_finite
 from tests.unit.models.pipeline.test_publish_forecaster import QUICK, TIMES_ALONE, lesson, silent
 
 FAR_TOO_LARGE = 1e30
 
 
-def with_rate(teaching: Teaching, part: str, name: str) -> Teaching:
+def with_rate(teaching: ForecasterOptions, part: str, name: str) -> ForecasterOptions:
     options = msgspec.structs.replace(getattr(teaching, part), **{name: FAR_TOO_LARGE})
     return msgspec.structs.replace(teaching, **{part: options})
 
@@ -34,7 +34,7 @@ def with_rate(teaching: Teaching, part: str, name: str) -> Teaching:
     ],
     ids=["kernels", "memory", "magnitude", "place"],
 )
-def test_a_stage_that_diverges_is_named_and_nothing_is_written(tmp_path: Path, teaching: Teaching, said: str) -> None:
+def test_a_stage_that_diverges_is_named_and_nothing_is_written(tmp_path: Path, teaching: ForecasterOptions, said: str) -> None:
     with pytest.raises(Problem, match=said) as caught:
         publish([lesson()], tmp_path / "lstm", teaching, silent)
     assert "\n" not in str(caught.value)

@@ -19,11 +19,12 @@ from ingest.problem import Problem
 from ingest.region import Region
 from stream.alerts.rules import BUILT_IN, Rule, load_rules
 from stream.alerts.values import Situation, busy, calibration, quiet
+from stream.core.forecaster import Expectation, Hazard
 from stream.core.score import Scoring, Tally, Week
 from stream.core.window import Window
 from stream.partition import Partition
 from stream.records.alert import Alert, decode_alert
-from stream.records.forecast import Exceedance, Forecast, Hazard, Outlook
+from stream.records.forecast import Exceedance, Forecast
 from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, change, event, table, turns
 
 SEEN = Rule("seen", "magnitude", at_least=6.0, release=5.8, expires_hours=24.0, minimum_interval_minutes=10.0)
@@ -45,8 +46,8 @@ class Loud(SumForecaster):
     def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
         return memory + f"{event.magnitude} {int(event.time)};".encode()
 
-    def outlook(self, memory: bytes, region: Region, now: Instant) -> Outlook:
-        said = super().outlook(super().start(region), region, now)
+    def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
+        said = super().expect(super().start(region), region, now)
         events = [one.split() for one in memory.decode().split(";") if one]
         size = sum(10.0 ** (float(magnitude) - 6.5) for magnitude, _ in events)
         days = (int(now) - int(events[-1][1])) / 86_400_000 if events else 0.0

@@ -47,7 +47,7 @@ def test_in_its_shadow_the_champion_says_what_it_says_alone() -> None:
     one, two = alone.start(REGION), both.start(REGION)
     for earthquake in (event("a", 1.0), event("b", 2.0, 5.1)):
         one, two = alone.observe(one, earthquake, REGION), both.observe(two, earthquake, REGION)
-    assert both.outlook(two, REGION, at(3)) == alone.outlook(one, REGION, at(3))
+    assert both.expect(two, REGION, at(3)) == alone.expect(one, REGION, at(3))
     assert both.name == "sum-1"
 
 

@@ -11,14 +11,15 @@ import pytest
 from ingest.event import Change, Heartbeat, InputRecord
 from ingest.instant import Instant
 from ingest.region import Region
+from stream.core.forecaster import Hazard
 from stream.core.score import MILLISECONDS_PER_WEEK, Interval, Scoring, Tally, log_rate_at, outcome
-from stream.core.step import Place, RegionState, first_state, on_change, on_heartbeat
+from stream.core.step import RegionContext, RegionState, first_state, on_change, on_heartbeat
 from stream.partition import Partition
-from stream.records.forecast import Forecast, Hazard, decode_forecast
+from stream.records.forecast import Forecast, decode_forecast
 from tests.support.oracle import scores
 from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, table, turns
 
-PLACE = Place(REGION, 3, SumForecaster())
+PLACE = RegionContext(REGION, 3, SumForecaster())
 HOUR = 3_600_000
 DAY = 24 * HOUR
 

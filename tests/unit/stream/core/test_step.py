@@ -7,16 +7,16 @@ import pytest
 
 from ingest.event import Change, Event
 from ingest.instant import Instant
-from stream.core.step import Place, RegionState, Step, first_state, on_change, on_heartbeat
+from stream.core.step import RegionContext, RegionState, Step, first_state, on_change, on_heartbeat
 from stream.records.forecast import Forecast
 from tests.support.simulated import REGION, SumForecaster, at, beat, change, event, folded
 
 
-def place(forecaster: SumForecaster | None = None) -> Place:
-    return Place(REGION, 3, forecaster or SumForecaster())
+def place(forecaster: SumForecaster | None = None) -> RegionContext:
+    return RegionContext(REGION, 3, forecaster or SumForecaster())
 
 
-def after(*changes: Change, of: Place | None = None) -> RegionState:
+def after(*changes: Change, of: RegionContext | None = None) -> RegionState:
     """The state after some changes, each at the time it was observed."""
     of = of or place()
     state = first_state(of.forecaster, of.region)
@@ -152,7 +152,7 @@ def test_a_forecast_of_silence_rests_on_the_time_that_has_passed() -> None:
     before = after(change(event("a", 0)))
     early, late = (issued(on_heartbeat(before, beat(hours), place(), at(hours))) for hours in (1.0, 5.0))
     assert early.wait != late.wait
-    assert early.wait == SumForecaster().outlook(before.memory.head, REGION, Instant(at(1))).wait
+    assert early.wait == SumForecaster().expect(before.memory.head, REGION, Instant(at(1))).wait
 
 
 def test_an_emptied_window_is_forecast_from_the_base() -> None:

@@ -14,9 +14,9 @@ from ingest.event import Outage, encode
 from ingest.problem import Problem
 from ingest.publish import Publisher
 from stream.core.lineup import Lineup
+from stream.core.position import Position
 from stream.monitoring.health import FAR_BEHIND_RECORDS, LONGEST_LOOK_SECONDS, STALLED_SECONDS, Health, Progress, feed_heard
 from stream.monitoring.probes import Connection, FeedLook, ForecastsLook, LogLook, ModelLook, StoreLook, address, models_agree
-from stream.partition import Position
 from stream.store import open_store
 from stream.worker import Worker
 from tests.support.simulated import START, SumForecaster, at, beat, change, event, table

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.bus.log import EVENTS, FORECASTS, TOPICS, Place, Record
+from ingest.bus.log import EVENTS, FORECASTS, TOPICS, Record, TopicPartition
 from ingest.instant import Instant
 from stream.serve.sse.client_stream import own_frames
 from stream.serve.sse.cursor import PLACES, STREAMED, decode_cursor, encode_cursor, is_ahead, later
@@ -21,13 +21,13 @@ NOTHING_READ = dict.fromkeys(PLACES, 0)
 cursors = st.lists(st.integers(0, 10**17), min_size=len(PLACES), max_size=len(PLACES)).map(lambda n: dict(zip(PLACES, n, strict=True)))
 
 
-def record(place: Place, offset: int, value: bytes | None = None) -> Record:
+def record(place: TopicPartition, offset: int, value: bytes | None = None) -> Record:
     topic, partition = place
     said = f'{{"topic":"{topic}","partition":{partition},"offset":{offset}}}'.encode()
     return Record(topic, partition, offset, b"", said if value is None else value, Instant(0))
 
 
-def shuffled(counts: dict[Place, int], seed: int) -> list[Record]:
+def shuffled(counts: dict[TopicPartition, int], seed: int) -> list[Record]:
     """All records of a log in one of the orders in which a server may read them."""
     left = [place for place, count in counts.items() for _ in range(count)]
     random.Random(seed).shuffle(left)
@@ -47,12 +47,12 @@ def filled(records: list[Record], **sizes: int) -> Ring:
 
 
 @given(cursors)
-def test_a_cursor_is_read_as_it_was_written(cursor: dict[Place, int]) -> None:
+def test_a_cursor_is_read_as_it_was_written(cursor: dict[TopicPartition, int]) -> None:
     assert decode_cursor(encode_cursor(cursor)) == cursor
 
 
 @given(cursors, cursors)
-def test_the_later_of_two_cursors_is_behind_neither(one: dict[Place, int], other: dict[Place, int]) -> None:
+def test_the_later_of_two_cursors_is_behind_neither(one: dict[TopicPartition, int], other: dict[TopicPartition, int]) -> None:
     both = later(one, other)
     assert not is_ahead(one, both)
     assert not is_ahead(other, both)
@@ -78,10 +78,10 @@ places = st.sampled_from(PLACES)
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(places, st.integers(1, 12), min_size=1), st.integers(0, 99), st.integers(0, 99), st.data())
 def test_a_client_that_moves_between_servers_gets_every_record_once(
-    counts: dict[Place, int], one: int, other: int, data: st.DataObject
+    counts: dict[TopicPartition, int], one: int, other: int, data: st.DataObject
 ) -> None:
     rings = [filled(shuffled(counts, seed)) for seed in (one, other)]
-    got: list[tuple[Place, int]] = []
+    got: list[tuple[TopicPartition, int]] = []
     cursor = dict(NOTHING_READ)
     for turn in range(6):
         ring = rings[turn % 2]

@@ -11,7 +11,7 @@ from ingest.instant import Instant
 from stream.partition import Partition
 from stream.records.alert import Alert
 from stream.records.forecast import Forecast
-from stream.serve.event_index import KnownEvents
+from stream.serve.event_index import EventIndex
 from stream.serve.view import ALERTS_KEPT, FORECASTS_KEPT, View
 from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, table, turns
 
@@ -78,7 +78,7 @@ def test_a_deletion_of_an_unknown_event_is_nothing() -> None:
 
 
 def test_events_come_newest_first_and_old_ones_are_forgotten() -> None:
-    events = KnownEvents()
+    events = EventIndex()
     for number, hours in enumerate((3.0, 1.0, 2.0, -800.0)):
         events.take(change(event(f"e{number}", hours)))
     assert [one.id for one in events.newest_first()] == ["e0", "e2", "e1", "e3"]

@@ -1,0 +1,96 @@
+"""Opens what the commands put together: the library of models, the workers on a log and a store."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingest.bus import open_log
+from ingest.metrics import Exposition
+from ingest.region import RegionTable
+from stream.alerts.rules import Rule
+from stream.cli.options import open_output
+from stream.core.lineup import Lineup
+from stream.monitoring.metrics import OutlookMetrics, WorkerMetrics
+from stream.outlooks.worker import GROUP as OUTLOOK_GROUP
+from stream.outlooks.worker import OutlookWorker
+from stream.store import open_store
+from stream.worker import GROUP, Worker
+
+if TYPE_CHECKING:
+    from models.forecaster.library import ModelLibrary
+    from models.simulation.outlook import NetworkSimulator
+    from models.simulation.rollout.processes import ProcessPool
+
+
+def open_library(model: Path | None, models: Path | None) -> ModelLibrary:
+    """The worker's own model, and the folder in which it finds those that are promoted."""
+    from models.artifact.registry import Registry
+    from models.forecaster.library import ModelLibrary
+
+    return ModelLibrary(Registry(models).find, model)
+
+
+def open_worker(
+    bus: str,
+    store: str,
+    table: RegionTable,
+    library: ModelLibrary,
+    rules: tuple[Rule, ...],
+    batch_size: int,
+    output: Path | None,
+    exposition: Exposition | None = None,
+) -> Worker:
+    """A worker on the log and the store that these addresses name."""
+    event_log = open_log(bus)
+    name = GROUP
+    if bus.startswith("kafka:"):
+        from ingest.bus.kafka import worker_name
+
+        name = worker_name(GROUP)
+    _, write = open_output(output, append=True)  # a restart goes on where it stopped
+    kept = open_store(store, event_log)
+    metrics = WorkerMetrics(exposition or Exposition())
+    return Worker(
+        event_log,
+        kept,
+        table,
+        library.own,
+        library=library,
+        rules=rules,
+        name=name,
+        batch_size=batch_size,
+        on_forecast=write,
+        metrics=metrics,
+    )
+
+
+def open_outlook_worker(
+    bus: str, table: RegionTable, library: ModelLibrary, processes: ProcessPool, from_beginning: bool, metrics: OutlookMetrics | None = None
+) -> OutlookWorker:
+    """A worker on the log that the address names."""
+    name = OUTLOOK_GROUP
+    if bus.startswith("kafka:"):
+        from ingest.bus.kafka import worker_name
+
+        name = worker_name(OUTLOOK_GROUP)
+    return OutlookWorker(open_log(bus), table, Networks(library, processes), name=name, from_beginning=from_beginning, metrics=metrics)
+
+
+class Networks:
+    """`stream.outlooks.worker.Simulators` over the models of a library."""
+
+    def __init__(self, library: ModelLibrary, processes: ProcessPool) -> None:
+        self._library, self._processes = library, processes
+        self._named = lru_cache(maxsize=2)(self._simulator)
+
+    def simulator(self, lineup: Lineup) -> NetworkSimulator:
+        """Of the champion. It is refused where those who forecast refuse it: all models of the lineup must be there and go together."""
+        return self._named(lineup)
+
+    def _simulator(self, lineup: Lineup) -> NetworkSimulator:
+        from models.simulation.outlook import NetworkSimulator
+
+        self._library.forecaster(lineup)
+        return NetworkSimulator(*self._library.named_network(lineup), self._processes)

@@ -1,0 +1,57 @@
+"""`quakecast forecast`: forecast for a share of the regions."""
+
+from __future__ import annotations
+
+import structlog
+
+from ingest.metrics import Exposition
+from ingest.region import RegionTable
+from stream.alerts.rules import load_rules
+from stream.cli.composition import open_library, open_worker
+from stream.cli.monitoring import serve_metrics
+from stream.cli.options import (
+    KAFKA,
+    METRICS_HOST,
+    REDIS,
+    BatchOption,
+    BusOption,
+    MetricsHostOption,
+    MetricsPortOption,
+    ModelOption,
+    ModelsOption,
+    OutputOption,
+    RegionsOption,
+    RulesOption,
+    StoreOption,
+    start_logging,
+    stop_on_signals,
+)  # fmt: skip
+from stream.monitoring.probes import address
+
+FORECAST_EXAMPLES = "Example: quakecast forecast --bus kafka://broker:9092 --store redis://redis:6379/0"
+
+log = structlog.get_logger()
+
+
+def forecast(
+    bus: BusOption = KAFKA,
+    store: StoreOption = REDIS,
+    output: OutputOption = None,
+    batch_size: BatchOption = 500,
+    model: ModelOption = None,
+    models: ModelsOption = None,
+    regions: RegionsOption = None,
+    alert_rules: RulesOption = None,
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = METRICS_HOST,
+) -> None:
+    """Forecast for a share of the regions; start as many as you like on the same log, up to its partitions."""
+    start_logging()
+    stop = stop_on_signals()
+    library = open_library(model, models)
+    log.info("forecast", bus=address(bus), store=address(store), model=library.own.name)
+    exposition = Exposition()
+    worker = open_worker(bus, store, RegionTable.load(regions), library, load_rules(alert_rules), batch_size, output, exposition)
+    serve_metrics(exposition, metrics_host, metrics_port, stop, bus, store)
+    worker.run(stop.is_set)
+    worker.close()

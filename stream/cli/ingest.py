@@ -1,0 +1,52 @@
+"""`quakecast ingest`: follow the feed and write its changes to the log."""
+
+from __future__ import annotations
+
+import structlog
+
+from ingest.bus import open_log
+from ingest.feed import Feed
+from ingest.metrics import Exposition, IngestMetrics
+from ingest.poller import Poller, contact
+from ingest.publish import Publisher
+from ingest.region import RegionTable
+from stream.cli.monitoring import polled, serve_metrics
+from stream.cli.options import (
+    DEFAULT_USGS,
+    KAFKA,
+    METRICS_HOST,
+    BusOption,
+    MetricsHostOption,
+    MetricsPortOption,
+    PollOption,
+    RegionsOption,
+    UsgsOption,
+    start_logging,
+    stop_on_signals,
+)  # fmt: skip
+from stream.monitoring.probes import address
+
+INGEST_EXAMPLES = "Example: quakecast ingest --bus kafka://broker:9092"
+
+log = structlog.get_logger()
+
+
+def ingest(
+    bus: BusOption = KAFKA,
+    usgs: UsgsOption = DEFAULT_USGS,
+    poll_seconds: PollOption = None,
+    regions: RegionsOption = None,
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = METRICS_HOST,
+) -> None:
+    """Follow the USGS feed and write its changes to the log. One a log: a second one takes over from the first."""
+    start_logging()
+    stop = stop_on_signals()
+    event_log = open_log(bus)
+    publisher = Publisher(event_log, RegionTable.load(regions))
+    log.info("ingest", bus=address(bus), usgs=usgs, known_events=len(publisher.ledger.known))
+    exposition = Exposition()
+    poller = Poller(Feed(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
+    serve_metrics(exposition, metrics_host, metrics_port, stop, bus, feed=polled(poller))
+    poller.run(stop.is_set)
+    publisher.close()

@@ -1,0 +1,94 @@
+"""`quakecast up | ingest | forecast`: the live parts, together or apart."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import structlog
+import typer
+
+from ingest.bus import open_log
+from ingest.feed import Feed
+from ingest.metrics import Exposition, IngestMetrics
+from ingest.poller import Poller, contact
+from ingest.publish import Publisher
+from ingest.region import RegionTable
+from stream.alerts.rules import load_rules
+from stream.cli.composition import open_library, open_worker
+from stream.cli.http_options import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
+from stream.cli.monitoring import polled, start_health
+from stream.cli.options import (
+    DEFAULT_USGS,
+    EMBEDDED,
+    BatchOption,
+    BusOption,
+    Chosen,
+    ModelOption,
+    ModelsOption,
+    OutputOption,
+    PollOption,
+    RegionsOption,
+    RulesOption,
+    UsgsOption,
+    start_logging,
+    stop_on_signals,
+)  # fmt: skip
+from stream.cli.threads import Together
+from stream.monitoring.probes import address
+
+UP_EXAMPLES = "Example: quakecast up --port 8080   then   curl http://127.0.0.1:8080/forecasts.json"
+
+log = structlog.get_logger()
+
+
+def up(
+    bus: BusOption = EMBEDDED,
+    store: Annotated[
+        str | None, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows; by default in the log's file.")
+    ] = None,
+    usgs: UsgsOption = DEFAULT_USGS,
+    poll_seconds: PollOption = None,
+    host: HostOption = LOOPBACK,
+    port: PortOption = 8080,
+    token_file: TokenFileOption = None,
+    requests_per_second: RateOption = 50.0,
+    output: OutputOption = None,
+    batch_size: BatchOption = 500,
+    model: ModelOption = None,
+    models: ModelsOption = None,
+    regions: RegionsOption = None,
+    alert_rules: RulesOption = None,
+    outlooks: Annotated[bool, typer.Option("--outlooks/--no-outlooks", help="Simulate the next year too, in a process beside.")] = True,
+) -> None:
+    """Everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
+    from stream.cli.outlook import Beside
+    from stream.cli.serve import sources
+    from stream.serve.gate import Access
+    from stream.serve.server import serve
+
+    start_logging()
+    stop = stop_on_signals()
+    token = read_token(token_file)
+    listening = listen(host, port, token)
+    table = RegionTable.load(regions)
+    store_url = store or bus
+    event_log = open_log(bus)
+    exposition = Exposition()
+    library, rules = open_library(model, models), load_rules(alert_rules)
+    worker = open_worker(bus, store_url, table, library, rules, batch_size, output, exposition)
+    publisher = Publisher(event_log, table)
+    poller = Poller(Feed(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
+    parts = Together(stop)
+    if outlooks:
+        beside = Beside(event_log, bus, Chosen(model, models, regions))
+        parts.start("outlook", lambda: beside.run(stop))
+    parts.start("ingest", lambda: poller.run(stop.is_set))
+    parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
+    log.info("up", bus=address(bus), store=address(store_url), usgs=usgs, address=f"http://{host}:{listening.getsockname()[1]}")
+    answered = sources(bus, store_url, table, model, models)._replace(
+        poller=lambda: poller.status, health=start_health(exposition, bus, store_url, polled(poller), stop), exposition=exposition
+    )
+    serve(listening, answered, stop, Access(token, requests_per_second))
+    parts.join()
+    worker.close()
+    publisher.close()
