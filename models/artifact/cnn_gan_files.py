@@ -16,8 +16,8 @@ from torch import nn
 
 from ingest.problem import Problem
 from models import PRETRAINED
-from models.artifact import manifest
 from models.artifact.forecaster_files import CARD, WEIGHTS
+from models.artifact.manifest import verify_model_folder, write_model_folder
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.gan.networks import GanArchitecture, SequenceGenerator
 
@@ -32,7 +32,7 @@ TITLES = {
 }
 
 
-class CompanionCard(msgspec.Struct, frozen=True):
+class CnnGanCard(msgspec.Struct, frozen=True):
     """What a CNN or a GAN is, what it learned from, and what was measured."""
 
     format: str
@@ -54,7 +54,7 @@ class CompanionCard(msgspec.Struct, frozen=True):
         return f"{self.kind}-{digest.hexdigest()[:12]}"
 
 
-def write(
+def write_cnn_gan(
     folder: Path,
     kind: str,
     network: nn.Module,
@@ -63,7 +63,7 @@ def write(
     *,
     base: str = "",
     pictures: Mapping[str, bytes] | None = None,
-) -> CompanionCard:
+) -> CnnGanCard:
     """Write a model, whole or not at all.
 
     Args:
@@ -75,15 +75,15 @@ def write(
     """
     weights = save({name: value.detach().contiguous() for name, value in network.state_dict().items()})
     digest = hashlib.sha256(weights).hexdigest()
-    whole = CompanionCard(FORMATS[kind], kind, base, digest, msgspec.to_builtins(architecture), **card)
+    whole = CnnGanCard(FORMATS[kind], kind, base, digest, msgspec.to_builtins(architecture), **card)
     pretty = json.dumps(msgspec.to_builtins(whole), indent=1, ensure_ascii=False) + "\n"
     page = _page(whole, list(pictures or {}))
     files = {WEIGHTS: weights, CARD: pretty.encode(), PAGE: page.encode(), **(pictures or {})}
-    manifest.write(folder, kind, whole.name, files)
+    write_model_folder(folder, kind, whole.name, files)
     return whole
 
 
-def read_cnn(folder: Path | None = None) -> tuple[MapNetwork, CompanionCard]:
+def read_cnn(folder: Path | None = None) -> tuple[MapNetwork, CnnGanCard]:
     """The CNN in evaluation mode; without a folder the built-in one.
 
     Raises:
@@ -100,7 +100,7 @@ def built_in_cnn(base: str) -> tuple[MapNetwork, str] | None:
     return (network, card.name) if card.base == base else None
 
 
-def read_gan(folder: Path | None = None) -> tuple[SequenceGenerator, CompanionCard]:
+def read_gan(folder: Path | None = None) -> tuple[SequenceGenerator, CnnGanCard]:
     """The generator in evaluation mode; without a folder the built-in one.
 
     Raises:
@@ -109,15 +109,15 @@ def read_gan(folder: Path | None = None) -> tuple[SequenceGenerator, CompanionCa
     return _read("gan", folder, lambda told: SequenceGenerator(msgspec.convert(told, GanArchitecture)))
 
 
-def _read(kind: str, folder: Path | None, make: Callable[[dict[str, Any]], Network]) -> tuple[Network, CompanionCard]:
+def _read(kind: str, folder: Path | None, make: Callable[[dict[str, Any]], Network]) -> tuple[Network, CnnGanCard]:
     place, remedy = folder or PRETRAINED / kind, f"train one with `quakecast train {kind}`, or name another folder"
     if not place.is_dir():
         raise Problem(f"no {kind} in {place}", remedy)
-    found = manifest.verify(place)
+    found = verify_model_folder(place)
     if found.kind != kind:
         raise Problem(f"the model in {place} is a {found.kind}, not a {kind}", remedy)
     try:
-        card = msgspec.json.decode((place / CARD).read_bytes(), type=CompanionCard)
+        card = msgspec.json.decode((place / CARD).read_bytes(), type=CnnGanCard)
         if card.format != FORMATS[kind]:
             raise Problem(f"the model in {place} has the format {card.format}, not {FORMATS[kind]}", remedy)
         network = make(card.architecture)
@@ -127,7 +127,7 @@ def _read(kind: str, folder: Path | None, make: Callable[[dict[str, Any]], Netwo
     return network.eval(), card
 
 
-def checked(network: nn.Module, stage: str) -> None:
+def require_finite_weights(network: nn.Module, stage: str) -> None:
     """Look at every weight.
 
     Raises:
@@ -139,7 +139,7 @@ def checked(network: nn.Module, stage: str) -> None:
         )
 
 
-def _page(card: CompanionCard, pictures: list[str]) -> str:
+def _page(card: CnnGanCard, pictures: list[str]) -> str:
     parts = [
         f"# Model card: {card.name}",
         TITLES[card.kind],

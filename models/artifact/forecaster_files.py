@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 
 from ingest.problem import Problem
 from models import PRETRAINED
-from models.artifact import manifest
+from models.artifact.manifest import write_model_folder
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
@@ -46,7 +46,7 @@ class Card(msgspec.Struct, frozen=True):
         return f"lstm-{self.weights_sha256[:12]}"
 
 
-def write(
+def write_forecaster(
     folder: Path, network: SpaceTimeNetwork, card: Mapping[str, Any], pages: Callable[[Card], Mapping[str, bytes]] | None = None
 ) -> Card:
     """Write an artefact, whole or not at all.
@@ -61,11 +61,11 @@ def write(
     weights = save({name: value.detach().contiguous() for name, value in _smaller(network).items()})
     whole = Card(format=FORMAT, weights_sha256=hashlib.sha256(weights).hexdigest(), architecture=network.architecture, **card)
     pretty = json.dumps(msgspec.to_builtins(whole), indent=1, ensure_ascii=False) + "\n"
-    manifest.write(folder, "lstm", whole.name, {WEIGHTS: weights, CARD: pretty.encode(), **(pages(whole) if pages else {})})
+    write_model_folder(folder, "lstm", whole.name, {WEIGHTS: weights, CARD: pretty.encode(), **(pages(whole) if pages else {})})
     return whole
 
 
-def read(folder: Path | None = None) -> tuple[SpaceTimeNetwork, Card]:
+def read_forecaster(folder: Path | None = None) -> tuple[SpaceTimeNetwork, Card]:
     """The network (float64, in evaluation mode) and its card; without a folder the built-in one.
 
     Raises:

@@ -36,7 +36,7 @@ class Manifest(msgspec.Struct, frozen=True):
     """By file name, its SHA-256."""
 
 
-def write(folder: Path, kind: str, name: str, files: Mapping[str, bytes]) -> Manifest:
+def write_model_folder(folder: Path, kind: str, name: str, files: Mapping[str, bytes]) -> Manifest:
     """Write a model: into a temporary folder beside its place, synced, then renamed into it.
 
     Raises:
@@ -58,7 +58,7 @@ def write(folder: Path, kind: str, name: str, files: Mapping[str, bytes]) -> Man
     return manifest
 
 
-def read(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
     """The manifest alone.
 
     Raises:
@@ -75,13 +75,13 @@ def read(folder: Path) -> Manifest:
     return manifest
 
 
-def verify(folder: Path) -> Manifest:
+def verify_model_folder(folder: Path) -> Manifest:
     """The manifest of a folder that holds what it says, byte for byte, and nothing else.
 
     Raises:
         Problem: a file is missing, damaged, or too many.
     """
-    manifest = read(folder)
+    manifest = read_manifest(folder)
     there = {path.name for path in folder.iterdir()} - {MANIFEST}
     for file in sorted(there ^ set(manifest.files)):
         raise Problem(f"the model in {folder} {'has a file too many' if file in there else 'lacks a file'}: {file}", REMEDY)

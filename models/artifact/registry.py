@@ -11,9 +11,9 @@ import msgspec
 
 from ingest.problem import Problem
 from models import PRETRAINED
-from models.artifact import manifest
+from models.artifact.manifest import read_manifest, verify_model_folder, write_model_folder
 
-FOLDER = Path("quakecast-models")
+DEFAULT_FOLDER = Path("quakecast-models")
 KINDS = ("lstm", "cnn", "gan")
 CARD = "card.json"
 
@@ -39,7 +39,7 @@ class Registry:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or FOLDER
+        self.folder = folder or DEFAULT_FOLDER
 
     def find(self, name: str) -> Path:
         """The folder of an intact model.
@@ -55,7 +55,7 @@ class Registry:
             raise Problem(
                 f"there is no model {name} in {self.folder}", "quakecast models lists those that are there; --models names the folder"
             )
-        found = manifest.verify(place)
+        found = verify_model_folder(place)
         if found.name != name:
             raise Problem(f"the model in {place} is {found.name}", f"name its folder {found.name}")
         return place
@@ -66,15 +66,15 @@ class Registry:
         Raises:
             Problem: it is damaged, another one has its name, or the copy cannot be written.
         """
-        given = manifest.verify(folder)
+        given = verify_model_folder(folder)
         place = self.folder / given.name
         if place.exists():
-            if manifest.verify(place) != given:
+            if verify_model_folder(place) != given:
                 raise Problem(
                     f"{place} is another model of that name", "models never change: give the new one a folder of models of its own"
                 )
             return place
-        manifest.write(place, given.kind, given.name, {file: (folder / file).read_bytes() for file in given.files})
+        write_model_folder(place, given.kind, given.name, {file: (folder / file).read_bytes() for file in given.files})
         return place
 
     def entries(self) -> Iterator[Entry]:
@@ -116,15 +116,15 @@ def built_in(kind: str) -> str:
     """
     if not (PRETRAINED / kind).is_dir():
         raise Problem(f"no {kind} comes with the program", f"train one with `quakecast train {kind}`")
-    return manifest.read(PRETRAINED / kind).name
+    return read_manifest(PRETRAINED / kind).name
 
 
 def _entry(folder: Path, *, built_in: bool) -> Entry:
     name, damage, card = folder.name, None, dict[str, Any]()
     try:
         card = msgspec.json.decode((folder / CARD).read_bytes(), type=dict[str, Any])
-        name = manifest.read(folder).name
-        manifest.verify(folder)
+        name = read_manifest(folder).name
+        verify_model_folder(folder)
         if not built_in and folder.name != name:
             damage = f"its folder is not called {name}"
     except Problem as problem:

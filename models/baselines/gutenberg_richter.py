@@ -44,7 +44,7 @@ class GutenbergRichter:
         }
 
 
-def fit(pattern: PointPattern, span: Span) -> GutenbergRichter:
+def fit_gutenberg_richter(pattern: PointPattern, span: Span) -> GutenbergRichter:
     """Maximum likelihood on the events of a span.
 
     Raises:

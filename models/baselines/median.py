@@ -34,7 +34,7 @@ class Median:
         return points(np.full(count, self.wait_days), np.full(count, self.magnitude))
 
 
-def fit(pattern: PointPattern, span: Span) -> Median:
+def fit_median(pattern: PointPattern, span: Span) -> Median:
     """The medians of the span's waits and magnitudes.
 
     Raises:

@@ -13,8 +13,7 @@ import numpy as np
 
 from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
-from models.baselines import gutenberg_richter
-from models.baselines.gutenberg_richter import GutenbergRichter
+from models.baselines.gutenberg_richter import GutenbergRichter, fit_gutenberg_richter
 from models.catalog.point_pattern import PointPattern, Span
 from models.scoring.inter_event_times import waits
 from models.scoring.scored_model import EventScores
@@ -46,7 +45,7 @@ class Stationary:
         )
 
 
-def fit(pattern: PointPattern, span: Span) -> Stationary:
+def fit_poisson(pattern: PointPattern, span: Span) -> Stationary:
     """Both laws by maximum likelihood on the events of a span.
 
     Raises:
@@ -55,4 +54,4 @@ def fit(pattern: PointPattern, span: Span) -> Stationary:
     rows, days = pattern.rows(span), (int(span.end) - int(span.start)) / MILLISECONDS_PER_DAY
     if rows.stop == rows.start or days <= 0.0:
         raise Problem("no events to learn a rate from", "choose a longer training span before the scored time")
-    return Stationary((rows.stop - rows.start) / days, gutenberg_richter.fit(pattern, span))
+    return Stationary((rows.stop - rows.start) / days, fit_gutenberg_richter(pattern, span))

@@ -130,7 +130,7 @@ class Textbook:
         return points(wait_days, magnitudes)
 
 
-def fit(pattern: PointPattern, span: Span, options: TextbookOptions | None = None) -> Textbook:
+def fit_textbook(pattern: PointPattern, span: Span, options: TextbookOptions | None = None) -> Textbook:
     """Train on the events of a span; earlier ones are only looked back at. Within minutes on one thread, the same for the same seed.
 
     Raises:

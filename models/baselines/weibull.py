@@ -21,8 +21,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.problem import Problem
-from models.baselines import gutenberg_richter
-from models.baselines.gutenberg_richter import GutenbergRichter
+from models.baselines.gutenberg_richter import GutenbergRichter, fit_gutenberg_richter
 from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.scoring.inter_event_times import SHORTEST_WAIT_DAYS, Waits, waits
@@ -76,7 +75,7 @@ class WeibullRenewal:
         return self.cumulative_hazard(np.array(known)) - self.cumulative_hazard(np.array(given.censored))
 
 
-def fit(pattern: PointPattern, span: Span) -> WeibullRenewal:
+def fit_weibull(pattern: PointPattern, span: Span) -> WeibullRenewal:
     """Both laws by maximum likelihood on the events of a span, given the silence before it.
 
     Raises:
@@ -86,7 +85,7 @@ def fit(pattern: PointPattern, span: Span) -> WeibullRenewal:
     if rows.stop - rows.start < 2:
         raise Problem("fewer than two events in the training span", "choose a longer one")
     shape, scale = maximum_likelihood(waits(pattern, span))
-    return WeibullRenewal(shape, scale, gutenberg_richter.fit(pattern, span))
+    return WeibullRenewal(shape, scale, fit_gutenberg_richter(pattern, span))
 
 
 def maximum_likelihood(given: Waits) -> tuple[float, float]:

@@ -91,7 +91,7 @@ class FittedRise:
     """Gain of log-likelihood over no rise at all (b refitted)."""
 
 
-def fit(pattern: PointPattern, span: Span, step: float = 0.0) -> FittedRise | None:
+def fit_short_term_incompleteness(pattern: PointPattern, span: Span, step: float = 0.0) -> FittedRise | None:
     """G, H, σ and b from the aftershocks of one span; None when there are fewer than 100.
 
     Args:

@@ -22,7 +22,7 @@ import numpy as np
 
 from models.magnitude.network import LARGEST_MAGNITUDE
 from models.numerics.arrays import FloatArray
-from models.timing import excitation as hawkes
+from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
 from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, Exceedance, rounded
 
 GLOBAL_COMPLETENESS, GLOBAL_RATE = 4.5, 1.084 * math.log(10.0)
@@ -99,16 +99,16 @@ def solve(
     """
     events = [_events_of(productivity, rate, excess, largest) for excess in excesses]
     grid = np.unique(np.concatenate(([0.0], np.geomspace(FIRST_STEP_DAYS, horizons_days.max(), STEPS), horizons_days)))
-    u, a = np.zeros((len(excesses), hawkes.KERNELS)), np.zeros(len(excesses))
+    u, a = np.zeros((len(excesses), KERNELS)), np.zeros(len(excesses))
     spans, background, excitation = set(horizons_days.tolist()), list[FloatArray](), list[FloatArray]()
     for start, end in pairwise(grid.tolist()):
-        half, whole = (-np.expm1(-(end - start) * part / hawkes.TAUS_DAYS) for part in (0.5, 1.0))  # (12,) how far u moves towards q
+        half, whole = (-np.expm1(-(end - start) * part / TAUS_DAYS) for part in (0.5, 1.0))  # (12,) how far u moves towards q
         first = _new(events, u)
         middle = _new(events, u + (first[:, None] - u) * half)
         u, a = u + (middle[:, None] - u) * whole, a + middle * (end - start)
         if end in spans:
             background.append(a)
-            excitation.append(u * hawkes.TAUS_DAYS)
+            excitation.append(u * TAUS_DAYS)
     return Solution(np.stack(background, 1), np.stack(excitation, 1))
 
 
@@ -117,7 +117,7 @@ def _events_of(productivity: FloatArray, rate: float, excess: float, largest: fl
     upper = min(excess, largest)
     x = 0.5 * upper * (_NODES + 1.0)
     density = rate * np.exp(-rate * x) / -math.expm1(-rate * largest)
-    return 0.5 * upper * _WEIGHTS * density, np.einsum("na,ak->nk", np.exp(np.outer(x, hawkes.PRODUCTIVITIES)), productivity)
+    return 0.5 * upper * _WEIGHTS * density, np.einsum("na,ak->nk", np.exp(np.outer(x, KERNEL_PRODUCTIVITIES)), productivity)
 
 
 def _new(events: list[tuple[FloatArray, FloatArray]], u: FloatArray) -> FloatArray:

@@ -20,8 +20,8 @@ from captum.attr import IntegratedGradients  # type: ignore[import-untyped, unus
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import EARTH_RADIUS_KM
-from models.timing import excitation as hawkes
-from models.timing import excitation_features as neighbourhood
+from models.timing.excitation import TAUS_DAYS, conditional_intensity
+from models.timing.excitation_features import RADII_KM, TRACES
 from models.timing.live import BACKGROUND, COUNT, EXCITATION, RING_EXCESS, RING_POSITION, RING_TIME, TIME, LiveTiming, event_rates
 from models.timing.model import TimingNetwork
 from models.timing.networks import Architecture, wait_of
@@ -31,10 +31,10 @@ STEPS = 64
 """Of the integral; the effects then add up to a part in a thousand."""
 EULER_GAMMA = 0.5772156649015329
 """−E[ln X] of the standard exponential."""
-_RINGS = [f"shaking within {radius:g} km" for radius in neighbourhood.RADII_KM]
+_RINGS = [f"shaking within {radius:g} km" for radius in RADII_KM]
 KERNEL_INPUTS = (
     "magnitude", "time since the last event", "distance to the last event",
-    *(name for name in (*_RINGS, "shaking of the region") for _ in range(neighbourhood.TRACES)),
+    *(name for name in (*_RINGS, "shaking of the region") for _ in range(TRACES)),
 )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def explain(
     """
     live = LiveTiming(network)
     ring, since = live.ring(past), max(int(now) - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY if past[COUNT] else 0.0
-    rate = float(hawkes.rate(past[EXCITATION], past[BACKGROUND], np.float64(since), hawkes.TAUS_DAYS))
+    rate = float(conditional_intensity(past[EXCITATION], past[BACKGROUND], np.float64(since), TAUS_DAYS))
     shares = event_rates(ring, now) / rate  # (n,)
     order = np.argsort(-shares, kind="stable")[:most]
     background = float(past[BACKGROUND]) / rate
@@ -74,7 +74,7 @@ def place_of(position_km: FloatArray) -> tuple[float, float]:
 
 def memory_input_names(architecture: Architecture) -> tuple[str, ...]:
     """What the memory is told, in order."""
-    kernels = [f"rate that decays over {_span(tau)}" for tau in hawkes.TAUS_DAYS]
+    kernels = [f"rate that decays over {_span(tau)}" for tau in TAUS_DAYS]
     own = ("expected count in the last wait", "magnitude", "time since the last event", "distance to the last event", "start")
     hours = ("hour of the day",) * 4 if architecture.hours else ()
     return ("rate", *kernels, *own, *hours)

@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from ingest.problem import Problem
-from models.artifact import cnn_gan_files as companions
-from models.artifact import forecaster_files as artifact
+from models.artifact.cnn_gan_files import built_in_cnn, read_cnn
+from models.artifact.forecaster_files import read_forecaster
 from models.cnn.live import LiveMaps
 from models.cnn.network import MapNetwork
 from models.forecaster.live import LstmForecaster
@@ -31,9 +31,9 @@ class ModelLibrary:
 
     def __init__(self, find: Callable[[str], Path], model: Path | None = None) -> None:
         self._find = find
-        self._own_network, card = artifact.read(model)
+        self._own_network, card = read_forecaster(model)
         self._own_name = card.name
-        self._own_maps = companions.built_in_cnn(card.name)
+        self._own_maps = built_in_cnn(card.name)
         self.own = self._assembled(self._own_network, card.name, self._own_maps)
         self._kept = lru_cache(maxsize=LINEUPS_KEPT)(self._forecaster)
 
@@ -76,7 +76,7 @@ class ModelLibrary:
 
     def _cnn(self, name: str, base: str) -> tuple[MapNetwork, str]:
         """A promoted CNN for the forecaster it was trained on."""
-        network, card = companions.read_cnn(self._find(name))
+        network, card = read_cnn(self._find(name))
         if card.name != name:
             raise Problem(f"the model in the folder of {name} is {card.name}", "train it again, or promote what is there")
         if card.base != base:
@@ -90,7 +90,7 @@ class ModelLibrary:
     def _lstm(self, name: str | None) -> tuple[SpaceTimeNetwork, str]:
         if name is None or name == self._own_name:
             return self._own_network, self._own_name
-        network, card = artifact.read(self._find(name))
+        network, card = read_forecaster(self._find(name))
         if card.name != name:
             raise Problem(f"the model in the folder of {name} is {card.name}", "train it again, or promote what is there")
         return network, name

@@ -17,7 +17,7 @@ import torch
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
-from models.artifact import forecaster_files as artifact
+from models.artifact.forecaster_files import read_forecaster
 from models.baselines.streaming import LARGEST_EXCESS, LiveBaselines
 from models.cnn.cell_maps import added
 from models.cnn.live import LiveFactors, LiveMaps, reweighted
@@ -25,7 +25,7 @@ from models.forecaster.exceedance import LiveExceedance
 from models.magnitude.live import LiveMagnitude, half_bin_of, quantiles_and_survival
 from models.numerics.arrays import FloatArray
 from models.space_time import SpaceTimeNetwork
-from models.timing import excitation as hawkes
+from models.timing.excitation import TAUS_DAYS
 from models.timing.inter_event_time import LONGEST_WAIT_DAYS, InterEventTime
 from models.timing.live import (
     BACKGROUND,
@@ -90,7 +90,7 @@ class LstmForecaster:
         Raises:
             Problem: no artefact there, or a damaged one.
         """
-        network, card = artifact.read(folder)
+        network, card = read_forecaster(folder)
         return cls(network, card.name)
 
     @property
@@ -161,7 +161,7 @@ class LstmForecaster:
         """Large ones: from the excitation as it is now, beside the long-run rate of the Poisson baseline."""
         past = self.past(memory)
         silence = max(int(now) - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY if past[COUNT] else 0.0
-        excitation = past[EXCITATION] * np.exp(-silence / hawkes.TAUS_DAYS)
+        excitation = past[EXCITATION] * np.exp(-silence / TAUS_DAYS)
         usual = self._baselines.hazards(memory[self._own_bytes : self._maps_from], region, now, now.plus(days=1.0))[0].expected_events
         return self._exceedance.said(excitation, float(past[BACKGROUND]), usual, region.magnitude_of_completeness)
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ingest.problem import Problem
-from models.artifact import forecaster_files as artifact
-from models.baselines import median, textbook, weibull
-from models.baselines import poisson as stationary
-from models.baselines.etas import fit as etas_fit
+from models.artifact.forecaster_files import read_forecaster
+from models.baselines.etas.fit import fit_etas
 from models.baselines.etas.model import Etas, published, stem
+from models.baselines.median import fit_median
+from models.baselines.poisson import fit_poisson
+from models.baselines.textbook import fit_textbook
+from models.baselines.weibull import fit_weibull
 from models.catalog.point_pattern import PointPattern, Span
 from models.forecaster.scored import SpaceTimeModel
 from models.scoring.scored_model import ScoredModel
@@ -30,7 +32,7 @@ class FittingData(NamedTuple):
 
 def _etas(ground: FittingData) -> ScoredModel:
     """The parameters that were given; else the published ones of this catalogue at this completeness; else fitted."""
-    magnitudes = stationary.fit(ground.pattern, ground.training).magnitudes
+    magnitudes = fit_poisson(ground.pattern, ground.training).magnitudes
     name, completeness = stem(ground.catalogues[0]), ground.pattern.magnitude_of_completeness
     file = ground.parameters or (published(ground.catalogues[0]) if len(ground.catalogues) == 1 else None)
     if file is not None:
@@ -40,21 +42,21 @@ def _etas(ground: FittingData) -> ScoredModel:
         if ground.parameters is not None:
             above = found.parameters.magnitude_of_completeness
             raise Problem(f"the parameters in {file} are for magnitudes from {above:g} on", f"give --magnitude-of-completeness {above:g}")
-    return etas_fit.fit(ground.pattern, ground.training)
+    return fit_etas(ground.pattern, ground.training)
 
 
 def _network(folder: Path | None) -> ScoredModel:
-    network, card = artifact.read(folder)
+    network, card = read_forecaster(folder)
     return SpaceTimeModel(network, card.name)
 
 
 KINDS: Mapping[str, Callable[[FittingData], ScoredModel]] = {
     "pretrained": lambda ground: _network(None),
-    "poisson": lambda ground: stationary.fit(ground.pattern, ground.training),
+    "poisson": lambda ground: fit_poisson(ground.pattern, ground.training),
     "etas": _etas,
-    "weibull": lambda ground: weibull.fit(ground.pattern, ground.training),
-    "median": lambda ground: median.fit(ground.pattern, ground.training),
-    "textbook": lambda ground: textbook.fit(ground.pattern, ground.training),
+    "weibull": lambda ground: fit_weibull(ground.pattern, ground.training),
+    "median": lambda ground: fit_median(ground.pattern, ground.training),
+    "textbook": lambda ground: fit_textbook(ground.pattern, ground.training),
 }
 """What is not in here is the folder of a trained model."""
 BASELINES = ("poisson", "etas")

@@ -28,19 +28,19 @@ from models.magnitude.features import (
     LEVELS,
     LONGEST_LAG_DAYS,
     LOWEST_LEVEL,
+    MAGNITUDE_PRODUCTIVITIES,
+    MAGNITUDE_TAUS_DAYS,
+    MAGNITUDE_TRACES,
     OLDER_BY_ONE_KM2,
     PLACELESS,
     POWERS,
     PRIOR_EVENTS,
     PRIOR_EXCESS,
-    PRODUCTIVITIES,
     RADII_KM,
     RINGS,
     SCALES_KM,
     TAUS,
-    TIME_CONSTANTS_DAYS,
     TRACE_FLOOR,
-    TRACES,
     WAIT,
 )
 from models.numerics.arrays import FloatArray
@@ -69,8 +69,8 @@ def _fill(days: FloatArray, places: FloatArray, sizes: FloatArray, reach: int, n
     for i in range(len(days)):
         row = rows[i]
         row[:] = 0.0
-        row[TRACES : TRACES + LATEST] = PRIOR_EXCESS
-        row[TRACES + LATEST : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
+        row[MAGNITUDE_TRACES : MAGNITUDE_TRACES + LATEST] = PRIOR_EXCESS
+        row[MAGNITUDE_TRACES + LATEST : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
         row[FIRST_LEVEL:WAIT] = LOWEST_LEVEL
         row[FIRST_LOCAL_LEVEL:DISTANCE] = LOWEST_LEVEL
         row[DISTANCE] = 0.5 * math.log1p(FARTHEST_KM2)
@@ -89,16 +89,16 @@ def _fill_traces(days: FloatArray, places: FloatArray, sizes: FloatArray, i: int
         lag = days[i] - days[j]
         ring = _ring(_square_km2(places, i, j))
         for a in range(POWERS):
-            heights[a] = math.exp(PRODUCTIVITIES[a] * sizes[j])
+            heights[a] = math.exp(MAGNITUDE_PRODUCTIVITIES[a] * sizes[j])
         for k in range(TAUS):
-            if lag < NEGLIGIBLE_LAGS * TIME_CONSTANTS_DAYS[k]:
-                pulse = math.exp(-lag / TIME_CONSTANTS_DAYS[k]) / TIME_CONSTANTS_DAYS[k]
+            if lag < NEGLIGIBLE_LAGS * MAGNITUDE_TAUS_DAYS[k]:
+                pulse = math.exp(-lag / MAGNITUDE_TAUS_DAYS[k]) / MAGNITUDE_TAUS_DAYS[k]
                 for a in range(POWERS):
                     height = pulse * heights[a]
                     row[k * POWERS + a] += height
                     for r in range(ring, RINGS):
-                        row[PLACELESS + r * TRACES + k * POWERS + a] += height
-    for column in range(TRACES):
+                        row[PLACELESS + r * MAGNITUDE_TRACES + k * POWERS + a] += height
+    for column in range(MAGNITUDE_TRACES):
         row[column] = math.log(row[column] + TRACE_FLOOR)
     for column in range(PLACELESS, FIRST_WITHIN):
         row[column] = math.log(row[column] + TRACE_FLOOR)
@@ -119,11 +119,11 @@ def _fill_levels(days: FloatArray, places: FloatArray, sizes: FloatArray, i: int
                 column = FIRST_LOCAL_LEVEL + s * LEVELS + c
                 row[column] = max(row[column], sizes[j] - DECAYS[c] * log_lag - farther)
         if rank < LATEST:
-            row[TRACES + rank] = sizes[j]
-            row[TRACES + LATEST + rank] = log_lag * math.log(10.0)
+            row[MAGNITUDE_TRACES + rank] = sizes[j]
+            row[MAGNITUDE_TRACES + LATEST + rank] = log_lag * math.log(10.0)
         if rank == 0:
             row[DISTANCE] = 0.5 * math.log1p(apart_km * apart_km)
-    row[WAIT] = row[TRACES + LATEST]
+    row[WAIT] = row[MAGNITUDE_TRACES + LATEST]
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from models.numerics.arrays import FloatArray
 
 RADII_KM = np.array([2.0, 6.0, 20.0])
-TIME_CONSTANTS_DAYS = np.array([0.0005, 0.002, 0.01, 0.05, 0.25, 1.5, 10.0, 60.0, 365.0])
-PRODUCTIVITIES = np.array([0.0, 2.0])
+MAGNITUDE_TAUS_DAYS = np.array([0.0005, 0.002, 0.01, 0.05, 0.25, 1.5, 10.0, 60.0, 365.0])
+MAGNITUDE_PRODUCTIVITIES = np.array([0.0, 2.0])
 DECAYS = np.array([0.5, 0.75, 1.0, 1.5])
 """c of the hidden level; Helmstetter et al. found 0.75."""
 SCALES_KM = np.array([3.0, 10.0, 50.0])
@@ -45,15 +45,15 @@ LONGEST_LAG_DAYS, FARTHEST_KM2 = 1e4, 1e6
 OLDER_BY_ONE_KM2 = 1e-6
 """Of events at the same place the later one counts as nearer."""
 
-_DECAY_RATES = 1.0 / TIME_CONSTANTS_DAYS
-RINGS, TAUS, POWERS, LEVELS = len(RADII_KM), len(TIME_CONSTANTS_DAYS), len(PRODUCTIVITIES), len(DECAYS)
-TRACES = TAUS * POWERS
-FIRST_MEAN = TRACES + 2 * LATEST
+_DECAY_RATES = 1.0 / MAGNITUDE_TAUS_DAYS
+RINGS, TAUS, POWERS, LEVELS = len(RADII_KM), len(MAGNITUDE_TAUS_DAYS), len(MAGNITUDE_PRODUCTIVITIES), len(DECAYS)
+MAGNITUDE_TRACES = TAUS * POWERS
+FIRST_MEAN = MAGNITUDE_TRACES + 2 * LATEST
 FIRST_LEVEL = FIRST_MEAN + len(COUNTS) + 1
 WAIT = FIRST_LEVEL + LEVELS
 PLACELESS = WAIT + 1
 """How many inputs need no place; they come first."""
-FIRST_WITHIN = PLACELESS + RINGS * TRACES
+FIRST_WITHIN = PLACELESS + RINGS * MAGNITUDE_TRACES
 FIRST_LOCAL_LEVEL = FIRST_WITHIN + RINGS * len(COUNTS_WITHIN)
 DISTANCE = FIRST_LOCAL_LEVEL + len(SCALES_KM) * LEVELS
 FIRST_NEAREST = DISTANCE + 1
@@ -77,18 +77,18 @@ def magnitude_features_at(
     lags, sizes = (now - days[late])[::-1], excesses[late][::-1]  # (R,), the latest first
     log_lags = np.log10(lags + LAG_OFFSET_DAYS)
     pulses = np.exp(lags[:, None] * -_DECAY_RATES) * _DECAY_RATES  # (R, taus)
-    powers = np.exp(PRODUCTIVITIES[:, None] * sizes)  # (powers, R)
+    powers = np.exp(MAGNITUDE_PRODUCTIVITIES[:, None] * sizes)  # (powers, R)
     levels = sizes - DECAYS[:, None] * log_lags  # (LEVELS, R)
-    row[:TRACES] = np.log((powers @ pulses).T + TRACE_FLOOR).ravel()
+    row[:MAGNITUDE_TRACES] = np.log((powers @ pulses).T + TRACE_FLOOR).ravel()
     latest = min(len(sizes), LATEST)
-    row[TRACES : TRACES + LATEST] = PRIOR_EXCESS
-    row[TRACES + LATEST : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
-    row[TRACES : TRACES + latest] = sizes[:LATEST]
-    row[TRACES + LATEST : TRACES + LATEST + latest] = log_lags[:LATEST] * math.log(10.0)
+    row[MAGNITUDE_TRACES : MAGNITUDE_TRACES + LATEST] = PRIOR_EXCESS
+    row[MAGNITUDE_TRACES + LATEST : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
+    row[MAGNITUDE_TRACES : MAGNITUDE_TRACES + latest] = sizes[:LATEST]
+    row[MAGNITUDE_TRACES + LATEST : MAGNITUDE_TRACES + LATEST + latest] = log_lags[:LATEST] * math.log(10.0)
     counts = np.minimum((*COUNTS, reach), len(sizes))
     row[FIRST_MEAN:FIRST_LEVEL] = _drawn(_sums(sizes)[counts], counts)
     row[FIRST_LEVEL:WAIT] = levels.max(1, initial=LOWEST_LEVEL)
-    row[WAIT] = row[TRACES + LATEST]
+    row[WAIT] = row[MAGNITUDE_TRACES + LATEST]
     if place_km is not None:
         apart = positions_km - place_km
         squares = apart[:, 0] * apart[:, 0] + apart[:, 1] * apart[:, 1] + apart[:, 2] * apart[:, 2]  # (N,)

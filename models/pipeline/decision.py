@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ingest.problem import Problem
 from models.numerics.arrays import FloatArray
-from models.scoring import scores as score
+from models.scoring.scores import bootstrap_interval
 
 FEWEST_EVENTS = 50
 """Fewer in the recent span decide nothing."""
@@ -57,7 +57,7 @@ def decide(kind: str, challenger: str, incumbent: str, gains: Gains) -> Decision
     if events < FEWEST_EVENTS:
         why = f"{events} events that neither has seen are too few to decide ({FEWEST_EVENTS} are needed)"
         return Decision(kind, challenger, incumbent, False, why, dict(NOTHING), events)
-    gain = score.interval(gains.differences, gains.came, gains.ends)
+    gain = bootstrap_interval(gains.differences, gains.came, gains.ends)
     low = gain["low"]
     if low is None:
         return Decision(kind, challenger, incumbent, False, "the span is too short for an interval", gain, events)

@@ -39,7 +39,7 @@ def forecaster_gains(challenger: SpaceTimeNetwork, incumbent: SpaceTimeNetwork, 
     for lesson in judged(lessons, recent):
         rows = lesson.pattern.rows(recent)
         if rows.start < rows.stop:
-            held.append([score.trial(*_asked(network, lesson, recent), {}) for network in (challenger, incumbent)])
+            held.append([score.score_trial(*_asked(network, lesson, recent), {}) for network in (challenger, incumbent)])
         else:
             silences.append(_silence(challenger, lesson, recent) - _silence(incumbent, lesson, recent))
             ends.append(int(recent.end))

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from models.artifact import cnn_gan_files as companions
+from models.artifact.cnn_gan_files import CURVES, CnnGanCard, require_finite_weights, write_cnn_gan
 from models.artifact.pictures import Progress, Watched, curves_picture, maps_picture
 from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import Span
@@ -45,7 +45,7 @@ def publish_cnn(
     options: MapOptions,
     seed: int,
     progress: Progress,
-) -> companions.CompanionCard:
+) -> CnnGanCard:
     """Train a CNN on top of a forecaster (network and name) and write it.
 
     Raises:
@@ -54,7 +54,7 @@ def publish_cnn(
     torch.set_num_threads(1)
     began, watched = time.monotonic(), Watched(progress)
     network, scores = fit_maps(base[0], lessons, options, seed, lambda *told: watched("maps", *told))
-    companions.checked(network, "CNN")
+    require_finite_weights(network, "CNN")
     card = {
         "data": described(lessons),
         "options": {"seed": seed} | msgspec.to_builtins(options),
@@ -62,13 +62,11 @@ def publish_cnn(
         "scores": {"validation": rounded(scores)},
         "notes": list(CNN_NOTES),
     }
-    pictures = {companions.CURVES: curves_picture(watched.curves, "nats per event"), MAPS: _map_of(lessons, base[0], network)}
-    return companions.write(folder, "cnn", network, network.architecture, card, base=base[1], pictures=pictures)
+    pictures = {CURVES: curves_picture(watched.curves, "nats per event"), MAPS: _map_of(lessons, base[0], network)}
+    return write_cnn_gan(folder, "cnn", network, network.architecture, card, base=base[1], pictures=pictures)
 
 
-def publish_gan(
-    lessons: Sequence[RegionDataset], folder: Path, options: GanOptions, seed: int, progress: Progress
-) -> companions.CompanionCard:
+def publish_gan(lessons: Sequence[RegionDataset], folder: Path, options: GanOptions, seed: int, progress: Progress) -> CnnGanCard:
     """Train a generator of sequences and write it.
 
     Raises:
@@ -77,7 +75,7 @@ def publish_gan(
     torch.set_num_threads(1)
     began, watched = time.monotonic(), Watched(progress)
     network, scores = fit_gan(lessons, options, seed, watched)
-    companions.checked(network, "GAN")
+    require_finite_weights(network, "GAN")
     card = {
         "data": described(lessons),
         "options": {"seed": seed} | msgspec.to_builtins(options),
@@ -85,8 +83,8 @@ def publish_gan(
         "scores": {"validation": rounded(scores)},
         "notes": list(GAN_NOTES),
     }
-    pictures = {companions.CURVES: curves_picture(watched.curves, "loss")} | _scenarios(lessons, network, seed)
-    return companions.write(folder, "gan", network, network.architecture, card, pictures=pictures)
+    pictures = {CURVES: curves_picture(watched.curves, "loss")} | _scenarios(lessons, network, seed)
+    return write_cnn_gan(folder, "gan", network, network.architecture, card, pictures=pictures)
 
 
 def _map_of(lessons: Sequence[RegionDataset], base: SpaceTimeNetwork, network: MapNetwork) -> bytes:

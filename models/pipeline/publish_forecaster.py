@@ -12,16 +12,16 @@ import msgspec
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.artifact import card
-from models.artifact import forecaster_files as artifact
+from models.artifact.card import pages
+from models.artifact.forecaster_files import Card, write_forecaster
 from models.artifact.pictures import Watched, curves_picture
-from models.baselines import poisson as stationary
+from models.baselines.poisson import fit_poisson
 from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import Span
 from models.forecaster.scored import SpaceTimeModel
 from models.pipeline.train_forecaster import ForecasterOptions, Progress, teach
-from models.scoring import scores as score
 from models.scoring.scored_model import ScoredModel
+from models.scoring.scores import score_report, score_trial
 from models.space_time import SpaceTimeNetwork
 from models.training.distributed import Distributed
 
@@ -44,7 +44,7 @@ def publish(
     *,
     score_held_back: bool = False,
     baselines: Callable[[RegionDataset], dict[str, ScoredModel]] | None = None,
-) -> artifact.Card:
+) -> Card:
     """Train on the lessons and write the artefact to `folder`.
 
     Args:
@@ -60,7 +60,7 @@ def publish(
     watched = Watched(progress)
     network, stages = teach(lessons, teaching, watched, kept)
     training = stages | {"seconds": round(time.monotonic() - began)}
-    fitted = baselines or (lambda lesson: {"poisson": stationary.fit(lesson.pattern, lesson.train)})
+    fitted = baselines or (lambda lesson: {"poisson": fit_poisson(lesson.pattern, lesson.train)})
     scores = {"validation": scores_of(network, lessons, "validation", fitted)}
     if score_held_back:
         scores["held back"] = scores_of(network, lessons, "test", fitted)
@@ -72,7 +72,7 @@ def publish(
         "notes": list(NOTES),
     }
     curves = curves_picture(watched.curves, "nats per event")
-    return artifact.write(folder, network, given, lambda whole: card.pages(whole, curves))
+    return write_forecaster(folder, network, given, lambda whole: pages(whole, curves))
 
 
 def scores_of(
@@ -89,10 +89,10 @@ def scores_of(
         rows, taught = lesson.pattern.rows(span), lesson.pattern.rows(lesson.train)
         if rows.start < rows.stop and taught.start < taught.stop:
             model = SpaceTimeModel(network, "lstm", lesson.region)
-            trials.append(score.trial(model, lesson.pattern, span, baselines(lesson)))
+            trials.append(score_trial(model, lesson.pattern, span, baselines(lesson)))
     if not trials:
         raise Problem(f"no events in the {part} span", "choose another period or a lower magnitude of completeness")
-    return score.report(trials)
+    return score_report(trials)
 
 
 def described(lessons: Sequence[RegionDataset]) -> list[dict[str, Any]]:

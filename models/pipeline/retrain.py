@@ -19,8 +19,8 @@ import torch
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from models.artifact import cnn_gan_files as companions
-from models.artifact import forecaster_files as artifact
+from models.artifact.cnn_gan_files import read_cnn, read_gan
+from models.artifact.forecaster_files import read_forecaster
 from models.artifact.registry import Registry
 from models.catalog.cleaning import earthquakes
 from models.catalog.datasets import FEWEST_EVENTS, RegionDataset, SplitDates, by_region, read_events
@@ -130,26 +130,26 @@ class _Round(NamedTuple):
 
     def forecaster(self, incumbent: str | None) -> Decision:
         assert incumbent is not None  # one comes with the program
-        theirs, their_card = artifact.read(self.registry.find(incumbent))
+        theirs, their_card = read_forecaster(self.registry.find(incumbent))
         card = publish(self.lessons, self.folder / "lstm", self.plan.teaching_of(), self.progress)
-        ours, _ = artifact.read(self.registry.add(self.folder / "lstm"))
+        ours, _ = read_forecaster(self.registry.add(self.folder / "lstm"))
         return decide("lstm", card.name, incumbent, forecaster_gains(ours, theirs, self.lessons, unseen(self.recent, their_card.data)))
 
     def maps(self, base: str, incumbent: str | None) -> Decision:
         """The CNN on top of the forecaster `base`, against the one that is on it, or against none."""
-        network, base_card = artifact.read(self.registry.find(base))
+        network, base_card = read_forecaster(self.registry.find(base))
         theirs, seen = None, unseen(self.recent, base_card.data)
         if incumbent is not None:
-            theirs, their_card = companions.read_cnn(self.registry.find(incumbent))
+            theirs, their_card = read_cnn(self.registry.find(incumbent))
             seen = unseen(seen, their_card.data)
         card = publish_cnn(self.lessons, self.folder / "cnn", (network, base), self.plan.maps, self.plan.seed, self.progress)
-        ours, _ = companions.read_cnn(self.registry.add(self.folder / "cnn"))
+        ours, _ = read_cnn(self.registry.add(self.folder / "cnn"))
         return decide("cnn", card.name, incumbent or "none", map_gains(network, ours, theirs, self.lessons, seen))
 
     def generator(self, incumbent: str | None) -> Decision:
         if incumbent is None:
             raise Problem("no gan is in force to compare a new one with", "train one with `quakecast train gan` and promote it by its name")
-        theirs, their_card = companions.read_gan(self.registry.find(incumbent))
+        theirs, their_card = read_gan(self.registry.find(incumbent))
         card = publish_gan(self.lessons, self.folder / "gan", self.plan.gan, self.plan.seed, self.progress)
-        ours, _ = companions.read_gan(self.registry.add(self.folder / "gan"))
+        ours, _ = read_gan(self.registry.add(self.folder / "gan"))
         return decide("gan", card.name, incumbent, sequence_gains(ours, theirs, self.lessons, unseen(self.recent, their_card.data)))

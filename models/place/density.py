@@ -22,7 +22,7 @@ from models.place.kernels import Densities, Kernels, Setting, decay_table, densi
 from models.place.map import PlaceMap, place_map
 from models.place.neighbour_geometry import NEAREST, NeighbourGeometry, places_of, surroundings
 from models.place.network import Denominators, PlaceNetwork, log_density, slow_days
-from models.timing import excitation as hawkes
+from models.timing.excitation import TAUS_DAYS, Excitation, excitation_after
 
 STRONGEST = 120
 """Contributors of a target by rate, besides the `surroundings.NEAREST`; those left out only lower the density."""
@@ -72,28 +72,28 @@ def study_of(
     narrowest, slow = network.architecture.narrowest_km, slow_days(network.architecture)
     reach = len(pattern) if reach is None else reach
     sizes = (STRONGEST if first < len(pattern) else 1, NEAREST)
-    found = contributors.neighbours(pattern, weights, hawkes.TAUS_DAYS, first, sizes, _PLAIN_WIDTH * narrowest, reach)
+    found = contributors.neighbours(pattern, weights, TAUS_DAYS, first, sizes, _PLAIN_WIDTH * narrowest, reach)
     around = surroundings(pattern, found.nearest, narrowest)
     waits = np.diff(pattern.days, prepend=pattern.days[:1])[:, None]
-    decays, slow_decays = np.exp(-waits / hawkes.TAUS_DAYS), np.exp(-waits / slow)
+    decays, slow_decays = np.exp(-waits / TAUS_DAYS), np.exp(-waits / slow)
     return PlaceTargets(
         pattern=pattern,
         found=found,
         around=around,
         raw=torch.from_numpy(np.concatenate((features, around.features), axis=1)),
         log_weights=torch.from_numpy(np.log(weights)),
-        excitation=torch.from_numpy(_before(weights / hawkes.TAUS_DAYS, decays)),
+        excitation=torch.from_numpy(_before(weights / TAUS_DAYS, decays)),
         rate=rate,
         decays=torch.from_numpy(decays),
         slow_decays=torch.from_numpy(slow_decays),
-        setting=Setting(pattern.days, places_of(pattern), around.directions, decay_table(hawkes.TAUS_DAYS, slow)),
+        setting=Setting(pattern.days, places_of(pattern), around.directions, decay_table(TAUS_DAYS, slow)),
         reach=reach,
     )
 
 
 def _before(jumps: FloatArray, decays: FloatArray) -> FloatArray:
     """(N, K) jumps -> the sums just before each event."""
-    after: FloatArray = hawkes.excitation(jumps[None], decays)[0]
+    after: FloatArray = excitation_after(jumps[None], decays)[0]
     return np.concatenate((0.0 * after[:1], after[:-1] * decays[1:]))
 
 
@@ -107,9 +107,9 @@ def kernels_of(network: PlaceNetwork, study: PlaceTargets, stop: int, scaled: to
 
 def denominators(kernels: Kernels, study: PlaceTargets, targets: NDArray[np.int64], slow: FloatArray) -> Denominators:
     """Of each target, exact over all earlier events and differentiable in their kernels."""
-    jumps = kernels.log_weights.exp().sum(1) / torch.from_numpy(hawkes.TAUS_DAYS)  # (stop, K)
+    jumps = kernels.log_weights.exp().sum(1) / torch.from_numpy(TAUS_DAYS)  # (stop, K)
     worths = kernels.log_worth.exp()[:, None] * kernels.log_shares.exp()  # (stop, C)
-    triggered, beyond = _within(jumps, study.decays, hawkes.TAUS_DAYS, study, targets)
+    triggered, beyond = _within(jumps, study.decays, TAUS_DAYS, study, targets)
     worth, _ = _within(worths, study.slow_decays, slow, study, targets)
     return Denominators(triggered, worth, beyond)
 
@@ -118,7 +118,7 @@ def _within(
     added: torch.Tensor, decays: torch.Tensor, taus: FloatArray, study: PlaceTargets, targets: NDArray[np.int64]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(stop, K) what each event adds -> (B,) the sums at the targets over the events within reach, (B,) over those before."""
-    after = hawkes.Excitation.apply(added[None], decays[: len(added)].contiguous())[0]
+    after = Excitation.apply(added[None], decays[: len(added)].contiguous())[0]
     before, days = targets - 1 - study.reach, study.pattern.days
     left = np.exp(-(days[targets] - days[np.maximum(before, 0)])[:, None] / taus) * (before >= 0)[:, None]
     gone = (after[np.maximum(before, 0)] * torch.from_numpy(left)).sum(1)
@@ -182,7 +182,7 @@ def place_map_at(
     study = study_of(network, pattern, features, weights, rate, count, reach)
     kernels, recent = kernels_of(network, study, count).numpy(), slice(max(count - study.reach, 0), count)
     lags = (pattern.day_of(moment) - pattern.days)[:, None]
-    fading = np.exp(-lags / hawkes.TAUS_DAYS) / hawkes.TAUS_DAYS  # (N, K)
+    fading = np.exp(-lags / TAUS_DAYS) / TAUS_DAYS  # (N, K)
     beyond = (np.exp(kernels.log_weights[: recent.start]).sum(1) * fading[: recent.start]).sum()
     where = (study.setting.places[recent], study.setting.directions[recent])
     return place_map(

@@ -24,7 +24,7 @@ from models.timing.excitation import KERNELS, TAUS_DAYS
 from models.training.layers import Scaler
 
 LARGEST_LOG_FACTOR = 2.0
-FLOOR_PER_DAY = 1e-4
+PLACE_FLOOR_PER_DAY = 1e-4
 _MOMENT_HIDDEN = 16
 _LAG_SLOPE = 0.25
 _FIRST_WIDTH = 3.0
@@ -108,7 +108,7 @@ class PlaceNetwork(nn.Module):
 
     def background(self, excitation: torch.Tensor, rate: float | torch.Tensor) -> torch.Tensor:
         """(B, K) Σ w exp(−lag/τ)/τ of the times at each moment, and their μ -> (B,) μ', 1/day."""
-        inputs = self.moment_scaler(torch.log(excitation + FLOOR_PER_DAY).float())
+        inputs = self.moment_scaler(torch.log(excitation + PLACE_FLOOR_PER_DAY).float())
         outputs = self.moment_last(nn.functional.gelu(self.moment_first(self.drop_in(inputs))))[:, 0]
         return rate * torch.exp(self.log_background_factor + _bounded(outputs).double())
 

@@ -21,7 +21,7 @@ from ingest.problem import Problem
 from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.place.density import PlaceTargets, batch_log_prob, study_of
-from models.place.network import FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork
+from models.place.network import PLACE_FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork
 from models.training.divergence import still_finite
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -113,7 +113,7 @@ def _courses(network: PlaceNetwork, lessons: Sequence[PlaceLesson], reach: int |
         studies.append(study_of(network, known, lesson.features[upto], lesson.weights[upto], lesson.rate, first, reach))
     spans = list(zip(studies, trains, strict=True))
     network.scaler.fit(torch.cat([study.raw[rows] for study, rows in spans]))
-    network.moment_scaler.fit(torch.cat([torch.log(study.excitation[rows] + FLOOR_PER_DAY) for study, rows in spans]))
+    network.moment_scaler.fit(torch.cat([torch.log(study.excitation[rows] + PLACE_FLOOR_PER_DAY) for study, rows in spans]))
     network.spacing_mean.copy_(torch.from_numpy(np.concatenate([study.around.spacing[rows] for study, rows in spans])).mean())
     scaled = [network.scaler(study.raw).float() for study in studies]
     return [_Course(*parts) for parts in zip(studies, scaled, trains, validations, strict=True)]

@@ -65,12 +65,12 @@ class Scored:
     """(N,)"""
 
 
-def trial(model: ScoredModel, pattern: PointPattern, span: Span, baselines: Mapping[str, ScoredModel]) -> Trial:
+def score_trial(model: ScoredModel, pattern: PointPattern, span: Span, baselines: Mapping[str, ScoredModel]) -> Trial:
     """Ask the model and the baselines about a span."""
     return Trial(pattern, span, model.outcomes(pattern, span), {name: one.outcomes(pattern, span) for name, one in baselines.items()})
 
 
-def report(trials: Sequence[Trial]) -> dict[str, Any]:
+def score_report(trials: Sequence[Trial]) -> dict[str, Any]:
     """The scores over all spans together, ready for JSON; every trial has the same baselines.
 
     Raises:
@@ -83,7 +83,7 @@ def report(trials: Sequence[Trial]) -> dict[str, Any]:
     theirs = {name: joined([scored(one.pattern, one.span, one.baselines[name]) for one in trials]) for name in names}
     came, ends = moments(trials)
     gains = {
-        gain: interval(getattr(ours, factor) - getattr(theirs[name], factor), came, ends if factor == "time" else ends[:0])
+        gain: bootstrap_interval(getattr(ours, factor) - getattr(theirs[name], factor), came, ends if factor == "time" else ends[:0])
         for gain, name, factor in GAINS
         if name in theirs
     }
@@ -137,7 +137,7 @@ def summary(one: Scored) -> dict[str, Any]:
     }
 
 
-def interval(differences: FloatArray, came: NDArray[np.int64], ends: NDArray[np.int64]) -> dict[str, float | None]:
+def bootstrap_interval(differences: FloatArray, came: NDArray[np.int64], ends: NDArray[np.int64]) -> dict[str, float | None]:
     """Nats per event gained, with the 95 % interval of a paired bootstrap over blocks of time; none when the blocks are too few.
 
     Args:

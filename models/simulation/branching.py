@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.magnitude.distribution import DetectedMagnitude, drawn_excesses
 from models.numerics.arrays import FloatArray, IntArray
-from models.timing import excitation as hawkes
+from models.timing.excitation import KERNELS, TAUS_DAYS
 from models.timing.model import TimingNetwork
 
 EXCESS_STEP = 0.1
@@ -87,9 +87,9 @@ def cascade(
 
 def excitation_at(moment: float, excitation: FloatArray, start: FloatArray, found: BranchingEvents, table: FloatArray) -> FloatArray:
     """(P, 12) excitation at a moment after a cascade: what it began with, and what its events add, decayed."""
-    left = excitation * np.exp(-(moment - start)[:, None] / hawkes.TAUS_DAYS)
-    added = table[_rows_of(found.excesses)] / hawkes.TAUS_DAYS * np.exp(-(moment - found.days)[:, None] / hawkes.TAUS_DAYS)
-    for kernel in range(hawkes.KERNELS):
+    left = excitation * np.exp(-(moment - start)[:, None] / TAUS_DAYS)
+    added = table[_rows_of(found.excesses)] / TAUS_DAYS * np.exp(-(moment - found.days)[:, None] / TAUS_DAYS)
+    for kernel in range(KERNELS):
         left[:, kernel] += np.bincount(found.paths, added[:, kernel], len(left))
     return left
 
@@ -100,7 +100,7 @@ def _immigrants(
     left = np.maximum(end - start, 0.0)
     plain = np.repeat(np.arange(len(start)), chance.poisson(background * left))
     plain_days = start[plain] + chance.random(len(plain)) * left[plain]
-    expected = excitation * hawkes.TAUS_DAYS * -np.expm1(-left[:, None] / hawkes.TAUS_DAYS)  # (P, 12)
+    expected = excitation * TAUS_DAYS * -np.expm1(-left[:, None] / TAUS_DAYS)  # (P, 12)
     brought = np.repeat(np.arange(len(start)), chance.poisson(expected.sum(1)))
     lags = _lags(expected, brought, left[brought], chance)
     paths, days = np.concatenate((plain, brought)), np.concatenate((plain_days, start[brought] + lags))
@@ -112,7 +112,7 @@ def _children(
     chance: np.random.Generator,
 ) -> tuple[IntArray, FloatArray, FloatArray]:  # fmt: skip
     left = end - days
-    expected = table[_rows_of(excesses)] * -np.expm1(-left[:, None] / hawkes.TAUS_DAYS)  # (E, 12)
+    expected = table[_rows_of(excesses)] * -np.expm1(-left[:, None] / TAUS_DAYS)  # (E, 12)
     expected[cut[paths]] = 0.0
     parents = np.repeat(np.arange(len(paths)), chance.poisson(expected.sum(1)))
     lags = _lags(expected, parents, left[parents], chance)
@@ -122,8 +122,8 @@ def _children(
 def _lags(expected: FloatArray, parents: IntArray, left: FloatArray, chance: np.random.Generator) -> FloatArray:
     """(C,) how long after their parents: a kernel by its share, and the exponential cut off at what is left, by its inverse."""
     bounds = np.cumsum(expected[parents], 1)
-    kernel = np.minimum((bounds <= (chance.random(len(parents)) * bounds[:, -1])[:, None]).sum(1), hawkes.KERNELS - 1)
-    taus = hawkes.TAUS_DAYS[kernel]
+    kernel = np.minimum((bounds <= (chance.random(len(parents)) * bounds[:, -1])[:, None]).sum(1), KERNELS - 1)
+    taus = TAUS_DAYS[kernel]
     return np.asarray(np.minimum(-taus * np.log1p(chance.random(len(parents)) * np.expm1(-left / taus)), left))
 
 

@@ -30,7 +30,7 @@ from models.simulation.rollout.processes import ProcessPool
 from models.simulation.rollout.start import History, Start, start_at
 from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork
-from models.timing import excitation as hawkes
+from models.timing.excitation import TAUS_DAYS, expected_events
 from stream.outlooks.simulator import Asked, Simulated
 from stream.records.forecast import rounded
 from stream.records.outlook import SPANS_DAYS
@@ -87,8 +87,8 @@ def window_pattern(asked: Asked) -> PointPattern:
 
 def paths_of(start: Start, background: float) -> int:
     """How many: whole blocks, the more the fewer events are to be expected in the month (their children double what the kernels say)."""
-    left = start.excitation * np.exp(-start.silence_days / hawkes.TAUS_DAYS)
-    expected = 2.0 * float(hawkes.expected(left, background, np.float64(MONTH_DAYS), hawkes.TAUS_DAYS)) + 1.0
+    left = start.excitation * np.exp(-start.silence_days / TAUS_DAYS)
+    expected = 2.0 * float(expected_events(left, background, np.float64(MONTH_DAYS), TAUS_DAYS)) + 1.0
     wanted = math.ceil(EVENTS_WANTED / expected / AT_ONCE) * AT_ONCE
     return min(max(wanted, FEWEST_PATHS), MOST_PATHS)
 

@@ -20,12 +20,12 @@ from models.numerics.arrays import FloatArray, exp, expm1
 
 TAUS_DAYS = np.geomspace(0.5 / 1440.0, 1000.0, 12)
 KERNELS = len(TAUS_DAYS)
-PRODUCTIVITIES = np.array([0.0, 1.2, 2.0])
+KERNEL_PRODUCTIVITIES = np.array([0.0, 1.2, 2.0])
 """The a in w_jk = Σ_a c_ak exp(a (m_j − Mc))."""
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def excitation(jumps: FloatArray, decays: FloatArray) -> FloatArray:
+def excitation_after(jumps: FloatArray, decays: FloatArray) -> FloatArray:
     """(M, R, K) the excitation just after each row.
 
     Args:
@@ -57,7 +57,7 @@ class Excitation(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, jumps: torch.Tensor, decays: torch.Tensor) -> torch.Tensor:
         context.save_for_backward(decays)
-        return torch.from_numpy(excitation(jumps.detach().contiguous().numpy(), decays.numpy()))
+        return torch.from_numpy(excitation_after(jumps.detach().contiguous().numpy(), decays.numpy()))
 
     @staticmethod
     def backward(context: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor, None]:
@@ -71,11 +71,11 @@ def decays_of(waits_days: FloatArray) -> FloatArray:
     return decays
 
 
-def rate(after: Any, background: Any, since: Any, taus: Any) -> Any:
+def conditional_intensity(after: Any, background: Any, since: Any, taus: Any) -> Any:
     """(...) λ, events per day, `since` (...) days after; `after` (..., K), torch or numpy."""
     return background + (after * exp(-since[..., None] / taus)).sum(-1)
 
 
-def expected(after: Any, background: Any, since: Any, taus: Any) -> Any:
+def expected_events(after: Any, background: Any, since: Any, taus: Any) -> Any:
     """(...) Λ, events expected within `since` days."""
     return background * since - (after * taus * expm1(-since[..., None] / taus)).sum(-1)

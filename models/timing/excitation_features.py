@@ -22,35 +22,35 @@ from models.catalog.point_pattern import PointPattern
 from models.numerics.arrays import FloatArray
 
 RADII_KM = np.array([2.0, 6.0, 20.0])
-TIME_CONSTANTS_DAYS = np.array([0.002, 0.01, 0.05, 0.25, 1.5, 10.0, 60.0, 365.0])
-PRODUCTIVITIES = np.array([0.0, 1.2, 2.0])
-FLOOR_PER_DAY = 1e-4
+TRACE_TAUS_DAYS = np.array([0.002, 0.01, 0.05, 0.25, 1.5, 10.0, 60.0, 365.0])
+TRACE_PRODUCTIVITIES = np.array([0.0, 1.2, 2.0])
+TRACE_FLOOR_PER_DAY = 1e-4
 ONE_SECOND_IN_DAYS = 1.0 / 86_400.0
 FIRST_WAIT_DAYS = 1.0
 """Taken for the unknown wait before the first event."""
 NEGLIGIBLE_LAGS = 16.0
 """A local trace is left out this many time constants on: a part in ten million."""
-TRACES = len(TIME_CONSTANTS_DAYS) * len(PRODUCTIVITIES)
-OF_THE_EVENT = 3
-SIZE = OF_THE_EVENT + (len(RADII_KM) + 1) * TRACES
+TRACES = len(TRACE_TAUS_DAYS) * len(TRACE_PRODUCTIVITIES)
+OWN_FEATURES = 3
+EVENT_FEATURES = OWN_FEATURES + (len(RADII_KM) + 1) * TRACES
 """| excess | ln wait | ln(1 + distance) | ln local traces (radius, τ, a) | ln traces of the region (τ, a) |."""
 
 
-def neighbourhoods(pattern: PointPattern, reach: int) -> FloatArray:
+def event_features(pattern: PointPattern, reach: int) -> FloatArray:
     """(N, SIZE) of each event, just before it came.
 
     Args:
         reach: how many events back its surroundings are searched.
     """
-    local = _local_traces(pattern.days, pattern.positions_km, pattern.excesses, reach, RADII_KM, TIME_CONSTANTS_DAYS, PRODUCTIVITIES)
-    everywhere = _traces(pattern.days, pattern.excesses, TIME_CONSTANTS_DAYS, PRODUCTIVITIES)
+    local = _local_traces(pattern.days, pattern.positions_km, pattern.excesses, reach, RADII_KM, TRACE_TAUS_DAYS, TRACE_PRODUCTIVITIES)
+    everywhere = _traces(pattern.days, pattern.excesses, TRACE_TAUS_DAYS, TRACE_PRODUCTIVITIES)
     waits = np.diff(pattern.days, prepend=pattern.days[:1] - FIRST_WAIT_DAYS)
     apart = np.linalg.norm(np.diff(pattern.positions_km, axis=0, prepend=pattern.positions_km[:1]), axis=1)
     return np.concatenate(
         (
             np.stack((pattern.excesses, np.log(waits + ONE_SECOND_IN_DAYS), np.log1p(apart)), axis=1),
-            np.log(local.reshape(len(pattern), -1) + FLOOR_PER_DAY),
-            np.log(everywhere.reshape(len(pattern), -1) + FLOOR_PER_DAY),
+            np.log(local.reshape(len(pattern), -1) + TRACE_FLOOR_PER_DAY),
+            np.log(everywhere.reshape(len(pattern), -1) + TRACE_FLOOR_PER_DAY),
         ),
         axis=1,
     )
@@ -64,13 +64,13 @@ def local_traces(lags_days: FloatArray, distances_km: FloatArray, excesses: Floa
         distances_km: (R,) chord to each.
         excesses: (R,) their magnitudes above completeness.
     """
-    fading = lags_days[:, None] / TIME_CONSTANTS_DAYS  # (R, taus)
-    heights = np.where(fading < NEGLIGIBLE_LAGS, np.exp(-np.minimum(fading, NEGLIGIBLE_LAGS)), 0.0) / TIME_CONSTANTS_DAYS
-    productive = np.exp(excesses[:, None] * PRODUCTIVITIES)  # (R, a)
+    fading = lags_days[:, None] / TRACE_TAUS_DAYS  # (R, taus)
+    heights = np.where(fading < NEGLIGIBLE_LAGS, np.exp(-np.minimum(fading, NEGLIGIBLE_LAGS)), 0.0) / TRACE_TAUS_DAYS
+    productive = np.exp(excesses[:, None] * TRACE_PRODUCTIVITIES)  # (R, a)
     within = (distances_km[:, None] <= RADII_KM).astype(np.float64)  # (R, radii)
-    weighted = (within[:, :, None] * productive[:, None, :]).reshape(len(lags_days), len(RADII_KM) * len(PRODUCTIVITIES))
+    weighted = (within[:, :, None] * productive[:, None, :]).reshape(len(lags_days), len(RADII_KM) * len(TRACE_PRODUCTIVITIES))
     summed = np.einsum("jk,jr->kr", heights, weighted)  # (taus, radii a)
-    traces: FloatArray = summed.reshape(len(TIME_CONSTANTS_DAYS), len(RADII_KM), len(PRODUCTIVITIES)).transpose(1, 0, 2).ravel()
+    traces: FloatArray = summed.reshape(len(TRACE_TAUS_DAYS), len(RADII_KM), len(TRACE_PRODUCTIVITIES)).transpose(1, 0, 2).ravel()
     return traces
 
 

@@ -22,7 +22,7 @@ from scipy.special import log_ndtr, ndtri_exp  # type: ignore[import-untyped, un
 
 from models.numerics.arrays import FloatArray, exp, log, log_add_exp, log_normal_cdf, log_sum_exp
 from models.numerics.root_finding import invert_decreasing
-from models.timing import excitation as hawkes
+from models.timing.excitation import TAUS_DAYS, conditional_intensity, expected_events
 
 _ITERATIONS = 60
 _CLOSE = 1e-10
@@ -79,7 +79,7 @@ class InterEventTime(Generic[Array]):
 
     def kernel_rate(self, wait: Any) -> Array:
         """λ, events per day, as the kernels alone have it, after `wait` further days."""
-        rate: Array = hawkes.rate(self.after, self.background, self._since(wait), self.taus)
+        rate: Array = conditional_intensity(self.after, self.background, self._since(wait), self.taus)
         return rate
 
     def log_tail_and_density(self, wait: Any) -> tuple[Array, Array]:
@@ -87,7 +87,7 @@ class InterEventTime(Generic[Array]):
         since = self._since(wait)
         log_clock = log_clock_of(self.after, self.background, since, self.taus)
         log_tail, log_density = self.of_clock(log_clock)
-        return log_tail, log_density - log_clock + log(hawkes.rate(self.after, self.background, since, self.taus))
+        return log_tail, log_density - log_clock + log(conditional_intensity(self.after, self.background, since, self.taus))
 
     def of_clock(self, log_clock: Any) -> tuple[Array, Array]:
         """ln of the tail and of the density of the mixture at ln X, (...)."""
@@ -129,14 +129,14 @@ class InterEventTime(Generic[Array]):
 
 def log_clock_of(after: Any, background: Any, since: Any, taus: Any) -> Any:
     """(...) ln X, `since` (...) days after."""
-    return log(hawkes.expected(after, background, since, taus) + OFFSET)
+    return log(expected_events(after, background, since, taus) + OFFSET)
 
 
 def drawn_waits(wait: InterEventTime[FloatArray], elapsed: float, longest: FloatArray, chance: np.random.Generator) -> FloatArray:
     """(P,) days from `elapsed` on until the next event; infinite beyond the `longest` (P,)."""
     since = np.full(len(longest), elapsed)
-    done = hawkes.expected(wait.after, wait.background, since, wait.taus)
-    beyond = hawkes.expected(wait.after, wait.background, since + longest, wait.taus)
+    done = expected_events(wait.after, wait.background, since, wait.taus)
+    beyond = expected_events(wait.after, wait.background, since + longest, wait.taus)
     log_start = log_clock_of(wait.after, wait.background, since, wait.taus)
     goal = drawn_clocks(wait, log_start, chance) - OFFSET  # (P,)
     waits, comes = np.full(len(longest), np.inf), np.flatnonzero(goal < beyond)
@@ -166,8 +166,8 @@ def _inverse(after: FloatArray, background: FloatArray, goal: FloatArray) -> Flo
     """
     since = goal / (background + after.sum(1))
     for _ in range(_ITERATIONS):
-        decays = np.exp(-since[:, None] / hawkes.TAUS_DAYS)  # (P, 12)
-        reached = background * since + (after * hawkes.TAUS_DAYS * (1.0 - decays)).sum(1)
+        decays = np.exp(-since[:, None] / TAUS_DAYS)  # (P, 12)
+        reached = background * since + (after * TAUS_DAYS * (1.0 - decays)).sum(1)
         step = (goal - reached) / (background + (after * decays).sum(1))
         since = since + np.maximum(step, 0.0)
         if (np.abs(step) <= _CLOSE * since + 1e-14).all():

@@ -21,19 +21,19 @@ from scipy.special import expit  # type: ignore[import-untyped, unused-ignore]
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models.numerics.arrays import FloatArray, gelu
 from models.numerics.geometry import position_km
-from models.timing import excitation as hawkes
 from models.timing import excitation_features as neighbourhood
+from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS, expected_events
 from models.timing.inter_event_time import InterEventTime
 from models.timing.model import TimingNetwork
-from models.timing.networks import CLOCK_FLOOR, FLOOR_PER_DAY, LARGEST_FACTOR, wait_of
+from models.timing.networks import CLOCK_FLOOR, EXCITATION_FLOOR_PER_DAY, LARGEST_FACTOR, wait_of
 from models.training.layers import INPUT_LIMIT
 
 COUNT, TIME, POSITION, BACKGROUND, TRACES = 0, 1, slice(2, 5), 5, slice(6, 6 + neighbourhood.TRACES)
-EXCITATION = slice(TRACES.stop, TRACES.stop + hawkes.KERNELS)
+EXCITATION = slice(TRACES.stop, TRACES.stop + KERNELS)
 MEMORY = EXCITATION.stop
-RING_TIME, RING_POSITION, RING_EXCESS, RING_WEIGHTS = 0, slice(1, 4), 4, slice(5, 5 + hawkes.KERNELS)
+RING_TIME, RING_POSITION, RING_EXCESS, RING_WEIGHTS = 0, slice(1, 4), 4, slice(5, 5 + KERNELS)
 RING_COLUMNS = RING_WEIGHTS.stop
-_TRACE_TAUS = neighbourhood.TIME_CONSTANTS_DAYS
+_TRACE_TAUS = neighbourhood.TRACE_TAUS_DAYS
 _HOUR_ANGLES = np.array([1.0, 2.0]) * (2.0 * math.pi / 24.0)
 
 
@@ -60,7 +60,7 @@ class LiveTiming:
         """(size,) the past before any event, of a region with this μ (events per day): the memory has taken its first step."""
         past = np.zeros(self.size)
         past[BACKGROUND] = background
-        self._remember(past, past, neighbourhood.FIRST_WAIT_DAYS, np.zeros(neighbourhood.OF_THE_EVENT), 0.0, 0.0)
+        self._remember(past, past, neighbourhood.FIRST_WAIT_DAYS, np.zeros(neighbourhood.OWN_FEATURES), 0.0, 0.0)
         return past
 
     def ring(self, past: FloatArray) -> FloatArray:
@@ -79,8 +79,8 @@ class LiveTiming:
         weights = self._weights(own, self._local(past, time_ms, position), traces.ravel())
         after = past.copy()
         after[COUNT], after[TIME], after[POSITION] = past[COUNT] + 1.0, time_ms, position
-        after[TRACES] = (traces + np.exp(excess * neighbourhood.PRODUCTIVITIES) / _TRACE_TAUS[:, None]).ravel()
-        after[EXCITATION] = past[EXCITATION] * np.exp(-wait / hawkes.TAUS_DAYS) + weights / hawkes.TAUS_DAYS
+        after[TRACES] = (traces + np.exp(excess * neighbourhood.TRACE_PRODUCTIVITIES) / _TRACE_TAUS[:, None]).ravel()
+        after[EXCITATION] = past[EXCITATION] * np.exp(-wait / TAUS_DAYS) + weights / TAUS_DAYS
         after[self._state.stop : -RING_COLUMNS] = past[self._state.stop + RING_COLUMNS :]
         after[-RING_COLUMNS:] = np.concatenate(([time_ms], position, [excess], weights))
         self._remember(past, after, wait, own, 1.0, (time_ms / 3.6e6 + longitude / 15.0) % 24.0)
@@ -93,20 +93,20 @@ class LiveTiming:
         context = np.concatenate((hidden, told), axis=1)  # (M, hidden + inputs)
         inner = gelu(self._layer("memory.inner", context))
         outputs = self._layer("memory.outer", np.concatenate((context, inner), axis=1))
-        return wait_of(outputs, past[EXCITATION], past[BACKGROUND], hawkes.TAUS_DAYS)
+        return wait_of(outputs, past[EXCITATION], past[BACKGROUND], TAUS_DAYS)
 
     def surroundings(self, past: FloatArray) -> FloatArray:
         """(neighbourhood.SIZE,) of the last event when it came; it has come."""
         newest = self.ring(past)[-1]
         excess = newest[RING_EXCESS]
-        traces = past[TRACES] - (np.exp(excess * neighbourhood.PRODUCTIVITIES) / _TRACE_TAUS[:, None]).ravel()
+        traces = past[TRACES] - (np.exp(excess * neighbourhood.TRACE_PRODUCTIVITIES) / _TRACE_TAUS[:, None]).ravel()
         earlier = self.ring(past)[:-1]
         lags = (newest[RING_TIME] - earlier[:, RING_TIME]) / MILLISECONDS_PER_DAY
         distances = np.sqrt(np.square(earlier[:, RING_POSITION] - newest[RING_POSITION]).sum(1))
         local = neighbourhood.local_traces(lags, distances, earlier[:, RING_EXCESS])
         wait = float(lags[-1]) if len(lags) else neighbourhood.FIRST_WAIT_DAYS
         own = [excess, math.log(wait + neighbourhood.ONE_SECOND_IN_DAYS), math.log1p(distances[-1]) if len(lags) else 0.0]
-        logs = np.log(np.maximum(np.concatenate((local, traces)), 0.0) + neighbourhood.FLOOR_PER_DAY)
+        logs = np.log(np.maximum(np.concatenate((local, traces)), 0.0) + neighbourhood.TRACE_FLOOR_PER_DAY)
         return np.concatenate((own, logs))
 
     def remembered(self, past: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -122,22 +122,22 @@ class LiveTiming:
     def _weights(self, own: FloatArray, local: FloatArray, everywhere: FloatArray) -> FloatArray:
         """(12,) the members' mean weights of one event."""
         mean, scale = self._kernel_scaler
-        raw = np.concatenate((own, np.log(np.concatenate((local, everywhere)) + neighbourhood.FLOOR_PER_DAY)))
+        raw = np.concatenate((own, np.log(np.concatenate((local, everywhere)) + neighbourhood.TRACE_FLOOR_PER_DAY)))
         scaled = np.clip((raw - mean) * scale, -INPUT_LIMIT, INPUT_LIMIT)
         x = gelu(self._layer("kernels.first", np.broadcast_to(scaled, (len(self._productivity), len(scaled)))))
         outputs = self._layer("kernels.last", gelu(self._layer("kernels.second", x)))
-        plain = np.einsum("a,mak->mk", np.exp(own[0] * hawkes.PRODUCTIVITIES), self._productivity)
+        plain = np.einsum("a,mak->mk", np.exp(own[0] * KERNEL_PRODUCTIVITIES), self._productivity)
         weights: FloatArray = (plain * np.exp(LARGEST_FACTOR * np.tanh(outputs / LARGEST_FACTOR))).mean(0)
         return weights
 
     def _remember(self, past: FloatArray, after: FloatArray, wait: float, own: FloatArray, comes: float, hour: float) -> None:
         """Write the memory's next state into `after` (Hochreiter & Schmidhuber 1997, with forget gates)."""
         excitation = after[EXCITATION]
-        clock = float(hawkes.expected(past[EXCITATION], past[BACKGROUND], np.float64(wait), hawkes.TAUS_DAYS))
+        clock = float(expected_events(past[EXCITATION], past[BACKGROUND], np.float64(wait), TAUS_DAYS))
         rate = float(past[BACKGROUND]) + float(excitation.sum())
         hours = (np.sin(hour * _HOUR_ANGLES), np.cos(hour * _HOUR_ANGLES)) if self._hours else ()
         ends = (np.array([math.log(clock + CLOCK_FLOOR)]), own, np.array([comes]), *hours)
-        told = np.concatenate((np.array([math.log(rate)]), np.log(excitation + FLOOR_PER_DAY), *ends))
+        told = np.concatenate((np.array([math.log(rate)]), np.log(excitation + EXCITATION_FLOOR_PER_DAY), *ends))
         mean, scale = self._memory_scaler
         scaled = np.clip((told - mean) * scale, -INPUT_LIMIT, INPUT_LIMIT)
         hidden, cell = past[self._state].reshape(2, self._members, self._hidden)
@@ -158,7 +158,7 @@ class LiveTiming:
 def event_rates(ring: FloatArray, now: Instant) -> FloatArray:
     """(n,) events per day that each event of the ring still brings."""
     lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
-    rates: FloatArray = (ring[:, RING_WEIGHTS] * np.exp(-lags[:, None] / hawkes.TAUS_DAYS) / hawkes.TAUS_DAYS).sum(1)
+    rates: FloatArray = (ring[:, RING_WEIGHTS] * np.exp(-lags[:, None] / TAUS_DAYS) / TAUS_DAYS).sum(1)
     return rates
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
-from models.timing import excitation as hawkes
+from models.timing.excitation import TAUS_DAYS, Excitation, conditional_intensity, decays_of
 from models.timing.inter_event_time import InterEventTime
 from models.timing.networks import Architecture, KernelNetwork, MemoryNetwork, local_hours, memory_inputs, wait_of
 from models.timing.sequence_rows import Intervals, Rows, intervals_of, rows_of
@@ -41,7 +41,7 @@ class TimingNetwork(nn.Module):
     def excitation(self, rows: Rows) -> torch.Tensor:
         """(R, 12) just after each row."""
         jumps = self.weights(rows) / self.kernels.taus
-        after: torch.Tensor = hawkes.Excitation.apply(jumps[None], torch.from_numpy(hawkes.decays_of(rows.waits)))[0]
+        after: torch.Tensor = Excitation.apply(jumps[None], torch.from_numpy(decays_of(rows.waits)))[0]
         return after
 
     def background(self, region: str) -> float | None:
@@ -67,7 +67,7 @@ class TimingNetwork(nn.Module):
         known = pattern.before(span.end)
         part, after = intervals_of(known, span), self.excitation(rows_of([known], self.architecture.reach)).numpy()
         came = part.rows[part.comes]
-        triggered = hawkes.rate(after[came], 0.0, (part.elapsed_days + part.waits_days)[part.comes], hawkes.TAUS_DAYS)  # (I,)
+        triggered = conditional_intensity(after[came], 0.0, (part.elapsed_days + part.waits_days)[part.comes], TAUS_DAYS)  # (I,)
         days = float(part.waits_days.sum())
         low, high = math.log(SMALLEST_BACKGROUND_PER_DAY), math.log(max(len(came) / max(days, 1.0), 10.0 * SMALLEST_BACKGROUND_PER_DAY))
         for _ in range(60):

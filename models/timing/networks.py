@@ -20,15 +20,15 @@ from torch import nn
 
 from models.catalog.point_pattern import PointPattern
 from models.numerics.arrays import FloatArray
-from models.timing import excitation as hawkes
-from models.timing import excitation_features as neighbourhood
+from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS, expected_events
+from models.timing.excitation_features import EVENT_FEATURES, FIRST_WAIT_DAYS, OWN_FEATURES
 from models.timing.inter_event_time import InterEventTime
 from models.timing.sequence_rows import Rows
 from models.training.layers import MemberLinear, Scaler
 
 LARGEST_FACTOR = 2.0
 _SIGMA_RANGE = 1.5
-FLOOR_PER_DAY = 1e-4
+EXCITATION_FLOOR_PER_DAY = 1e-4
 CLOCK_FLOOR = 1e-6
 HOUR_INPUTS = 4
 
@@ -54,7 +54,7 @@ class Architecture(msgspec.Struct, frozen=True):
     @property
     def inputs(self) -> int:
         """Of the memory."""
-        return hawkes.KERNELS + 6 + (HOUR_INPUTS if self.hours else 0)
+        return KERNELS + 6 + (HOUR_INPUTS if self.hours else 0)
 
 
 class KernelNetwork(nn.Module):
@@ -67,14 +67,14 @@ class KernelNetwork(nn.Module):
         super().__init__()
         members, (first, second) = architecture.kernel_members, architecture.kernel_hidden
         self.members = members
-        self.register_buffer("taus", torch.from_numpy(hawkes.TAUS_DAYS), persistent=False)
-        self.register_buffer("powers", torch.from_numpy(hawkes.PRODUCTIVITIES), persistent=False)
-        self.log_productivity = nn.Parameter(torch.full((members, len(hawkes.PRODUCTIVITIES), hawkes.KERNELS), -4.0))
+        self.register_buffer("taus", torch.from_numpy(TAUS_DAYS), persistent=False)
+        self.register_buffer("powers", torch.from_numpy(KERNEL_PRODUCTIVITIES), persistent=False)
+        self.log_productivity = nn.Parameter(torch.full((members, len(KERNEL_PRODUCTIVITIES), KERNELS), -4.0))
         self.log_background = nn.Parameter(torch.zeros(members, len(architecture.regions)))
-        self.scaler = Scaler(neighbourhood.SIZE)
-        self.first = MemberLinear(members, neighbourhood.SIZE, first)
+        self.scaler = Scaler(EVENT_FEATURES)
+        self.first = MemberLinear(members, EVENT_FEATURES, first)
         self.second = MemberLinear(members, first, second)
-        self.last = MemberLinear(members, second, hawkes.KERNELS, zero=True)
+        self.last = MemberLinear(members, second, KERNELS, zero=True)
 
     def plain(self, excesses: torch.Tensor) -> torch.Tensor:
         """(R,) -> (M, R, 12) Σ_a c_ak exp(a (m − Mc)): what magnitude alone says."""
@@ -159,13 +159,13 @@ def memory_inputs(
         background: (R,) events per day.
         hours: (R,) local solar time, or None.
     """
-    waits = torch.from_numpy(np.where(np.isfinite(rows.waits), rows.waits, neighbourhood.FIRST_WAIT_DAYS))
+    waits = torch.from_numpy(np.where(np.isfinite(rows.waits), rows.waits, FIRST_WAIT_DAYS))
     before = torch.cat((after[:1] * 0.0, after[:-1])) * torch.from_numpy(np.isfinite(rows.waits).astype(np.float64))[:, None]
-    clock = hawkes.expected(before, background, waits, taus)  # (R,) the wait before the row, as it was expected
-    surroundings = torch.from_numpy(rows.neighbourhoods[:, : neighbourhood.OF_THE_EVENT])
+    clock = expected_events(before, background, waits, taus)  # (R,) the wait before the row, as it was expected
+    surroundings = torch.from_numpy(rows.neighbourhoods[:, :OWN_FEATURES])
     parts = [
         torch.log(background + after.sum(1))[:, None],
-        torch.log(after + FLOOR_PER_DAY),
+        torch.log(after + EXCITATION_FLOOR_PER_DAY),
         torch.log(clock + CLOCK_FLOOR)[:, None],
         surroundings,
         torch.from_numpy(rows.comes)[:, None],

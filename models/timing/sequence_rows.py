@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
-from models.timing import excitation_features as neighbourhood
+from models.timing.excitation_features import FIRST_WAIT_DAYS, event_features
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,7 @@ class Intervals:
     """(I,) whether an event ended it."""
 
 
-def rows_of(
-    patterns: Sequence[PointPattern], reach: int, surroundings: Callable[[PointPattern, int], FloatArray] = neighbourhood.neighbourhoods
-) -> Rows:
+def rows_of(patterns: Sequence[PointPattern], reach: int, surroundings: Callable[[PointPattern, int], FloatArray] = event_features) -> Rows:
     """The rows of the patterns.
 
     Args:
@@ -69,7 +67,7 @@ def rows_of(
 
 
 def _waits(pattern: PointPattern) -> FloatArray:
-    return np.concatenate(([np.inf], np.diff(pattern.days, prepend=pattern.days[:1] - neighbourhood.FIRST_WAIT_DAYS)))
+    return np.concatenate(([np.inf], np.diff(pattern.days, prepend=pattern.days[:1] - FIRST_WAIT_DAYS)))
 
 
 def intervals_of(pattern: PointPattern, span: Span, first_row: int = 0) -> Intervals:

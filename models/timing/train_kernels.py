@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.timing import excitation as hawkes
+from models.timing.excitation import TAUS_DAYS, Excitation
 from models.timing.networks import KernelNetwork
 from models.timing.sequence_rows import Intervals, joined
 from models.timing.training_data import TimingOptions, TimingTrainingData
@@ -99,7 +99,7 @@ def excitations(kernels: KernelNetwork, study: TimingTrainingData) -> tuple[torc
     """(R, 12) the excitation after each row, and (R,) the background there."""
     with torch.no_grad():
         weights = _weights(kernels, study, kernels.scaler(study.surroundings)).mean(0, keepdim=True)
-        return hawkes.Excitation.apply(weights / kernels.taus, study.decays)[0], kernels.background[study.regions]
+        return Excitation.apply(weights / kernels.taus, study.decays)[0], kernels.background[study.regions]
 
 
 def _weights(
@@ -126,8 +126,8 @@ def _likelihoods(
         weights: (M, R, 12).
         background: (M, regions).
     """
-    taus = torch.from_numpy(hawkes.TAUS_DAYS)
-    after = hawkes.Excitation.apply(weights / taus, study.decays[: weights.shape[1]])[:, part.rows]
+    taus = torch.from_numpy(TAUS_DAYS)
+    after = Excitation.apply(weights / taus, study.decays[: weights.shape[1]])[:, part.rows]
     background = background.double()[:, study.regions[part.rows]]  # (M, I)
     start, end = torch.from_numpy(part.elapsed_days), torch.from_numpy(part.elapsed_days + part.waits_days)
     left, gone = torch.exp(-end[:, None] / taus), torch.exp(-start[:, None] / taus)  # (I, 12)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.timing import excitation as hawkes
+from models.timing.excitation import conditional_intensity
 from models.timing.inter_event_time import log_clock_of
 from models.timing.networks import KernelNetwork, MemoryNetwork, memory_inputs, wait_of
 from models.timing.sequence_rows import Intervals, joined
@@ -103,7 +103,7 @@ def _constant(part: Intervals, after: torch.Tensor, background: torch.Tensor, ta
     """What the density of the wait has beyond that of ln X: Σ ln λ − ln X over the events."""
     end = torch.from_numpy(part.elapsed_days + part.waits_days)
     rows, level = after[part.rows], background[part.rows]
-    terms = torch.log(hawkes.rate(rows, level, end, taus)) - log_clock_of(rows, level, end, taus)
+    terms = torch.log(conditional_intensity(rows, level, end, taus)) - log_clock_of(rows, level, end, taus)
     return float(terms[torch.from_numpy(part.comes)].sum())
 
 

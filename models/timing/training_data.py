@@ -11,7 +11,7 @@ import torch
 
 from ingest.problem import Problem
 from models.catalog.datasets import RegionDataset
-from models.timing import excitation as hawkes
+from models.timing.excitation import decays_of
 from models.timing.networks import Architecture, local_hours
 from models.timing.sequence_rows import Intervals, Rows, intervals_of, rows_of
 
@@ -65,6 +65,6 @@ def timing_training_data(lessons: Sequence[RegionDataset], architecture: Archite
             raise Problem(f"no events in the {name} span", "choose other dates or a lower magnitude of completeness")
     hours = [np.concatenate(([0.0], local_hours(lesson.pattern))) for lesson in lessons]
     regions = [np.full(len(lesson.pattern) + 1, architecture.regions.index(lesson.region)) for lesson in lessons]
-    columns = (rows.excesses, rows.comes, rows.neighbourhoods, hawkes.decays_of(rows.waits), np.concatenate(hours), np.concatenate(regions))
+    columns = (rows.excesses, rows.comes, rows.neighbourhoods, decays_of(rows.waits), np.concatenate(hours), np.concatenate(regions))
     excesses, comes, surroundings, decays, hour, region = map(torch.from_numpy, columns)
     return TimingTrainingData(rows, excesses, comes, surroundings, decays, hour, region, train, validation)

@@ -77,9 +77,9 @@ def _within(
 
 
 def _completeness(events: list[Event], step: float) -> tuple[Completeness | None, FittedRise | None]:
-    from models.catalog import short_term_incompleteness as aftershock_completeness
     from models.catalog.completeness import assess
     from models.catalog.point_pattern import Span, point_pattern
+    from models.catalog.short_term_incompleteness import fit_short_term_incompleteness
 
     times = np.array([int(event.time) for event in events], dtype=np.int64)
     magnitudes = np.array([event.magnitude for event in events], dtype=np.float64)
@@ -87,7 +87,7 @@ def _completeness(events: list[Event], step: float) -> tuple[Completeness | None
     if found is None:
         return None, None
     span = Span(events[0].time, events[-1].time.plus(seconds=0.001))
-    return found, aftershock_completeness.fit(point_pattern(events, found.recommended, span), span, step)
+    return found, fit_short_term_incompleteness(point_pattern(events, found.recommended, span), span, step)
 
 
 def _cleaning(report: Report, events: list[Event]) -> Iterator[str]:

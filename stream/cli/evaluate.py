@@ -48,7 +48,7 @@ def evaluate(
     from models.catalog.cleaning import each_once
     from models.catalog.point_pattern import Span, point_pattern, read_polygon
     from models.forecaster.model_by_name import FittingData, contenders
-    from models.scoring.scores import report, trial
+    from models.scoring.scores import score_report, score_trial
 
     events, region = each_once(_events(catalog)), None if polygon is None else read_polygon(polygon)
     if not events:
@@ -60,7 +60,7 @@ def evaluate(
         raise typer.BadParameter("--history-start, --train-start, --start and --end must follow each other in time")
     whole = point_pattern(events, magnitude_of_completeness, Span(began, scored.end), region)
     chosen, baselines = contenders(model, FittingData(whole.before(scored.start), learned, catalog, parameters))
-    scores = report([trial(chosen, whole, scored, baselines)])
+    scores = score_report([score_trial(chosen, whole, scored, baselines)])
     if json:
         typer.echo(msgspec.json.encode(scores))
     else:

@@ -122,31 +122,31 @@ def _mainshock(past: PointPattern, magnitude: float, at: str | None, table: Regi
 def _simulated(
     source: With, model: Path | None, past: PointPattern, shock: Mainshock, days: float, n: int, seed: int, region: str
 ) -> Scenarios:
-    from models.artifact import forecaster_files as artifact
     from models.artifact.cnn_gan_files import read_gan
-    from models.baselines import poisson as stationary
-    from models.baselines.etas import fit as etas_fit
+    from models.artifact.forecaster_files import read_forecaster
+    from models.baselines.etas.fit import fit_etas
+    from models.baselines.poisson import fit_poisson
     from models.gan.condition import radius_km
     from models.gan.evaluation.etas_reference import circle
-    from models.simulation import scenario
+    from models.simulation.scenario import by_etas, by_forecaster, by_gan
 
     if source is With.gan:
         generator, companion = read_gan(model)
-        return scenario.by_gan(generator, past, shock, days, n, seed, companion.name)
+        return by_gan(generator, past, shock, days, n, seed, companion.name)
     rate = max(len(past) / max(past.day_of(past.observed.end), 1.0), 1e-3) if len(past) else USUAL_PER_DAY
     around = circle(shock.latitude, shock.longitude, 3.0 * radius_km(shock.magnitude) + 50.0)
     if source in (With.forecaster, With.cnn):
-        network, card = artifact.read(model)
+        network, card = read_forecaster(model)
         known = network.timing.background(region)
         background = known if known is not None else BACKGROUND_SHARE * rate
         maps, name = _maps_of(card.name, region, past) if source is With.cnn else (None, card.name)
-        return scenario.by_forecaster(network, past, shock, days, n, seed, background, around, name, maps)
+        return by_forecaster(network, past, shock, days, n, seed, background, around, name, maps)
     if len(past) >= 200:
-        fitted = etas_fit.fit(past, past.observed)
-        law = stationary.fit(past, past.observed).magnitudes
-        return scenario.by_etas(past, shock, days, n, seed, rate, around, (fitted.parameters, law), "ETAS fitted to the catalogue")
+        fitted = fit_etas(past, past.observed)
+        law = fit_poisson(past, past.observed).magnitudes
+        return by_etas(past, shock, days, n, seed, rate, around, (fitted.parameters, law), "ETAS fitted to the catalogue")
     name = "ETAS of the built-in baselines, its spatial kernel assumed"
-    return scenario.by_etas(past, shock, days, n, seed, BACKGROUND_SHARE * rate, around, None, name)
+    return by_etas(past, shock, days, n, seed, BACKGROUND_SHARE * rate, around, None, name)
 
 
 def _maps_of(base: str, region: str, past: PointPattern) -> tuple[RegionMaps, str]:

@@ -103,12 +103,12 @@ def train_cnn(
     regions: RegionsOption = None,
 ) -> None:
     """Train the CNN of the places on top of a trained forecaster (--model), on the same catalogues as that one."""
-    from models.artifact import forecaster_files as artifact
+    from models.artifact.forecaster_files import read_forecaster
     from models.cnn.train import MapOptions
     from models.pipeline.publish_cnn_gan import publish_cnn
 
     lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
-    network, card = artifact.read(model)
+    network, card = read_forecaster(model)
     with told() as tell:
         made = publish_cnn(lessons, output, (network, card.name), MapOptions(), seed, tell)
     _report(made.scores["validation"], output)

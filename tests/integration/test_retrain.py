@@ -17,8 +17,8 @@ from ingest.bus import open_log
 from ingest.problem import Problem
 from ingest.simulated import Sequence
 from models import PRETRAINED
-from models.artifact import forecaster_files as artifact
-from models.artifact import manifest
+from models.artifact.forecaster_files import CARD
+from models.artifact.manifest import write_model_folder
 from models.artifact.registry import Registry
 from models.training.checkpoints import Checkpoints
 from stream.promotion import history
@@ -99,5 +99,5 @@ def test_a_disk_that_is_full_in_the_middle_of_a_model_leaves_the_registry_as_it_
         registry.add(PRETRAINED / "lstm")
     assert "\n" not in str(caught.value)
     assert list(registry.folder.iterdir()) == []
-    small = manifest.write(small_disk / "made", "lstm", "lstm-small", {artifact.CARD: b"{}"})
+    small = write_model_folder(small_disk / "made", "lstm", "lstm-small", {CARD: b"{}"})
     assert registry.add(small_disk / "made").name == small.name, "there is room again"

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.artifact import forecaster_files as artifact
+from models.artifact.forecaster_files import read_forecaster
 from models.baselines.etas.background import BackgroundMap
 from models.catalog.datasets import RegionDataset
 from models.cnn.train import MapOptions, course_of, fit_course
 from models.forecaster.scored import SpaceTimeModel
 from models.numerics.arrays import FloatArray
-from models.scoring import scores as score
+from models.scoring.scores import bootstrap_interval
 from models.space_time import require_place
 from tests.measurements.skill import BENCHMARKS, DATA, baselines_of, lesson_of
 
@@ -54,7 +54,7 @@ def report(name: str, seeds: int, models: Path, data: Path) -> dict[str, Any]:
     """One catalogue."""
     lesson = lesson_of(name, data)
     lesson = lesson._replace(pattern=lesson.pattern.before(lesson.validation.end), region="", catalogue=name)
-    base, card = artifact.read(models / f"{name}-0")
+    base, card = read_forecaster(models / f"{name}-0")
     came = lesson.pattern.times[lesson.pattern.rows(lesson.validation)]
     plain = places(SpaceTimeModel(base, card.name), lesson)
     found: dict[str, Any] = {
@@ -70,7 +70,7 @@ def report(name: str, seeds: int, models: Path, data: Path) -> dict[str, Any]:
         began = time.monotonic()
         network, scores = fit_course(require_place(base), course, MapOptions(), seed)
         with_maps = places(SpaceTimeModel(base, card.name, None, network), lesson)
-        own = {"place": float(with_maps.mean()), "gain": score.interval(with_maps - plain, came, NO_ENDS)}
+        own = {"place": float(with_maps.mean()), "gain": bootstrap_interval(with_maps - plain, came, NO_ENDS)}
         found["seeds"].append(own | {"magnitude_gain": scores["magnitude_gain"], "seconds": round(time.monotonic() - began)})
     return found
 

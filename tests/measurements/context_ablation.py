@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.artifact import forecaster_files as artifact
+from models.artifact.forecaster_files import read_forecaster
 from models.catalog.datasets import RegionDataset
 from models.catalog.reporting_practice import common_step
 from models.cnn.grid import grid_over
@@ -30,7 +30,7 @@ from models.cnn.targets import features_at
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.network import MagnitudeNetwork
 from models.numerics.arrays import FloatArray
-from models.scoring import scores as score
+from models.scoring.scores import bootstrap_interval
 from models.space_time import SpaceTimeNetwork
 from models.timing.inter_event_time import InterEventTime
 from models.timing.model import waits_at
@@ -134,7 +134,7 @@ def fitted(train: tuple[torch.Tensor, Score], validation: tuple[torch.Tensor, Sc
 def gains(name: str, models: Path, data: Path, seeds: int) -> dict[str, Any]:
     """One catalogue: by head, with the channels and with shuffled ones, the gain of each seed."""
     lesson = lesson_of(name, data)
-    base, _ = artifact.read(models / f"{name}-0")
+    base, _ = read_forecaster(models / f"{name}-0")
     times = lesson.pattern.times
     found: dict[str, Any] = {}
     for head in ("time", "magnitude"):
@@ -150,7 +150,7 @@ def gains(name: str, models: Path, data: Path, seeds: int) -> dict[str, Any]:
                 shuffle = torch.Generator().manual_seed(seed)
                 told = [one if kind == "context" else one[torch.randperm(len(one), generator=shuffle)] for _, _, one in sides]
                 difference = fitted((told[0], sides[0][1]), (told[1], sides[1][1]), outputs, seed)
-                rowsets.append(score.interval(difference, came, np.empty(0, np.int64)))
+                rowsets.append(bootstrap_interval(difference, came, np.empty(0, np.int64)))
             found[f"{head} {kind}"] = rowsets
     return found
 

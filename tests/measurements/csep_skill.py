@@ -24,10 +24,10 @@ from scipy.stats import binomtest  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.artifact import forecaster_files as artifact
-from models.baselines import poisson as stationary
+from models.artifact.forecaster_files import read_forecaster
 from models.baselines.etas.model import Etas
 from models.baselines.etas.simulate import lasting, simulate
+from models.baselines.poisson import fit_poisson
 from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import PointPattern, Span, read_polygon
 from models.cnn.factors import Factors
@@ -101,10 +101,10 @@ class Referee:
     """Everything that does not change from moment to moment."""
 
     def __init__(self, model: Path, with_maps: bool, days: float, simulations: int) -> None:
-        network, _ = artifact.read(model)
+        network, _ = read_forecaster(model)
         self.lesson, self._polygon = lesson_of(NAME, DATA), read_polygon(DATA / f"{BENCHMARKS[NAME].polygon}.npy")
         self._known = known = self.lesson.pattern.before(self.lesson.validation.end)
-        self._law = stationary.fit(known, self.lesson.train).magnitudes
+        self._law = fit_poisson(known, self.lesson.train).magnitudes
         self._etas = Etas.load(DATA / "etas_parameters.json", NAME, self._law)
         self._history = history_of(network, known, network.timing.background(network.timing.architecture.regions[0]) or 0.1)
         self._grid = csep.grid_of(self._polygon, known.magnitude_of_completeness)

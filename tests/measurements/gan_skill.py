@@ -23,9 +23,9 @@ import torch
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.baselines import gutenberg_richter
-from models.baselines.etas import fit as etas_fit
+from models.baselines.etas.fit import fit_etas
 from models.baselines.etas.model import Etas
+from models.baselines.gutenberg_richter import fit_gutenberg_richter
 from models.catalog.cleaning import each_once, earthquakes
 from models.catalog.datasets import RegionDataset, SplitDates, one_region, read_events
 from models.catalog.point_pattern import Span
@@ -38,7 +38,7 @@ from models.gan.networks import SequenceGenerator
 from models.gan.sequences import AftershockSequence, held_out, taught
 from models.gan.train import GanOptions, fit_sequences
 from models.pipeline.train_forecaster import ForecasterOptions, teach
-from models.scoring import scores as score
+from models.scoring.scores import score_report, score_trial
 from tests.measurements.augmentation import augmented
 from tests.measurements.skill import BENCHMARKS, lesson_of
 from tests.support.paths import RECORDED
@@ -103,10 +103,10 @@ def etas_of(lessons: dict[str, RegionDataset], data: Path) -> dict[str, Etas]:
     """By catalogue."""
     found = {}
     for name in PUBLISHED:
-        law = gutenberg_richter.fit(lessons[name].pattern, lessons[name].train)
+        law = fit_gutenberg_richter(lessons[name].pattern, lessons[name].train)
         found[name] = Etas.load(data / "benchmark" / "etas_parameters.json", name, law)
     for name, (source, start, end) in ETAS.items():
-        found[name] = etas_fit.fit(lessons[source].pattern, Span(Instant.parse(start), Instant.parse(end)))
+        found[name] = fit_etas(lessons[source].pattern, Span(Instant.parse(start), Instant.parse(end)))
     return found
 
 
@@ -145,7 +145,7 @@ def ablation(name: str, lessons: list[RegionDataset], share: float, seeds: int, 
         for more in ([], made):
             network, _ = teach([lesson, *more], ForecasterOptions(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km), lambda *_: None)
             networks.append(network)
-            found = score.report([score.trial(SpaceTimeModel(network, "lstm"), lesson.pattern, lesson.validation, {})])
+            found = score_report([score_trial(SpaceTimeModel(network, "lstm"), lesson.pattern, lesson.validation, {})])
             kept = {key: found[f"{key}_log_likelihood"] for key in ("time", "magnitude", "place")}
             print(json.dumps({"catalogue": name, "model": "lstm", "seed": seed, "made lessons": len(more)} | kept), flush=True)
         for more in ([], made):

@@ -19,16 +19,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ingest.instant import Instant
-from models.artifact import forecaster_files as artifact
-from models.baselines import poisson as stationary
+from models.artifact.forecaster_files import read_forecaster
 from models.baselines.etas.model import Etas
+from models.baselines.poisson import fit_poisson
 from models.catalog.cleaning import each_once
 from models.catalog.datasets import RegionDataset, SplitDates, one_region, read_events
 from models.forecaster.scored import SpaceTimeModel
 from models.pipeline.publish_forecaster import publish
 from models.pipeline.train_forecaster import ForecasterOptions
-from models.scoring import scores as score
 from models.scoring.scored_model import ScoredModel
+from models.scoring.scores import score_report, score_trial
 from tests.support.paths import RECORDED
 
 DATA = RECORDED / "data" / "benchmark"
@@ -83,14 +83,14 @@ def report_of(name: str, lesson: RegionDataset, seed: int, folder: Path, data: P
 
 def baselines_of(lesson: RegionDataset, name: str, data: Path) -> dict[str, ScoredModel]:
     """What the model is compared with."""
-    poisson = stationary.fit(lesson.pattern, lesson.train)
+    poisson = fit_poisson(lesson.pattern, lesson.train)
     return {"poisson": poisson, "etas": Etas.load(data / "etas_parameters.json", name, poisson.magnitudes)}
 
 
 def held_back(place: Path, lesson: RegionDataset, name: str, data: Path) -> dict[str, Any]:
     """An artefact's scores on the test span."""
-    network, card = artifact.read(place)
-    return score.report([score.trial(SpaceTimeModel(network, card.name), lesson.pattern, lesson.test, baselines_of(lesson, name, data))])
+    network, card = read_forecaster(place)
+    return score_report([score_trial(SpaceTimeModel(network, card.name), lesson.pattern, lesson.test, baselines_of(lesson, name, data))])
 
 
 def row(report: dict[str, Any], seconds: float) -> dict[str, float]:

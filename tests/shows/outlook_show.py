@@ -24,7 +24,7 @@ from ingest.event import Event, Promotion, decode
 from ingest.instant import MILLISECONDS_PER_HOUR, Instant
 from ingest.publish import Publisher
 from ingest.region import RegionTable, partition_of
-from models.artifact import forecaster_files as artifact
+from models.artifact.forecaster_files import read_forecaster
 from models.simulation.outlook import MOST_EVENTS, SPARED, NetworkSimulator, window_pattern
 from models.simulation.rollout.block import Given
 from models.simulation.rollout.processes import ProcessPool
@@ -110,7 +110,7 @@ def noted(partition: OutlookPartition, due: Due, simulator: NetworkSimulator, sh
 
 def sequence(log: Log, table: RegionTable, shared: ProcessPool, region: str, first: Instant, last: Instant) -> list[Beside]:
     """The region's outlooks issued between two moments, in their order."""
-    network, card = artifact.read()
+    network, card = read_forecaster()
     simulator, number = NetworkSimulator(network, card.name, shared), partition_of(region, REGION_PARTITIONS)
     partition, made = OutlookPartition(number, table), []
     for dues in followed(log, partition):
@@ -131,7 +131,7 @@ class Followed(NamedTuple):
 
 def mainshocks(log: Log, table: RegionTable, shared: ProcessPool, first: Instant, last: Instant) -> Iterator[Followed]:
     """Of each large event of all regions between two moments, the first outlook from so many hours after it on."""
-    network, card = artifact.read()
+    network, card = read_forecaster()
     simulator = NetworkSimulator(network, card.name, shared)
     for number in range(REGION_PARTITIONS):
         partition, seen, waiting = OutlookPartition(number, table), set[tuple[str, float]](), list[tuple[float, RegionOutlook]]()
@@ -208,7 +208,7 @@ def print_regions(log: Log, table: RegionTable, shared: ProcessPool, at: Instant
     """Regions from the busiest week to the quietest: seconds of the best of three for a week's continuations, and of a whole outlook;
     and the outlook's week beside what came.
     """
-    network, _ = artifact.read()
+    network, _ = read_forecaster()
     network.eval()
     simulator, inside = NetworkSimulator(network, "it", shared), [0, 0]
     print(f"{'region':20} {'window':>6} {'last week':>9} {'mean':>6} {'seconds':>8} {'outlook':>8} {'week: median, 95 %':>20} {'came':>4}")

@@ -17,7 +17,6 @@ import numpy as np
 from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.problem import Problem
-from models.baselines import gutenberg_richter
 from models.baselines.etas.background import background_map
 from models.baselines.etas.likelihood import (
     BACKGROUND,
@@ -38,6 +37,7 @@ from models.baselines.etas.likelihood import (
 from models.baselines.etas.model import Etas, EtasParameters, excesses_above, sources_of
 from models.baselines.etas.omori import Omori
 from models.baselines.etas.pairs import drawn_pairs, squared_distances_km2, tables
+from models.baselines.gutenberg_richter import fit_gutenberg_richter
 from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 
@@ -75,7 +75,7 @@ class Fitted(NamedTuple):
     """(N,) that nothing triggered the span's events."""
 
 
-def fit(pattern: PointPattern, span: Span, inverted_background: bool = True) -> Etas:
+def fit_etas(pattern: PointPattern, span: Span, inverted_background: bool = True) -> Etas:
     """The parameters, and Gutenberg–Richter's law; see `fitted`."""
     return fitted(pattern, span, inverted_background).etas
 
@@ -107,7 +107,7 @@ def fitted(pattern: PointPattern, span: Span, inverted_background: bool = True) 
             field = background_map(known.positions_km[rows], untriggered(theta, pairs, density), known.area_km2)
             density = field.density_without_itself()
     likelihood = -negative_log_likelihood(theta, pairs, density, stretch)[0]
-    etas = Etas(parameters_of(theta, known), gutenberg_richter.fit(pattern, span), field)
+    etas = Etas(parameters_of(theta, known), fit_gutenberg_richter(pattern, span), field)
     return Fitted(etas, likelihood, untriggered(theta, pairs, density))
 
 

@@ -24,8 +24,8 @@ from models.simulation.rollout.places import Own, advanced, displaced, learned, 
 from models.simulation.rollout.start import Start
 from models.simulation.rollout.timing_state import features_of, memory_at, remembered, wait_after
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing import excitation as hawkes
-from models.timing import excitation_features as neighbourhood
+from models.timing.excitation import KERNELS, TAUS_DAYS
+from models.timing.excitation_features import EVENT_FEATURES
 from models.timing.inter_event_time import drawn_waits
 
 AT_ONCE = 500
@@ -112,7 +112,7 @@ class _Rollout:
         self._neighbours = Neighbours(start, place.architecture.narrowest_km)
         self._excesses = Excesses(start, paths, network.architecture.magnitude_reach)
         self._sums = np.zeros((paths, len(start.sums)))
-        self._ended = (np.full(paths, given.days), np.zeros((paths, hawkes.KERNELS)), np.zeros(paths, np.bool_))
+        self._ended = (np.full(paths, given.days), np.zeros((paths, KERNELS)), np.zeros(paths, np.bool_))
         self._seen: list[tuple[FloatArray, FloatArray]] = []
         self._latest: list[FloatArray] = []
         self.said: list[tuple[NDArray[np.float64], ...]] = []
@@ -146,7 +146,7 @@ class _Rollout:
 
     def ends(self) -> Ends:
         """Where all have got to, once they have run."""
-        none = np.empty((0, neighbourhood.SIZE))
+        none = np.empty((0, EVENT_FEATURES))
         seen, when = (
             np.concatenate([none, *(part for part, _ in self._seen)]),
             np.concatenate([none[:, 0], *(day for _, day in self._seen)]),
@@ -159,12 +159,12 @@ class _Rollout:
         numbers, at = self._numbers[rows], moments[rows]
         days, excitation, cut = self._ended
         days[numbers], cut[numbers] = at, stopped
-        excitation[numbers] = self._memory.excitation[rows] * np.exp(-(at - self._last[rows])[:, None] / hawkes.TAUS_DAYS)
+        excitation[numbers] = self._memory.excitation[rows] * np.exp(-(at - self._last[rows])[:, None] / TAUS_DAYS)
 
     def _step(self, waits: FloatArray) -> None:
         """One event of each, (P,) days after the last."""
         now = self._last + waits
-        sums, fading = advanced(self._sums, waits), np.exp(-waits[:, None] / hawkes.TAUS_DAYS)
+        sums, fading = advanced(self._sums, waits), np.exp(-waits[:, None] / TAUS_DAYS)
         discs = parents(
             self._start, self._own, self._network, sums, self._memory.excitation * fading, self._background, now, self._region, self._chance
         )

@@ -19,7 +19,7 @@ from models.cnn.grid import Grid
 from models.cnn.network import MapNetwork
 from models.numerics.arrays import FloatArray
 from models.simulation.rollout.start import History, Start
-from models.timing import excitation as hawkes
+from models.timing.excitation import KERNELS, TAUS_DAYS
 
 
 class RegionMaps(NamedTuple):
@@ -41,12 +41,12 @@ def factors_at(maps: RegionMaps, history: History, moment: Instant) -> Factors:
 def reweighted(start: Start, factors: Factors, horizon_days: float) -> Start:
     """The start of continuations of so many days, its rates and worths as the map has them."""
     of_rates, of_worths = of_events(factors, start.places, -start.days, horizon_days)
-    rates = np.diff(start.cumulative, axis=0, prepend=0.0) * np.tile(of_rates, start.cumulative.shape[1] // hawkes.KERNELS)
+    rates = np.diff(start.cumulative, axis=0, prepend=0.0) * np.tile(of_rates, start.cumulative.shape[1] // KERNELS)
     worths = np.diff(start.worths, prepend=0.0) * of_worths
     return start._replace(cumulative=np.cumsum(rates, 0), sums=rates.sum(0), worths=np.cumsum(worths), factors=factors)
 
 
 def of_events(factors: Factors, places: FloatArray, ages_days: FloatArray, horizon_days: float) -> tuple[FloatArray, FloatArray]:
     """(N, 3) latitudes and longitudes in radians, (N,) -> (N, 12) factors of their rates, and (N,) of their worths."""
-    expected = ages_days[:, None] + np.minimum(hawkes.TAUS_DAYS, horizon_days / 2.0)
+    expected = ages_days[:, None] + np.minimum(TAUS_DAYS, horizon_days / 2.0)
     return factors.of(np.degrees(places[:, 0]), np.degrees(places[:, 1]), expected)

@@ -17,12 +17,12 @@ from models.magnitude.features import (
     LATEST,
     LONGEST_LAG_DAYS,
     LOWEST_LEVEL,
+    MAGNITUDE_PRODUCTIVITIES,
+    MAGNITUDE_TAUS_DAYS,
+    MAGNITUDE_TRACES,
     PRIOR_EVENTS,
     PRIOR_EXCESS,
-    PRODUCTIVITIES,
-    TIME_CONSTANTS_DAYS,
     TRACE_FLOOR,
-    TRACES,
     WAIT,
 )
 from models.numerics.arrays import FloatArray
@@ -42,8 +42,8 @@ class Excesses:
             np.flatnonzero(self._sizes >= np.maximum.accumulate(self._sizes[::-1])[::-1]) if len(self._sizes) else np.empty(0, int)
         )
         self._at = np.full(paths, self._days[-1] if len(self._days) else 0.0)
-        pulses = np.exp((self._days[:, None] - self._at[0]) / TIME_CONSTANTS_DAYS) / TIME_CONSTANTS_DAYS
-        self._traces = np.tile((pulses.T @ np.exp(self._sizes[:, None] * PRODUCTIVITIES)), (paths, 1, 1))  # (P, taus, powers)
+        pulses = np.exp((self._days[:, None] - self._at[0]) / MAGNITUDE_TAUS_DAYS) / MAGNITUDE_TAUS_DAYS
+        self._traces = np.tile((pulses.T @ np.exp(self._sizes[:, None] * MAGNITUDE_PRODUCTIVITIES)), (paths, 1, 1))  # (P, taus, powers)
         self._total = np.zeros((1, paths))
 
     def keep(self, rows: NDArray[np.int64]) -> None:
@@ -52,18 +52,18 @@ class Excesses:
     def features(self, own: Own, now: FloatArray) -> FloatArray:
         """(P, INPUTS) at `now` (P,) days since the moment; NaN where a place would be needed."""
         rows = np.full((len(now), INPUTS), np.nan)
-        left = np.exp((self._at - now)[:, None] / TIME_CONSTANTS_DAYS)[..., None]
-        rows[:, :TRACES] = np.log(np.maximum(self._traces * left, 0.0) + TRACE_FLOOR).reshape(len(now), -1)
+        left = np.exp((self._at - now)[:, None] / MAGNITUDE_TAUS_DAYS)[..., None]
+        rows[:, :MAGNITUDE_TRACES] = np.log(np.maximum(self._traces * left, 0.0) + TRACE_FLOOR).reshape(len(now), -1)
         self._latest(rows, own, now)
         self._means(rows, own)
         self._levels(rows, own, now)
-        rows[:, WAIT] = rows[:, TRACES + LATEST]
+        rows[:, WAIT] = rows[:, MAGNITUDE_TRACES + LATEST]
         return rows
 
     def append(self, own: Own) -> None:
         """Take in the event that has just been appended to the continuations' own, and let go of the one beyond reach."""
         days, sizes = own["days"][-1], own["excesses"][-1]
-        self._traces = self._traces * np.exp((self._at - days)[:, None] / TIME_CONSTANTS_DAYS)[..., None] + _pulses(0.0 * days, sizes)
+        self._traces = self._traces * np.exp((self._at - days)[:, None] / MAGNITUDE_TAUS_DAYS)[..., None] + _pulses(0.0 * days, sizes)
         self._at = days
         self._total = np.concatenate((self._total, self._total[-1:] + sizes))
         leaving = own.count - 1 - self._reach
@@ -74,13 +74,13 @@ class Excesses:
             self._traces = self._traces - _pulses(days - self._days[row], np.full(len(days), self._sizes[row]))
 
     def _latest(self, rows: FloatArray, own: Own, now: FloatArray) -> None:
-        rows[:, TRACES : TRACES + LATEST] = PRIOR_EXCESS
-        rows[:, TRACES + LATEST : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
+        rows[:, MAGNITUDE_TRACES : MAGNITUDE_TRACES + LATEST] = PRIOR_EXCESS
+        rows[:, MAGNITUDE_TRACES + LATEST : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
         for rank in range(min(LATEST, own.count + len(self._days))):
             mine = rank < own.count
             size = own["excesses"][-1 - rank] if mine else self._sizes[own.count - rank - 1]
             day = own["days"][-1 - rank] if mine else self._days[own.count - rank - 1]
-            rows[:, TRACES + rank], rows[:, TRACES + LATEST + rank] = size, np.log(now - day + LAG_OFFSET_DAYS)
+            rows[:, MAGNITUDE_TRACES + rank], rows[:, MAGNITUDE_TRACES + LATEST + rank] = size, np.log(now - day + LAG_OFFSET_DAYS)
 
     def _means(self, rows: FloatArray, own: Own) -> None:
         for place, most in enumerate((*COUNTS.tolist(), self._reach)):
@@ -102,5 +102,5 @@ class Excesses:
 
 def _pulses(lags: FloatArray, sizes: FloatArray) -> FloatArray:
     """(P, taus, powers) exp(a x) exp(−lag/τ)/τ."""
-    fading = np.exp(-lags[:, None] / TIME_CONSTANTS_DAYS) / TIME_CONSTANTS_DAYS
-    return np.asarray(fading[..., None] * np.exp(sizes[:, None] * PRODUCTIVITIES)[:, None, :])
+    fading = np.exp(-lags[:, None] / MAGNITUDE_TAUS_DAYS) / MAGNITUDE_TAUS_DAYS
+    return np.asarray(fading[..., None] * np.exp(sizes[:, None] * MAGNITUDE_PRODUCTIVITIES)[:, None, :])

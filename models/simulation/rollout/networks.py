@@ -17,9 +17,9 @@ from models.magnitude import network as magnitude
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import PLACELESS
 from models.numerics.arrays import FloatArray
-from models.place.network import FLOOR_PER_DAY, LARGEST_LOG_FACTOR, PlaceNetwork
+from models.place.network import LARGEST_LOG_FACTOR, PLACE_FLOOR_PER_DAY, PlaceNetwork
 from models.space_time import SpaceTimeNetwork
-from models.timing import excitation as hawkes
+from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
 from models.timing.networks import LARGEST_FACTOR
 from models.training.layers import INPUT_LIMIT, Scaler
 
@@ -72,7 +72,7 @@ class RolloutNetwork:
         (first, bias), (second, more), (last, end) = self._kernel_layers
         x = gelu(torch.baddbmm(more, gelu(torch.baddbmm(bias, x, first)), second))
         corrections = np.exp(LARGEST_FACTOR * torch.tanh(torch.baddbmm(end, x, last) / LARGEST_FACTOR).double().numpy())  # (M, P, 12)
-        plain = np.exp(excesses[:, None] * hawkes.PRODUCTIVITIES) @ self._productivity
+        plain = np.exp(excesses[:, None] * KERNEL_PRODUCTIVITIES) @ self._productivity
         weights: FloatArray = (plain * corrections).mean(0)
         return weights
 
@@ -118,7 +118,7 @@ class RolloutNetwork:
     def background(self, excitation: FloatArray, rate: float) -> FloatArray:
         """(P, 12) of the times at each moment, and their μ -> (P,) μ', 1/day."""
         (first, bias), (last, end) = self._moment_layers
-        x = gelu(torch.addmm(bias, _scaled(np.log(excitation + FLOOR_PER_DAY), self._moment_scaler), first))
+        x = gelu(torch.addmm(bias, _scaled(np.log(excitation + PLACE_FLOOR_PER_DAY), self._moment_scaler), first))
         outputs = _bounded(torch.addmm(end, x, last)[:, 0])
         found: FloatArray = rate * np.exp(float(self._place["log_background_factor"]) + outputs)
         return found
@@ -128,13 +128,13 @@ class RolloutNetwork:
         (first, bias), (second, more), (last, end) = self._place_layers
         x = gelu(torch.addmm(bias, _scaled(inputs, self._place_scaler), first))
         bounded = _bounded(torch.addmm(end, gelu(torch.addmm(more, x, second)), last))  # (P, outputs)
-        own, discs, taus = self._place, self._discs, _LAG_SLOPE * np.log(hawkes.TAUS_DAYS)
-        edges = np.cumsum([hawkes.KERNELS, discs + 1, discs + 1, discs])
+        own, discs, taus = self._place, self._discs, _LAG_SLOPE * np.log(TAUS_DAYS)
+        edges = np.cumsum([KERNELS, discs + 1, discs + 1, discs])
         by_weight, by_width, by_stretch, by_mixture, worth = np.split(bounded, edges, axis=1)
         logits = (own["mixture"] + own["mixture_by_magnitude"] * excesses[:, None] + by_mixture)[:, :, None]
         shares = np.exp(logits + own["mixture_by_lag"][:, None] * taus)  # (P, M, 12)
         shares /= shares.sum(1, keepdims=True)
-        rates = (weights * np.exp(by_weight) / hawkes.TAUS_DAYS)[:, None, :] * shares
+        rates = (weights * np.exp(by_weight) / TAUS_DAYS)[:, None, :] * shares
         stretches = own["log_stretch"] + by_stretch
         widths = own["log_width"] + own["width_by_spacing"] * 2.0 * (spacing - self._spacing_mean)[:, None] + 2.0 * by_width
         widths[:, :discs] += own["width_by_magnitude"] * excesses[:, None]

@@ -18,7 +18,7 @@ from models.numerics.geometry import EARTH_RADIUS_KM, offsets_km
 from models.place.neighbour_geometry import NeighbourGeometry
 from models.simulation.rollout.networks import RolloutNetwork
 from models.simulation.rollout.start import Start
-from models.timing import excitation as hawkes
+from models.timing.excitation import KERNELS, TAUS_DAYS
 
 FARTHEST_KM = 2_000.0
 _TRIES = 12
@@ -57,7 +57,7 @@ class Own:
             "excesses": np.empty((steps, paths)),
             "places": np.empty((steps, paths, 3)),
             "directions": np.empty((steps, paths, 2)),
-            "rates": np.empty((steps, paths, discs * hawkes.KERNELS), np.float32),
+            "rates": np.empty((steps, paths, discs * KERNELS), np.float32),
             "widths": np.empty((steps, paths, discs + 1), np.float32),
             "stretches": np.empty((steps, paths, discs + 1), np.float32),
             "worths": np.empty((steps, paths)),
@@ -96,7 +96,7 @@ def parents(
         region: where a background event that no past event brings may be; None: by past events all the same.
     """
     paths, columns = sums.shape
-    taus = np.tile(hawkes.TAUS_DAYS, columns // hawkes.KERNELS)
+    taus = np.tile(TAUS_DAYS, columns // KERNELS)
     before = start.sums * np.exp(-now[:, None] / taus)  # (P, columns)
     background = network.background(excitation, rate) * (1.0 if start.factors is None else start.factors.everywhere)  # (P,)
     bounds = np.cumsum(np.column_stack((before, sums, background)), 1)  # (P, 2 columns + 1)
@@ -104,7 +104,7 @@ def parents(
     choice = np.minimum((bounds <= drawn[:, None]).sum(1), 2 * columns)
     share: FloatArray = np.asarray(chance.random(paths))
     parent: IntArray = np.full(paths, -1, np.int64)  # a row of the events before the moment; own events after them
-    disc = np.where(choice < 2 * columns, (choice % columns) // hawkes.KERNELS, len(start.powers) - 1)
+    disc = np.where(choice < 2 * columns, (choice % columns) // KERNELS, len(start.powers) - 1)
     for column in np.unique(choice[choice < columns]).tolist():
         rows = np.flatnonzero(choice == column)
         parent[rows] = _row(start.cumulative[:, column], share[rows])
@@ -228,5 +228,5 @@ def learned(
 
 def advanced(sums: FloatArray, wait: FloatArray) -> FloatArray:
     """(P, M · 12) what is left of the sums (P,) days later."""
-    taus = np.tile(hawkes.TAUS_DAYS, sums.shape[1] // hawkes.KERNELS)
+    taus = np.tile(TAUS_DAYS, sums.shape[1] // KERNELS)
     return np.asarray(sums * np.exp(-wait[:, None] / taus))

@@ -21,14 +21,14 @@ from models.place.density import kernels_of, study_of
 from models.place.kernels import Kernels
 from models.place.network import slow_days
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing import excitation as hawkes
-from models.timing import excitation_features as neighbourhood
+from models.timing.excitation import KERNELS, TAUS_DAYS
+from models.timing.excitation_features import TRACE_PRODUCTIVITIES, TRACE_TAUS_DAYS
 from models.timing.networks import local_hours, memory_inputs
 from models.timing.sequence_rows import rows_of
 
 WARM_UP = 2_048
 """The memory is run from so many events before the moment; it forgets faster."""
-TAU_COUNT, POWER_COUNT = len(neighbourhood.TIME_CONSTANTS_DAYS), len(neighbourhood.PRODUCTIVITIES)
+TAU_COUNT, POWER_COUNT = len(TRACE_TAUS_DAYS), len(TRACE_PRODUCTIVITIES)
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def start_at(history: History, moment: Instant) -> Start:
     days = (pattern.times - int(moment)) / MILLISECONDS_PER_DAY
     hidden, cell = _memory(history, count)
     kernels = history.kernels.rows(slice(0, count))
-    fading = np.exp(days[:, None] / hawkes.TAUS_DAYS) / hawkes.TAUS_DAYS  # (H, 12)
-    rates = (np.exp(kernels.log_weights) * fading[:, None, :]).reshape(count, kernels.log_weights.shape[1] * hawkes.KERNELS)  # (H, M 12)
+    fading = np.exp(days[:, None] / TAUS_DAYS) / TAUS_DAYS  # (H, 12)
+    rates = (np.exp(kernels.log_weights) * fading[:, None, :]).reshape(count, kernels.log_weights.shape[1] * KERNELS)  # (H, M 12)
     slow = np.exp(kernels.log_shares + days[:, None] / slow_days(place.architecture)).sum(1)
     return Start(
         days=days,
@@ -167,7 +167,7 @@ def _traces(days: FloatArray, excesses: FloatArray) -> FloatArray:
     """(taus, a) Σ exp(a x) exp(−lag/τ)/τ just after the last event."""
     if not len(days):
         return np.zeros((TAU_COUNT, POWER_COUNT))
-    taus = neighbourhood.TIME_CONSTANTS_DAYS
+    taus = TRACE_TAUS_DAYS
     fading = np.exp((days - days[-1])[:, None] / taus) / taus  # (H, taus)
-    traces: FloatArray = fading.T @ np.exp(excesses[:, None] * neighbourhood.PRODUCTIVITIES)
+    traces: FloatArray = fading.T @ np.exp(excesses[:, None] * TRACE_PRODUCTIVITIES)
     return traces

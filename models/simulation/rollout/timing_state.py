@@ -15,19 +15,28 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]
 
-from models.magnitude import features as magnitude_features
+from models.magnitude.features import MAGNITUDE_PRODUCTIVITIES, MAGNITUDE_TAUS_DAYS
 from models.numerics.arrays import FloatArray
 from models.simulation.rollout.networks import RolloutNetwork
 from models.simulation.rollout.places import Own
 from models.simulation.rollout.start import Start
-from models.timing import excitation as hawkes
-from models.timing import excitation_features as neighbourhood
+from models.timing.excitation import TAUS_DAYS, expected_events
+from models.timing.excitation_features import (
+    FIRST_WAIT_DAYS,
+    NEGLIGIBLE_LAGS,
+    ONE_SECOND_IN_DAYS,
+    OWN_FEATURES,
+    RADII_KM,
+    TRACE_FLOOR_PER_DAY,
+    TRACE_PRODUCTIVITIES,
+    TRACE_TAUS_DAYS,
+)
 from models.timing.inter_event_time import InterEventTime
-from models.timing.networks import CLOCK_FLOOR, FLOOR_PER_DAY, wait_of
+from models.timing.networks import CLOCK_FLOOR, EXCITATION_FLOOR_PER_DAY, wait_of
 
-_TAUS, _POWERS = neighbourhood.TIME_CONSTANTS_DAYS, neighbourhood.PRODUCTIVITIES
-_SQUARES = neighbourhood.RADII_KM**2
-_MAGNITUDE_TAUS, _MAGNITUDE_POWERS = magnitude_features.TIME_CONSTANTS_DAYS, magnitude_features.PRODUCTIVITIES
+_TAUS, _POWERS = TRACE_TAUS_DAYS, TRACE_PRODUCTIVITIES
+_SQUARES = RADII_KM**2
+_MAGNITUDE_TAUS, _MAGNITUDE_POWERS = MAGNITUDE_TAUS_DAYS, MAGNITUDE_PRODUCTIVITIES
 
 
 class Memory(NamedTuple):
@@ -62,7 +71,7 @@ def memory_at(start: Start, paths: int) -> Memory:
 def wait_after(network: RolloutNetwork, memory: Memory, background: float) -> InterEventTime[FloatArray]:
     """The waits after the last events."""
     outputs = network.head(memory.hidden, memory.told)
-    return wait_of(outputs, memory.excitation, np.full(len(memory.excitation), background), hawkes.TAUS_DAYS)
+    return wait_of(outputs, memory.excitation, np.full(len(memory.excitation), background), TAUS_DAYS)
 
 
 def features_of(start: Start, own: Own, memory: Memory, wait: FloatArray, now: FloatArray, positions: FloatArray, reach: int) -> FloatArray:
@@ -77,9 +86,9 @@ def features_of(start: Start, own: Own, memory: Memory, wait: FloatArray, now: F
     apart = np.sqrt(np.square(positions - last).sum(1))
     traces = memory.traces * np.exp(-wait[:, None] / _TAUS)[..., None]
     local = _local(start, own, now, positions, reach)
-    silence = wait if known else np.full(len(wait), neighbourhood.FIRST_WAIT_DAYS)
-    columns = (np.zeros(len(wait)), np.log(silence + neighbourhood.ONE_SECOND_IN_DAYS), np.log1p(apart))
-    logs = np.log(np.concatenate((local, traces.reshape(len(wait), -1)), 1) + neighbourhood.FLOOR_PER_DAY)
+    silence = wait if known else np.full(len(wait), FIRST_WAIT_DAYS)
+    columns = (np.zeros(len(wait)), np.log(silence + ONE_SECOND_IN_DAYS), np.log1p(apart))
+    logs = np.log(np.concatenate((local, traces.reshape(len(wait), -1)), 1) + TRACE_FLOOR_PER_DAY)
     return np.concatenate((np.stack(columns, 1), logs), 1)
 
 
@@ -101,7 +110,7 @@ def _local(start: Start, own: Own, now: FloatArray, positions: FloatArray, reach
     rings = np.searchsorted(_SQUARES, np.concatenate(squares), side="left")
     group = 3 * np.concatenate((rows, own_rows)) + rings
     fading = np.concatenate(lags)[:, None] / _TAUS  # (pairs, taus)
-    limit = neighbourhood.NEGLIGIBLE_LAGS
+    limit = NEGLIGIBLE_LAGS
     heights = np.where(fading < limit, np.exp(-np.minimum(fading, limit)), 0.0) / _TAUS
     values = heights[:, :, None] * np.exp(np.concatenate(excesses)[:, None] * _POWERS)[:, None, :]
     size = len(_SQUARES) * len(now)
@@ -119,10 +128,10 @@ def remembered(
     excesses = features[:, 0]
     traces = memory.traces * np.exp(-wait[:, None] / _TAUS)[..., None]
     traces = traces + np.exp(excesses[:, None] * _POWERS)[:, None, :] / _TAUS[:, None]
-    clock = hawkes.expected(memory.excitation, background, wait, hawkes.TAUS_DAYS)
-    after = memory.excitation * np.exp(-wait[:, None] / hawkes.TAUS_DAYS) + weights / hawkes.TAUS_DAYS
-    columns = [np.log(background + after.sum(1))[:, None], np.log(after + FLOOR_PER_DAY), np.log(clock + CLOCK_FLOOR)[:, None],
-               features[:, : neighbourhood.OF_THE_EVENT], np.ones((len(wait), 1))]  # fmt: skip
+    clock = expected_events(memory.excitation, background, wait, TAUS_DAYS)
+    after = memory.excitation * np.exp(-wait[:, None] / TAUS_DAYS) + weights / TAUS_DAYS
+    columns = [np.log(background + after.sum(1))[:, None], np.log(after + EXCITATION_FLOOR_PER_DAY), np.log(clock + CLOCK_FLOOR)[:, None],
+               features[:, : OWN_FEATURES], np.ones((len(wait), 1))]  # fmt: skip
     if hour is not None:
         angles = hour[:, None] * (2.0 * math.pi / 24.0) * np.array([1.0, 2.0])
         columns += [np.sin(angles), np.cos(angles)]

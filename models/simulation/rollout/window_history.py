@@ -17,15 +17,15 @@ from models.numerics.geometry import offsets_km
 from models.place.neighbour_geometry import NEAREST, places_of, surroundings
 from models.simulation.rollout.start import History
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing import excitation as hawkes
+from models.timing.excitation import KERNELS, TAUS_DAYS, decays_of
 from models.timing.excitation_features import (
     FIRST_WAIT_DAYS,
-    FLOOR_PER_DAY,
     NEGLIGIBLE_LAGS,
     ONE_SECOND_IN_DAYS,
-    PRODUCTIVITIES,
     RADII_KM,
-    TIME_CONSTANTS_DAYS,
+    TRACE_FLOOR_PER_DAY,
+    TRACE_PRODUCTIVITIES,
+    TRACE_TAUS_DAYS,
 )
 from models.timing.networks import local_hours, memory_inputs
 from models.timing.sequence_rows import rows_of
@@ -44,8 +44,8 @@ def live_history(network: SpaceTimeNetwork, pattern: PointPattern, background: f
     timing, place = network.timing, require_place(network).eval()
     rows = rows_of([pattern], timing.architecture.reach, surroundings_when_they_came)
     weights = timing.weights(rows).numpy()[1:]
-    jumps = np.concatenate((np.zeros((1, hawkes.KERNELS)), weights / hawkes.TAUS_DAYS))
-    after = torch.from_numpy(running_sums(jumps, hawkes.decays_of(rows.waits)))
+    jumps = np.concatenate((np.zeros((1, KERNELS)), weights / TAUS_DAYS))
+    after = torch.from_numpy(running_sums(jumps, decays_of(rows.waits)))
     everywhere = torch.full((len(rows.waits),), background, dtype=torch.float64)
     hours = torch.from_numpy(np.concatenate(([0.0], local_hours(pattern)))) if timing.architecture.hours else None
     told = timing.memory.scaler(memory_inputs(rows, after, everywhere, timing.kernels.taus, hours))
@@ -72,10 +72,10 @@ def surroundings_when_they_came(pattern: PointPattern, reach: int) -> FloatArray
     waits = np.diff(pattern.days, prepend=pattern.days[:1] - FIRST_WAIT_DAYS)
     apart = np.linalg.norm(np.diff(pattern.positions_km, axis=0, prepend=pattern.positions_km[:1]), axis=1)
     own = np.stack((pattern.excesses, np.log(waits + ONE_SECOND_IN_DAYS), np.log1p(apart)), axis=1)
-    rings = len(RADII_KM) * len(TIME_CONSTANTS_DAYS) * len(PRODUCTIVITIES)
+    rings = len(RADII_KM) * len(TRACE_TAUS_DAYS) * len(TRACE_PRODUCTIVITIES)
     local = [_local(pattern, np.arange(low, min(low + _AT_ONCE, count)), reach) for low in range(0, count, _AT_ONCE)]
     traces = np.concatenate((np.concatenate([np.empty((0, rings)), *local]), _everywhere(pattern)), axis=1)
-    return np.concatenate((own, np.log(traces + FLOOR_PER_DAY)), axis=1)
+    return np.concatenate((own, np.log(traces + TRACE_FLOOR_PER_DAY)), axis=1)
 
 
 def _local(pattern: PointPattern, targets: NDArray[np.int64], reach: int) -> FloatArray:
@@ -86,9 +86,9 @@ def _local(pattern: PointPattern, targets: NDArray[np.int64], reach: int) -> Flo
     rows, which = np.nonzero(there & (squares <= _SQUARES[-1]))
     source = sources[rows, which]
     rings = np.searchsorted(_SQUARES, squares[rows, which], side="left")
-    fading = (pattern.days[targets[rows]] - pattern.days[source])[:, None] / TIME_CONSTANTS_DAYS  # (pairs, taus)
-    heights = np.where(fading < NEGLIGIBLE_LAGS, np.exp(-np.minimum(fading, NEGLIGIBLE_LAGS)), 0.0) / TIME_CONSTANTS_DAYS
-    values = heights[:, :, None] * np.exp(pattern.excesses[source, None] * PRODUCTIVITIES)[:, None, :]
+    fading = (pattern.days[targets[rows]] - pattern.days[source])[:, None] / TRACE_TAUS_DAYS  # (pairs, taus)
+    heights = np.where(fading < NEGLIGIBLE_LAGS, np.exp(-np.minimum(fading, NEGLIGIBLE_LAGS)), 0.0) / TRACE_TAUS_DAYS
+    values = heights[:, :, None] * np.exp(pattern.excesses[source, None] * TRACE_PRODUCTIVITIES)[:, None, :]
     group, size = len(RADII_KM) * rows + rings, len(RADII_KM) * len(targets)
     gather = csr_matrix((np.ones(len(group)), (group, np.arange(len(group)))), shape=(size, len(group)))
     sums = (gather @ values.reshape(len(group), values.shape[1] * values.shape[2])).reshape(len(targets), len(RADII_KM), -1)
@@ -97,8 +97,8 @@ def _local(pattern: PointPattern, targets: NDArray[np.int64], reach: int) -> Flo
 
 def _everywhere(pattern: PointPattern) -> FloatArray:
     """(N, taus · a) traces of all earlier events, just before each."""
-    jumps = np.exp(pattern.excesses[:, None] * PRODUCTIVITIES)[:, None, :] / TIME_CONSTANTS_DAYS[:, None]  # (N, taus, a)
-    decays = np.exp(-np.diff(pattern.days, prepend=pattern.days[:1])[:, None] / TIME_CONSTANTS_DAYS)[..., None]
+    jumps = np.exp(pattern.excesses[:, None] * TRACE_PRODUCTIVITIES)[:, None, :] / TRACE_TAUS_DAYS[:, None]  # (N, taus, a)
+    decays = np.exp(-np.diff(pattern.days, prepend=pattern.days[:1])[:, None] / TRACE_TAUS_DAYS)[..., None]
     after = running_sums(jumps, decays)
     before = np.concatenate((0.0 * after[:1], after[:-1] * decays[1:]))
     return before.reshape(len(pattern), before.shape[1] * before.shape[2])

@@ -13,9 +13,9 @@ import torch
 from typer.testing import CliRunner
 
 from ingest.problem import Problem
-from models.artifact import cnn_gan_files as companions
-from models.artifact import forecaster_files as artifact
-from models.artifact import manifest
+from models.artifact.cnn_gan_files import CURVES, PAGE, CnnGanCard, read_cnn, read_gan, require_finite_weights, write_cnn_gan
+from models.artifact.forecaster_files import CARD, WEIGHTS, read_forecaster, write_forecaster
+from models.artifact.manifest import MANIFEST, verify_model_folder, write_model_folder
 from models.artifact.pictures import curves_picture
 from models.artifact.registry import Registry, built_in
 from models.cnn.grid import grid_over
@@ -38,14 +38,14 @@ def small_cnn(seed: int = 3) -> MapNetwork:
     return MapNetwork(MapArchitecture(side=6, width=4, layers=2, grids={"here": GRID}))
 
 
-def write_cnn(folder: Path, base: str = BASE, seed: int = 3) -> companions.CompanionCard:
+def write_cnn(folder: Path, base: str = BASE, seed: int = 3) -> CnnGanCard:
     network = small_cnn(seed)
-    return companions.write(folder, "cnn", network, network.architecture, EMPTY_CARD, base=base, pictures={"training.png": b"\x89PNG"})
+    return write_cnn_gan(folder, "cnn", network, network.architecture, EMPTY_CARD, base=base, pictures={"training.png": b"\x89PNG"})
 
 
 def test_a_cnn_comes_back_as_it_was_written(tmp_path: Path) -> None:
     card = write_cnn(tmp_path / "cnn")
-    network, again = companions.read_cnn(tmp_path / "cnn")
+    network, again = read_cnn(tmp_path / "cnn")
     assert msgspec.json.encode(again) == msgspec.json.encode(card)
     assert network.architecture == small_cnn().architecture
     assert not network.training
@@ -56,11 +56,11 @@ def test_a_cnn_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_generator_comes_back_as_it_was_written(tmp_path: Path) -> None:
     generator = SequenceGenerator(GanArchitecture(days=5.0, width=8))
-    companions.write(tmp_path / "gan", "gan", generator, generator.architecture, EMPTY_CARD)
-    again, card = companions.read_gan(tmp_path / "gan")
+    write_cnn_gan(tmp_path / "gan", "gan", generator, generator.architecture, EMPTY_CARD)
+    again, card = read_gan(tmp_path / "gan")
     assert again.architecture == generator.architecture
     assert all(value.equal(again.state_dict()[name]) for name, value in generator.state_dict().items())
-    assert card.name == manifest.verify(tmp_path / "gan").name
+    assert card.name == verify_model_folder(tmp_path / "gan").name
     assert card.name.startswith("gan-")
 
 
@@ -81,19 +81,19 @@ def test_nothing_in_a_folder_is_a_pickle(tmp_path: Path) -> None:
 
 
 def other_sizes(folder: Path) -> None:
-    card = json.loads((folder / artifact.CARD).read_text(encoding="utf-8"))
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     card["architecture"]["width"] = 5
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != manifest.MANIFEST}
-    manifest.write(folder, "cnn", "cnn-1", files | {artifact.CARD: json.dumps(card).encode()})
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
+    write_model_folder(folder, "cnn", "cnn-1", files | {CARD: json.dumps(card).encode()})
 
 
 def a_byte_more(folder: Path) -> None:
-    with (folder / artifact.WEIGHTS).open("ab") as weights:
+    with (folder / WEIGHTS).open("ab") as weights:
         weights.write(b"\x00")
 
 
 def the_lstm_instead(folder: Path) -> None:
-    artifact.write(folder, small_network(), EMPTY_CARD)
+    write_forecaster(folder, small_network(), EMPTY_CARD)
 
 
 @pytest.mark.parametrize(
@@ -105,13 +105,13 @@ def test_what_is_wrong_with_a_folder_is_a_problem_in_one_line(tmp_path: Path, sp
     write_cnn(tmp_path / "cnn")
     spoil(tmp_path / "cnn")
     with pytest.raises(Problem, match=said) as caught:
-        companions.read_cnn(tmp_path / "cnn")
+        read_cnn(tmp_path / "cnn")
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_is_not_there_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="quakecast train gan"):
-        companions.read_gan(tmp_path / "none")
+        read_gan(tmp_path / "none")
 
 
 def test_weights_that_are_no_numbers_are_not_written(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_weights_that_are_no_numbers_are_not_written(tmp_path: Path) -> None:
     with torch.no_grad():
         network.context.bias[0] = torch.nan
     with pytest.raises(Problem, match="CNN came to nothing"):
-        companions.checked(network, "CNN")
+        require_finite_weights(network, "CNN")
 
 
 def test_a_picture_shows_each_score() -> None:
@@ -127,17 +127,17 @@ def test_a_picture_shows_each_score() -> None:
 
 
 def test_a_cnn_is_published_with_its_base_its_data_and_its_curves(tmp_path: Path) -> None:
-    lessons, (network, base) = [lesson()], artifact.read()
+    lessons, (network, base) = [lesson()], read_forecaster()
     options, stages = MapOptions(side=6, width=4, steps=4, batch=16, validate_every=2, most_targets=200, validation_targets=100), set[str]()
     card = publish_cnn(lessons, tmp_path / "cnn", (network, base.name), options, 1, lambda stage, *_: stages.add(stage))
     assert (card.base, card.options["seed"], stages) == (base.name, 1, {"maps"})
     assert card.data == described(lessons)
     assert card.scores["validation"]["validation_gain"] >= 0.0, "the model without it is a candidate, too"
-    assert set(manifest.verify(tmp_path / "cnn").files) == {artifact.WEIGHTS, artifact.CARD, companions.PAGE, companions.CURVES, MAPS}
+    assert set(verify_model_folder(tmp_path / "cnn").files) == {WEIGHTS, CARD, PAGE, CURVES, MAPS}
 
 
 def test_too_few_events_for_a_cnn_are_a_problem_and_nothing_is_written(tmp_path: Path) -> None:
-    few, (network, card) = lesson(days=2.0), artifact.read()
+    few, (network, card) = lesson(days=2.0), read_forecaster()
     with pytest.raises(Problem, match="too few events"):
         publish_cnn([few._replace(train=few.test)], tmp_path / "cnn", (network, card.name), MapOptions(), 1, silent)
     assert list(tmp_path.iterdir()) == []
@@ -151,7 +151,7 @@ def test_too_few_sequences_for_a_generator_are_a_problem_and_nothing_is_written(
 
 def test_a_cnn_speaks_only_on_its_own_forecaster(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "models")
-    own = artifact.write(tmp_path / "lstm", small_network(), EMPTY_CARD).name
+    own = write_forecaster(tmp_path / "lstm", small_network(), EMPTY_CARD).name
     cnn = write_cnn(tmp_path / "cnn", base=own).name
     for folder in ("lstm", "cnn"):
         registry.add(tmp_path / folder)

@@ -12,8 +12,8 @@ import torch
 
 from ingest.problem import Problem
 from models import PRETRAINED
-from models.artifact import forecaster_files as artifact
-from models.artifact import manifest
+from models.artifact.forecaster_files import CARD, WEIGHTS, read_forecaster, write_forecaster
+from models.artifact.manifest import verify_model_folder, write_model_folder
 from models.artifact.registry import Registry, built_in
 from models.forecaster.library import ModelLibrary
 from stream.core.lineup import Lineup
@@ -34,13 +34,13 @@ def folder(tmp_path: Path, seed: int = 0) -> tuple[Path, str]:
     network = small_network()
     with torch.no_grad():
         network.timing.kernels.log_background.add_(0.1 * seed)
-    card = artifact.write(tmp_path / f"trained-{seed}", network, EMPTY_CARD)
+    card = write_forecaster(tmp_path / f"trained-{seed}", network, EMPTY_CARD)
     return tmp_path / f"trained-{seed}", card.name
 
 
 def test_what_was_written_is_what_the_manifest_says(tmp_path: Path) -> None:
-    written = manifest.write(tmp_path / "cnn-1", "cnn", "cnn-1", FILES)
-    assert manifest.verify(tmp_path / "cnn-1") == written
+    written = write_model_folder(tmp_path / "cnn-1", "cnn", "cnn-1", FILES)
+    assert verify_model_folder(tmp_path / "cnn-1") == written
     assert [path.name for path in tmp_path.iterdir()] == ["cnn-1"]
 
 
@@ -56,17 +56,17 @@ def test_what_was_written_is_what_the_manifest_says(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_folder_is_told_by_what_is_wrong_with_it(tmp_path: Path, damage: object, said: str) -> None:
-    manifest.write(tmp_path / "cnn-1", "cnn", "cnn-1", FILES)
+    write_model_folder(tmp_path / "cnn-1", "cnn", "cnn-1", FILES)
     assert callable(damage)
     damage(tmp_path / "cnn-1")
     with pytest.raises(Problem, match=said):
-        manifest.verify(tmp_path / "cnn-1")
+        verify_model_folder(tmp_path / "cnn-1")
 
 
 def _write_without_room(place: Path, said: multiprocessing.Queue[str]) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, ROOM))  # the system refuses to write on, as on a full disk
     try:
-        manifest.write(place, "cnn", "cnn-1", FILES)
+        write_model_folder(place, "cnn", "cnn-1", FILES)
     except Problem as problem:
         said.put(str(problem))
 
@@ -75,7 +75,7 @@ def _write_without_room(place: Path, said: multiprocessing.Queue[str]) -> None:
 def test_a_disk_that_fills_up_in_the_middle_leaves_nothing_behind_and_what_was_there(tmp_path: Path, there_before: bool) -> None:
     place = tmp_path / "cnn-1"
     if there_before:
-        manifest.write(place, "cnn", "cnn-1", {"card.json": b"old"})
+        write_model_folder(place, "cnn", "cnn-1", {"card.json": b"old"})
     context = multiprocessing.get_context("spawn")
     said: multiprocessing.Queue[str] = context.Queue()
     process = context.Process(target=_write_without_room, args=(place, said))
@@ -87,14 +87,14 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_nothing_behind_and_what_was_t
     assert [path.name for path in tmp_path.iterdir()] == (["cnn-1"] if there_before else [])
     if there_before:
         assert (place / "card.json").read_bytes() == b"old"
-        manifest.verify(place)
+        verify_model_folder(place)
 
 
 def test_a_model_is_found_by_its_name(tmp_path: Path, registry: Registry) -> None:
     trained, name = folder(tmp_path)
     place = registry.add(trained)
     assert place == registry.folder / name == registry.find(name)
-    assert artifact.read(place)[1].name == name
+    assert read_forecaster(place)[1].name == name
     assert registry.add(trained) == place, "the same again changes nothing"
 
 
@@ -113,7 +113,7 @@ def test_a_name_that_is_not_there_is_a_problem(registry: Registry, name: str) ->
 def test_two_models_of_one_name_are_never_mixed_up(tmp_path: Path, registry: Registry) -> None:
     trained, name = folder(tmp_path)
     registry.add(trained)
-    manifest.write(tmp_path / "other", "lstm", name, FILES)
+    write_model_folder(tmp_path / "other", "lstm", name, FILES)
     with pytest.raises(Problem, match="another model of that name"):
         registry.add(tmp_path / "other")
 
@@ -131,7 +131,7 @@ def test_a_damaged_model_is_listed_as_such_and_the_others_beside_it(tmp_path: Pa
         trained, name = folder(tmp_path, seed)
         registry.add(trained)
         names.append(name)
-    with (registry.folder / names[0] / artifact.WEIGHTS).open("r+b") as weights:
+    with (registry.folder / names[0] / WEIGHTS).open("r+b") as weights:
         weights.seek(-1, 2)
         weights.write(b"\xff")
     damage = {entry.name: entry.damage for entry in registry.entries() if not entry.built_in}
@@ -170,6 +170,6 @@ def test_the_library_puts_a_challenger_into_the_shadow(tmp_path: Path, registry:
 
 def test_the_library_refuses_what_is_damaged(tmp_path: Path, registry: Registry) -> None:
     trained, name = folder(tmp_path)
-    (registry.add(trained) / artifact.CARD).write_bytes(b"{}")
+    (registry.add(trained) / CARD).write_bytes(b"{}")
     with pytest.raises(Problem, match="damaged"):
         ModelLibrary(registry.find).forecaster(Lineup((("lstm", name),)))

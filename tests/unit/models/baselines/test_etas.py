@@ -160,7 +160,7 @@ def test_the_fit_finds_the_parameters_that_made_the_events(inverted: bool) -> No
 
 
 def test_parameters_come_back_from_their_file(tmp_path: Path) -> None:
-    fitted = etas_fit.fit(few(300), few(300).observed)
+    fitted = etas_fit.fit_etas(few(300), few(300).observed)
     fitted.save(tmp_path / "own.json")
     again = Etas.load(tmp_path / "own.json")
     assert again.parameters == fitted.parameters
@@ -194,7 +194,7 @@ def test_bad_parameters_are_named(tmp_path: Path) -> None:
 
 def test_too_few_events_are_not_fitted() -> None:
     with pytest.raises(Problem, match="fewer than 10 events"):
-        etas_fit.fit(few(5), few(5).observed)
+        etas_fit.fit_etas(few(5), few(5).observed)
 
 
 def test_published_parameters_have_the_published_scores(recorded: Path) -> None:

@@ -12,8 +12,8 @@ import torch
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.baselines import median, textbook
-from models.baselines.textbook import Cell, FrontEnd, Textbook, TextbookOptions
+from models.baselines.median import fit_median
+from models.baselines.textbook import Cell, FrontEnd, Textbook, TextbookOptions, fit_textbook
 from models.catalog.point_pattern import PointPattern, Span
 from models.scoring.scored_model import EventScores, ScoredModel
 
@@ -44,7 +44,7 @@ def alternating(days: float = 80.0, known_depths: bool = False) -> PointPattern:
 
 @pytest.fixture(scope="module")
 def quick() -> Textbook:
-    return textbook.fit(alternating(), TRAINING, QUICK)
+    return fit_textbook(alternating(), TRAINING, QUICK)
 
 
 def mean_error_hours(outcomes: EventScores, pattern: PointPattern, span: Span) -> float:
@@ -56,7 +56,7 @@ def mean_error_hours(outcomes: EventScores, pattern: PointPattern, span: Span) -
 def test_the_median_is_the_training_spans_and_never_changes() -> None:
     events = alternating()
     rows = events.rows(TRAINING)
-    model: ScoredModel = median.fit(events, TRAINING)
+    model: ScoredModel = fit_median(events, TRAINING)
     outcomes = model.outcomes(events, LATER)
     assert len(outcomes) == events.rows(LATER).stop - rows.stop
     assert np.unique(outcomes.median_wait_days) == pytest.approx(np.median(np.diff(events.days[rows], prepend=0.0)))
@@ -65,20 +65,20 @@ def test_the_median_is_the_training_spans_and_never_changes() -> None:
 
 def test_a_median_needs_an_event() -> None:
     with pytest.raises(Problem, match="no events"):
-        median.fit(alternating(), Span(Instant(-10), Instant(0)))
+        fit_median(alternating(), Span(Instant(-10), Instant(0)))
 
 
 def test_the_network_learns_what_follows_what() -> None:
     events = alternating()
-    model = textbook.fit(events, TRAINING, msgspec.structs.replace(QUICK, epochs=10, learning_rate=5e-3))
-    outcomes, constant = model.outcomes(events, LATER), median.fit(events, TRAINING).outcomes(events, LATER)
+    model = fit_textbook(events, TRAINING, msgspec.structs.replace(QUICK, epochs=10, learning_rate=5e-3))
+    outcomes, constant = model.outcomes(events, LATER), fit_median(events, TRAINING).outcomes(events, LATER)
     assert mean_error_hours(outcomes, events, LATER) < 0.2 * mean_error_hours(constant, events, LATER)
     assert np.abs(outcomes.median_magnitude - events.magnitudes[events.rows(LATER)]).mean() < 0.1
 
 
 @pytest.mark.parametrize("model", ["median", "textbook"])
 def test_a_forecast_of_one_number_has_no_probabilities(model: str, quick: Textbook) -> None:
-    given: ScoredModel = quick if model == "textbook" else median.fit(alternating(), TRAINING)
+    given: ScoredModel = quick if model == "textbook" else fit_median(alternating(), TRAINING)
     outcomes = given.outcomes(alternating(), LATER)
     unsaid = ("time_log_prob", "time_pit", "place_log_prob", "magnitude_log_prob", "magnitude_pit", "survival_log_prob")
     assert all(np.isnan(getattr(outcomes, name)).all() for name in unsaid)
@@ -90,7 +90,7 @@ def test_a_forecast_of_one_number_has_no_probabilities(model: str, quick: Textbo
 @pytest.mark.parametrize("front_end", ["none", "conv"])
 def test_every_network_is_the_same_again_for_the_same_seed(cell: Cell, front_end: FrontEnd) -> None:
     options = msgspec.structs.replace(QUICK, cell=cell, front_end=front_end, epochs=1, windows_per_epoch=64)
-    first, again, other = (textbook.fit(alternating(), TRAINING, msgspec.structs.replace(options, seed=seed)) for seed in (1, 1, 2))
+    first, again, other = (fit_textbook(alternating(), TRAINING, msgspec.structs.replace(options, seed=seed)) for seed in (1, 1, 2))
     said: list[Any] = [model.outcomes(alternating(), LATER).median_wait_days for model in (first, again, other)]
     assert np.array_equal(said[0], said[1])
     assert not np.array_equal(said[0], said[2])
@@ -101,13 +101,13 @@ def test_training_leaves_chance_and_threads_elsewhere_alone() -> None:
     torch.manual_seed(5)
     expected, threads = torch.rand(3), torch.get_num_threads()
     torch.manual_seed(5)
-    textbook.fit(alternating(), TRAINING, msgspec.structs.replace(QUICK, epochs=1))
+    fit_textbook(alternating(), TRAINING, msgspec.structs.replace(QUICK, epochs=1))
     assert torch.equal(torch.rand(3), expected)
     assert torch.get_num_threads() == threads
 
 
 def test_training_sees_nothing_after_its_span(quick: Textbook) -> None:
-    known = textbook.fit(alternating().before(TRAINING.end), TRAINING, QUICK)
+    known = fit_textbook(alternating().before(TRAINING.end), TRAINING, QUICK)
     assert all(torch.equal(one, other) for one, other in zip(known.network.parameters(), quick.network.parameters(), strict=True))
     assert np.array_equal(known.scaler.low, quick.scaler.low)
     assert np.array_equal(known.scaler.width, quick.scaler.width)
@@ -138,7 +138,7 @@ def test_the_first_forecast_counts_from_the_spans_start(quick: Textbook) -> None
 
 def test_depths_are_used_where_the_training_span_knows_them(quick: Textbook) -> None:
     deep = alternating(known_depths=True)
-    model = textbook.fit(deep, TRAINING, QUICK)
+    model = fit_textbook(deep, TRAINING, QUICK)
     assert (len(quick.scaler.low), len(model.scaler.low)) == (4, 5)
     assert np.isfinite(model.outcomes(alternating(), LATER).median_wait_days).all()
 
@@ -149,4 +149,4 @@ def test_a_span_without_events_has_no_forecasts(quick: Textbook) -> None:
 
 def test_twenty_events_are_needed() -> None:
     with pytest.raises(Problem, match="events in the training span"):
-        textbook.fit(alternating(), Span(Instant(0), Instant(3 * MILLISECONDS_PER_DAY)))
+        fit_textbook(alternating(), Span(Instant(0), Instant(3 * MILLISECONDS_PER_DAY)))

@@ -13,7 +13,7 @@ from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignor
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.baselines.weibull import WeibullRenewal, fit, maximum_likelihood
+from models.baselines.weibull import WeibullRenewal, fit_weibull, maximum_likelihood
 from models.catalog.point_pattern import PointPattern, Span
 from models.catalog.reporting_practice import common_step
 from models.scoring.inter_event_times import Waits, waits
@@ -63,7 +63,7 @@ def test_without_an_earlier_event_the_observation_start_stands_for_one() -> None
 
 
 def test_the_parameters_that_made_the_events_are_found_again() -> None:
-    model = fit(simulated(), Span(day(50.0), day(2000.0)))
+    model = fit_weibull(simulated(), Span(day(50.0), day(2000.0)))
     assert model.shape == pytest.approx(SHAPE, rel=0.05)
     assert model.scale_days == pytest.approx(SCALE_DAYS, rel=0.1)
     assert model.magnitudes.beta == pytest.approx(BETA, rel=0.06)
@@ -84,11 +84,11 @@ def test_the_fit_is_the_maximum_of_the_likelihood_with_truncation_and_censoring(
 
 def test_the_fit_sees_nothing_after_its_span_and_of_what_came_before_only_the_silence() -> None:
     whole, span = simulated(400), Span(day(50.0), day(150.0))
-    known = fit(whole.before(span.end), span)
-    assert known == fit(whole, span)
+    known = fit_weibull(whole.before(span.end), span)
+    assert known == fit_weibull(whole, span)
     rows = whole.rows(span)
     alone = whole.days[rows.start - 1 : rows.stop]
-    assert known.shape == fit(pattern_of(alone, whole.magnitudes[rows.start - 1 : rows.stop]), span).shape
+    assert known.shape == fit_weibull(pattern_of(alone, whole.magnitudes[rows.start - 1 : rows.stop]), span).shape
 
 
 def test_the_log_likelihood_of_a_span_does_not_depend_on_where_it_is_divided() -> None:
@@ -148,4 +148,4 @@ def test_only_what_nearly_all_magnitudes_are_rounded_to_counts_as_their_step() -
 
 def test_one_event_is_too_few_to_fit() -> None:
     with pytest.raises(Problem, match="fewer than two"):
-        fit(pattern_of(np.array([1.0])), Span(day(0.0), day(9.0)))
+        fit_weibull(pattern_of(np.array([1.0])), Span(day(0.0), day(9.0)))

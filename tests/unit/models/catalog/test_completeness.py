@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.catalog import short_term_incompleteness as aftershock_completeness
 from models.catalog.b_value import b_positive, b_value
 from models.catalog.completeness import (
     Frequencies,
@@ -26,7 +25,7 @@ from models.catalog.completeness import (
     with_error,
 )
 from models.catalog.point_pattern import PointPattern, Span
-from models.catalog.short_term_incompleteness import LARGE_EXCESS, SOUTHERN_CALIFORNIA, aftershocks, log_prob
+from models.catalog.short_term_incompleteness import LARGE_EXCESS, SOUTHERN_CALIFORNIA, aftershocks, fit_short_term_incompleteness, log_prob
 from models.numerics.arrays import FloatArray
 from stream.cli.application import application
 from tests.support.paths import RECORDED
@@ -150,7 +149,7 @@ def test_the_recommendation_covers_the_worse_years_and_every_large_network() -> 
 @pytest.mark.parametrize(("g_half", "h", "sigma"), [(4.5, 0.75, 0.2), (3.8, 1.0, 0.35), (5.0, 0.9, 0.25)])
 def test_the_rise_after_large_events_is_recovered(g_half: float, h: float, sigma: float) -> None:
     pattern = sequence(g_half, h, sigma)
-    found = aftershock_completeness.fit(pattern, pattern.observed)
+    found = fit_short_term_incompleteness(pattern, pattern.observed)
     assert found is not None
     assert found.large_events >= 40
     assert found.g_half == pytest.approx(g_half, abs=4.0 * found.g_error)
@@ -163,7 +162,7 @@ def test_the_rise_after_large_events_is_recovered(g_half: float, h: float, sigma
 
 def test_a_catalogue_that_hides_nothing_gains_nothing_from_a_rise() -> None:
     pattern = sequence(g_half=99.0, h=0.0, sigma=0.2, large=10)
-    found = aftershock_completeness.fit(pattern, pattern.observed)
+    found = fit_short_term_incompleteness(pattern, pattern.observed)
     assert found is not None
     assert 0.0 <= found.nats_per_aftershock + 1e-6 < 0.002
 
@@ -171,8 +170,8 @@ def test_a_catalogue_that_hides_nothing_gains_nothing_from_a_rise() -> None:
 def test_the_rise_does_not_look_beyond_its_span() -> None:
     pattern = sequence(4.5, 0.75, 0.2)
     span = Span(START, START.plus(days=365.0 * 20))
-    assert aftershock_completeness.fit(pattern, span) == aftershock_completeness.fit(pattern.before(span.end), span)
-    assert aftershock_completeness.fit(pattern, Span(START, START.plus(hours=24.2))) is None
+    assert fit_short_term_incompleteness(pattern, span) == fit_short_term_incompleteness(pattern.before(span.end), span)
+    assert fit_short_term_incompleteness(pattern, Span(START, START.plus(hours=24.2))) is None
 
 
 def test_an_aftershock_goes_with_the_event_that_hides_most() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from models.forecaster.exceedance import LiveExceedance, solve
 from models.numerics.arrays import FloatArray
-from models.timing import excitation as hawkes
+from models.timing.excitation import KERNEL_PRODUCTIVITIES, TAUS_DAYS
 from stream.records.forecast import HORIZONS_HOURS
 
 RATE = np.log(10.0)
@@ -21,7 +21,7 @@ def simulated(excitation: FloatArray, background: float, excess: float, paths: i
     chance, last = np.random.default_rng(seed), HORIZONS.max()
     number = [np.repeat(np.arange(paths), chance.poisson(background * last, paths))]
     days = [chance.uniform(0.0, last, len(number[0]))]
-    for k, tau in enumerate(hawkes.TAUS_DAYS):
+    for k, tau in enumerate(TAUS_DAYS):
         who = np.repeat(np.arange(paths), chance.poisson(excitation[k] * tau, paths))
         number.append(who)
         days.append(chance.exponential(tau, len(who)))
@@ -30,12 +30,12 @@ def simulated(excitation: FloatArray, background: float, excess: float, paths: i
         who, when = who[when < last], when[when < last]
         x = chance.exponential(1.0 / RATE, len(who))
         np.minimum.at(first, who[x >= excess], when[x >= excess])
-        brings = np.exp(np.outer(x, hawkes.PRODUCTIVITIES)) @ PRODUCTIVITY  # (n, 12)
+        brings = np.exp(np.outer(x, KERNEL_PRODUCTIVITIES)) @ PRODUCTIVITY  # (n, 12)
         counts = chance.poisson(brings)
         parents, kernels = np.nonzero(counts)
         times = counts[parents, kernels]
         parents, kernels = np.repeat(parents, times), np.repeat(kernels, times)
-        who, when = who[parents], when[parents] + chance.exponential(hawkes.TAUS_DAYS[kernels])
+        who, when = who[parents], when[parents] + chance.exponential(TAUS_DAYS[kernels])
     return np.array([(first < span).mean() for span in HORIZONS])
 
 

@@ -10,7 +10,7 @@ import torch
 
 from ingest.instant import Instant
 from models.forecaster.explain import KERNEL_INPUTS, explain, memory_input_names, place_of
-from models.timing import excitation_features as neighbourhood
+from models.timing.excitation_features import EVENT_FEATURES
 from models.timing.live import BACKGROUND, LiveTiming, event_rates
 from models.timing.model import TimingNetwork
 from tests.unit.models.timing.test_timing import SMALL, shaken, simulated
@@ -68,7 +68,7 @@ def test_the_surroundings_that_are_explained_are_those_the_kernel_was_made_of(to
 
 
 def test_every_input_has_a_name() -> None:
-    assert len(KERNEL_INPUTS) == neighbourhood.SIZE
+    assert len(KERNEL_INPUTS) == EVENT_FEATURES
     assert len(memory_input_names(SMALL)) == SMALL.inputs
 
 

@@ -21,7 +21,7 @@ import torch
 from ingest.event import Event
 from ingest.problem import Problem
 from ingest.region import Region
-from models.artifact import forecaster_files as artifact
+from models.artifact.forecaster_files import CARD, WEIGHTS, read_forecaster, write_forecaster
 from models.baselines.streaming import LiveBaselines
 from models.catalog.point_pattern import Span, point_pattern
 from models.forecaster.live import SPOT_DEGREES, LstmForecaster
@@ -115,7 +115,7 @@ def test_live_magnitudes_are_those_of_training(network: SpaceTimeNetwork, foreca
 
 
 def test_the_forecaster_fulfils_the_protocol_and_names_its_weights(tmp_path: Path, network: SpaceTimeNetwork) -> None:
-    card = artifact.write(tmp_path / "lstm", network, EMPTY_CARD)
+    card = write_forecaster(tmp_path / "lstm", network, EMPTY_CARD)
     loaded = LstmForecaster.load(tmp_path / "lstm")
     checked: Forecaster = loaded
     assert checked.name == card.name == f"lstm-{card.weights_sha256[:12]}"
@@ -248,9 +248,9 @@ def test_where_names_at_most_five_cells_and_after_a_long_silence_the_whole_regio
 
 
 def test_an_artefact_comes_back_as_it_was_written(tmp_path: Path, network: SpaceTimeNetwork) -> None:
-    card = artifact.write(tmp_path / "lstm", network, EMPTY_CARD)
-    artifact.write(tmp_path / "lstm", network, EMPTY_CARD)
-    again, read = artifact.read(tmp_path / "lstm")
+    card = write_forecaster(tmp_path / "lstm", network, EMPTY_CARD)
+    write_forecaster(tmp_path / "lstm", network, EMPTY_CARD)
+    again, read = read_forecaster(tmp_path / "lstm")
     assert read == card
     assert [path.name for path in tmp_path.iterdir()] == ["lstm"]
     assert not again.training
@@ -262,28 +262,28 @@ def broken(kind: str, folder: Path) -> None:
     if kind == "missing":
         shutil.rmtree(folder)
     elif kind == "no weights":
-        (folder / artifact.WEIGHTS).unlink()
+        (folder / WEIGHTS).unlink()
     elif kind == "half the weights":
-        (folder / artifact.WEIGHTS).write_bytes((folder / artifact.WEIGHTS).read_bytes()[:2_000])
+        (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:2_000])
     elif kind == "card of another":
-        card = json.loads((folder / artifact.CARD).read_text(encoding="utf-8"))
-        (folder / artifact.CARD).write_text(json.dumps(card | {"weights_sha256": "0" * 64}), encoding="utf-8")
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        (folder / CARD).write_text(json.dumps(card | {"weights_sha256": "0" * 64}), encoding="utf-8")
     elif kind == "other sizes":
-        card = json.loads((folder / artifact.CARD).read_text(encoding="utf-8"))
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         card["architecture"]["timing"]["hidden"] = 16
-        (folder / artifact.CARD).write_text(json.dumps(card), encoding="utf-8")
+        (folder / CARD).write_text(json.dumps(card), encoding="utf-8")
     elif kind == "another format":
-        card = json.loads((folder / artifact.CARD).read_text(encoding="utf-8"))
-        (folder / artifact.CARD).write_text(json.dumps(card | {"format": "quakecast.lstm/1"}), encoding="utf-8")
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        (folder / CARD).write_text(json.dumps(card | {"format": "quakecast.lstm/1"}), encoding="utf-8")
     else:
-        (folder / artifact.CARD).write_text("<html>", encoding="utf-8")
+        (folder / CARD).write_text("<html>", encoding="utf-8")
 
 
 @pytest.mark.parametrize(
     "kind", ["missing", "no weights", "half the weights", "card of another", "other sizes", "another format", "not JSON"]
 )
 def test_a_bad_artefact_is_a_problem_in_one_line(tmp_path: Path, network: SpaceTimeNetwork, kind: str) -> None:
-    artifact.write(tmp_path / "lstm", network, EMPTY_CARD)
+    write_forecaster(tmp_path / "lstm", network, EMPTY_CARD)
     broken(kind, tmp_path / "lstm")
     with pytest.raises(Problem) as caught:
         LstmForecaster.load(tmp_path / "lstm")
@@ -292,6 +292,6 @@ def test_a_bad_artefact_is_a_problem_in_one_line(tmp_path: Path, network: SpaceT
 
 
 def test_the_built_in_model_beats_poisson_with_its_whole_interval() -> None:
-    network, card = artifact.read()
+    network, card = read_forecaster()
     assert LstmForecaster(network, card.name).name == card.name
     assert card.scores["validation"]["gain_over_poisson"]["low"] > 0.0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from models.magnitude.distribution import DetectedMagnitude
 from models.numerics.arrays import FloatArray
 from models.numerics.root_finding import invert_decreasing
-from models.timing import excitation as hawkes
+from models.timing.excitation import KERNELS, TAUS_DAYS
 from models.timing.inter_event_time import LONGEST_WAIT_DAYS, SHORTEST_WAIT_DAYS, InterEventTime
 
 CENTURY_DAYS = 36_525.0
@@ -28,7 +28,7 @@ def wait_of(logits: FloatArray, means: FloatArray, log_sigmas: FloatArray, log_r
     log_weights = logits - np.logaddexp.reduce(logits, -1, keepdims=True)
     rates = np.exp(log_rates)
     return InterEventTime(
-        rates[..., 1:], rates[..., 0], hawkes.TAUS_DAYS, log_weights[..., 0], log_weights[..., 1:], means, log_sigmas
+        rates[..., 1:], rates[..., 0], TAUS_DAYS, log_weights[..., 0], log_weights[..., 1:], means, log_sigmas
     )  # fmt: skip
 
 
@@ -119,9 +119,9 @@ def test_gradients_of_extreme_waits_are_finite() -> None:
     log_sigmas = torch.tensor([-1.5, 0.0, 1.5], dtype=torch.float64, requires_grad=True)
     logits = torch.zeros(4, dtype=torch.float64, requires_grad=True)
     log_weights = torch.log_softmax(logits, -1)
-    after, background = torch.full((hawkes.KERNELS,), 3.0, dtype=torch.float64), torch.tensor(0.1, dtype=torch.float64)
+    after, background = torch.full((KERNELS,), 3.0, dtype=torch.float64), torch.tensor(0.1, dtype=torch.float64)
     wait = InterEventTime(
-        after, background, torch.from_numpy(hawkes.TAUS_DAYS), log_weights[0], log_weights[1:], means, log_sigmas
+        after, background, torch.from_numpy(TAUS_DAYS), log_weights[0], log_weights[1:], means, log_sigmas
     ).following(0.5)  # fmt: skip
     values = [function(days) for function in (wait.log_prob, wait.log_survival) for days in (0.0, CENTURY_DAYS)]
     torch.stack(values).sum().backward()  # type: ignore[no-untyped-call]

@@ -18,8 +18,8 @@ import torch
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.simulated import Sequence
-from models.artifact import card
-from models.artifact import forecaster_files as artifact
+from models.artifact.card import CURVES, PAGE, PICTURE
+from models.artifact.forecaster_files import CARD, WEIGHTS, Card, read_forecaster, write_forecaster
 from models.artifact.manifest import MANIFEST
 from models.catalog.datasets import RegionDataset, SplitDates, one_region
 from models.forecaster.scored import SpaceTimeModel
@@ -43,7 +43,7 @@ QUICK = ForecasterOptions(
     place=PlaceOptions(steps=12, batch=64, validate_every=4, validation_targets=100),
 )
 TIMES_ALONE = msgspec.structs.replace(QUICK, narrowest_km=None)
-FILES = (artifact.WEIGHTS, artifact.CARD, card.PAGE, card.PICTURE, card.CURVES)
+FILES = (WEIGHTS, CARD, PAGE, PICTURE, CURVES)
 
 
 class Interrupted(Exception):
@@ -61,25 +61,25 @@ def silent(*_: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, artifact.Card, list[str]]:
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Card, list[str]]:
     folder, stages = tmp_path_factory.mktemp("models") / "lstm", list[str]()
     written = publish([lesson()], folder, QUICK, lambda stage, *_: stages.append(stage), score_held_back=True)
     return folder, written, stages
 
 
-def test_an_artefact_is_weights_a_card_a_page_and_a_picture(published: tuple[Path, artifact.Card, list[str]]) -> None:
+def test_an_artefact_is_weights_a_card_a_page_and_a_picture(published: tuple[Path, Card, list[str]]) -> None:
     folder, written, stages = published
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, MANIFEST])
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left beside it"
     assert list(dict.fromkeys(stages)) == ["plain", "kernels", "memory", "magnitude", "place"]
-    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in (card.PICTURE, card.CURVES))
-    page = (folder / card.PAGE).read_text(encoding="utf-8")
+    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in (PICTURE, CURVES))
+    page = (folder / PAGE).read_text(encoding="utf-8")
     assert written.name in page
     assert "Nobody can predict earthquakes" in page
     assert "| simulated | 1 | 2.5 |" in page
 
 
-def test_the_card_says_what_was_learned_from_and_what_was_measured(published: tuple[Path, artifact.Card, list[str]]) -> None:
+def test_the_card_says_what_was_learned_from_and_what_was_measured(published: tuple[Path, Card, list[str]]) -> None:
     _, written, _ = published
     taught, (data,) = lesson(), written.data
     assert data["train"]["events"] > data["validation"]["events"] > 0
@@ -93,9 +93,9 @@ def test_the_card_says_what_was_learned_from_and_what_was_measured(published: tu
         assert None not in (scores["time_log_likelihood"], scores["place_log_likelihood"], scores["magnitude_log_likelihood"])
 
 
-def test_what_is_read_back_gives_the_numbers_of_the_card(published: tuple[Path, artifact.Card, list[str]]) -> None:
+def test_what_is_read_back_gives_the_numbers_of_the_card(published: tuple[Path, Card, list[str]]) -> None:
     folder, written, _ = published
-    network, again = artifact.read(folder)
+    network, again = read_forecaster(folder)
     assert msgspec.json.encode(again) == msgspec.json.encode(written)
     taught = lesson()
     outcomes = SpaceTimeModel(network, written.name, taught.region).outcomes(taught.pattern, taught.validation)
@@ -107,17 +107,17 @@ def test_what_is_read_back_gives_the_numbers_of_the_card(published: tuple[Path, 
     assert outcomes.magnitude_log_prob.mean() == pytest.approx(scores["magnitude_log_likelihood"], abs=1e-4)
 
 
-def test_damaged_weights_are_refused(tmp_path: Path, published: tuple[Path, artifact.Card, list[str]]) -> None:
+def test_damaged_weights_are_refused(tmp_path: Path, published: tuple[Path, Card, list[str]]) -> None:
     folder, _, _ = published
     damaged = tmp_path / "lstm"
     damaged.mkdir()
     for path in folder.iterdir():
         content = bytearray(path.read_bytes())
-        if path.name == artifact.WEIGHTS:
+        if path.name == WEIGHTS:
             content[-1] ^= 1
         (damaged / path.name).write_bytes(content)
     with pytest.raises(Problem, match="SHA-256 differs"):
-        artifact.read(damaged)
+        read_forecaster(damaged)
 
 
 def test_an_interrupted_training_goes_on_with_the_stage_it_was_in(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_regions_of_several_catalogues_learn_one_network_with_a_background_each(
     written = publish(lessons, tmp_path / "lstm", TIMES_ALONE, silent)
     assert written.architecture.timing.regions == ("one", "two")
     assert [data["name"] for data in written.data] == ["one", "two"]
-    network, _ = artifact.read(tmp_path / "lstm")
+    network, _ = read_forecaster(tmp_path / "lstm")
     assert network.timing.background("one") != network.timing.background("two")
     assert network.timing.background("three") is None
 
@@ -179,12 +179,12 @@ def test_too_little_to_learn_from_is_a_problem(tmp_path: Path) -> None:
         publish([one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)], tmp_path / "lstm", QUICK, silent)
 
 
-def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path, published: tuple[Path, artifact.Card, list[str]]) -> None:
-    network, written = artifact.read(published[0])
+def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path, published: tuple[Path, Card, list[str]]) -> None:
+    network, written = read_forecaster(published[0])
     (tmp_path / "file").write_text("not a folder", encoding="utf-8")
     given = {name: getattr(written, name) for name in ("data", "options", "training", "scores", "notes")}
     with pytest.raises(Problem, match="cannot write the model"):
-        artifact.write(tmp_path / "file" / "lstm", network, given)
+        write_forecaster(tmp_path / "file" / "lstm", network, given)
 
 
 def test_numbers_on_a_card_have_five_digits() -> None:

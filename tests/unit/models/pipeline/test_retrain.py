@@ -18,7 +18,7 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from ingest.simulated import Sequence
-from models.artifact import forecaster_files as artifact
+from models.artifact.forecaster_files import WEIGHTS, write_forecaster
 from models.artifact.registry import Registry, built_in
 from models.catalog.point_pattern import PointPattern, Span
 from models.cnn.train import MapOptions
@@ -128,7 +128,7 @@ def plan(catalogue: Path, models: Path, kinds: tuple[str, ...] = ("lstm",)) -> P
 
 def poor(models: Path) -> str:
     """An incumbent that learned nothing."""
-    card = artifact.write(models.parent / "poor", small_network(), EMPTY_CARD)
+    card = write_forecaster(models.parent / "poor", small_network(), EMPTY_CARD)
     Registry(models).add(models.parent / "poor")
     return card.name
 
@@ -185,7 +185,7 @@ def test_a_dry_run_prints_the_decision_and_promotes_nothing(
 def test_an_incumbent_that_is_damaged_is_told_before_anything_is_trained(catalogue: Path, tmp_path: Path) -> None:
     models, stages = tmp_path / "models", list[str]()
     incumbent = poor(models)
-    (models / incumbent / artifact.WEIGHTS).write_bytes(b"")
+    (models / incumbent / WEIGHTS).write_bytes(b"")
     (decision,) = retrained(plan(catalogue, models), {"lstm": incumbent}, tmp_path, lambda stage, *_: stages.append(stage))
     assert decision.failed
     assert "is damaged: weights.safetensors" in decision.line()

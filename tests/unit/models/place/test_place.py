@@ -23,8 +23,8 @@ from models.place.map import kernel_of
 from models.place.neighbour_geometry import places_of, surroundings_of_last
 from models.place.network import PlaceArchitecture, PlaceNetwork
 from models.place.train import PlaceLesson, PlaceOptions, fit_place
-from models.timing import excitation as hawkes
-from models.timing import excitation_features as neighbourhood
+from models.timing.excitation import KERNELS, TAUS_DAYS
+from models.timing.excitation_features import event_features
 
 START = Instant.parse("2020-01-01T00:00:00.000Z")
 DAYS = 1_000.0
@@ -85,11 +85,11 @@ class Case(NamedTuple):
 
 def lesson_of(pattern: PointPattern, reach: int = REACH) -> PlaceLesson:
     """The true branching ratio and nearly the true decay, by the two time constants about it."""
-    weights = np.full((len(pattern), hawkes.KERNELS), 1e-9)
-    weights[:, np.argsort(np.abs(np.log(hawkes.TAUS_DAYS / DECAY_DAYS)))[:2]] = BRANCHING / 2
+    weights = np.full((len(pattern), KERNELS), 1e-9)
+    weights[:, np.argsort(np.abs(np.log(TAUS_DAYS / DECAY_DAYS)))[:2]] = BRANCHING / 2
     middle, late = START.plus(hours=24 * DAYS * 0.2), START.plus(hours=24 * DAYS * 0.75)
     spans = Span(middle, late), Span(late, pattern.observed.end)
-    return PlaceLesson(pattern, *spans, neighbourhood.neighbourhoods(pattern, reach), weights, BACKGROUND)
+    return PlaceLesson(pattern, *spans, event_features(pattern, reach), weights, BACKGROUND)
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +240,7 @@ def test_an_event_gets_live_the_kernel_it_gets_in_a_catalogue(learned: Case) -> 
 
 def test_only_earlier_events_are_neighbours_and_the_nearest_are_found() -> None:
     pattern = simulated(seed=4)
-    found = contributors.neighbours(pattern, lesson_of(pattern).weights, hawkes.TAUS_DAYS, 0, (20, 10), 1.0)
+    found = contributors.neighbours(pattern, lesson_of(pattern).weights, TAUS_DAYS, 0, (20, 10), 1.0)
     for row in (5, 200, len(pattern) - 1):
         for table in found:
             assert table[row].max() < row
@@ -272,7 +272,7 @@ def test_the_exact_densities_are_the_formula() -> None:
                 math.exp(part) for part in (parts.log_stretches[row, disc], parts.log_widths[row, disc], parts.log_powers[disc])
             )
             square = ((east * cosine + north * sine) / stretch) ** 2 + ((north * cosine - east * sine) * stretch) ** 2
-            rate = (np.exp(parts.log_weights[row, disc]) * np.exp(-lag / hawkes.TAUS_DAYS) / hawkes.TAUS_DAYS).sum()
+            rate = (np.exp(parts.log_weights[row, disc]) * np.exp(-lag / TAUS_DAYS) / TAUS_DAYS).sum()
             triggered += rate * power * width**power / math.pi * (square + width) ** -(1 + power)
     assert found[0] == pytest.approx(triggered, rel=1e-4)
 

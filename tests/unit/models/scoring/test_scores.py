@@ -15,13 +15,13 @@ from ingest.catalog import read_catalog
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.baselines import median
-from models.baselines import poisson as stationary
 from models.baselines.gutenberg_richter import GutenbergRichter
+from models.baselines.median import fit_median
+from models.baselines.poisson import fit_poisson
 from models.catalog.point_pattern import PointPattern, Span, point_pattern
 from models.catalog.reporting_practice import common_step
 from models.scoring.scored_model import ScoredModel
-from models.scoring.scores import interval, joined, report, scored, trial
+from models.scoring.scores import bootstrap_interval, joined, score_report, score_trial, scored
 
 COMPLETENESS, BETA, RATE_PER_DAY, AREA_KM2 = 2.5, 2.3, 4.0, 1_000.0
 BENCHMARK = {"SanJac_10": (1.0, "2016", "2018", 0.794, -0.157), "WHITE_06": (0.6, "2017", "2021", 1.715, -0.192)}
@@ -52,7 +52,7 @@ def pattern_of(moments: NDArray[np.float64], magnitudes: NDArray[np.float64], da
 
 EVENTS = poisson_pattern()
 LEARNED, HELD_BACK = Span(day(0.0), day(250.0)), Span(day(250.0), day(500.0))
-STATIONARY = stationary.fit(EVENTS, LEARNED)
+STATIONARY = fit_poisson(EVENTS, LEARNED)
 
 
 def test_the_stationary_fit_finds_the_rate_and_the_slope() -> None:
@@ -60,7 +60,7 @@ def test_the_stationary_fit_finds_the_rate_and_the_slope() -> None:
     assert STATIONARY.magnitudes.beta == pytest.approx(BETA, rel=0.1)
     assert STATIONARY.magnitudes.step == 0.1
     with pytest.raises(Problem, match="no events"):
-        stationary.fit(EVENTS, Span(day(-5.0), day(-1.0)))
+        fit_poisson(EVENTS, Span(day(-5.0), day(-1.0)))
 
 
 def test_a_common_step_is_one_of_all_magnitudes_and_not_of_a_part() -> None:
@@ -70,14 +70,14 @@ def test_a_common_step_is_one_of_all_magnitudes_and_not_of_a_part() -> None:
 
 
 def test_the_log_likelihood_of_a_constant_rate_has_a_closed_form() -> None:
-    scores = report([trial(STATIONARY, EVENTS, HELD_BACK, {})])
+    scores = score_report([score_trial(STATIONARY, EVENTS, HELD_BACK, {})])
     count, rate = scores["events"], STATIONARY.rate_per_day
     assert scores["time_log_likelihood"] == pytest.approx(math.log(rate) - rate * 250.0 / count)
     assert scores["place_log_likelihood"] == pytest.approx(-math.log(AREA_KM2))
 
 
 def test_a_true_model_is_calibrated() -> None:
-    scores = report([trial(STATIONARY, EVENTS, HELD_BACK, {})])
+    scores = score_report([score_trial(STATIONARY, EVENTS, HELD_BACK, {})])
     assert scores["pit_time_ks"] < 0.06
     assert scores["pit_magnitude_ks"] < 0.06
     assert scores["coverage_50"] == pytest.approx(0.5, abs=0.06)
@@ -88,7 +88,7 @@ def test_a_true_model_is_calibrated() -> None:
 
 def test_the_report_has_the_same_keys_for_the_model_and_its_baselines() -> None:
     baselines: dict[str, ScoredModel] = {"poisson": STATIONARY, "etas": STATIONARY}
-    scores = report([trial(STATIONARY, EVENTS, HELD_BACK, baselines)])
+    scores = score_report([score_trial(STATIONARY, EVENTS, HELD_BACK, baselines)])
     gains = {"gain_over_poisson", "gain_over_etas", "place_gain_over_etas", "gain_over_gutenberg_richter"}
     assert set(scores) == KEYS | gains | {"baselines"}
     assert {name: set(one) for name, one in scores["baselines"].items()} == {"poisson": KEYS, "etas": KEYS}
@@ -96,13 +96,13 @@ def test_the_report_has_the_same_keys_for_the_model_and_its_baselines() -> None:
 
 
 def test_a_model_that_is_compared_with_itself_gains_nothing() -> None:
-    scores = report([trial(STATIONARY, EVENTS, HELD_BACK, {"poisson": STATIONARY})])
+    scores = score_report([score_trial(STATIONARY, EVENTS, HELD_BACK, {"poisson": STATIONARY})])
     assert scores["gain_over_poisson"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
 
 
 def test_the_gain_is_the_difference_of_the_log_likelihoods_and_lies_in_its_interval() -> None:
     slow = replace(STATIONARY, rate_per_day=1.0)
-    scores = report([trial(STATIONARY, EVENTS, HELD_BACK, {"poisson": slow})])
+    scores = score_report([score_trial(STATIONARY, EVENTS, HELD_BACK, {"poisson": slow})])
     gain = scores["gain_over_poisson"]
     assert gain["mean"] == pytest.approx(scores["time_log_likelihood"] - scores["baselines"]["poisson"]["time_log_likelihood"])
     assert 0.0 < gain["low"] < gain["mean"] < gain["high"]
@@ -111,13 +111,13 @@ def test_the_gain_is_the_difference_of_the_log_likelihoods_and_lies_in_its_inter
 def test_with_fewer_than_eight_blocks_there_is_no_interval() -> None:
     came = np.arange(7, dtype=np.int64) * 7 * MILLISECONDS_PER_DAY
     none = np.zeros(0, dtype=np.int64)
-    assert interval(np.ones(7), came, none) == {"mean": 1.0, "low": None, "high": None}
-    assert interval(np.ones(8), np.append(came, 7 * 7 * MILLISECONDS_PER_DAY), none) == {"mean": 1.0, "low": 1.0, "high": 1.0}
+    assert bootstrap_interval(np.ones(7), came, none) == {"mean": 1.0, "low": None, "high": None}
+    assert bootstrap_interval(np.ones(8), np.append(came, 7 * 7 * MILLISECONDS_PER_DAY), none) == {"mean": 1.0, "low": 1.0, "high": 1.0}
 
 
 def test_what_a_model_does_not_speak_of_is_null() -> None:
     baselines: dict[str, ScoredModel] = {"poisson": STATIONARY}
-    scores = report([trial(median.fit(EVENTS, LEARNED), EVENTS, HELD_BACK, baselines)])
+    scores = score_report([score_trial(fit_median(EVENTS, LEARNED), EVENTS, HELD_BACK, baselines)])
     said = msgspec.json.decode(msgspec.json.encode(scores))
     assert said["time_log_likelihood"] is said["place_log_likelihood"] is said["pit_time_ks"] is said["pit_time_histogram"] is None
     assert said["gain_over_poisson"] == {"mean": None, "low": None, "high": None}
@@ -127,8 +127,8 @@ def test_what_a_model_does_not_speak_of_is_null() -> None:
 def test_several_regions_score_as_one_by_their_sums() -> None:
     other = poisson_pattern(300.0, seed=1)
     spans = [(EVENTS, HELD_BACK), (other, Span(day(100.0), day(300.0)))]
-    both = report([trial(STATIONARY, one, span, {"poisson": STATIONARY}) for one, span in spans])
-    alone = [report([trial(STATIONARY, one, span, {})]) for one, span in spans]
+    both = score_report([score_trial(STATIONARY, one, span, {"poisson": STATIONARY}) for one, span in spans])
+    alone = [score_report([score_trial(STATIONARY, one, span, {})]) for one, span in spans]
     assert both["events"] == sum(one["events"] for one in alone)
     assert both["time_log_likelihood"] * both["events"] == pytest.approx(sum(one["time_log_likelihood"] * one["events"] for one in alone))
     parts = [scored(one, span, STATIONARY.outcomes(one, span)) for one, span in spans]
@@ -140,7 +140,7 @@ def test_a_region_without_events_in_its_span_still_counts_its_silence() -> None:
     (part,) = [scored(silent, HELD_BACK, STATIONARY.outcomes(silent, HELD_BACK))]
     assert part.time == pytest.approx([-250.0 * STATIONARY.rate_per_day])
     with pytest.raises(Problem, match="no events in the period"):
-        report([trial(STATIONARY, silent, HELD_BACK, {})])
+        score_report([score_trial(STATIONARY, silent, HELD_BACK, {})])
 
 
 def test_rounded_magnitudes_begin_half_a_step_below_completeness() -> None:
@@ -157,7 +157,7 @@ def test_the_stationary_fit_has_the_benchmark_s_scores(recorded: Path, name: str
     years = [Instant.parse(f"{year}-01-01T00:00:00Z") for year in ("2008", start, end)]
     events = [item for item in read_catalog(recorded / "data/benchmark" / f"{name}.csv.xz") if isinstance(item, Event)]
     known = point_pattern(events, completeness, Span(years[0], years[2]))
-    model = stationary.fit(known, Span(years[0], years[1]))
-    scores = report([trial(model, known, Span(years[1], years[2]), {})])
+    model = fit_poisson(known, Span(years[0], years[1]))
+    scores = score_report([score_trial(model, known, Span(years[1], years[2]), {})])
     assert scores["time_log_likelihood"] == pytest.approx(time, abs=0.001)
     assert scores["magnitude_log_likelihood"] == pytest.approx(magnitude, abs=0.001)

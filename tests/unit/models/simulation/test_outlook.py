@@ -12,7 +12,7 @@ import torch
 
 from ingest.event import encode
 from ingest.instant import Instant
-from models.artifact import forecaster_files as artifact
+from models.artifact.forecaster_files import read_forecaster
 from models.catalog.point_pattern import PointPattern, point_pattern
 from models.magnitude.distribution import DetectedMagnitude
 from models.numerics.geometry import offsets_km, places
@@ -28,7 +28,7 @@ from models.simulation.rollout.processes import ProcessPool
 from models.simulation.rollout.start import history_of, start_at
 from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing import excitation as hawkes
+from models.timing.excitation import KERNELS, TAUS_DAYS
 from stream.outlooks.simulator import Asked, Simulated
 from tests.support.simulated import REGION, event
 
@@ -57,7 +57,7 @@ def past(count: int = 60) -> PointPattern:
 
 @pytest.fixture(scope="module")
 def network() -> SpaceTimeNetwork:
-    return artifact.read()[0].eval()
+    return read_forecaster()[0].eval()
 
 
 def given(network: SpaceTimeNetwork, days: float = 7.0, spared: float = 0.0) -> Given:
@@ -123,10 +123,10 @@ def sizes() -> cascade.MagnitudeSampling:
 
 def test_the_cascade_has_the_mean_of_a_branching_process() -> None:
     """Children of children: expected = immigrants / (1 − n) when the horizon is far beyond the kernel's own time."""
-    table, paths = np.zeros((81, hawkes.KERNELS)), 4_000
+    table, paths = np.zeros((81, KERNELS)), 4_000
     table[:, 0] = 0.5
-    excitation = np.zeros((paths, hawkes.KERNELS))
-    excitation[:, 1] = 2.0 / hawkes.TAUS_DAYS[1]
+    excitation = np.zeros((paths, KERNELS))
+    excitation[:, 1] = 2.0 / TAUS_DAYS[1]
     made = cascade.cascade(excitation, np.zeros(paths), 30.0, 0.1, table, sizes(), 10_000, np.random.default_rng(0))
     mean = len(made.days) / paths
     assert mean == pytest.approx((0.1 * 30.0 + 2.0) / 0.5, rel=0.04)
@@ -136,10 +136,10 @@ def test_the_cascade_has_the_mean_of_a_branching_process() -> None:
 
 
 def test_a_cascade_without_end_is_cut_and_said_to_be() -> None:
-    table = np.zeros((81, hawkes.KERNELS))
+    table = np.zeros((81, KERNELS))
     table[:, 0] = 1.5
     start = np.zeros(50)
-    made = cascade.cascade(np.zeros((50, hawkes.KERNELS)), start, 30.0, 1.0, table, sizes(), 500, np.random.default_rng(0))
+    made = cascade.cascade(np.zeros((50, KERNELS)), start, 30.0, 1.0, table, sizes(), 500, np.random.default_rng(0))
     assert made.cut.all()
     assert np.bincount(made.paths).max() < 5_000
 

@@ -11,7 +11,7 @@ from scipy.stats import kstest  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.artifact import forecaster_files as artifact
+from models.artifact.forecaster_files import read_forecaster
 from models.catalog.point_pattern import PointPattern, Span
 from models.cnn.factors import Factors
 from models.cnn.grid import Grid
@@ -31,7 +31,7 @@ GRID = Grid(35.0, -118.0, 0.25, 0.25, 8)
 
 @pytest.fixture(scope="module")
 def network() -> SpaceTimeNetwork:
-    return artifact.read()[0]
+    return read_forecaster()[0]
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from ingest.problem import Problem
 from ingest.simulated import Sequence
 from models.catalog.datasets import RegionDataset, SplitDates, one_region
 from models.catalog.point_pattern import PointPattern, Span, point_pattern
-from models.timing import excitation as hawkes
-from models.timing import excitation_features as neighbourhood
+from models.timing.excitation import KERNELS, TAUS_DAYS, Excitation, conditional_intensity, decays_of, excitation_after, expected_events
+from models.timing.excitation_features import EVENT_FEATURES, OWN_FEATURES, TRACE_FLOOR_PER_DAY, TRACES, event_features, local_traces
 from models.timing.live import LiveTiming
 from models.timing.model import TimingNetwork, time_outcomes
 from models.timing.networks import Architecture, exponential_start, wait_of
@@ -48,9 +48,9 @@ def shaken(architecture: Architecture, seed: int = 3) -> TimingNetwork:
 
 def test_the_excitation_is_the_sum_over_past_events() -> None:
     waits = np.array([np.inf, 1.0, 0.0, 2.5, np.inf, 0.3])
-    jumps = np.random.default_rng(0).random((1, 6, hawkes.KERNELS))
-    after = hawkes.excitation(jumps, hawkes.decays_of(waits))[0]
-    expected = jumps[0, 3] + (jumps[0, 1] + jumps[0, 2]) * np.exp(-2.5 / hawkes.TAUS_DAYS) + jumps[0, 0] * np.exp(-3.5 / hawkes.TAUS_DAYS)
+    jumps = np.random.default_rng(0).random((1, 6, KERNELS))
+    after = excitation_after(jumps, decays_of(waits))[0]
+    expected = jumps[0, 3] + (jumps[0, 1] + jumps[0, 2]) * np.exp(-2.5 / TAUS_DAYS) + jumps[0, 0] * np.exp(-3.5 / TAUS_DAYS)
     assert after[3] == pytest.approx(expected, rel=1e-12)
     assert after[4] == pytest.approx(jumps[0, 4]), "nothing carries over into a new sequence"
 
@@ -58,41 +58,39 @@ def test_the_excitation_is_the_sum_over_past_events() -> None:
 def test_its_gradient_is_exact() -> None:
     torch.manual_seed(0)
     waits = np.array([np.inf, 0.2, 0.01, 3.0, np.inf, 0.5])
-    jumps = torch.rand(2, 6, hawkes.KERNELS, dtype=torch.float64, requires_grad=True)
-    decays = torch.from_numpy(hawkes.decays_of(waits))
-    assert torch.autograd.gradcheck(lambda value: hawkes.Excitation.apply(value, decays), (jumps,))
+    jumps = torch.rand(2, 6, KERNELS, dtype=torch.float64, requires_grad=True)
+    decays = torch.from_numpy(decays_of(waits))
+    assert torch.autograd.gradcheck(lambda value: Excitation.apply(value, decays), (jumps,))
 
 
 def test_the_expected_count_is_the_integral_of_the_rate() -> None:
-    after, since = np.full(hawkes.KERNELS, 0.3), np.linspace(0.0, 2.0, 200_001)
-    rates = hawkes.rate(after, 0.4, since, hawkes.TAUS_DAYS)
-    assert float(np.trapezoid(rates, since)) == pytest.approx(
-        float(hawkes.expected(after, 0.4, np.float64(2.0), hawkes.TAUS_DAYS)), rel=1e-4
-    )
+    after, since = np.full(KERNELS, 0.3), np.linspace(0.0, 2.0, 200_001)
+    rates = conditional_intensity(after, 0.4, since, TAUS_DAYS)
+    assert float(np.trapezoid(rates, since)) == pytest.approx(float(expected_events(after, 0.4, np.float64(2.0), TAUS_DAYS)), rel=1e-4)
 
 
 def test_local_traces_are_the_same_by_both_ways() -> None:
     one = simulated()
-    offline = neighbourhood.neighbourhoods(one, reach=32)
+    offline = event_features(one, reach=32)
     for i in (0, 1, 40, len(one) - 1):
         back = slice(max(i - 32, 0), i)
         apart = np.sqrt(np.square(one.positions_km[back] - one.positions_km[i]).sum(1))
-        traces = neighbourhood.local_traces(one.days[i] - one.days[back], apart, one.excesses[back])
-        logs = np.log(traces + neighbourhood.FLOOR_PER_DAY)
-        local = slice(neighbourhood.OF_THE_EVENT, neighbourhood.SIZE - neighbourhood.TRACES)
+        traces = local_traces(one.days[i] - one.days[back], apart, one.excesses[back])
+        logs = np.log(traces + TRACE_FLOOR_PER_DAY)
+        local = slice(OWN_FEATURES, EVENT_FEATURES - TRACES)
         assert offline[i, local] == pytest.approx(logs, abs=1e-9)
 
 
 def test_an_event_changes_no_neighbourhood_before_it() -> None:
     one = simulated()
     shorter = one.before(Instant(int(one.times[50])))
-    assert np.array_equal(neighbourhood.neighbourhoods(one, 64)[: len(shorter)], neighbourhood.neighbourhoods(shorter, 64))
+    assert np.array_equal(event_features(one, 64)[: len(shorter)], event_features(shorter, 64))
 
 
 def test_a_wait_integrates_to_one_and_its_quantiles_invert_its_survival() -> None:
     torch.manual_seed(1)
     outputs = torch.randn(2, 3, 13, dtype=torch.float64).numpy()
-    wait = wait_of(outputs, np.abs(outputs[0, :, :1]) * np.ones(hawkes.KERNELS), np.full(3, 0.7), hawkes.TAUS_DAYS).following(0.25)
+    wait = wait_of(outputs, np.abs(outputs[0, :, :1]) * np.ones(KERNELS), np.full(3, 0.7), TAUS_DAYS).following(0.25)
     grid = np.geomspace(1e-9, 3_000.0, 400_001)[:, None]
     density = np.exp(wait.log_prob(grid))
     assert np.trapezoid(density, grid[:, 0], axis=0) == pytest.approx(1.0, abs=2e-3)
@@ -165,9 +163,9 @@ def test_the_background_of_an_unknown_catalogue_is_the_most_likely_one() -> None
     end, begin = part.elapsed_days + part.waits_days, part.elapsed_days
 
     def likelihood(background: float) -> float:
-        rates = hawkes.rate(after[part.rows], background, end, hawkes.TAUS_DAYS)
-        count = hawkes.expected(after[part.rows], background, end, hawkes.TAUS_DAYS) - hawkes.expected(
-            after[part.rows], background, begin, hawkes.TAUS_DAYS
+        rates = conditional_intensity(after[part.rows], background, end, TAUS_DAYS)
+        count = expected_events(after[part.rows], background, end, TAUS_DAYS) - expected_events(
+            after[part.rows], background, begin, TAUS_DAYS
         )
         return float(np.log(rates)[part.comes].sum() - count.sum())
 
@@ -216,5 +214,5 @@ def test_years_out_of_order_are_refused() -> None:
 
 def test_silence_after_a_burst_calms_the_forecast() -> None:
     start = exponential_start(8).expand(1, -1).numpy()
-    wait = wait_of(start, np.full(hawkes.KERNELS, 5.0), np.float64(0.1), hawkes.TAUS_DAYS)
+    wait = wait_of(start, np.full(KERNELS, 5.0), np.float64(0.1), TAUS_DAYS)
     assert float(wait.hazard(0.0)) > 2.0 * float(wait.following(1.0).hazard(0.0)) > 0.0

@@ -14,7 +14,7 @@ from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable, partition_of
-from models.artifact import forecaster_files as artifact
+from models.artifact.forecaster_files import write_forecaster
 from models.forecaster.live import LstmForecaster
 from stream.cli.application import application
 from stream.partition import Partition
@@ -45,7 +45,7 @@ polygon = [[30.0, 40.0], [30.0, 50.0], [45.0, 50.0], [45.0, 40.0]]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model, a catalogue, a region table, and the windows of workers that followed a simulated feed."""
     path = tmp_path_factory.mktemp("user")
-    artifact.write(path / "model", small_network(), EMPTY_CARD)
+    write_forecaster(path / "model", small_network(), EMPTY_CARD)
     (path / "catalogue.csv").write_bytes(csv_of(small_sequence(START, 3.0)))
     (path / "regions.toml").write_text(REGIONS, encoding="utf-8")
     table, forecaster = RegionTable.load(path / "regions.toml"), LstmForecaster.load(path / "model")

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.artifact import forecaster_files as artifact
+from models.artifact.forecaster_files import write_forecaster
 from stream.cli.application import application
 from tests.support.stand_ins import csv_of, small_sequence
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
@@ -41,6 +41,6 @@ def test_the_cnn_needs_a_past_of_a_region_that_it_has_learned(tmp_path: Path) ->
     assert "+cnn-" in simulate(tmp_path / "with", "--with", "cnn", "--catalog", str(catalogue))
     with pytest.raises(Problem, match="a map of nothing"):
         simulate(tmp_path / "without", "--with", "cnn")
-    artifact.write(tmp_path / "model", small_network(), EMPTY_CARD)
+    write_forecaster(tmp_path / "model", small_network(), EMPTY_CARD)
     with pytest.raises(Problem, match="no CNN has learned california"):
         simulate(tmp_path / "other", "--with", "cnn", "--catalog", str(catalogue), "--model", str(tmp_path / "model"))
