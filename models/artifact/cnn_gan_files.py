@@ -17,9 +17,9 @@ from torch import nn
 from ingest.problem import Problem
 from models import PRETRAINED
 from models.artifact.forecaster_files import CARD, WEIGHTS
-from models.artifact.manifest import verify_model_folder, write_model_folder
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.gan.networks import GanArchitecture, SequenceGenerator
+from models.registry.manifest import verify_model_folder, write_model_folder
 
 Network = TypeVar("Network", bound=nn.Module)
 FORMATS = {"cnn": "quakecast.cnn/1", "gan": "quakecast.gan/1"}

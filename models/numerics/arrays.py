@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import erf, log_ndtr, ndtr  # type: ignore[import-untyped, unused-ignore]
 
@@ -15,46 +14,53 @@ IntArray = NDArray[np.int64]
 
 
 def library_of(x: Any) -> Any:
-    """The module, torch or numpy, whose functions take `x`."""
-    return torch if isinstance(x, torch.Tensor) else np
+    """The module, numpy or torch, whose functions take `x`. Torch is loaded by whoever makes tensors, never from here."""
+    if isinstance(x, (np.ndarray, np.generic, float, int)):
+        return np
+    import torch
+
+    return torch
 
 
 def exp(x: Any) -> Any:
     """e^x, elementwise."""
-    return torch.exp(x) if isinstance(x, torch.Tensor) else np.exp(x)
+    return library_of(x).exp(x)
 
 
 def expm1(x: Any) -> Any:
     """e^x − 1, elementwise, exact near 0."""
-    return torch.expm1(x) if isinstance(x, torch.Tensor) else np.expm1(x)
+    return library_of(x).expm1(x)
 
 
 def log(x: Any) -> Any:
     """ln x, elementwise."""
-    return torch.log(x) if isinstance(x, torch.Tensor) else np.log(x)
+    return library_of(x).log(x)
 
 
 def log_add_exp(one: Any, other: Any) -> Any:
     """ln(e^one + e^other), elementwise, without overflow."""
-    return torch.logaddexp(one, other) if isinstance(one, torch.Tensor) else np.logaddexp(one, other)
+    return library_of(one).logaddexp(one, other)
 
 
 def log_sum_exp(x: Any) -> Any:
     """(..., K) -> (...): ln Σ e^x over the last axis, without overflow."""
-    if isinstance(x, torch.Tensor):
-        return torch.logsumexp(x, -1)
+    library = library_of(x)
+    if library is not np:
+        return library.logsumexp(x, -1)
     largest = np.maximum.reduce(x, -1)
     return largest + np.log(np.add.reduce(np.exp(x - largest[..., None]), -1))
 
 
 def normal_cdf(z: Any) -> Any:
     """Φ(z), the standard normal distribution function, elementwise."""
-    return torch.special.ndtr(z) if isinstance(z, torch.Tensor) else ndtr(z)
+    library = library_of(z)
+    return ndtr(z) if library is np else library.special.ndtr(z)
 
 
 def log_normal_cdf(z: Any) -> Any:
     """ln Φ(z), elementwise, exact in the lower tail."""
-    return torch.special.log_ndtr(z) if isinstance(z, torch.Tensor) else log_ndtr(z)
+    library = library_of(z)
+    return log_ndtr(z) if library is np else library.special.log_ndtr(z)
 
 
 def gelu(x: FloatArray) -> FloatArray:

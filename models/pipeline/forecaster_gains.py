@@ -13,7 +13,7 @@ from models.catalog.point_pattern import Span
 from models.cnn.network import MapNetwork
 from models.forecaster.scored import SpaceTimeModel
 from models.pipeline.decision import Gains
-from models.scoring import scores as score
+from models.scoring.scores import join_scores, moments, score_trial, scored
 from models.space_time import SpaceTimeNetwork
 from models.timing.model import time_outcomes
 
@@ -39,14 +39,14 @@ def forecaster_gains(challenger: SpaceTimeNetwork, incumbent: SpaceTimeNetwork, 
     for lesson in judged(lessons, recent):
         rows = lesson.pattern.rows(recent)
         if rows.start < rows.stop:
-            held.append([score.score_trial(*_asked(network, lesson, recent), {}) for network in (challenger, incumbent)])
+            held.append([score_trial(*_asked(network, lesson, recent), {}) for network in (challenger, incumbent)])
         else:
             silences.append(_silence(challenger, lesson, recent) - _silence(incumbent, lesson, recent))
             ends.append(int(recent.end))
     if not held:
         return Gains(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
-    ours, theirs = (score.joined([score.scored(one.pattern, one.span, one.outcomes) for one in part]) for part in zip(*held, strict=True))
-    came, ended = score.moments([pair[0] for pair in held])
+    ours, theirs = (join_scores([scored(one.pattern, one.span, one.outcomes) for one in part]) for part in zip(*held, strict=True))
+    came, ended = moments([pair[0] for pair in held])
     marks = ours.magnitude - theirs.magnitude + np.nan_to_num(ours.place - theirs.place)
     gained = ours.time - theirs.time + np.pad(marks, (0, len(ended)))
     return Gains(np.append(gained, silences), came, np.append(ended, ends).astype(np.int64))

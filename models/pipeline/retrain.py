@@ -21,7 +21,6 @@ from ingest.problem import Problem
 from ingest.region import RegionTable
 from models.artifact.cnn_gan_files import read_cnn, read_gan
 from models.artifact.forecaster_files import read_forecaster
-from models.artifact.registry import Registry
 from models.catalog.cleaning import earthquakes
 from models.catalog.datasets import FEWEST_EVENTS, RegionDataset, SplitDates, by_region, read_events
 from models.catalog.point_pattern import Span
@@ -33,6 +32,7 @@ from models.pipeline.generator_gains import sequence_gains
 from models.pipeline.publish_cnn_gan import publish_cnn, publish_gan
 from models.pipeline.publish_forecaster import publish
 from models.pipeline.train_forecaster import ForecasterOptions, Progress
+from models.registry.registry import Registry
 
 FEWEST_IN_A_REGION = FEWEST_EVENTS
 

@@ -11,7 +11,7 @@ import msgspec
 
 from ingest.problem import Problem
 from models import PRETRAINED
-from models.artifact.manifest import read_manifest, verify_model_folder, write_model_folder
+from models.registry.manifest import read_manifest, verify_model_folder, write_model_folder
 
 DEFAULT_FOLDER = Path("quakecast-models")
 KINDS = ("lstm", "cnn", "gan")

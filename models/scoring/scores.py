@@ -76,11 +76,11 @@ def score_report(trials: Sequence[Trial]) -> dict[str, Any]:
     Raises:
         Problem: no events in the spans.
     """
-    ours = joined([scored(one.pattern, one.span, one.outcomes) for one in trials])
+    ours = join_scores([scored(one.pattern, one.span, one.outcomes) for one in trials])
     if not len(ours.place):
         raise Problem("no events in the period to score", "choose another period or a lower magnitude of completeness")
     names = list(trials[0].baselines)
-    theirs = {name: joined([scored(one.pattern, one.span, one.baselines[name]) for one in trials]) for name in names}
+    theirs = {name: join_scores([scored(one.pattern, one.span, one.baselines[name]) for one in trials]) for name in names}
     came, ends = moments(trials)
     gains = {
         gain: bootstrap_interval(getattr(ours, factor) - getattr(theirs[name], factor), came, ends if factor == "time" else ends[:0])
@@ -104,7 +104,7 @@ def scored(pattern: PointPattern, span: Span, outcomes: EventScores) -> Scored:
     )
 
 
-def joined(parts: Sequence[Scored]) -> Scored:
+def join_scores(parts: Sequence[Scored]) -> Scored:
     """Several spans as one: all waits, then all survivals."""
     columns = {field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Scored)}
     columns["time"] = np.concatenate([*(part.time[:-1] for part in parts), *(part.time[-1:] for part in parts)])

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 def open_library(model: Path | None, models: Path | None) -> ModelLibrary:
     """The worker's own model, and the folder in which it finds those that are promoted."""
-    from models.artifact.registry import Registry
     from models.forecaster.library import ModelLibrary
+    from models.registry.registry import Registry
 
     return ModelLibrary(Registry(models).find, model)
 

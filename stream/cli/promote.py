@@ -46,7 +46,7 @@ def promote(
 
 def _named(given: str, models: Path | None) -> str:
     """A model's name; a folder that is none of the registry's is copied in."""
-    from models.artifact.registry import Registry
+    from models.registry.registry import Registry
 
     registry = Registry(models)
     if Path(given).is_dir() and not (registry.folder / given).is_dir():
@@ -55,7 +55,7 @@ def _named(given: str, models: Path | None) -> str:
 
 
 def _by_kind(names: list[str]) -> dict[str, str]:
-    from models.artifact.registry import KINDS
+    from models.registry.registry import KINDS
 
     chosen = {name.partition("-")[0]: name for name in names}
     if unknown := set(chosen) - set(KINDS):
@@ -69,7 +69,7 @@ def _by_kind(names: list[str]) -> dict[str, str]:
 
 def _before(event_log: Log, kind: str) -> dict[str, str]:
     """The champion before the one in force, with the models that then rested on it; before the first promotion it was the built-in one."""
-    from models.artifact.registry import built_in
+    from models.registry.registry import built_in
 
     if kind not in FORECASTING:
         names = champions(event_log).get(kind, [])
@@ -88,7 +88,7 @@ def _try_out(event_log: Log, chosen: dict[str, str], models: Path | None) -> Non
     Raises:
         Problem: a model is missing, damaged, or does not go with the others.
     """
-    from models.artifact.registry import Registry
+    from models.registry.registry import Registry
 
     registry = Registry(models)
     for name in chosen.values():

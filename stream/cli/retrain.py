@@ -82,7 +82,7 @@ def retrain(
     json: JsonOption = False,
 ) -> None:
     """Train LSTM, CNN and GAN on the newest catalogue; promote those that beat what is in force on recent time that neither has seen."""
-    from models.artifact.registry import KINDS, Registry
+    from models.registry.registry import KINDS, Registry
 
     start_logging()
     chosen = tuple(kinds or KINDS)

@@ -18,8 +18,8 @@ from ingest.problem import Problem
 from ingest.simulated import Sequence
 from models import PRETRAINED
 from models.artifact.forecaster_files import CARD
-from models.artifact.manifest import write_model_folder
-from models.artifact.registry import Registry
+from models.registry.manifest import write_model_folder
+from models.registry.registry import Registry
 from models.training.checkpoints import Checkpoints
 from stream.promotion import history
 from tests.support.stand_ins import environment, now, program, usgs

@@ -15,9 +15,7 @@ from typer.testing import CliRunner
 from ingest.problem import Problem
 from models.artifact.cnn_gan_files import CURVES, PAGE, CnnGanCard, read_cnn, read_gan, require_finite_weights, write_cnn_gan
 from models.artifact.forecaster_files import CARD, WEIGHTS, read_forecaster, write_forecaster
-from models.artifact.manifest import MANIFEST, verify_model_folder, write_model_folder
 from models.artifact.pictures import curves_picture
-from models.artifact.registry import Registry, built_in
 from models.cnn.grid import grid_over
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.cnn.train import MapOptions
@@ -25,6 +23,8 @@ from models.gan.networks import GanArchitecture, SequenceGenerator
 from models.gan.train import GanOptions
 from models.pipeline.publish_cnn_gan import MAPS, publish_cnn, publish_gan
 from models.pipeline.publish_forecaster import described
+from models.registry.manifest import MANIFEST, verify_model_folder, write_model_folder
+from models.registry.registry import Registry, built_in
 from stream.cli.application import application
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
 from tests.unit.models.pipeline.test_publish_forecaster import lesson, silent

@@ -13,9 +13,9 @@ import torch
 from ingest.problem import Problem
 from models import PRETRAINED
 from models.artifact.forecaster_files import CARD, WEIGHTS, read_forecaster, write_forecaster
-from models.artifact.manifest import verify_model_folder, write_model_folder
-from models.artifact.registry import Registry, built_in
 from models.forecaster.library import ModelLibrary
+from models.registry.manifest import verify_model_folder, write_model_folder
+from models.registry.registry import Registry, built_in
 from stream.core.lineup import Lineup
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
 

@@ -20,13 +20,13 @@ from ingest.problem import Problem
 from ingest.simulated import Sequence
 from models.artifact.card import CURVES, PAGE, PICTURE
 from models.artifact.forecaster_files import CARD, WEIGHTS, Card, read_forecaster, write_forecaster
-from models.artifact.manifest import MANIFEST
 from models.catalog.datasets import RegionDataset, SplitDates, one_region
 from models.forecaster.scored import SpaceTimeModel
 from models.magnitude.train import MagnitudeOptions
 from models.pipeline.publish_forecaster import publish, rounded
 from models.pipeline.train_forecaster import ForecasterOptions, teach
 from models.place.train import PlaceOptions
+from models.registry.manifest import MANIFEST
 from models.timing.training_data import TimingOptions
 from tests.support.paths import ROOT
 

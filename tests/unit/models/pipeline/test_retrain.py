@@ -19,12 +19,12 @@ from ingest.problem import Problem
 from ingest.region import RegionTable
 from ingest.simulated import Sequence
 from models.artifact.forecaster_files import WEIGHTS, write_forecaster
-from models.artifact.registry import Registry, built_in
 from models.catalog.point_pattern import PointPattern, Span
 from models.cnn.train import MapOptions
 from models.pipeline.decision import FEWEST_EVENTS, Decision, Gains, decide
 from models.pipeline.forecaster_gains import forecaster_gains, judged, unseen
 from models.pipeline.retrain import Plan, lessons_of, retrained
+from models.registry.registry import Registry, built_in
 from stream.cli.application import application
 from stream.cli.retrain import _act
 from stream.promotion import in_force

@@ -21,7 +21,7 @@ from models.baselines.poisson import fit_poisson
 from models.catalog.point_pattern import PointPattern, Span, point_pattern
 from models.catalog.reporting_practice import common_step
 from models.scoring.scored_model import ScoredModel
-from models.scoring.scores import bootstrap_interval, joined, score_report, score_trial, scored
+from models.scoring.scores import bootstrap_interval, join_scores, score_report, score_trial, scored
 
 COMPLETENESS, BETA, RATE_PER_DAY, AREA_KM2 = 2.5, 2.3, 4.0, 1_000.0
 BENCHMARK = {"SanJac_10": (1.0, "2016", "2018", 0.794, -0.157), "WHITE_06": (0.6, "2017", "2021", 1.715, -0.192)}
@@ -132,7 +132,7 @@ def test_several_regions_score_as_one_by_their_sums() -> None:
     assert both["events"] == sum(one["events"] for one in alone)
     assert both["time_log_likelihood"] * both["events"] == pytest.approx(sum(one["time_log_likelihood"] * one["events"] for one in alone))
     parts = [scored(one, span, STATIONARY.outcomes(one, span)) for one, span in spans]
-    assert joined(parts).time[-2:] == pytest.approx([part.time[-1] for part in parts])
+    assert join_scores(parts).time[-2:] == pytest.approx([part.time[-1] for part in parts])
 
 
 def test_a_region_without_events_in_its_span_still_counts_its_silence() -> None:

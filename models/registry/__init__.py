@@ -1,0 +1,1 @@
+"""Folders of models by name: their manifests and hashes. Needs no network, so that listing and promoting models stays quick."""
