@@ -16,7 +16,7 @@ from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import RegionTable
 from ingest.simulated import Sequence
-from stream.records.forecast import Forecast, decode_forecast
+from stream.records import Forecast, decode_forecast
 
 FILE = Path(__file__).with_name("forecast.png")
 REGION = "california"

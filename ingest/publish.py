@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
-from ingest.bus.log import DEAD_LETTERS, EVENTS, Log, NotCommitted, Outgoing, Record
+from ingest.bus import DEAD_LETTERS, EVENTS, Log, NotCommitted, Outgoing, Record
 from ingest.changes import Ledger
 from ingest.event import Change, DeadLetter, Heartbeat, InputRecord, Promotion, decode, decode_dead_letter, encode
 from ingest.instant import Instant

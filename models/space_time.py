@@ -9,11 +9,9 @@ import msgspec
 from torch import nn
 
 from ingest.problem import Problem
-from models.magnitude.features import DEFAULT_REACH
-from models.magnitude.network import HIDDEN, MagnitudeNetwork
-from models.place.network import PlaceArchitecture, PlaceNetwork
-from models.timing.model import TimingNetwork
-from models.timing.networks import Architecture
+from models.magnitude import DEFAULT_REACH, HIDDEN, MagnitudeNetwork
+from models.place import PlaceArchitecture, PlaceNetwork
+from models.timing import Architecture, TimingNetwork
 
 
 class SpaceTimeArchitecture(msgspec.Struct, frozen=True):

@@ -8,18 +8,25 @@ from ingest.event import Change, Event, Heartbeat, InputRecord, Outage, Promotio
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.alerts.lifecycle import after_change, after_forecast, after_heartbeat, after_outage, remembered
-from stream.alerts.revision import Origin
-from stream.alerts.rules import Rule
-from stream.alerts.values import Situation
-from stream.core.forecaster import Forecaster
-from stream.core.lineup import Library, Lineup, OnlyOwn
-from stream.core.position import Position, RegionChange, SavedRegion
-from stream.core.step import RegionContext, RegionState, Step, first_state, on_change, on_heartbeat, taken_over
-from stream.core.window import Window
-from stream.records.activation import Activation
-from stream.records.alert import Alert, Alerts
-from stream.records.forecast import Forecast, Score
+from stream.alerts import Origin, Rule, Situation, after_change, after_forecast, after_heartbeat, after_outage, remembered
+from stream.core import (
+    Forecaster,
+    Library,
+    Lineup,
+    OnlyOwn,
+    Position,
+    RegionChange,
+    RegionContext,
+    RegionState,
+    SavedRegion,
+    Step,
+    Window,
+    first_state,
+    on_change,
+    on_heartbeat,
+    taken_over,
+)
+from stream.records import Activation, Alert, Forecast, LastRevisions, Score
 
 
 class Refold(NamedTuple):
@@ -57,7 +64,7 @@ class Partition:
         self._forecaster = forecaster if self.position.lineup == Lineup() else self._library.forecaster(self.position.lineup)
         self._states: dict[str, RegionState] = {}
         self._forecasts: dict[str, bytes] = {}
-        self._alerts: dict[str, Alerts] = {}
+        self._alerts: dict[str, LastRevisions] = {}
         self._unsaved: dict[str, dict[str, Event | None]] = {}
         self.refolds: list[Refold] = []
         """Since the last save."""

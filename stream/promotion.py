@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ingest.bus.log import EVENTS, MODELS, Log, NotCommitted, Outgoing
+from ingest.bus import EVENTS, MODELS, Log, NotCommitted, Outgoing
 from ingest.event import Promotion, decode_hook, decoded, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
-from stream.core.lineup import FORECASTING, RESTING_ON, Lineup
-from stream.records.activation import Activation
+from stream.core import FORECASTING, RESTING_ON, Lineup
+from stream.records import Activation
 
 LAST_RECORDS = 64
 _decoder: msgspec.json.Decoder[Promotion | Activation] = msgspec.json.Decoder(Promotion | Activation, dec_hook=decode_hook)

@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ingest.bus import open_log
-from ingest.bus.log import ALERTS, EVENTS, FORECASTS, Log, NotCommitted, Outgoing, Record
+from ingest.bus import ALERTS, EVENTS, FORECASTS, Log, NotCommitted, Outgoing, Record, open_log
 from ingest.catalog import kind_of, read_catalog, read_changes
 from ingest.changes import Ledger
 from ingest.event import DeadLetter, Event, InputRecord, Promotion, decode
@@ -24,7 +23,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.publish import Publisher, heartbeat
 from ingest.table import Observation
-from stream.records.forecast import Forecast, decode_forecast
+from stream.records import Forecast, decode_forecast
 
 HEARTBEAT_SECONDS = 600.0
 RECORDS_A_COMMIT = 1_000

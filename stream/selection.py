@@ -6,10 +6,7 @@ from collections.abc import Collection
 
 from ingest.event import Change, Heartbeat
 from ingest.problem import Problem
-from stream.records.alert import Alert
-from stream.records.any_record import AnyRecord
-from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, Forecast
-from stream.records.outlook import SPANS_DAYS, RegionOutlook
+from stream.records import HORIZONS_HOURS, MAGNITUDES, SPANS_DAYS, Alert, AnyRecord, Forecast, RegionOutlook
 
 
 class Selection:

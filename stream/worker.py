@@ -20,20 +20,17 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, Batch, Log, NotCommitted, Outgoing, Record
+from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, Batch, Log, NotCommitted, Outgoing, Record
 from ingest.event import Change, DeadLetter, InputRecord, Promotion, decode, encode
 from ingest.metrics import Exposition
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.alerts.rules import Rule
-from stream.core.forecaster import Forecaster
-from stream.core.lineup import Library
-from stream.core.position import Position
-from stream.monitoring.metrics import WorkerMetrics
+from stream.alerts import Rule
+from stream.core import Forecaster, Library, Position
+from stream.monitoring import WorkerMetrics
 from stream.partition import Partition, basis_of
-from stream.records.alert import Alert, decode_alert
-from stream.records.forecast import Forecast
-from stream.store.protocol import Outcome, Saved, Store
+from stream.records import Alert, Forecast, decode_alert
+from stream.store import Outcome, Saved, Store
 
 GROUP = "forecast"
 FAILED_COMMITS_IN_A_ROW = 5

@@ -6,9 +6,47 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ingest.bus.database import Database
-from ingest.bus.log import Log
+from ingest.bus.kafka import worker_name
+from ingest.bus.log import (
+    ALERTS,
+    DEAD_LETTERS,
+    EVENTS,
+    FORECASTS,
+    MODELS,
+    OUTLOOKS,
+    REGION_PARTITIONS,
+    TOPICS,
+    Batch,
+    Log,
+    NotCommitted,
+    Outgoing,
+    Record,
+    TopicPartition,
+)
 from ingest.bus.sqlite import SqliteLog
 from ingest.problem import Problem
+
+__all__ = [
+    "ALERTS",
+    "DEAD_LETTERS",
+    "EVENTS",
+    "FORECASTS",
+    "MODELS",
+    "OUTLOOKS",
+    "REGION_PARTITIONS",
+    "TOPICS",
+    "Batch",
+    "Database",
+    "Log",
+    "NotCommitted",
+    "Outgoing",
+    "Record",
+    "SqliteLog",
+    "TopicPartition",
+    "open_log",
+    "sqlite_path",
+    "worker_name",
+]
 
 
 def sqlite_path(url: str) -> Path:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 from models.artifact.forecaster_files import Card
+from models.figures import new_figure, png_of
 
 PAGE, PICTURE, CURVES = "CARD.md", "reliability.png", "training.png"
 HEADINGS = {
@@ -64,9 +64,7 @@ def picture(card: Card) -> bytes:
 
     The diagonal is perfect calibration (Diebold, Gunther & Tay 1998, Int. Econ. Rev. 39, 863–883).
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.0, 4.0 + 0.25 * len(card.scores)), layout="constrained")
+    figure = new_figure(8.0, 4.0 + 0.25 * len(card.scores))
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     for axis, factor in zip(axes, ("time", "magnitude"), strict=True):
         axis.plot([0, 1], [0, 1], color="0.6", linewidth=1.0, linestyle="--")
@@ -77,9 +75,7 @@ def picture(card: Card) -> bytes:
         axis.set(title=factor, xlabel="forecast probability", aspect="equal", xlim=(0, 1), ylim=(0, 1))
     axes[0].set_ylabel("observed share")
     figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, loc="outside lower center")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
+    return png_of(figure)
 
 
 def _curve(counts: list[int]) -> tuple[list[float], list[float]]:

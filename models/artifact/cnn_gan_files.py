@@ -1,4 +1,5 @@
-"""The CNN and the GAN on disk: folders as `models.artifact.manifest` writes them, with weights, `card.json`, the card as a page, and pictures."""
+"""The CNN and the GAN on disk: folders as `models.artifact.manifest` writes them, with weights, `card.json`, the card as a page, and
+pictures."""
 
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ from torch import nn
 from ingest.problem import Problem
 from models import PRETRAINED
 from models.artifact.forecaster_files import CARD, WEIGHTS
-from models.cnn.network import MapArchitecture, MapNetwork
-from models.gan.networks import GanArchitecture, SequenceGenerator
-from models.registry.manifest import verify_model_folder, write_model_folder
+from models.cnn import MapArchitecture, MapNetwork
+from models.gan import GanArchitecture, SequenceGenerator
+from models.registry import verify_model_folder, write_model_folder
 
 Network = TypeVar("Network", bound=nn.Module)
 FORMATS = {"cnn": "quakecast.cnn/1", "gan": "quakecast.gan/1"}

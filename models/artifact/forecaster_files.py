@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 
 from ingest.problem import Problem
 from models import PRETRAINED
-from models.registry.manifest import write_model_folder
+from models.registry import write_model_folder
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from models.figures import log_colours, new_figure, png_of
 
-    from models.cnn.density import Maps
+if TYPE_CHECKING:
+    from models.cnn import Maps
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 Curves = Mapping[str, Sequence[tuple[int, float]]]
 """By what was measured, (step, value)."""
-RESOLUTION = 110
 MOST_COLUMNS = 3
 
 
@@ -39,7 +37,7 @@ def curves_picture(curves: Curves, unit: str) -> bytes:
     """One panel a score, step by step."""
     columns = min(max(len(curves), 1), MOST_COLUMNS)
     rows = math.ceil(max(len(curves), 1) / columns)
-    figure = _figure(3.6 * columns, 2.4 * rows)
+    figure = new_figure(3.6 * columns, 2.4 * rows)
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis, (name, points) in zip(axes, curves.items(), strict=False):
         axis.plot(*zip(*points, strict=True), linewidth=1.5, marker="." if len(points) < 40 else None)
@@ -47,20 +45,18 @@ def curves_picture(curves: Curves, unit: str) -> bytes:
         axis.grid(alpha=0.3)
     for axis in axes[len(curves) :]:
         axis.set_axis_off()
-    return _png(figure)
+    return png_of(figure)
 
 
 def maps_picture(maps: Maps, title: str) -> bytes:
     """Where the next event will be (logarithmic), the b-value, and P(M ≥ 5) of an event, by cell."""
-    from matplotlib.colors import LogNorm
-
     largest = float(maps.probability.max())
     panels = (
-        (maps.probability, "P(next event in the cell)", LogNorm(max(largest * 1e-4, 1e-12), largest)),
+        (maps.probability, "P(next event in the cell)", log_colours(max(largest * 1e-4, 1e-12), largest)),
         (maps.b_value, "b-value", None),
         (maps.probability_at_least_5, "P(M ≥ 5) of an event", None),
     )
-    grid, figure = maps.grid, _figure(13.0, 4.2)
+    grid, figure = maps.grid, new_figure(13.0, 4.2)
     longitudes, latitudes = (
         first + step * np.arange(grid.side + 1) for first, step in ((grid.west, grid.width), (grid.south, grid.height))
     )
@@ -72,16 +68,4 @@ def maps_picture(maps: Maps, title: str) -> bytes:
         figure.colorbar(drawn, ax=axis, shrink=0.8)
     figure.axes[0].set_ylabel("latitude, degrees")
     figure.suptitle(title)
-    return _png(figure)
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=RESOLUTION, metadata={"Software": None})
-    return buffer.getvalue()
+    return png_of(figure)

@@ -1,0 +1,31 @@
+"""None"""
+
+from __future__ import annotations
+
+from models.baselines.etas import Etas, EtasParameters, Omori, fit_etas, lasting, published, simulate_etas, stem
+from models.baselines.gutenberg_richter import GutenbergRichter
+from models.baselines.median import fit_median
+from models.baselines.poisson import fit_poisson
+from models.baselines.streaming import BUILT_IN, LARGEST_EXCESS, LiveBaselines, load
+from models.baselines.textbook import fit_textbook
+from models.baselines.weibull import fit_weibull
+
+__all__ = [
+    "BUILT_IN",
+    "LARGEST_EXCESS",
+    "Etas",
+    "EtasParameters",
+    "GutenbergRichter",
+    "LiveBaselines",
+    "Omori",
+    "fit_etas",
+    "fit_median",
+    "fit_poisson",
+    "fit_textbook",
+    "fit_weibull",
+    "lasting",
+    "load",
+    "published",
+    "simulate_etas",
+    "stem",
+]

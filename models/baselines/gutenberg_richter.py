@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from ingest.problem import Problem
-from models.catalog.point_pattern import PointPattern, Span
-from models.catalog.reporting_practice import common_step
+from models.catalog import PointPattern, Span, common_step
 
 SMALLEST_MEAN_EXCESS = 1e-3
 PIT_SEED = 0

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingest.problem import Problem
-from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
-from models.scoring.inter_event_times import waits
-from models.scoring.scored_model import EventScores
+from models.catalog import PointPattern, Span
+from models.numerics import FloatArray
+from models.scoring import EventScores, waits
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls  # type: ignore[import-untyped, unused-ignore]
 
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 EXPONENTIALS = 16
 

@@ -14,9 +14,8 @@ import numpy as np
 from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
 from models.baselines.gutenberg_richter import GutenbergRichter, fit_gutenberg_richter
-from models.catalog.point_pattern import PointPattern, Span
-from models.scoring.inter_event_times import waits
-from models.scoring.scored_model import EventScores
+from models.catalog import PointPattern, Span
+from models.scoring import EventScores, waits
 
 
 @dataclass(frozen=True)

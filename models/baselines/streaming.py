@@ -10,7 +10,8 @@
     λ(t) = μ + Σ_{t_j < t} K exp(α (m_j − Mc)) g(t − t_j)        g(t) ∝ (t + c)^−p exp(−t/T),  ∫ g = 1
 
 with g as a mixture Σ_k w_k exp(−t/τ_k)/τ_k, so that the past is K sums S_k which decay each by its own exponential. μ and K are the
-region's own, the rest is common (`models.baselines.streaming_fit`). A region that was not fitted gets the common share of its Poisson rate as μ.
+region's own, the rest is common (`models.baselines.streaming_fit`). A region that was not fitted gets the common share of its Poisson
+rate as μ.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import Region
 from models import PRETRAINED
-from models.numerics.arrays import FloatArray
-from stream.core.forecaster import Hazard
+from models.numerics import FloatArray
+from stream.core import Hazard
 
 BUILT_IN = PRETRAINED / "baselines.json"
 LARGEST_EXCESS = 8.0

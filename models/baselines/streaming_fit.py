@@ -28,10 +28,8 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import RegionTable
 from models.baselines.omori_mixture import Shape, mixture
 from models.baselines.streaming import Parameters, Regional, save
-from models.catalog.cleaning import choose
-from models.catalog.gaps import spans
-from models.catalog.point_pattern import PointPattern, Span, point_pattern
-from models.numerics.arrays import FloatArray
+from models.catalog import PointPattern, Span, choose, make_point_pattern, spans
+from models.numerics import FloatArray
 
 Part = tuple[str, PointPattern, Span]
 """A region's id, its events, and the span of them that is fitted."""
@@ -205,7 +203,7 @@ def regional_training(events: Iterable[Event], table: RegionTable) -> list[Part]
             members[region.id].append(event)
     pieces = [Span(*piece) for piece in spans([int(event.time) for event in known])]
     made = (
-        (name, point_pattern(members[name], table[name].magnitude_of_completeness, piece), piece)
+        (name, make_point_pattern(members[name], table[name].magnitude_of_completeness, piece), piece)
         for name in sorted(members)
         for piece in pieces
     )

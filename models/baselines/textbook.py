@@ -29,10 +29,9 @@ from torch import nn
 from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
 from models.baselines.median import points
-from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
-from models.scoring.inter_event_times import waits
-from models.scoring.scored_model import EventScores
+from models.catalog import PointPattern, Span
+from models.numerics import FloatArray
+from models.scoring import EventScores, waits
 
 Cell = Literal["lstm", "gru", "rnn"]
 FrontEnd = Literal["none", "conv"]

@@ -22,10 +22,9 @@ from scipy.optimize import minimize_scalar  # type: ignore[import-untyped, unuse
 
 from ingest.problem import Problem
 from models.baselines.gutenberg_richter import GutenbergRichter, fit_gutenberg_richter
-from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
-from models.scoring.inter_event_times import SHORTEST_WAIT_DAYS, Waits, waits
-from models.scoring.scored_model import EventScores
+from models.catalog import PointPattern, Span
+from models.numerics import FloatArray
+from models.scoring import SHORTEST_WAIT_DAYS, EventScores, Waits, waits
 
 SHAPES = (0.05, 20.0)
 """Where k is looked for."""

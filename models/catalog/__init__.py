@@ -1,1 +1,42 @@
 """What a catalogue holds, what of it is used, from which magnitude it is complete, and how it is divided for training."""
+
+from __future__ import annotations
+
+from models.catalog.b_value import Slope
+from models.catalog.cleaning import Findings, Report, choose, clean, each_once, earthquakes
+from models.catalog.completeness import Completeness, Estimate, Part, assess
+from models.catalog.datasets import FEWEST_EVENTS, RegionDataset, SplitDates, by_region, one_region, read_datasets, read_events
+from models.catalog.gaps import spans
+from models.catalog.point_pattern import PointPattern, Span, area_km2, make_point_pattern, read_polygon
+from models.catalog.reporting_practice import common_step
+from models.catalog.short_term_incompleteness import FittedRise, fit_short_term_incompleteness
+
+__all__ = [
+    "FEWEST_EVENTS",
+    "Completeness",
+    "Estimate",
+    "Findings",
+    "FittedRise",
+    "Part",
+    "PointPattern",
+    "RegionDataset",
+    "Report",
+    "Slope",
+    "Span",
+    "SplitDates",
+    "area_km2",
+    "assess",
+    "by_region",
+    "choose",
+    "clean",
+    "common_step",
+    "each_once",
+    "earthquakes",
+    "fit_short_term_incompleteness",
+    "make_point_pattern",
+    "one_region",
+    "read_datasets",
+    "read_events",
+    "read_polygon",
+    "spans",
+]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 FEWEST_EVENTS = 50
 SMALLEST_INCREASE = 0.2

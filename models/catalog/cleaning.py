@@ -16,7 +16,7 @@ from functools import partial
 from ingest.event import EARTHQUAKE, DeadLetter, Event
 from ingest.instant import MILLISECONDS_PER_SECOND
 from models.catalog.reporting_practice import ReportingPractice, reporting_practice
-from models.numerics.geometry import distance_km
+from models.numerics import distance_km
 
 DUPLICATE_SECONDS = 4.0
 DUPLICATE_KM = 60.0

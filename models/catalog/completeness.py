@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from models.catalog.b_value import FEWEST_EVENTS, Slope, b_positive, b_value
 from models.catalog.reporting_practice import years
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 Estimator = Callable[["Frequencies"], float]
 

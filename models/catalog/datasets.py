@@ -36,7 +36,7 @@ from ingest.problem import Problem
 from ingest.region import Region
 from models.catalog.cleaning import earthquakes
 from models.catalog.gaps import spans
-from models.catalog.point_pattern import PointPattern, Span, point_pattern, read_polygon
+from models.catalog.point_pattern import PointPattern, Span, make_point_pattern, read_polygon
 
 FEWEST_EVENTS = 20
 """A region's stretch with fewer is left out."""
@@ -108,7 +108,7 @@ def one_region(
     end = years.test_end if years.test_end is not None else max(Instant(int(last) + 1), years.end)
     observed = Span(history, end)
     area = None if polygon is None else read_polygon(polygon)
-    return _lesson(point_pattern(listed, magnitude_of_completeness, observed, area), years, name, name)
+    return _lesson(make_point_pattern(listed, magnitude_of_completeness, observed, area), years, name, name)
 
 
 def read_events(files: Sequence[Path]) -> list[Event]:
@@ -165,7 +165,7 @@ def by_region(
     for key in sorted(members):
         region, own = members[key]
         for span in [piece for whole in observed for piece in _outside(whole, taken[key])]:
-            one = point_pattern(own, region.magnitude_of_completeness, span)
+            one = make_point_pattern(own, region.magnitude_of_completeness, span)
             if len(one) >= FEWEST_EVENTS:
                 lessons.append(_lesson(one, years, key, name))
                 taken[key].append(span)

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.numerics.arrays import FloatArray
-from models.numerics.geometry import EARTH_RADIUS_KM
+from models.numerics import EARTH_RADIUS_KM, FloatArray
 
 SURFACE_OF_EARTH_KM2 = 4.0 * np.pi * EARTH_RADIUS_KM**2
 
@@ -95,7 +94,7 @@ class PointPattern:
         )
 
 
-def point_pattern(
+def make_point_pattern(
     events: Iterable[Event], magnitude_of_completeness: float, observed: Span, polygon: shapely.Geometry | None = None
 ) -> PointPattern:
     """The pattern of the events that lie in the span, in the polygon and at or above completeness; none is left out as a duplicate.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ingest.event import Event
 from ingest.instant import Instant
 from models.catalog.gaps import holes
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 STEPS = (0.1, 0.01)
 NEARLY_ALL = 0.99

@@ -30,7 +30,7 @@ from scipy.special import log_ndtr  # type: ignore[import-untyped, unused-ignore
 
 from models.catalog.b_value import in_steps
 from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 LARGE_EXCESS = 2.5
 """How far above completeness an event must be to be taken as one whose waves hide others."""

@@ -9,12 +9,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalog.point_pattern import PointPattern
+from models.catalog import PointPattern
 from models.cnn import cell_maps as maps
 from models.cnn.cell_maps import CAME, COUNTS, EXPECTED, FADING_DAYS, GAINS_DAYS, RATES, SPANS_DAYS, TOUCHED
 from models.cnn.grid import Grid
-from models.numerics.arrays import FloatArray
-from models.timing.excitation import TAUS_DAYS
+from models.numerics import FloatArray
+from models.timing import TAUS_DAYS
 
 _RATES, _FIRST_EXPECTED, _SHARE = RATES.stop, EXPECTED.start, COUNTS.stop - 1
 

@@ -15,8 +15,8 @@ import math
 import numpy as np
 
 from models.cnn.grid import Grid
-from models.numerics.arrays import FloatArray, IntArray
-from models.timing.excitation import KERNELS, TAUS_DAYS
+from models.numerics import FloatArray, IntArray
+from models.timing import KERNELS, TAUS_DAYS
 
 SPANS_DAYS = np.array([0.15, 2.0, 12.0, 120.0, 1_500.0, 1e5])
 """How far back the counts reach; none is one of `hawkes.TAUS_DAYS`."""

@@ -17,9 +17,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.numerics.arrays import FloatArray
-from models.place.contributors import offset_km
-from models.place.kernels import Kernels, Setting, arguments, look_up, squares
+from models.numerics import FloatArray
+from models.place import Kernels, Setting, arguments, look_up, offset_km, squares
 
 
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]

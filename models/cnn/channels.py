@@ -1,11 +1,12 @@
-"""What the CNN sees of each cell: the maps of `models.cnn.cell_maps` as logarithms, ratios and shares; numpy alone, for one moment or many."""
+"""What the CNN sees of each cell: the maps of `models.cnn.cell_maps` as logarithms, ratios and shares; numpy alone, for one moment or
+many."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from models.cnn.cell_maps import CAME, COUNTS, DEPTH, EXCESS, EXPECTED, MOMENTS, RATES, SPANS
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 _BANDS = (slice(0, 5), slice(5, 8), slice(8, 12))
 """Kernels shorter than two hours, than five days, and the rest."""

@@ -9,15 +9,14 @@ import numpy as np
 import torch
 
 from ingest.instant import Instant
-from models.catalog.point_pattern import PointPattern, Span
+from models.catalog import PointPattern, Span
 from models.cnn.grid import Grid
 from models.cnn.network import MapNetwork
 from models.cnn.targets import features_at, grid_of, log_probs, map_rows, region_rates
-from models.numerics.arrays import FloatArray
-from models.place.density import PlaceTargets, kernels_of, study_of
+from models.numerics import FloatArray
+from models.place import PlaceTargets, kernels_of, study_of
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing.excitation import TAUS_DAYS
-from models.timing.sequence_rows import rows_of
+from models.timing import TAUS_DAYS, rows_of
 
 _AT_ONCE = 256
 

@@ -9,7 +9,7 @@ import torch
 
 from models.cnn.grid import Grid
 from models.cnn.network import MapNetwork
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 
 class Factors(NamedTuple):

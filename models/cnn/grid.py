@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.numerics.arrays import FloatArray, IntArray
-from models.numerics.geometry import EARTH_RADIUS_KM
+from models.numerics import EARTH_RADIUS_KM, FloatArray, IntArray
 
 
 class Grid(NamedTuple):

@@ -2,7 +2,8 @@
 
     maps (bytes) = cells that events have touched: uint16 each | float32 (cells, COLUMNS − 2) | float64 (cells, 2): the days
 
-The days are those since 1970. The formulas are those of `models.cnn.cell_maps`; a test holds that live is what a catalogue gives. The network runs
+The days are those since 1970. The formulas are those of `models.cnn.cell_maps`; a test holds that live is what a catalogue gives. The
+network runs
 in double precision, on one thread and in one shape.
 """
 
@@ -20,7 +21,7 @@ from models.cnn.cell_maps import CAME, COLUMNS, COUNTS, RATES
 from models.cnn.channels import features
 from models.cnn.factors import Factors, factors_of
 from models.cnn.network import MapNetwork
-from models.numerics.arrays import FloatArray, IntArray
+from models.numerics import FloatArray, IntArray
 
 _COUNT = struct.Struct("<H")
 _EMPTY = _COUNT.pack(0)

@@ -2,7 +2,8 @@
 
     p(x | t) = (μ' φ ((1 − ε) Σ_c f_c B_c / Σ_c f_c W_c + ε/area) + Σ_cg f_cg T_cg) / (μ' φ + Σ_cg f_cg R_cg)
 
-`models.place.network` gives μ', ε and the sums over the past events of each cell c (and band of ages g) in the order of `models.cnn.cell_sums`.
+`models.place.network` gives μ', ε and the sums over the past events of each cell c (and band of ages g) in the order of
+`models.cnn.cell_sums`.
 The network gives the factors f of the cells, and φ of the region; the denominator has the same factors, so p is a density whatever they
 are. Its last layers start at zero: untrained, it is exactly the model without it. It sees no coordinates, and every map in training is
 turned and mirrored at random: it cannot know a place by where it lies.
@@ -18,7 +19,7 @@ from torch import nn
 
 from models.cnn.channels import CHANNELS
 from models.cnn.grid import Grid
-from models.training.layers import Scaler
+from models.training import Scaler
 
 LARGEST_LOG_FACTOR = 2.0
 _RATE_RANGE = 0.7

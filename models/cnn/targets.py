@@ -8,15 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.catalog.point_pattern import PointPattern
+from models.catalog import PointPattern
 from models.cnn import cell_sums as map_density
 from models.cnn.catalog_maps import states_at
 from models.cnn.channels import CHANNELS, features
 from models.cnn.grid import Grid, grid_over
 from models.cnn.network import MapArchitecture, MapNetwork, log_density, magnitude_log_prob
-from models.numerics.arrays import FloatArray
-from models.place.density import PlaceTargets, denominators, kernels_of
-from models.place.network import PlaceNetwork, slow_days
+from models.numerics import FloatArray
+from models.place import PlaceNetwork, PlaceTargets, denominators, kernels_of, slow_days
 
 
 @dataclass(frozen=True)

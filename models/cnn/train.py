@@ -18,16 +18,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ingest.problem import Problem
-from models.catalog.datasets import RegionDataset
-from models.catalog.point_pattern import PointPattern, Span
-from models.catalog.reporting_practice import common_step
+from models.catalog import PointPattern, RegionDataset, Span, common_step
 from models.cnn.grid import Grid, grid_over
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.cnn.targets import MapRows, joined, log_probs, map_rows
-from models.place.density import study_of
-from models.place.network import PlaceNetwork
+from models.place import PlaceNetwork, study_of
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing.sequence_rows import rows_of
+from models.timing import rows_of
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with (step from 1, steps, scores)."""

@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.magnitude.network import LARGEST_MAGNITUDE
-from models.numerics.arrays import FloatArray
-from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
-from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, Exceedance, rounded
+from models.magnitude import LARGEST_MAGNITUDE
+from models.numerics import FloatArray
+from models.timing import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
+from stream.records import HORIZONS_HOURS, MAGNITUDES, Exceedance, rounded
 
 GLOBAL_COMPLETENESS, GLOBAL_RATE = 4.5, 1.084 * math.log(10.0)
 """b of the world's M ≥ 5 of 2011–2016 (Aki 1965, with half a bin), for regions complete from M 4.5 on. The common law, learned from

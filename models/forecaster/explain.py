@@ -15,17 +15,28 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from models.numerics.arrays import FloatArray
-from models.numerics.geometry import EARTH_RADIUS_KM
-from models.timing.excitation import TAUS_DAYS, conditional_intensity
-from models.timing.excitation_features import RADII_KM, TRACES
-from models.timing.live import BACKGROUND, COUNT, EXCITATION, RING_EXCESS, RING_POSITION, RING_TIME, TIME, LiveTiming, event_rates
-from models.timing.model import TimingNetwork
-from models.timing.networks import Architecture, wait_of
-from stream.records.explanation import Contribution, Explanation, Influence
+from models.numerics import EARTH_RADIUS_KM, FloatArray
+from models.timing import (
+    BACKGROUND,
+    COUNT,
+    EXCITATION,
+    RADII_KM,
+    RING_EXCESS,
+    RING_POSITION,
+    RING_TIME,
+    TAUS_DAYS,
+    TIME,
+    TRACES,
+    Architecture,
+    LiveTiming,
+    TimingNetwork,
+    conditional_intensity,
+    event_rates,
+    wait_of,
+)
+from stream.records import Contribution, Explanation, Influence
 
 STEPS = 64
 """Of the integral; the effects then add up to a part in a thousand."""
@@ -38,7 +49,7 @@ KERNEL_INPUTS = (
 )  # fmt: skip
 
 
-def explain(
+def explain_forecast(
     network: TimingNetwork, past: FloatArray, region: str, magnitude_of_completeness: float, now: Instant, most: int = 10
 ) -> Explanation:
     """Take a region's memory apart.
@@ -116,6 +127,8 @@ def _influences(
 ) -> list[Influence]:
     """The inputs' effects on a function of (B, inputs) -> (B,), those of one name together, the largest first."""
     given = scaled[None].detach()
+    from captum.attr import IntegratedGradients  # type: ignore[import-untyped, unused-ignore]  # slow to load, and seldom needed
+
     effects = IntegratedGradients(function).attribute(given, torch.zeros_like(given), n_steps=STEPS)[0]
     with torch.no_grad():
         average = float(function(torch.zeros_like(given)))

@@ -7,15 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from ingest.problem import Problem
-from models.artifact.cnn_gan_files import built_in_cnn, read_cnn
-from models.artifact.forecaster_files import read_forecaster
-from models.cnn.live import LiveMaps
-from models.cnn.network import MapNetwork
+from models.artifact import built_in_cnn, read_cnn, read_forecaster
+from models.cnn import LiveMaps, MapNetwork
 from models.forecaster.live import LstmForecaster
 from models.space_time import SpaceTimeNetwork
-from stream.core.forecaster import Forecaster
-from stream.core.lineup import Lineup
-from stream.core.shadow import Shadowed
+from stream.core import Forecaster, Lineup, Shadowed
 
 LINEUPS_KEPT = 4
 """A worker's partitions share a forecaster; while one of them is behind, it is still with an earlier one."""

@@ -17,30 +17,30 @@ import torch
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
-from models.artifact.forecaster_files import read_forecaster
-from models.baselines.streaming import LARGEST_EXCESS, LiveBaselines
-from models.cnn.cell_maps import added
-from models.cnn.live import LiveFactors, LiveMaps, reweighted
+from models.artifact import read_forecaster
+from models.baselines import LARGEST_EXCESS, LiveBaselines
+from models.cnn import LiveFactors, LiveMaps, added, reweighted
 from models.forecaster.exceedance import LiveExceedance
-from models.magnitude.live import LiveMagnitude, half_bin_of, quantiles_and_survival
-from models.numerics.arrays import FloatArray
+from models.magnitude import LiveMagnitude, half_bin_of, quantiles_and_survival
+from models.numerics import FloatArray
 from models.space_time import SpaceTimeNetwork
-from models.timing.excitation import TAUS_DAYS
-from models.timing.inter_event_time import LONGEST_WAIT_DAYS, InterEventTime
-from models.timing.live import (
+from models.timing import (
     BACKGROUND,
     COUNT,
     EXCITATION,
+    LONGEST_WAIT_DAYS,
     RING_EXCESS,
     RING_POSITION,
     RING_TIME,
     RING_WEIGHTS,
+    TAUS_DAYS,
     TIME,
+    InterEventTime,
     LiveTiming,
     event_rates,
 )
-from stream.core.forecaster import Expectation, Hazard
-from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Exceedance, Magnitude, Spot, Wait, Where, rounded
+from stream.core import Expectation, Hazard
+from stream.records import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Exceedance, Magnitude, Spot, Wait, Where, rounded
 
 HOURS_PER_DAY = 24.0
 MILLISECONDS_PER_HOUR = 3_600_000

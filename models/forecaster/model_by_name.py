@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ingest.problem import Problem
-from models.artifact.forecaster_files import read_forecaster
-from models.baselines.etas.fit import fit_etas
-from models.baselines.etas.model import Etas, published, stem
-from models.baselines.median import fit_median
-from models.baselines.poisson import fit_poisson
-from models.baselines.textbook import fit_textbook
-from models.baselines.weibull import fit_weibull
-from models.catalog.point_pattern import PointPattern, Span
+from models.artifact import read_forecaster
+from models.baselines import Etas, fit_etas, fit_median, fit_poisson, fit_textbook, fit_weibull, published, stem
+from models.catalog import PointPattern, Span
 from models.forecaster.scored import SpaceTimeModel
-from models.scoring.scored_model import ScoredModel
+from models.scoring import ScoredModel
 
 
 class FittingData(NamedTuple):

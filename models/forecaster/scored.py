@@ -6,17 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from models.catalog.point_pattern import PointPattern, Span
-from models.catalog.reporting_practice import common_step
-from models.cnn.density import map_log_prob
-from models.cnn.network import MapNetwork
-from models.magnitude.catalog_features import magnitude_features
-from models.numerics.arrays import FloatArray
-from models.place.density import place_log_prob
-from models.scoring.scored_model import EventScores
+from models.catalog import PointPattern, Span, common_step
+from models.cnn import MapNetwork, map_log_prob
+from models.magnitude import magnitude_features
+from models.numerics import FloatArray
+from models.place import place_log_prob
+from models.scoring import EventScores
 from models.space_time import SpaceTimeNetwork
-from models.timing.model import time_outcomes
-from models.timing.sequence_rows import rows_of
+from models.timing import rows_of, time_outcomes
 
 
 class SpaceTimeModel:

@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import Instant
-from models.catalog.point_pattern import PointPattern
-from models.catalog.reporting_practice import common_step
-from models.numerics.arrays import FloatArray
-from models.numerics.geometry import offsets_km, places
+from models.catalog import PointPattern, common_step
+from models.numerics import FloatArray, offsets_km, places
 
 LEAST_EXCESS = 2.0
 """How far above completeness a mainshock must be."""

@@ -23,7 +23,7 @@ from ingest.problem import Problem
 from models.gan.condition import FEATURES, RADIUS_IN_SCALES, Condition
 from models.gan.process import Events, Law, Noise, aftershocks
 from models.gan.statistics import EVENT_COLUMNS, STATISTICS, Seen
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 RANGES = {
     "log_c": (-4.6, -9.0, 1.0),

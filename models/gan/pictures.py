@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.gan.evaluation.measures import MEASURES
+from models.figures import new_figure, png_of
+from models.gan.evaluation import MEASURES
 from models.gan.sequences import AftershockSequence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-RESOLUTION = 110
 _SHOWN = 3
 """Made sequences beside the real one."""
 
 
 def training_curves(curves: Mapping[str, Sequence[float]]) -> bytes:
     """Losses of generator and critic, and the energy scores, over the steps; 0.69 is a critic that cannot tell."""
-    figure = _figure(8.0, 3.2)
+    figure = new_figure(8.0, 3.2)
     duel, energy = figure.subplots(1, 2)
     for name in ("generator", "critic"):
         duel.plot(curves["step"], curves[name], label=name, linewidth=1.3)
@@ -33,13 +30,13 @@ def training_curves(curves: Mapping[str, Sequence[float]]) -> bytes:
     energy.set(title="energy score", xlabel="step", ylabel="standard deviations")
     for axes in (duel, energy):
         axes.legend(frameon=False)
-    return _png(figure)
+    return png_of(figure)
 
 
 def sequence_picture(real: AftershockSequence, made: Sequence[AftershockSequence]) -> bytes:
     """A real sequence (above) and some made for the same mainshock: magnitudes over time, and maps."""
     rows = [("observed", real), *((f"simulated, not observed: {number + 1}", one) for number, one in enumerate(made[:_SHOWN]))]
-    figure = _figure(8.0, 2.1 * len(rows))
+    figure = new_figure(8.0, 2.1 * len(rows))
     axes = figure.subplots(len(rows), 2, squeeze=False, width_ratios=(2.6, 1.0), sharex="col", sharey="col")
     for (name, one), (over_time, place) in zip(rows, axes, strict=True):
         _over_time(over_time, one, name)
@@ -48,12 +45,12 @@ def sequence_picture(real: AftershockSequence, made: Sequence[AftershockSequence
         place.set(aspect="equal", ylabel="km")
     axes[-1][0].set_xlabel("days since the mainshock")
     axes[-1][1].set_xlabel("km")
-    return _png(figure)
+    return png_of(figure)
 
 
 def count_picture(real: AftershockSequence, made: Mapping[str, Sequence[AftershockSequence]], days: float) -> bytes:
     """The number of aftershocks so far: as it was, and the middle and 95 % of what each maker makes."""
-    figure = _figure(6.5, 4.0)
+    figure = new_figure(6.5, 4.0)
     axes, moments = figure.subplots(), np.geomspace(1e-3, days, 100)
     for name, group in made.items():
         counts = np.array([np.searchsorted(one.days, moments) for one in group])  # (K, 100)
@@ -64,12 +61,12 @@ def count_picture(real: AftershockSequence, made: Mapping[str, Sequence[Aftersho
     axes.set_yscale("symlog", linthresh=10.0)
     axes.set_title(f"M {real.condition.magnitude:.1f}, {str(real.moment)[:10]}, from M {real.condition.magnitude_of_completeness:g} on")
     axes.legend(frameon=False)
-    return _png(figure)
+    return png_of(figure)
 
 
 def score_picture(compared: Mapping[str, Any]) -> bytes:
     """Distances from the real sequences by measure, and the classifier's AUC, of each maker with 95 % intervals."""
-    figure = _figure(8.0, 3.4)
+    figure = new_figure(8.0, 3.4)
     distances, auc = figure.subplots(1, 2, width_ratios=(2.6, 1.0))
     makers: Mapping[str, Any] = compared["makers"]
     for number, (name, found) in enumerate(makers.items()):
@@ -83,7 +80,7 @@ def score_picture(compared: Mapping[str, Any]) -> bytes:
     auc.axhline(0.5, color="0.6", linewidth=0.8, linestyle="--")
     auc.set(ylim=(0.4, 1.0), ylabel="AUC of a classifier", xticks=[], xlim=(-0.6, 0.6))
     distances.legend(frameon=False)
-    return _png(figure)
+    return png_of(figure)
 
 
 def _over_time(axes: Axes, one: AftershockSequence, name: str) -> None:
@@ -95,15 +92,3 @@ def _over_time(axes: Axes, one: AftershockSequence, name: str) -> None:
 def _with_bars(axes: Axes, places: Any, values: Sequence[tuple[float, float, float]], name: str) -> None:
     middle, low, high = np.array(values).T
     axes.errorbar(places, middle, [np.maximum(middle - low, 0.0), np.maximum(high - middle, 0.0)], fmt="o", markersize=4.0, label=name)
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=RESOLUTION, metadata={"Software": None})
-    return buffer.getvalue()

@@ -14,10 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ingest.instant import Instant
-from models.catalog.datasets import RegionDataset
-from models.catalog.point_pattern import PointPattern, Span
+from models.catalog import PointPattern, RegionDataset, Span
 from models.gan.condition import LEAST_EXCESS, Condition, Past, radius_km
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 DAYS = 30.0
 QUIET_DAYS = 100.0

@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from ingest.problem import Problem
-from models.catalog.datasets import RegionDataset
+from models.catalog import RegionDataset
 from models.gan.networks import Critic, GanArchitecture, SequenceGenerator, shown
 from models.gan.sequences import AftershockSequence, held_out, taught
 from models.gan.statistics import Seen, packed, seen

@@ -1,1 +1,83 @@
 """How large: Gutenberg–Richter thinned by detection, from a small network."""
+
+from __future__ import annotations
+
+from models.magnitude.catalog_features import magnitude_features
+from models.magnitude.distribution import DetectedMagnitude, drawn_excesses, survivals
+from models.magnitude.features import (
+    COUNTS,
+    DECAYS,
+    DEFAULT_REACH,
+    FIRST_LEVEL,
+    FIRST_MEAN,
+    INPUTS,
+    LAG_OFFSET_DAYS,
+    LATEST,
+    LONGEST_LAG_DAYS,
+    LOWEST_LEVEL,
+    MAGNITUDE_PRODUCTIVITIES,
+    MAGNITUDE_TAUS_DAYS,
+    MAGNITUDE_TRACES,
+    PLACELESS,
+    PRIOR_EVENTS,
+    PRIOR_EXCESS,
+    TRACE_FLOOR,
+    WAIT,
+)
+from models.magnitude.live import LiveMagnitude, half_bin_of, quantiles_and_survival
+from models.magnitude.network import (
+    COMPLETE_RANGE,
+    COMPLETE_START,
+    HIDDEN,
+    LARGEST_MAGNITUDE,
+    MAGNITUDE_INPUT_LIMIT,
+    MIDDLE_RANGE,
+    MIDDLE_START,
+    RATE_RANGE,
+    SIGMA_RANGE,
+    SIGMA_START,
+    MagnitudeNetwork,
+)
+from models.magnitude.train import MagnitudeOptions, examples, fit_examples
+
+__all__ = [
+    "COMPLETE_RANGE",
+    "COMPLETE_START",
+    "COUNTS",
+    "DECAYS",
+    "DEFAULT_REACH",
+    "FIRST_LEVEL",
+    "FIRST_MEAN",
+    "HIDDEN",
+    "INPUTS",
+    "LAG_OFFSET_DAYS",
+    "LARGEST_MAGNITUDE",
+    "LATEST",
+    "LONGEST_LAG_DAYS",
+    "LOWEST_LEVEL",
+    "MAGNITUDE_INPUT_LIMIT",
+    "MAGNITUDE_PRODUCTIVITIES",
+    "MAGNITUDE_TAUS_DAYS",
+    "MAGNITUDE_TRACES",
+    "MIDDLE_RANGE",
+    "MIDDLE_START",
+    "PLACELESS",
+    "PRIOR_EVENTS",
+    "PRIOR_EXCESS",
+    "RATE_RANGE",
+    "SIGMA_RANGE",
+    "SIGMA_START",
+    "TRACE_FLOOR",
+    "WAIT",
+    "DetectedMagnitude",
+    "LiveMagnitude",
+    "MagnitudeNetwork",
+    "MagnitudeOptions",
+    "drawn_excesses",
+    "examples",
+    "fit_examples",
+    "half_bin_of",
+    "magnitude_features",
+    "quantiles_and_survival",
+    "survivals",
+]

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalog.point_pattern import PointPattern
+from models.catalog import PointPattern
 from models.magnitude.features import (
     COUNTS,
     COUNTS_NEAREST,
@@ -43,7 +43,7 @@ from models.magnitude.features import (
     TRACE_FLOOR,
     WAIT,
 )
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 NEGLIGIBLE_LAGS = 40.0
 """An exponential is left out this many time constants on: far below the floor of a trace."""

@@ -27,8 +27,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr  # type: ignore[import-untyped, unused-ignore]
 
-from models.numerics.arrays import FloatArray, library_of, log_normal_cdf, normal_cdf
-from models.numerics.root_finding import invert_decreasing
+from models.numerics import FloatArray, invert_decreasing, library_of, log_normal_cdf, normal_cdf
 
 Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
 

@@ -20,7 +20,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 RADII_KM = np.array([2.0, 6.0, 20.0])
 MAGNITUDE_TAUS_DAYS = np.array([0.0005, 0.002, 0.01, 0.05, 0.25, 1.5, 10.0, 60.0, 365.0])

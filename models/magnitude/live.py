@@ -15,8 +15,8 @@ from models.magnitude.features import PLACELESS, magnitude_features_at
 from models.magnitude.network import (
     COMPLETE_RANGE,
     COMPLETE_START,
-    INPUT_LIMIT,
     LARGEST_MAGNITUDE,
+    MAGNITUDE_INPUT_LIMIT,
     MIDDLE_RANGE,
     MIDDLE_START,
     RATE_RANGE,
@@ -24,7 +24,7 @@ from models.magnitude.network import (
     SIGMA_START,
     MagnitudeNetwork,
 )
-from models.numerics.arrays import FloatArray, gelu
+from models.numerics import FloatArray, gelu
 
 _EXCESSES = np.concatenate((np.linspace(0.0, 1.5, 31), np.linspace(1.6, 3.0, 15), np.linspace(3.25, 8.0, 20)))
 
@@ -54,7 +54,7 @@ class LiveMagnitude:
         """
         days, nowhere = -lags_days, np.zeros((len(lags_days), 3))
         rows = [magnitude_features_at(days, nowhere, excesses, float(ahead), None, self.reach)[:PLACELESS] for ahead in ahead_days]
-        scaled = np.clip((np.stack(rows) - self._mean) * self._scale, -INPUT_LIMIT, INPUT_LIMIT)
+        scaled = np.clip((np.stack(rows) - self._mean) * self._scale, -MAGNITUDE_INPUT_LIMIT, MAGNITUDE_INPUT_LIMIT)
         hidden = gelu(np.einsum("oi,ai->ao", self._first, scaled) + self._first_bias)
         hidden = hidden + gelu(np.einsum("oi,ai->ao", self._second, hidden) + self._second_bias)
         outputs = np.einsum("oi,ai->ao", self._last, hidden) + self._last_bias

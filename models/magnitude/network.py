@@ -16,13 +16,13 @@ from torch import nn
 
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import INPUTS, PLACELESS
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 LARGEST_MAGNITUDE = 9.6
 """Just above the largest earthquake recorded (M 9.5, Chile 1960)."""
 HIDDEN = 32
 OUTPUTS = 4
-INPUT_LIMIT = 5.0
+MAGNITUDE_INPUT_LIMIT = 5.0
 RATE_RANGE = 0.7
 """β stays within a factor of two of β₀."""
 MIDDLE_START, MIDDLE_RANGE = -1.0, 2.5
@@ -52,7 +52,7 @@ class MagnitudeNetwork(nn.Module):
 
     def scaled(self, features: torch.Tensor) -> torch.Tensor:
         """(..., INPUTS) -> (..., INPUTS + 1): in units of their spread over the training span, zero where NaN; last: 1 without a place."""
-        scaled = ((features - self.input_mean) * self.input_scale).clamp(-INPUT_LIMIT, INPUT_LIMIT)
+        scaled = ((features - self.input_mean) * self.input_scale).clamp(-MAGNITUDE_INPUT_LIMIT, MAGNITUDE_INPUT_LIMIT)
         unknown = torch.isnan(scaled)
         return torch.cat((scaled.masked_fill(unknown, 0.0), unknown[..., PLACELESS, None].to(scaled.dtype)), -1)
 

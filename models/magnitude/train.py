@@ -11,12 +11,11 @@ import msgspec
 import torch
 
 from ingest.problem import Problem
-from models.catalog.point_pattern import PointPattern, Span
-from models.catalog.reporting_practice import common_step
+from models.catalog import PointPattern, Span, common_step
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.features import DEFAULT_REACH, PLACELESS
 from models.magnitude.network import HIDDEN, LARGEST_MAGNITUDE, MagnitudeNetwork
-from models.training.divergence import still_finite
+from models.training import still_finite
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with (epoch from 1, epochs, scores)."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.problem import Problem
-from models.numerics.arrays import FloatArray
-from models.scoring.scores import bootstrap_interval
+from models.numerics import FloatArray
+from models.scoring import bootstrap_interval
 
 FEWEST_EVENTS = 50
 """Fewer in the recent span decide nothing."""

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from ingest.instant import Instant
-from models.catalog.datasets import RegionDataset
-from models.catalog.point_pattern import Span
-from models.cnn.network import MapNetwork
-from models.forecaster.scored import SpaceTimeModel
+from models.catalog import RegionDataset, Span
+from models.cnn import MapNetwork
+from models.forecaster import SpaceTimeModel
 from models.pipeline.decision import Gains
-from models.scoring.scores import join_scores, moments, score_trial, scored
+from models.scoring import join_scores, moments, score_trial, scored
 from models.space_time import SpaceTimeNetwork
-from models.timing.model import time_outcomes
+from models.timing import time_outcomes
 
 
 def unseen(recent: Span, card_data: Sequence[dict[str, Any]]) -> Span:

@@ -8,12 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from models.catalog.datasets import RegionDataset
-from models.catalog.point_pattern import Span
-from models.gan.networks import SequenceGenerator
-from models.gan.sequences import AftershockSequence, sequences_of
-from models.gan.statistics import packed, seen
-from models.gan.tensors import Rows, rows_of
+from models.catalog import RegionDataset, Span
+from models.gan import AftershockSequence, Rows, SequenceGenerator, packed, rows_of, seen, sequences_of
 from models.pipeline.decision import Gains
 
 DRAWS = 16

@@ -9,19 +9,11 @@ from pathlib import Path
 import msgspec
 import torch
 
-from models.artifact.cnn_gan_files import CURVES, CnnGanCard, require_finite_weights, write_cnn_gan
-from models.artifact.pictures import Progress, Watched, curves_picture, maps_picture
-from models.catalog.datasets import RegionDataset
-from models.catalog.point_pattern import Span
-from models.cnn.density import maps_at
-from models.cnn.network import MapNetwork
-from models.cnn.train import MapOptions, fit_maps
-from models.forecaster.scored import SpaceTimeModel
-from models.gan.evaluation.comparison import as_sequence
-from models.gan.networks import SequenceGenerator
-from models.gan.pictures import sequence_picture
-from models.gan.sequences import held_out
-from models.gan.train import GanOptions, fit_gan
+from models.artifact import CURVES, CnnGanCard, Progress, Watched, curves_picture, maps_picture, require_finite_weights, write_cnn_gan
+from models.catalog import RegionDataset, Span
+from models.cnn import MapNetwork, MapOptions, fit_maps, maps_at
+from models.forecaster import SpaceTimeModel
+from models.gan import GanOptions, SequenceGenerator, as_sequence, fit_gan, held_out, sequence_picture
 from models.pipeline.publish_forecaster import described, rounded
 from models.space_time import SpaceTimeNetwork
 

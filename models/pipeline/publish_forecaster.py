@@ -12,18 +12,14 @@ import msgspec
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.artifact.card import pages
-from models.artifact.forecaster_files import Card, write_forecaster
-from models.artifact.pictures import Watched, curves_picture
-from models.baselines.poisson import fit_poisson
-from models.catalog.datasets import RegionDataset
-from models.catalog.point_pattern import Span
-from models.forecaster.scored import SpaceTimeModel
+from models.artifact import Card, Watched, curves_picture, pages, write_forecaster
+from models.baselines import fit_poisson
+from models.catalog import RegionDataset, Span
+from models.forecaster import SpaceTimeModel
 from models.pipeline.train_forecaster import ForecasterOptions, Progress, teach
-from models.scoring.scored_model import ScoredModel
-from models.scoring.scores import score_report, score_trial
+from models.scoring import ScoredModel, score_report, score_trial
 from models.space_time import SpaceTimeNetwork
-from models.training.distributed import Distributed
+from models.training import Distributed
 
 Part = Literal["validation", "test"]
 NOTES = (

@@ -19,20 +19,17 @@ import torch
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from models.artifact.cnn_gan_files import read_cnn, read_gan
-from models.artifact.forecaster_files import read_forecaster
-from models.catalog.cleaning import earthquakes
-from models.catalog.datasets import FEWEST_EVENTS, RegionDataset, SplitDates, by_region, read_events
-from models.catalog.point_pattern import Span
-from models.cnn.train import MapOptions
-from models.gan.train import GanOptions
+from models.artifact import read_cnn, read_forecaster, read_gan
+from models.catalog import FEWEST_EVENTS, RegionDataset, Span, SplitDates, by_region, earthquakes, read_events
+from models.cnn import MapOptions
+from models.gan import GanOptions
 from models.pipeline.decision import Decision, decide, undecided
 from models.pipeline.forecaster_gains import forecaster_gains, map_gains, unseen
 from models.pipeline.generator_gains import sequence_gains
 from models.pipeline.publish_cnn_gan import publish_cnn, publish_gan
 from models.pipeline.publish_forecaster import publish
 from models.pipeline.train_forecaster import ForecasterOptions, Progress
-from models.registry.registry import Registry
+from models.registry import Registry
 
 FEWEST_IN_A_REGION = FEWEST_EVENTS
 

@@ -8,18 +8,12 @@ from pathlib import Path
 import msgspec
 import torch
 
-from models.catalog.datasets import RegionDataset
-from models.catalog.point_pattern import Span
-from models.magnitude.train import MagnitudeOptions, examples, fit_examples
-from models.place.network import PlaceArchitecture, PlaceNetwork
-from models.place.train import PlaceLesson, PlaceOptions, fit_place
+from models.catalog import RegionDataset, Span
+from models.magnitude import MagnitudeOptions, examples, fit_examples
+from models.place import PlaceArchitecture, PlaceLesson, PlaceNetwork, PlaceOptions, fit_place
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
-from models.timing.model import TimingNetwork
-from models.timing.networks import Architecture
-from models.timing.sequence_rows import rows_of
-from models.timing.train import train_timing
-from models.timing.training_data import TimingOptions
-from models.training.checkpoints import Checkpoints, fingerprint
+from models.timing import Architecture, TimingNetwork, TimingOptions, rows_of, train_timing
+from models.training import Checkpoints, fingerprint
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, step from 1, steps, scores)."""

@@ -13,9 +13,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalog.point_pattern import PointPattern
-from models.numerics.arrays import FloatArray
-from models.numerics.geometry import EARTH_RADIUS_KM
+from models.catalog import PointPattern
+from models.numerics import EARTH_RADIUS_KM, FloatArray
 from models.place.neighbour_geometry import places_of
 
 IntArray = NDArray[np.int32]

@@ -14,15 +14,15 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.instant import Instant
-from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
+from models.catalog import PointPattern, Span
+from models.numerics import FloatArray
 from models.place import contributors
 from models.place.contributors import Neighbours
 from models.place.kernels import Densities, Kernels, Setting, decay_table, densities
 from models.place.map import PlaceMap, place_map
 from models.place.neighbour_geometry import NEAREST, NeighbourGeometry, places_of, surroundings
 from models.place.network import Denominators, PlaceNetwork, log_density, slow_days
-from models.timing.excitation import TAUS_DAYS, Excitation, excitation_after
+from models.timing import TAUS_DAYS, Excitation, excitation_after
 
 STRONGEST = 120
 """Contributors of a target by rate, besides the `surroundings.NEAREST`; those left out only lower the density."""

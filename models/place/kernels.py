@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 from models.place.contributors import offset_km
 
 _LAG_FLOOR_DAYS = 1e-3

@@ -10,12 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from models.numerics.arrays import FloatArray
-from models.numerics.geometry import offsets_km, places
+from models.numerics import FloatArray, offsets_km, places
 from models.place.kernels import Kernels
 from models.place.neighbour_geometry import NeighbourGeometry
 from models.place.network import PlaceNetwork, slow_days
-from models.timing.excitation import TAUS_DAYS
+from models.timing import TAUS_DAYS
 
 _CELLS_AT_ONCE = 256
 

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalog.point_pattern import PointPattern
-from models.numerics.arrays import FloatArray
-from models.numerics.geometry import offsets_km, places
+from models.catalog import PointPattern
+from models.numerics import FloatArray, offsets_km, places
 
 NEAREST = 100
 """How many earlier events are looked at."""

@@ -20,8 +20,8 @@ from torch import nn
 
 from models.place import neighbour_geometry as surroundings
 from models.place.kernels import Kernels
-from models.timing.excitation import KERNELS, TAUS_DAYS
-from models.training.layers import Scaler
+from models.timing import KERNELS, TAUS_DAYS
+from models.training import Scaler
 
 LARGEST_LOG_FACTOR = 2.0
 PLACE_FLOOR_PER_DAY = 1e-4

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ingest.problem import Problem
-from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
+from models.catalog import PointPattern, Span
+from models.numerics import FloatArray
 from models.place.density import PlaceTargets, batch_log_prob, study_of
 from models.place.network import PLACE_FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork
-from models.training.divergence import still_finite
+from models.training import still_finite
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with (step from 1, steps, scores)."""

@@ -1,1 +1,15 @@
 """Folders of models by name: their manifests and hashes. Needs no network, so that listing and promoting models stays quick."""
+
+from __future__ import annotations
+
+from models.registry.manifest import verify_model_folder, write_model_folder
+from models.registry.registry import KINDS, Entry, Registry, built_in
+
+__all__ = [
+    "KINDS",
+    "Entry",
+    "Registry",
+    "built_in",
+    "verify_model_folder",
+    "write_model_folder",
+]

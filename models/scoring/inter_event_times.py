@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingest.instant import MILLISECONDS_PER_DAY
-from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
+from models.catalog import PointPattern, Span
+from models.numerics import FloatArray
 
 SHORTEST_WAIT_DAYS = 1.0 / 86_400.0
 """One second: networks do not tell closer events apart reliably, and a density of waits may be infinite at 0."""

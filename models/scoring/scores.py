@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
-from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
+from models.catalog import PointPattern, Span
+from models.numerics import FloatArray
 from models.scoring.inter_event_times import waits
 from models.scoring.scored_model import EventScores, ScoredModel
 

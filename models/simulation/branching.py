@@ -15,10 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.magnitude.distribution import DetectedMagnitude, drawn_excesses
-from models.numerics.arrays import FloatArray, IntArray
-from models.timing.excitation import KERNELS, TAUS_DAYS
-from models.timing.model import TimingNetwork
+from models.magnitude import DetectedMagnitude, drawn_excesses
+from models.numerics import FloatArray, IntArray
+from models.timing import KERNELS, TAUS_DAYS, TimingNetwork
 
 EXCESS_STEP = 0.1
 LARGEST_EXCESS = 8.0
@@ -108,7 +107,8 @@ def _immigrants(
 
 
 def _children(
-    paths: IntArray, days: FloatArray, excesses: FloatArray, cut: NDArray[np.bool_], end: float, table: FloatArray, sizes: MagnitudeSampling,
+    paths: IntArray, days: FloatArray, excesses: FloatArray, cut: NDArray[np.bool_], end: float, table: FloatArray, sizes:
+    MagnitudeSampling,
     chance: np.random.Generator,
 ) -> tuple[IntArray, FloatArray, FloatArray]:  # fmt: skip
     left = end - days

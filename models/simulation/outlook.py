@@ -1,6 +1,7 @@
 """Outlooks by rolling the forecaster forward: a month by the network, the rest of a year by its kernels.
 
-    window ─▶ 30 days, event by event (`models.simulation.rollout.continuations`) ─▶ 11 months more (`models.simulation.branching`) ─▶ counts ─▶ numbers
+    window ─▶ 30 days, event by event (`models.simulation.rollout.continuations`) ─▶ 11 months more (`models.simulation.branching`) ─▶
+    counts ─▶ numbers
                   └─ the last 2 % of the paths, which would go on for thousands of events ─▶ `models.simulation.branching`
 
 The network costs some 50 µs an event and a step for each event of the longest path, so a year of a busy region would take minutes. After a
@@ -18,22 +19,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.baselines.streaming import LARGEST_EXCESS
-from models.catalog.point_pattern import PointPattern, Span, point_pattern
-from models.numerics.arrays import FloatArray
+from models.baselines import LARGEST_EXCESS
+from models.catalog import PointPattern, Span, make_point_pattern
+from models.numerics import FloatArray
 from models.simulation import branching as cascade
 from models.simulation.outlook_counts import Drawn, spans, together
-from models.simulation.rollout.block import AT_ONCE, Block, Ends, Given
-from models.simulation.rollout.magnitude_features import Excesses
-from models.simulation.rollout.places import Own
-from models.simulation.rollout.processes import ProcessPool
-from models.simulation.rollout.start import History, Start, start_at
-from models.simulation.rollout.window_history import live_history
+from models.simulation.rollout import AT_ONCE, Block, Ends, Excesses, Given, History, Own, ProcessPool, Start, live_history, start_at
 from models.space_time import SpaceTimeNetwork
-from models.timing.excitation import TAUS_DAYS, expected_events
-from stream.outlooks.simulator import Asked, Simulated
-from stream.records.forecast import rounded
-from stream.records.outlook import SPANS_DAYS
+from models.timing import TAUS_DAYS, expected_events
+from stream.outlooks import Asked, Simulated
+from stream.records import SPANS_DAYS, rounded
 
 MONTH_DAYS, YEAR_DAYS = SPANS_DAYS["1 Month"], SPANS_DAYS["1 Year"]
 FEWEST_PATHS, MOST_PATHS = 1_000, 3_000
@@ -80,7 +75,7 @@ class NetworkSimulator:
 def window_pattern(asked: Asked) -> PointPattern:
     """The region's window as the network reads it; no magnitude is further above completeness than the live forecaster takes it to be."""
     span = Span(asked.now.plus(days=-asked.region.window_days), asked.now)
-    made = point_pattern(asked.events, asked.region.magnitude_of_completeness, span)
+    made = make_point_pattern(asked.events, asked.region.magnitude_of_completeness, span)
     made.magnitudes[:] = np.minimum(made.magnitudes, made.magnitude_of_completeness + LARGEST_EXCESS)
     return made
 

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import Instant
-from models.numerics.arrays import FloatArray
-from stream.records.forecast import rounded
-from stream.records.outlook import FRACTILES, SPANS_DAYS, AboveMainshock, Bin, OutlookSpan, span_end
+from models.numerics import FloatArray
+from stream.records import FRACTILES, SPANS_DAYS, AboveMainshock, Bin, OutlookSpan, rounded, span_end
 
 ENOUGH = 100
 """From so many paths with such an event on, they are counted."""

@@ -17,18 +17,11 @@ from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.baselines.etas.model import EtasParameters
-from models.baselines.etas.omori import Omori
-from models.baselines.etas.simulate import lasting, simulate
-from models.baselines.gutenberg_richter import GutenbergRichter
-from models.baselines.streaming import BUILT_IN, load
-from models.catalog.point_pattern import PointPattern, Span
-from models.gan.condition import condition_of
-from models.gan.networks import SequenceGenerator
-from models.numerics.arrays import FloatArray
-from models.numerics.geometry import EARTH_RADIUS_KM
-from models.simulation.rollout.cnn_map import RegionMaps
-from models.simulation.rollout.continuations import continuations
+from models.baselines import BUILT_IN, EtasParameters, GutenbergRichter, Omori, lasting, load, simulate_etas
+from models.catalog import PointPattern, Span
+from models.gan import SequenceGenerator, condition_of
+from models.numerics import EARTH_RADIUS_KM, FloatArray
+from models.simulation.rollout import RegionMaps, roll_forward
 from models.space_time import SpaceTimeNetwork
 
 SAID = "simulated, not observed"
@@ -102,12 +95,13 @@ def with_mainshock(past: PointPattern, mainshock: Mainshock) -> PointPattern:
 
 
 def by_forecaster(
-    network: SpaceTimeNetwork, past: PointPattern, mainshock: Mainshock, days: float, n: int, seed: int, rate: float, region: shapely.Polygon,
+    network: SpaceTimeNetwork, past: PointPattern, mainshock: Mainshock, days: float, n: int, seed: int, rate: float, region:
+    shapely.Polygon,
     name: str, maps: RegionMaps | None = None,
 ) -> Scenarios:  # fmt: skip
     """The forecaster rolled forward, with the CNN's maps if given; `rate`: the region's background, events per day."""
     known = with_mainshock(past, mainshock)
-    made = continuations(network, known, known.observed.end, days, n, seed, rate, region, MOST_EVENTS, maps)
+    made = roll_forward(network, known, known.observed.end, days, n, seed, rate, region, MOST_EVENTS, maps)
     columns = (made.paths, made.days, made.latitudes, made.longitudes, made.depths_km, made.magnitudes)
     return Scenarios(*columns, n, days, mainshock, name, int(made.cut.sum()))
 
@@ -134,7 +128,7 @@ def by_etas(
     made, cut, before = list[PointPattern](), 0, lasting(parameters, known, days)
     while len(made) < n:
         try:
-            made.append(simulate(parameters, law, region, days, seed * n + len(made) + cut, before, most_events=ETAS_EVENTS))
+            made.append(simulate_etas(parameters, law, region, days, seed * n + len(made) + cut, before, most_events=ETAS_EVENTS))
         except (Problem, ValueError):  # numpy's Poisson refuses a mean beyond its integers
             cut += 1
             if cut > n:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 
-from models.numerics.arrays import FloatArray
+from models.figures import log_colours, new_figure, png_of
+from models.numerics import FloatArray
 from models.simulation.scenario import SAID, Scenarios
 
 STEPS = 121
@@ -17,12 +14,11 @@ CELLS = 50
 """Along each side of a map."""
 FARTHEST = 0.002
 """The part of the places that may lie beyond each edge of a map."""
-_RESOLUTION = 110
 
 
 def scenario_picture(made: Scenarios) -> bytes:
     """A fan of cumulative numbers (50 and 95 %), the largest aftershock, and a map of all simulations together."""
-    figure = Figure(figsize=(13.0, 4.2), layout="constrained")
+    figure = new_figure(13.0, 4.2)
     fan, largest, where = figure.subplots(1, 3)
     edges = np.linspace(0.0, made.horizon_days, STEPS)
     columns = np.clip(np.ceil(made.days / made.horizon_days * (STEPS - 1)).astype(np.int64), 0, STEPS - 1)
@@ -43,20 +39,20 @@ def scenario_picture(made: Scenarios) -> bytes:
     where.plot(made.mainshock.longitude, made.mainshock.latitude, "*", color="tab:red", markersize=11)
     where.set(xlabel="longitude, degrees", ylabel="latitude, degrees", title="where, all simulations")
     figure.suptitle(f"{made.source}: M {made.mainshock.magnitude:g}, {made.horizon_days:g} days, {made.simulations:,} simulations; {SAID}")
-    return _png(figure)
+    return png_of(figure)
 
 
 def expected_maps_picture(made: Scenarios) -> bytes:
     """How the map of what is expected grows: mean numbers by cell after a day, a week and a month, as far as the simulations go."""
     spans = [days for days in SPANS_DAYS if days < made.horizon_days] + [made.horizon_days]
-    figure = Figure(figsize=(4.6 * len(spans), 4.4), layout="constrained")
+    figure = new_figure(4.6 * len(spans), 4.4)
     edges = [np.linspace(*_bounds(places), CELLS + 1) for places in (made.longitudes, made.latitudes)]
     numbers = [np.histogram2d(made.longitudes[near], made.latitudes[near], edges)[0].T for near in (made.days <= days for days in spans)]
     least, most = 1.0 / made.simulations, max(float(numbers[-1].max()), 2.0) / made.simulations
     axes = figure.subplots(1, len(spans), squeeze=False, sharey=True)[0]
     for axis, days, counts in zip(axes, spans, numbers, strict=True):
         shown = np.ma.masked_equal(counts / made.simulations, 0.0)
-        axis.pcolormesh(*edges, shown, norm=LogNorm(least, most), cmap="viridis")
+        axis.pcolormesh(*edges, shown, norm=log_colours(least, most), cmap="viridis")
         axis.plot(made.mainshock.longitude, made.mainshock.latitude, "*", color="tab:red", markersize=9)
         axis.set(
             title=f"{days:g} {'day' if days == 1.0 else 'days'}: {counts.sum() / made.simulations:.1f} expected",
@@ -65,16 +61,10 @@ def expected_maps_picture(made: Scenarios) -> bytes:
     axes[0].set(ylabel="latitude, degrees")
     figure.colorbar(axes[-1].collections[0], ax=axes, shrink=0.8, label="events expected in a cell")
     figure.suptitle(f"{made.source}: M {made.mainshock.magnitude:g}, {made.simulations:,} simulations; {SAID}")
-    return _png(figure)
+    return png_of(figure)
 
 
 def _bounds(degrees: FloatArray) -> tuple[float, float]:
     """Of nearly all places, and at least a tenth of a degree."""
     low, high = np.quantile(degrees, (FARTHEST, 1.0 - FARTHEST)) if len(degrees) else (0.0, 0.0)
     return float(low) - 0.05, float(high) + 0.05
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_RESOLUTION, metadata={"Software": None})
-    return buffer.getvalue()

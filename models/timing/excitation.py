@@ -16,7 +16,7 @@ import numba
 import numpy as np
 import torch
 
-from models.numerics.arrays import FloatArray, exp, expm1
+from models.numerics import FloatArray, exp, expm1
 
 TAUS_DAYS = np.geomspace(0.5 / 1440.0, 1000.0, 12)
 KERNELS = len(TAUS_DAYS)

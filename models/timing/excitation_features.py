@@ -18,8 +18,8 @@ import math
 import numba
 import numpy as np
 
-from models.catalog.point_pattern import PointPattern
-from models.numerics.arrays import FloatArray
+from models.catalog import PointPattern
+from models.numerics import FloatArray
 
 RADII_KM = np.array([2.0, 6.0, 20.0])
 TRACE_TAUS_DAYS = np.array([0.002, 0.01, 0.05, 0.25, 1.5, 10.0, 60.0, 365.0])

@@ -1,6 +1,7 @@
 """When: the wait in the time that the kernels tell, and a log-normal mixture that corrects it.
 
-If the rate λ of `models.timing.excitation` were right, Λ(wait) would be exponential with mean one (Papangelou 1972; Ogata 1988, eq. 3.3). The
+If the rate λ of `models.timing.excitation` were right, Λ(wait) would be exponential with mean one (Papangelou 1972; Ogata 1988, eq.
+3.3). The
 memory says what it is instead: a mixture of that exponential and of log-normals for X = Λ + ε, so that with s days of silence
 
     P(wait > t | s) = Q(Λ(s + t)) / Q(Λ(s))        p(t | s) = q(Λ(s + t)) λ(s + t) / Q(Λ(s))
@@ -20,8 +21,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtri_exp  # type: ignore[import-untyped, unused-ignore]
 
-from models.numerics.arrays import FloatArray, exp, log, log_add_exp, log_normal_cdf, log_sum_exp
-from models.numerics.root_finding import invert_decreasing
+from models.numerics import FloatArray, exp, invert_decreasing, log, log_add_exp, log_normal_cdf, log_sum_exp
 from models.timing.excitation import TAUS_DAYS, conditional_intensity, expected_events
 
 _ITERATIONS = 60

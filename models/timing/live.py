@@ -19,14 +19,13 @@ import numpy as np
 from scipy.special import expit  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from models.numerics.arrays import FloatArray, gelu
-from models.numerics.geometry import position_km
+from models.numerics import FloatArray, gelu, position_km
 from models.timing import excitation_features as neighbourhood
 from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS, expected_events
 from models.timing.inter_event_time import InterEventTime
 from models.timing.model import TimingNetwork
 from models.timing.networks import CLOCK_FLOOR, EXCITATION_FLOOR_PER_DAY, LARGEST_FACTOR, wait_of
-from models.training.layers import INPUT_LIMIT
+from models.training import INPUT_LIMIT
 
 COUNT, TIME, POSITION, BACKGROUND, TRACES = 0, 1, slice(2, 5), 5, slice(6, 6 + neighbourhood.TRACES)
 EXCITATION = slice(TRACES.stop, TRACES.stop + KERNELS)

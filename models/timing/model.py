@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
+from models.catalog import PointPattern, Span
+from models.numerics import FloatArray
 from models.timing.excitation import TAUS_DAYS, Excitation, conditional_intensity, decays_of
 from models.timing.inter_event_time import InterEventTime
 from models.timing.networks import Architecture, KernelNetwork, MemoryNetwork, local_hours, memory_inputs, wait_of

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.catalog.point_pattern import PointPattern
-from models.numerics.arrays import FloatArray
+from models.catalog import PointPattern
+from models.numerics import FloatArray
 from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS, expected_events
 from models.timing.excitation_features import EVENT_FEATURES, FIRST_WAIT_DAYS, OWN_FEATURES
 from models.timing.inter_event_time import InterEventTime
 from models.timing.sequence_rows import Rows
-from models.training.layers import MemberLinear, Scaler
+from models.training import MemberLinear, Scaler
 
 LARGEST_FACTOR = 2.0
 _SIGMA_RANGE = 1.5

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
+from models.catalog import PointPattern, Span
+from models.numerics import FloatArray
 from models.timing.excitation_features import FIRST_WAIT_DAYS, event_features
 
 

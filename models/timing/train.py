@@ -13,15 +13,13 @@ from collections.abc import Sequence
 
 import torch
 
-from models.catalog.datasets import RegionDataset
+from models.catalog import RegionDataset
 from models.timing.model import TimingNetwork
 from models.timing.networks import Architecture
 from models.timing.train_kernels import fit_kernels, fit_plain
 from models.timing.train_memory import fit_memory
 from models.timing.training_data import TimingOptions, timing_training_data
-from models.training.checkpoints import Checkpoints
-from models.training.distributed import Distributed
-from models.training.loop import Progress
+from models.training import Checkpoints, Distributed, Progress
 
 
 def train_timing(

@@ -10,9 +10,7 @@ from models.timing.excitation import TAUS_DAYS, Excitation
 from models.timing.networks import KernelNetwork
 from models.timing.sequence_rows import Intervals, joined
 from models.timing.training_data import TimingOptions, TimingTrainingData
-from models.training.distributed import Distributed
-from models.training.divergence import still_finite
-from models.training.loop import Best, Progress, descend
+from models.training import Best, Distributed, Progress, descend, still_finite
 
 EVERY_STEPS = 3
 BACKGROUND_SHARE = 0.3

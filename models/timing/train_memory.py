@@ -16,9 +16,7 @@ from models.timing.networks import KernelNetwork, MemoryNetwork, memory_inputs, 
 from models.timing.sequence_rows import Intervals, joined
 from models.timing.train_kernels import excitations
 from models.timing.training_data import TimingOptions, TimingTrainingData
-from models.training.distributed import Distributed
-from models.training.divergence import still_finite
-from models.training.loop import Best, Progress, descend
+from models.training import Best, Distributed, Progress, descend, still_finite
 
 WARM_UP_OF_VALIDATION = 2048
 

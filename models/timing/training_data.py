@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ingest.problem import Problem
-from models.catalog.datasets import RegionDataset
+from models.catalog import RegionDataset
 from models.timing.excitation import decays_of
 from models.timing.networks import Architecture, local_hours
 from models.timing.sequence_rows import Intervals, Rows, intervals_of, rows_of

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ingest.problem import Problem
-from models.catalog.datasets import RegionDataset
+from models.catalog import RegionDataset
 from models.training.distributed import Distributed
 
 Scores = dict[str, float]

@@ -1,1 +1,20 @@
 """Rules over forecasts and events, and the life of an alert."""
+
+from __future__ import annotations
+
+from stream.alerts.lifecycle import after_change, after_forecast, after_heartbeat, after_outage, remembered
+from stream.alerts.revision import Origin
+from stream.alerts.rules import Rule, load_rules
+from stream.alerts.values import Situation
+
+__all__ = [
+    "Origin",
+    "Rule",
+    "Situation",
+    "after_change",
+    "after_forecast",
+    "after_heartbeat",
+    "after_outage",
+    "load_rules",
+    "remembered",
+]

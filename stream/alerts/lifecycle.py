@@ -20,8 +20,8 @@ from ingest.instant import Instant
 from stream.alerts.revision import Origin, following, initial, retraction, revision
 from stream.alerts.rules import Rule
 from stream.alerts.values import VALUES, Found, Situation
-from stream.core.window import Window
-from stream.records.alert import Alert, Alerts
+from stream.core import Window
+from stream.records import Alert, LastRevisions
 
 KEPT_DAYS = 30.0
 """So long a last revision is remembered: until then a deleted event still retracts what rested on it."""
@@ -30,7 +30,7 @@ RENEWED_AFTER = 0.75
 MAGNITUDE_STEP = 0.1 - 1e-9
 
 
-def after_change(kept: Alerts, rules: Iterable[Rule], change: Change, origin: Origin) -> list[Alert]:
+def after_change(kept: LastRevisions, rules: Iterable[Rule], change: Change, origin: Origin) -> list[Alert]:
     """What the magnitude rules say of an event that was seen, revised, deleted or merged; and merged ids in all alerts."""
     issued = [_followed(alert, change, kept, origin) for alert in kept if change.kind == "merged" and change.id in alert.events]
     for rule in _of(rules, "magnitude", origin):
@@ -42,7 +42,7 @@ def after_change(kept: Alerts, rules: Iterable[Rule], change: Change, origin: Or
     return issued
 
 
-def after_forecast(kept: Alerts, rules: Iterable[Rule], situation: Situation, change: Change | None, origin: Origin) -> list[Alert]:
+def after_forecast(kept: LastRevisions, rules: Iterable[Rule], situation: Situation, change: Change | None, origin: Origin) -> list[Alert]:
     """What the rules over forecasts, counts and scores say of a new forecast.
 
     Args:
@@ -57,7 +57,7 @@ def after_forecast(kept: Alerts, rules: Iterable[Rule], situation: Situation, ch
     return issued
 
 
-def after_outage(kept: Alerts, rules: Iterable[Rule], outage: Outage, origin: Origin) -> list[Alert]:
+def after_outage(kept: LastRevisions, rules: Iterable[Rule], outage: Outage, origin: Origin) -> list[Alert]:
     """The source is unheard."""
     issued: list[Alert] = []
     for rule in _of(rules, "feed", origin):
@@ -70,13 +70,13 @@ def after_outage(kept: Alerts, rules: Iterable[Rule], outage: Outage, origin: Or
     return issued
 
 
-def after_heartbeat(kept: Alerts, rules: Iterable[Rule], origin: Origin) -> list[Alert]:
+def after_heartbeat(kept: LastRevisions, rules: Iterable[Rule], origin: Origin) -> list[Alert]:
     """The source is heard again."""
     live = [(rule, alert) for rule in _of(rules, "feed", origin) for alert in kept if alert.rule == rule.name and alert.active]
     return [following(alert, origin, rule, "heard again", None, active=False) for rule, alert in live]
 
 
-def remembered(kept: Alerts, issued: Iterable[Alert], now: Instant) -> Alerts:
+def remembered(kept: LastRevisions, issued: Iterable[Alert], now: Instant) -> LastRevisions:
     """The last revisions after some more; what is long over is forgotten."""
     by_id = {alert.id: alert for alert in kept} | {alert.id: alert for alert in issued}
     since = now.plus(days=-KEPT_DAYS)
@@ -84,7 +84,7 @@ def remembered(kept: Alerts, issued: Iterable[Alert], now: Instant) -> Alerts:
 
 
 def _judged(
-    kept: Alerts, rule: Rule, found: Found, situation: Situation, change: Change | None, origin: Origin
+    kept: LastRevisions, rule: Rule, found: Found, situation: Situation, change: Change | None, origin: Origin
 ) -> list[Alert]:  # fmt: skip
     live, forecast = _live(kept, rule, origin.at), situation.forecast.id
     if live is None:
@@ -137,7 +137,7 @@ def _moved(known: Alert, rule: Rule, event: Event, origin: Origin) -> list[Alert
     return [msgspec.structs.replace(revised, expires_at=known.expires_at)]  # of one earthquake: no revision makes it younger
 
 
-def _followed(alert: Alert, change: Change, kept: Alerts, origin: Origin) -> Alert:
+def _followed(alert: Alert, change: Change, kept: LastRevisions, origin: Origin) -> Alert:
     """An id that an alert rests on was given up for another."""
     renamed = [change.merged_into if event == change.id else event for event in alert.events]
     events = list(dict.fromkeys(event for event in renamed if event))
@@ -170,16 +170,16 @@ def _concerns(rule: Rule, origin: Origin) -> bool:
     return not rule.regions or origin.region in rule.regions
 
 
-def _of_event(kept: Alerts, rule: Rule, change: Change) -> Alert | None:
+def _of_event(kept: LastRevisions, rule: Rule, change: Change) -> Alert | None:
     ids = {change.id, *(change.event.other_ids if change.event is not None else ())}
     return next((alert for alert in reversed(kept) if alert.rule == rule.name and ids & set(alert.events)), None)
 
 
-def _last(kept: Alerts, rule: Rule) -> Alert | None:
+def _last(kept: LastRevisions, rule: Rule) -> Alert | None:
     return next((alert for alert in reversed(kept) if alert.rule == rule.name), None)
 
 
-def _live(kept: Alerts, rule: Rule, now: Instant) -> Alert | None:
+def _live(kept: LastRevisions, rule: Rule, now: Instant) -> Alert | None:
     last = _last(kept, rule)
     return last if last is not None and last.active and last.expires_at > now else None
 

@@ -9,8 +9,7 @@ import msgspec
 from ingest.instant import Instant
 from stream.alerts.rules import Rule
 from stream.alerts.values import Found
-from stream.records.alert import Alert
-from stream.records.forecast import rounded
+from stream.records import Alert, rounded
 
 
 class Origin(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from ingest.problem import Problem
-from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES
+from stream.records import HORIZONS_HOURS, MAGNITUDES
 
 BUILT_IN = Path(__file__).with_suffix(".toml")
 Kind = Literal["probability", "gain", "magnitude", "busy", "quiet", "calibration", "feed"]

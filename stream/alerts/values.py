@@ -18,9 +18,8 @@ from scipy.special import pdtr, pdtrc  # type: ignore[import-untyped, unused-ign
 from ingest.event import Event
 from ingest.instant import Instant
 from stream.alerts.rules import Rule
-from stream.core.score import MODEL, Scoring, Tally
-from stream.core.window import Window
-from stream.records.forecast import Forecast
+from stream.core import MODEL, Scoring, Tally, Window
+from stream.records import Forecast
 
 RESTING_ON = 3
 """A probability rests on so many of the largest earthquakes, of the last `RECENT_DAYS`."""

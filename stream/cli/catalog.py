@@ -17,10 +17,7 @@ from ingest.problem import Problem
 from stream.cli.options import JsonOption, read_time
 
 if TYPE_CHECKING:
-    from models.catalog.b_value import Slope
-    from models.catalog.cleaning import Findings, Report
-    from models.catalog.completeness import Completeness, Estimate, Part
-    from models.catalog.short_term_incompleteness import FittedRise
+    from models.catalog import Completeness, Estimate, Findings, FittedRise, Part, Report, Slope
 
 CATALOG_EXAMPLES = "Example: quakecast catalog california.csv --end 2019-01-01"
 WIDTH = 140
@@ -36,7 +33,7 @@ def catalog(
     json: JsonOption = False,
 ) -> None:
     """What is in a catalogue: what is left out and why, what is odd, from which magnitude on it is complete, and its b-value."""
-    from models.catalog.cleaning import clean
+    from models.catalog import clean
 
     span = (read_time(start) if start else None, read_time(end) if end else None)
     if span[0] is not None and span[1] is not None and span[0] >= span[1]:
@@ -64,7 +61,7 @@ def _within(
     """The events in the span and the polygon; rows that cannot be read have neither time nor place, so all of them stay."""
     import shapely
 
-    from models.catalog.point_pattern import read_polygon
+    from models.catalog import read_polygon
 
     shape = None if polygon is None else read_polygon(polygon)
     for item in items:
@@ -77,9 +74,7 @@ def _within(
 
 
 def _completeness(events: list[Event], step: float) -> tuple[Completeness | None, FittedRise | None]:
-    from models.catalog.completeness import assess
-    from models.catalog.point_pattern import Span, point_pattern
-    from models.catalog.short_term_incompleteness import fit_short_term_incompleteness
+    from models.catalog import Span, assess, fit_short_term_incompleteness, make_point_pattern
 
     times = np.array([int(event.time) for event in events], dtype=np.int64)
     magnitudes = np.array([event.magnitude for event in events], dtype=np.float64)
@@ -87,7 +82,7 @@ def _completeness(events: list[Event], step: float) -> tuple[Completeness | None
     if found is None:
         return None, None
     span = Span(events[0].time, events[-1].time.plus(seconds=0.001))
-    return found, fit_short_term_incompleteness(point_pattern(events, found.recommended, span), span, step)
+    return found, fit_short_term_incompleteness(make_point_pattern(events, found.recommended, span), span, step)
 
 
 def _cleaning(report: Report, events: list[Event]) -> Iterator[str]:

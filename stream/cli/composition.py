@@ -9,25 +9,24 @@ from typing import TYPE_CHECKING
 from ingest.bus import open_log
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
-from stream.alerts.rules import Rule
+from stream.alerts import Rule
 from stream.cli.options import open_output
-from stream.core.lineup import Lineup
-from stream.monitoring.metrics import OutlookMetrics, WorkerMetrics
-from stream.outlooks.worker import GROUP as OUTLOOK_GROUP
-from stream.outlooks.worker import OutlookWorker
+from stream.core import Lineup
+from stream.monitoring import OutlookMetrics, WorkerMetrics
+from stream.outlooks import GROUP as OUTLOOK_GROUP
+from stream.outlooks import OutlookWorker
 from stream.store import open_store
 from stream.worker import GROUP, Worker
 
 if TYPE_CHECKING:
-    from models.forecaster.library import ModelLibrary
-    from models.simulation.outlook import NetworkSimulator
-    from models.simulation.rollout.processes import ProcessPool
+    from models.forecaster import ModelLibrary
+    from models.simulation import NetworkSimulator, ProcessPool
 
 
 def open_library(model: Path | None, models: Path | None) -> ModelLibrary:
     """The worker's own model, and the folder in which it finds those that are promoted."""
-    from models.forecaster.library import ModelLibrary
-    from models.registry.registry import Registry
+    from models.forecaster import ModelLibrary
+    from models.registry import Registry
 
     return ModelLibrary(Registry(models).find, model)
 
@@ -46,7 +45,7 @@ def open_worker(
     event_log = open_log(bus)
     name = GROUP
     if bus.startswith("kafka:"):
-        from ingest.bus.kafka import worker_name
+        from ingest.bus import worker_name
 
         name = worker_name(GROUP)
     _, write = open_output(output, append=True)  # a restart goes on where it stopped
@@ -72,7 +71,7 @@ def open_outlook_worker(
     """A worker on the log that the address names."""
     name = OUTLOOK_GROUP
     if bus.startswith("kafka:"):
-        from ingest.bus.kafka import worker_name
+        from ingest.bus import worker_name
 
         name = worker_name(OUTLOOK_GROUP)
     return OutlookWorker(open_log(bus), table, Networks(library, processes), name=name, from_beginning=from_beginning, metrics=metrics)
@@ -90,7 +89,7 @@ class Networks:
         return self._named(lineup)
 
     def _simulator(self, lineup: Lineup) -> NetworkSimulator:
-        from models.simulation.outlook import NetworkSimulator
+        from models.simulation import NetworkSimulator
 
         self._library.forecaster(lineup)
         return NetworkSimulator(*self._library.named_network(lineup), self._processes)

@@ -9,15 +9,13 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ingest.bus import open_log
-from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS
+from ingest.bus import DEAD_LETTERS, EVENTS, FORECASTS, open_log
 from ingest.feed import Feed, summary_path
 from ingest.poller import contact
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.cli.options import DEFAULT_USGS, EMBEDDED, BusOption, JsonOption, RegionsOption, UsgsOption
-from stream.monitoring.health import Look, looked
-from stream.monitoring.probes import ForecastsLook, StoreLook, address, models_agree
+from stream.monitoring import ForecastsLook, Look, StoreLook, address, looked, models_agree
 from stream.store import open_store
 
 DOCTOR_EXAMPLES = "Example: quakecast doctor --bus kafka://broker:9092 --store redis://redis:6379/0"
@@ -60,7 +58,7 @@ def _versions() -> str:
 
 
 def _model() -> str:
-    from models.forecaster.live import LstmForecaster
+    from models.forecaster import LstmForecaster
 
     return LstmForecaster.load().name
 

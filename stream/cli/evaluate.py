@@ -45,10 +45,9 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Score a model on a catalogue taken as one region: log-likelihoods, errors, calibration, gains over ETAS and Poisson."""
-    from models.catalog.cleaning import each_once
-    from models.catalog.point_pattern import Span, point_pattern, read_polygon
-    from models.forecaster.model_by_name import FittingData, contenders
-    from models.scoring.scores import score_report, score_trial
+    from models.catalog import Span, each_once, make_point_pattern, read_polygon
+    from models.forecaster import FittingData, contenders
+    from models.scoring import score_report, score_trial
 
     events, region = each_once(_events(catalog)), None if polygon is None else read_polygon(polygon)
     if not events:
@@ -58,7 +57,7 @@ def evaluate(
     learned = Span(read_time(train_start) if train_start else began, scored.start)
     if not began <= learned.start < scored.start < scored.end:
         raise typer.BadParameter("--history-start, --train-start, --start and --end must follow each other in time")
-    whole = point_pattern(events, magnitude_of_completeness, Span(began, scored.end), region)
+    whole = make_point_pattern(events, magnitude_of_completeness, Span(began, scored.end), region)
     chosen, baselines = contenders(model, FittingData(whole.before(scored.start), learned, catalog, parameters))
     scores = score_report([score_trial(chosen, whole, scored, baselines)])
     if json:

@@ -8,23 +8,20 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from ingest.bus import sqlite_path
-from ingest.bus.log import REGION_PARTITIONS
+from ingest.bus import REGION_PARTITIONS, sqlite_path
 from ingest.event import Event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
 from stream.cli.composition import open_library
 from stream.cli.options import EMBEDDED, JsonOption, ModelOption, ModelsOption, RegionsOption, StoreOption, read_time, region_named
-from stream.core.lineup import Lineup
-from stream.core.shadow import champions
+from stream.core import Lineup, champions
 from stream.partition import basis_of
-from stream.records.explanation import Explanation, Influence
+from stream.records import Explanation, Influence
 from stream.store import open_store
 
 if TYPE_CHECKING:
-    from models.forecaster.library import ModelLibrary
-    from models.forecaster.live import LstmForecaster
+    from models.forecaster import LstmForecaster, ModelLibrary
 
 EXPLAIN_EXAMPLES = "Example: quakecast explain --region turkiye --catalog turkiye.csv --at 2023-02-06T12:00:00Z"
 
@@ -74,8 +71,8 @@ def explanation_of(store: str, table: RegionTable, region: str, library: ModelLi
 
 
 def _explained(known: Known, region: Region, library: ModelLibrary) -> Explanation:
-    from models.forecaster.explain import explain as explained
-    from models.timing.live import COUNT
+    from models.forecaster import explain_forecast as explained
+    from models.timing import COUNT
 
     past, network = library.champion(known.lineup).past(known.memory), library.network(known.lineup)
     if not past[COUNT]:
@@ -88,8 +85,7 @@ def _explained(known: Known, region: Region, library: ModelLibrary) -> Explanati
 
 def _by_catalogue(files: list[Path], table: RegionTable, region: Region, at: Instant | None, forecaster: LstmForecaster) -> Known:
     """The fold of the region's earthquakes up to then; without a moment, up to the end of the catalogue."""
-    from models.catalog.cleaning import earthquakes
-    from models.catalog.datasets import read_events
+    from models.catalog import earthquakes, read_events
 
     found = earthquakes(read_events(files))
     moment = at if at is not None else max((event.time for event in found), default=Instant(0))

@@ -6,7 +6,7 @@ import structlog
 
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
-from stream.alerts.rules import load_rules
+from stream.alerts import load_rules
 from stream.cli.composition import open_library, open_worker
 from stream.cli.monitoring import serve_metrics
 from stream.cli.options import (
@@ -26,7 +26,7 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )  # fmt: skip
-from stream.monitoring.probes import address
+from stream.monitoring import address
 
 FORECAST_EXAMPLES = "Example: quakecast forecast --bus kafka://broker:9092 --store redis://redis:6379/0"
 

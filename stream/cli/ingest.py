@@ -24,7 +24,7 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )  # fmt: skip
-from stream.monitoring.probes import address
+from stream.monitoring import address
 
 INGEST_EXAMPLES = "Example: quakecast ingest --bus kafka://broker:9092"
 

@@ -13,7 +13,7 @@ from stream.cli.options import JsonOption, ModelsOption, existing
 from stream.promotion import in_force
 
 if TYPE_CHECKING:
-    from models.registry.registry import Entry
+    from models.registry import Entry
 
 MODELS_EXAMPLES = "Example: quakecast models --bus kafka://broker:9092"
 HEADLINES = {
@@ -29,7 +29,7 @@ def models(
     json: JsonOption = False,
 ) -> None:
     """The models that can be promoted: those that come with the program, and those of a folder."""
-    from models.registry.registry import Registry
+    from models.registry import Registry
 
     registry = Registry(models)
     entries = list(registry.entries())

@@ -9,9 +9,18 @@ import structlog
 
 from ingest.metrics import Exposition
 from ingest.poller import Poller
-from stream.monitoring.health import SECONDS_BETWEEN_LOOKS, Health, Look, feed_heard
-from stream.monitoring.metrics import watch_health
-from stream.monitoring.probes import FeedLook, ForecastsLook, LogLook, ModelLook, StoreLook
+from stream.monitoring import (
+    SECONDS_BETWEEN_LOOKS,
+    FeedLook,
+    ForecastsLook,
+    Health,
+    LogLook,
+    Look,
+    ModelLook,
+    StoreLook,
+    feed_heard,
+    watch_health,
+)
 
 log = structlog.get_logger()
 

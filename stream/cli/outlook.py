@@ -12,8 +12,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from ingest.bus import open_log
-from ingest.bus.log import EVENTS, Log
+from ingest.bus import EVENTS, Log, open_log
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
 from stream.cli.composition import open_library, open_outlook_worker
@@ -32,9 +31,8 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )
-from stream.monitoring.metrics import OutlookMetrics
-from stream.monitoring.probes import address
-from stream.outlooks.worker import outlooks_of
+from stream.monitoring import OutlookMetrics, address
+from stream.outlooks import outlooks_of
 
 OUTLOOK_EXAMPLES = "Example: quakecast outlook --bus kafka://broker:9092"
 SECONDS_BEFORE_ANOTHER_TRY = 30.0
@@ -79,7 +77,7 @@ def follow(
     bus: str, begin: Begin, processes: int, chosen: Chosen, stopped: Callable[[], bool], metrics: OutlookMetrics | None = None
 ) -> None:
     """Make outlooks until told to stop."""
-    from models.simulation.rollout.processes import ProcessPool
+    from models.simulation import ProcessPool
 
     library, shared = open_library(chosen.model, chosen.models), ProcessPool(processes)
     log.info("outlook", bus=address(bus), model=library.own.name, processes=processes)
@@ -93,7 +91,7 @@ def follow(
 
 def replayed(bus: str, chosen: Chosen, last: dict[int, int], processes: int = 2) -> Iterator[bytes]:
     """The outlooks of a replay, once its log has the records up to `last` in each partition."""
-    from models.simulation.rollout.processes import ProcessPool
+    from models.simulation import ProcessPool
 
     shared, event_log = ProcessPool(processes), open_log(bus)
     worker = open_outlook_worker(

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from ingest.bus import open_log
-from ingest.bus.log import Log
+from ingest.bus import Log, open_log
 from ingest.event import Promotion
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.cli.options import EMBEDDED, BusOption, ModelsOption, existing
-from stream.core.lineup import FORECASTING, Lineup
+from stream.core import FORECASTING, Lineup
 from stream.promotion import before, champions, in_force
 from stream.promotion import promote as promoted
 
@@ -46,7 +45,7 @@ def promote(
 
 def _named(given: str, models: Path | None) -> str:
     """A model's name; a folder that is none of the registry's is copied in."""
-    from models.registry.registry import Registry
+    from models.registry import Registry
 
     registry = Registry(models)
     if Path(given).is_dir() and not (registry.folder / given).is_dir():
@@ -55,7 +54,7 @@ def _named(given: str, models: Path | None) -> str:
 
 
 def _by_kind(names: list[str]) -> dict[str, str]:
-    from models.registry.registry import KINDS
+    from models.registry import KINDS
 
     chosen = {name.partition("-")[0]: name for name in names}
     if unknown := set(chosen) - set(KINDS):
@@ -69,7 +68,7 @@ def _by_kind(names: list[str]) -> dict[str, str]:
 
 def _before(event_log: Log, kind: str) -> dict[str, str]:
     """The champion before the one in force, with the models that then rested on it; before the first promotion it was the built-in one."""
-    from models.registry.registry import built_in
+    from models.registry import built_in
 
     if kind not in FORECASTING:
         names = champions(event_log).get(kind, [])
@@ -88,13 +87,13 @@ def _try_out(event_log: Log, chosen: dict[str, str], models: Path | None) -> Non
     Raises:
         Problem: a model is missing, damaged, or does not go with the others.
     """
-    from models.registry.registry import Registry
+    from models.registry import Registry
 
     registry = Registry(models)
     for name in chosen.values():
         registry.find(name)
     if any(kind in FORECASTING for kind in chosen):
-        from models.forecaster.library import ModelLibrary
+        from models.forecaster import ModelLibrary
 
         staying = Lineup().after(Promotion(Instant(0), in_force(event_log)))
         ModelLibrary(registry.find).forecaster(staying.after(Promotion(Instant(0), chosen)))

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion
 from ingest.instant import Instant
-from stream.records.activation import Activation
-from stream.records.alert import Alert
-from stream.records.any_record import AnyRecord
-from stream.records.forecast import Forecast
-from stream.records.outlook import RegionOutlook
+from stream.records import Activation, Alert, AnyRecord, Forecast, RegionOutlook
 
 
 def as_line(record: AnyRecord) -> str:

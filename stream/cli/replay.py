@@ -14,13 +14,12 @@ from typing import Annotated
 
 import typer
 
-from ingest.bus import open_log, sqlite_path
-from ingest.bus.log import ALERTS, FORECASTS, Log
+from ingest.bus import ALERTS, FORECASTS, Log, open_log, sqlite_path
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.publish import Publisher
 from ingest.region import RegionTable
-from stream.alerts.rules import load_rules
+from stream.alerts import load_rules
 from stream.cli.composition import open_library, open_worker
 from stream.cli.options import (
     BatchOption,
@@ -40,8 +39,7 @@ from stream.cli.options import (
 from stream.cli.outlook import replayed
 from stream.cli.threads import Together
 from stream.replay import HEARTBEAT_SECONDS, Span, alerts_of, copy_log, forecasts_of, is_log, publish_files
-from stream.store import open_store
-from stream.store.protocol import Store
+from stream.store import Store, open_store
 
 REPLAY_EXAMPLES = "Example: quakecast replay changes_2023-02.csv.xz --from 2023-02-05 --to 2023-02-08 -o forecasts.jsonl"
 

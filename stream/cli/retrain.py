@@ -12,8 +12,7 @@ import msgspec
 import structlog
 import typer
 
-from ingest.bus import open_log
-from ingest.bus.log import Log
+from ingest.bus import Log, open_log
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
@@ -34,7 +33,7 @@ from stream.cli.train import SeedOption, told
 from stream.promotion import in_force, promote
 
 if TYPE_CHECKING:
-    from models.pipeline.decision import Decision
+    from models.pipeline import Decision
 
 RETRAIN_EXAMPLES = "Example: quakecast retrain --from 2015-01-01 --min-magnitude 2.5 --bus kafka://broker:9092 --dry-run"
 SECONDS_PER_DAY = 86_400.0
@@ -53,7 +52,8 @@ class Catalogues(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What is trained and how it is judged: the fields of `models.pipeline.retrain.Plan` between the catalogues and their lowest magnitude."""
+    """What is trained and how it is judged: the fields of `models.pipeline.retrain.Plan` between the catalogues and their lowest
+    magnitude."""
 
     recent_days: float
     validation_days: float
@@ -82,7 +82,7 @@ def retrain(
     json: JsonOption = False,
 ) -> None:
     """Train LSTM, CNN and GAN on the newest catalogue; promote those that beat what is in force on recent time that neither has seen."""
-    from models.registry.registry import KINDS, Registry
+    from models.registry import KINDS, Registry
 
     start_logging()
     chosen = tuple(kinds or KINDS)
@@ -120,7 +120,7 @@ def _waited(stop: threading.Event, since: float | None, days: float) -> bool:
 
 def _round(catalogues: Catalogues, choice: Choice, event_log: Log, stop: threading.Event, *, dry_run: bool, json: bool) -> bool:
     """Gives whether a kind could not be trained or compared."""
-    from models.pipeline.retrain import Plan, retrained
+    from models.pipeline import Plan, retrained
 
     failed = False
     with tempfile.TemporaryDirectory(prefix="quakecast-retrain-") as folder, told() as tell:

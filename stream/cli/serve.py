@@ -27,11 +27,11 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )
-from stream.monitoring.probes import address
+from stream.monitoring import address
 from stream.store import open_store
 
 if TYPE_CHECKING:
-    from stream.serve.api import Sources
+    from stream.serve import Sources
 
 SERVE_EXAMPLES = "Example: quakecast serve --bus kafka://broker:9092 --store redis://redis:6379/0"
 
@@ -50,8 +50,8 @@ def serve(
     regions: RegionsOption = None,
 ) -> None:
     """Answer requests and stream records from a log: REST under /v1/, server-sent events at /v1/stream, the page at /."""
-    from stream.serve.gate import Access
-    from stream.serve.server import serve as run
+    from stream.serve import Access
+    from stream.serve import serve as run
 
     start_logging()
     stop = stop_on_signals()
@@ -69,9 +69,8 @@ def serve(
 
 def sources(bus: str, store: str, table: RegionTable, model: Path | None, models: Path | None) -> Sources:
     """Where the server's answers come from; the models, which only explanations need, are read when the first is asked for."""
-    from stream.export.cap import SENDER
-    from stream.serve.api import Sources
-    from stream.serve.store_positions import Windows
+    from stream.export import SENDER
+    from stream.serve import Sources, Windows
 
     library = cache(lambda: open_library(model, models))
     return Sources(

@@ -15,9 +15,8 @@ from ingest.region import Region, RegionTable
 from stream.cli.options import ModelOption, RegionsOption, read_time, region_named
 
 if TYPE_CHECKING:
-    from models.catalog.point_pattern import PointPattern
-    from models.simulation.rollout.cnn_map import RegionMaps
-    from models.simulation.scenario import Mainshock, Scenarios
+    from models.catalog import PointPattern
+    from models.simulation import Mainshock, RegionMaps, Scenarios
 
 SIMULATE_EXAMPLES = "Example: quakecast simulate --region california --mainshock 7.0 --at 35.7,-117.5 --days 30 --with etas -o scenarios"
 DAYS_KNOWN = 3_650.0
@@ -54,8 +53,7 @@ def simulate(
 ) -> None:
     """Simulate how a sequence may unfold after a mainshock: files of events, a picture, and a table. Simulated, not observed."""
     from ingest.seismology import quakeml
-    from models.simulation.scenario import SAID, csv_of, table_lines, write
-    from models.simulation.scenario_pictures import expected_maps_picture, scenario_picture
+    from models.simulation import SAID, csv_of, expected_maps_picture, scenario_picture, table_lines, write
 
     if not 0.0 < days <= 365.0:
         raise Problem(f"cannot simulate {days:g} days", "choose more than 0 and up to 365 days")
@@ -83,9 +81,7 @@ def _past(files: list[Path] | None, table: RegionTable, region: Region, moment: 
     """The region's earthquakes before the moment."""
     import shapely
 
-    from models.catalog.cleaning import earthquakes
-    from models.catalog.datasets import read_events
-    from models.catalog.point_pattern import Span, point_pattern
+    from models.catalog import Span, earthquakes, make_point_pattern, read_events
 
     events = [
         event
@@ -97,11 +93,11 @@ def _past(files: list[Path] | None, table: RegionTable, region: Region, moment: 
     start = min((event.time for event in events), default=end.plus(days=-DAYS_KNOWN))
     corners = [(event.longitude, event.latitude) for event in events]
     area = shapely.box(*shapely.MultiPoint(corners).bounds).buffer(0.5) if corners else None
-    return point_pattern(events, region.magnitude_of_completeness, Span(start, end), area)
+    return make_point_pattern(events, region.magnitude_of_completeness, Span(start, end), area)
 
 
 def _mainshock(past: PointPattern, magnitude: float, at: str | None, table: RegionTable, region: str) -> Mainshock:
-    from models.simulation.scenario import Mainshock
+    from models.simulation import Mainshock
 
     if at is None:
         if not len(past):
@@ -122,13 +118,10 @@ def _mainshock(past: PointPattern, magnitude: float, at: str | None, table: Regi
 def _simulated(
     source: With, model: Path | None, past: PointPattern, shock: Mainshock, days: float, n: int, seed: int, region: str
 ) -> Scenarios:
-    from models.artifact.cnn_gan_files import read_gan
-    from models.artifact.forecaster_files import read_forecaster
-    from models.baselines.etas.fit import fit_etas
-    from models.baselines.poisson import fit_poisson
-    from models.gan.condition import radius_km
-    from models.gan.evaluation.etas_reference import circle
-    from models.simulation.scenario import by_etas, by_forecaster, by_gan
+    from models.artifact import read_forecaster, read_gan
+    from models.baselines import fit_etas, fit_poisson
+    from models.gan import circle, radius_km
+    from models.simulation import by_etas, by_forecaster, by_gan
 
     if source is With.gan:
         generator, companion = read_gan(model)
@@ -151,8 +144,8 @@ def _simulated(
 
 def _maps_of(base: str, region: str, past: PointPattern) -> tuple[RegionMaps, str]:
     """The CNN that comes with a forecaster, for a region; and what the two are called."""
-    from models.artifact.cnn_gan_files import built_in_cnn
-    from models.simulation.rollout.cnn_map import RegionMaps
+    from models.artifact import built_in_cnn
+    from models.simulation import RegionMaps
 
     if not len(past):
         raise Problem("a map of nothing says nothing", "name what came before with --catalog, or simulate --with forecaster")

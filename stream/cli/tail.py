@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import msgspec
 import typer
 
-from ingest.bus import open_log
-from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, Log, Record
+from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, Log, Record, open_log
 from ingest.instant import Instant
 from stream.cli.http_options import TokenFileOption, read_token
 from stream.cli.options import EMBEDDED, BusOption, JsonOption, existing, read_time, stop_on_signals
 from stream.cli.record_lines import as_line, moment
-from stream.records.any_record import AnyRecord, decode_record
+from stream.records import AnyRecord, decode_record
 from stream.selection import Selection
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from ingest.region import RegionTable
 from stream.cli.options import ModelOption, RegionsOption, progress_bar, read_time
 
 if TYPE_CHECKING:
-    from models.catalog.datasets import RegionDataset
+    from models.catalog import RegionDataset
 
 TRAIN_EXAMPLES = (
     "Example: quakecast train lstm --catalog california.csv --magnitude-of-completeness 2.5 --polygon california.npy "
@@ -66,8 +66,7 @@ def train_lstm(
     regions: RegionsOption = None,
 ) -> None:
     """Train the LSTM forecaster on one catalogue taken as one region, or on several catalogues for many regions."""
-    from models.pipeline.publish_forecaster import publish
-    from models.pipeline.train_forecaster import ForecasterOptions
+    from models.pipeline import ForecasterOptions, publish
 
     lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
     finest = min(lesson.pattern.magnitude_of_completeness for lesson in lessons)
@@ -103,9 +102,9 @@ def train_cnn(
     regions: RegionsOption = None,
 ) -> None:
     """Train the CNN of the places on top of a trained forecaster (--model), on the same catalogues as that one."""
-    from models.artifact.forecaster_files import read_forecaster
-    from models.cnn.train import MapOptions
-    from models.pipeline.publish_cnn_gan import publish_cnn
+    from models.artifact import read_forecaster
+    from models.cnn import MapOptions
+    from models.pipeline import publish_cnn
 
     lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
     network, card = read_forecaster(model)
@@ -128,8 +127,8 @@ def train_gan(
     regions: RegionsOption = None,
 ) -> None:
     """Train the generator of aftershock sequences on the sequences of one catalogue or of several."""
-    from models.gan.train import GanOptions
-    from models.pipeline.publish_cnn_gan import publish_gan
+    from models.gan import GanOptions
+    from models.pipeline import publish_gan
 
     lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
     with told() as tell:
@@ -168,8 +167,7 @@ def _lessons(
     end: str | None,
     regions: Path | None,
 ) -> list[RegionDataset]:
-    from models.catalog.cleaning import each_once
-    from models.catalog.datasets import SplitDates, one_region, read_datasets, read_events
+    from models.catalog import SplitDates, each_once, one_region, read_datasets, read_events
 
     if curriculum is not None:
         if catalog:

@@ -13,7 +13,7 @@ from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import Poller, contact
 from ingest.publish import Publisher
 from ingest.region import RegionTable
-from stream.alerts.rules import load_rules
+from stream.alerts import load_rules
 from stream.cli.composition import open_library, open_worker
 from stream.cli.http_options import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
 from stream.cli.monitoring import polled, start_health
@@ -34,7 +34,7 @@ from stream.cli.options import (
     stop_on_signals,
 )  # fmt: skip
 from stream.cli.threads import Together
-from stream.monitoring.probes import address
+from stream.monitoring import address
 
 UP_EXAMPLES = "Example: quakecast up --port 8080   then   curl http://127.0.0.1:8080/forecasts.json"
 
@@ -63,8 +63,7 @@ def up(
     """Everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
     from stream.cli.outlook import Beside
     from stream.cli.serve import sources
-    from stream.serve.gate import Access
-    from stream.serve.server import serve
+    from stream.serve import Access, serve
 
     start_logging()
     stop = stop_on_signals()

@@ -5,4 +5,8 @@ from __future__ import annotations
 from stream.client.client import Client
 from stream.client.subscription import Subscription, Unreadable
 
-__all__ = ["Client", "Subscription", "Unreadable"]
+__all__ = [
+    "Client",
+    "Subscription",
+    "Unreadable",
+]

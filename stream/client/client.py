@@ -14,27 +14,27 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.client.connection import PATIENCE_SECONDS, Connection
 from stream.client.subscription import Subscription, Unreadable
-from stream.records.alert import Alert
-from stream.records.any_record import AnyRecord
-from stream.records.api_answers import (
+from stream.records import (
+    Alert,
     Alerts,
+    AnyRecord,
     Events,
+    Explanation,
+    Forecast,
     Forecasts,
+    KnownEvent,
     Models,
     OneRegion,
+    Outcome,
     Outcomes,
     Outlooks,
     RegionNow,
+    RegionOutlook,
     Regions,
     Revisions,
     Scores,
     Status,
 )
-from stream.records.calibration import Outcome
-from stream.records.explanation import Explanation
-from stream.records.forecast import Forecast
-from stream.records.known_event import KnownEvent
-from stream.records.outlook import RegionOutlook
 from stream.selection import Selection
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import httpx_sse
 import msgspec
-import stamina
-import stamina.instrumentation as told_by_stamina
-from stamina.instrumentation import RetryDetails, RetryHook
 
 from ingest.problem import Problem
+
+if TYPE_CHECKING:
+    from stamina import Attempt
+    from stamina.instrumentation import RetryDetails, RetryHook
 
 PATIENCE_SECONDS = 45.0
 SILENCE_SECONDS = 60.0
@@ -39,16 +42,37 @@ class Unavailable(Exception):
         self.after_seconds = after_seconds
 
 
-def _but_for_ours(hook: RetryHook) -> RetryHook:
-    """What a program is told of tries, without this client's: it has its own way to tell, and the usual hooks print to standard output."""
+@cache
+def _stamina() -> ModuleType:
+    """Stamina, silent about this client's own tries. Loaded at the first request: it loads prometheus_client where that is installed."""
+    import stamina
+    import stamina.instrumentation as instrumentation
 
-    def told(details: RetryDetails) -> AbstractContextManager[None] | None:
+    instrumentation.set_on_retry_hooks([_without_ours(hook) for hook in instrumentation.get_on_retry_hooks()])
+    return stamina
+
+
+def _without_ours(hook: RetryHook) -> RetryHook:
+    """Returns the hook without this client's retries: the usual hooks print to standard output, and this client reports in its own way."""
+
+    def reported(details: RetryDetails) -> AbstractContextManager[None] | None:
         return None if isinstance(details.caused_by, Unavailable) else hook(details)
 
-    return told
+    return reported
 
 
-told_by_stamina.set_on_retry_hooks([_but_for_ours(hook) for hook in told_by_stamina.get_on_retry_hooks()])
+def retry_attempts(
+    on: Callable[[Exception], bool | float], timeout_seconds: float | None, longest_pause_seconds: float | None = None
+) -> Iterator[Attempt]:
+    """Attempts to be made one after another, with growing pauses, until one raises nothing.
+
+    Args:
+        on: whether an error is worth another attempt, or after how many seconds.
+        timeout_seconds: how long to try at most.
+        longest_pause_seconds: between two attempts; None: stamina's own.
+    """
+    longest = {} if longest_pause_seconds is None else {"wait_max": longest_pause_seconds}
+    return iter(_stamina().retry_context(on, attempts=None, timeout=timeout_seconds, **longest))
 
 
 def worth_another_try(error: Exception) -> bool | float:
@@ -88,7 +112,7 @@ class Connection:
             Problem: the server refuses the request, or cannot be reached for `patience_seconds`.
         """
         try:
-            for attempt in stamina.retry_context(worth_another_try, attempts=None, timeout=self.patience_seconds):
+            for attempt in retry_attempts(worth_another_try, self.patience_seconds):
                 with attempt:
                     return self._get(path, parameters)
         except Unavailable as error:

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import stamina
 
 from ingest.problem import Problem
-from stream.client.connection import LONGEST_PAUSE_SECONDS, Connection, Frame, Unavailable, worth_another_try
-from stream.records.any_record import AnyRecord, decode_record
+from stream.client.connection import LONGEST_PAUSE_SECONDS, Connection, Frame, Unavailable, retry_attempts, worth_another_try
+from stream.records import AnyRecord, decode_record
 from stream.selection import Selection
 
 KEPT_UNREADABLE = 100
@@ -108,9 +107,7 @@ class Subscription:
         began = time.monotonic()
         while not self._ended:
             try:
-                for attempt in stamina.retry_context(
-                    lambda error: self._again(error, began), attempts=None, timeout=None, wait_max=LONGEST_PAUSE_SECONDS
-                ):
+                for attempt in retry_attempts(lambda error: self._again(error, began), None, LONGEST_PAUSE_SECONDS):
                     with attempt:
                         yield from self._one_connection()
             except Unavailable as error:

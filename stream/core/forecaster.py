@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from ingest.event import Event
 from ingest.instant import Instant
 from ingest.region import Region
-from stream.records.forecast import Exceedance, Magnitude, Wait, Where
+from stream.records import Exceedance, Magnitude, Wait, Where
 
 
 class Expectation(NamedTuple):

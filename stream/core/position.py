@@ -9,7 +9,7 @@ from ingest.instant import Instant
 from stream.core.lineup import Lineup
 from stream.core.memory import Memory
 from stream.core.score import Scoring
-from stream.records.alert import Alerts
+from stream.records import LastRevisions
 
 BEGINNING = Instant(-(2**53))
 
@@ -27,7 +27,7 @@ class Position(NamedTuple):
     """The worker's own model, its rivals and the region table: with others the state is worth nothing."""
     lineup: Lineup = Lineup()
     """What the promotions among the records before have put in force."""
-    alerts: Alerts = ()
+    alerts: LastRevisions = ()
     """The last revisions of those that concern no single region."""
 
 
@@ -40,7 +40,7 @@ class SavedRegion(NamedTuple):
     forecast: bytes | None
     """The latest forecast's record."""
     scoring: Scoring = Scoring()
-    alerts: Alerts = ()
+    alerts: LastRevisions = ()
 
 
 class RegionChange(NamedTuple):
@@ -52,4 +52,4 @@ class RegionChange(NamedTuple):
     due_at: Instant | None
     forecast: bytes | None
     scoring: Scoring = Scoring()
-    alerts: Alerts = ()
+    alerts: LastRevisions = ()

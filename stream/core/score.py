@@ -32,7 +32,7 @@ from ingest.instant import MILLISECONDS_PER_DAY, MILLISECONDS_PER_SECOND, Instan
 from ingest.region import Region
 from stream.core.forecaster import Forecaster, Hazard
 from stream.core.window import Edit, Window
-from stream.records.forecast import Score, rounded
+from stream.records import Score, rounded
 
 SETTLING_DAYS = 1.0
 """An interval is settled so long after its end: nine in ten earthquakes are known after some hours (a quarter of the window if shorter)."""

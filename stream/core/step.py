@@ -11,7 +11,7 @@ from stream.core.forecaster import Expectation, Forecaster
 from stream.core.memory import Memory
 from stream.core.score import Scoring
 from stream.core.window import Window, key_of
-from stream.records.forecast import Forecast
+from stream.records import Forecast
 
 
 class RegionContext(NamedTuple):

@@ -22,8 +22,7 @@ from ingest.instant import MILLISECONDS_PER_SECOND, Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from ingest.xml_text import xml_text
-from stream.records.alert import Alert
-from stream.records.disclaimer import DISCLAIMER, INSTRUCTION
+from stream.records import DISCLAIMER, INSTRUCTION, Alert
 
 MEDIA_TYPE = "application/cap+xml"
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"

@@ -16,8 +16,7 @@ from shapely.geometry.polygon import orient
 from ingest.event import Event, encode
 from ingest.instant import Instant
 from ingest.region import RegionTable
-from stream.records.disclaimer import DISCLAIMER
-from stream.records.forecast import Forecast
+from stream.records import DISCLAIMER, Forecast
 
 MEDIA_TYPE = "application/geo+json"
 DECIMALS = 4

@@ -15,15 +15,14 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ingest.bus.log import ALERTS, DEAD_LETTERS, FORECASTS, Outgoing
+from ingest.bus import ALERTS, DEAD_LETTERS, FORECASTS, Outgoing
 from ingest.event import decode_dead_letter
 from ingest.instant import MILLISECONDS_PER_SECOND
 from ingest.metrics import Exposition
-from stream.core.position import BEGINNING
+from stream.core import BEGINNING
 from stream.monitoring.health import Health
 from stream.partition import Partition, Refold
-from stream.records.alert import decode_alert
-from stream.records.forecast import Score
+from stream.records import Score, decode_alert
 
 BATCH_BUCKETS = (1.0, 2.0, 6.0, 12.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0)
 LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -8,15 +8,13 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from ingest.bus import open_log
-from ingest.bus.log import EVENTS, Log
+from ingest.bus import EVENTS, Log, open_log
 from ingest.event import Outage, decode
 from ingest.instant import MILLISECONDS_PER_SECOND, Instant
 from ingest.problem import Problem
-from stream.core.position import Position
+from stream.core import Position
 from stream.monitoring.health import Progress, feed_heard
-from stream.store import open_store
-from stream.store.protocol import Store
+from stream.store import Store, open_store
 
 
 class Closable(Protocol):

@@ -12,15 +12,14 @@ from typing import NamedTuple
 from ingest.event import Change, Event, Heartbeat, InputRecord
 from ingest.instant import Instant
 from ingest.region import Region, RegionTable
-from stream.core.lineup import Lineup
-from stream.core.position import BEGINNING
-from stream.core.window import Window
+from stream.core import BEGINNING, Lineup, Window
 from stream.outlooks.schedule import Issued, cause_at, is_large, mainshock_of, next_after
-from stream.outlooks.simulator import Asked, Simulated
-from stream.records.disclaimer import DISCLAIMER, INSTRUCTION
-from stream.records.outlook import (
+from stream.outlooks.simulator import Asked, Simulated, magnitudes_of
+from stream.records import (
     ADVISORY_TIME_FRAME,
+    DISCLAIMER,
     FRACTILES,
+    INSTRUCTION,
     OBSERVED_DAYS,
     Cause,
     Observation,
@@ -28,7 +27,6 @@ from stream.records.outlook import (
     OutlookModel,
     RegionOutlook,
     count,
-    magnitudes_of,
     span_end,
 )
 

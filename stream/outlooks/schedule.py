@@ -20,8 +20,8 @@ from typing import NamedTuple
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, MILLISECONDS_PER_HOUR, Instant
 from ingest.region import Region
-from stream.core.window import Window
-from stream.records.outlook import Cause
+from stream.core import Window
+from stream.records import Cause
 
 SMALLEST_MAINSHOCK = 5.0
 ABOVE_COMPLETENESS = 1.5

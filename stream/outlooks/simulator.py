@@ -7,7 +7,9 @@ from typing import NamedTuple, Protocol
 from ingest.event import Event
 from ingest.instant import Instant
 from ingest.region import Region
-from stream.records.outlook import OutlookSpan
+from stream.records import MAGNITUDE_ROUNDING, OutlookSpan
+
+WHOLE_MAGNITUDES = (3.0, 4.0, 5.0, 6.0, 7.0)
 
 
 class Asked(NamedTuple):
@@ -41,3 +43,10 @@ class Simulator(Protocol):
 
     def simulate(self, asked: Asked) -> Simulated:
         """Numbers of events for each of `SPANS_DAYS`."""
+
+
+def magnitudes_of(region: Region) -> tuple[float, ...]:
+    """From which magnitudes on events are counted: 3 … 7 as far as the region is complete, and completeness itself where it is above 3."""
+    completeness = region.magnitude_of_completeness
+    whole = tuple(magnitude for magnitude in WHOLE_MAGNITUDES if magnitude >= completeness - MAGNITUDE_ROUNDING)
+    return whole if completeness <= WHOLE_MAGNITUDES[0] or completeness in whole else (completeness, *whole)

@@ -14,17 +14,17 @@ from typing import NamedTuple, Protocol
 import msgspec
 import structlog
 
-from ingest.bus.log import EVENTS, OUTLOOKS, Batch, Log, NotCommitted, Outgoing, Record
+from ingest.bus import EVENTS, OUTLOOKS, Batch, Log, NotCommitted, Outgoing, Record
 from ingest.event import LogRecord, Promotion, decode, encode
 from ingest.metrics import Exposition
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.core.lineup import Lineup
-from stream.monitoring.metrics import OutlookMetrics
+from stream.core import Lineup
+from stream.monitoring import OutlookMetrics
 from stream.outlooks.partition import Due, OutlookPartition, asked_of, issued_of, outlook_of
 from stream.outlooks.schedule import Issued
 from stream.outlooks.simulator import Simulator
-from stream.records.outlook import RegionOutlook, decode_outlook
+from stream.records import RegionOutlook, decode_outlook
 
 GROUP = "outlook"
 BATCH_SIZE = 50

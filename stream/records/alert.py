@@ -57,19 +57,19 @@ class Alert(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.ale
     """True in replays: not live."""
 
 
-Alerts = tuple[Alert, ...]
+LastRevisions = tuple[Alert, ...]
 """Last revisions, in the order in which the alerts began."""
 _decoder = msgspec.json.Decoder(Alert, dec_hook=decode_hook)
 
-_list_decoder = msgspec.json.Decoder(Alerts, dec_hook=decode_hook)
+_list_decoder = msgspec.json.Decoder(LastRevisions, dec_hook=decode_hook)
 
 
-def encode_alerts(alerts: Alerts) -> bytes:
+def encode_alerts(alerts: LastRevisions) -> bytes:
     """JSON, as a store keeps them; nothing for none."""
     return b"[" + b",".join(map(encode, alerts)) + b"]" if alerts else b""
 
 
-def decode_alerts(data: bytes) -> Alerts:
+def decode_alerts(data: bytes) -> LastRevisions:
     """Of what `encode_alerts` wrote.
 
     Raises:

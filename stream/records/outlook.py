@@ -14,7 +14,6 @@ import msgspec
 
 from ingest.event import EARTHQUAKE, Event, decode_hook, decoded
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from ingest.region import Region
 
 Cause = Literal["schedule", "mainshock", "revision"]
 
@@ -22,10 +21,9 @@ SPANS_DAYS = {"1 Day": 1.0, "1 Week": 7.0, "1 Month": 30.0, "1 Year": 365.0}
 """By label."""
 ADVISORY_TIME_FRAME = "1 Week"
 FRACTILES = (0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.975, 0.99)
-WHOLE_MAGNITUDES = (3.0, 4.0, 5.0, 6.0, 7.0)
 OBSERVED_DAYS = 30.0
 """Without a mainshock, what came in so many days stands beside the forecast."""
-_ROUNDING = 1e-9
+MAGNITUDE_ROUNDING = 1e-9
 
 
 class Bin(msgspec.Struct, frozen=True):
@@ -147,19 +145,12 @@ class CameSince(msgspec.Struct, frozen=True):
     """One for each of the span's bins."""
 
 
-def magnitudes_of(region: Region) -> tuple[float, ...]:
-    """From which magnitudes on events are counted: 3 … 7 as far as the region is complete, and completeness itself where it is above 3."""
-    completeness = region.magnitude_of_completeness
-    whole = tuple(magnitude for magnitude in WHOLE_MAGNITUDES if magnitude >= completeness - _ROUNDING)
-    return whole if completeness <= WHOLE_MAGNITUDES[0] or completeness in whole else (completeness, *whole)
-
-
 def count(events: Iterable[Event], magnitude: float, after: Instant, before: Instant) -> int:
     """Earthquakes of at least a magnitude with `after` < origin time < `before`."""
     return sum(
         event.type == EARTHQUAKE
         and event.magnitude is not None
-        and event.magnitude >= magnitude - _ROUNDING
+        and event.magnitude >= magnitude - MAGNITUDE_ROUNDING
         and after < event.time < before
         for event in events
     )

@@ -1,6 +1,7 @@
 """JSON Schemas of the records, made from their types: `python -m stream.records.schema` writes the folder `schemas/` anew.
 
-`schemas/released/` holds them as readers know them. `python -m stream.records.schema --release` copies the present ones there, which a release
+`schemas/released/` holds them as readers know them. `python -m stream.records.schema --release` copies the present ones there, which a
+release
 does; what has been released may be added to, and no more (see `stream.records.compatibility`).
 """
 

@@ -7,26 +7,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ingest.bus.log import Log
+from ingest.bus import Log
 from ingest.instant import Instant
 from ingest.metrics import Exposition
 from ingest.poller import STALE_AFTER_SECONDS
 from ingest.poller import Status as PollerStatus
 from ingest.region import Region, RegionTable
-from stream.export.cap import SENDER
-from stream.export.geojson import region_geometry
-from stream.monitoring.health import Health
+from stream.export import SENDER, region_geometry
+from stream.monitoring import Health
+from stream.records import DISCLAIMER, Alert, CameSince, Explanation, KnownEvent, RegionOutlook, came_since
 from stream.records import api_answers as answers
-from stream.records.alert import Alert
-from stream.records.disclaimer import DISCLAIMER
-from stream.records.explanation import Explanation
-from stream.records.known_event import KnownEvent
-from stream.records.outlook import CameSince, RegionOutlook, came_since
 from stream.serve.errors import bad_request, not_found
 from stream.serve.event_index import EventState
 from stream.serve.metrics import watch_hub
 from stream.serve.queries import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
-from stream.serve.sse.hub import Hub
+from stream.serve.sse import Hub
 from stream.serve.store_positions import Windows
 from stream.serve.view import View, median_of, percentile_99_of
 

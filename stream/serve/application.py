@@ -10,10 +10,10 @@ from starlette.responses import Response
 from ingest.event import encode
 from ingest.metrics import CONTENT_TYPE
 from stream.export import cap, geojson, quakeml
+from stream.records import Explanation
 from stream.records import api_answers as answers
-from stream.records.explanation import Explanation
 from stream.serve.api import Api
-from stream.serve.documents.endpoints import Documents
+from stream.serve.documents import Documents
 from stream.serve.endpoint import JSON, Endpoint, refused
 from stream.serve.errors import ApiError, Refusal, unavailable
 from stream.serve.export_endpoints import Exports
@@ -21,7 +21,7 @@ from stream.serve.health_endpoints import Alive, ForecastsByRegion, Readiness, W
 from stream.serve.history_endpoints import History
 from stream.serve.page_files import file_routes
 from stream.serve.queries import Nothing, OfAlert, OfAlerts, OfEvents, OfOutcomes, OfRegion, OfRevision, OfSpan
-from stream.serve.sse.log_reader import Reading
+from stream.serve.sse import Reading
 from stream.serve.stream_endpoint import Subscription
 from stream.serve.verification_endpoints import Judgement
 

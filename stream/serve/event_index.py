@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ingest.event import Change, Event
 from ingest.instant import Instant
-from stream.records.known_event import KnownEvent
+from stream.records import KnownEvent
 
 MOST_EVENTS = 200_000
 

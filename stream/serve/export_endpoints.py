@@ -7,7 +7,7 @@ import asyncio
 from ingest.event import Event
 from ingest.problem import Problem
 from stream.export import cap, geojson, quakeml
-from stream.records.known_event import KnownEvent
+from stream.records import KnownEvent
 from stream.serve.api import Api, wall_clock
 from stream.serve.endpoint import Content
 from stream.serve.errors import not_found, unavailable

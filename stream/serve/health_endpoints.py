@@ -7,8 +7,7 @@ import msgspec
 from ingest.event import encode
 from ingest.instant import Instant
 from ingest.metrics import CONTENT_TYPE
-from stream.records.disclaimer import DISCLAIMER
-from stream.records.forecast import Forecast
+from stream.records import DISCLAIMER, Forecast
 from stream.serve.api import Api, wall_clock
 from stream.serve.endpoint import JSON, Content
 from stream.serve.queries import Nothing

@@ -8,17 +8,14 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from ingest.bus.log import FORECASTS, OUTLOOKS, TOPICS, Log
+from ingest.bus import FORECASTS, OUTLOOKS, TOPICS, Log
 from ingest.instant import Instant
 from ingest.region import partition_of
+from stream.records import DISCLAIMER, decode_forecast, decode_outlook
 from stream.records import api_answers as answers
-from stream.records.disclaimer import DISCLAIMER
-from stream.records.forecast import decode_forecast
-from stream.records.outlook import decode_outlook
 from stream.serve.api import Api, wall_clock
 from stream.serve.queries import OfSpan
-from stream.serve.sse.log_reader import Reading
-from stream.serve.sse.ring import Head
+from stream.serve.sse import Head, Reading
 
 MOST_READ = 50_000
 """Records looked at for one answer: a partition holds several regions."""

@@ -9,9 +9,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ingest.metrics import Exposition
-from stream.records.calibration import PitCounts
+from stream.records import PitCounts
 from stream.serve.gate import Gate
-from stream.serve.sse.hub import Hub
+from stream.serve.sse import Hub
 from stream.serve.view import median_of, percentile_99_of
 
 

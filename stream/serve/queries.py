@@ -11,7 +11,7 @@ import msgspec.inspect
 
 from ingest.event import decode_hook
 from ingest.instant import Instant
-from stream.records.schema import schemas
+from stream.records import schemas
 from stream.serve.errors import bad_request
 
 MOST = 1_000

@@ -15,9 +15,7 @@ from stream.serve.application import application
 from stream.serve.connection import Connection, prepared
 from stream.serve.gate import Access, Gate
 from stream.serve.metrics import watch_gate
-from stream.serve.sse.hub import Hub
-from stream.serve.sse.log_reader import Reading
-from stream.serve.sse.log_tail import Tail
+from stream.serve.sse import Hub, Reading, Tail
 
 READERS = 4
 GRACE_SECONDS = 3

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import structlog
 
-from stream.core.position import Position
-from stream.store.protocol import Store
+from stream.core import Position
+from stream.store import Store
 
 FRESH_SECONDS = 0.5
 

@@ -12,10 +12,7 @@ from ingest.instant import Instant
 from stream.serve.api import Api
 from stream.serve.errors import bad_request, unavailable
 from stream.serve.queries import OfStream, asked
-from stream.serve.sse.client_stream import Stream, Wish
-from stream.serve.sse.cursor import PLACES, STREAMED, Cursor, decode_cursor, is_ahead
-from stream.serve.sse.log_reader import Reading, ends_of
-from stream.serve.sse.ring import Filter
+from stream.serve.sse import PLACES, STREAMED, Cursor, Filter, Reading, Stream, Wish, decode_cursor, ends_of, is_ahead
 
 MOST_CLIENTS = 2_000
 HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]

@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from ingest.problem import Problem
+from stream.records import DISCLAIMER, Explanation, Score, rounded
 from stream.records import api_answers as answers
-from stream.records.disclaimer import DISCLAIMER
-from stream.records.explanation import Explanation
-from stream.records.forecast import Score, rounded
 from stream.serve.api import Api
 from stream.serve.errors import not_found, unavailable
 from stream.serve.queries import Nothing, OfOutcomes, OfRegion

@@ -12,15 +12,11 @@ from typing import TypeVar
 
 import msgspec
 
-from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, Record
+from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, Record
 from ingest.event import Change, Heartbeat, LogRecord, Outage, Promotion, decode, decode_dead_letter
 from ingest.instant import Instant
 from stream.promotion import decode as decode_model
-from stream.records.activation import Activation
-from stream.records.alert import Alert, decode_alert
-from stream.records.calibration import Calibration
-from stream.records.forecast import Forecast, decode_forecast
-from stream.records.outlook import RegionOutlook, decode_outlook
+from stream.records import Activation, Alert, Calibration, Forecast, RegionOutlook, decode_alert, decode_forecast, decode_outlook
 from stream.serve.event_index import EventIndex
 
 SPAN_DAYS = 30.0

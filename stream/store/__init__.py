@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from ingest.bus import sqlite_path
-from ingest.bus.database import Database
-from ingest.bus.log import Log
-from ingest.bus.sqlite import SqliteLog
+from ingest.bus import Database, Log, SqliteLog, sqlite_path
 from ingest.problem import Problem
-from stream.store.protocol import Store
+from stream.store.protocol import Outcome, Saved, Store
 from stream.store.sqlite import SqliteStore
+
+__all__ = [
+    "Outcome",
+    "Saved",
+    "SqliteStore",
+    "Store",
+    "open_store",
+]
 
 
 def open_store(url: str, log: Log | None = None) -> Store:

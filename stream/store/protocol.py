@@ -10,11 +10,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from ingest.bus.log import Log
-from stream.core.memory import Memory
-from stream.core.position import Position, RegionChange, SavedRegion
-from stream.core.score import Scoring
-from stream.core.window import key_of
+from ingest.bus import Log
+from stream.core import Memory, Position, RegionChange, SavedRegion, Scoring, key_of
 
 
 class Saved(NamedTuple):

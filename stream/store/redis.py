@@ -20,13 +20,12 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from ingest.bus.log import REGION_PARTITIONS, Log
+from ingest.bus import REGION_PARTITIONS, Log
 from ingest.event import decode_event, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
-from stream.core.lineup import Lineup
-from stream.core.position import Position, RegionChange, SavedRegion
-from stream.records.alert import decode_alerts, encode_alerts
+from stream.core import Lineup, Position, RegionChange, SavedRegion
+from stream.records import decode_alerts, encode_alerts
 from stream.store.protocol import Damaged, Outcome, Saved, decode_memory, decode_scoring, encode_memory, encode_scoring, whole
 
 # KEYS: the position, the set of regions. ARGV: the offset and basis expected before ('' for none), four fields after, whether to

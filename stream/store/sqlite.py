@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from ingest.bus.database import Database
-from ingest.bus.log import Log
-from ingest.bus.sqlite import SqliteLog
+from ingest.bus import Database, Log, SqliteLog
 from ingest.event import decode_event, encode
 from ingest.instant import Instant
-from stream.core.lineup import Lineup
-from stream.core.position import Position, RegionChange, SavedRegion
-from stream.records.alert import decode_alerts, encode_alerts
+from stream.core import Lineup, Position, RegionChange, SavedRegion
+from stream.records import decode_alerts, encode_alerts
 from stream.store.protocol import Outcome, Saved, decode_memory, decode_scoring, encode_memory, encode_scoring, verdict, whole
 
 SCHEMA = """

@@ -3,7 +3,8 @@
     python -m tests.measurements.cnn_skill --models FOLDER                      every catalogue, three seeds of the CNN
     python -m tests.measurements.cnn_skill SanJac_10 --models FOLDER --seeds 1  one of them
 
-FOLDER holds the forecasters, as `python -m tests.measurements.skill --models FOLDER` leaves them. Scores are mean ln(1/km²) per event of the validation
+FOLDER holds the forecasters, as `python -m tests.measurements.skill --models FOLDER` leaves them. Scores are mean ln(1/km²) per event
+of the validation
 span, gains with their 95 % intervals (a paired bootstrap over blocks of time).
 """
 

@@ -2,7 +2,8 @@
 
     python -m tests.measurements.context_ablation SanJac_10 SaltonSea_10 --models FOLDER
 
-FOLDER holds the forecasters, as `python -m tests.measurements.skill --models FOLDER` leaves them. Everything of them is frozen; a small network of the
+FOLDER holds the forecasters, as `python -m tests.measurements.skill --models FOLDER` leaves them. Everything of them is frozen; a
+small network of the
 maps' channels at the event's cells (what the CNN sees there: counts over what was expected, rates, moments, magnitudes, depths) may
 multiply the rate after an event (time) and move the magnitude network's outputs before it (magnitude). It starts at nothing; the
 validation span chooses the epoch, the start among them. Beside it the same with the channels shuffled among the events: what an input

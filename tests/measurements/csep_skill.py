@@ -3,7 +3,8 @@
     python -m tests.measurements.csep_skill MODEL --days 1 --maps                             each day as a line of JSON, then the table
     python -m tests.measurements.csep_skill MODEL --days 30 --n 100 --count 78 --maps         the month, of which fewer are simulated
 
-MODEL is the folder F/ComCat_25-0 that `python -m tests.measurements.skill ComCat_25 --seeds 1 --models F` leaves; with `--maps` a CNN is trained on top.
+MODEL is the folder F/ComCat_25-0 that `python -m tests.measurements.skill ComCat_25 --seeds 1 --models F` leaves; with `--maps` a CNN
+is trained on top.
 Days of the validation span (1998–2006): after Hector Mine, San Simeon and Parkfield, and random ones; both models simulate equally often.
 """
 
@@ -26,7 +27,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from models.artifact.forecaster_files import read_forecaster
 from models.baselines.etas.model import Etas
-from models.baselines.etas.simulate import lasting, simulate
+from models.baselines.etas.simulate import lasting, simulate_etas
 from models.baselines.poisson import fit_poisson
 from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import PointPattern, Span, read_polygon
@@ -147,7 +148,7 @@ def simulated_by_etas(etas: Etas, polygon: shapely.Polygon, days: float, n: int,
     while len(made) < n:
         try:
             seed = 100_000 * number + len(made) + given_up
-            made.append(simulate(etas.parameters, etas.magnitudes, polygon, days, seed, before, most_events=ETAS_EVENTS))
+            made.append(simulate_etas(etas.parameters, etas.magnitudes, polygon, days, seed, before, most_events=ETAS_EVENTS))
         except (Problem, ValueError):  # numpy's Poisson refuses a mean beyond its integers
             given_up += 1
     longitudes, latitudes, magnitudes = (

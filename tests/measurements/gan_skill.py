@@ -1,6 +1,7 @@
 """The table of the made sequences: train the generator, and set what it makes beside ETAS and beside what really came.
 
-    python -m tests.measurements.gan_skill                         three seeds, sequences of 2012 and 2013 (they choose the step): about half an hour
+    python -m tests.measurements.gan_skill                         three seeds, sequences of 2012 and 2013 (they choose the step):
+    about half an hour
     python -m tests.measurements.gan_skill --held-back             those from 2014 on: once, when nothing is chosen any more
     python -m tests.measurements.gan_skill --ablation SanJac_10    forecaster and CNN with and without made sequences in their training
 

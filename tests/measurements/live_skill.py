@@ -1,6 +1,7 @@
 """How good the live forecasts would have been: the recorded change log through the live path, scored as `stream.core.score` scores.
 
-    python -m tests.measurements.live_skill --from 2023-07 --to 2024-06 --changelog ../shared/data/feed/changelog --model models/pretrained/lstm
+    python -m tests.measurements.live_skill --from 2023-07 --to 2024-06 --changelog ../shared/data/feed/changelog --model
+    models/pretrained/lstm
 
 Months from `--warm-up` on fill the windows and memories; whole weeks within `--from` … `--to` are scored, all regions together. The
 intervals are 95 % of a bootstrap over weeks (events of a sequence are not independent).

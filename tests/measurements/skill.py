@@ -2,7 +2,8 @@
 
     make skill                                        every catalogue, three seeds: an hour or two on two cores
     python -m tests.measurements.skill SanJac_10 --seeds 1         one of them
-    python -m tests.measurements.skill --held-back                 score the test spans that are there, too: once, when nothing is chosen any more
+    python -m tests.measurements.skill --held-back                 score the test spans that are there, too: once, when nothing is
+    chosen any more
 
 The catalogues are those of EarthquakeNPP (Stockman et al. 2024), read from the folder `shared/data/benchmark` beside the checkout or from
 `--data`; they are not part of this project.

@@ -1,4 +1,5 @@
-"""The false M 6.2 at Chignik, Alaska, on 2023-04-29, as three clients saw its alert and the retraction: `python -m tests.shows.chignik_show`.
+"""The false M 6.2 at Chignik, Alaska, on 2023-04-29, as three clients saw its alert and the retraction: `python -m
+tests.shows.chignik_show`.
 
 The recorded feed is served anew and `quakecast up` follows it, its log on a real Kafka broker. An alert begins when the event appears in
 the feed (16:37) and is retracted when it is gone (17:27). Who listens: our Python client over server-sent events; `curl -N`, killed once it

@@ -32,8 +32,8 @@ from models.simulation.rollout.start import start_at
 from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork
 from stream.outlooks.partition import Due, OutlookPartition, asked_of, outlook_of
-from stream.outlooks.simulator import Asked, Simulated
-from stream.records.outlook import Bin, CameSince, OutlookSpan, RegionOutlook, came_since, count, magnitudes_of
+from stream.outlooks.simulator import Asked, Simulated, magnitudes_of
+from stream.records.outlook import Bin, CameSince, OutlookSpan, RegionOutlook, came_since, count
 from stream.replay import HEARTBEAT_SECONDS, Span, publish_files
 from tests.support.paths import RECORDED
 

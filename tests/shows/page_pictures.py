@@ -1,5 +1,6 @@
 """Pictures of the page over the recorded feed, for docs/pictures: Türkiye before the M7.8, ten minutes after it, a day after; Chignik's
-false alarm and its retraction. `python -m tests.shows.page_pictures --recorded ../shared`, with `--only turkiye` or `--only chignik`; a quarter
+false alarm and its retraction. `python -m tests.shows.page_pictures --recorded ../shared`, with `--only turkiye` or `--only chignik`;
+a quarter
 of an hour and more, for the outlooks.
 
 The recorded feed has a hole from six minutes after the M7.8 to 48 minutes after it: ten minutes after means after it was first shown.

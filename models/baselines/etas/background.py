@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from scipy.spatial import cKDTree  # type: ignore[import-untyped, unused-ignore]
 
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 UNIFORM_SHARE = 0.01
 NEIGHBOUR = 10

@@ -38,8 +38,8 @@ from models.baselines.etas.model import Etas, EtasParameters, excesses_above, so
 from models.baselines.etas.omori import Omori
 from models.baselines.etas.pairs import drawn_pairs, squared_distances_km2, tables
 from models.baselines.gutenberg_richter import fit_gutenberg_richter
-from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
+from models.catalog import PointPattern, Span
+from models.numerics import FloatArray
 
 ROUNDS = (16, 32, 64)
 """Earlier events drawn per event."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.baselines.etas.omori import Omori
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 BACKGROUND, OFFSPRING, GROWTH, C, OMEGA, TAU, D, GAMMA, RHO = range(9)
 """ln μ area (1/day), ln N, α, ln c, ω, ln τ, ln d, γ, ln ρ."""

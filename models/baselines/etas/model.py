@@ -26,9 +26,9 @@ from models.baselines.etas.omori import Omori
 from models.baselines.etas.pairs import Kernel, Sources, tables, triggered_densities
 from models.baselines.etas.times import TimeForecasts, time_forecasts
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
-from models.scoring.scored_model import EventScores
+from models.catalog import PointPattern, Span
+from models.numerics import FloatArray
+from models.scoring import EventScores
 
 PUBLISHED = "etas_parameters.json"
 REMEDY = "give a JSON object of ETAS parameters, or one of such objects by catalogue"

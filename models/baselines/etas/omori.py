@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import exp1, gamma, gammaincc  # type: ignore[import-untyped, unused-ignore]
 
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 STEP = 0.5
 _DECAYED = 36.0

@@ -12,8 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.numerics.arrays import FloatArray
-from models.numerics.geometry import EARTH_RADIUS_KM
+from models.numerics import EARTH_RADIUS_KM, FloatArray
 
 BITS = 8
 SHIFT = 52 - BITS

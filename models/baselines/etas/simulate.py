@@ -17,9 +17,8 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines.etas.model import EtasParameters
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog.point_pattern import PointPattern, Span, area_km2
-from models.numerics.arrays import FloatArray
-from models.numerics.geometry import EARTH_RADIUS_KM
+from models.catalog import PointPattern, Span, area_km2
+from models.numerics import EARTH_RADIUS_KM, FloatArray
 
 LARGEST_MAGNITUDE = 9.6
 MOST_EVENTS = 2_000_000
@@ -70,7 +69,7 @@ def lasting(parameters: EtasParameters, history: PointPattern, days: float) -> L
     return Lasting(begin, _Mothers(events, *(column[counted] for column in mothers[1:])))
 
 
-def simulate(
+def simulate_etas(
     parameters: EtasParameters,
     magnitudes: GutenbergRichter,
     polygon: shapely.Polygon,

@@ -14,8 +14,8 @@ import numba
 import numpy as np
 
 from models.baselines.etas.omori import Exponentials
-from models.catalog.point_pattern import PointPattern, Span
-from models.numerics.arrays import FloatArray
+from models.catalog import PointPattern, Span
+from models.numerics import FloatArray
 
 _LOG_2 = math.log(2.0)
 _STEPS = 60

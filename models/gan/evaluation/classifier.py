@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignore]
 from scipy.stats import rankdata  # type: ignore[import-untyped, unused-ignore]
 
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 FOLDS = 5
 SHRINKAGE = 3e-3

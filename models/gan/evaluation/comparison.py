@@ -19,7 +19,7 @@ from models.gan.evaluation.measures import MEASURES, b_value, descriptions, log_
 from models.gan.evaluation.mode_collapse import modes
 from models.gan.networks import Simulated
 from models.gan.sequences import DAYS, AftershockSequence
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 FEWEST_MAINSHOCKS = 20
 RESAMPLES = 200

@@ -13,13 +13,11 @@ import numpy as np
 import shapely
 
 from ingest.instant import Instant
-from models.baselines.etas.model import Etas
-from models.baselines.etas.simulate import simulate
-from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog.point_pattern import PointPattern, Span
+from models.baselines import Etas, GutenbergRichter, simulate_etas
+from models.catalog import PointPattern, Span
 from models.gan.condition import Past
 from models.gan.sequences import DAYS, AftershockSequence
-from models.numerics.geometry import EARTH_RADIUS_KM, offsets_km, places
+from models.numerics import EARTH_RADIUS_KM, offsets_km, places
 
 CORNERS = 48
 HISTORY_RADII = 5.0
@@ -42,7 +40,7 @@ def etas_sequences(etas: Etas, past: Past, real: AftershockSequence, n: int, see
     history, polygon = _history(past, real), circle(real.latitude, real.longitude, real.condition.radius_km)
     parameters = msgspec.structs.replace(etas.parameters, log10_mu=_log10_mu(etas, real))
     law = GutenbergRichter(etas.magnitudes.beta, real.condition.magnitude_step)
-    made = [simulate(parameters, law, polygon, days, seed * n + number, history, most_events=MOST_EVENTS) for number in range(n)]
+    made = [simulate_etas(parameters, law, polygon, days, seed * n + number, history, most_events=MOST_EVENTS) for number in range(n)]
     return [_sequence(one, real) for one in made]
 
 

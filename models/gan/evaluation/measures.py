@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.gan.sequences import AftershockSequence
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 FEWEST_EVENTS = 10
 """For a slope or a decay."""

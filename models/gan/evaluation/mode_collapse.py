@@ -15,7 +15,7 @@ import numpy as np
 from scipy.cluster.vq import kmeans2  # type: ignore[import-untyped, unused-ignore]
 from scipy.spatial import cKDTree  # type: ignore[import-untyped, unused-ignore]
 
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 
 NEIGHBOURS = 5
 BINS = 20

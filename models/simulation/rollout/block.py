@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_HOUR, Instant
-from models.magnitude.distribution import drawn_excesses, survivals
-from models.numerics.arrays import FloatArray
-from models.numerics.geometry import EARTH_RADIUS_KM
+from models.magnitude import drawn_excesses, survivals
+from models.numerics import EARTH_RADIUS_KM, FloatArray
 from models.simulation.rollout.cnn_map import of_events
 from models.simulation.rollout.magnitude_features import Excesses
 from models.simulation.rollout.neighbours import Neighbours
@@ -24,9 +23,7 @@ from models.simulation.rollout.places import Own, advanced, displaced, learned, 
 from models.simulation.rollout.start import Start
 from models.simulation.rollout.timing_state import features_of, memory_at, remembered, wait_after
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing.excitation import KERNELS, TAUS_DAYS
-from models.timing.excitation_features import EVENT_FEATURES
-from models.timing.inter_event_time import drawn_waits
+from models.timing import EVENT_FEATURES, KERNELS, TAUS_DAYS, drawn_waits
 
 AT_ONCE = 500
 """Continuations side by side: what they look at stays in the processor's cache."""

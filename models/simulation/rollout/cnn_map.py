@@ -12,14 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ingest.instant import Instant
-from models.cnn.catalog_maps import states_at
-from models.cnn.channels import features
-from models.cnn.factors import Factors, factors_of
-from models.cnn.grid import Grid
-from models.cnn.network import MapNetwork
-from models.numerics.arrays import FloatArray
+from models.cnn import Factors, Grid, MapNetwork, factors_of, features, states_at
+from models.numerics import FloatArray
 from models.simulation.rollout.start import History, Start
-from models.timing.excitation import KERNELS, TAUS_DAYS
+from models.timing import KERNELS, TAUS_DAYS
 
 
 class RegionMaps(NamedTuple):

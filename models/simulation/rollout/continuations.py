@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.catalog.point_pattern import PointPattern
-from models.cnn.factors import Factors
-from models.numerics.arrays import FloatArray
+from models.catalog import PointPattern
+from models.cnn import Factors
+from models.numerics import FloatArray
 from models.simulation.rollout.block import Block, Given, block, blocks_of
 from models.simulation.rollout.cnn_map import RegionMaps, factors_at, reweighted
 from models.simulation.rollout.start import History, history_of, start_at
@@ -56,7 +56,7 @@ class Continuations(NamedTuple):
         return np.bincount(self.paths[chosen], minlength=self.simulations)
 
 
-def continuations(
+def roll_forward(
     network: SpaceTimeNetwork, pattern: PointPattern, moment: Instant, days: float, n: int, seed: int, background: float | None = None,
     region: shapely.Polygon | None = None, most_events: int = MOST_EVENTS, maps: RegionMaps | None = None,
 ) -> Continuations:  # fmt: skip

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from models.magnitude.features import (
+from models.magnitude import (
     COUNTS,
     DECAYS,
     FIRST_LEVEL,
@@ -25,7 +25,7 @@ from models.magnitude.features import (
     TRACE_FLOOR,
     WAIT,
 )
-from models.numerics.arrays import FloatArray
+from models.numerics import FloatArray
 from models.simulation.rollout.places import Own
 from models.simulation.rollout.start import Start
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.numerics.arrays import FloatArray, IntArray
-from models.numerics.geometry import EARTH_RADIUS_KM
-from models.place.neighbour_geometry import NEAREST, RANKS, SCALES, NeighbourGeometry, described
+from models.numerics import EARTH_RADIUS_KM, FloatArray, IntArray
+from models.place import NEAREST, RANKS, SCALES, NeighbourGeometry, described
 from models.simulation.rollout.places import Own
 from models.simulation.rollout.start import Start
 

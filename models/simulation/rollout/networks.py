@@ -1,6 +1,7 @@
 """The forecaster's networks as a roll asks them: many rows at a time, few calls, in single precision.
 
-The formulas are those of `models.timing.networks`, `models.place.network` and `models.magnitude.network`; a test holds the numbers to a few parts in a million.
+The formulas are those of `models.timing.networks`, `models.place.network` and `models.magnitude.network`; a test holds the numbers to
+a few parts in a million.
 A roll takes thousands of steps, most with few rows, so what a call costs matters as much as what it computes.
 """
 
@@ -13,15 +14,24 @@ import numpy as np
 import torch
 from torch.nn.functional import gelu
 
-from models.magnitude import network as magnitude
-from models.magnitude.distribution import DetectedMagnitude
-from models.magnitude.features import PLACELESS
-from models.numerics.arrays import FloatArray
-from models.place.network import LARGEST_LOG_FACTOR, PLACE_FLOOR_PER_DAY, PlaceNetwork
+from models.magnitude import (
+    COMPLETE_RANGE,
+    COMPLETE_START,
+    LARGEST_MAGNITUDE,
+    MAGNITUDE_INPUT_LIMIT,
+    MIDDLE_RANGE,
+    MIDDLE_START,
+    PLACELESS,
+    RATE_RANGE,
+    SIGMA_RANGE,
+    SIGMA_START,
+    DetectedMagnitude,
+)
+from models.numerics import FloatArray
+from models.place import LARGEST_LOG_FACTOR, PLACE_FLOOR_PER_DAY, PlaceNetwork
 from models.space_time import SpaceTimeNetwork
-from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
-from models.timing.networks import LARGEST_FACTOR
-from models.training.layers import INPUT_LIMIT, Scaler
+from models.timing import KERNEL_PRODUCTIVITIES, KERNELS, LARGEST_FACTOR, TAUS_DAYS
+from models.training import INPUT_LIMIT, Scaler
 
 _LAG_SLOPE = 0.25
 
@@ -100,19 +110,19 @@ class RolloutNetwork:
         """(P, INPUTS), NaN where a place would be needed -> the laws of the excesses."""
         scaled = (features - self._size_scaler[0]) * self._size_scaler[1]
         unknown = np.isnan(scaled)
-        limited = np.where(unknown, 0.0, np.clip(scaled, -magnitude.INPUT_LIMIT, magnitude.INPUT_LIMIT))
+        limited = np.where(unknown, 0.0, np.clip(scaled, -MAGNITUDE_INPUT_LIMIT, MAGNITUDE_INPUT_LIMIT))
         x = torch.from_numpy(np.concatenate((limited, unknown[:, PLACELESS, None]), 1).astype(np.float32))
         (first, bias), (second, more), (last, end) = self._size_layers
         x = gelu(torch.addmm(bias, x, first))
         outputs = torch.addmm(end, x + gelu(torch.addmm(more, x, second)), last).double().numpy()
         rate = self._tail_rate
         return DetectedMagnitude(
-            math.log(rate) + magnitude.RATE_RANGE * np.tanh(outputs[:, 0]),
-            magnitude.MIDDLE_START + magnitude.MIDDLE_RANGE * np.tanh(outputs[:, 1] / magnitude.MIDDLE_RANGE),
-            math.log(magnitude.SIGMA_START) + magnitude.SIGMA_RANGE * np.tanh(outputs[:, 2]),
-            math.log(magnitude.COMPLETE_START) + magnitude.COMPLETE_RANGE * np.tanh(outputs[:, 3]),
+            math.log(rate) + RATE_RANGE * np.tanh(outputs[:, 0]),
+            MIDDLE_START + MIDDLE_RANGE * np.tanh(outputs[:, 1] / MIDDLE_RANGE),
+            math.log(SIGMA_START) + SIGMA_RANGE * np.tanh(outputs[:, 2]),
+            math.log(COMPLETE_START) + COMPLETE_RANGE * np.tanh(outputs[:, 3]),
             rate,
-            magnitude.LARGEST_MAGNITUDE - magnitude_of_completeness,
+            LARGEST_MAGNITUDE - magnitude_of_completeness,
         )
 
     def background(self, excitation: FloatArray, rate: float) -> FloatArray:

@@ -13,12 +13,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from models.numerics.arrays import FloatArray, IntArray
-from models.numerics.geometry import EARTH_RADIUS_KM, offsets_km
-from models.place.neighbour_geometry import NeighbourGeometry
+from models.numerics import EARTH_RADIUS_KM, FloatArray, IntArray, offsets_km
+from models.place import NeighbourGeometry
 from models.simulation.rollout.networks import RolloutNetwork
 from models.simulation.rollout.start import Start
-from models.timing.excitation import KERNELS, TAUS_DAYS
+from models.timing import KERNELS, TAUS_DAYS
 
 FARTHEST_KM = 2_000.0
 _TRIES = 12

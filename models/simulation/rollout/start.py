@@ -13,18 +13,12 @@ import torch
 from scipy.spatial import cKDTree  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from models.catalog.point_pattern import PointPattern
-from models.catalog.reporting_practice import common_step
-from models.cnn.factors import Factors
-from models.numerics.arrays import FloatArray
-from models.place.density import kernels_of, study_of
-from models.place.kernels import Kernels
-from models.place.network import slow_days
+from models.catalog import PointPattern, common_step
+from models.cnn import Factors
+from models.numerics import FloatArray
+from models.place import Kernels, kernels_of, slow_days, study_of
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing.excitation import KERNELS, TAUS_DAYS
-from models.timing.excitation_features import TRACE_PRODUCTIVITIES, TRACE_TAUS_DAYS
-from models.timing.networks import local_hours, memory_inputs
-from models.timing.sequence_rows import rows_of
+from models.timing import KERNELS, TAUS_DAYS, TRACE_PRODUCTIVITIES, TRACE_TAUS_DAYS, local_hours, memory_inputs, rows_of
 
 WARM_UP = 2_048
 """The memory is run from so many events before the moment; it forgets faster."""

@@ -15,24 +15,27 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]
 
-from models.magnitude.features import MAGNITUDE_PRODUCTIVITIES, MAGNITUDE_TAUS_DAYS
-from models.numerics.arrays import FloatArray
+from models.magnitude import MAGNITUDE_PRODUCTIVITIES, MAGNITUDE_TAUS_DAYS
+from models.numerics import FloatArray
 from models.simulation.rollout.networks import RolloutNetwork
 from models.simulation.rollout.places import Own
 from models.simulation.rollout.start import Start
-from models.timing.excitation import TAUS_DAYS, expected_events
-from models.timing.excitation_features import (
+from models.timing import (
+    CLOCK_FLOOR,
+    EXCITATION_FLOOR_PER_DAY,
     FIRST_WAIT_DAYS,
     NEGLIGIBLE_LAGS,
     ONE_SECOND_IN_DAYS,
     OWN_FEATURES,
     RADII_KM,
+    TAUS_DAYS,
     TRACE_FLOOR_PER_DAY,
     TRACE_PRODUCTIVITIES,
     TRACE_TAUS_DAYS,
+    InterEventTime,
+    expected_events,
+    wait_of,
 )
-from models.timing.inter_event_time import InterEventTime
-from models.timing.networks import CLOCK_FLOOR, EXCITATION_FLOOR_PER_DAY, wait_of
 
 _TAUS, _POWERS = TRACE_TAUS_DAYS, TRACE_PRODUCTIVITIES
 _SQUARES = RADII_KM**2

@@ -11,24 +11,26 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]
 
-from models.catalog.point_pattern import PointPattern
-from models.numerics.arrays import FloatArray
-from models.numerics.geometry import offsets_km
-from models.place.neighbour_geometry import NEAREST, places_of, surroundings
+from models.catalog import PointPattern
+from models.numerics import FloatArray, offsets_km
+from models.place import NEAREST, places_of, surroundings
 from models.simulation.rollout.start import History
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing.excitation import KERNELS, TAUS_DAYS, decays_of
-from models.timing.excitation_features import (
+from models.timing import (
     FIRST_WAIT_DAYS,
+    KERNELS,
     NEGLIGIBLE_LAGS,
     ONE_SECOND_IN_DAYS,
     RADII_KM,
+    TAUS_DAYS,
     TRACE_FLOOR_PER_DAY,
     TRACE_PRODUCTIVITIES,
     TRACE_TAUS_DAYS,
+    decays_of,
+    local_hours,
+    memory_inputs,
+    rows_of,
 )
-from models.timing.networks import local_hours, memory_inputs
-from models.timing.sequence_rows import rows_of
 
 _AT_ONCE = 256
 _SQUARES = RADII_KM**2

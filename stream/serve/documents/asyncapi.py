@@ -8,16 +8,10 @@ from typing import Any
 
 import msgspec
 
-from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS
+from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, encode
-from stream.records.activation import Activation
-from stream.records.alert import Alert
-from stream.records.disclaimer import DISCLAIMER
-from stream.records.examples import example_of
-from stream.records.forecast import Forecast
-from stream.records.outlook import RegionOutlook
-from stream.records.schema import RECORDS, schema_hook
-from stream.serve.sse.cursor import STREAMED
+from stream.records import DISCLAIMER, RECORDS, Activation, Alert, Forecast, RegionOutlook, example_of, schema_hook
+from stream.serve.sse import STREAMED
 
 HOLDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
     EVENTS: (Change, Heartbeat, Outage, Promotion),

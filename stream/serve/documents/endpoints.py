@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from stream.records.schema import schemas
+from stream.records import schemas
 from stream.serve.documents.asyncapi import asyncapi
 from stream.serve.documents.openapi import openapi
 from stream.serve.endpoint import JSON, Content, Endpoint

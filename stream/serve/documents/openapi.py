@@ -9,8 +9,7 @@ from typing import Any
 
 import msgspec
 
-from stream.records.disclaimer import DISCLAIMER
-from stream.records.schema import schema_hook
+from stream.records import DISCLAIMER, schema_hook
 from stream.serve.endpoint import JSON, Endpoint
 from stream.serve.errors import Refusal
 from stream.serve.queries import OfStream

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from ingest.bus.log import ALERTS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, TopicPartition
+from ingest.bus import ALERTS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, TopicPartition
 
 STREAMED = {"events": EVENTS, "forecasts": FORECASTS, "outlooks": OUTLOOKS, "alerts": ALERTS, "models": MODELS}
 """By the name that clients use, the topic. Their first letters stand in cursors."""

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from ingest.bus.log import Record, TopicPartition
+from ingest.bus import Record, TopicPartition
 from stream.serve.sse.cursor import PLACES
 from stream.serve.sse.ring import MOST_FRAMES, Ring
 from stream.serve.view import View

@@ -9,7 +9,7 @@ from contextlib import closing
 from itertools import islice
 from typing import TypeVar
 
-from ingest.bus.log import Log, Record, TopicPartition
+from ingest.bus import Log, Record, TopicPartition
 from ingest.instant import Instant
 from stream.serve.sse.cursor import Cursor
 from stream.serve.sse.log_tail import in_order

@@ -16,7 +16,7 @@ from operator import attrgetter
 
 import structlog
 
-from ingest.bus.log import EVENTS, MODELS, TOPICS, Log, Record, TopicPartition
+from ingest.bus import EVENTS, MODELS, TOPICS, Log, Record, TopicPartition
 from ingest.instant import Instant
 from stream.serve.sse.hub import Hub
 from stream.serve.view import SPAN_DAYS

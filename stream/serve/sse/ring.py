@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ingest.bus.log import Record, TopicPartition
+from ingest.bus import Record, TopicPartition
 from stream.serve.sse.cursor import PLACES, SHORT_NAMES, Cursor, decode_cursor, encode_cursor
 
 MOST_FRAMES = 20_000

@@ -21,9 +21,9 @@ from models.baselines.etas import fit as etas_fit
 from models.baselines.etas.likelihood import SIZE, negative_log_likelihood
 from models.baselines.etas.model import PUBLISHED, Etas, EtasParameters, published
 from models.baselines.etas.omori import Omori
-from models.baselines.etas.simulate import simulate
+from models.baselines.etas.simulate import simulate_etas
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog.point_pattern import PointPattern, Span, area_km2, point_pattern, read_polygon
+from models.catalog.point_pattern import PointPattern, Span, area_km2, make_point_pattern, read_polygon
 from models.forecaster.model_by_name import FittingData, model_by_name
 from models.numerics.geometry import distance_km
 
@@ -34,7 +34,7 @@ TRUTH = EtasParameters(
     log10_tau=2.0, log10_d=-0.3, gamma=0.8, rho=0.9,
 )  # fmt: skip
 DAYS = 2_000.0
-EVENTS = simulate(TRUTH, LAW, REGION, DAYS, seed=2)
+EVENTS = simulate_etas(TRUTH, LAW, REGION, DAYS, seed=2)
 MODEL = Etas(TRUTH, LAW)
 
 
@@ -109,23 +109,23 @@ def test_its_own_simulation_is_calibrated_to_it() -> None:
 
 
 def test_simulated_counts_agree_with_the_branching_ratio() -> None:
-    counts = [len(simulate(TRUTH, LAW, REGION, DAYS, seed)) for seed in range(12)]
+    counts = [len(simulate_etas(TRUTH, LAW, REGION, DAYS, seed)) for seed in range(12)]
     expected = TRUTH.background_per_day * DAYS / (1.0 - TRUTH.branching_ratio(LAW.beta))
     assert np.mean(counts) == pytest.approx(expected, rel=0.08)
-    assert counts == [len(simulate(TRUTH, LAW, REGION, DAYS, seed)) for seed in range(12)]
+    assert counts == [len(simulate_etas(TRUTH, LAW, REGION, DAYS, seed)) for seed in range(12)]
 
 
 def test_a_simulation_goes_on_from_a_history() -> None:
     mainshock = replace(few(1), magnitudes=np.array([9.0]), latitudes=np.array([42.0]), longitudes=np.array([13.0]))
     mainshock = replace(mainshock, observed=Span(mainshock.observed.start, Instant(int(mainshock.times[0]) + 1)))
-    after = simulate(TRUTH, LAW, REGION, 10.0, 0, mainshock)
+    after = simulate_etas(TRUTH, LAW, REGION, 10.0, 0, mainshock)
     assert after.observed.start == mainshock.observed.end
-    assert len(after) > 3 * len(simulate(TRUTH, LAW, REGION, 10.0, 0))
+    assert len(after) > 3 * len(simulate_etas(TRUTH, LAW, REGION, 10.0, 0))
 
 
 def test_a_simulation_without_end_is_refused() -> None:
     with pytest.raises(Problem, match="more than"):
-        simulate(msgspec.structs.replace(TRUTH, log10_k0=-1.0), LAW, REGION, DAYS, 0, most_events=20_000)
+        simulate_etas(msgspec.structs.replace(TRUTH, log10_k0=-1.0), LAW, REGION, DAYS, 0, most_events=20_000)
 
 
 def test_the_gradient_of_the_likelihood_is_right() -> None:
@@ -201,7 +201,7 @@ def test_published_parameters_have_the_published_scores(recorded: Path) -> None:
     folder = recorded / "data/benchmark"
     years = [Instant.parse(f"{year}-01-01T00:00:00Z") for year in (2008, 2014, 2016, 2018)]
     events = [item for item in read_catalog(folder / "SanJac_10.csv.xz") if isinstance(item, Event)]
-    known = point_pattern(events, 1.0, Span(years[0], years[3]), read_polygon(folder / "SanJac_shape.npy"))
+    known = make_point_pattern(events, 1.0, Span(years[0], years[3]), read_polygon(folder / "SanJac_shape.npy"))
     model = Etas.load(folder / PUBLISHED, "SanJac_10")
     for span, time, place in ((Span(*years[1:3]), 0.6790, -5.570), (Span(*years[2:]), 1.1325, -5.192)):
         found = model.outcomes(known, span)

@@ -17,7 +17,7 @@ from ingest.region import Region, RegionTable
 from models.baselines.omori_mixture import Shape, decay, mixture
 from models.baselines.streaming import PRIOR_DAYS, LiveBaselines, Parameters, Regional, load, save
 from models.baselines.streaming_fit import fit_live_baselines, regional_training
-from models.catalog.point_pattern import PointPattern, Span, point_pattern
+from models.catalog.point_pattern import PointPattern, Span, make_point_pattern
 from tests.support.simulated import NEIGHBOUR, REGION, at, event, table
 
 SHAPE = Shape(alpha=1.2, c_days=0.01, p=1.1, taper_days=200.0)
@@ -129,8 +129,8 @@ TRAINING = Span(at(24.0 * 100), at(24.0 * 300))
 
 def patterns() -> dict[str, PointPattern]:
     return {
-        "busy": point_pattern(simulated(3.0, 0.38, 1), 2.5, WHOLE),
-        "quiet": point_pattern(simulated(0.8, 0.35, 2), 2.5, WHOLE),
+        "busy": make_point_pattern(simulated(3.0, 0.38, 1), 2.5, WHOLE),
+        "quiet": make_point_pattern(simulated(0.8, 0.35, 2), 2.5, WHOLE),
     }
 
 

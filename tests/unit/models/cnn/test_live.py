@@ -8,7 +8,7 @@ import torch
 
 from ingest.event import Event
 from models.baselines.streaming import LiveBaselines
-from models.catalog.point_pattern import Span, point_pattern
+from models.catalog.point_pattern import Span, make_point_pattern
 from models.cnn import cell_maps as maps
 from models.cnn.channels import features
 from models.cnn.grid import grid_over
@@ -118,7 +118,7 @@ def test_with_factors_of_one_the_rates_stay_as_they_are() -> None:
 def test_live_features_are_those_that_the_network_was_trained_on() -> None:
     """Up to half precision, in which training keeps them."""
     observed = Span(at(0), at(60))
-    whole = point_pattern(EVENTS, REGION.magnitude_of_completeness, observed)
+    whole = make_point_pattern(EVENTS, REGION.magnitude_of_completeness, observed)
     weights = np.full((len(whole), 12), 0.05)
     offline = features_at(GRID, whole, weights, 0.5, np.array([len(whole)]), np.array([2.0]))[0]
     live, kept = LiveMaps(network()), LiveMaps(network()).start(REGION.id)

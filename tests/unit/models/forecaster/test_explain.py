@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ingest.instant import Instant
-from models.forecaster.explain import KERNEL_INPUTS, explain, memory_input_names, place_of
+from models.forecaster.explain import KERNEL_INPUTS, explain_forecast, memory_input_names, place_of
 from models.timing.excitation_features import EVENT_FEATURES
 from models.timing.live import BACKGROUND, LiveTiming, event_rates
 from models.timing.model import TimingNetwork
@@ -28,7 +28,7 @@ def told() -> tuple[TimingNetwork, np.ndarray[tuple[int, ...], np.dtype[np.float
 
 def test_shares_of_events_background_and_older_ones_add_up(told: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
     network, past, now = told
-    explanation = explain(network, past, "test", 2.5, now, most=1_000)
+    explanation = explain_forecast(network, past, "test", 2.5, now, most=1_000)
     assert len(explanation.events) == SMALL.reach
     shares = sum(event.share for event in explanation.events)
     assert shares + explanation.background_share + explanation.older_share == pytest.approx(1.0)
@@ -41,7 +41,7 @@ def test_each_share_is_the_events_own_term_of_the_rate(told: tuple[TimingNetwork
     network, past, now = told
     ring = LiveTiming(network).ring(past)
     rates = event_rates(ring, now)
-    explanation = explain(network, past, "test", 2.5, now, most=1)
+    explanation = explain_forecast(network, past, "test", 2.5, now, most=1)
     assert explanation.events[0].share * explanation.rate_per_day == pytest.approx(rates.max())
     latitude, longitude = place_of(ring[int(rates.argmax()), 1:4])
     assert (latitude, longitude) == pytest.approx((explanation.events[0].latitude, explanation.events[0].longitude), abs=1e-4)
@@ -49,7 +49,7 @@ def test_each_share_is_the_events_own_term_of_the_rate(told: tuple[TimingNetwork
 
 def test_influences_add_up_to_what_the_network_says(told: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
     network, past, now = told
-    explanation = explain(network, past, "test", 2.5, now, most=1_000)
+    explanation = explain_forecast(network, past, "test", 2.5, now, most=1_000)
     live = LiveTiming(network)
     weights = live.ring(past)[-1, 5:17]
     assert sum(part.effect for part in explanation.last_event) == pytest.approx(math.log(weights.sum()), abs=0.02)
@@ -74,5 +74,5 @@ def test_every_input_has_a_name() -> None:
 
 def test_before_any_event_the_background_is_all() -> None:
     network = shaken(SMALL)
-    explanation = explain(network, LiveTiming(network).start(0.7), "test", 2.5, Instant(0))
+    explanation = explain_forecast(network, LiveTiming(network).start(0.7), "test", 2.5, Instant(0))
     assert (explanation.background_share, explanation.events, explanation.last_event) == (1.0, [], [])

@@ -23,7 +23,7 @@ from ingest.problem import Problem
 from ingest.region import Region
 from models.artifact.forecaster_files import CARD, WEIGHTS, read_forecaster, write_forecaster
 from models.baselines.streaming import LiveBaselines
-from models.catalog.point_pattern import Span, point_pattern
+from models.catalog.point_pattern import Span, make_point_pattern
 from models.forecaster.live import SPOT_DEGREES, LstmForecaster
 from models.magnitude.features import magnitude_features_at
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
@@ -91,7 +91,7 @@ def forecaster() -> LstmForecaster:
 def test_live_waits_are_those_of_training(network: SpaceTimeNetwork, forecaster: LstmForecaster) -> None:
     """What the forecaster says before any event and after each is what the sequence pass gives, but for rounding."""
     events, background = swarm(30), float(network.timing.kernels.background.detach()[0])
-    offline = network.timing.waits(point_pattern(events, REGION.magnitude_of_completeness, Span(at(0), at(1e6))), background)
+    offline = network.timing.waits(make_point_pattern(events, REGION.magnitude_of_completeness, Span(at(0), at(1e6))), background)
     survivals = [offline.log_survival(hours / 24.0) for hours in HORIZONS_HOURS.values()]
     memory = forecaster.start(REGION)
     for i, each in enumerate([None, *events]):

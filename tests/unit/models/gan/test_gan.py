@@ -15,7 +15,7 @@ import torch
 from ingest.instant import Instant
 from ingest.problem import Problem
 from models.baselines.etas.model import Etas, EtasParameters
-from models.baselines.etas.simulate import simulate
+from models.baselines.etas.simulate import simulate_etas
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import PointPattern, Span
@@ -52,7 +52,7 @@ def one_thread() -> Iterator[None]:
 @cache
 def lesson() -> RegionDataset:
     """Twelve years of ETAS in a circle of 100 km."""
-    whole = simulate(ETAS, LAW, circle(35.0, -117.0, 100.0), YEARS * 365.25, 3, start=START)
+    whole = simulate_etas(ETAS, LAW, circle(35.0, -117.0, 100.0), YEARS * 365.25, 3, start=START)
     starts = [START.plus(hours=24.0 * 365.25 * years) for years in (0.3, 8.0, 10.0, YEARS)]
     train, validation, test = (Span(*pair) for pair in pairwise(starts))
     return RegionDataset(whole, train, validation, test)

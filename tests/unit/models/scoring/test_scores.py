@@ -18,7 +18,7 @@ from ingest.problem import Problem
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.median import fit_median
 from models.baselines.poisson import fit_poisson
-from models.catalog.point_pattern import PointPattern, Span, point_pattern
+from models.catalog.point_pattern import PointPattern, Span, make_point_pattern
 from models.catalog.reporting_practice import common_step
 from models.scoring.scored_model import ScoredModel
 from models.scoring.scores import bootstrap_interval, join_scores, score_report, score_trial, scored
@@ -156,7 +156,7 @@ def test_the_stationary_fit_has_the_benchmark_s_scores(recorded: Path, name: str
     completeness, start, end, time, magnitude = BENCHMARK[name]
     years = [Instant.parse(f"{year}-01-01T00:00:00Z") for year in ("2008", start, end)]
     events = [item for item in read_catalog(recorded / "data/benchmark" / f"{name}.csv.xz") if isinstance(item, Event)]
-    known = point_pattern(events, completeness, Span(years[0], years[2]))
+    known = make_point_pattern(events, completeness, Span(years[0], years[2]))
     model = fit_poisson(known, Span(years[0], years[1]))
     scores = score_report([score_trial(model, known, Span(years[1], years[2]), {})])
     assert scores["time_log_likelihood"] == pytest.approx(time, abs=0.001)

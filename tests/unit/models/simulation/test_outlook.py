@@ -13,7 +13,7 @@ import torch
 from ingest.event import encode
 from ingest.instant import Instant
 from models.artifact.forecaster_files import read_forecaster
-from models.catalog.point_pattern import PointPattern, point_pattern
+from models.catalog.point_pattern import PointPattern, make_point_pattern
 from models.magnitude.distribution import DetectedMagnitude
 from models.numerics.geometry import offsets_km, places
 from models.place.neighbour_geometry import NEAREST, surroundings_of
@@ -196,4 +196,4 @@ def test_the_law_of_sizes_a_month_on_is_complete_again(network: SpaceTimeNetwork
 
 def test_patterns_keep_what_the_window_holds() -> None:
     assert len(past()) == 60
-    assert len(point_pattern(asked().events, 2.5, past().observed)) == 60
+    assert len(make_point_pattern(asked().events, 2.5, past().observed)) == 60

@@ -18,7 +18,7 @@ from models.cnn.grid import Grid
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.gan.evaluation.etas_reference import circle
 from models.simulation.rollout.cnn_map import RegionMaps, factors_at
-from models.simulation.rollout.continuations import Continuations, continuations, rolled
+from models.simulation.rollout.continuations import Continuations, roll_forward, rolled
 from models.simulation.rollout.start import history_of
 from models.space_time import SpaceTimeNetwork
 from models.timing.model import time_outcomes
@@ -47,7 +47,7 @@ def past() -> PointPattern:
 
 
 def _rolled(network: SpaceTimeNetwork, past: PointPattern, seed: int = 0, days: float = 7.0, most: int = 500) -> Continuations:
-    return continuations(network, past, NOW, days, 60, seed, BACKGROUND, REGION, most)
+    return roll_forward(network, past, NOW, days, 60, seed, BACKGROUND, REGION, most)
 
 
 def test_the_same_seed_gives_the_same_continuations(network: SpaceTimeNetwork, past: PointPattern) -> None:
@@ -98,7 +98,7 @@ def test_a_path_that_reaches_the_most_events_is_said_to_be_cut(network: SpaceTim
 
 def test_numbers_without_sense_are_a_problem(network: SpaceTimeNetwork, past: PointPattern) -> None:
     with pytest.raises(Problem):
-        continuations(network, past, NOW, -1.0, 10, 0, BACKGROUND)
+        roll_forward(network, past, NOW, -1.0, 10, 0, BACKGROUND)
 
 
 def _mapped(network: SpaceTimeNetwork, past: PointPattern, factors: Factors | None) -> Continuations:

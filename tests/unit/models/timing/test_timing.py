@@ -14,7 +14,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.simulated import Sequence
 from models.catalog.datasets import RegionDataset, SplitDates, one_region
-from models.catalog.point_pattern import PointPattern, Span, point_pattern
+from models.catalog.point_pattern import PointPattern, Span, make_point_pattern
 from models.timing.excitation import KERNELS, TAUS_DAYS, Excitation, conditional_intensity, decays_of, excitation_after, expected_events
 from models.timing.excitation_features import EVENT_FEATURES, OWN_FEATURES, TRACE_FLOOR_PER_DAY, TRACES, event_features, local_traces
 from models.timing.live import LiveTiming
@@ -30,7 +30,7 @@ SMALL = Architecture(reach=32, kernel_members=2, memory_members=2, hidden=8, hea
 
 
 def simulated(days: float = 8.0, seed: int = 1) -> PointPattern:
-    return point_pattern(Sequence(START, days, seed).events, 2.5, Span(START, START.plus(days=days)))
+    return make_point_pattern(Sequence(START, days, seed).events, 2.5, Span(START, START.plus(days=days)))
 
 
 def shaken(architecture: Architecture, seed: int = 3) -> TimingNetwork:

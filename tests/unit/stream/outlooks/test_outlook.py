@@ -14,7 +14,8 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from stream.core.window import Window
 from stream.outlooks.partition import OutlookPartition, issued_of
 from stream.outlooks.schedule import Issued, cause_at, mainshock_of, next_after
-from stream.records.outlook import RegionOutlook, came_since, decode_outlook, magnitudes_of
+from stream.outlooks.simulator import magnitudes_of
+from stream.records.outlook import RegionOutlook, came_since, decode_outlook
 from stream.records.schema import schemas
 from tests.support.outlooks import RateSimulator, said
 from tests.support.simulated import REGION, at, beat, by_partition, change, event, table, turns

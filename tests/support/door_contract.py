@@ -1,0 +1,44 @@
+"""A contract for import-linter: a package is entered by its door, its `__init__.py`, and nothing else of it is imported from outside.
+
+Imports inside functions count as well.
+"""
+
+from __future__ import annotations
+
+import grimp
+from importlinter import Contract, ContractCheck, fields, output
+
+
+class DoorContract(Contract):
+    """Every package below the root packages has a door; `open_modules` are those that a door hands on as they are."""
+
+    type_name = "door"
+
+    rootless = fields.ListField(subfield=fields.StringField())
+    """Packages without a door: their modules may be imported."""
+    open_modules = fields.ListField(subfield=fields.StringField())
+
+    def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
+        """Look at each import of a module by one outside its package."""
+        rootless, open_modules = set(self.rootless), set(self.open_modules)  # type: ignore[call-overload]
+        broken = [
+            f"{importer} -> {imported}"
+            for imported in sorted(graph.modules - open_modules)
+            for importer in sorted(graph.find_modules_that_directly_import(imported))
+            if any(not _within(importer, package) for package in _packages_of(imported) if package not in rootless)
+        ]
+        return ContractCheck(kept=not broken, metadata={"broken": broken})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        for line in check.metadata["broken"]:
+            output.print_error(f"{line}: import it from the package, and name it in the package's __init__.py")
+
+
+def _packages_of(module: str) -> list[str]:
+    """`a.b.c` -> `a`, `a.b`: the packages that hold the module."""
+    parts = module.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def _within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
