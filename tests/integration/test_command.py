@@ -23,7 +23,8 @@ from ingest.event import Event
 from ingest.instant import Instant
 from stream.records.forecast import decode_forecast
 from tests.support.servers import free_port
-from tests.support.stand_ins import csv_of, environment, now, program, small_sequence, usgs, wait_until
+from tests.support.stand_ins import csv_of, environment, now, program, small_sequence, usgs
+from tests.support.waiting import wait_until
 
 START = Instant.parse("2023-02-01")
 COMMANDS = (
@@ -210,7 +211,7 @@ def live(folder: Path) -> Recorded:
     with usgs(small_sequence(now().plus(days=-1))) as feed:
         for _ in range(2):
             with up(folder, feed, "live", "-o", "live.jsonl") as running:
-                wait_until(lambda up=running: len((up.health() or {}).get("partitions", {})) == 6, SECONDS, "six partitions")  # type: ignore[misc]
+                wait_until(lambda up=running: len((up.health() or {}).get("partitions", {})) == 6, "six partitions")  # type: ignore[misc]
                 told = running.health()
                 assert told["status"] == "ok"
                 assert told["feed_trouble"] is None
@@ -274,7 +275,7 @@ def test_tail_survives_a_record_that_cannot_be_read(folder: Path) -> None:
 
 def test_up_says_that_the_feed_is_unreachable_and_keeps_trying(folder: Path) -> None:
     with up(folder, "http://127.0.0.1:9", "unreachable") as running:
-        wait_until(lambda: (running.health() or {}).get("feed_failures_in_a_row", 0) >= 3, SECONDS, "three tries")
+        wait_until(lambda: (running.health() or {}).get("feed_failures_in_a_row", 0) >= 3, "three tries")
         told = running.health()
         assert told["status"] == "feed stale"
         assert "Connection refused" in told["feed_trouble"]

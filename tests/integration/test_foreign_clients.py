@@ -23,7 +23,6 @@ from ingest.publish import Publisher
 from ingest.region import partition_of
 from stream.alerts.rules import Rule
 from stream.cli.application import application
-from stream.core.position import Position
 from stream.outlooks.worker import OutlookWorker
 from stream.records.schema import FOLDER
 from stream.store import open_store
@@ -32,12 +31,13 @@ from tests.support.outlooks import Simulators
 from tests.support.paths import ROOT
 from tests.support.servers import MissingPart
 from tests.support.simulated import REGION, SumForecaster, at, beat, change, event, table, turns
+from tests.support.waiting import consumed_by, work_until
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NAMESPACE = "foreign"
 RULE = Rule("m6-observed", "magnitude", at_least=6.0, release=5.8, minimum_interval_minutes=0.0)
 PARTITION = partition_of(REGION.id, REGION_PARTITIONS)
-SECONDS = 60.0
+SECONDS = 300.0
 
 
 class Ground(NamedTuple):
@@ -61,15 +61,10 @@ def ground(kafka: str, redis: str) -> Iterator[Ground]:
     false = event("false", 193.0, 6.2)
     records += [change(false, observed=at(193.1)), beat(193.2), change("false", observed=at(194.0)), beat(194.1)]
     publisher.publish(records)
-    deadline = time.monotonic() + SECONDS
-    while any(worker.positions().get(place, Position()).sequence < last for place, last in publisher.sequences.items()):
-        assert time.monotonic() < deadline, worker.positions()
-        worker.turn(0.1)
+    work_until(worker, lambda: consumed_by(worker), publisher.sequences)
     worker.close()
     outlooks = OutlookWorker(log, table(), Simulators(), from_beginning=True)
-    while any(outlooks.sequences().get(number, -1) < last for number, last in publisher.sequences.items()):
-        assert time.monotonic() < deadline + SECONDS, outlooks.sequences()
-        outlooks.turn(0.1)
+    work_until(outlooks, outlooks.sequences, publisher.sequences)
     outlooks.close()
     yield Ground(kafka, store_url, log)
     publisher.close()
@@ -197,7 +192,7 @@ def redis_cli(ground: Ground, *words: str) -> list[str]:
     program = shutil.which("redis-cli")
     if program is None:
         raise MissingPart("redis-cli is missing: apt-get install redis-server")
-    ran = subprocess.run([program, "-u", ground.store, "--raw", *words], capture_output=True, check=True, timeout=20)
+    ran = subprocess.run([program, "-u", ground.store, "--raw", *words], capture_output=True, check=True, timeout=SECONDS)
     return ran.stdout.decode("utf-8", "replace").splitlines()
 
 

@@ -11,6 +11,7 @@ from ingest.bus.log import EVENTS, Outgoing
 from ingest.instant import Instant
 from ingest.problem import Problem
 from tests.support.servers import kafka_broker
+from tests.support.waiting import wait_until
 
 USER, PASSWORD = "quakecast", "not-a-real-secret"
 OPTIONS = f"security_protocol=SASL_PLAINTEXT&sasl_mechanism=PLAIN&sasl_plain_username={USER}&bootstrap_timeout_ms=4000"
@@ -31,13 +32,14 @@ def test_the_password_comes_from_the_environment_and_opens_every_client(guarded:
     producer.commit([Outgoing(EVENTS, 0, b"key", b"value", Instant(1_000))])
     consumer = log.consumer("reader", EVENTS)
     values: list[bytes] = []
-    for _ in range(100):
+
+    def poll() -> None:
         batch = consumer.poll(10, 0.1)
         for partition in batch.gained:
             consumer.seek(partition, 0)
-        values += [record.value for record in batch.records]
-        if values:
-            break
+        values.extend(record.value for record in batch.records)
+
+    wait_until(lambda: bool(values), "the record", meanwhile=poll)
     assert values == [b"value"]
     assert [record.value for record in log.read(EVENTS, 0, 0, log.ends(EVENTS)[0])] == [b"value"]
     consumer.close()

@@ -30,7 +30,8 @@ from stream.worker import Worker
 from tests.support.paths import ROOT
 from tests.support.served import served
 from tests.support.simulated import SumForecaster, beat, change, event, table
-from tests.support.stand_ins import now, wait_until
+from tests.support.stand_ins import now
+from tests.support.waiting import wait_until
 
 TABLE = table()
 OPERATIONS = ROOT / "docs" / "operations"
@@ -93,17 +94,17 @@ def metric_names(text: str) -> set[str]:
 
 def test_readyz_names_each_dependency_and_turns_with_them(system: System) -> None:
     with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
-        wait_until(lambda: troubled(address) == {"feed", "model"}, 5, "nothing heard and nothing forecast yet")
+        wait_until(lambda: troubled(address) == {"feed", "model"}, "nothing heard and nothing forecast yet")
         system.hear(3)
         while system.worker.turn(0.0):
             pass
-        wait_until(lambda: not troubled(address), 5, "all is well")
+        wait_until(lambda: not troubled(address), "all is well")
         assert set(readyz(address)[1]["checks"]) == {"log", "store", "feed", "forecasts", "model", "view"}
         system.publisher.publish([beat(hour) for hour in range(FAR_BEHIND_RECORDS // 6 + 2)])
-        wait_until(lambda: troubled(address) == {"forecasts"}, 5, "the worker is far behind")
+        wait_until(lambda: troubled(address) == {"forecasts"}, "the worker is far behind")
         while system.worker.turn(0.0):
             pass
-        wait_until(lambda: not troubled(address), 5, "it has caught up")
+        wait_until(lambda: not troubled(address), "it has caught up")
 
 
 def test_the_server_s_metrics_are_read_by_prometheus_s_parser(system: System) -> None:
@@ -111,7 +112,7 @@ def test_the_server_s_metrics_are_read_by_prometheus_s_parser(system: System) ->
     while system.worker.turn(0.0):
         pass
     with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
-        wait_until(lambda: not troubled(address), 5, "all is well")
+        wait_until(lambda: not troubled(address), "all is well")
         with urllib.request.urlopen(f"{address}/metrics") as answer:
             assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
             families = {family.name: family for family in text_string_to_metric_families(answer.read().decode())}
@@ -132,12 +133,12 @@ def sample(address: str, name: str) -> float | None:
 
 def test_open_streams_and_answers_by_status_are_counted(system: System) -> None:
     with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
-        wait_until(lambda: "view" in readyz(address)[1]["checks"] and "view" not in troubled(address), 5, "the log has been read")
+        wait_until(lambda: "view" in readyz(address)[1]["checks"] and "view" not in troubled(address), "the log has been read")
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(f"{address}/nowhere")
         with urllib.request.urlopen(f"{address}/v1/stream"), urllib.request.urlopen(f"{address}/v1/stream"):
-            wait_until(lambda: sample(address, "quakecast_stream_clients") == 2, 5, "two streams")
-        wait_until(lambda: sample(address, "quakecast_stream_clients") == 0, 5, "none is left")
+            wait_until(lambda: sample(address, "quakecast_stream_clients") == 2, "two streams")
+        wait_until(lambda: sample(address, "quakecast_stream_clients") == 0, "none is left")
         assert sample(address, 'quakecast_http_responses_total{status="404"}') == 1
         assert (sample(address, 'quakecast_http_responses_total{status="200"}') or 0) >= 4
 
@@ -194,7 +195,7 @@ def test_every_metric_is_in_the_operators_handbook(system: System) -> None:
     while system.worker.turn(0.0):
         pass
     with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
-        wait_until(lambda: not troubled(address), 5, "all is well")
+        wait_until(lambda: not troubled(address), "all is well")
         with urllib.request.urlopen(f"{address}/metrics") as answer:
             declared = re.findall(r"^# TYPE quakecast_(\w+) (\w+)$", answer.read().decode(), re.MULTILINE)
     assert len(declared) > 25
@@ -206,7 +207,7 @@ def test_rules_and_dashboard_ask_for_metrics_that_there_are(system: System) -> N
     while system.worker.turn(0.0):
         pass
     with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
-        wait_until(lambda: not troubled(address), 5, "all is well")
+        wait_until(lambda: not troubled(address), "all is well")
         with urllib.request.urlopen(f"{address}/metrics") as answer:
             text = answer.read().decode()
     declared = {

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,8 @@ from stream.records.outlook import RegionOutlook, decode_outlook
 from tests.support.outlooks import RateSimulator, Simulators, said
 from tests.support.servers import free_port
 from tests.support.simulated import REGION, Turn, event, table, turns
-from tests.support.stand_ins import csv_of, now, usgs, wait_until
+from tests.support.stand_ins import csv_of, now, usgs
+from tests.support.waiting import wait_until, work_until
 
 TABLE = table()
 MADE = turns(1, 40, 0.25, 2.0)
@@ -78,10 +78,7 @@ def work(log: Log, simulators: Simulators | None = None, *, from_beginning: bool
     worker = OutlookWorker(log, TABLE, simulators or Simulators(), from_beginning=from_beginning, **options)
     last = {number: decoded[-1].sequence for number in TOPICS_OF_EVENTS if (decoded := inputs(log, number))}
     try:
-        deadline = time.monotonic() + 120.0
-        while any(worker.sequences().get(number, -1) < end for number, end in last.items()):
-            assert time.monotonic() < deadline, (worker.sequences(), last)
-            worker.turn(0.1)
+        work_until(worker, worker.sequences, last)
     finally:
         worker.close()
 
@@ -180,7 +177,7 @@ def test_the_command_simulates_and_ends_when_asked_and_a_replay_says_the_same_by
     subprocess.run(replay, check=True, env=environment, stderr=subprocess.PIPE)
     command = [*COMMAND, "outlook", "--bus", url, "--from", "beginning"]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
-    wait_until(lambda: len(written(opened)) >= 4, 240.0, "four outlooks")
+    wait_until(lambda: len(written(opened)) >= 4, "four outlooks")
     running.send_signal(signal.SIGTERM)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 0, errors.decode()
@@ -207,13 +204,13 @@ def test_up_makes_outlooks_in_a_process_that_goes_with_it(tmp_path: Path, number
         command = [*COMMAND, "up", "--bus", url, "--usgs", feed, "--port", str(free_port()), "--poll-seconds", "0.5"]
         running = subprocess.Popen(command, stderr=errors)
         try:
-            wait_until(lambda: len(written(opened)) > 0, 240.0, "an outlook")
+            wait_until(lambda: len(written(opened)) > 0, "an outlook")
             beside = children(running.pid)
             running.send_signal(number)
             running.wait(60)
         finally:
             running.kill()
-        wait_until(lambda: not any(alive(pid) for pid in beside), 60.0, "the end of all its processes")
+        wait_until(lambda: not any(alive(pid) for pid in beside), "the end of all its processes")
     assert beside
     (first,) = outlooks(opened)
     assert (first.region, first.test, first.cause) == ("turkiye", False, "schedule")

@@ -14,7 +14,7 @@ from tests.shows.live_page import running, up, wait_until_it_speaks
 from tests.support.chromium import Visit, chromium, visit
 from tests.support.recorded_feed import RecordedFeed, recorded_feed
 
-SOON = 60_000
+SOON = 180_000
 MANY_REGIONS = 15
 
 

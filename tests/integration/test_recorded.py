@@ -31,6 +31,7 @@ from stream.store import open_store
 from stream.worker import Worker
 from tests.support.oracle import by_identity, expected_ids, forecasts, inputs
 from tests.support.recorded_feed import RecordedFeed, recorded_feed
+from tests.support.waiting import wait_until
 
 HOURS = float(os.environ.get("QUAKECAST_SHOW_HOURS", "5"))
 START = "2023-02-05T12:00:00Z" if HOURS > 14 else "2023-02-05T23:30:00Z"
@@ -53,10 +54,10 @@ def running(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
                 assert process.wait(60) == 0
 
 
-def wait_until(feed: RecordedFeed, hours: float) -> None:
+def wait_until_fed(feed: RecordedFeed, hours: float) -> None:
+    """Until the recorded feed's own clock has gone so far."""
     end = Instant.parse(START).plus(hours=hours)
-    while feed.now() < end:
-        time.sleep(0.1)
+    wait_until(lambda: feed.now() >= end, f"{hours} hours of the feed")
 
 
 def forecast_to_the_end(bus: str, store: str) -> bool:
@@ -70,10 +71,7 @@ def forecast_to_the_end(bus: str, store: str) -> bool:
 
 
 def wait_until_forecast(bus: str, store: str) -> None:
-    deadline = time.monotonic() + 120
-    while not forecast_to_the_end(bus, store):
-        assert time.monotonic() < deadline, "the workers do not come to the end of the log"
-        time.sleep(0.5)
+    wait_until(lambda: forecast_to_the_end(bus, store), "the workers come to the end of the log", meanwhile=lambda: time.sleep(0.5))
 
 
 def check_exactly_once(log: Log, feed: RecordedFeed) -> None:
@@ -119,7 +117,7 @@ def live(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     with recorded_feed(recorded, START, SPEED) as feed:
         arguments = ("up", "--bus", bus, "--usgs", feed.address, "--poll-seconds", "0.05", "--port", "0", "--no-outlooks")
         with running(*arguments, folder=folder):
-            wait_until(feed, HOURS)
+            wait_until_fed(feed, HOURS)
         if not forecast_to_the_end(bus, bus):  # `up` ends after the turn that it is in; started again it takes what is left
             with running("up", "--bus", bus, "--usgs", "http://127.0.0.1:9", "--port", "0", "--no-outlooks", folder=folder):
                 wait_until_forecast(bus, bus)
@@ -168,11 +166,11 @@ def test_a_worker_killed_in_the_middle_repeats_nothing_and_misses_nothing(record
         shared = ("--bus", bus, "--store", store)
         with running("forecast", *shared, folder=tmp_path), running("forecast", *shared, "--batch-size", "20", folder=tmp_path) as victim:
             with running("ingest", "--bus", bus, "--usgs", feed.address, "--poll-seconds", "0.05", folder=tmp_path):
-                wait_until(feed, HOURS / 2)
+                wait_until_fed(feed, HOURS / 2)
                 victim.kill()
                 victim.wait()
                 with running("forecast", *shared, folder=tmp_path):
-                    wait_until(feed, HOURS)
+                    wait_until_fed(feed, HOURS)
             wait_until_forecast(bus, store)
         log = open_log(bus)
         check_exactly_once(log, feed)

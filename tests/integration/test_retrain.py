@@ -26,7 +26,7 @@ from tests.support.stand_ins import environment, now, program, usgs
 
 DAYS = 125.0
 SPANS = ("--recent-days", "65", "--validation-days", "20", "--min-magnitude", "2.5")
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 600.0
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from ingest.event import Heartbeat, encode
 from stream.serve.gate import Access
 from tests.support.api_server import Ground, Reader, in_the_log, served
 from tests.support.simulated import at, turns
-from tests.support.stand_ins import wait_until
 from tests.support.stream_clients import measured
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -58,11 +58,11 @@ def test_a_client_that_does_not_read_is_cut_off_and_loses_nothing(ground: Ground
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             client.connect(("127.0.0.1", running.port))
             client.sendall(b"GET /v1/stream?topics=events&from=beginning HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            wait_until(lambda: streams(running.get("/metrics")[2]) == 1, 20.0, "the stream")
+            wait_until(lambda: streams(running.get("/metrics")[2]) == 1, "the stream")
             for first in range(1, 400, 20):
                 numbers = range(first, first + 20)
                 ground.write(*(Outgoing(EVENTS, 0, b"", encode(Heartbeat(n, at(n), "x" * 20_000)), at(n)) for n in numbers))
-            wait_until(lambda: streams(running.get("/metrics")[2]) == 0, 30.0, "cutting it off")
+            wait_until(lambda: streams(running.get("/metrics")[2]) == 0, "cutting it off")
             seen = b""
             client.settimeout(10.0)
             try:

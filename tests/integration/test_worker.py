@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from stream.store import open_store
 from stream.store.protocol import Outcome, Saved, Store
 from stream.worker import Worker
 from tests.support.simulated import REGION, SumForecaster, Turn, at, beat, by_partition, change, event, table, turns
+from tests.support.waiting import consumed_by, wait_until, work_until
 
 TABLE = table()
 _places = itertools.count(1)
@@ -109,10 +109,7 @@ class Ground:
 
     def work(self, worker: Worker) -> None:
         """Take turns until every record that was told is consumed."""
-        deadline = time.monotonic() + 120.0
-        while any(worker.positions().get(partition, Position()).sequence < last for partition, last in self.told.items()):
-            assert time.monotonic() < deadline, (worker.positions(), self.told)
-            worker.turn(0.1)
+        work_until(worker, lambda: consumed_by(worker), self.told)
 
     def run(self, batch_size: int = 50, **options: Any) -> None:
         worker = self.worker(batch_size, **options)
@@ -399,18 +396,25 @@ def test_two_workers_share_the_partitions_and_one_takes_over_from_the_other(kafk
     ground = Ground(f"kafka://{kafka}/worker{number}", store_url)
     one = Worker(ground.log, ground.store, TABLE, SumForecaster(), rules=RULES, name="one", batch_size=20)
     ground.tell(MADE[:HALF])
-    for _ in range(5):
-        one.turn(0.1)
+
+    def issued() -> int:
+        return sum(map(len, ground.forecasts().values()))
+
+    wait_until(lambda: len(one.positions()) == 6 and issued() > 0, "the first worker forecasts", meanwhile=lambda: one.turn(0.1))
     other = Worker(ground.log, ground.store, TABLE, SumForecaster(), rules=RULES, name="other", batch_size=20)
-    deadline = time.monotonic() + 60.0
-    while len(one.positions()) != 3 or len(other.positions()) != 3:
-        assert time.monotonic() < deadline, (one.positions(), other.positions())
+
+    def turns() -> None:
         one.turn(0.05)
         other.turn(0.05)
+
+    wait_until(
+        lambda: len(one.positions()) == len(other.positions()) == 3,
+        lambda: f"three partitions each: {one.positions()} {other.positions()}",
+        meanwhile=turns,
+    )
+    before = issued()
     ground.tell(MADE[HALF:])
-    for _ in range(10):
-        one.turn(0.05)
-        other.turn(0.05)
+    wait_until(lambda: issued() > before, "some of what came since is forecast", meanwhile=turns)
     one.close()
     ground.work(other)
     other.close()

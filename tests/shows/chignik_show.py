@@ -30,7 +30,8 @@ from stream.client import Client
 from tests.support.paths import RECORDED
 from tests.support.recorded_feed import RecordedFeed, recorded_feed
 from tests.support.servers import free_port, kafka_broker, redis_server
-from tests.support.stand_ins import environment, wait_until
+from tests.support.stand_ins import environment
+from tests.support.waiting import wait_until
 
 START = "2023-04-29T16:25:00Z"
 FALSE_EVENT = "ak0235h2o6lp"
@@ -177,7 +178,7 @@ def following(feed: RecordedFeed, broker: str, store: str, folder: Path) -> Iter
     with (folder / "up.err").open("wb") as errors:
         process = subprocess.Popen(command, env=environment(), stderr=errors)
         try:
-            wait_until(lambda: ready(address, process), SECONDS, f"an answer of {address}, see {folder}/up.err")
+            wait_until(lambda: ready(address, process), f"an answer of {address}, see {folder}/up.err", seconds=SECONDS)
             yield address
         finally:
             process.terminate()
@@ -209,12 +210,12 @@ def show(recorded: Path, broker: str, store: str, folder: Path, speed: float) ->
         curl.start()
         watchers: list[Watcher] = [OurClient(address, feed.now), Kafka(broker, feed.now), curl]
         urllib.request.urlopen(f"{feed.address}/_clock?speed={speed}").read()
-        wait_until(lambda: all(has(one, "initial") for one in watchers), SECONDS, "the alert")
+        wait_until(lambda: all(has(one, "initial") for one in watchers), "the alert", seconds=SECONDS)
         curl.close()
-        wait_until(lambda: all(has(one, "retraction") for one in watchers[:2]), SECONDS, "the retraction")
+        wait_until(lambda: all(has(one, "retraction") for one in watchers[:2]), "the retraction", seconds=SECONDS)
         assert not has(curl, "retraction")
         curl.start()
-        wait_until(lambda: has(curl, "retraction"), SECONDS, "the retraction, by the client that came back")
+        wait_until(lambda: has(curl, "retraction"), "the retraction, by the client that came back", seconds=SECONDS)
         time.sleep(2.0)  # for what would come twice
         for watcher in watchers:
             watcher.close()

@@ -24,7 +24,7 @@ from tests.shows.live_page import Running, running, up, wait_until_it_speaks
 from tests.support.chromium import DESKTOP, PHONE, chromium, visit
 from tests.support.paths import ROOT
 from tests.support.recorded_feed import RecordedFeed, recorded_feed
-from tests.support.stand_ins import wait_until
+from tests.support.waiting import wait_until
 
 PICTURES = ROOT / "docs" / "pictures"
 FAST, STILL = 1200.0, 0.0
@@ -90,14 +90,14 @@ def picture(browser: Browser, process: Running, feed: RecordedFeed, moment: Mome
     """Let the clock come to the moment, stop it, and take the desktop's and the phone's picture."""
     end = Instant.parse(moment.at)
     speed_up(feed, FAST)
-    wait_until(lambda: feed.now() >= end.plus(seconds=-FAST * 0.3), 600, moment.at)
+    wait_until(lambda: feed.now() >= end.plus(seconds=-FAST * 0.3), moment.at, seconds=600)
     speed_up(feed, STILL)
     feed.move_clock(moment.at)
     reached = end.plus(seconds=-180)
-    wait_until(lambda: Instant.parse(process.get("/v1/status")["stream_time"]) >= reached, 60, "the stream at the moment")
-    wait_until(lambda: process.get("/v1/status")["lag_records"] == 0, 120, "the forecasts at the moment")
+    wait_until(lambda: Instant.parse(process.get("/v1/status")["stream_time"]) >= reached, "the stream at the moment", seconds=60)
+    wait_until(lambda: process.get("/v1/status")["lag_records"] == 0, "the forecasts at the moment", seconds=120)
     since = None if moment.outlook_since is None else Instant.parse(moment.outlook_since)
-    wait_until(lambda: since is None or issued(process, moment.region) >= since, OUTLOOKS_SECONDS, "the outlook at the moment")
+    wait_until(lambda: since is None or issued(process, moment.region) >= since, "the outlook at the moment", seconds=OUTLOOKS_SECONDS)
     desktop.wait_for_timeout(SETTLED_SECONDS * 1000)
     take(desktop, f"{moment.name}-desktop", moment.whole)
     if since is not None:

@@ -18,7 +18,6 @@ from ingest.instant import Instant
 from ingest.publish import Publisher
 from ingest.region import Region, partition_of
 from stream.core.forecaster import Expectation
-from stream.core.position import Position
 from stream.records.alert import Alert
 from stream.records.examples import ALERT, EVENT, OUTLOOK, PROMOTION
 from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES
@@ -27,8 +26,9 @@ from stream.store import open_store
 from stream.worker import Worker
 from tests.support.served import served as serving
 from tests.support.simulated import REGION, SumForecaster, Turn, at, table, turns
+from tests.support.waiting import consumed_by, work_until
 
-SECONDS = 60.0
+SECONDS = 300.0
 HOME = partition_of(REGION.id, REGION_PARTITIONS)
 
 
@@ -68,10 +68,7 @@ class Ground(NamedTuple):
         told = publisher.sequences
         publisher.close()
         worker = Worker(event_log, open_store(self.store, event_log), table(), SpreadForecaster())
-        deadline = time.monotonic() + SECONDS
-        while any(worker.positions().get(partition, Position()).sequence < last for partition, last in told.items()):
-            assert time.monotonic() < deadline, (worker.positions(), told)
-            worker.turn(0.2)
+        work_until(worker, lambda: consumed_by(worker), told)
         worker.close()
         event_log.close()
 

@@ -16,7 +16,7 @@ from tests.support.paths import ROOT
 
 KAFKA_FOLDER = ROOT / "tests" / "kafka"
 LIBRARIES = KAFKA_FOLDER / "target" / "libs"
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 
 BROKER = """\
 process.roles=broker,controller

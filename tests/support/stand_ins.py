@@ -98,15 +98,3 @@ def environment(**given: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("QUAKECAST_")}
     beside = str(Path(sys.executable).parent)
     return kept | {"PATH": f"{beside}{os.pathsep}{kept.get('PATH', '')}"} | given
-
-
-def wait_until(seen: Callable[[], bool], seconds: float, what: str) -> None:
-    """Look again and again.
-
-    Raises:
-        AssertionError: it has not been seen in that time.
-    """
-    deadline = time.monotonic() + seconds
-    while not seen():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.2)

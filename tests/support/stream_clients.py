@@ -29,10 +29,11 @@ from ingest.event import Heartbeat, encode
 from tests.support.paths import ROOT
 from tests.support.servers import free_port
 from tests.support.simulated import at
-from tests.support.stand_ins import environment, wait_until
+from tests.support.stand_ins import environment
+from tests.support.waiting import wait_until
 
 RECORDS_A_COMMIT = 7
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 
 
 class Found(NamedTuple):
@@ -140,7 +141,7 @@ def server(bus: str, folder: Path) -> Iterator[int]:
         env=environment(PYTHONPATH=str(ROOT)), stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_until(lambda: _answers(port), START_SECONDS, "the server")
+        wait_until(lambda: _answers(port), "the server")
         yield port
     finally:
         process.terminate()

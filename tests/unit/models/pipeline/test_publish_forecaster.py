@@ -197,14 +197,13 @@ def test_numbers_on_a_card_have_five_digits() -> None:
 TOGETHER = """
 import json, sys
 import torch
-from models.stages import Stages
-from models.timing import Architecture
-from models.timing_train import train_timing
-from tests.unit.test_models_publish import QUICK, lesson
+from models.timing import Architecture, train_timing
+from models.training import Checkpoints
+from tests.unit.models.pipeline.test_publish_forecaster import QUICK, lesson
 torch.set_num_threads(1)
 lessons = [lesson(7, "one"), lesson(8, "two"), lesson(9, "three")]
 sizes = Architecture(("one", "three", "two"), 32, 1, (16, 8), 2, 8, 8, 4)
-network, scores = train_timing(lessons, sizes, QUICK.timing, 1, lambda *_: None, Stages(None, ""))
+network, scores = train_timing(lessons, sizes, QUICK.timing, 1, lambda *_: None, Checkpoints(None, ""))
 weights = float(sum(value.double().abs().sum() for value in network.parameters()))
 sys.stdout.write(json.dumps(scores | {"weights": weights}) + "\\n")
 """

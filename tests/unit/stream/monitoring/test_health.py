@@ -20,7 +20,8 @@ from stream.monitoring.probes import Connection, FeedLook, ForecastsLook, LogLoo
 from stream.store import open_store
 from stream.worker import Worker
 from tests.support.simulated import START, SumForecaster, at, beat, change, event, table
-from tests.support.stand_ins import now, wait_until
+from tests.support.stand_ins import now
+from tests.support.waiting import wait_until
 
 TABLE = table()
 
@@ -80,9 +81,9 @@ def test_a_look_that_does_not_come_back_turns_bad_and_hides_no_other() -> None:
     clock = Clock()
     health = Health({"log": hanging, "store": lambda: "answers"}, clock)
     health.start(stop, every_seconds=0.01)
-    wait_until(lambda: all(check.ok for check in health.checks().values()), 5, "both looks")
+    wait_until(lambda: all(check.ok for check in health.checks().values()), "both looks")
     clock.now += LONGEST_LOOK_SECONDS + 1
-    wait_until(lambda: health.checks()["store"].ok, 5, "the store's next look")
+    wait_until(lambda: health.checks()["store"].ok, "the store's next look")
     check = health.checks()["log"]
     assert not check.ok
     assert check.why == "no answer for 46 s; before that: answers"

@@ -22,7 +22,7 @@ from stream.serve.sse.ring import Filter, Ring
 from tests.support.simulated import at
 
 EVERYTHING = Filter(frozenset(STREAMED.values()))
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 120.0
 
 
 class Ground:
@@ -86,10 +86,15 @@ class Client:
                 self.bodies.append(fields[b"data"])
 
 
-async def until(client: Client, count: int, running: asyncio.Task[None]) -> None:
+async def holds(condition: Callable[[], bool]) -> None:
+    """Let the other tasks run until the condition holds."""
     async with asyncio.timeout(WAIT_SECONDS):
-        while len(client.bodies) < count and not running.done():
+        while not condition():
             await asyncio.sleep(0.005)
+
+
+async def until(client: Client, count: int, running: asyncio.Task[None]) -> None:
+    await holds(lambda: len(client.bodies) >= count or running.done())
     if running.done():
         running.result()
 
@@ -98,7 +103,7 @@ async def followed(ground: Ground, wish: Wish, count: int, then: Callable[[], No
     """A client that reads until so many records have come, and a moment more."""
     client = Client()
     running = asyncio.create_task(ground.stream(wish, client.take).run())
-    await asyncio.sleep(0.05)
+    await holds(lambda: ground.hub.clients == 1 or running.done())
     then()
     await until(client, count, running)
     await asyncio.sleep(0.05)
@@ -160,7 +165,7 @@ def test_who_falls_behind_the_ring_while_reading_misses_nothing(tmp_path: Path) 
                 await slow.wait()
 
         running = asyncio.create_task(ground.stream(Wish(EVERYTHING), take).run())
-        await asyncio.sleep(0.02)
+        await holds(lambda: ground.hub.clients == 1)
         expected = []
         for _ in range(20):
             expected.extend(ground.write(7))
@@ -234,10 +239,10 @@ def test_silence_is_told_with_the_place_where_the_client_is(ground: Ground) -> N
         wanted = Filter(frozenset({FORECASTS}))
         running = asyncio.create_task(ground.stream(Wish(wanted), client.take, comment_seconds=0.0).run())
         looking = asyncio.create_task(ground.hub.look_up(0.01))
-        await asyncio.sleep(0.05)
+        await holds(lambda: ground.hub.clients == 1)
         ground.write(3)
         ground.read()
-        await asyncio.sleep(0.1)
+        await holds(lambda: client.comments > 1 and client.cursor is not None and client.cursor[EVENTS, 0] == 3)
         for task in (running, looking):
             task.cancel()
         return client
@@ -252,7 +257,7 @@ def test_silence_is_told_with_the_place_where_the_client_is(ground: Ground) -> N
 def test_a_closing_server_ends_its_streams(ground: Ground) -> None:
     async def run() -> None:
         running = asyncio.create_task(ground.stream(Wish(EVERYTHING), Client().take).run())
-        await asyncio.sleep(0.02)
+        await holds(lambda: ground.hub.clients == 1)
         ground.hub.close()
         async with asyncio.timeout(WAIT_SECONDS):
             await running
