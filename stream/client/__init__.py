@@ -1,12 +1,59 @@
-"""A typed client of quakecast's HTTP API: `from stream.client import Client`. See docs/consumers.md."""
+"""A typed client of the HTTP API, and the records that it returns."""
 
 from __future__ import annotations
 
+from ingest.event import Change, DeadLetter, Event, Heartbeat, Outage, Promotion
+from ingest.instant import Instant
+from ingest.problem import Problem
 from stream.client.client import Client
 from stream.client.subscription import Subscription, Unreadable
+from stream.records import (
+    Activation,
+    Alert,
+    AnyRecord,
+    CameSince,
+    Explanation,
+    Forecast,
+    KnownEvent,
+    Models,
+    OneRegion,
+    Outcome,
+    RegionNow,
+    RegionOutlook,
+    Score,
+    Scores,
+    Status,
+    came_since,
+    decode_record,
+)
 
 __all__ = [
+    "Activation",
+    "Alert",
+    "AnyRecord",
+    "CameSince",
+    "Change",
     "Client",
+    "DeadLetter",
+    "Event",
+    "Explanation",
+    "Forecast",
+    "Heartbeat",
+    "Instant",
+    "KnownEvent",
+    "Models",
+    "OneRegion",
+    "Outage",
+    "Outcome",
+    "Problem",
+    "Promotion",
+    "RegionNow",
+    "RegionOutlook",
+    "Score",
+    "Scores",
+    "Status",
     "Subscription",
     "Unreadable",
+    "came_since",
+    "decode_record",
 ]

@@ -1,4 +1,4 @@
-"""None"""
+"""Forecasts, events and alerts in exchange formats: CAP, GeoJSON and QuakeML."""
 
 from __future__ import annotations
 
