@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.magnitude.catalog_features import magnitude_features
-from models.magnitude.distribution import DetectedMagnitude, drawn_excesses, survivals
+from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import (
     COUNTS,
     DECAYS,
@@ -73,11 +73,9 @@ __all__ = [
     "LiveMagnitude",
     "MagnitudeNetwork",
     "MagnitudeOptions",
-    "drawn_excesses",
     "examples",
     "fit_examples",
     "half_bin_of",
     "magnitude_features",
     "quantiles_and_survival",
-    "survivals",
 ]

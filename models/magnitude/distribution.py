@@ -73,17 +73,43 @@ class DetectedMagnitude(Generic[Array]):
 
     def quantile(self, probabilities: Any) -> FloatArray:
         """The excess that is not exceeded with the given probability, (Q,) -> (..., Q); numpy only."""
-        parts = (self.log_rate, self.middle, self.log_sigma, self.log_complete, self.upper)
-        log_rate, middle, log_sigma, log_complete, upper = (np.asarray(part, dtype=np.float64)[..., None] for part in parts)
-        spread = DetectedMagnitude(log_rate, middle, log_sigma, log_complete, self.tail_rate, upper)
+        wide = self._widened()
 
         def log_tail(excess: FloatArray) -> tuple[FloatArray, FloatArray]:
-            survival: FloatArray = np.maximum(spread.survival(excess), _SMALLEST)
-            return np.log(survival), -np.exp(spread.log_prob(excess)) / survival
+            survival: FloatArray = np.maximum(wide.survival(excess), _SMALLEST)
+            return np.log(survival), -np.exp(wide.log_prob(excess)) / survival
 
         values, slopes = log_tail(_EXCESS_GRID)
         target: FloatArray = np.log1p(-np.asarray(probabilities)) + np.zeros_like(values[..., :1])
-        return np.minimum(invert_decreasing(log_tail, _EXCESS_GRID, values, slopes, target), upper)
+        return np.minimum(invert_decreasing(log_tail, _EXCESS_GRID, values, slopes, target), wide.upper)
+
+    def survival_at_each(self, excesses: FloatArray) -> FloatArray:
+        """Return P(x ≥ excess) for every pair of a distribution and an excess, (L,) -> (..., L); numpy only."""
+        found: FloatArray = self._widened().survival(excesses)
+        return found
+
+    def sample(self, rng: np.random.Generator) -> FloatArray:
+        """Draw one excess from each distribution, (P,); numpy only, with a single number as `upper`.
+
+        The density is a mixture: with probability ε nothing is missed, and x comes from h; else x comes from h thinned by Φ. Each round
+        draws every missing x from h and keeps it with probability Φ((x − μ)/σ), or always where nothing is missed (rejection sampling).
+        """
+        count = len(self.log_rate)
+        complete = rng.random(count) < np.exp(self.log_complete)
+        excesses, missing = np.zeros(count), np.arange(count)
+        while len(missing):
+            tried = _sample_unthinned(np.exp(self.log_rate[missing]), self.tail_rate, self.KNEE, float(self.upper), rng)
+            detection = ndtr((tried - self.middle[missing]) / np.exp(self.log_sigma[missing]))
+            is_detected = complete[missing] | (rng.random(len(missing)) < detection)
+            excesses[missing[is_detected]] = tried[is_detected]
+            missing = missing[~is_detected]
+        return excesses
+
+    def _widened(self) -> DetectedMagnitude[FloatArray]:
+        """Return the same distributions with a last axis of length 1, so that several excesses broadcast against each."""
+        parts = (self.log_rate, self.middle, self.log_sigma, self.log_complete, self.upper)
+        log_rate, middle, log_sigma, log_complete, upper = (np.asarray(part, dtype=np.float64)[..., None] for part in parts)
+        return DetectedMagnitude(log_rate, middle, log_sigma, log_complete, self.tail_rate, upper)
 
     @cached_property
     def _rate(self) -> Any:
@@ -146,32 +172,15 @@ def _normal_between(low: Any, high: Any) -> Any:
     return sign * (normal_cdf(sign * high) - normal_cdf(sign * low))
 
 
-def drawn_excesses(law: DetectedMagnitude[FloatArray], chance: np.random.Generator) -> FloatArray:
-    """(P,) excesses of a law: from the plain exponentials, kept with the chance of detection unless all are detected."""
-    count = len(law.log_rate)
-    complete = chance.random(count) < np.exp(law.log_complete)
-    drawn, waiting = np.zeros(count), np.arange(count)
-    while len(waiting):
-        tried = _plain_excesses(np.exp(law.log_rate[waiting]), law.tail_rate, law.KNEE, float(law.upper), chance)
-        seen = complete[waiting] | (chance.random(len(waiting)) < ndtr((tried - law.middle[waiting]) / np.exp(law.log_sigma[waiting])))
-        drawn[waiting[seen]] = tried[seen]
-        waiting = waiting[~seen]
-    return drawn
+def _sample_unthinned(rate: FloatArray, tail_rate: float, knee: float, upper: float, rng: np.random.Generator) -> FloatArray:
+    """Draw (P,) excesses from h, before detection thins them, by inverting its distribution function.
 
-
-def survivals(law: DetectedMagnitude[FloatArray], excesses: FloatArray) -> FloatArray:
-    """(P, L) probabilities of at least each of (L,) excesses above completeness, as the catalogue rounds."""
-    log_rate, middle, log_sigma, log_complete = (part[:, None] for part in (law.log_rate, law.middle, law.log_sigma, law.log_complete))
-    found: FloatArray = DetectedMagnitude(log_rate, middle, log_sigma, log_complete, law.tail_rate, law.upper).survival(excesses)
-    return found
-
-
-def _plain_excesses(rate: FloatArray, tail_rate: float, knee: float, upper: float, chance: np.random.Generator) -> FloatArray:
-    """(P,) of the density exp(−β x) up to the knee and exp(−β k − β₀ (x − k)) from there to the upper end, by its inverse."""
+    h(x) = exp(−β x) up to the knee k, exp(−β k − β₀ (x − k)) from there to the upper end.
+    """
     knee = min(knee, upper)
     below = -np.expm1(-rate * knee) / rate
     above = np.exp(-rate * knee) * -math.expm1(-tail_rate * (upper - knee)) / tail_rate
-    mass = chance.random(len(rate)) * (below + above)
+    mass = rng.random(len(rate)) * (below + above)
     under = -np.log1p(-np.minimum(mass, below) * rate) / rate
     rest = np.maximum(mass - below, 0.0) * np.exp(rate * knee)
     over = knee - np.log1p(-np.minimum(rest * tail_rate, 1.0 - 1e-15)) / tail_rate

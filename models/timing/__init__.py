@@ -24,7 +24,7 @@ from models.timing.excitation_features import (
     TRACE_TAUS_DAYS,
     TRACES,
 )
-from models.timing.inter_event_time import LONGEST_WAIT_DAYS, InterEventTime, drawn_waits
+from models.timing.inter_event_time import LONGEST_WAIT_DAYS, InterEventTime
 from models.timing.live import (
     BACKGROUND,
     COUNT,
@@ -77,7 +77,6 @@ __all__ = [
     "TimingOptions",
     "conditional_intensity",
     "decays_of",
-    "drawn_waits",
     "event_rates",
     "excitation_after",
     "expected_events",

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtri_exp  # type: ignore[import-untyped, unused-ignore]
 
 from models.numerics import FloatArray, exp, invert_decreasing, log, log_add_exp, log_normal_cdf, log_sum_exp
-from models.timing.excitation import TAUS_DAYS, conditional_intensity, expected_events
+from models.timing.excitation import conditional_intensity, expected_events
 
 _ITERATIONS = 60
 _CLOSE = 1e-10
@@ -111,6 +111,68 @@ class InterEventTime(Generic[Array]):
         target = log_tails[..., :1] + np.log1p(-np.asarray(probabilities))  # (..., Q)
         return np.exp(invert_decreasing(log_tail, _LOG_WAIT_GRID, values, -np.exp(log_slopes) * _ZERO_AND_GRID_DAYS[1:], target))
 
+    def sample(self, rng: np.random.Generator, longest_days: FloatArray) -> FloatArray:
+        """Draw the wait after each of P rows; numpy only.
+
+        A value of the clock X is drawn, then Λ is inverted for the days at which the clock reaches it.
+
+        Args:
+            longest_days: (P,) the horizon of each row.
+
+        Returns:
+            (P,) days from `elapsed` on; infinite where the event comes after the horizon.
+        """
+        elapsed = self._since(0.0)  # (P,)
+        at_start, at_horizon = (
+            expected_events(self.after, self.background, since, self.taus) for since in (elapsed, elapsed + longest_days)
+        )
+        goal = self._sample_clock(rng, log(at_start + OFFSET)) - OFFSET  # (P,)
+        waits, comes = np.full(len(longest_days), np.inf), np.flatnonzero(goal < at_horizon)
+        reached = self.of_rows(comes)._days_until(np.maximum(goal[comes], at_start[comes]))
+        waits[comes] = np.maximum(reached - elapsed[comes], 0.0)
+        return waits
+
+    def of_rows(self, rows: NDArray[np.int64]) -> InterEventTime[Array]:
+        """Return the waits after some of the rows, (R,) integers."""
+        after, background, log_exponential = self.after[rows], self.background[rows], self.log_exponential[rows]
+        components = (self.log_weights[rows], self.means[rows], self.log_sigmas[rows])
+        elapsed = self.elapsed[rows] if np.ndim(self.elapsed) else self.elapsed
+        return InterEventTime(after, background, self.taus, log_exponential, *components, elapsed)
+
+    def _sample_clock(self, rng: np.random.Generator, log_start: FloatArray) -> FloatArray:
+        """Draw X from the mixture given X > its value at the start, (P,).
+
+        A component is drawn by the probability that each has left beyond the start; then that component's tail is inverted: with
+        u uniform, X = X₀ − ln(1 − u) for the exponential, and ln X = m + σ z with Φ(−z) = (1 − u) Φ(−z₀) for a log-normal.
+        """
+        rows = np.arange(len(log_start))
+        z_start = (log_start[:, None] - self.means) * np.exp(-self.log_sigmas)  # (P, K)
+        log_left = np.column_stack((self.log_exponential - np.exp(log_start), self.log_weights + log_ndtr(-z_start)))  # (P, 1 + K)
+        bounds = np.cumsum(np.exp(log_left - log_left.max(1, keepdims=True)), 1)
+        choice = np.minimum((bounds <= (rng.random(len(rows)) * bounds[:, -1])[:, None]).sum(1), bounds.shape[1] - 1)
+        log_share = np.log1p(-rng.random(len(rows)))  # ln (1 − u)
+        component = np.maximum(choice - 1, 0)
+        z = -ndtri_exp(log_share + log_ndtr(-z_start[rows, component]))
+        log_normal = self.means[rows, component] + np.exp(self.log_sigmas[rows, component]) * z
+        clocks: FloatArray = np.where(choice == 0, np.exp(log_start) - log_share, np.exp(np.minimum(log_normal, 50.0)))
+        return clocks
+
+    def _days_until(self, expected: FloatArray) -> FloatArray:
+        """Return the s at which Λ(s) = `expected`, (P,) days.
+
+        Newton's method from the left, s ← s + (expected − Λ(s)) / λ(s), starting at expected / λ(0). Λ is concave, so a tangent never
+        lands beyond the root.
+        """
+        since = expected / (self.background + self.after.sum(1))
+        for _ in range(_ITERATIONS):
+            decays = np.exp(-since[:, None] / self.taus)  # (P, T)
+            reached = self.background * since + (self.after * self.taus * (1.0 - decays)).sum(1)
+            step = (expected - reached) / (self.background + (self.after * decays).sum(1))
+            since = since + np.maximum(step, 0.0)
+            if (np.abs(step) <= _CLOSE * since + 1e-14).all():
+                break
+        return np.asarray(since)
+
     def _widened(self) -> InterEventTime[FloatArray]:
         """With an axis for several waits of the same row."""
         apart = (np.asarray(part)[..., None, :] for part in (self.after, self.log_weights, self.means, self.log_sigmas))
@@ -130,46 +192,3 @@ class InterEventTime(Generic[Array]):
 def log_clock_of(after: Any, background: Any, since: Any, taus: Any) -> Any:
     """(...) ln X, `since` (...) days after."""
     return log(expected_events(after, background, since, taus) + OFFSET)
-
-
-def drawn_waits(wait: InterEventTime[FloatArray], elapsed: float, longest: FloatArray, chance: np.random.Generator) -> FloatArray:
-    """(P,) days from `elapsed` on until the next event; infinite beyond the `longest` (P,)."""
-    since = np.full(len(longest), elapsed)
-    done = expected_events(wait.after, wait.background, since, wait.taus)
-    beyond = expected_events(wait.after, wait.background, since + longest, wait.taus)
-    log_start = log_clock_of(wait.after, wait.background, since, wait.taus)
-    goal = drawn_clocks(wait, log_start, chance) - OFFSET  # (P,)
-    waits, comes = np.full(len(longest), np.inf), np.flatnonzero(goal < beyond)
-    waits[comes] = np.maximum(_inverse(wait.after[comes], wait.background[comes], np.maximum(goal[comes], done[comes])) - elapsed, 0.0)
-    return waits
-
-
-def drawn_clocks(wait: InterEventTime[FloatArray], log_start: FloatArray, chance: np.random.Generator) -> FloatArray:
-    """(P,) X of the mixture given that it is more than at the start: a component by what is left of it, then its tail's inverse."""
-    rows = np.arange(len(log_start))
-    from_start = (log_start[:, None] - wait.means) * np.exp(-wait.log_sigmas)  # (P, K)
-    left = np.column_stack((wait.log_exponential - np.exp(log_start), wait.log_weights + log_ndtr(-from_start)))  # (P, 1 + K)
-    bounds = np.cumsum(np.exp(left - left.max(1, keepdims=True)), 1)
-    choice = np.minimum((bounds <= (chance.random(len(rows)) * bounds[:, -1])[:, None]).sum(1), bounds.shape[1] - 1)
-    log_share = np.log1p(-chance.random(len(rows)))
-    component = np.maximum(choice - 1, 0)
-    z = -ndtri_exp(log_share + log_ndtr(-from_start[rows, component]))
-    log_normal = wait.means[rows, component] + np.exp(wait.log_sigmas[rows, component]) * z
-    clocks: FloatArray = np.where(choice == 0, np.exp(log_start) - log_share, np.exp(np.minimum(log_normal, 50.0)))
-    return clocks
-
-
-def _inverse(after: FloatArray, background: FloatArray, goal: FloatArray) -> FloatArray:
-    """(P,) days after which Λ reaches its goal: Newton steps from the left in ln s, between goal/λ(0) and goal/μ.
-
-    Λ rises ever more slowly, so a tangent never lands beyond the root.
-    """
-    since = goal / (background + after.sum(1))
-    for _ in range(_ITERATIONS):
-        decays = np.exp(-since[:, None] / TAUS_DAYS)  # (P, 12)
-        reached = background * since + (after * TAUS_DAYS * (1.0 - decays)).sum(1)
-        step = (goal - reached) / (background + (after * decays).sum(1))
-        since = since + np.maximum(step, 0.0)
-        if (np.abs(step) <= _CLOSE * since + 1e-14).all():
-            break
-    return np.asarray(since)

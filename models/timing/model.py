@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from models.catalog import PointPattern, Span
@@ -76,14 +75,6 @@ class TimingNetwork(nn.Module):
         return math.exp(0.5 * (low + high))
 
 
-def waits_at(waits: InterEventTime[FloatArray], rows: NDArray[np.int64], elapsed_days: FloatArray) -> InterEventTime[FloatArray]:
-    """The waits after some of the rows, `elapsed_days` on."""
-    parts = (waits.log_exponential, waits.log_weights, waits.means, waits.log_sigmas)
-    log_exponential, log_weights, means, log_sigmas = (part[rows] for part in parts)
-    after, background = waits.after[rows], waits.background[rows]
-    return InterEventTime(after, background, waits.taus, log_exponential, log_weights, means, log_sigmas, elapsed_days)
-
-
 def time_outcomes(network: TimingNetwork, pattern: PointPattern, span: Span, background: float) -> dict[str, Any]:
     """The fields of `EventScores` that speak of time."""
     known = pattern.before(span.end)
@@ -99,6 +90,6 @@ def time_outcomes(network: TimingNetwork, pattern: PointPattern, span: Span, bac
 
 
 def _piece(waits: InterEventTime[FloatArray], part: Intervals, piece: slice) -> tuple[FloatArray, FloatArray, FloatArray]:
-    wait = waits_at(waits, part.rows[piece], part.elapsed_days[piece])
+    wait = waits.of_rows(part.rows[piece]).following(part.elapsed_days[piece])
     lasted = part.waits_days[piece]
     return wait.log_prob(lasted), wait.log_survival(lasted), wait.quantile(np.array([0.5]))[:, 0]

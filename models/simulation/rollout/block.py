@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_HOUR, Instant
-from models.magnitude import drawn_excesses, survivals
 from models.numerics import EARTH_RADIUS_KM, FloatArray
 from models.simulation.rollout.cnn_map import of_events
 from models.simulation.rollout.magnitude_features import Excesses
@@ -23,7 +22,7 @@ from models.simulation.rollout.places import Own, advanced, displaced, learned, 
 from models.simulation.rollout.start import Start
 from models.simulation.rollout.timing_state import features_of, memory_at, remembered, wait_after
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing import EVENT_FEATURES, KERNELS, TAUS_DAYS, drawn_waits
+from models.timing import EVENT_FEATURES, KERNELS, TAUS_DAYS
 
 AT_ONCE = 500
 """Continuations side by side: what they look at stays in the processor's cache."""
@@ -126,7 +125,7 @@ class _Rollout:
                 self._end(self._alive, since, stopped=True)
                 return
             wait = wait_after(self._network, self._memory, self._background)
-            ahead = drawn_waits(wait, elapsed, np.maximum(days - since, 0.0), self._chance)
+            ahead = wait.following(elapsed).sample(self._chance, np.maximum(days - since, 0.0))
             goes_on = self._alive & np.isfinite(ahead) & (since + np.where(np.isfinite(ahead), ahead, 0.0) < days)
             self._end(self._alive & ~goes_on, np.full(len(since), days))
             self._alive = goes_on
@@ -199,8 +198,8 @@ class _Rollout:
         lowest, step = self._start.magnitude_of_completeness, self._start.step
         law = self._network.sizes(self._excesses.features(self._own, now), lowest)
         if len(self._levels):
-            self.reaching.append(survivals(law, self._levels)[self._alive])
-        magnitudes = lowest - step / 2.0 + drawn_excesses(law, self._chance)
+            self.reaching.append(law.survival_at_each(self._levels)[self._alive])
+        magnitudes = lowest - step / 2.0 + law.sample(self._chance)
         rounded = np.round(magnitudes / step) * step if step else magnitudes
         return np.clip(np.round(rounded - lowest, 6), 0.0, LARGEST_EXCESS)
 
