@@ -34,7 +34,6 @@ from models.numerics.arrays import FloatArray
 from models.scoring.scores import bootstrap_interval
 from models.space_time import SpaceTimeNetwork
 from models.timing.inter_event_time import InterEventTime
-from models.timing.model import waits_at
 from models.timing.sequence_rows import intervals_of, rows_of
 from tests.measurements.skill import BENCHMARKS, DATA, lesson_of
 
@@ -67,7 +66,7 @@ def time_scores(base: SpaceTimeNetwork, lesson: RegionDataset, span_name: str) -
     background = float(base.timing.kernels.background.detach()[0])
     part = intervals_of(pattern, span)
     chosen = np.flatnonzero((part.rows > 0) & part.comes)
-    waits = waits_at(base.timing.waits(pattern, background), part.rows[chosen], part.elapsed_days[chosen])
+    waits = base.timing.waits(pattern, background).of_rows(part.rows[chosen]).following(part.elapsed_days[chosen])
     names = ("after", "background", "log_exponential", "log_weights", "means", "log_sigmas", "elapsed")
     tensors = [torch.from_numpy(np.ascontiguousarray(getattr(waits, name))) for name in names]
     lasted = torch.from_numpy(part.waits_days[chosen])
