@@ -81,7 +81,8 @@ class DetectedMagnitude(Generic[Array]):
 
         values, slopes = log_tail(_EXCESS_GRID)
         target: FloatArray = np.log1p(-np.asarray(probabilities)) + np.zeros_like(values[..., :1])
-        return np.minimum(invert_decreasing(log_tail, _EXCESS_GRID, values, slopes, target), wide.upper)
+        excesses: FloatArray = np.minimum(invert_decreasing(log_tail, _EXCESS_GRID, values, slopes, target), wide.upper)
+        return excesses
 
     def survival_at_each(self, excesses: FloatArray) -> FloatArray:
         """Return P(x ≥ excess) for every pair of a distribution and an excess, (L,) -> (..., L); numpy only."""
