@@ -1,4 +1,4 @@
-"""One input partition: its regions' states, its clock, and what of them is not saved yet."""
+"""One input partition: the states of its regions, its clock, and the changes that are not saved yet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stream.core import (
     Forecaster,
     Library,
     Lineup,
-    OnlyOwn,
+    NoLibrary,
     Position,
     RegionChange,
     RegionContext,
@@ -24,27 +24,27 @@ from stream.core import (
     first_state,
     on_change,
     on_heartbeat,
-    taken_over,
+    take_over,
 )
 from stream.records import Activation, Alert, Forecast, LastRevisions, Score
 
 
 class Refold(NamedTuple):
-    """History changed, and a region's memory was folded again."""
+    """A region's memory was folded again because history changed."""
 
     region: str
     events: int
-    """How many it took."""
+    """Number of events folded again."""
 
 
 Issued = tuple[Forecast, bytes] | tuple[Alert, bytes]
 
 
 class Partition:
-    """Takes records in order; whoever commits asks for `changes` and calls `saved`.
+    """Folds records in their order. After a commit the caller saves `changes()` and calls `mark_saved`.
 
     Raises:
-        Problem: the library has not the models that are in force at the position.
+        Problem: the library lacks a model that is in force at the position.
     """
 
     def __init__(
@@ -60,17 +60,17 @@ class Partition:
         self.basis = basis_of(forecaster, table)
         self.position = position or Position(basis=self.basis)
         self.saved_position = self.position
-        self._table, self._library, self._rules = table, library or OnlyOwn(), rules
+        self._table, self._library, self._rules = table, library or NoLibrary(), rules
         self._forecaster = forecaster if self.position.lineup == Lineup() else self._library.forecaster(self.position.lineup)
         self._states: dict[str, RegionState] = {}
         self._forecasts: dict[str, bytes] = {}
         self._alerts: dict[str, LastRevisions] = {}
         self._unsaved: dict[str, dict[str, Event | None]] = {}
         self.refolds: list[Refold] = []
-        """Since the last save."""
+        """Refolds since the last save."""
 
     def restore(self, regions: dict[str, SavedRegion]) -> None:
-        """Take over what a store kept."""
+        """Restore the states that a store kept."""
         for region_id, saved in regions.items():
             self._states[region_id] = RegionState(Window.of(list(saved.events)), saved.memory, saved.due_at, saved.scoring)
             if saved.forecast is not None:
@@ -78,25 +78,29 @@ class Partition:
             self._alerts[region_id] = saved.alerts
 
     def state(self, region_id: str) -> RegionState:
-        """A region's state; a new one for a region without records so far."""
+        """Return a region's state; the first state for a region without records so far."""
         return self._states.get(region_id) or first_state(self._forecaster, self._table[region_id])
 
     def take(self, record: InputRecord, offset: int) -> list[Issued]:
-        """Fold one record in, of a region that the table has; gives the forecasts and alerts that it calls for, with their encoded form."""
+        """Fold one record, of a region in the table.
+
+        Returns:
+            The forecasts and alerts that it leads to, each with its encoded form.
+        """
         if record.sequence <= self.position.sequence:
             self.position = self.position._replace(offset=offset + 1)
             return []
         clock = max(self.position.clock, record.observed_at)
         self.position = self.position._replace(offset=offset + 1, sequence=record.sequence, clock=clock)
         if isinstance(record, Change):
-            steps = [(record.region, on_change(self.state(record.region), record, self._place(record.region), clock))]
+            steps = [(record.region, on_change(self.state(record.region), record, self._context(record.region), clock))]
         else:
             steps = self._heartbeat(record, clock) if isinstance(record, Heartbeat) else []
-        issued = [said for region_id, step in steps for said in (*self._note(region_id, step), *self._alerted(region_id, step, record))]
-        return issued if isinstance(record, Change) else issued + self._alerted_of_feed(record)
+        issued = [item for region_id, step in steps for item in (*self._note(region_id, step), *self._region_alerts(region_id, step, record))]
+        return issued if isinstance(record, Change) else issued + self._feed_alerts(record)
 
-    def _alerted(self, region_id: str, step: Step, record: Change | Heartbeat | Outage) -> list[Issued]:
-        """What the rules say of a region after a step."""
+    def _region_alerts(self, region_id: str, step: Step, record: Change | Heartbeat | Outage) -> list[Issued]:
+        """Apply the alert rules to a region after a step."""
         before, change, clock = self._alerts.get(region_id, ()), record if isinstance(record, Change) else None, self.position.clock
         origin = Origin(self.number, record.sequence, clock, region_id, self._table[region_id].name, record.test)
         issued = after_change(before, self._rules, change, origin) if change is not None else []
@@ -110,8 +114,8 @@ class Partition:
             self._unsaved.setdefault(region_id, {})
         return [(alert, encode(alert)) for alert in issued]
 
-    def _alerted_of_feed(self, record: Heartbeat | Outage) -> list[Issued]:
-        """What the rules say of the source itself."""
+    def _feed_alerts(self, record: Heartbeat | Outage) -> list[Issued]:
+        """Apply the alert rules to the source itself."""
         kept, clock = self.position.alerts, self.position.clock
         if isinstance(record, Outage):
             at = record.observed_at.plus(seconds=record.unheard_seconds)
@@ -125,7 +129,10 @@ class Partition:
         return [(alert, encode(alert)) for alert in issued]
 
     def swap(self, promotion: Promotion, offset: int) -> Activation:
-        """Other models take over: every region's memory is made anew from its window. Who cannot be found is refused, and all stays."""
+        """Put promoted models in force: every region's memory is folded again from its window.
+
+        A promotion whose model cannot be loaded is refused; the current models stay in force.
+        """
         lineup, refused = self.position.lineup.after(promotion), None
         try:
             forecaster = self._library.forecaster(lineup)
@@ -141,19 +148,19 @@ class Partition:
     def _take_over(self, forecaster: Forecaster) -> None:
         self._forecaster = forecaster
         for region_id, state in self._states.items():
-            self._states[region_id] = taken_over(state, self._place(region_id), self.position.clock)
+            self._states[region_id] = take_over(state, self._context(region_id), self.position.clock)
             self._unsaved.setdefault(region_id, {})
 
     def skip(self, offset: int, sequence: int | None = None) -> None:
-        """Pass over a record that cannot be used."""
+        """Skip a record that cannot be used."""
         reached = self.position.sequence if sequence is None else max(sequence, self.position.sequence)
         self.position = self.position._replace(offset=offset + 1, sequence=reached)
 
     def _heartbeat(self, heartbeat: Heartbeat, clock: Instant) -> list[tuple[str, Step]]:
         due = sorted(region_id for region_id, state in self._states.items() if state.due_at is not None and state.due_at <= clock)
-        return [(region_id, on_heartbeat(self._states[region_id], heartbeat, self._place(region_id), clock)) for region_id in due]
+        return [(region_id, on_heartbeat(self._states[region_id], heartbeat, self._context(region_id), clock)) for region_id in due]
 
-    def _place(self, region_id: str) -> RegionContext:
+    def _context(self, region_id: str) -> RegionContext:
         return RegionContext(self._table[region_id], self.number, self._forecaster)
 
     def _note(self, region_id: str, step: Step) -> list[Issued]:
@@ -172,11 +179,11 @@ class Partition:
         return [(step.forecast, self._forecasts[region_id])]
 
     def changes(self) -> dict[str, RegionChange]:
-        """By region, what has changed since the last save."""
+        """Return, by region, the changes since the last save."""
         return {region_id: self._change(region_id, edits) for region_id, edits in self._unsaved.items()}
 
     def everything(self) -> dict[str, RegionChange]:
-        """By region, the whole state as a change from nothing."""
+        """Return, by region, the whole state as a change from an empty one."""
         return {region_id: self._change(region_id, {e.id: e for e in state.window.events}) for region_id, state in self._states.items()}
 
     def _change(self, region_id: str, edits: dict[str, Event | None]) -> RegionChange:
@@ -186,23 +193,23 @@ class Partition:
         forecast, alerts = self._forecasts.get(region_id), self._alerts.get(region_id, ())
         return RegionChange(written, removed, state.memory.sparse(), state.due_at, forecast, state.scoring, alerts)
 
-    def saved(self) -> None:
-        """All that has changed so far is in the store."""
+    def mark_saved(self) -> None:
+        """Note that all changes so far are in the store."""
         self.saved_position = self.position
         self._unsaved.clear()
         self.refolds.clear()
 
     @property
     def model(self) -> str:
-        """Who forecasts."""
+        """Name of the model in force."""
         return self._forecaster.name
 
     def scores(self) -> dict[str, Score]:
-        """By region, how its forecasts have done; those without a score yet are left out. Another thread may ask, too."""
+        """Return, by region, the score of its forecasts; regions without a score are left out. Safe to call from another thread."""
         states, rivals = list(self._states.items()), self._forecaster.rivals
         return {region_id: score for region_id, state in states if (score := state.scoring.summary(rivals)) is not None}
 
 
 def basis_of(forecaster: Forecaster, table: RegionTable) -> str:
-    """Names all that a state rests on besides the log."""
+    """Return what identifies everything that a state depends on besides the log."""
     return f"{forecaster.basis}/{table.fingerprint}"

@@ -14,7 +14,7 @@ from ingest.bus import EVENTS, MODELS, Log, NotCommitted, Outgoing
 from ingest.event import Promotion, decode_hook, decoded, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
-from stream.core import FORECASTING, RESTING_ON, Lineup
+from stream.core import DEPENDENT_KINDS, FORECASTING_KINDS, Lineup
 from stream.records import Activation
 
 LAST_RECORDS = 64
@@ -31,7 +31,7 @@ def promote(log: Log, models: dict[str, str], *, challenger: bool = False, reaso
     promotion = Promotion(_time(log), dict(sorted(models.items())), challenger, reason)
     body = encode(promotion)
     outgoing = [Outgoing(MODELS, 0, "+".join(promotion.models).encode() or b"none", body, promotion.promoted_at)]
-    if challenger or any(kind in FORECASTING for kind in models):
+    if challenger or any(kind in FORECASTING_KINDS for kind in models):
         outgoing += [Outgoing(EVENTS, partition, b"promotion", body, promotion.promoted_at) for partition in log.starts(EVENTS)]
     producer = log.producer("promote")
     try:
@@ -69,7 +69,7 @@ def in_force(log: Log) -> dict[str, str]:
     lineup, others = Lineup(), dict[str, str]()
     for promotion in _accepted(log):
         lineup = lineup.after(promotion)
-        others |= {kind: name for kind, name in promotion.models.items() if kind not in FORECASTING}
+        others |= {kind: name for kind, name in promotion.models.items() if kind not in FORECASTING_KINDS}
     return dict(lineup.champion) | others
 
 
@@ -94,7 +94,11 @@ def before(log: Log, kind: str) -> dict[str, str] | None:
     earlier = [dict(lineup.champion) for lineup in lineups if dict(lineup.champion).get(kind) != now]
     if not earlier:
         return None
-    return {name: model for name, model in earlier[-1].items() if name in (kind, *RESTING_ON.get(kind, ()))} if kind in earlier[-1] else {}
+    return (
+        {name: model for name, model in earlier[-1].items() if name in (kind, *DEPENDENT_KINDS.get(kind, ()))}
+        if kind in earlier[-1]
+        else {}
+    )
 
 
 def _accepted(log: Log) -> list[Promotion]:

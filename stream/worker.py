@@ -159,7 +159,7 @@ class Worker:
             self._save(touched)
         self._report(outgoing, touched, records, time.monotonic() - arrived_at)
         for number in touched:
-            self._owned[number].state.saved()
+            self._owned[number].state.mark_saved()
         for out in outgoing:
             if out.topic == FORECASTS and self._on_forecast is not None:
                 self._on_forecast(out.value)

@@ -11,7 +11,7 @@ from models.artifact import built_in_cnn, read_cnn, read_forecaster
 from models.cnn import LiveMaps, MapNetwork
 from models.forecaster.live import LstmForecaster
 from models.space_time import SpaceTimeNetwork
-from stream.core import Forecaster, Lineup, Shadowed
+from stream.core import Forecaster, Lineup, ShadowedForecaster
 
 LINEUPS_KEPT = 4
 """A worker's partitions share a forecaster; while one of them is behind, it is still with an earlier one."""
@@ -81,7 +81,9 @@ class ModelLibrary:
 
     def _forecaster(self, lineup: Lineup) -> Forecaster:
         champion = self.champion(lineup)
-        return Shadowed(champion, self.champion(Lineup(lineup.challenging().champion))) if lineup.challenger else champion
+        return (
+            ShadowedForecaster(champion, self.champion(Lineup(lineup.challenger_as_champion().champion))) if lineup.challenger else champion
+        )
 
     def _lstm(self, name: str | None) -> tuple[SpaceTimeNetwork, str]:
         if name is None or name == self._own_name:

@@ -15,7 +15,7 @@ from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
 from stream.cli.composition import open_library
 from stream.cli.options import EMBEDDED, JsonOption, ModelOption, ModelsOption, RegionsOption, StoreOption, read_time, region_named
-from stream.core import Lineup, champions
+from stream.core import Lineup, champion_memory
 from stream.partition import basis_of
 from stream.records import Explanation, Influence
 from stream.store import open_store
@@ -130,7 +130,7 @@ def _by_store(url: str, table: RegionTable, region: Region, at: Instant | None, 
             f"the last event of {region.id} came at {last}, after {moment}", "explain an earlier moment from a catalogue, with --catalog"
         )
     lineup = saved.position.lineup
-    head = champions(kept.memory.head) if lineup.challenger else kept.memory.head
+    head = champion_memory(kept.memory.head) if lineup.challenger else kept.memory.head
     return Known(head, kept.events, moment, lineup)
 
 

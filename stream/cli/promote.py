@@ -12,7 +12,7 @@ from ingest.event import Promotion
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.cli.options import EMBEDDED, BusOption, ModelsOption, existing
-from stream.core import FORECASTING, Lineup
+from stream.core import FORECASTING_KINDS, Lineup
 from stream.promotion import before, champions, in_force
 from stream.promotion import promote as promoted
 
@@ -70,7 +70,7 @@ def _before(event_log: Log, kind: str) -> dict[str, str]:
     """The champion before the one in force, with the models that then rested on it; before the first promotion it was the built-in one."""
     from models.registry import built_in
 
-    if kind not in FORECASTING:
+    if kind not in FORECASTING_KINDS:
         names = champions(event_log).get(kind, [])
         earlier = [name for name in names if name != names[-1]]
         found = None if not names else {kind: earlier[-1]} if earlier else {}
@@ -92,7 +92,7 @@ def _try_out(event_log: Log, chosen: dict[str, str], models: Path | None) -> Non
     registry = Registry(models)
     for name in chosen.values():
         registry.find(name)
-    if any(kind in FORECASTING for kind in chosen):
+    if any(kind in FORECASTING_KINDS for kind in chosen):
         from models.forecaster import ModelLibrary
 
         staying = Lineup().after(Promotion(Instant(0), in_force(event_log)))

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 from stream.core.forecaster import Expectation, Forecaster, Hazard
-from stream.core.lineup import FORECASTING, RESTING_ON, Library, Lineup, OnlyOwn
+from stream.core.lineup import DEPENDENT_KINDS, FORECASTING_KINDS, Library, Lineup, NoLibrary
 from stream.core.memory import Memory
 from stream.core.position import BEGINNING, Position, RegionChange, SavedRegion
 from stream.core.score import MODEL, Scoring, Tally
-from stream.core.shadow import Shadowed, champions
-from stream.core.step import RegionContext, RegionState, Step, first_state, on_change, on_heartbeat, taken_over
+from stream.core.shadow import ShadowedForecaster, champion_memory
+from stream.core.step import RegionContext, RegionState, Step, first_state, on_change, on_heartbeat, take_over
 from stream.core.window import Window, key_of
 
 __all__ = [
     "BEGINNING",
-    "FORECASTING",
+    "FORECASTING_KINDS",
     "MODEL",
-    "RESTING_ON",
+    "DEPENDENT_KINDS",
     "Expectation",
     "Forecaster",
     "Hazard",
     "Library",
     "Lineup",
     "Memory",
-    "OnlyOwn",
+    "NoLibrary",
     "Position",
     "RegionChange",
     "RegionContext",
     "RegionState",
     "SavedRegion",
     "Scoring",
-    "Shadowed",
+    "ShadowedForecaster",
     "Step",
     "Tally",
     "Window",
-    "champions",
+    "champion_memory",
     "first_state",
     "key_of",
     "on_change",
     "on_heartbeat",
-    "taken_over",
+    "take_over",
 ]

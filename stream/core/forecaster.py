@@ -1,4 +1,4 @@
-"""The protocol that whoever makes forecasts fulfils."""
+"""The protocol of a forecaster: four pure functions over an opaque memory (bytes). `models` implements it; the core knows no networks."""
 
 from __future__ import annotations
 
@@ -11,51 +11,55 @@ from stream.records import Exceedance, Magnitude, Wait, Where
 
 
 class Expectation(NamedTuple):
-    """What a forecaster says of one region at one moment."""
+    """What a forecaster expects of one region at one moment."""
 
     wait: Wait
     magnitude: Magnitude
     due_at: Instant
-    """When silence alone will have changed it enough to be said again: an hour on, or once P(event within a day) has moved by 0.1."""
+    """When the forecast is to be reissued if no event arrives: after an hour, or once P(event within a day) has changed by 0.1."""
     where: Where | None = None
-    """None from a forecaster that does not speak of places."""
+    """None from a forecaster without places."""
     exceedance: Exceedance | None = None
-    """None from a forecaster that looks no further than the next event."""
+    """None from a forecaster that describes the next event only."""
 
 
 class Hazard(NamedTuple):
-    """One model's conditional intensity over a stretch of time in which it heard of nothing new."""
+    """One model's conditional intensity over an interval in which it received no new information."""
 
     expected_events: float
-    """Its integral, not negative."""
+    """Integral of the conditional intensity over the interval, not negative."""
     log_rate_at_start: float
     log_rate_at_end: float
-    """ln of events per day, finite."""
+    """Natural logarithm of events per day, finite."""
 
 
 class Forecaster(Protocol):
-    """Memory in, memory out. Every method is pure: the same arguments give the same bits, on any machine state."""
+    """Every method is pure: the same arguments give the same bits, whatever else the machine does."""
 
     @property
     def name(self) -> str:
-        """Names the model and its exact weights, such as `lstm-1f0c9a77d2e4`."""
+        """Name of the model and its exact weights, such as `lstm-1f0c9a77d2e4`."""
 
     @property
     def rivals(self) -> tuple[str, ...]:
-        """The baselines that are scored beside it, such as `poisson` and `etas`; what they remember is in the same memory."""
+        """Names of the baselines scored beside it, such as `poisson` and `etas`; their states are part of the same memory."""
 
     @property
     def basis(self) -> str:
-        """Names all that memories and hazards rest on: the model's weights and the rivals' fit."""
+        """Identifies everything that memories and hazards depend on: the model's weights and the rivals' parameters."""
 
     def start(self, region: Region) -> bytes:
-        """The memory before any event."""
+        """Return the memory before any event."""
 
     def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
-        """The memory one event later. Events come in the order of (time, id); `event.magnitude` is a number."""
+        """Return the memory after one more event. Events come in the order of (time, id), and `event.magnitude` is a number."""
 
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
-        """What is to be expected from `now` on, given that nothing came since the last event observed."""
+        """Return what is expected from `now` on, given that no event arrived since the last one observed."""
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
-        """What is said of `since` to `until`, a later moment, nothing being heard in between: the model's hazard, then each rival's."""
+        """Return the hazards from `since` to a later moment `until`, given that no event arrives in between.
+
+        Returns:
+            The model's hazard, then each rival's, in the order of `rivals`.
+        """

@@ -1,6 +1,6 @@
-"""Which models are in force, and where they are found: promotions lead from one lineup to the next.
+"""The lineup: which models are in force. Each promotion in the input log leads from one lineup to the next.
 
-The first lineup is empty: the worker's own forecaster speaks. Each promotion in the input log replaces the kinds that it names.
+The first lineup is empty: the worker's own forecaster is in force. A promotion replaces the kinds of model that it names.
 """
 
 from __future__ import annotations
@@ -13,69 +13,69 @@ from ingest.event import Promotion
 from ingest.problem import Problem
 from stream.core.forecaster import Forecaster
 
-FORECASTING = ("lstm", "cnn")
-"""Kinds that forecast; a promotion's others are no matter of the stream."""
-RESTING_ON = {"lstm": ("cnn",)}
-"""Kinds that were trained on top of another: they go with it, unless the promotion names their own successor."""
+FORECASTING_KINDS = ("lstm", "cnn")
+"""Kinds of model that take part in forecasts; the stream ignores other kinds in a promotion."""
+DEPENDENT_KINDS = {"lstm": ("cnn",)}
+"""By kind, the kinds trained on top of it: they are replaced with it, unless the promotion names a successor of theirs."""
 Models = tuple[tuple[str, str], ...]
 
 
 class Lineup(NamedTuple):
-    """Promoted models as (kind, name), in the order of kinds."""
+    """Promoted models as (kind, name), sorted by kind."""
 
     champion: Models = ()
-    """Whose forecasts are said; kinds that are not named are the worker's own."""
+    """The models whose forecasts are issued; for kinds not named, the worker's own model."""
     challenger: Models = ()
-    """What differs from the champion in the forecaster that runs in its shadow; empty: none does."""
+    """Where the challenger differs from the champion; empty when there is no challenger."""
 
     def after(self, promotion: Promotion) -> Lineup:
-        """A new champion ends the challenge; the new challenger takes the old one's place."""
-        models = {kind: name for kind, name in promotion.models.items() if kind in FORECASTING}
+        """Return the lineup after a promotion: a new champion ends the challenge, a new challenger replaces the former one."""
+        models = {kind: name for kind, name in promotion.models.items() if kind in FORECASTING_KINDS}
         if promotion.challenger:
             return Lineup(self.champion, tuple(sorted(models.items())))
-        return Lineup(_changed(self.champion, models))
+        return Lineup(_replace_models(self.champion, models))
 
-    def challenging(self) -> Lineup:
-        """The challenger's models as a champion's."""
-        return Lineup(_changed(self.champion, dict(self.challenger)))
+    def challenger_as_champion(self) -> Lineup:
+        """Return the lineup in which the challenger is the champion."""
+        return Lineup(_replace_models(self.champion, dict(self.challenger)))
 
     def encode(self) -> bytes:
-        """JSON; nothing for the first lineup."""
+        """Encode as JSON; the first lineup gives no bytes."""
         return msgspec.json.encode(self) if self != Lineup() else b""
 
     @classmethod
     def decode(cls, data: bytes) -> Lineup:
-        """Of what `encode` wrote.
+        """Decode what `encode` wrote.
 
         Raises:
-            msgspec.DecodeError: it is damaged.
+            msgspec.DecodeError: the bytes are damaged.
         """
         return msgspec.json.decode(data, type=cls) if data else cls()
 
 
 class Library(Protocol):
-    """Where forecasters are found."""
+    """Finds forecasters by lineup."""
 
     def forecaster(self, lineup: Lineup) -> Forecaster:
-        """The forecaster of a champion with, if there is one, its challenger in its shadow.
+        """Return the champion's forecaster, with the challenger scored beside it if there is one.
 
         Raises:
-            Problem: a model is missing, damaged, or does not go with the others.
+            Problem: a model is missing or damaged, or was not trained for the others.
         """
 
 
-class OnlyOwn:
-    """The library of a worker that was given none: it refuses every promotion."""
+class NoLibrary:
+    """The library of a worker without a folder of models: it refuses every promotion."""
 
     def forecaster(self, lineup: Lineup) -> Forecaster:
-        """No forecaster.
+        """Refuse.
 
         Raises:
             Problem: always.
         """
-        raise Problem("this worker has no models to choose from", "name their folder with --models")
+        raise Problem("this worker has no folder of models", "name one with --models")
 
 
-def _changed(models: Models, by: dict[str, str]) -> Models:
-    leaving = {name for kind in by for name in RESTING_ON.get(kind, ())}
+def _replace_models(models: Models, by: dict[str, str]) -> Models:
+    leaving = {name for kind in by for name in DEPENDENT_KINDS.get(kind, ())}
     return tuple(sorted(({kind: name for kind, name in models if kind not in leaving} | by).items()))

@@ -1,4 +1,4 @@
-"""How far a partition has been folded, and what of it a store keeps."""
+"""How far a partition has been folded into its state, and what of the state a store keeps."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Position(NamedTuple):
     """How far a partition's records have been folded into its state."""
 
     offset: int = 0
-    """The next offset of the log to take."""
+    """The next offset of the log to read."""
     sequence: int = -1
-    """The last record's own number: one that comes again is recognised by it."""
+    """Number of the last record folded in; a record that is delivered again is recognised by it."""
     clock: Instant = BEGINNING
-    """The latest time that a source has told."""
+    """The latest time reported by a source."""
     basis: str = ""
-    """The worker's own model, its rivals and the region table: with others the state is worth nothing."""
+    """Identifies the worker's own model, its rivals and the region table; a state is valid for these only."""
     lineup: Lineup = Lineup()
-    """What the promotions among the records before have put in force."""
+    """The models in force after the promotions read so far."""
     alerts: LastRevisions = ()
-    """The last revisions of those that concern no single region."""
+    """The latest revisions of the alerts that concern no single region."""
 
 
 class SavedRegion(NamedTuple):
@@ -38,7 +38,7 @@ class SavedRegion(NamedTuple):
     memory: Memory
     due_at: Instant | None
     forecast: bytes | None
-    """The latest forecast's record."""
+    """The latest forecast, encoded."""
     scoring: Scoring = Scoring()
     alerts: LastRevisions = ()
 

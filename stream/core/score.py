@@ -1,22 +1,22 @@
-"""How good the forecasts were: each is scored against what then happened, beside its rivals, as the log goes by (prequentially).
+"""Verification of the forecasts: each is scored against what then happened, beside its rivals, as the log goes on (prequentially).
 
     forecasts of a region   1            2      3                                        now
                          ───┼────────────┼──────┼────────────────────────────────────────┼──▶
     earthquakes                    ●                       ● ●         ●
                             └ interval 1 ┘  each is settled a day after its end
 
-At any moment the forecast in force is the last one issued *before* it, with its hazard h(t) given the silence that it knew of. Over
-the interval (since, until] that it was in force, it earns
+The forecast in force at a moment is the last one issued *before* it. Its hazard h(t) is conditional on the events known when it was
+issued. Over the interval (since, until] in which it was in force, its score is
 
     Σ ln h(t_E)  over the earthquakes E whose origin lies there, as known when the interval is settled   −   ∫ h dt
 
 in nats with h in events per day: the log-likelihood of a point process (Daley & Vere-Jones 2003, *Theory of Point Processes* I, eq.
-7.2.2). h may rest on whatever was known before t and on nothing else; among all such h, the expected score is largest for the true
-rate given what was known (Brémaud 1981, *Point Processes and Queues*, II.3), though most earthquakes are heard of long after they
-happened. What was said is kept as it was said: history that changes later changes no hazard, only which earthquakes count.
+7.2.2). h may depend on whatever was known before t and on nothing else; among all such h, the expected score is largest for the true
+rate given what was known (Brémaud 1981, *Point Processes and Queues*, II.3), although most earthquakes become known long after their
+origin. The hazards are kept as they were forecast: revisions of the catalogue change which earthquakes count, never a hazard.
 
-Residuals by Λ between earthquakes would be no test here: they are exponential only for a rate that knows of every earthquake at once
-(Ogata 1988). Calibration shows in the events that were expected against those that came, which holds whatever was known.
+The residuals Λ between earthquakes are no test here: they are exponential only for a rate that knows every earthquake at once (Ogata
+1988). Calibration is the number of events expected against the number observed, which holds whatever was known.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from stream.core.window import Edit, Window
 from stream.records import Score, rounded
 
 SETTLING_DAYS = 1.0
-"""An interval is settled so long after its end: nine in ten earthquakes are known after some hours (a quarter of the window if shorter)."""
+"""An interval is scored this long after its end, when nine in ten of its earthquakes are known; a quarter of the window if shorter."""
 WEEKS_KEPT = 104
 MILLISECONDS_PER_WEEK = 7 * MILLISECONDS_PER_DAY
 OFFSET_MILLISECONDS = MILLISECONDS_PER_SECOND
 """Added to the time since the last earthquake before its logarithm is taken."""
 LONG_SILENCE_MILLISECONDS = 365 * MILLISECONDS_PER_DAY
-"""Taken for the time since the last earthquake when there was none."""
+"""The time since the last earthquake when no earthquake is known."""
 MODEL = "model"
 NEWTON_STEPS = 6
 STRONGEST_BEND = 10.0
@@ -50,18 +50,18 @@ _time = attrgetter("time")
 
 
 class Interval(NamedTuple):
-    """What was said of (since, until] while it lasted: milliseconds since 1970."""
+    """The forecast of (since, until] that was in force during it; milliseconds since 1970."""
 
     since: int
     until: int
     silence: int
-    """Milliseconds since the last earthquake that was known of, at `since`."""
+    """Milliseconds from the last known earthquake to `since`."""
     hazards: tuple[Hazard, ...]
     """The model's, then each rival's."""
 
 
 class Tally(NamedTuple):
-    """Sums over settled intervals; the tuples by model, as in `Interval.hazards`."""
+    """Sums over settled intervals; tuples are by model, as in `Interval.hazards`."""
 
     events: int = 0
     log_rates: tuple[float, ...] = ()
@@ -70,12 +70,14 @@ class Tally(NamedTuple):
     """∫ h dt."""
 
     def plus(self, other: Tally) -> Tally:
+        """Return the sums over the intervals of both."""
         if not self.expected:
             return other
         rates = tuple(map(add, self.log_rates, other.log_rates)) if other.events else self.log_rates
         return Tally(self.events + other.events, rates, tuple(map(add, self.expected, other.expected)))
 
     def minus(self, other: Tally) -> Tally:
+        """Return the sums over the intervals of this tally that are not in the other, which is a part of it."""
         if not other.expected:
             return self
         rates = tuple(map(sub, self.log_rates, other.log_rates))
@@ -83,15 +85,15 @@ class Tally(NamedTuple):
 
 
 class Week(NamedTuple):
-    """The tally as it stood at a week's end."""
+    """The tally at the end of a week."""
 
     number: int
-    """In whole weeks since 1970-01-01; an interval belongs to the week of its end."""
+    """Whole weeks since 1970-01-01; an interval belongs to the week in which it ends."""
     total: Tally
 
 
 class Scoring(NamedTuple):
-    """A region's score so far, and what is not settled yet. Times are milliseconds since 1970."""
+    """The scores of a region's forecasts so far, and the intervals not yet settled. Times are milliseconds since 1970."""
 
     since: int | None = None
     """When the first forecast was issued."""
@@ -99,38 +101,39 @@ class Scoring(NamedTuple):
     """When the forecast in force was issued."""
     settled_until: int | None = None
     pending: tuple[Interval, ...] = ()
-    """In the order of time; none older than the settling delay and the pause between two forecasts."""
+    """Unsettled intervals in the order of time; at most as old as the settling delay plus the pause between two forecasts."""
     total: Tally = Tally()
     weeks: tuple[Week, ...] = ()
-    """The last `WEEKS_KEPT` in which something was settled; the last of them is not over."""
+    """The last `WEEKS_KEPT` weeks in which an interval was settled; the last one is still open."""
     missed: int = 0
-    """Earthquakes that became known after their interval was settled, so that they do not count."""
+    """Earthquakes that became known after their interval was settled; they do not count."""
     withdrawn: int = 0
-    """Earthquakes that counted, and were deleted or moved away after that."""
+    """Earthquakes that counted and were deleted or moved away afterwards."""
 
-    def superseded(self, memory: bytes, window: Window, forecaster: Forecaster, region: Region, now: Instant) -> Scoring:
-        """The forecast in force gives way to another: its interval closes, and what has lain long enough is settled.
+    def close_interval(self, memory: bytes, window: Window, forecaster: Forecaster, region: Region, now: Instant) -> Scoring:
+        """Close the interval of the forecast in force, and settle the intervals that ended long enough ago.
 
         Args:
-            memory: what the forecast in force rests on.
-            window: as known before the record that brings the new forecast.
+            memory: the memory from which the forecast in force was issued.
+            window: the window before the record that leads to the new forecast.
+            now: the stream's time, at which the new forecast is issued.
         """
         if self.since is None or self.issued_at is None:
             return self._replace(since=int(now), issued_at=int(now))
         pending, delay = self.pending, min(SETTLING_DAYS, region.window_days / 4) * MILLISECONDS_PER_DAY
-        longest = round(region.window_days / 2 * MILLISECONDS_PER_DAY)  # so nothing expires before it is settled; beyond, nothing is scored
+        longest = round(region.window_days / 2 * MILLISECONDS_PER_DAY)  # so no event expires before its interval is settled; what is later is not scored
         until = min(int(now), self.issued_at + longest)
         if until > self.issued_at:
             hazards = forecaster.hazards(memory, region, Instant(self.issued_at), Instant(until))
-            pending = (*pending, Interval(self.issued_at, until, _silence(window.events, self.issued_at), hazards))
-        ripe = 0
-        while ripe < len(pending) and pending[ripe].until <= now - delay:
-            ripe += 1
-        settled = self._settled(pending[:ripe], window.events) if ripe else self
-        return settled._replace(issued_at=int(now), pending=pending[ripe:])
+            pending = (*pending, Interval(self.issued_at, until, _silence_before(window.events, self.issued_at), hazards))
+        ended = 0
+        while ended < len(pending) and pending[ended].until <= now - delay:
+            ended += 1
+        settled = self._settle(pending[:ended], window.events) if ended else self
+        return settled._replace(issued_at=int(now), pending=pending[ended:])
 
-    def noted(self, edit: Edit) -> Scoring:
-        """An earthquake that comes into settled time, or leaves it, is counted as such."""
+    def count_late_news(self, edit: Edit) -> Scoring:
+        """Count an earthquake that enters or leaves an interval already settled: it changes no score."""
         came, went = self._is_settled(edit.added), self._is_settled(edit.removed)
         return self if came == went else self._replace(missed=self.missed + came, withdrawn=self.withdrawn + went)
 
@@ -139,25 +142,25 @@ class Scoring(NamedTuple):
             return False
         return self.since < event.time <= self.settled_until
 
-    def _settled(self, ripe: tuple[Interval, ...], events: Sequence[Event]) -> Scoring:
+    def _settle(self, ended: tuple[Interval, ...], events: Sequence[Event]) -> Scoring:
         total, weeks = self.total, self.weeks
-        for interval in ripe:
-            total = total.plus(outcome(interval, events))
+        for interval in ended:
+            total = total.plus(tally_of(interval, events))
             number = interval.until // MILLISECONDS_PER_WEEK
             earlier = weeks[:-1] if weeks and weeks[-1].number == number else weeks
             weeks = (*earlier, Week(number, total))
-        return self._replace(settled_until=ripe[-1].until, total=total, weeks=weeks[-WEEKS_KEPT:])
+        return self._replace(settled_until=ended[-1].until, total=total, weeks=weeks[-WEEKS_KEPT:])
 
-    def by_week(self) -> dict[int, Tally]:
-        """Each week's own part of the tally: blocks to resample, so that a gain can be given with its interval.
+    def tallies_by_week(self) -> dict[int, Tally]:
+        """Return the tally of each week: the blocks of a block bootstrap, which gives a gain its interval.
 
-        Where more than `WEEKS_KEPT` weeks were scored, the first that is kept holds the earlier ones' part, too.
+        When more than `WEEKS_KEPT` weeks were scored, the first one kept includes all earlier weeks.
         """
         before = (Tally(), *(week.total for week in self.weeks))
         return {week.number: week.total.minus(earlier) for week, earlier in zip(self.weeks, before, strict=False)}
 
     def summary(self, rivals: tuple[str, ...]) -> Score | None:
-        """The score as forecasts carry it; none before the first event."""
+        """Return the score as forecasts carry it; None before the first event."""
         events, names = self.total.events, (MODEL, *rivals)
         if not events or self.since is None or self.settled_until is None:
             return None
@@ -174,8 +177,8 @@ class Scoring(NamedTuple):
         )
 
 
-def outcome(interval: Interval, events: Sequence[Event]) -> Tally:
-    """What an interval came to, given the earthquakes of the window in the order of time."""
+def tally_of(interval: Interval, events: Sequence[Event]) -> Tally:
+    """Score one interval against the earthquakes of the window, which are in the order of time."""
     first, last = bisect_right(events, interval.since, key=_time), bisect_right(events, interval.until, key=_time)
     expected = tuple([hazard.expected_events for hazard in interval.hazards])
     if first == last:
@@ -185,11 +188,11 @@ def outcome(interval: Interval, events: Sequence[Event]) -> Tally:
 
 
 def log_rate_at(interval: Interval, hazard: Hazard, time: int) -> float:
-    """ln h, 1/day, within an interval of which the ends and the integral are known.
+    """Return ln h (1/day) at a time within an interval, from h at both ends and its integral.
 
-    In x = ln(u/u₀)/L, u the time since the last known earthquake and L = ln(u₁/u₀), ln h is taken as a straight line between its ends
-    (a power law, which Omori–Utsu decay is after a recent earthquake, and linear in time long after one), with a bend b that gives it
-    the integral that was said, so that the hazard that is scored is one:
+    Let u be the time since the last known earthquake, u₀ and u₁ its values at the ends, L = ln(u₁/u₀) and x = ln(u/u₀)/L. ln h is a
+    straight line in x between its ends (a power law: Omori–Utsu decay after a recent earthquake; nearly linear in time long after one)
+    plus a parabola of height b, chosen so that the integral is the forecast one. The scored h is therefore a proper hazard:
 
         ln h = ln h₀ + x ln(h₁/h₀) + 4 b x (1 − x)        ∫ h du = h₀ u₀ L ∫₀¹ exp(x (L + ln(h₁/h₀)) + 4 b x (1 − x)) dx
     """
@@ -213,16 +216,16 @@ def _log_mean_exp(slope: float) -> float:
 
 
 def _bend(slope: float, missing: float) -> float:
-    """b by which ln ∫₀¹ exp(slope · x + 4 b x (1 − x)) dx grows as given, by Newton's method on sums; within ±`STRONGEST_BEND`."""
-    bend, (target, _) = 0.0, _bent(slope, 0.0)
+    """Return b such that ln ∫₀¹ exp(slope · x + 4 b x (1 − x)) dx grows by `missing`: Newton's method on sums, within ±`STRONGEST_BEND`."""
+    bend, (target, _) = 0.0, _log_sum_and_slope(slope, 0.0)
     for _ in range(NEWTON_STEPS):
-        reached, change = _bent(slope, bend)
+        reached, change = _log_sum_and_slope(slope, bend)
         bend = min(max(bend + (target + missing - reached) / max(change, 1e-3), -STRONGEST_BEND), STRONGEST_BEND)
     return bend
 
 
-def _bent(slope: float, bend: float) -> tuple[float, float]:
-    """ln of the sum of exp(slope · x + 4 b x (1 − x)), and its change by b."""
+def _log_sum_and_slope(slope: float, bend: float) -> tuple[float, float]:
+    """Return ln Σ exp(slope · x + 4 b x (1 − x)) over the nodes, and its derivative in b."""
     humps = [4.0 * x * (1.0 - x) for x in _NODES]
     exponents = [slope * x + bend * hump for x, hump in zip(_NODES, humps, strict=True)]
     largest = max(exponents)
@@ -231,5 +234,5 @@ def _bent(slope: float, bend: float) -> tuple[float, float]:
     return largest + math.log(total), sum(map(mul, weights, humps)) / total
 
 
-def _silence(events: Sequence[Event], since: int) -> int:
+def _silence_before(events: Sequence[Event], since: int) -> int:
     return max(since - int(events[-1].time), 0) if events else LONG_SILENCE_MILLISECONDS

@@ -1,4 +1,4 @@
-"""A challenger in the champion's shadow: it hears and remembers the same, says nothing, and is scored beside it as one more rival.
+"""A challenger beside the champion: it observes the same events, issues no forecasts, and is scored as one more rival.
 
 memory = length of the champion's | champion's memory | challenger's memory
 """
@@ -15,8 +15,8 @@ from stream.core.forecaster import Expectation, Forecaster, Hazard
 _LENGTH = struct.Struct("<I")
 
 
-class Shadowed:
-    """A `Forecaster` that speaks as the champion does, with the challenger's name among the rivals."""
+class ShadowedForecaster:
+    """A `Forecaster` that expects what the champion expects, with the challenger among its rivals."""
 
     def __init__(self, champion: Forecaster, challenger: Forecaster) -> None:
         self._champion, self._challenger = champion, challenger
@@ -34,33 +34,33 @@ class Shadowed:
         return f"{self._champion.basis}~{self._challenger.basis}"
 
     def start(self, region: Region) -> bytes:
-        return _joined(self._champion.start(region), self._challenger.start(region))
+        return _join(self._champion.start(region), self._challenger.start(region))
 
     def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
-        champion, challenger = _parted(memory)
-        return _joined(self._champion.observe(champion, event, region), self._challenger.observe(challenger, event, region))
+        champion, challenger = _split(memory)
+        return _join(self._champion.observe(champion, event, region), self._challenger.observe(challenger, event, region))
 
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
-        return self._champion.expect(_parted(memory)[0], region, now)
+        return self._champion.expect(_split(memory)[0], region, now)
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
-        champion, challenger = _parted(memory)
+        champion, challenger = _split(memory)
         return (
             *self._champion.hazards(champion, region, since, until),
             self._challenger.hazards(challenger, region, since, until)[0],
         )
 
 
-def champions(memory: bytes) -> bytes:
-    """The champion's part of a memory."""
-    return _parted(memory)[0]
+def champion_memory(memory: bytes) -> bytes:
+    """Return the champion's part of a memory."""
+    return _split(memory)[0]
 
 
-def _joined(champion: bytes, challenger: bytes) -> bytes:
+def _join(champion: bytes, challenger: bytes) -> bytes:
     return _LENGTH.pack(len(champion)) + champion + challenger
 
 
-def _parted(memory: bytes) -> tuple[bytes, bytes]:
+def _split(memory: bytes) -> tuple[bytes, bytes]:
     (length,) = _LENGTH.unpack_from(memory)
     end = _LENGTH.size + int(length)
     return memory[_LENGTH.size : end], memory[end:]

@@ -15,7 +15,7 @@ from stream.records import Forecast
 
 
 class RegionContext(NamedTuple):
-    """What stays the same from record to record: the region, its partition, and who forecasts."""
+    """What stays the same from record to record: the region, its partition, and the forecaster in force."""
 
     region: Region
     partition: int
@@ -23,78 +23,82 @@ class RegionContext(NamedTuple):
 
 
 class RegionState(NamedTuple):
-    """All that is known of a region between two records."""
+    """The state of a region between two records."""
 
     window: Window
     memory: Memory
     due_at: Instant | None = None
-    """When silence alone calls for the next forecast; none before the first one."""
+    """When the next forecast is issued if no event arrives; None before the first forecast."""
     scoring: Scoring = Scoring()
-    """How the forecasts so far have done."""
+    """Scores of the forecasts issued so far."""
 
 
 class Step(NamedTuple):
-    """What one record led to."""
+    """The result of one record."""
 
     state: RegionState
     forecast: Forecast | None = None
     written: Event | None = None
-    """The event that entered the window or took another version's place."""
+    """The event that entered the window, or replaced another version of itself."""
     removed: tuple[str, ...] = ()
-    """Ids that left the window."""
+    """Ids of the events that left the window."""
     refolded: int | None = None
-    """How many events were folded again because history changed; none when it did not."""
+    """Number of events folded again because history changed; None when it did not change."""
 
 
 def first_state(forecaster: Forecaster, region: Region) -> RegionState:
+    """Return the state of a region before its first record."""
     return RegionState(Window(), Memory(forecaster.start(region)))
 
 
-def taken_over(state: RegionState, place: RegionContext, now: Instant) -> RegionState:
-    """Another forecaster is in force: its memory is the fold of the same window, its first forecast due at once, its score its own."""
-    memory = Memory(place.forecaster.start(place.region))
+def take_over(state: RegionState, context: RegionContext, now: Instant) -> RegionState:
+    """Return the state after `context.forecaster` has replaced another forecaster.
+
+    The new memory is the fold of the same window, a forecast is due at once, and scoring begins anew.
+    """
+    memory = Memory(context.forecaster.start(context.region))
     if state.window.events:
-        memory = memory.refold(place.forecaster, place.region, state.window, key_of(state.window.events[0]))
+        memory = memory.refold(context.forecaster, context.region, state.window, key_of(state.window.events[0]))
     return RegionState(state.window, memory, None if state.due_at is None else now)
 
 
-def on_change(state: RegionState, change: Change, place: RegionContext, now: Instant) -> Step:
-    """An event was added, revised, deleted or merged: the window changes, the memory follows, and the forecast is said anew."""
-    window, memory, expired = _expired(state, place, now)
-    edit = window.apply(change, place.region, _cutoff(place, now))
+def on_change(state: RegionState, change: Change, context: RegionContext, now: Instant) -> Step:
+    """Apply an added, revised, deleted or merged event: the window changes, the memory follows, and a forecast is issued."""
+    window, memory, expired = _expire(state, context, now)
+    edit = window.apply(change, context.region, _cutoff(context, now))
     removed = expired if edit.added or not edit.removed else (*expired, edit.removed.id)
     if edit.changed_from is None:
         return Step(RegionState(edit.window, memory, state.due_at, state.scoring), None, edit.added, removed)
-    scoring = _scored(state, place, now).noted(edit)
-    before, memory = memory, memory.refold(place.forecaster, place.region, edit.window, edit.changed_from)
-    expectation = place.forecaster.expect(memory.head, place.region, now)
+    scoring = _close_interval(state, context, now).count_late_news(edit)
+    before, memory = memory, memory.refold(context.forecaster, context.region, edit.window, edit.changed_from)
+    expectation = context.forecaster.expect(memory.head, context.region, now)
     after = RegionState(edit.window, memory, expectation.due_at, scoring)
-    said = _forecast(after, change, change.kind, change.id, place, now, expectation)
-    return Step(after, said, edit.added, removed, memory.folded_again(before, edit.changed_from))
+    forecast = _forecast(after, change, change.kind, change.id, context, now, expectation)
+    return Step(after, forecast, edit.added, removed, memory.count_refolded(before, edit.changed_from))
 
 
-def on_heartbeat(state: RegionState, heartbeat: Heartbeat, place: RegionContext, now: Instant) -> Step:
-    """Time passed: the forecast is said anew, given the silence, when it is due."""
+def on_heartbeat(state: RegionState, heartbeat: Heartbeat, context: RegionContext, now: Instant) -> Step:
+    """Apply the passing of time: when a forecast is due, it is issued again, given that no event arrived."""
     if state.due_at is None or now < state.due_at:
         return Step(state)
-    window, memory, expired = _expired(state, place, now)
-    expectation = place.forecaster.expect(memory.head, place.region, now)
-    after = RegionState(window, memory, expectation.due_at, _scored(state, place, now))
-    return Step(after, _forecast(after, heartbeat, "heartbeat", None, place, now, expectation), None, expired)
+    window, memory, expired = _expire(state, context, now)
+    expectation = context.forecaster.expect(memory.head, context.region, now)
+    after = RegionState(window, memory, expectation.due_at, _close_interval(state, context, now))
+    return Step(after, _forecast(after, heartbeat, "heartbeat", None, context, now, expectation), None, expired)
 
 
-def _cutoff(place: RegionContext, now: Instant) -> Instant:
-    return now.plus(days=-place.region.window_days)
+def _cutoff(context: RegionContext, now: Instant) -> Instant:
+    return now.plus(days=-context.region.window_days)
 
 
-def _expired(state: RegionState, place: RegionContext, now: Instant) -> tuple[Window, Memory, tuple[str, ...]]:
-    window, gone = state.window.expire(_cutoff(place, now))
-    return window, state.memory.expire(place.forecaster, place.region, gone), tuple(event.id for event in gone)
+def _expire(state: RegionState, context: RegionContext, now: Instant) -> tuple[Window, Memory, tuple[str, ...]]:
+    window, expired = state.window.expire(_cutoff(context, now))
+    return window, state.memory.expire(context.forecaster, context.region, expired), tuple(event.id for event in expired)
 
 
-def _scored(state: RegionState, place: RegionContext, now: Instant) -> Scoring:
-    """The score once the forecast in force, which rests on the state before this record, has given way to the next."""
-    return state.scoring.superseded(state.memory.head, state.window, place.forecaster, place.region, now)
+def _close_interval(state: RegionState, context: RegionContext, now: Instant) -> Scoring:
+    """The forecast in force, which rests on the state before this record, is superseded at `now`."""
+    return state.scoring.close_interval(state.memory.head, state.window, context.forecaster, context.region, now)
 
 
 def _forecast(
@@ -102,20 +106,20 @@ def _forecast(
     record: Change | Heartbeat,
     cause: str,
     event_id: str | None,
-    place: RegionContext,
+    context: RegionContext,
     now: Instant,
     expectation: Expectation,
 ) -> Forecast:
-    region, events = place.region, state.window.events
+    region, events = context.region, state.window.events
     return Forecast(
-        id=f"{region.id}-{place.partition}-{record.sequence}",
+        id=f"{region.id}-{context.partition}-{record.sequence}",
         region=region.id,
         issued_at=now,
         cause=cause,
         event_id=event_id,
-        input_partition=place.partition,
+        input_partition=context.partition,
         input_sequence=record.sequence,
-        model=place.forecaster.name,
+        model=context.forecaster.name,
         magnitude_of_completeness=region.magnitude_of_completeness,
         events_in_window=len(events),
         last_event_at=events[-1].time if events else None,
@@ -124,6 +128,6 @@ def _forecast(
         magnitude=expectation.magnitude,
         where=expectation.where,
         exceedance=expectation.exceedance,
-        score=state.scoring.summary(place.forecaster.rivals),
+        score=state.scoring.summary(context.forecaster.rivals),
         test=record.test,
     )

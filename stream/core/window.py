@@ -4,7 +4,7 @@
     ────────┼──●───●●──●────────●──●●●●─●───●────●───────┼──▶ origin time
     expired │  events at or above completeness           │
 
-A window never changes; each operation gives a new one and the earliest place at which it differs.
+A window is immutable; each operation returns a new window and the earliest position at which the two differ.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Edit(NamedTuple):
 
     window: Window
     changed_from: Key | None
-    """The earliest place whose content differs from before; none when nothing differs."""
+    """The earliest position whose event differs from before; None when the windows are equal for forecasts."""
     removed: Event | None = None
     added: Event | None = None
 
@@ -39,7 +39,7 @@ class Window(NamedTuple):
 
     events: tuple[Event, ...] = ()
     origin_times: dict[str, Instant] = {}  # noqa: RUF012 - a window is never written to
-    """By id, where in the window it stands."""
+    """By id, the origin time under which the event is found."""
 
     @classmethod
     def of(cls, events: list[Event]) -> Window:
@@ -50,15 +50,15 @@ class Window(NamedTuple):
         return None if time is None else self.events[bisect_left(self.events, (int(time), event_id), key=key_of)]
 
     def apply(self, change: Change, region: Region, cutoff: Instant) -> Edit:
-        """The window after a change, for a window already expired to `cutoff`.
+        """Return the window after a change. This window must have been expired to `cutoff` already.
 
-        What the forecaster could not tell apart (a new status, a new `updated`) is no difference. An event below completeness,
-        without a magnitude, before the cutoff, or that is no earthquake, is not in the window; revised into that, it leaves it.
+        A revision that no forecaster can see (of the status, of `updated`) does not count as a difference. The window holds no event
+        that is below completeness, without a magnitude, before the cutoff, or not an earthquake; one revised to be such leaves it.
         """
         old = self.find(change.id)
-        new = change.event if change.event is not None and belongs(change.event, region, cutoff) else None
+        new = change.event if change.event is not None and belongs_in_window(change.event, region, cutoff) else None
         if old is not None and new is not None and same_for_forecasts(old, new):
-            return Edit(self._replaced(old, new), None, old, new)
+            return Edit(self._exchange(old, new), None, old, new)
         if old is None and new is None:
             return Edit(self, None)
         window = self if old is None else self._without(old)
@@ -66,35 +66,35 @@ class Window(NamedTuple):
         return Edit(window, min(key_of(event) for event in (old, new) if event is not None), old, new)
 
     def expire(self, cutoff: Instant) -> tuple[Window, tuple[Event, ...]]:
-        """The window without what is older than the cutoff, and what left it."""
+        """Return the window without the events before the cutoff, and these events."""
         count = bisect_left(self.events, (int(cutoff), ""), key=key_of)
         if count == 0:
             return self, ()
-        gone = self.events[:count]
-        return Window(self.events[count:], {event.id: event.time for event in self.events[count:]}), gone
+        expired = self.events[:count]
+        return Window(self.events[count:], {event.id: event.time for event in self.events[count:]}), expired
 
     def after(self, key: Key | None) -> tuple[Event, ...]:
-        """The events that come after a place, all for none."""
+        """Return the events after a position; all of them for None."""
         if key is None:
             return self.events
-        place = bisect_left(self.events, key, key=key_of)
-        return self.events[place + 1 :] if place < len(self.events) and key_of(self.events[place]) == key else self.events[place:]
+        index = bisect_left(self.events, key, key=key_of)
+        return self.events[index + 1 :] if index < len(self.events) and key_of(self.events[index]) == key else self.events[index:]
 
     def _with(self, event: Event) -> Window:
-        place = bisect_left(self.events, key_of(event), key=key_of)
-        return Window((*self.events[:place], event, *self.events[place:]), {**self.origin_times, event.id: event.time})
+        index = bisect_left(self.events, key_of(event), key=key_of)
+        return Window((*self.events[:index], event, *self.events[index:]), {**self.origin_times, event.id: event.time})
 
     def _without(self, event: Event) -> Window:
-        place = bisect_left(self.events, key_of(event), key=key_of)
-        return Window(self.events[:place] + self.events[place + 1 :], {i: t for i, t in self.origin_times.items() if i != event.id})
+        index = bisect_left(self.events, key_of(event), key=key_of)
+        return Window(self.events[:index] + self.events[index + 1 :], {i: t for i, t in self.origin_times.items() if i != event.id})
 
-    def _replaced(self, old: Event, new: Event) -> Window:
-        place = bisect_left(self.events, key_of(old), key=key_of)
-        return Window((*self.events[:place], new, *self.events[place + 1 :]), self.origin_times)
+    def _exchange(self, old: Event, new: Event) -> Window:
+        index = bisect_left(self.events, key_of(old), key=key_of)
+        return Window((*self.events[:index], new, *self.events[index + 1 :]), self.origin_times)
 
 
-def belongs(event: Event, region: Region, cutoff: Instant) -> bool:
-    """Whether an event is one that the region's forecasts are made of."""
+def belongs_in_window(event: Event, region: Region, cutoff: Instant) -> bool:
+    """Whether an event is used for the region's forecasts."""
     return (
         event.type == EARTHQUAKE
         and event.magnitude is not None
@@ -104,7 +104,7 @@ def belongs(event: Event, region: Region, cutoff: Instant) -> bool:
 
 
 def same_for_forecasts(one: Event, other: Event) -> bool:
-    """Whether two versions agree in all that a forecaster may look at: time, place, depth, magnitude."""
+    """Whether two versions of an event agree in everything that a forecaster may use: time, epicentre, depth, magnitude."""
     return (one.time, one.latitude, one.longitude, one.depth_km, one.magnitude) == (
         other.time, other.latitude, other.longitude, other.depth_km, other.magnitude,
     )  # fmt: skip

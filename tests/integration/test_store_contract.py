@@ -226,7 +226,7 @@ def test_a_partition_saved_bit_by_bit_is_restored_as_it_was(reopen: Callable[[],
         live.take(record, record.sequence)
         if record.sequence % 9 == 0:
             assert store.save(number, live.saved_position, live.position, live.changes()) is Outcome.SAVED
-            live.saved()
+            live.mark_saved()
     store.save(number, live.saved_position, live.position, live.changes())
     saved = loaded(store.load(number))
     state = live.state(REGION.id)

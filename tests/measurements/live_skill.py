@@ -126,7 +126,7 @@ def report(scorings: dict[str, Scoring], weeks: list[int], names: tuple[str, ...
 def skill(scorings: list[Scoring], weeks: list[int], models: int) -> Skill:
     """The tallies of some regions together, week by week."""
     nothing = Tally(0, (0.0,) * models, (0.0,) * models)
-    tallies = [[by_week.get(week, nothing) for week in weeks] for by_week in (scoring.by_week() for scoring in scorings)]
+    tallies = [[by_week.get(week, nothing) for week in weeks] for by_week in (scoring.tallies_by_week() for scoring in scorings)]
     events = np.array([[tally.events for tally in row] for row in tallies], dtype=np.float64).sum(0)
     rates = np.array([[tally.log_rates for tally in row] for row in tallies]).sum(0)  # (W, M)
     expected = np.array([[tally.expected for tally in row] for row in tallies]).sum(0)

@@ -19,7 +19,7 @@ from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
 from stream.core.forecaster import Expectation, Forecaster, Hazard
 from stream.core.lineup import Lineup
-from stream.core.shadow import Shadowed
+from stream.core.shadow import ShadowedForecaster
 from stream.records.forecast import Exceedance, Magnitude, Wait
 
 START = Instant.parse("2023-02-06T01:17:34.342Z")
@@ -131,7 +131,7 @@ class Shelf:
 
     def forecaster(self, lineup: Lineup) -> Forecaster:
         champion = self._named(lineup)
-        return Shadowed(champion, self._named(lineup.challenging())) if lineup.challenger else champion
+        return ShadowedForecaster(champion, self._named(lineup.challenger_as_champion())) if lineup.challenger else champion
 
     def _named(self, lineup: Lineup) -> SumForecaster:
         name = dict(lineup.champion).get("lstm", "sum-1")

@@ -63,7 +63,7 @@ class Kept:
                 events.pop(event_id, None)
             events.update({one.id: one for one in said.written})
             self.rest[region_id] = said
-        of.saved()
+        of.mark_saved()
 
     def regions(self) -> dict[str, SavedRegion]:
         return {region_id: self.region(region_id) for region_id in self.rest}
@@ -161,7 +161,7 @@ def test_a_region_that_only_saw_what_does_not_belong_needs_no_saving() -> None:
 def test_a_status_only_revision_is_saved() -> None:
     taken = partition()
     taken.take(change(event("a"), sequence=0), 0)
-    taken.saved()
+    taken.mark_saved()
     reviewed = event("a", status="reviewed")
     assert taken.take(change(reviewed, sequence=1), 1) == []
     assert taken.changes()[REGION.id].written == (reviewed,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ingest.event import Promotion
 from ingest.instant import Instant
 from stream.core.lineup import Lineup
-from stream.core.shadow import Shadowed
+from stream.core.shadow import ShadowedForecaster
 from tests.support.simulated import REGION, SumForecaster, at, event
 
 
@@ -27,7 +27,7 @@ def test_a_challenger_changes_nothing_of_the_champion() -> None:
     before = Lineup().after(promotion(lstm="lstm-a"))
     after = before.after(promotion(challenger=True, lstm="lstm-b"))
     assert after.champion == before.champion
-    assert dict(after.challenging().champion) == {"lstm": "lstm-b"}
+    assert dict(after.challenger_as_champion().champion) == {"lstm": "lstm-b"}
 
 
 def test_the_challenge_ends_by_a_challenger_without_models_and_by_a_new_champion() -> None:
@@ -43,7 +43,7 @@ def test_a_lineup_survives_its_encoding() -> None:
 
 
 def test_in_its_shadow_the_champion_says_what_it_says_alone() -> None:
-    alone, both = SumForecaster("sum-1"), Shadowed(SumForecaster("sum-1"), SumForecaster("sum-2", weight=3.0))
+    alone, both = SumForecaster("sum-1"), ShadowedForecaster(SumForecaster("sum-1"), SumForecaster("sum-2", weight=3.0))
     one, two = alone.start(REGION), both.start(REGION)
     for earthquake in (event("a", 1.0), event("b", 2.0, 5.1)):
         one, two = alone.observe(one, earthquake, REGION), both.observe(two, earthquake, REGION)
@@ -52,7 +52,7 @@ def test_in_its_shadow_the_champion_says_what_it_says_alone() -> None:
 
 
 def test_the_challenger_is_one_more_rival_and_hears_the_same() -> None:
-    challenger, both = SumForecaster("sum-2", weight=3.0), Shadowed(SumForecaster("sum-1"), SumForecaster("sum-2", weight=3.0))
+    challenger, both = SumForecaster("sum-2", weight=3.0), ShadowedForecaster(SumForecaster("sum-1"), SumForecaster("sum-2", weight=3.0))
     one, two = challenger.start(REGION), both.start(REGION)
     for earthquake in (event("a", 1.0), event("b", 2.0, 5.1)):
         one, two = challenger.observe(one, earthquake, REGION), both.observe(two, earthquake, REGION)
@@ -64,5 +64,5 @@ def test_the_challenger_is_one_more_rival_and_hears_the_same() -> None:
 
 
 def test_two_challengers_give_two_bases() -> None:
-    bases = {Shadowed(SumForecaster("sum-1"), SumForecaster(name)).basis for name in ("sum-2", "sum-3")}
+    bases = {ShadowedForecaster(SumForecaster("sum-1"), SumForecaster(name)).basis for name in ("sum-2", "sum-3")}
     assert len(bases) == 2

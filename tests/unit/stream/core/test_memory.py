@@ -60,7 +60,7 @@ def test_a_late_event_refolds_from_the_nearest_checkpoint(late_hours: float, ste
     assert edit.changed_from is not None
     before, memory = memory, memory.refold(forecaster, REGION, edit.window, edit.changed_from)
     assert len(forecaster.observed) == steps
-    assert memory.folded_again(before, edit.changed_from) == steps
+    assert memory.count_refolded(before, edit.changed_from) == steps
     assert memory.head == folded(SumForecaster(), edit.window.events, memory.base)
 
 
@@ -70,10 +70,10 @@ def test_an_event_after_all_others_is_no_refold_and_the_last_ones_deletion_folds
     added = window.apply(change(event("new", 21.0)), REGION, LONG_AGO)
     assert added.changed_from is not None
     after = before.refold(forecaster, REGION, added.window, added.changed_from)
-    assert after.folded_again(before, added.changed_from) is None
+    assert after.count_refolded(before, added.changed_from) is None
     gone = added.window.apply(change("new"), REGION, LONG_AGO)
     assert gone.changed_from is not None
-    assert after.refold(forecaster, REGION, gone.window, gone.changed_from).folded_again(after, gone.changed_from) == 0
+    assert after.refold(forecaster, REGION, gone.window, gone.changed_from).count_refolded(after, gone.changed_from) == 0
 
 
 def test_a_refold_never_costs_more_than_the_spacing_beyond_what_changed() -> None:

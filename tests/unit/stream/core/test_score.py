@@ -12,7 +12,7 @@ from ingest.event import Change, Heartbeat, InputRecord
 from ingest.instant import Instant
 from ingest.region import Region
 from stream.core.forecaster import Hazard
-from stream.core.score import MILLISECONDS_PER_WEEK, Interval, Scoring, Tally, log_rate_at, outcome
+from stream.core.score import MILLISECONDS_PER_WEEK, Interval, Scoring, Tally, log_rate_at, tally_of
 from stream.core.step import RegionContext, RegionState, first_state, on_change, on_heartbeat
 from stream.partition import Partition
 from stream.records.forecast import Forecast, decode_forecast
@@ -131,7 +131,7 @@ def test_weeks_add_up_to_the_whole() -> None:
     state = after(change(event("a", 0)), *beats(1, 400))
     for number in range(30):
         state = after(change(event(f"b{number}", 400 + 20 * number)), *beats(401 + 20 * number, 420 + 20 * number), state=state)
-    weeks = state.scoring.by_week()
+    weeks = state.scoring.tallies_by_week()
     assert list(weeks) == list(
         range(int(at(0)) // MILLISECONDS_PER_WEEK, int(state.scoring.settled_until or 0) // MILLISECONDS_PER_WEEK + 1)
     )
@@ -184,7 +184,7 @@ def test_the_true_rate_scores_best_though_news_are_late() -> None:
     bounds = [int(at(float(hours))) for hours in range(50 * 24 + 1)]
     tally = Tally()
     for since, until in pairwise(bounds):
-        tally = tally.plus(outcome(Interval(since, until, DAY, hazards), events))
+        tally = tally.plus(tally_of(Interval(since, until, DAY, hazards), events))
     assert tally.events == len(events)
     scored = np.array(tally.log_rates) - np.array(tally.expected)
     assert scored[0] > scored[1:].max() + 50.0

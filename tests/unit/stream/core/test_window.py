@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ingest.event import Change, Event
 from ingest.instant import Instant
-from stream.core.window import Window, belongs, key_of
+from stream.core.window import Window, belongs_in_window, key_of
 from tests.support.simulated import REGION, at, change, event
 
 CUTOFF = at(-120)
@@ -79,7 +79,7 @@ OUTSIDE = {
 
 @pytest.mark.parametrize("outside", OUTSIDE.values(), ids=OUTSIDE.keys())
 def test_what_does_not_belong_stays_out_and_leaves_when_revised_into_it(outside: Event) -> None:
-    assert not belongs(outside, REGION, CUTOFF)
+    assert not belongs_in_window(outside, REGION, CUTOFF)
     stayed_out = window(event("b", 1)).apply(change(outside), REGION, CUTOFF)
     assert stayed_out == (window(event("b", 1)), None, None, None)
     left = window(event("a", 2), event("b", 1)).apply(change(outside), REGION, CUTOFF)
@@ -87,8 +87,8 @@ def test_what_does_not_belong_stays_out_and_leaves_when_revised_into_it(outside:
 
 
 def test_an_event_exactly_at_completeness_or_at_the_cutoff_belongs() -> None:
-    assert belongs(event(magnitude=2.5), REGION, CUTOFF)
-    assert belongs(event(hours=-120), REGION, CUTOFF)
+    assert belongs_in_window(event(magnitude=2.5), REGION, CUTOFF)
+    assert belongs_in_window(event(hours=-120), REGION, CUTOFF)
 
 
 def test_the_deletion_of_an_unknown_id_changes_nothing() -> None:
@@ -126,7 +126,7 @@ def test_a_window_after_any_history_is_the_window_of_the_last_versions(history: 
         assert edit.window.events[: len(before_place(built, edit.changed_from))] == before_place(built, edit.changed_from)
         built = edit.window
         latest.pop(one.id, None)
-        if one.event is not None and belongs(one.event, REGION, LONG_AGO):
+        if one.event is not None and belongs_in_window(one.event, REGION, LONG_AGO):
             latest[one.id] = one.event
     assert built == window(*latest.values())
     cutoff = at(expired_hours)
