@@ -96,7 +96,9 @@ class Partition:
             steps = [(record.region, on_change(self.state(record.region), record, self._context(record.region), clock))]
         else:
             steps = self._heartbeat(record, clock) if isinstance(record, Heartbeat) else []
-        issued = [item for region_id, step in steps for item in (*self._note(region_id, step), *self._region_alerts(region_id, step, record))]
+        issued = [
+            item for region_id, step in steps for item in (*self._note(region_id, step), *self._region_alerts(region_id, step, record))
+        ]
         return issued if isinstance(record, Change) else issued + self._feed_alerts(record)
 
     def _region_alerts(self, region_id: str, step: Step, record: Change | Heartbeat | Outage) -> list[Issued]:

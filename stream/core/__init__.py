@@ -13,9 +13,9 @@ from stream.core.window import Window, key_of
 
 __all__ = [
     "BEGINNING",
+    "DEPENDENT_KINDS",
     "FORECASTING_KINDS",
     "MODEL",
-    "DEPENDENT_KINDS",
     "Expectation",
     "Forecaster",
     "Hazard",

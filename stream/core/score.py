@@ -121,7 +121,9 @@ class Scoring(NamedTuple):
         if self.since is None or self.issued_at is None:
             return self._replace(since=int(now), issued_at=int(now))
         pending, delay = self.pending, min(SETTLING_DAYS, region.window_days / 4) * MILLISECONDS_PER_DAY
-        longest = round(region.window_days / 2 * MILLISECONDS_PER_DAY)  # so no event expires before its interval is settled; what is later is not scored
+        longest = round(
+            region.window_days / 2 * MILLISECONDS_PER_DAY
+        )  # so no event expires before its interval is settled; what is later is not scored
         until = min(int(now), self.issued_at + longest)
         if until > self.issued_at:
             hazards = forecaster.hazards(memory, region, Instant(self.issued_at), Instant(until))
