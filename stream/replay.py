@@ -100,7 +100,7 @@ def _commit(commit: Callable[[list[Outgoing]], None], records: list[Record]) -> 
     try:
         commit([Outgoing(EVENTS, record.partition, record.key, record.value, record.time) for record in records])
     except NotCommitted as error:
-        raise Problem(f"the log did not take the records ({error})", "look whether the broker is well") from None
+        raise Problem(f"the log did not take the records ({error})", "check the broker with `quakecast doctor`") from None
 
 
 def publish_files(files: Iterable[Path], publisher: Publisher, span: Span, heartbeat_seconds: float, progress: Progress) -> dict[int, int]:

@@ -1,13 +1,14 @@
 """The loop around the core: consume, step, commit, save.
 
-The order that loses nothing and says nothing twice:
+This order loses nothing and writes nothing twice:
 
 1. Poll records; fold each into its partition's state; collect the forecasts.
 2. Commit the forecasts and the next offsets to the log, as one transaction.
 3. Save the state with its offset to the store, by a write that only moves forward. (Embedded: inside the transaction of 2.)
 
-So the store is never ahead of the log. A worker that dies between 2 and 3 leaves it behind: whoever takes the partition over starts at the
-store's offset and folds the records up to the committed one again, silently. An empty store means starting at the log's beginning.
+So the store is never ahead of the log. After a worker that died between 2 and 3 it is behind: the next owner of the partition starts at
+the store's offset and folds the records up to the committed offset again, without writing. With an empty store it starts at the log's
+beginning.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, Batch, Log, NotCommitted, Outgoing, Record
+from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, Log, NotCommitted, Outgoing, Record
 from ingest.event import Change, DeadLetter, InputRecord, Promotion, decode, encode
 from ingest.metrics import Exposition
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.alerts import Rule
+from stream.consuming import GroupMember
 from stream.core import Forecaster, Library, Position
 from stream.monitoring import WorkerMetrics
 from stream.partition import Partition, basis_of
@@ -33,23 +35,22 @@ from stream.records import Alert, Forecast, decode_alert
 from stream.store import Outcome, Saved, Store
 
 GROUP = "forecast"
-FAILED_COMMITS_IN_A_ROW = 5
 DEEP_REFOLD_EVENTS = 256
-"""A refold of more events than this is worth a line of log."""
+"""A refold of more events than this is logged."""
 
 log = structlog.get_logger()
 
 
 class Owned(NamedTuple):
-    """A partition that this worker holds."""
+    """A partition assigned to this worker."""
 
     state: Partition
     committed: int
-    """The group's offset when the partition was taken over: forecasts for records before it are out already."""
+    """The group's offset when the partition was assigned: the forecasts for earlier records are written already."""
 
 
-class Worker:
-    """Forecasts for the partitions that the group gives it."""
+class Worker(GroupMember[Owned]):
+    """Issues forecasts for the partitions that the consumer group assigns to it."""
 
     def __init__(
         self,
@@ -65,41 +66,29 @@ class Worker:
         on_forecast: Callable[[bytes], None] | None = None,
         metrics: WorkerMetrics | None = None,
     ) -> None:
-        self._log, self._store, self._table, self._forecaster = event_log, store, table, forecaster
+        super().__init__(event_log, GROUP, name)
+        self._store, self._table, self._forecaster = store, table, forecaster
         self._library, self._rules = library, rules
         self._metrics = metrics or WorkerMetrics(Exposition())
-        self._name, self._batch_size, self._on_forecast = name, batch_size, on_forecast
-        event_log.create_topics()
-        self._producer = event_log.producer(name)
-        self._consumer = event_log.consumer(GROUP, EVENTS)
-        self._owned: dict[int, Owned] = {}
-        self._failed_commits = 0
+        self._batch_size, self._on_forecast = batch_size, on_forecast
         self._metrics.watch(lambda: {number: owned.state for number, owned in list(self._owned.items())})
 
     def run(self, stopped: Callable[[], bool], wait_seconds: float = 0.5) -> None:
-        """Take turns until told to stop."""
+        """Take turns until `stopped` returns true."""
         while not stopped():
             self.turn(wait_seconds)
 
     def turn(self, wait_seconds: float) -> int:
-        """One poll and all that follows from it; gives the number of records consumed."""
+        """Poll once, and fold, commit and save what was polled. Returns the number of records consumed."""
         batch = self._consumer.poll(self._batch_size, wait_seconds)
         arrived_at = time.monotonic()
-        self._rebalance(batch)
+        if self._rebalance(batch):
+            self._metrics.rebalanced()
         outgoing = [out for record in batch.records if record.partition in self._owned for out in self._take(record)]
         touched = {record.partition for record in batch.records} & set(self._owned)
         if touched:
             self._commit(outgoing, touched, len(batch.records), arrived_at)
         return len(batch.records)
-
-    def _rebalance(self, batch: Batch) -> None:
-        for partition in batch.lost:
-            self._owned.pop(partition, None)
-        for partition in batch.gained:
-            self._own(partition)
-        if batch.gained or batch.lost:
-            self._metrics.rebalanced()
-            log.info("partitions", gained=sorted(batch.gained), lost=sorted(batch.lost), owned=sorted(self._owned))
 
     def _own(self, number: int) -> None:
         committed = self._consumer.committed(number) or 0
@@ -114,12 +103,12 @@ class Worker:
         self._consumer.seek(number, max(state.position.offset, self._log.starts(EVENTS)[number]))
 
     def _restored(self, number: int, saved: Saved, committed: int) -> Partition | None:
-        """What was saved; none if it is of another model or region table, or of a log that was made anew."""
+        """Return the saved state; None if it belongs to another model, another region table, or a log that was created anew."""
         if saved.position.basis != basis_of(self._forecaster, self._table) or saved.position.offset > committed:
             return None
         try:
             state = Partition(number, self._table, self._forecaster, saved.position, self._library, self._rules)
-        except Problem as problem:  # a model that another worker had: the log is folded again with those that are here
+        except Problem as problem:  # only another worker has the model: fold the log again with the models at hand
             log.warning("a promoted model is not here", partition=number, problem=str(problem))
             return None
         state.restore(saved.regions)
@@ -142,7 +131,7 @@ class Worker:
         if isinstance(known, Change) and known.region not in self._table:
             state.skip(record.offset, known.sequence)
             return [_dead_letter(record, "region_unknown", f"the region table has no {known.region}")]
-        return [_outgoing(said, body, record) for said, body in state.take(known, record.offset)]
+        return [_outgoing(issued, body, record) for issued, body in state.take(known, record.offset)]
 
     def _commit(self, outgoing: list[Outgoing], touched: set[int], records: int, arrived_at: float) -> None:
         reached = {number: self._owned[number].state.position.offset for number in touched}
@@ -152,6 +141,7 @@ class Worker:
             if consumed:
                 self._producer.commit(outgoing, consumed, self._consumer, (lambda: self._save(touched)) if within else None)
         except NotCommitted as error:
+            self._metrics.refused()
             self._start_over(error)
             return
         self._failed_commits = 0
@@ -170,12 +160,12 @@ class Worker:
         for refold in refolds:
             if refold.events > DEEP_REFOLD_EVENTS:
                 log.info("history changed far back", region=refold.region, events_folded_again=refold.events)
-        if outgoing and records < self._batch_size:  # a full batch is catching up: its speed would be lost in lines
+        if outgoing and records < self._batch_size:  # a full batch means catching up: a line for each would slow it down
             counts = Counter(out.topic.rpartition(".")[2] for out in outgoing)
             log.info("committed", records=records, partitions=sorted(touched), seconds=round(seconds, 4), **counts)
         for out in outgoing:
             if out.topic == ALERTS:
-                log.info("alert", **_said_of(out))
+                log.info("alert", **_alert_fields(out))
 
     def _save(self, touched: set[int]) -> None:
         for number in sorted(touched):
@@ -187,45 +177,27 @@ class Worker:
             if outcome is Outcome.AHEAD:
                 log.warning("the store is ahead: another worker has this partition", partition=number)
 
-    def _start_over(self, error: NotCommitted) -> None:
-        """Nothing was written: forget the steps taken and begin again from the store, with a new producer."""
-        self._failed_commits += 1
-        self._metrics.refused()
-        if self._failed_commits == FAILED_COMMITS_IN_A_ROW:
-            raise Problem(
-                f"the log refused {FAILED_COMMITS_IN_A_ROW} commits in a row ({error})", "look whether the broker is well, then start again"
-            )
-        log.warning("not committed, starting over from the store", reason=str(error), partitions=sorted(self._owned))
-        self._producer.close()
-        self._producer = self._log.producer(self._name)
-        for number in list(self._owned):
-            self._own(number)
-
     def positions(self) -> dict[int, Position]:
-        """By owned partition, how far it is."""
+        """Return how far each assigned partition is."""
         return {number: owned.state.position for number, owned in self._owned.items()}
 
-    def close(self) -> None:
-        self._consumer.close()
-        self._producer.close()
+
+def _outgoing(issued: Forecast | Alert, body: bytes, record: Record) -> Outgoing:
+    if isinstance(issued, Forecast):
+        return Outgoing(FORECASTS, record.partition, issued.region.encode(), body, issued.issued_at)
+    return Outgoing(ALERTS, record.partition, issued.id.encode(), body, issued.issued_at)
 
 
-def _outgoing(said: Forecast | Alert, body: bytes, record: Record) -> Outgoing:
-    if isinstance(said, Forecast):
-        return Outgoing(FORECASTS, record.partition, said.region.encode(), body, said.issued_at)
-    return Outgoing(ALERTS, record.partition, said.id.encode(), body, said.issued_at)
-
-
-def _said_of(out: Outgoing) -> dict[str, object]:
+def _alert_fields(out: Outgoing) -> dict[str, object]:
     alert = decode_alert(out.value)
-    said = {"id": alert.id, "revision": alert.revision, "type": alert.alert_type, "active": alert.active, "headline": alert.headline}
-    return said | {"reason": alert.reason, "test": alert.test}
+    fields = {"id": alert.id, "revision": alert.revision, "type": alert.alert_type, "active": alert.active, "headline": alert.headline}
+    return fields | {"reason": alert.reason, "test": alert.test}
 
 
 def _swap(state: Partition, promotion: Promotion, record: Record) -> Outgoing:
     activation = state.swap(promotion, record.offset)
-    said = log.info if activation.refused is None else log.error
-    said("promotion", partition=state.number, offset=record.offset, model=activation.model, refused=activation.refused)
+    write = log.info if activation.refused is None else log.error
+    write("promotion", partition=state.number, offset=record.offset, model=activation.model, refused=activation.refused)
     return Outgoing(MODELS, 0, b"activation", encode(activation), activation.at)
 
 

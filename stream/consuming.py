@@ -1,0 +1,74 @@
+"""What the workers of a consumer group share: partitions that are assigned and revoked, and commits that the log refuses."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import structlog
+
+from ingest.bus import EVENTS, Batch, Log, NotCommitted
+from ingest.problem import Problem
+
+FAILED_COMMITS_IN_A_ROW = 5
+
+Owned = TypeVar("Owned")
+
+log = structlog.get_logger()
+
+
+class GroupMember(Generic[Owned]):
+    """A member of a consumer group over the input log, with a transactional producer of its own.
+
+    A subclass loads the state of an assigned partition in `_own`, and commits through `_producer`.
+
+    Args:
+        group: the consumer group, whose members share the partitions.
+        name: transactional identity of the producer.
+    """
+
+    def __init__(self, event_log: Log, group: str, name: str) -> None:
+        self._log, self._name = event_log, name
+        event_log.create_topics()
+        self._producer = event_log.producer(name)
+        self._consumer = event_log.consumer(group, EVENTS)
+        self._owned: dict[int, Owned] = {}
+        """By partition, the state that is held."""
+        self._failed_commits = 0
+
+    def _own(self, number: int) -> None:
+        """Load the state of a partition into `_owned`, and seek to its next record."""
+        raise NotImplementedError
+
+    def _rebalance(self, batch: Batch) -> bool:
+        """Follow the group's assignment; return whether it has changed."""
+        for partition in batch.lost:
+            self._owned.pop(partition, None)
+        for partition in sorted(batch.gained):
+            self._own(partition)
+        if not (batch.gained or batch.lost):
+            return False
+        log.info("partitions", gained=sorted(batch.gained), lost=sorted(batch.lost), owned=sorted(self._owned))
+        return True
+
+    def _start_over(self, error: NotCommitted) -> None:
+        """Nothing was written: discard what was folded since the last commit, and load every state again, with a new producer.
+
+        Raises:
+            Problem: the log has refused `FAILED_COMMITS_IN_A_ROW` commits in a row.
+        """
+        self._failed_commits += 1
+        if self._failed_commits == FAILED_COMMITS_IN_A_ROW:
+            raise Problem(
+                f"the log refused {FAILED_COMMITS_IN_A_ROW} commits in a row ({error})",
+                "check the broker with `quakecast doctor`, then start again",
+            )
+        log.warning("commit refused, starting over from the last one", reason=str(error), partitions=sorted(self._owned))
+        self._producer.close()
+        self._producer = self._log.producer(self._name)
+        for number in list(self._owned):
+            self._own(number)
+
+    def close(self) -> None:
+        """Leave the group, and release the connections."""
+        self._consumer.close()
+        self._producer.close()
