@@ -37,7 +37,9 @@ def promote(log: Log, models: dict[str, str], *, challenger: bool = False, reaso
     try:
         producer.commit(outgoing)
     except NotCommitted as error:
-        raise Problem(f"the log did not take the promotion ({error})", "check the broker with `quakecast doctor`, then promote again") from None
+        raise Problem(
+            f"the log did not take the promotion ({error})", "check the broker with `quakecast doctor`, then promote again"
+        ) from None
     finally:
         producer.close()
     return promotion
