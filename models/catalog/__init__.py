@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.catalog.b_value import Slope
-from models.catalog.cleaning import Findings, Report, choose, clean, each_once, earthquakes
+from models.catalog.cleaning import LARGEST_MAGNITUDE, Findings, Report, choose, clean, each_once, earthquakes
 from models.catalog.completeness import Completeness, Estimate, Part, assess
 from models.catalog.datasets import FEWEST_EVENTS, RegionDataset, SplitDates, by_region, one_region, read_datasets, read_events
 from models.catalog.gaps import spans
@@ -13,6 +13,7 @@ from models.catalog.short_term_incompleteness import FittedRise, fit_short_term_
 
 __all__ = [
     "FEWEST_EVENTS",
+    "LARGEST_MAGNITUDE",
     "Completeness",
     "Estimate",
     "Findings",

@@ -21,8 +21,9 @@ from models.numerics import distance_km
 DUPLICATE_SECONDS = 4.0
 DUPLICATE_KM = 60.0
 DUPLICATE_MAGNITUDES = 0.7
-POSSIBLE_MAGNITUDES = (-2.0, 9.6)
-"""Chile 1960, the largest known, was 9.5."""
+LARGEST_MAGNITUDE = 9.6
+"""Just above the largest earthquake recorded (M 9.5, Chile 1960): the upper end of every magnitude distribution."""
+POSSIBLE_MAGNITUDES = (-2.0, LARGEST_MAGNITUDE)
 POSSIBLE_DEPTHS_KM = (-5.0, 700.0)
 """The highest volcanoes and the deepest earthquakes, about."""
 MAGNITUDE_JUMP = 1.0

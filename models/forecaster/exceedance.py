@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.magnitude import LARGEST_MAGNITUDE
+from models.catalog import LARGEST_MAGNITUDE
 from models.numerics import FloatArray
 from models.timing import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
 from stream.records import HORIZONS_HOURS, MAGNITUDES, Exceedance, rounded

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from ingest.problem import Problem
+from models.catalog import LARGEST_MAGNITUDE
 from models.gan.condition import FEATURES, RADIUS_IN_SCALES, Condition
 from models.gan.process import Events, Law, Noise, aftershocks
 from models.gan.statistics import EVENT_COLUMNS, STATISTICS, Seen
@@ -50,7 +51,6 @@ FIRST_SPREAD = 0.3
 MOST_EVENTS = 30_000
 AT_ONCE = 200_000
 """Events that are made at the same time."""
-LARGEST_MAGNITUDE = 9.6
 LARGEST_NUMBER = 9.5
 """ln of direct aftershocks."""
 

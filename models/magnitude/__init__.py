@@ -26,23 +26,13 @@ from models.magnitude.features import (
 )
 from models.magnitude.live import LiveMagnitude, half_bin_of, quantiles_and_survival
 from models.magnitude.network import (
-    COMPLETE_RANGE,
-    COMPLETE_START,
     HIDDEN,
-    LARGEST_MAGNITUDE,
     MAGNITUDE_INPUT_LIMIT,
-    MIDDLE_RANGE,
-    MIDDLE_START,
-    RATE_RANGE,
-    SIGMA_RANGE,
-    SIGMA_START,
     MagnitudeNetwork,
 )
 from models.magnitude.train import MagnitudeOptions, examples, fit_examples
 
 __all__ = [
-    "COMPLETE_RANGE",
-    "COMPLETE_START",
     "COUNTS",
     "DECAYS",
     "DEFAULT_REACH",
@@ -51,7 +41,6 @@ __all__ = [
     "HIDDEN",
     "INPUTS",
     "LAG_OFFSET_DAYS",
-    "LARGEST_MAGNITUDE",
     "LATEST",
     "LONGEST_LAG_DAYS",
     "LOWEST_LEVEL",
@@ -59,14 +48,9 @@ __all__ = [
     "MAGNITUDE_PRODUCTIVITIES",
     "MAGNITUDE_TAUS_DAYS",
     "MAGNITUDE_TRACES",
-    "MIDDLE_RANGE",
-    "MIDDLE_START",
     "PLACELESS",
     "PRIOR_EVENTS",
     "PRIOR_EXCESS",
-    "RATE_RANGE",
-    "SIGMA_RANGE",
-    "SIGMA_START",
     "TRACE_FLOOR",
     "WAIT",
     "DetectedMagnitude",

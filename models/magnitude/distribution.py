@@ -31,6 +31,14 @@ from models.numerics import FloatArray, invert_decreasing, library_of, log_norma
 
 Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
 
+RATE_RANGE = 0.7
+"""β stays within a factor of two of β₀."""
+MIDDLE_START, MIDDLE_RANGE = -1.0, 2.5
+"""μ lies within 2.5 of −1, where all but 1 in 400 events at completeness are detected."""
+SIGMA_START, SIGMA_RANGE = 0.35, 1.0
+COMPLETE_START, COMPLETE_RANGE = 0.02, 1.5
+OUTPUTS = 4
+
 _EXCESS_GRID = np.linspace(0.0, 10.0, 61)
 _SMALLEST = 1e-300
 
@@ -53,6 +61,28 @@ class DetectedMagnitude(Generic[Array]):
     """(...) or a number: the largest excess there can be."""
 
     KNEE = 2.0
+
+    @classmethod
+    def of_outputs(cls, outputs: Array, rate: float, upper: Any) -> DetectedMagnitude[Array]:
+        """Return the distributions that the last layer of a `MagnitudeNetwork` describes; every output is bounded by a tanh.
+
+            ln β = ln β₀ + 0.7 tanh o₁                 μ    = −1 + 2.5 tanh(o₂ / 2.5)
+            ln σ = ln 0.35 + tanh o₃                   ln ε = ln 0.02 + 1.5 tanh o₄
+
+        Args:
+            outputs: (..., OUTPUTS) o, torch or numpy.
+            rate: β₀.
+            upper: (...) or a number: the largest excess there can be.
+        """
+        tanh = library_of(outputs).tanh
+        return DetectedMagnitude(
+            math.log(rate) + RATE_RANGE * tanh(outputs[..., 0]),
+            MIDDLE_START + MIDDLE_RANGE * tanh(outputs[..., 1] / MIDDLE_RANGE),
+            math.log(SIGMA_START) + SIGMA_RANGE * tanh(outputs[..., 2]),
+            math.log(COMPLETE_START) + COMPLETE_RANGE * tanh(outputs[..., 3]),
+            rate,
+            upper,
+        )
 
     def log_prob(self, excess: Any) -> Array:
         """ln density, per magnitude unit, (...); beyond the ends that at the ends."""

@@ -6,24 +6,12 @@ moments may be given, whose laws are averaged; the forecaster asks at the median
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from models.catalog import LARGEST_MAGNITUDE
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import PLACELESS, magnitude_features_at
-from models.magnitude.network import (
-    COMPLETE_RANGE,
-    COMPLETE_START,
-    LARGEST_MAGNITUDE,
-    MAGNITUDE_INPUT_LIMIT,
-    MIDDLE_RANGE,
-    MIDDLE_START,
-    RATE_RANGE,
-    SIGMA_RANGE,
-    SIGMA_START,
-    MagnitudeNetwork,
-)
+from models.magnitude.network import MAGNITUDE_INPUT_LIMIT, MagnitudeNetwork
 from models.numerics import FloatArray, gelu
 
 _EXCESSES = np.concatenate((np.linspace(0.0, 1.5, 31), np.linspace(1.6, 3.0, 15), np.linspace(3.25, 8.0, 20)))
@@ -58,14 +46,7 @@ class LiveMagnitude:
         hidden = gelu(np.einsum("oi,ai->ao", self._first, scaled) + self._first_bias)
         hidden = hidden + gelu(np.einsum("oi,ai->ao", self._second, hidden) + self._second_bias)
         outputs = np.einsum("oi,ai->ao", self._last, hidden) + self._last_bias
-        return DetectedMagnitude(
-            math.log(self._rate) + RATE_RANGE * np.tanh(outputs[:, 0]),
-            MIDDLE_START + MIDDLE_RANGE * np.tanh(outputs[:, 1] / MIDDLE_RANGE),
-            math.log(SIGMA_START) + SIGMA_RANGE * np.tanh(outputs[:, 2]),
-            math.log(COMPLETE_START) + COMPLETE_RANGE * np.tanh(outputs[:, 3]),
-            self._rate,
-            LARGEST_MAGNITUDE - magnitude_of_completeness,
-        )
+        return DetectedMagnitude.of_outputs(outputs, self._rate, LARGEST_MAGNITUDE - magnitude_of_completeness)
 
 
 def half_bin_of(magnitudes: FloatArray) -> float:

@@ -14,21 +14,13 @@ import math
 import torch
 from torch import nn
 
-from models.magnitude.distribution import DetectedMagnitude
+from models.catalog import LARGEST_MAGNITUDE
+from models.magnitude.distribution import OUTPUTS, DetectedMagnitude
 from models.magnitude.features import INPUTS, PLACELESS
 from models.numerics import FloatArray
 
-LARGEST_MAGNITUDE = 9.6
-"""Just above the largest earthquake recorded (M 9.5, Chile 1960)."""
 HIDDEN = 32
-OUTPUTS = 4
 MAGNITUDE_INPUT_LIMIT = 5.0
-RATE_RANGE = 0.7
-"""β stays within a factor of two of β₀."""
-MIDDLE_START, MIDDLE_RANGE = -1.0, 2.5
-"""μ lies within 2.5 of −1, where all but 1 in 400 events at completeness are seen."""
-SIGMA_START, SIGMA_RANGE = 0.35, 1.0
-COMPLETE_START, COMPLETE_RANGE = 0.02, 1.5
 
 
 class MagnitudeNetwork(nn.Module):
@@ -65,14 +57,7 @@ class MagnitudeNetwork(nn.Module):
     def of_outputs(self, outputs: torch.Tensor, magnitude_of_completeness: torch.Tensor | float) -> DetectedMagnitude[torch.Tensor]:
         """(..., OUTPUTS), (...) or a number -> a distribution of shape (...)."""
         rate = float(self.gutenberg_richter_rate)
-        return DetectedMagnitude(
-            math.log(rate) + RATE_RANGE * torch.tanh(outputs[..., 0]),
-            MIDDLE_START + MIDDLE_RANGE * torch.tanh(outputs[..., 1] / MIDDLE_RANGE),
-            math.log(SIGMA_START) + SIGMA_RANGE * torch.tanh(outputs[..., 2]),
-            math.log(COMPLETE_START) + COMPLETE_RANGE * torch.tanh(outputs[..., 3]),
-            rate,
-            LARGEST_MAGNITUDE - magnitude_of_completeness,
-        )
+        return DetectedMagnitude.of_outputs(outputs, rate, LARGEST_MAGNITUDE - magnitude_of_completeness)
 
     @torch.no_grad()
     def distribution(self, features: FloatArray, magnitude_of_completeness: FloatArray | float) -> DetectedMagnitude[FloatArray]:

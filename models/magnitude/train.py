@@ -11,10 +11,10 @@ import msgspec
 import torch
 
 from ingest.problem import Problem
-from models.catalog import PointPattern, Span, common_step
+from models.catalog import LARGEST_MAGNITUDE, PointPattern, Span, common_step
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.features import DEFAULT_REACH, PLACELESS
-from models.magnitude.network import HIDDEN, LARGEST_MAGNITUDE, MagnitudeNetwork
+from models.magnitude.network import HIDDEN, MagnitudeNetwork
 from models.training import still_finite
 
 Progress = Callable[[int, int, dict[str, float]], None]

@@ -22,6 +22,8 @@ SIMULATE_EXAMPLES = "Example: quakecast simulate --region california --mainshock
 DAYS_KNOWN = 3_650.0
 """Without a catalogue: for so long nothing is known to have come."""
 MOST = 10_000
+LARGEST_MAINSHOCK = 9.6
+"""Equal to `models.catalog.LARGEST_MAGNITUDE` (a test holds it), which is not imported here: every command would start more slowly."""
 USUAL_PER_DAY, BACKGROUND_SHARE = 0.05, 0.3
 """Of a region's events without a catalogue, and how many of them no other event brings: assumed."""
 
@@ -38,7 +40,7 @@ class With(StrEnum):
 def simulate(
     region: Annotated[str, typer.Option("--region", help="The region, by its id.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for scenarios.csv, scenario.xml and two pictures.")],
-    mainshock: Annotated[float, typer.Option("--mainshock", min=0.0, max=9.6, help="Its magnitude.")] = 7.0,
+    mainshock: Annotated[float, typer.Option("--mainshock", min=0.0, max=LARGEST_MAINSHOCK, help="Its magnitude.")] = 7.0,
     days: Annotated[float, typer.Option("--days", help="For how long; the GAN knows 30.")] = 30.0,
     n: Annotated[int, typer.Option("--n", min=1, max=MOST, help="How many simulations.")] = 1_000,
     source: Annotated[With, typer.Option("--with", help="Who simulates; cnn: the forecaster with its CNN's map.")] = With.forecaster,

@@ -17,10 +17,9 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines.etas.model import EtasParameters
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog import PointPattern, Span, area_km2
+from models.catalog import LARGEST_MAGNITUDE, PointPattern, Span, area_km2
 from models.numerics import EARTH_RADIUS_KM, FloatArray
 
-LARGEST_MAGNITUDE = 9.6
 MOST_EVENTS = 2_000_000
 LEAST_MEAN = 1e-9
 """Expected direct aftershocks below which an event of the past is left out."""

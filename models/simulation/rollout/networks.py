@@ -14,19 +14,8 @@ import numpy as np
 import torch
 from torch.nn.functional import gelu
 
-from models.magnitude import (
-    COMPLETE_RANGE,
-    COMPLETE_START,
-    LARGEST_MAGNITUDE,
-    MAGNITUDE_INPUT_LIMIT,
-    MIDDLE_RANGE,
-    MIDDLE_START,
-    PLACELESS,
-    RATE_RANGE,
-    SIGMA_RANGE,
-    SIGMA_START,
-    DetectedMagnitude,
-)
+from models.catalog import LARGEST_MAGNITUDE
+from models.magnitude import MAGNITUDE_INPUT_LIMIT, PLACELESS, DetectedMagnitude
 from models.numerics import FloatArray
 from models.place import LARGEST_LOG_FACTOR, PLACE_FLOOR_PER_DAY, PlaceNetwork
 from models.space_time import SpaceTimeNetwork
@@ -115,15 +104,7 @@ class RolloutNetwork:
         (first, bias), (second, more), (last, end) = self._size_layers
         x = gelu(torch.addmm(bias, x, first))
         outputs = torch.addmm(end, x + gelu(torch.addmm(more, x, second)), last).double().numpy()
-        rate = self._tail_rate
-        return DetectedMagnitude(
-            math.log(rate) + RATE_RANGE * np.tanh(outputs[:, 0]),
-            MIDDLE_START + MIDDLE_RANGE * np.tanh(outputs[:, 1] / MIDDLE_RANGE),
-            math.log(SIGMA_START) + SIGMA_RANGE * np.tanh(outputs[:, 2]),
-            math.log(COMPLETE_START) + COMPLETE_RANGE * np.tanh(outputs[:, 3]),
-            rate,
-            LARGEST_MAGNITUDE - magnitude_of_completeness,
-        )
+        return DetectedMagnitude.of_outputs(outputs, self._tail_rate, LARGEST_MAGNITUDE - magnitude_of_completeness)
 
     def background(self, excitation: FloatArray, rate: float) -> FloatArray:
         """(P, 12) of the times at each moment, and their μ -> (P,) μ', 1/day."""

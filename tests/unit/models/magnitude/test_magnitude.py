@@ -16,11 +16,12 @@ from safetensors.torch import load_file, save_file
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
+from models.catalog.cleaning import LARGEST_MAGNITUDE
 from models.catalog.point_pattern import PointPattern, Span
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import INPUTS, PLACELESS, magnitude_features_at
-from models.magnitude.network import LARGEST_MAGNITUDE, MagnitudeNetwork
+from models.magnitude.network import MagnitudeNetwork
 from models.magnitude.train import MagnitudeOptions, examples, fit_examples, fit_magnitude
 from models.numerics.arrays import FloatArray
 
@@ -119,6 +120,14 @@ def test_training_and_live_use_have_the_same_numbers(law: DetectedMagnitude[Floa
     excesses = np.array([0.0, 0.1, 1.9, 2.5, 3.9])
     for name in ("log_prob", "survival"):
         assert getattr(law, name)(excesses) == pytest.approx(getattr(taught, name)(torch.from_numpy(excesses)).numpy(), rel=1e-5, abs=1e-9)
+
+
+def test_outputs_give_the_same_distribution_in_torch_and_in_numpy() -> None:
+    outputs = np.random.default_rng(0).normal(0.0, 2.0, (5, 4))
+    live = DetectedMagnitude.of_outputs(outputs, RATE, 7.0)
+    trained = DetectedMagnitude.of_outputs(torch.from_numpy(outputs), RATE, 7.0)
+    for name in ("log_rate", "middle", "log_sigma", "log_complete"):
+        assert getattr(live, name) == pytest.approx(getattr(trained, name).numpy(), rel=1e-12)
 
 
 def test_when_all_are_seen_it_is_gutenberg_richter() -> None:

@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 from ingest.instant import Instant
 from ingest.problem import Problem
 from models.artifact.forecaster_files import write_forecaster
+from models.catalog.cleaning import LARGEST_MAGNITUDE
 from stream.cli.application import application
+from stream.cli.simulate import LARGEST_MAINSHOCK
 from tests.support.stand_ins import csv_of, small_sequence
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
 
@@ -44,3 +46,7 @@ def test_the_cnn_needs_a_past_of_a_region_that_it_has_learned(tmp_path: Path) ->
     write_forecaster(tmp_path / "model", small_network(), EMPTY_CARD)
     with pytest.raises(Problem, match="no CNN has learned california"):
         simulate(tmp_path / "other", "--with", "cnn", "--catalog", str(catalogue), "--model", str(tmp_path / "model"))
+
+
+def test_a_mainshock_may_be_as_large_as_any_magnitude_that_is_used() -> None:
+    assert LARGEST_MAINSHOCK == LARGEST_MAGNITUDE
