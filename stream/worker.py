@@ -32,7 +32,7 @@ from stream.core import Forecaster, Library, Position
 from stream.monitoring import WorkerMetrics
 from stream.partition import Partition, basis_of
 from stream.records import Alert, Forecast, decode_alert
-from stream.store import Outcome, Saved, Store
+from stream.store import SavedPartition, Store, WriteResult
 
 GROUP = "forecast"
 DEEP_REFOLD_EVENTS = 256
@@ -71,7 +71,7 @@ class Worker(GroupMember[Owned]):
         self._library, self._rules = library, rules
         self._metrics = metrics or WorkerMetrics(Exposition())
         self._batch_size, self._on_forecast = batch_size, on_forecast
-        self._metrics.watch(lambda: {number: owned.state for number, owned in list(self._owned.items())})
+        self._metrics.watch_partitions(lambda: {number: owned.state for number, owned in list(self._owned.items())})
 
     def run(self, stopped: Callable[[], bool], wait_seconds: float = 0.5) -> None:
         """Take turns until `stopped` returns true."""
@@ -83,7 +83,7 @@ class Worker(GroupMember[Owned]):
         batch = self._consumer.poll(self._batch_size, wait_seconds)
         arrived_at = time.monotonic()
         if self._rebalance(batch):
-            self._metrics.rebalanced()
+            self._metrics.count_rebalance()
         outgoing = [out for record in batch.records if record.partition in self._owned for out in self._take(record)]
         touched = {record.partition for record in batch.records} & set(self._owned)
         if touched:
@@ -102,7 +102,7 @@ class Worker(GroupMember[Owned]):
         self._owned[number] = Owned(state, committed)
         self._consumer.seek(number, max(state.position.offset, self._log.starts(EVENTS)[number]))
 
-    def _restored(self, number: int, saved: Saved, committed: int) -> Partition | None:
+    def _restored(self, number: int, saved: SavedPartition, committed: int) -> Partition | None:
         """Return the saved state; None if it belongs to another model, another region table, or a log that was created anew."""
         if saved.position.basis != basis_of(self._forecaster, self._table) or saved.position.offset > committed:
             return None
@@ -136,12 +136,12 @@ class Worker(GroupMember[Owned]):
     def _commit(self, outgoing: list[Outgoing], touched: set[int], records: int, arrived_at: float) -> None:
         reached = {number: self._owned[number].state.position.offset for number in touched}
         consumed = {number: offset for number, offset in reached.items() if offset > self._owned[number].committed}
-        within = self._store.joins(self._log)
+        within = self._store.shares_transaction(self._log)
         try:
             if consumed:
                 self._producer.commit(outgoing, consumed, self._consumer, (lambda: self._save(touched)) if within else None)
         except NotCommitted as error:
-            self._metrics.refused()
+            self._metrics.count_refused_commit()
             self._start_over(error)
             return
         self._failed_commits = 0
@@ -156,7 +156,7 @@ class Worker(GroupMember[Owned]):
 
     def _report(self, outgoing: list[Outgoing], touched: set[int], records: int, seconds: float) -> None:
         refolds = [refold for number in sorted(touched) for refold in self._owned[number].state.refolds]
-        self._metrics.committed(records, outgoing, seconds, refolds)
+        self._metrics.count_commit(records, outgoing, seconds, refolds)
         for refold in refolds:
             if refold.events > DEEP_REFOLD_EVENTS:
                 log.info("history changed far back", region=refold.region, events_folded_again=refold.events)
@@ -170,11 +170,11 @@ class Worker(GroupMember[Owned]):
     def _save(self, touched: set[int]) -> None:
         for number in sorted(touched):
             state = self._owned[number].state
-            outcome = self._store.save(number, state.saved_position, state.position, state.changes())
-            if outcome is Outcome.ELSEWHERE:
+            result = self._store.save(number, state.saved_position, state.position, state.changes())
+            if result is WriteResult.POSITION_DIFFERS:
                 log.warning("the store is not where it was left: writing it anew", partition=number)
-                outcome = self._store.replace(number, state.position, state.everything())
-            if outcome is Outcome.AHEAD:
+                result = self._store.replace(number, state.position, state.everything())
+            if result is WriteResult.STORE_AHEAD:
                 log.warning("the store is ahead: another worker has this partition", partition=number)
 
     def positions(self) -> dict[int, Position]:

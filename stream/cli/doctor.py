@@ -15,7 +15,7 @@ from ingest.poller import contact
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.cli.options import DEFAULT_USGS, EMBEDDED, BusOption, JsonOption, RegionsOption, UsgsOption
-from stream.monitoring import ForecastsLook, Look, StoreLook, address, looked, models_agree
+from stream.monitoring import ForecastsProbe, Probe, StoreProbe, check_models, public_address, run_probe
 from stream.store import open_store
 
 DOCTOR_EXAMPLES = "Example: quakecast doctor --bus kafka://broker:9092 --store redis://redis:6379/0"
@@ -32,18 +32,18 @@ def doctor(
     json: JsonOption = False,
 ) -> None:
     """What is reachable, what is configured, what is wrong. Exit code 1 when something is."""
-    checks: list[tuple[str, Look]] = [
+    checks: list[tuple[str, Probe]] = [
         ("versions", _versions),
         ("regions", lambda: f"{len(list(RegionTable.load(regions)))} regions, table {RegionTable.load(regions).fingerprint}"),
         ("model", _model),
         ("feed", lambda: _feed(usgs)),
         ("log", lambda: _log(bus)),
-        ("store", StoreLook(store or bus)),
+        ("store", StoreProbe(store or bus)),
         ("forecasts", lambda: _forecasts(bus, store or bus)),
     ]
     if unknown := set(only or ()) - {name for name, _ in checks}:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not among {', '.join(name for name, _ in checks)}", param_hint="--only")
-    found = [(name, *looked(check)[:2]) for name, check in checks if not only or name in only]
+    found = [(name, *run_probe(check)[:2]) for name, check in checks if not only or name in only]
     if json:
         typer.echo(msgspec.json.encode([{"check": n, "ok": ok, "found": text} for n, ok, text in found]))
     else:
@@ -74,11 +74,11 @@ def _log(bus: str) -> str:
     event_log = open_log(bus)
     event_log.create_topics()
     counts = {topic: sum(event_log.ends(topic).values()) for topic in (EVENTS, FORECASTS, DEAD_LETTERS)}
-    return f"{address(bus)}: " + ", ".join(f"{topic} {count}" for topic, count in counts.items())
+    return f"{public_address(bus)}: " + ", ".join(f"{topic} {count}" for topic, count in counts.items())
 
 
 def _forecasts(bus: str, store: str) -> str:
-    behind, positions = ForecastsLook(bus, store)(), open_store(store).positions()
+    behind, positions = ForecastsProbe(bus, store)(), open_store(store).positions()
     if not positions:
         return f"{behind}, no worker has been here"
-    return f"{behind}, stream time {max(position.clock for position in positions.values())}, by {models_agree(positions)}"
+    return f"{behind}, stream time {max(position.clock for position in positions.values())}, by {check_models(positions)}"

@@ -26,7 +26,7 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )  # fmt: skip
-from stream.monitoring import address
+from stream.monitoring import public_address
 
 FORECAST_EXAMPLES = "Example: quakecast forecast --bus kafka://broker:9092 --store redis://redis:6379/0"
 
@@ -49,7 +49,7 @@ def forecast(
     start_logging()
     stop = stop_on_signals()
     library = open_library(model, models)
-    log.info("forecast", bus=address(bus), store=address(store), model=library.own.name)
+    log.info("forecast", bus=public_address(bus), store=public_address(store), model=library.own.name)
     exposition = Exposition()
     worker = open_worker(bus, store, RegionTable.load(regions), library, load_rules(alert_rules), batch_size, output, exposition)
     serve_metrics(exposition, metrics_host, metrics_port, stop, bus, store)

@@ -24,7 +24,7 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )  # fmt: skip
-from stream.monitoring import address
+from stream.monitoring import public_address
 
 INGEST_EXAMPLES = "Example: quakecast ingest --bus kafka://broker:9092"
 
@@ -44,7 +44,7 @@ def ingest(
     stop = stop_on_signals()
     event_log = open_log(bus)
     publisher = Publisher(event_log, RegionTable.load(regions))
-    log.info("ingest", bus=address(bus), usgs=usgs, known_events=len(publisher.ledger.known))
+    log.info("ingest", bus=public_address(bus), usgs=usgs, known_events=len(publisher.ledger.known))
     exposition = Exposition()
     poller = Poller(Feed(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
     serve_metrics(exposition, metrics_host, metrics_port, stop, bus, feed=polled(poller))

@@ -10,38 +10,38 @@ import structlog
 from ingest.metrics import Exposition
 from ingest.poller import Poller
 from stream.monitoring import (
-    SECONDS_BETWEEN_LOOKS,
-    FeedLook,
-    ForecastsLook,
+    SECONDS_BETWEEN_PROBES,
+    FeedProbe,
+    ForecastsProbe,
     Health,
-    LogLook,
-    Look,
-    ModelLook,
-    StoreLook,
-    feed_heard,
+    LogProbe,
+    ModelProbe,
+    Probe,
+    StoreProbe,
+    check_feed,
     watch_health,
 )
 
 log = structlog.get_logger()
 
 
-def polled(poller: Poller) -> Look:
+def polled(poller: Poller) -> Probe:
     """The look at a feed that this process polls itself."""
 
     def look() -> str:
         status = poller.status
-        return feed_heard(poller.unheard_seconds(), status.feed_time, status.trouble)
+        return check_feed(poller.unheard_seconds(), status.feed_time, status.trouble)
 
     return look
 
 
-def looks_at(bus: str, store: str | None = None, feed: Look | None = None) -> tuple[dict[str, Look], ForecastsLook | None]:
+def looks_at(bus: str, store: str | None = None, feed: Probe | None = None) -> tuple[dict[str, Probe], ForecastsProbe | None]:
     """The looks at a log and, where there is one, a store with what they say of forecasts and model; and at a feed."""
-    looks: dict[str, Look] = {"log": LogLook(bus)}
+    looks: dict[str, Probe] = {"log": LogProbe(bus)}
     forecasts = None
     if store is not None:
-        forecasts = ForecastsLook(bus, store)
-        looks |= {"store": StoreLook(store), "forecasts": forecasts, "model": ModelLook(store)}
+        forecasts = ForecastsProbe(bus, store)
+        looks |= {"store": StoreProbe(store), "forecasts": forecasts, "model": ModelProbe(store)}
     return looks | ({} if feed is None else {"feed": feed}), forecasts
 
 
@@ -49,21 +49,27 @@ def start_health(
     exposition: Exposition,
     bus: str,
     store: str | None,
-    feed: Look | None,
+    feed: Probe | None,
     stop: threading.Event,
-    every_seconds: float = SECONDS_BETWEEN_LOOKS,
+    every_seconds: float = SECONDS_BETWEEN_PROBES,
 ) -> Health:
     """Health that is looked at from now on, and told among the metrics."""
     looks, forecasts = looks_at(bus, store, feed)
     health = Health(looks)
     health.start(stop, every_seconds)
-    behind: Callable[[], dict[int, int]] = dict if forecasts is None else lambda: forecasts.progress.behind
+    behind: Callable[[], dict[int, int]] = dict if forecasts is None else lambda: forecasts.progress.lag
     watch_health(exposition, health, behind)
     return health
 
 
 def serve_metrics(
-    exposition: Exposition, host: str, port: int | None, stop: threading.Event, bus: str, store: str | None = None, feed: Look | None = None
+    exposition: Exposition,
+    host: str,
+    port: int | None,
+    stop: threading.Event,
+    bus: str,
+    store: str | None = None,
+    feed: Probe | None = None,
 ) -> None:
     """Serve the metrics on a port of their own, if one was named.
 
@@ -77,6 +83,6 @@ def serve_metrics(
     log.info("metrics", address=f"http://{host}:{listening}/metrics")
 
 
-def feed_of(bus: str) -> Look:
+def feed_of(bus: str) -> Probe:
     """The look at a feed that another process polls."""
-    return FeedLook(bus)
+    return FeedProbe(bus)

@@ -31,7 +31,7 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )
-from stream.monitoring import OutlookMetrics, address
+from stream.monitoring import OutlookMetrics, public_address
 from stream.outlooks import outlooks_of
 
 OUTLOOK_EXAMPLES = "Example: quakecast outlook --bus kafka://broker:9092"
@@ -80,7 +80,7 @@ def follow(
     from models.simulation import ProcessPool
 
     library, shared = open_library(chosen.model, chosen.models), ProcessPool(processes)
-    log.info("outlook", bus=address(bus), model=library.own.name, processes=processes)
+    log.info("outlook", bus=public_address(bus), model=library.own.name, processes=processes)
     worker = open_outlook_worker(bus, RegionTable.load(chosen.regions), library, shared, begin is Begin.beginning, metrics)
     try:
         worker.run(stopped)

@@ -27,7 +27,7 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )
-from stream.monitoring import address
+from stream.monitoring import public_address
 from stream.store import open_store
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def serve(
     event_log.create_topics()
     event_log.close()
     listening = listen(host, port, token)
-    log.info("serve", bus=address(bus), store=address(store), address=f"http://{host}:{listening.getsockname()[1]}")
+    log.info("serve", bus=public_address(bus), store=public_address(store), address=f"http://{host}:{listening.getsockname()[1]}")
     exposition = Exposition()
     health = start_health(exposition, bus, store, feed_of(bus), stop)
     answered = sources(bus, store, table, model, models)._replace(health=health, exposition=exposition)
@@ -69,14 +69,14 @@ def serve(
 
 def sources(bus: str, store: str, table: RegionTable, model: Path | None, models: Path | None) -> Sources:
     """Where the server's answers come from; the models, which only explanations need, are read when the first is asked for."""
-    from stream.export import SENDER
-    from stream.serve import Sources, Windows
+    from stream.export import DEFAULT_SENDER
+    from stream.serve import Sources, StorePositions
 
     library = cache(lambda: open_library(model, models))
     return Sources(
         table,
         lambda: open_log(bus),
-        Windows(lambda: open_store(store)),
+        StorePositions(lambda: open_store(store)),
         explain=lambda region: explanation_of(store, table, region, library()),
-        cap_sender=os.environ.get("QUAKECAST_CAP_SENDER") or SENDER,
+        cap_sender=os.environ.get("QUAKECAST_CAP_SENDER") or DEFAULT_SENDER,
     )

@@ -34,7 +34,7 @@ from stream.cli.options import (
     stop_on_signals,
 )  # fmt: skip
 from stream.cli.threads import Together
-from stream.monitoring import address
+from stream.monitoring import public_address
 
 UP_EXAMPLES = "Example: quakecast up --port 8080   then   curl http://127.0.0.1:8080/forecasts.json"
 
@@ -83,7 +83,9 @@ def up(
         parts.start("outlook", lambda: beside.run(stop))
     parts.start("ingest", lambda: poller.run(stop.is_set))
     parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
-    log.info("up", bus=address(bus), store=address(store_url), usgs=usgs, address=f"http://{host}:{listening.getsockname()[1]}")
+    log.info(
+        "up", bus=public_address(bus), store=public_address(store_url), usgs=usgs, address=f"http://{host}:{listening.getsockname()[1]}"
+    )
     answered = sources(bus, store_url, table, model, models)._replace(
         poller=lambda: poller.status, health=start_health(exposition, bus, store_url, polled(poller), stop), exposition=exposition
     )

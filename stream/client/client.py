@@ -1,4 +1,4 @@
-"""What the API offers, typed: one method an endpoint, and the live stream."""
+"""The typed client of the HTTP API: one method per endpoint, and the live stream."""
 
 from __future__ import annotations
 
@@ -38,18 +38,21 @@ from stream.records import (
 from stream.selection import Selection
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
-Said = TypeVar("Said", Forecast, RegionOutlook, KnownEvent)
+Published = TypeVar("Published", Forecast, RegionOutlook, KnownEvent)
 
 
 class Client:
-    """A quakecast server, and a context manager. Methods raise `Problem` (what, and what to do) when the server refuses or is away."""
+    """A client of one quakecast server, and a context manager that closes it.
+
+    Every method raises `Problem` (what is wrong, and what to do) when the server refuses the request or cannot be reached.
+    """
 
     def __init__(self, url: str = "http://127.0.0.1:8080", token: str | None = None, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """
         Args:
             url: the server's address.
-            token: its bearer token, where it wants one.
-            patience_seconds: how long to try again while nobody answers.
+            token: its bearer token, if it requires one.
+            patience_seconds: how long to retry while the server does not answer.
         """
         self._connection = Connection(url, token, patience_seconds)
 
@@ -70,23 +73,23 @@ class Client:
         on_unreadable: Callable[[Unreadable], None] | None = None,
         on_trouble: Callable[[str], None] | None = None,
     ) -> Subscription:
-        """The live stream: an iterator of typed records, each once, that connects again when it must and goes on at the exact record.
+        """Returns the live stream: an iterator of typed records, each once. It reconnects when needed and continues at the exact record.
 
         Args:
-            topics: of which records are wanted: `events`, `forecasts`, `outlooks`, `alerts`, `models`.
-            regions: of which; empty for all. What concerns no single region always comes.
-            include_test: replays too. They are left out otherwise, and counted in `left_out_tests`.
-            include_heartbeats: of events, the heartbeats too.
-            after: a cursor, of `Subscription.cursor`, to go on after.
-            start: where to begin without a cursor: at a time (ISO 8601 as text), or `beginning`; else with what is new.
-            until_end: stop when all that was there at the beginning has come.
-            cursor_file: keeps the cursor between runs of the program.
+            topics: any of `events`, `forecasts`, `outlooks`, `alerts`, `models`.
+            regions: region ids; empty for all. Records that concern no single region are always returned.
+            include_test: return records of replays, too. Otherwise they are left out and counted in `left_out_tests`.
+            include_heartbeats: return the heartbeats of the events topic, too.
+            after: a cursor (`Subscription.cursor`) to continue after.
+            start: where to begin without a cursor: a time (as text: ISO 8601) or `beginning`; by default with new records.
+            until_end: stop once the newest record has been returned.
+            cursor_file: the file that keeps the cursor between runs of the program.
             min_magnitude, min_probability, within: see `stream.selection.Selection`.
-            on_unreadable: told each message that is no record of a known schema; the stream goes on.
-            on_trouble: told why a connection broke, each time.
+            on_unreadable: called with each message that is not a record of a known schema; the stream continues.
+            on_trouble: called with the reason each time a connection breaks.
 
         Raises:
-            Problem: by iterating, when the server refuses, or cannot be reached at first for as long as patience lasts.
+            Problem: while iterating, if the server refuses, or cannot be reached at first for `patience_seconds`.
         """
         file = None if cursor_file is None else Path(cursor_file)
         selection = Selection(
@@ -101,23 +104,23 @@ class Client:
         )
 
     def status(self) -> Status:
-        """How everything is: the feed's age, lag, latency, the model in force."""
-        return self._ask("/v1/status", Status)
+        """Returns the state of the system: age of the feed, lag, latencies, the model in force."""
+        return self._get("/v1/status", Status)
 
     def regions(self) -> list[RegionNow]:
-        """All regions with their shapes and latest forecasts."""
-        return self._ask("/v1/regions", Regions).regions
+        """Returns all regions with their shapes and latest forecasts."""
+        return self._get("/v1/regions", Regions).regions
 
     def region(self, region: str) -> OneRegion:
-        """One region with its latest forecast and outlook, and its active alerts."""
-        return self._ask(f"/v1/regions/{quote(region, safe='')}", OneRegion)
+        """Returns one region with its latest forecast, latest outlook and active alerts."""
+        return self._get(f"/v1/regions/{quote(region, safe='')}", OneRegion)
 
     def forecasts(self, *, include_test: bool = False) -> list[Forecast]:
-        """The latest forecast of each region that has one."""
-        return _live(self._ask("/v1/forecasts", Forecasts).forecasts, include_test)
+        """Returns the latest forecast of each region that has one."""
+        return _without_replays(self._get("/v1/forecasts", Forecasts).forecasts, include_test)
 
     def forecast(self, region: str, *, include_test: bool = False) -> Forecast | None:
-        """A region's latest forecast; none before its first event."""
+        """Returns a region's latest forecast; None before its first."""
         forecast = self.region(region).forecast
         return None if forecast is None or (forecast.test and not include_test) else forecast
 
@@ -131,9 +134,9 @@ class Client:
         *,
         include_test: bool = False,
     ) -> list[KnownEvent]:
-        """Events as they are known now, newest first: of origin times from `start` to before `end`; those deleted since say so."""
-        asked = {"region": region, "min_magnitude": min_magnitude, "from": start, "to": end, "limit": limit}
-        return _live(self._ask("/v1/events", Events, asked).events, include_test)
+        """Returns events in their current version, newest first: origin times from `start` to before `end`; deleted ones are marked."""
+        parameters = {"region": region, "min_magnitude": min_magnitude, "from": start, "to": end, "limit": limit}
+        return _without_replays(self._get("/v1/events", Events, parameters).events, include_test)
 
     def alerts(
         self,
@@ -147,33 +150,42 @@ class Client:
         *,
         include_test: bool = False,
     ) -> list[Alert]:
-        """The latest revision of each alert, newest first; those of replays only if asked for."""
+        """Returns the latest revision of each alert, newest first; alerts of replays only with `include_test`."""
         test = None if include_test else False
-        asked = {"region": region, "rule": rule, "kind": kind, "active": active, "from": start, "to": end, "limit": limit, "test": test}
-        return self._ask("/v1/alerts", Alerts, asked).alerts
+        parameters = {
+            "region": region,
+            "rule": rule,
+            "kind": kind,
+            "active": active,
+            "from": start,
+            "to": end,
+            "limit": limit,
+            "test": test,
+        }
+        return self._get("/v1/alerts", Alerts, parameters).alerts
 
     def alert(self, alert_id: str) -> list[Alert]:
-        """All revisions of an alert, the first one first."""
-        return self._ask(f"/v1/alerts/{quote(alert_id, safe='')}", Revisions).revisions
+        """Returns all revisions of an alert, the first one first."""
+        return self._get(f"/v1/alerts/{quote(alert_id, safe='')}", Revisions).revisions
 
     def cap(self, alert_id: str, revision: int | None = None) -> bytes:
-        """An alert's latest (or another) revision as a CAP 1.2 message."""
+        """Returns a revision of an alert, by default the latest, as a CAP 1.2 message."""
         return self._connection.get(f"/v1/alerts/{quote(alert_id, safe='')}/cap", {"revision": revision})
 
     def forecast_history(
         self, region: str, start: Instant | str = "beginning", end: Instant | str | None = None, *, include_test: bool = False
     ) -> Iterator[Forecast]:
-        """A region's forecasts in their order, from `start` to before `end`, as the stream gives them: each once, however many."""
+        """Yields a region's forecasts issued from `start` to before `end`, oldest first. They come from the stream: all of them."""
         return (one for one in self._history("forecasts", region, start, end, include_test) if isinstance(one, Forecast))
 
     def outlooks(self, *, include_test: bool = False) -> list[RegionOutlook]:
-        """The latest outlook of each region that has one."""
-        return _live(self._ask("/v1/outlooks", Outlooks).outlooks, include_test)
+        """Returns the latest outlook of each region that has one."""
+        return _without_replays(self._get("/v1/outlooks", Outlooks).outlooks, include_test)
 
     def outlook_history(
         self, region: str, start: Instant | str = "beginning", end: Instant | str | None = None, *, include_test: bool = False
     ) -> Iterator[RegionOutlook]:
-        """A region's outlooks, as `forecast_history`."""
+        """Yields a region's outlooks, as `forecast_history` does its forecasts."""
         return (one for one in self._history("outlooks", region, start, end, include_test) if isinstance(one, RegionOutlook))
 
     def _history(self, topic: str, region: str, start: Instant | str, end: Instant | str | None, include_test: bool) -> Iterator[AnyRecord]:
@@ -181,50 +193,50 @@ class Client:
         with self.stream([topic], [region], start=start, until_end=True, include_test=include_test) as stream:
             for record in stream:
                 if before is not None and getattr(record, "issued_at", before) >= before:
-                    return  # one region is in one partition, in order
+                    return  # all records of a region are in one partition, in order
                 yield record
 
     def outcomes(self, region: str, limit: int | None = None) -> list[Outcome]:
-        """A region's recent forecasts against what then came."""
-        return self._ask(f"/v1/regions/{quote(region, safe='')}/outcomes", Outcomes, {"limit": limit}).outcomes
+        """Returns a region's recent forecasts beside the events that followed."""
+        return self._get(f"/v1/regions/{quote(region, safe='')}/outcomes", Outcomes, {"limit": limit}).outcomes
 
     def explanation(self, region: str) -> Explanation:
-        """Why a region's forecast is what it is."""
-        return self._ask(f"/v1/regions/{quote(region, safe='')}/explanation", Explanation)
+        """Returns the explanation of a region's latest forecast."""
+        return self._get(f"/v1/regions/{quote(region, safe='')}/explanation", Explanation)
 
     def scores(self) -> Scores:
-        """How good the forecasts were, by region and over all, and how well calibrated."""
-        return self._ask("/v1/scores", Scores)
+        """Returns the scores of the forecasts, by region and over all, and their calibration."""
+        return self._get("/v1/scores", Scores)
 
     def models(self) -> Models:
-        """Who forecasts, and who did."""
-        return self._ask("/v1/models", Models)
+        """Returns the model in force and the promotions so far."""
+        return self._get("/v1/models", Models)
 
     def forecasts_geojson(self) -> bytes:
-        """The latest forecasts with their regions' polygons, as GeoJSON."""
+        """Returns the latest forecasts with the polygons of their regions, as GeoJSON."""
         return self._connection.get("/v1/forecasts.geojson")
 
-    def events_geojson(self, **asked: Any) -> bytes:
-        """As `events`, as GeoJSON in the words of the USGS; parameters as in the API: `region`, `min_magnitude`, `limit`, …"""
-        return self._connection.get("/v1/events.geojson", asked)
+    def events_geojson(self, **parameters: Any) -> bytes:
+        """Returns events as GeoJSON with the properties of USGS feeds; parameters as in the API: `region`, `limit`, …"""
+        return self._connection.get("/v1/events.geojson", parameters)
 
-    def events_quakeml(self, **asked: Any) -> bytes:
-        """As `events_geojson`, as QuakeML 1.2."""
-        return self._connection.get("/v1/events.quakeml", asked)
+    def events_quakeml(self, **parameters: Any) -> bytes:
+        """Returns events as QuakeML 1.2; parameters as for `events_geojson`."""
+        return self._connection.get("/v1/events.quakeml", parameters)
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """The JSON that any other endpoint answers, such as `/asyncapi.json`."""
+        """Returns the decoded JSON of any other endpoint, such as `/asyncapi.json`."""
         return msgspec.json.decode(self._connection.get(path, parameters))
 
-    def _ask(self, path: str, answer: type[Answer], parameters: dict[str, Any] | None = None) -> Answer:
+    def _get(self, path: str, answer: type[Answer], parameters: dict[str, Any] | None = None) -> Answer:
         body = self._connection.get(path, parameters)
         try:
             return decoded(msgspec.json.Decoder(answer, dec_hook=decode_hook), body)
         except msgspec.DecodeError as error:
-            raise Problem(f"{path} is not answered as this client understands ({error})", "use a client of the server's version") from None
+            raise Problem(f"this client cannot read the answer of {path} ({error})", "use a client of the server's version") from None
 
     def close(self) -> None:
-        """Release the connections."""
+        """Close the connections."""
         self._connection.close()
 
     def __enter__(self) -> Client:
@@ -234,6 +246,6 @@ class Client:
         self.close()
 
 
-def _live(records: list[Said], include_test: bool) -> list[Said]:
-    """Without those of replays, unless asked for."""
+def _without_replays(records: list[Published], include_test: bool) -> list[Published]:
+    """Returns the records without those of replays, unless these are included."""
     return [record for record in records if include_test or not record.test]

@@ -1,4 +1,7 @@
-"""HTTP with a quakecast server: the client's door to httpx. Requests are tried again, politely; a stream is one connection at a time."""
+"""HTTP with a quakecast server. Requests are retried with growing pauses; a stream uses one connection at a time.
+
+The only file of the client that imports httpx, httpx-sse and stamina.
+"""
 
 from __future__ import annotations
 
@@ -20,22 +23,27 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 45.0
 SILENCE_SECONDS = 60.0
-"""A stream says something every 15 s; one that says nothing for so long is dead."""
+"""Time limit between two messages of a stream; the server sends a keep-alive every 15 s."""
 LONGEST_PAUSE_SECONDS = 30.0
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class Frame(NamedTuple):
-    """One event of the stream."""
+    """One server-sent event of the stream."""
 
     event: str
-    """The topic's short name; empty when it tells nothing but where the stream is."""
+    """The topic's short name; empty for an event that only moves the cursor."""
     id: str
     data: str
 
 
 class Unavailable(Exception):
-    """No answer, or one that says to come back: try again."""
+    """The server does not answer, or asks to try again later.
+
+    Args:
+        why: the reason.
+        after_seconds: how long to wait, if the server says so.
+    """
 
     def __init__(self, why: str, after_seconds: float | None = None) -> None:
         super().__init__(why)
@@ -44,75 +52,78 @@ class Unavailable(Exception):
 
 @cache
 def _stamina() -> ModuleType:
-    """Stamina, silent about this client's own tries. Loaded at the first request: it loads prometheus_client where that is installed."""
+    """Returns stamina, without reports of this client's own retries.
+
+    It is imported at the first request, not before, because it imports prometheus_client where that is installed.
+    """
     import stamina
     import stamina.instrumentation as instrumentation
 
-    instrumentation.set_on_retry_hooks([_without_ours(hook) for hook in instrumentation.get_on_retry_hooks()])
+    instrumentation.set_on_retry_hooks([_without_own_retries(hook) for hook in instrumentation.get_on_retry_hooks()])
     return stamina
 
 
-def _without_ours(hook: RetryHook) -> RetryHook:
-    """Returns the hook without this client's retries: the usual hooks print to standard output, and this client reports in its own way."""
+def _without_own_retries(hook: RetryHook) -> RetryHook:
+    """Returns a hook that ignores this client's retries. Stamina's hooks log every retry; this client reports them by `on_trouble`."""
 
-    def reported(details: RetryDetails) -> AbstractContextManager[None] | None:
+    def filtered_hook(details: RetryDetails) -> AbstractContextManager[None] | None:
         return None if isinstance(details.caused_by, Unavailable) else hook(details)
 
-    return reported
+    return filtered_hook
 
 
 def retry_attempts(
     on: Callable[[Exception], bool | float], timeout_seconds: float | None, longest_pause_seconds: float | None = None
 ) -> Iterator[Attempt]:
-    """Attempts to be made one after another, with growing pauses, until one raises nothing.
+    """Yields attempts with growing pauses between them, until one raises no error.
 
     Args:
-        on: whether an error is worth another attempt, or after how many seconds.
-        timeout_seconds: how long to try at most.
-        longest_pause_seconds: between two attempts; None: stamina's own.
+        on: returns whether to retry after an error, or after how many seconds.
+        timeout_seconds: when to give up; None: never.
+        longest_pause_seconds: between two attempts; None: stamina's default.
     """
     longest = {} if longest_pause_seconds is None else {"wait_max": longest_pause_seconds}
     return iter(_stamina().retry_context(on, attempts=None, timeout=timeout_seconds, **longest))
 
 
-def worth_another_try(error: Exception) -> bool | float:
-    """For stamina: whether to try again, or after how many seconds."""
+def should_retry(error: Exception) -> bool | float:
+    """Returns whether to retry after an error, or after how many seconds."""
     if not isinstance(error, Unavailable):
         return False
     return True if error.after_seconds is None else error.after_seconds
 
 
 class Connection:
-    """A quakecast server at one address."""
+    """Requests to a quakecast server at one address."""
 
     def __init__(self, url: str, token: str | None, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """
         Args:
             url: such as `http://127.0.0.1:8080`.
-            token: sent in the header alone, and to this address alone.
-            patience_seconds: how long a request is tried before it is a problem.
+            token: sent in the Authorization header, and to this address only.
+            patience_seconds: how long a request is retried before it raises a `Problem`.
 
         Raises:
-            Problem: the address is not one.
+            Problem: the address is not valid.
         """
         self.url, self.patience_seconds = url.rstrip("/"), patience_seconds
         headers = {"User-Agent": "quakecast-client/0.1"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        remedy = "give one such as http://127.0.0.1:8080"
+        remedy = "use an address such as http://127.0.0.1:8080"
         if not self.url.startswith(("http://", "https://")):
-            raise Problem(f"{url!r} is no address of a server", remedy)
+            raise Problem(f"{url!r} is not the address of a server", remedy)
         try:
             self._client = httpx.Client(base_url=self.url, headers=headers, timeout=httpx.Timeout(SILENCE_SECONDS, connect=10.0))
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
-            raise Problem(f"{url!r} is no address of a server, or the token is none ({type(error).__name__})", remedy) from None
+            raise Problem(f"{url!r} is not the address of a server, or the token is not valid ({type(error).__name__})", remedy) from None
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> bytes:
-        """The body of one answer.
+        """Returns the body of an answer.
 
         Raises:
             Problem: the server refuses the request, or cannot be reached for `patience_seconds`.
         """
         try:
-            for attempt in retry_attempts(worth_another_try, self.patience_seconds):
+            for attempt in retry_attempts(should_retry, self.patience_seconds):
                 with attempt:
                     return self._get(path, parameters)
         except Unavailable as error:
@@ -121,40 +132,40 @@ class Connection:
 
     def _get(self, path: str, parameters: Mapping[str, Any] | None) -> bytes:
         try:
-            answer = self._client.get(path, params=_given(parameters))
+            answer = self._client.get(path, params=_query_text(parameters))
         except httpx.HTTPError as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from None
-        _check(answer, answer.content)
+        _raise_unless_success(answer, answer.content)
         return answer.content
 
     def frames(self, path: str, parameters: Mapping[str, Any], last_event_id: str | None) -> Iterator[Frame]:
-        """The events of one connection; it ends when the server ends it.
+        """Yields the events of one connection, until the server ends it.
 
         Raises:
-            Unavailable: the connection broke, or was not made: try again.
+            Unavailable: the connection failed or broke; try again.
             Problem: the server refuses the request.
         """
         headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
         try:
-            with httpx_sse.connect_sse(self._client, "GET", path, params=_given(parameters), headers=headers) as source:
+            with httpx_sse.connect_sse(self._client, "GET", path, params=_query_text(parameters), headers=headers) as source:
                 if source.response.status_code != 200:
-                    _check(source.response, source.response.read())
+                    _raise_unless_success(source.response, source.response.read())
                 for event in source.iter_sse():
                     yield Frame(event.event if event.data or event.event != "message" else "", event.id, event.data)
         except (httpx.HTTPError, httpx.StreamError, httpx_sse.SSEError) as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from None
 
     def unreachable(self, error: Unavailable) -> Problem:
-        """What to tell when patience has ended."""
+        """Returns the `Problem` of a server that did not answer for `patience_seconds`."""
         return Problem(f"no quakecast answers at {self.url} ({error})", "start quakecast serve, or name another address")
 
     def close(self) -> None:
-        """Release what is held."""
+        """Close the connections."""
         self._client.close()
 
 
-def _given(parameters: Mapping[str, Any] | None) -> dict[str, str]:
-    """Parameters as text, without those that are none."""
+def _query_text(parameters: Mapping[str, Any] | None) -> dict[str, str]:
+    """Returns the parameters as text, without those that are None or empty."""
     return {name: _text(value) for name, value in (parameters or {}).items() if value is not None and value != ()}
 
 
@@ -164,23 +175,23 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _check(answer: httpx.Response, body: bytes) -> None:
-    """Raise unless it is a success."""
+def _raise_unless_success(answer: httpx.Response, body: bytes) -> None:
+    """Raise an error unless the answer is a success."""
     if answer.is_success:
         return
-    error, remedy = _refusal(body)
+    error, remedy = _error_and_remedy(body)
     if answer.status_code in TRANSIENT:
         raise Unavailable(f"status {answer.status_code}: {error}", _retry_after(answer))
-    raise Problem(f"{answer.request.url.path}: {error or f'status {answer.status_code}'}", remedy or "look whether the address is right")
+    raise Problem(f"{answer.request.url.path}: {error or f'status {answer.status_code}'}", remedy or "check the address")
 
 
-def _refusal(body: bytes) -> tuple[str, str]:
-    """What the server says is wrong, and what to do about it."""
+def _error_and_remedy(body: bytes) -> tuple[str, str]:
+    """Returns error and remedy from the body of an error answer; empty texts if it has none."""
     try:
-        said = msgspec.json.decode(body, type=dict[str, Any])
+        fields = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return "", ""
-    return str(said.get("error", "")), str(said.get("remedy", ""))
+    return str(fields.get("error", "")), str(fields.get("remedy", ""))
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

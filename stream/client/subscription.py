@@ -1,8 +1,8 @@
 """A subscription to the live stream: each record once, in order, over as many connections as it takes.
 
-connect, Last-Event-ID: cursor ─▶ frame ─▶ decode ─▶ wanted? ─▶ given to the program ─▶ cursor moves on ─▶ saved
-   ▲                                        │ no: `Unreadable`, told and counted          (when the next record is asked for)
-   └── pause, longer each time, while nothing comes ◀── the connection broke
+connect, Last-Event-ID: cursor ─▶ frame ─▶ cursor moves on ─▶ decode ─▶ wanted? ─▶ yield to the program ─▶ save the cursor
+   ▲                                                             │ fails: `Unreadable`, counted and reported    (on the next call)
+   └── pause, longer each time while no record arrives ◀── the connection broke
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ingest.problem import Problem
-from stream.client.connection import LONGEST_PAUSE_SECONDS, Connection, Frame, Unavailable, retry_attempts, worth_another_try
+from stream.client.connection import LONGEST_PAUSE_SECONDS, Connection, Frame, Unavailable, retry_attempts, should_retry
 from stream.records import AnyRecord, decode_record
 from stream.selection import Selection
 
 KEPT_UNREADABLE = 100
 END = "end"
-"""The event by which a server closes a stream that was asked for up to its end only."""
+"""The event that closes a stream with `until_end`."""
 
 
 class Unreadable(NamedTuple):
-    """A message that is no record of a known schema. The stream goes on after it."""
+    """A message that is not a record of a known schema. The stream continues after it."""
 
     topic: str
-    """Its short name, such as `forecasts`."""
+    """The short name, such as `forecasts`."""
     cursor: str
     data: str
     reason: str
 
 
 class Subscription:
-    """An iterator of records. Not for several threads at once."""
+    """An iterator over the records of the stream. Use it from one thread at a time."""
 
     def __init__(
         self,
@@ -52,30 +52,32 @@ class Subscription:
     ) -> None:
         """
         Args:
-            parameters: of the request; `topics` among them.
-            after: a cursor to go on from; without it that of the file.
-            cursor_file: holds the cursor between runs of the program.
-            on_unreadable: told each message that cannot be read.
-            on_trouble: told why a connection broke, each time.
+            connection: to the server.
+            parameters: the query parameters of the request; `topics` must be among them.
+            selection: which records to return.
+            after: a cursor to continue after; by default the one in the file.
+            cursor_file: the file that keeps the cursor between runs of the program.
+            on_unreadable: called with each message that cannot be decoded.
+            on_trouble: called with the reason each time a connection breaks.
 
         Raises:
             Problem: the file cannot be read.
         """
-        self.cursor = after or _read(cursor_file)
-        """After the record given last; with it a later subscription goes on."""
+        self.cursor = after or _read_cursor(cursor_file)
+        """The cursor after the record returned last; a later subscription can continue after it."""
         self.json = ""
-        """The record given last, as it stands in its topic."""
+        """The record returned last, as JSON text."""
         self.unreadable = 0
         self.last_unreadable: deque[Unreadable] = deque(maxlen=KEPT_UNREADABLE)
         self.connections = 0
         self._connection, self._parameters, self._selection, self._file = connection, parameters, selection, cursor_file
         self._on_unreadable, self._on_trouble = on_unreadable, on_trouble
-        self._saved, self._ended = self.cursor, False
+        self._saved_cursor, self._has_ended = self.cursor, False
         self._records = self._run()
 
     @property
     def left_out_tests(self) -> int:
-        """Records of replays that were not given."""
+        """The number of records of replays that were left out."""
         return self._selection.left_out_tests
 
     def __iter__(self) -> Subscription:
@@ -85,16 +87,16 @@ class Subscription:
         return next(self._records)
 
     def save(self) -> None:
-        """Write the cursor into the file: the record given last counts as done. Asking for the next record does so too."""
-        if self._file is None or self.cursor is None or self.cursor == self._saved:
+        """Write the cursor to the file, which marks the last record as processed. Requesting the next record does this, too."""
+        if self._file is None or self.cursor is None or self.cursor == self._saved_cursor:
             return
-        beside = self._file.with_name(self._file.name + ".new")
-        beside.write_text(self.cursor, encoding="utf-8")
-        os.replace(beside, self._file)  # never half a cursor
-        self._saved = self.cursor
+        new = self._file.with_name(self._file.name + ".new")
+        new.write_text(self.cursor, encoding="utf-8")
+        os.replace(new, self._file)  # replaces the file as a whole: a crash leaves the old or the new cursor
+        self._saved_cursor = self.cursor
 
     def close(self) -> None:
-        """End the connection. The record given last is not counted as done: call `save` before if it is."""
+        """Close the connection. This does not mark the last record as processed: call `save` first if it was."""
         self._records.close()
 
     def __enter__(self) -> Subscription:
@@ -105,78 +107,83 @@ class Subscription:
 
     def _run(self) -> Generator[AnyRecord]:
         began = time.monotonic()
-        while not self._ended:
+        while not self._has_ended:
             try:
-                for attempt in retry_attempts(lambda error: self._again(error, began), None, LONGEST_PAUSE_SECONDS):
+                for attempt in retry_attempts(lambda error: self._retry_after(error, began), None, LONGEST_PAUSE_SECONDS):
                     with attempt:
                         yield from self._one_connection()
             except Unavailable as error:
                 raise self._connection.unreachable(error) from None
 
-    def _again(self, error: Exception, began: float) -> bool | float:
-        """Whoever never answered may be the wrong address, and patience ends; whoever did will come back."""
+    def _retry_after(self, error: Exception, began: float) -> bool | float:
+        """Returns whether to retry, or after how many seconds.
+
+        A server that has never answered may be at another address, so retrying ends after `patience_seconds`. One that has answered
+        before is retried without limit.
+        """
         if isinstance(error, Unavailable) and self._on_trouble is not None:
             self._on_trouble(str(error))
-        impatient = self.connections == 0 and time.monotonic() - began > self._connection.patience_seconds
-        return False if impatient else worth_another_try(error)
+        has_lost_patience = self.connections == 0 and time.monotonic() - began > self._connection.patience_seconds
+        return False if has_lost_patience else should_retry(error)
 
     def _one_connection(self) -> Generator[AnyRecord]:
-        """Records until the connection ends.
+        """Yields records until the connection ends.
 
         Raises:
-            Unavailable: it ended before any record came: time for a pause.
+            Unavailable: the connection ended without any record; pause before the next one.
         """
-        heard = fruitful = False
+        is_connected = has_records = False
         try:
-            for frame in self._connection.frames("/v1/stream", self._asked(), self.cursor):
-                self.connections += not heard
-                heard, fruitful = True, fruitful or frame.event != ""
-                yield from self._taken(frame)
-                if self._ended:
+            for frame in self._connection.frames("/v1/stream", self._query(), self.cursor):
+                self.connections += not is_connected
+                is_connected, has_records = True, has_records or frame.event != ""
+                yield from self._records_of(frame)
+                if self._has_ended:
                     return
             trouble = Unavailable("the server ended the stream")
         except Unavailable as error:
             trouble = error
-        if not fruitful:
+        if not has_records:
             raise trouble
         if self._on_trouble is not None:
             self._on_trouble(str(trouble))
 
-    def _asked(self) -> dict[str, Any]:
-        """The start counts for the first connection alone: later ones go on from the cursor."""
+    def _query(self) -> dict[str, Any]:
+        """Returns the parameters of the next connection. `from` is only for the first one; later ones continue after the cursor."""
         return {name: value for name, value in self._parameters.items() if name != "from" or self.cursor is None}
 
-    def _taken(self, frame: Frame) -> Generator[AnyRecord]:
+    def _records_of(self, frame: Frame) -> Generator[AnyRecord]:
         if frame.event == END:
-            self._ended = True
-        known = frame.event in self._parameters["topics"]  # other events may come with later servers
+            self._has_ended = True
+        known = frame.event in self._parameters["topics"]  # newer servers may send other events
         if not known or (frame.id and frame.id == self.cursor):
             self.cursor = frame.id or self.cursor
             return
         self.cursor = frame.id or self.cursor
-        record = self._read(frame)
+        record = self._decode(frame)
         if record is not None and self._selection.takes(record):
             self.json = frame.data
             yield record
             self.save()
 
-    def _read(self, frame: Frame) -> AnyRecord | None:
+    def _decode(self, frame: Frame) -> AnyRecord | None:
+        """Returns the record of a frame; None if it cannot be decoded, which is counted and reported."""
         try:
             return decode_record(frame.data)
         except msgspec.DecodeError as error:
-            found = Unreadable(frame.event, frame.id, frame.data, str(error))
+            unreadable = Unreadable(frame.event, frame.id, frame.data, str(error))
         self.unreadable += 1
-        self.last_unreadable.append(found)
+        self.last_unreadable.append(unreadable)
         if self._on_unreadable is not None:
-            self._on_unreadable(found)
+            self._on_unreadable(unreadable)
         return None
 
 
-def _read(file: Path | None) -> str | None:
-    """The cursor in a file; none when there is no file yet."""
+def _read_cursor(file: Path | None) -> str | None:
+    """Returns the cursor in a file; None if there is no file yet."""
     if file is None or not file.exists():
         return None
     try:
         return file.read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError) as error:
-        raise Problem(f"the cursor in {file} cannot be read ({error})", "name another file, or remove it to begin anew") from None
+        raise Problem(f"the cursor in {file} cannot be read ({error})", "name another file, or remove this one to begin anew") from None

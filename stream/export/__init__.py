@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from stream.export import cap, geojson, quakeml
-from stream.export.cap import SENDER
-from stream.export.geojson import region_geometry
+from stream.export.cap import CAP_MEDIA_TYPE, DEFAULT_SENDER, cap_message
+from stream.export.geojson import GEOJSON_MEDIA_TYPE, events_geojson, forecasts_geojson, region_geometry
+from stream.export.quakeml import QUAKEML_MEDIA_TYPE, events_quakeml
 
 __all__ = [
-    "SENDER",
-    "cap",
-    "geojson",
-    "quakeml",
+    "CAP_MEDIA_TYPE",
+    "DEFAULT_SENDER",
+    "GEOJSON_MEDIA_TYPE",
+    "QUAKEML_MEDIA_TYPE",
+    "cap_message",
+    "events_geojson",
+    "events_quakeml",
+    "forecasts_geojson",
     "region_geometry",
 ]

@@ -1,10 +1,12 @@
 """Alerts in the Common Alerting Protocol 1.2 (OASIS, 2010): https://docs.oasis-open.org/emergency/cap/v1.2/CAP-v1.2-os.html
 
-One revision of an alert is one message: `initial` an Alert, `update` an Update, `retraction` a Cancel; the two latter name all messages of
-the same alert before them. Replays have the status Test; what concerns the system alone (`feed`, `calibration`) has the status System.
+One revision of an alert is one message: `initial` becomes an Alert, `update` an Update, `retraction` a Cancel. Updates and cancels refer to
+all earlier messages of the same alert. Alerts of replays have the status Test; alerts about the system itself (`feed`, `calibration`) have
+the status System.
 
-A probability is no observation, so a forecast is `Possible` (up to one half) or `Likely` (above), never more. The size of an earthquake
-says little of what it does to people: `severity` is a plain table of magnitudes, `Unknown` where there is none. Nothing is "all clear".
+A probability is not an observation, so the certainty of a forecast is `Possible` (probability up to one half) or `Likely` (above), never
+more. The magnitude of an earthquake alone does not determine its damage, so `severity` is a plain table of magnitudes, `Unknown` without a
+magnitude. No message says "all clear".
 """
 
 from __future__ import annotations
@@ -24,79 +26,81 @@ from ingest.region import RegionTable
 from ingest.xml_text import xml_text
 from stream.records import DISCLAIMER, INSTRUCTION, Alert
 
-MEDIA_TYPE = "application/cap+xml"
+CAP_MEDIA_TYPE = "application/cap+xml"
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
-SENDER = "quakecast"
+DEFAULT_SENDER = "quakecast"
 LANGUAGE = "en"
 MESSAGE_TYPES = {"initial": "Alert", "update": "Update", "retraction": "Cancel"}
 SEVERITIES = ((8.0, "Extreme"), (7.0, "Severe"), (6.0, "Moderate"))
-"""From this magnitude on; `Minor` below. It is the size of an earthquake, not of what it does."""
+"""Severity from this magnitude on; `Minor` below. It describes the size of the earthquake, not its damage."""
 _NOT_IN_IDENTIFIERS = re.compile(r"[\s,<&]+")
 
 
-class Manner(NamedTuple):
-    """How alerts of a kind are told."""
+class CapFields(NamedTuple):
+    """The CAP fields of alerts of one kind."""
 
     event: str
     category: str
     urgency: str
     certainty: str
-    """`forecast`: by the probability."""
+    """CAP's certainty; `forecast` means that it depends on the probability."""
     system: bool = False
+    """Whether the alert is about quakecast itself."""
 
 
-MANNERS = {
-    "probability": Manner("Earthquake probability forecast", "Geo", "Future", "forecast"),
-    "gain": Manner("Raised earthquake probability", "Geo", "Future", "forecast"),
-    "magnitude": Manner("Earthquake", "Geo", "Past", "Observed"),
-    "busy": Manner("More earthquakes than forecast", "Geo", "Past", "Observed"),
-    "quiet": Manner("Fewer earthquakes than forecast", "Geo", "Past", "Observed"),
-    "calibration": Manner("Earthquake forecasts out of calibration", "Other", "Past", "Observed", system=True),
-    "feed": Manner("Earthquake feed not heard", "Other", "Past", "Observed", system=True),
+FIELDS_BY_KIND = {
+    "probability": CapFields("Earthquake probability forecast", "Geo", "Future", "forecast"),
+    "gain": CapFields("Raised earthquake probability", "Geo", "Future", "forecast"),
+    "magnitude": CapFields("Earthquake", "Geo", "Past", "Observed"),
+    "busy": CapFields("More earthquakes than forecast", "Geo", "Past", "Observed"),
+    "quiet": CapFields("Fewer earthquakes than forecast", "Geo", "Past", "Observed"),
+    "calibration": CapFields("Earthquake forecasts out of calibration", "Other", "Past", "Observed", system=True),
+    "feed": CapFields("Earthquake feed not heard", "Other", "Past", "Observed", system=True),
 }
-OTHER = Manner("Earthquake notice", "Geo", "Unknown", "Unknown")
-"""For kinds that come later."""
+FIELDS_OF_OTHER_KINDS = CapFields("Earthquake notice", "Geo", "Unknown", "Unknown")
+"""For kinds of alerts that this version does not know."""
 
 
-def cap(
+def cap_message(
     alert: Alert,
     earlier: Sequence[Alert],
     table: RegionTable,
     events: Mapping[str, Event] | None = None,
     *,
-    sender: str = SENDER,
+    sender: str = DEFAULT_SENDER,
     web: str | None = None,
 ) -> bytes:
-    """One revision as a CAP message.
+    """Returns one revision of an alert as a CAP message (XML).
 
     Args:
         alert: the revision.
-        earlier: the alert's revisions before it, for the references; others in it are passed over.
-        events: what is known of the events that it rests on, by id; they place an alert of a magnitude by a circle.
-        sender: the name that the operator answers for, such as a domain; without spaces, commas, `<` and `&`.
-        web: an address that says more.
+        earlier: the earlier revisions of the alert, which the message refers to; other alerts in it are ignored.
+        table: the regions, whose polygons are the area of the message.
+        events: the events that the alert rests on, by id; the area of a magnitude alert is circles around them.
+        sender: identifies the operator, for example by a domain; without spaces, commas, `<` and `&`.
+        web: the address of a page with more information.
 
     Raises:
-        Problem: an update or retraction whose earlier revisions are not there: its message would be wrong without them.
+        Problem: the alert is an update or retraction, but `earlier` has no earlier revision to refer to.
     """
     before = sorted((one for one in earlier if one.id == alert.id and one.revision < alert.revision), key=lambda one: one.revision)
     if alert.revision > 0 and not before:
-        raise Problem(f"the revisions before {alert.id}.{alert.revision} are no longer held", "ask for the alert as JSON instead")
-    manner = MANNERS.get(alert.kind, OTHER)
+        raise Problem(f"the revisions before {alert.id}.{alert.revision} are no longer kept", "request the alert as JSON instead")
+    fields = FIELDS_BY_KIND.get(alert.kind, FIELDS_OF_OTHER_KINDS)
     message = ElementTree.Element("alert", xmlns=NAMESPACE)
-    _add_head(message, alert, before, manner, _identifier(sender))
+    _add_head(message, alert, before, fields, _identifier(sender))
     info = ElementTree.SubElement(message, "info")
-    _add_info(info, alert, manner, web, expires=_expires(alert, before))
+    _add_info(info, alert, fields, web, expires=_expires(alert, before))
     _add_area(ElementTree.SubElement(info, "area"), alert, table, events or {})
     ElementTree.indent(message)
     return bytes(ElementTree.tostring(message, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
-def _add_head(message: ElementTree.Element, alert: Alert, before: Sequence[Alert], manner: Manner, sender: str) -> None:
+def _add_head(message: ElementTree.Element, alert: Alert, before: Sequence[Alert], fields: CapFields, sender: str) -> None:
     _add(message, "identifier", _name(alert))
     _add(message, "sender", sender)
     _add(message, "sent", _time(alert.issued_at))
-    _add(message, "status", "Test" if alert.test else "System" if manner.system else "Actual")
+    _add(message, "status", "Test" if alert.test else "System" if fields.system else "Actual")
     _add(message, "msgType", MESSAGE_TYPES[alert.alert_type])
     _add(message, "scope", "Public")
     _add(message, "note", _note(alert))
@@ -105,7 +109,7 @@ def _add_head(message: ElementTree.Element, alert: Alert, before: Sequence[Alert
 
 
 def _expires(alert: Alert, before: Sequence[Alert]) -> Instant:
-    """When the message may be forgotten. One that ends an alert stays as long as what it ends would have: who shows it must hear."""
+    """Returns when the message expires. One that ends an alert lasts as long as the alert would have, so that every receiver gets it."""
     return alert.expires_at if alert.active else max(one.expires_at for one in (*before, alert))
 
 
@@ -114,12 +118,12 @@ def _name(alert: Alert) -> str:
 
 
 def _identifier(text: str) -> str:
-    """Without what CAP forbids in identifiers and senders."""
-    return _NOT_IN_IDENTIFIERS.sub("_", xml_text(text)) or SENDER
+    """Replaces the characters that CAP forbids in identifiers and senders."""
+    return _NOT_IN_IDENTIFIERS.sub("_", xml_text(text)) or DEFAULT_SENDER
 
 
 def _time(instant: Instant) -> str:
-    """CAP's form: whole seconds, and `-00:00` for UTC; `Z` is not allowed (3.3.2)."""
+    """Returns a time in CAP's form: whole seconds, and `-00:00` for UTC; `Z` is not allowed (3.3.2)."""
     moment = datetime.fromtimestamp(int(instant) // MILLISECONDS_PER_SECOND, UTC)
     return moment.isoformat(timespec="seconds").removesuffix("+00:00") + "-00:00"
 
@@ -129,15 +133,15 @@ def _note(alert: Alert) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _add_info(info: ElementTree.Element, alert: Alert, manner: Manner, web: str | None, expires: Instant) -> None:
+def _add_info(info: ElementTree.Element, alert: Alert, fields: CapFields, web: str | None, expires: Instant) -> None:
     retracted = alert.alert_type == "retraction"
     _add(info, "language", LANGUAGE)
-    _add(info, "category", manner.category)
-    _add(info, "event", manner.event)
+    _add(info, "category", fields.category)
+    _add(info, "event", fields.event)
     _add(info, "responseType", "Monitor" if alert.active else "None")
-    _add(info, "urgency", manner.urgency if alert.active else "Past")
-    _add(info, "severity", "Unknown" if retracted else severity(alert, manner))
-    _add(info, "certainty", "Unknown" if retracted else certainty(alert, manner))
+    _add(info, "urgency", fields.urgency if alert.active else "Past")
+    _add(info, "severity", "Unknown" if retracted else severity(alert, fields))
+    _add(info, "certainty", "Unknown" if retracted else certainty(alert, fields))
     _add(info, "effective", _time(alert.issued_at))
     _add(info, "expires", _time(expires))
     _add(info, "senderName", "quakecast")
@@ -151,38 +155,38 @@ def _add_info(info: ElementTree.Element, alert: Alert, manner: Manner, web: str 
         _add(parameter, "value", value)
 
 
-def severity(alert: Alert, manner: Manner) -> str:
-    """By the magnitude that was observed, or that the forecast is of."""
+def severity(alert: Alert, fields: CapFields) -> str:
+    """Returns CAP's severity for the observed magnitude, or for the magnitude that the forecast is about."""
     magnitude = alert.value if alert.kind == "magnitude" else alert.magnitude
-    if magnitude is None or manner.category != "Geo":
+    if magnitude is None or fields.category != "Geo":
         return "Unknown"
     return next((name for least, name in SEVERITIES if magnitude >= least), "Minor")
 
 
-def certainty(alert: Alert, manner: Manner) -> str:
-    """CAP's own bounds: `Likely` is above one half. A gain is no probability, so it makes nothing likely."""
-    if manner.certainty != "forecast":
-        return manner.certainty
+def certainty(alert: Alert, fields: CapFields) -> str:
+    """Returns CAP's certainty: `Likely` above a probability of one half (CAP's own bound). A gain is not a probability: `Possible`."""
+    if fields.certainty != "forecast":
+        return fields.certainty
     return "Likely" if alert.kind == "probability" and (alert.value or 0.0) > 0.5 else "Possible"
 
 
 def _parameters(alert: Alert) -> dict[str, str]:
-    said = {
+    values = {
         "rule": alert.rule, "kind": alert.kind, "revision": alert.revision, "active": str(alert.active).lower(), "value": alert.value,
         "threshold": alert.threshold, "magnitude": alert.magnitude, "within": alert.within, "forecast": alert.forecast,
         "model": alert.model, "events": " ".join(alert.events),
     }  # fmt: skip
-    return {name: text for name, value in said.items() if value is not None and (text := xml_text(str(value)))}
+    return {name: text for name, value in values.items() if value is not None and (text := xml_text(str(value)))}
 
 
 def _add_area(area: ElementTree.Element, alert: Alert, table: RegionTable, events: Mapping[str, Event]) -> None:
-    """Circles around the events of an alert of a magnitude, else the region; an area without a shape when neither is known."""
-    placed = [events[event_id] for event_id in alert.events if event_id in events] if alert.kind == "magnitude" else []
+    """Add circles around the events of a magnitude alert, else the region's polygons; without either, an area without a shape."""
+    located = [events[event_id] for event_id in alert.events if event_id in events] if alert.kind == "magnitude" else []
     known = alert.region is not None and alert.region in table
     name = table[alert.region].name if known and alert.region else xml_text(alert.region or "") or "Worldwide"
-    _add(area, "areaDesc", "; ".join(xml_text(event.place) or name for event in placed) or name)
-    if placed:
-        for event in placed:
+    _add(area, "areaDesc", "; ".join(xml_text(event.place) or name for event in located) or name)
+    if located:
+        for event in located:
             _add(area, "circle", f"{event.latitude:.4f},{event.longitude:.4f} {radius_km(event.magnitude or 0.0):.1f}")
     elif known and alert.region:
         for polygon in _polygons(table.shape(alert.region)):
@@ -194,17 +198,20 @@ def _add_area(area: ElementTree.Element, alert: Alert, table: RegionTable, event
 
 
 def radius_km(magnitude: float) -> float:
-    """Within which aftershocks come, 10^(0.1238 M + 0.983): Gardner and Knopoff 1974, as van Stiphout et al. 2012 give it (eq. 1)."""
+    """Returns the radius of the aftershock zone, in km.
+
+    10^(0.1238 M + 0.983): Gardner and Knopoff (1974), in the form of van Stiphout et al. (2012, eq. 1).
+    """
     return float(10.0 ** (0.1238 * magnitude + 0.983))
 
 
 def _polygons(shape: shapely.Geometry) -> list[str]:
-    """Closed rings of `latitude,longitude`. CAP has no holes: what lies within a region belongs to its area."""
+    """Returns closed rings of `latitude,longitude`. CAP polygons have no holes, so an enclosed area counts as part of the region."""
     parts = [part for part in shapely.get_parts(shape) if isinstance(part, shapely.Polygon)]
     return [" ".join(f"{latitude:.4f},{longitude:.4f}" for longitude, latitude in part.exterior.coords) for part in parts]
 
 
 def _add(parent: ElementTree.Element, name: str, text: str) -> None:
-    """An element with a text; none for an empty one."""
+    """Add an element with a text; an empty text adds nothing."""
     if text := xml_text(text):
         ElementTree.SubElement(parent, name).text = text

@@ -1,6 +1,6 @@
-"""GeoJSON (RFC 7946) of forecasts, by their regions' polygons, and of events, in the words of the USGS summary feeds.
+"""GeoJSON (RFC 7946) of forecasts, with the polygons of their regions, and of events, with the properties of the USGS summary feeds.
 
-Coordinates are WGS84 degrees, longitude first; outer rings run counter-clockwise (3.1.6), what crosses the date line is cut there (3.1.9).
+Coordinates are WGS84 degrees, longitude first. Outer rings run counter-clockwise (3.1.6), polygons are cut at the date line (3.1.9).
 """
 
 from __future__ import annotations
@@ -18,41 +18,42 @@ from ingest.instant import Instant
 from ingest.region import RegionTable
 from stream.records import DISCLAIMER, Forecast
 
-MEDIA_TYPE = "application/geo+json"
+GEOJSON_MEDIA_TYPE = "application/geo+json"
 DECIMALS = 4
-"""Of a degree of a border: eleven metres."""
+"""Decimals of coordinates in degrees: about eleven metres."""
 
 
 def forecasts_geojson(forecasts: Iterable[Forecast], table: RegionTable) -> bytes:
-    """A FeatureCollection with a feature for each forecast: its region's polygon, and as properties the record with the region's `name`.
+    """Returns a FeatureCollection with one feature per forecast: the polygon of its region, and as properties the record and `name`.
 
-    A forecast of a region that the table has not is a feature without a geometry.
+    The feature of a region that is not in the table has no geometry.
     """
     features = [
         {
             "type": "Feature",
             "id": forecast.region,
             "geometry": region_geometry(table, forecast.region),
-            "properties": {"name": table[forecast.region].name if forecast.region in table else forecast.region, **_plain(forecast)},
+            "properties": {"name": table[forecast.region].name if forecast.region in table else forecast.region, **_json_values(forecast)},
         }
         for forecast in forecasts
     ]
-    return _written({"type": "FeatureCollection", "disclaimer": DISCLAIMER, "features": features})
+    return _encode({"type": "FeatureCollection", "disclaimer": DISCLAIMER, "features": features})
 
 
 def events_geojson(events: Iterable[tuple[str, Event]], generated: Instant) -> bytes:
-    """A FeatureCollection of (region id, event), which whatever reads the USGS summary feeds reads too, beside `region` in its properties.
+    """Returns a FeatureCollection of events that programs for the USGS summary feeds can read; `region` is an additional property.
 
     Args:
-        generated: as of when; the stream's time, so that the same log gives the same bytes.
+        events: pairs of region id and event.
+        generated: the stream time, so that the same log gives the same bytes.
     """
     features = [_event_feature(region, event) for region, event in events]
     metadata = {"generated": int(generated), "title": "quakecast: events as known", "count": len(features)}
-    return _written({"type": "FeatureCollection", "metadata": metadata, "features": features})
+    return _encode({"type": "FeatureCollection", "metadata": metadata, "features": features})
 
 
 def region_geometry(table: RegionTable, region_id: str) -> dict[str, Any] | None:
-    """A region's shape as a GeoJSON Polygon or MultiPolygon; None for a region that the table has not, or that is empty."""
+    """Returns a region's shape as a GeoJSON Polygon or MultiPolygon; None if the region is empty or not in the table."""
     if region_id not in table or shapely.is_empty(table.shape(region_id)):
         return None
     parts = [orient(part) for part in shapely.get_parts(table.shape(region_id)) if isinstance(part, shapely.Polygon)]
@@ -78,11 +79,11 @@ def _event_feature(region: str, event: Event) -> dict[str, Any]:
     return {"type": "Feature", "id": event.id, "geometry": point, "properties": properties}
 
 
-def _plain(record: msgspec.Struct) -> dict[str, Any]:
-    """A record as plain JSON values."""
-    plain: dict[str, Any] = msgspec.json.decode(encode(record))
-    return plain
+def _json_values(record: msgspec.Struct) -> dict[str, Any]:
+    """Returns a record as plain JSON values."""
+    values: dict[str, Any] = msgspec.json.decode(encode(record))
+    return values
 
 
-def _written(collection: dict[str, Any]) -> bytes:
+def _encode(collection: dict[str, Any]) -> bytes:
     return json.dumps(collection, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""QuakeML 1.2 of events, for whatever seismologists read catalogues with (`obspy.read_events`)."""
+"""QuakeML 1.2 of events, the exchange format of seismological catalogues (`obspy.read_events` reads it)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from ingest.event import Event
 
-MEDIA_TYPE = "application/xml"
+QUAKEML_MEDIA_TYPE = "application/xml"
 
 
 def events_quakeml(events: Iterable[Event]) -> bytes:
-    """A QuakeML document of events as they are known: each with its id, type, origin, magnitude, place and author."""
-    from ingest.seismology import events_quakeml as written  # obspy takes a second to import
+    """Returns a QuakeML document: each event with its id, type, origin, magnitude, place and author."""
+    from ingest.seismology import events_quakeml as encode_events  # obspy takes a second to import
 
-    return written(events)
+    return encode_events(events)

@@ -1,25 +1,25 @@
-"""Health checks, probes and Prometheus metrics."""
+"""Probes of what a process depends on, the health they add up to, and Prometheus metrics."""
 
 from __future__ import annotations
 
-from stream.monitoring.health import SECONDS_BETWEEN_LOOKS, Health, Look, feed_heard, looked
+from stream.monitoring.health import SECONDS_BETWEEN_PROBES, Health, Probe, check_feed, run_probe
 from stream.monitoring.metrics import OutlookMetrics, WorkerMetrics, watch_health
-from stream.monitoring.probes import FeedLook, ForecastsLook, LogLook, ModelLook, StoreLook, address, models_agree
+from stream.monitoring.probes import FeedProbe, ForecastsProbe, LogProbe, ModelProbe, StoreProbe, check_models, public_address
 
 __all__ = [
-    "SECONDS_BETWEEN_LOOKS",
-    "FeedLook",
-    "ForecastsLook",
+    "SECONDS_BETWEEN_PROBES",
+    "FeedProbe",
+    "ForecastsProbe",
     "Health",
-    "LogLook",
-    "Look",
-    "ModelLook",
+    "LogProbe",
+    "ModelProbe",
     "OutlookMetrics",
-    "StoreLook",
+    "Probe",
+    "StoreProbe",
     "WorkerMetrics",
-    "address",
-    "feed_heard",
-    "looked",
-    "models_agree",
+    "check_feed",
+    "check_models",
+    "public_address",
+    "run_probe",
     "watch_health",
 ]

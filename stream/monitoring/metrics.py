@@ -1,7 +1,7 @@
-"""What a worker and its surroundings tell Prometheus.
+"""Prometheus metrics of the forecasting workers, the outlook workers and the health of their dependencies.
 
-On the way of the records only counters and histograms of whole transactions grow: some microseconds each. All else (scores, models,
-positions) is looked up when Prometheus asks.
+While records are processed, only counters and histograms are updated, once per transaction: a few microseconds each. Everything else
+(scores, models, positions) is collected when Prometheus scrapes.
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ DEPTH_BUCKETS = (0.0, 1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0)
 
 
 class WorkerMetrics:
-    """What a worker does."""
+    """Counts what a forecasting worker does: transactions, forecasts, alerts, refolds, rebalances."""
 
     def __init__(self, exposition: Exposition) -> None:
         registry = exposition.registry
         self._registry = registry
-        self._records = Histogram("quakecast_batch_records", "Input records a transaction.", buckets=BATCH_BUCKETS, registry=registry)
+        self._records = Histogram("quakecast_batch_records", "Input records per transaction.", buckets=BATCH_BUCKETS, registry=registry)
         self._latency = Histogram(
             "quakecast_log_to_forecast_latency_seconds",
-            "From when the worker has a batch of records to when its forecasts are committed, a transaction each.",
+            "From the worker's receipt of a batch of records to the commit of its forecasts, per transaction.",
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=registry,
         )
         self._forecasts = Counter("quakecast_forecasts", "Forecasts committed.", registry=registry)
-        self._alerts = Counter(
-            "quakecast_alerts", "Revisions of alerts committed.", ["rule", "kind", "alert_type", "test"], registry=registry
-        )
+        self._alerts = Counter("quakecast_alerts", "Alert revisions committed.", ["rule", "kind", "alert_type", "test"], registry=registry)
         self._refolds = Histogram(
             "quakecast_refold_events",
-            "Events folded again because history changed: late, revised and deleted ones.",
+            "Events folded again because the past changed: by late, revised or deleted events.",
             buckets=DEPTH_BUCKETS,
             registry=registry,
         )
-        self._rebalances = Counter("quakecast_rebalances", "Times that partitions came or went.", registry=registry)
-        self._refused = Counter("quakecast_commits_refused", "Transactions that the log refused.", registry=registry)
+        self._rebalances = Counter(
+            "quakecast_rebalances", "Rebalances: partitions were assigned to or taken from this worker.", registry=registry
+        )
+        self._refused = Counter("quakecast_commits_refused", "Transactions that the log refused to commit.", registry=registry)
         self._dead: Counts[str] = Counts()
         exposition.count_dead_letters(lambda: self._dead)
 
-    def committed(self, records: int, outgoing: Sequence[Outgoing], seconds: float, refolds: Iterable[Refold]) -> None:
-        """One transaction is done.
+    def count_commit(self, records: int, outgoing: Sequence[Outgoing], seconds: float, refolds: Iterable[Refold]) -> None:
+        """Count one committed transaction.
 
         Args:
-            records: how many it consumed.
-            outgoing: what it wrote.
-            seconds: from when the records were there.
-            refolds: that it took.
+            records: the number of input records it consumed.
+            outgoing: the records it wrote.
+            seconds: from the receipt of the input records to the commit.
+            refolds: the refolds it needed.
         """
         self._records.observe(records)
         written = Counts(out.topic for out in outgoing)
@@ -75,75 +75,75 @@ class WorkerMetrics:
         for refold in refolds:
             self._refolds.observe(refold.events)
         if written[ALERTS] or written[DEAD_LETTERS]:
-            self._rare(outgoing)
+            self._count_dead_letters_and_alerts(outgoing)
 
-    def _rare(self, outgoing: Sequence[Outgoing]) -> None:
+    def _count_dead_letters_and_alerts(self, outgoing: Sequence[Outgoing]) -> None:
         for out in outgoing:
             if out.topic == DEAD_LETTERS:
                 self._dead[decode_dead_letter(out.value).reason] += 1
             elif out.topic == ALERTS:
-                with contextlib.suppress(msgspec.DecodeError):  # of a newer version than this: its readers will say so
+                with contextlib.suppress(msgspec.DecodeError):  # an alert of a newer schema: its readers report it
                     alert = decode_alert(out.value)
                     self._alerts.labels(alert.rule, alert.kind, alert.alert_type, str(alert.test).lower()).inc()
 
-    def rebalanced(self) -> None:
-        """Partitions came or went."""
+    def count_rebalance(self) -> None:
+        """Count one rebalance of the consumer group."""
         self._rebalances.inc()
 
-    def refused(self) -> None:
-        """The log did not take a transaction."""
+    def count_refused_commit(self) -> None:
+        """Count one transaction that the log refused."""
         self._refused.inc()
 
-    def watch(self, partitions: Callable[[], Mapping[int, Partition]]) -> None:
-        """Tell how these partitions, the worker's own, are at the moment of asking."""
+    def watch_partitions(self, partitions: Callable[[], Mapping[int, Partition]]) -> None:
+        """Collect the scores, models and clocks of the worker's own partitions on each scrape."""
         self._registry.register(_Partitions(partitions))
 
 
 class OutlookMetrics:
-    """What a worker of outlooks does."""
+    """Counts what an outlook worker does."""
 
     def __init__(self, exposition: Exposition) -> None:
         registry = exposition.registry
-        self._outlooks = Counter("quakecast_outlooks", "Outlooks committed, by what called for them.", ["cause"], registry=registry)
+        self._outlooks = Counter("quakecast_outlooks", "Outlooks committed, by cause.", ["cause"], registry=registry)
         self._seconds = Histogram(
             "quakecast_outlook_seconds",
-            "From the beginning of an outlook's simulation to its commit.",
+            "From the start of an outlook's simulation to its commit.",
             buckets=SIMULATION_BUCKETS_SECONDS,
             registry=registry,
         )
 
-    def made(self, cause: str, seconds: float) -> None:
-        """An outlook is committed."""
+    def count_outlook(self, cause: str, seconds: float) -> None:
+        """Count one committed outlook and the seconds that it took."""
         self._outlooks.labels(cause).inc()
         self._seconds.observe(seconds)
 
 
-def watch_health(exposition: Exposition, health: Health, behind: Callable[[], Mapping[int, int]]) -> None:
-    """Tell the last looks at the dependencies, and how far the workers are behind by partition, at the moment of asking."""
-    exposition.registry.register(_Health(health, behind))
+def watch_health(exposition: Exposition, health: Health, lag: Callable[[], Mapping[int, int]]) -> None:
+    """Collect the latest health checks, and the lag of the workers by partition, on each scrape."""
+    exposition.registry.register(_Health(health, lag))
 
 
 class _Health(Collector):
-    def __init__(self, health: Health, behind: Callable[[], Mapping[int, int]]) -> None:
-        self._health, self._behind = health, behind
+    def __init__(self, health: Health, lag: Callable[[], Mapping[int, int]]) -> None:
+        self._health, self._lag = health, lag
 
     def collect(self) -> Iterable[Metric]:
-        well = GaugeMetricFamily("quakecast_dependency_up", "1 when the last look at it found it well.", labels=["dependency"])
+        up = GaugeMetricFamily("quakecast_dependency_up", "1 if the latest health check succeeded, else 0.", labels=["dependency"])
         for name, check in self._health.checks().items():
-            well.add_metric([name], 1.0 if check.ok else 0.0)
-        yield well
+            up.add_metric([name], 1.0 if check.ok else 0.0)
+        yield up
         lag = GaugeMetricFamily(
             "quakecast_consumer_lag_records",
-            "Input records that no worker has taken yet; on Kafka with its transactions' markers.",
+            "Input records that no worker has taken yet; on Kafka including transaction markers.",
             labels=["partition"],
         )
-        for partition, records in sorted(self._behind().items()):
+        for partition, records in sorted(self._lag().items()):
             lag.add_metric([str(partition)], records)
         yield lag
 
 
 class _Partitions(Collector):
-    """Scores, models and clocks of the partitions that a worker holds."""
+    """Scores, models and clocks of the partitions that are assigned to a worker."""
 
     def __init__(self, partitions: Callable[[], Mapping[int, Partition]]) -> None:
         self._partitions = partitions
@@ -151,9 +151,9 @@ class _Partitions(Collector):
     def collect(self) -> Iterable[Metric]:
         owned = self._partitions()
         clock = GaugeMetricFamily(
-            "quakecast_stream_timestamp_seconds", "The stream's time, by partition that this worker holds.", labels=["partition"]
+            "quakecast_stream_timestamp_seconds", "Stream time of each partition that is assigned to this worker.", labels=["partition"]
         )
-        model = InfoMetricFamily("quakecast_model", "Who forecasts, by partition.", labels=["partition"])
+        model = InfoMetricFamily("quakecast_model", "The model that forecasts, by partition.", labels=["partition"])
         for number, state in sorted(owned.items()):
             if state.position.clock == BEGINNING:
                 continue
@@ -161,16 +161,16 @@ class _Partitions(Collector):
             model.add_metric([str(number)], {"model": state.model})
         yield clock
         yield model
-        yield from _scores([scored for state in owned.values() for scored in state.scores().items()])
+        yield from _score_metrics([score for state in owned.values() for score in state.scores().items()])
 
 
-def _scores(scored: Sequence[tuple[str, Score]]) -> Iterable[Metric]:
-    """Sums by region, so that any set of regions can be added up; and over all of these regions, what is read most."""
-    events = GaugeMetricFamily("quakecast_score_events", "Earthquakes that forecasts in force were scored by.", labels=["region"])
-    expected = GaugeMetricFamily("quakecast_score_expected_events", "How many were forecast.", labels=["region", "forecaster"])
-    scores = GaugeMetricFamily("quakecast_score_nats", "Log score, summed over these events.", labels=["region", "forecaster"])
+def _score_metrics(scored: Sequence[tuple[str, Score]]) -> Iterable[Metric]:
+    """Sums by region, so that any set of regions can be added up; and the means per event over all of these regions."""
+    events = GaugeMetricFamily("quakecast_score_events", "Earthquakes that forecasts were scored with.", labels=["region"])
+    expected = GaugeMetricFamily("quakecast_score_expected_events", "Expected number of earthquakes.", labels=["region", "forecaster"])
+    scores = GaugeMetricFamily("quakecast_score_nats", "Log score, summed over the scored events.", labels=["region", "forecaster"])
     gains = GaugeMetricFamily(
-        "quakecast_gain_nats", "The model's log score less a rival's, summed over these events.", labels=["region", "rival"]
+        "quakecast_gain_nats", "The model's log score minus a rival's, summed over the scored events.", labels=["region", "rival"]
     )
     for region, score in sorted(scored):
         events.add_metric([region], score.events)
@@ -181,15 +181,17 @@ def _scores(scored: Sequence[tuple[str, Score]]) -> Iterable[Metric]:
         for name, value in score.gain_per_event.items():
             gains.add_metric([region, name], value * score.events)
     yield from (events, expected, scores, gains)
-    yield from _per_event([score for _, score in scored])
+    yield from _means_per_event([score for _, score in scored])
 
 
-def _per_event(scores: Sequence[Score]) -> Iterable[Metric]:
+def _means_per_event(scores: Sequence[Score]) -> Iterable[Metric]:
     score = GaugeMetricFamily(
-        "quakecast_score_nats_per_event", "Log score per earthquake, over the regions of this process.", labels=["forecaster"]
+        "quakecast_score_nats_per_event", "Mean log score per earthquake, over the regions of this process.", labels=["forecaster"]
     )
     gain = GaugeMetricFamily(
-        "quakecast_gain_nats_per_event", "The model's log score per earthquake less a rival's, over the same regions.", labels=["rival"]
+        "quakecast_gain_nats_per_event",
+        "The model's log score minus a rival's, mean per earthquake over the same regions.",
+        labels=["rival"],
     )
     for family, by_name in ((score, "log_score_per_event"), (gain, "gain_per_event")):
         for name in sorted({name for one in scores for name in getattr(one, by_name)}):

@@ -163,7 +163,7 @@ class OutlookWorker(GroupMember[Owned]):
         self._producer.commit([out], {state.number: offset}, self._consumer)
         state.note(outlook)
         seconds = time.monotonic() - began
-        self._metrics.made(outlook.cause, seconds)
+        self._metrics.count_outlook(outlook.cause, seconds)
         log.info("outlook", seconds=round(seconds, 2), **_outlook_fields(outlook))
 
     def _leave_for_next_turn(self, records: list[Record]) -> None:

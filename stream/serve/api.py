@@ -1,4 +1,4 @@
-"""What the endpoints share, and those that answer from the view alone."""
+"""What all endpoints share, and the handlers that answer from the view alone."""
 
 from __future__ import annotations
 
@@ -13,72 +13,72 @@ from ingest.metrics import Exposition
 from ingest.poller import STALE_AFTER_SECONDS
 from ingest.poller import Status as PollerStatus
 from ingest.region import Region, RegionTable
-from stream.export import SENDER, region_geometry
+from stream.export import DEFAULT_SENDER, region_geometry
 from stream.monitoring import Health
 from stream.records import DISCLAIMER, Alert, CameSince, Explanation, KnownEvent, RegionOutlook, came_since
 from stream.records import api_answers as answers
 from stream.serve.errors import bad_request, not_found
 from stream.serve.event_index import EventState
 from stream.serve.metrics import watch_hub
-from stream.serve.queries import Nothing, OfAlert, OfAlerts, OfEvents, OfRegion
+from stream.serve.queries import AlertQuery, AlertsQuery, EventsQuery, NoQuery, RegionQuery
 from stream.serve.sse import Hub
-from stream.serve.store_positions import Windows
-from stream.serve.view import View, median_of, percentile_99_of
+from stream.serve.store_positions import StorePositions
+from stream.serve.view import View, median_or_none, percentile_99_or_none
 
 
 class Sources(NamedTuple):
-    """Where the answers come from."""
+    """What the answers are made from."""
 
     table: RegionTable
     open_log: Callable[[], Log]
-    """A connection to the log for one more thread."""
-    windows: Windows
-    """How far the forecasts are."""
+    """Opens a connection to the log, for one thread."""
+    store_positions: StorePositions
+    """How far the workers are."""
     poller: Callable[[], PollerStatus] | None = None
-    """How the feed is, from who polls it in this process."""
+    """Returns the state of the poller, if the feed is polled in this process."""
     explain: Callable[[str], Explanation] | None = None
-    """A region's explanation."""
+    """Returns a region's explanation."""
     health: Health = Health({})
-    """How all that this process rests on is."""
+    """Health of the dependencies of this process."""
     exposition: Exposition | None = None
-    """What this process tells Prometheus; none: the server's own part alone."""
-    cap_sender: str = SENDER
-    """In whose name alerts are told as CAP messages."""
+    """The metrics of this process; None: only those of the server."""
+    cap_sender: str = DEFAULT_SENDER
+    """The sender of CAP messages."""
 
 
 class Api:
-    """Answers questions from the hub's view."""
+    """Handlers that answer from the hub's view."""
 
     def __init__(self, sources: Sources, hub: Hub) -> None:
         self.sources, self.hub = sources, hub
         self.exposition = sources.exposition or Exposition()
         watch_hub(self.exposition, hub)
-        self._shapes = {region.id: region_geometry(sources.table, region.id) for region in sources.table}
+        self._geometries = {region.id: region_geometry(sources.table, region.id) for region in sources.table}
 
     @property
     def view(self) -> View:
         return self.hub.view
 
     def region(self, region_id: str) -> Region:
-        """A region of the table.
+        """Returns a region of the table.
 
         Raises:
-            Refused: there is none of that id.
+            ApiError: there is no region of that id.
         """
         if region_id not in self.sources.table:
             raise not_found("region of that id", "choose an id from /v1/regions")
         return self.sources.table[region_id]
 
     def check_regions(self, region_ids: Iterable[str]) -> None:
-        """Regions that a query filters by.
+        """Check the region ids of a query.
 
         Raises:
-            Refused: the table has one of them not.
+            ApiError: one of them is not in the table.
         """
         if any(region_id not in self.sources.table for region_id in region_ids):
             raise bad_request("there is no region of that id", "choose ids from /v1/regions")
 
-    async def status(self, _: Nothing) -> answers.Status:
+    async def status(self, _: NoQuery) -> answers.Status:
         view, now = self.view, wall_clock()
         seconds = view.latencies
         return answers.Status(
@@ -89,7 +89,9 @@ class Api:
             view.replayed,
             await self.lag(),
             answers.Seconds(
-                median_of(seconds.origin_to_log), median_of(seconds.log_to_forecast), percentile_99_of(seconds.log_to_forecast)
+                median_or_none(seconds.origin_to_log),
+                median_or_none(seconds.log_to_forecast),
+                percentile_99_or_none(seconds.log_to_forecast),
             ),
             None if view.model is None else answers.ModelInForce(*view.model),
             dict(view.dead_letters),
@@ -97,85 +99,87 @@ class Api:
         )
 
     def feed(self, now: Instant) -> answers.FeedState:
-        """How the feed is: from its poller where that is in this process, else from the heartbeats in the log."""
+        """Returns the state of the feed: from the poller if it runs in this process, else from the heartbeats in the log."""
         view = self.view
         polled = self.sources.poller() if self.sources.poller is not None else None
         age = None if view.stream_time is None else round((now - view.stream_time) / 1_000, 1)
-        heard_at = view.heard if polled is None else None if polled.feed_time is None else polled.heard_at
-        heard = None if heard_at is None else round(time.monotonic() - heard_at, 1)
-        since = heard if heard is not None or polled is not None else age  # just started: the log's own times are all that is known
-        stale = view.outage is not None or since is None or since > STALE_AFTER_SECONDS
-        trouble = polled.trouble if polled is not None else None if view.outage is None else view.outage.trouble
-        return answers.FeedState(view.stream_time, age, heard, stale, trouble)
+        if polled is None:
+            heard_at, trouble = view.heartbeat_read_at, None if view.outage is None else view.outage.trouble
+        else:
+            heard_at, trouble = None if polled.feed_time is None else polled.heard_at, polled.trouble
+        heard_ago = None if heard_at is None else round(time.monotonic() - heard_at, 1)
+        silent = age if heard_ago is None and polled is None else heard_ago  # just started: only the log's own times are known
+        is_stale = view.outage is not None or silent is None or silent > STALE_AFTER_SECONDS
+        return answers.FeedState(view.stream_time, age, heard_ago, is_stale, trouble)
 
     async def lag(self) -> int | None:
-        """Input records that are in the log and not yet in the windows; none when those cannot be reached."""
-        positions = await self.sources.windows.positions()
+        """Returns how many input records no worker has taken yet; None if the store does not answer."""
+        positions = await self.sources.store_positions.positions()
         if positions is None:
             return None
-        done = {partition: position.sequence for partition, position in positions.items()}
-        return sum(max(0, last - done.get(partition, -1)) for partition, last in self.view.sequences.items())
+        taken = {partition: position.sequence for partition, position in positions.items()}
+        return sum(max(0, last - taken.get(partition, -1)) for partition, last in self.view.sequences.items())
 
-    async def regions(self, _: Nothing) -> answers.Regions:
-        return answers.Regions(DISCLAIMER, [answers.RegionNow(*self._now(region)) for region in self.sources.table])
+    async def regions(self, _: NoQuery) -> answers.Regions:
+        return answers.Regions(DISCLAIMER, [answers.RegionNow(*self._region_fields(region)) for region in self.sources.table])
 
-    async def one_region(self, question: OfRegion) -> answers.OneRegion:
-        region = self.region(question.region)
+    async def one_region(self, query: RegionQuery) -> answers.OneRegion:
+        region = self.region(query.region)
         outlook = self.view.outlooks[region.id][-1] if region.id in self.view.outlooks else None
         return answers.OneRegion(
-            *self._now(region),
+            *self._region_fields(region),
             disclaimer=DISCLAIMER,
             outlook=outlook,
             came_since=[] if outlook is None else self.came_since(outlook),
             alerts=[alert for alert in self.view.active_alerts() if alert.region == region.id],
         )
 
-    def _now(self, region: Region) -> tuple[Any, ...]:
-        shape, forecast = self._shapes[region.id], self.view.latest_forecast(region.id)
-        return region.id, region.name, region.magnitude_of_completeness, region.window_days, shape, forecast
+    def _region_fields(self, region: Region) -> tuple[Any, ...]:
+        geometry, forecast = self._geometries[region.id], self.view.latest_forecast(region.id)
+        return region.id, region.name, region.magnitude_of_completeness, region.window_days, geometry, forecast
 
     def came_since(self, outlook: RegionOutlook) -> list[CameSince]:
-        """What came since an outlook was issued, by now (the stream's)."""
+        """Returns the counts of events since an outlook was issued, up to the stream time."""
         return came_since(outlook, self.view.events.of_region(outlook.region), self.view.stream_time or outlook.issued_at)
 
-    async def outlooks(self, _: Nothing) -> answers.Outlooks:
+    async def outlooks(self, _: NoQuery) -> answers.Outlooks:
         latest = [self.view.outlooks[region][-1] for region in sorted(self.view.outlooks)]
         return answers.Outlooks(DISCLAIMER, latest, {outlook.region: self.came_since(outlook) for outlook in latest})
 
-    async def forecasts(self, _: Nothing) -> answers.Forecasts:
+    async def forecasts(self, _: NoQuery) -> answers.Forecasts:
         return answers.Forecasts(DISCLAIMER, [self.view.forecasts[region][-1] for region in sorted(self.view.forecasts)])
 
-    async def events(self, question: OfEvents) -> answers.Events:
-        return answers.Events(list(self.events_of(question)))
+    async def events(self, query: EventsQuery) -> answers.Events:
+        return answers.Events(list(self.events_of(query)))
 
-    def events_of(self, question: OfEvents) -> Iterator[KnownEvent]:
-        """The events asked for, newest first."""
-        self.check_regions([] if question.region is None else [question.region])
-        return islice(self.view.events.newest_first(lambda told: _fits(told, question)), question.limit)
+    def events_of(self, query: EventsQuery) -> Iterator[KnownEvent]:
+        """Returns the events that match a query, newest first."""
+        self.check_regions([] if query.region is None else [query.region])
+        return islice(self.view.events.newest_first(lambda state: _matches(state, query)), query.limit)
 
-    async def alerts(self, question: OfAlerts) -> answers.Alerts:
-        self.check_regions([] if question.region is None else [question.region])
-        return answers.Alerts(DISCLAIMER, list(islice(self._alerts_of(question), question.limit)))
+    async def alerts(self, query: AlertsQuery) -> answers.Alerts:
+        self.check_regions([] if query.region is None else [query.region])
+        return answers.Alerts(DISCLAIMER, list(islice(self._alerts_of(query), query.limit)))
 
-    def _alerts_of(self, question: OfAlerts) -> Iterable[Alert]:
-        wanted: Mapping[str, Any] = {
-            name: value for name in ("region", "rule", "kind", "test") if (value := getattr(question, name)) is not None
+    def _alerts_of(self, query: AlertsQuery) -> Iterable[Alert]:
+        fields: Mapping[str, Any] = {
+            name: value for name in ("region", "rule", "kind", "test") if (value := getattr(query, name)) is not None
         }
         for revisions in reversed(self.view.alerts.values()):
             alert = revisions[-1]
-            if any(getattr(alert, name) != value for name, value in wanted.items()) or not _within(alert.issued_at, question):
+            if any(getattr(alert, name) != value for name, value in fields.items()) or not _within(alert.issued_at, query):
                 continue
-            if question.active is None or question.active == self.view.is_active(alert):
+            if query.active is None or query.active == self.view.is_active(alert):
                 yield alert
 
-    async def alert(self, question: OfAlert) -> answers.Revisions:
-        return answers.Revisions(DISCLAIMER, self.revisions(question.id))
+    async def alert(self, query: AlertQuery) -> answers.Revisions:
+        return answers.Revisions(DISCLAIMER, self.revisions(query.id))
 
     def revisions(self, alert_id: str) -> list[Alert]:
-        """All revisions of an alert.
+        """Returns all revisions of an alert, the first one first.
 
         Raises:
-            Refused: there is no alert of that id.
+            ApiError: there is no alert of that id.
         """
         if alert_id not in self.view.alerts:
             raise not_found("alert of that id", "choose an id from /v1/alerts")
@@ -183,18 +187,18 @@ class Api:
 
 
 def wall_clock() -> Instant:
-    """Now."""
+    """Returns the current time."""
     return Instant(round(time.time() * 1_000))
 
 
-def _fits(told: EventState, question: OfEvents) -> bool:
-    magnitude = told.event.magnitude
-    if question.region is not None and told.region != question.region:
+def _matches(state: EventState, query: EventsQuery) -> bool:
+    magnitude = state.event.magnitude
+    if query.region is not None and state.region != query.region:
         return False
-    if question.min_magnitude is not None and (magnitude is None or magnitude < question.min_magnitude):
+    if query.min_magnitude is not None and (magnitude is None or magnitude < query.min_magnitude):
         return False
-    return _within(told.event.time, question)
+    return _within(state.event.time, query)
 
 
-def _within(moment: Instant, question: OfEvents | OfAlerts) -> bool:
-    return (question.start is None or moment >= question.start) and (question.end is None or moment < question.end)
+def _within(time_of_record: Instant, query: EventsQuery | AlertsQuery) -> bool:
+    return (query.start is None or time_of_record >= query.start) and (query.end is None or time_of_record < query.end)

@@ -1,4 +1,4 @@
-"""The HTTP application: all endpoints in one table, the stream, and what stands around them."""
+"""The HTTP application: the table of all endpoints, the stream, the page, and the answers to errors."""
 
 from __future__ import annotations
 
@@ -9,82 +9,85 @@ from starlette.responses import Response
 
 from ingest.event import encode
 from ingest.metrics import CONTENT_TYPE
-from stream.export import cap, geojson, quakeml
+from stream.export import CAP_MEDIA_TYPE, GEOJSON_MEDIA_TYPE, QUAKEML_MEDIA_TYPE
 from stream.records import Explanation
 from stream.records import api_answers as answers
 from stream.serve.api import Api
-from stream.serve.documents import Documents
-from stream.serve.endpoint import JSON, Endpoint, refused
+from stream.serve.documents import DocumentEndpoints
+from stream.serve.endpoint import JSON, Endpoint, error_response
 from stream.serve.errors import ApiError, Refusal, unavailable
-from stream.serve.export_endpoints import Exports
-from stream.serve.health_endpoints import Alive, ForecastsByRegion, Readiness, Wellness
-from stream.serve.history_endpoints import History
+from stream.serve.export_endpoints import ExportEndpoints
+from stream.serve.health_endpoints import Alive, ForecastsByRegion, HealthEndpoints, Readiness
+from stream.serve.history_endpoints import HistoryEndpoints
 from stream.serve.page_files import file_routes
-from stream.serve.queries import Nothing, OfAlert, OfAlerts, OfEvents, OfOutcomes, OfRegion, OfRevision, OfSpan
-from stream.serve.sse import Reading
-from stream.serve.stream_endpoint import Subscription
-from stream.serve.verification_endpoints import Judgement
+from stream.serve.queries import AlertQuery, AlertsQuery, EventsQuery, NoQuery, OutcomesQuery, RegionQuery, RevisionQuery, SpanQuery
+from stream.serve.sse import LogReader
+from stream.serve.stream_endpoint import StreamEndpoint
+from stream.serve.verification_endpoints import VerificationEndpoints
 
 
-def endpoints(api: Api, reading: Reading) -> list[Endpoint]:
-    """All that answer JSON or a file, without the stream."""
-    past, judgement, exports, wellness = History(api, reading), Judgement(api), Exports(api), Wellness(api)
+def endpoints(api: Api, log_reader: LogReader) -> list[Endpoint]:
+    """Returns all endpoints except the stream, the documents and the page."""
+    history, exports = HistoryEndpoints(api, log_reader), ExportEndpoints(api)
+    verification, health = VerificationEndpoints(api), HealthEndpoints(api)
     return [
-        Endpoint("/v1/status", "How the feed, the forecasts and their delay are.", Nothing, api.status, answers.Status),
-        Endpoint("/v1/regions", "All regions, each with its latest forecast.", Nothing, api.regions, answers.Regions),
-        Endpoint("/v1/regions/{region}", "A region, its forecast, outlook and alerts.", OfRegion, api.one_region, answers.OneRegion),
-        Endpoint("/v1/regions/{region}/forecasts", "A region's forecasts, oldest first.", OfSpan, past.forecasts, answers.History),
-        Endpoint("/v1/regions/{region}/outlooks", "A region's outlooks, oldest first.", OfSpan, past.outlooks, answers.OutlookHistory),
-        Endpoint("/v1/regions/{region}/outcomes", "Forecasts against what then came.", OfOutcomes, judgement.outcomes, answers.Outcomes),
-        Endpoint("/v1/regions/{region}/explanation", "Why its forecast is what it is.", OfRegion, judgement.explanation, Explanation),
-        Endpoint("/v1/forecasts", "The latest forecast of each region.", Nothing, api.forecasts, answers.Forecasts),
-        Endpoint("/v1/forecasts.geojson", "The same as GeoJSON.", Nothing, exports.forecasts_geojson, None, geojson.MEDIA_TYPE),
-        Endpoint("/v1/outlooks", "The latest outlook of each region.", Nothing, api.outlooks, answers.Outlooks),
-        Endpoint("/v1/events", "Events as they are known now, newest first.", OfEvents, api.events, answers.Events),
-        Endpoint("/v1/events.geojson", "The same as GeoJSON.", OfEvents, exports.events_geojson, None, geojson.MEDIA_TYPE),
-        Endpoint("/v1/events.quakeml", "The same as QuakeML 1.2.", OfEvents, exports.events_quakeml, None, quakeml.MEDIA_TYPE),
-        Endpoint("/v1/alerts", "The latest revision of each alert, newest first.", OfAlerts, api.alerts, answers.Alerts),
-        Endpoint("/v1/alerts/{id}", "All revisions of an alert.", OfAlert, api.alert, answers.Revisions),
-        Endpoint("/v1/alerts/{id}/cap", "An alert in CAP 1.2.", OfRevision, exports.alert_cap, None, cap.MEDIA_TYPE),
-        Endpoint("/v1/scores", "How good the forecasts were.", Nothing, judgement.scores, answers.Scores),
-        Endpoint("/v1/models", "Who forecasts, and who did.", Nothing, judgement.models, answers.Models),
-        Endpoint("/healthz", "Whether the program lives.", Nothing, wellness.healthz, Alive, is_open=True),
-        Endpoint("/readyz", "Whether each thing this rests on is well.", Nothing, wellness.readyz, Readiness, body_of_503=Readiness),
-        Endpoint("/metrics", "For Prometheus.", Nothing, wellness.metrics, None, CONTENT_TYPE),
-        Endpoint("/forecasts.json", "The latest forecasts by region.", Nothing, wellness.forecasts, ForecastsByRegion),
+        Endpoint("/v1/status", "State of the feed, the forecasts and their delays.", NoQuery, api.status, answers.Status),
+        Endpoint("/v1/regions", "All regions, each with its latest forecast.", NoQuery, api.regions, answers.Regions),
+        Endpoint("/v1/regions/{region}", "A region, its forecast, outlook and alerts.", RegionQuery, api.one_region, answers.OneRegion),
+        Endpoint("/v1/regions/{region}/forecasts", "A region's forecasts, oldest first.", SpanQuery, history.forecasts, answers.History),
+        Endpoint("/v1/regions/{region}/outlooks", "Its outlooks, oldest first.", SpanQuery, history.outlooks, answers.OutlookHistory),
+        Endpoint("/v1/regions/{region}/outcomes", "Its forecasts' outcomes.", OutcomesQuery, verification.outcomes, answers.Outcomes),
+        Endpoint("/v1/regions/{region}/explanation", "Its forecast explained.", RegionQuery, verification.explanation, Explanation),
+        Endpoint("/v1/forecasts", "The latest forecast of each region.", NoQuery, api.forecasts, answers.Forecasts),
+        Endpoint("/v1/forecasts.geojson", "The same, as GeoJSON.", NoQuery, exports.forecasts_geojson, None, GEOJSON_MEDIA_TYPE),
+        Endpoint("/v1/outlooks", "The latest outlook of each region.", NoQuery, api.outlooks, answers.Outlooks),
+        Endpoint("/v1/events", "Events in their current version, newest first.", EventsQuery, api.events, answers.Events),
+        Endpoint("/v1/events.geojson", "The same, as GeoJSON.", EventsQuery, exports.events_geojson, None, GEOJSON_MEDIA_TYPE),
+        Endpoint("/v1/events.quakeml", "The same, as QuakeML 1.2.", EventsQuery, exports.events_quakeml, None, QUAKEML_MEDIA_TYPE),
+        Endpoint("/v1/alerts", "The latest revision of each alert, newest first.", AlertsQuery, api.alerts, answers.Alerts),
+        Endpoint("/v1/alerts/{id}", "All revisions of an alert.", AlertQuery, api.alert, answers.Revisions),
+        Endpoint("/v1/alerts/{id}/cap", "A revision of an alert, as CAP 1.2.", RevisionQuery, exports.alert_cap, None, CAP_MEDIA_TYPE),
+        Endpoint("/v1/scores", "Scores of the forecasts, by region and overall.", NoQuery, verification.scores, answers.Scores),
+        Endpoint("/v1/models", "The model in force and the promotions so far.", NoQuery, verification.models, answers.Models),
+        Endpoint("/healthz", "Whether the program runs.", NoQuery, health.healthz, Alive, is_open=True),
+        Endpoint("/readyz", "Whether each dependency is healthy.", NoQuery, health.readyz, Readiness, body_of_503=Readiness),
+        Endpoint("/metrics", "Metrics for Prometheus.", NoQuery, health.metrics, None, CONTENT_TYPE),
+        Endpoint("/forecasts.json", "The latest forecasts by region.", NoQuery, health.forecasts, ForecastsByRegion),
     ]
 
 
-def application(api: Api, reading: Reading, *, secured: bool = False) -> Starlette:
-    """The application over an API.
+def application(api: Api, log_reader: LogReader, *, secured: bool = False) -> Starlette:
+    """Returns the application.
 
     Args:
-        secured: whether the gate before it asks for a token; its documents say so.
+        api: what the endpoints share.
+        log_reader: reads past records.
+        secured: whether requests need a token, which the OpenAPI document then says.
     """
 
     def check(path: str) -> None:
         if path.startswith("/v1/") and not api.hub.caught_up:
             raise unavailable("the log is still being read", "try again in a moment")
 
-    own = endpoints(api, reading)
-    documents = Documents(own, [region.id for region in api.sources.table], secured)
-    routes = [endpoint.route(check) for endpoint in [*own, *documents.endpoints]]
+    table = endpoints(api, log_reader)
+    documents = DocumentEndpoints(table, [region.id for region in api.sources.table], secured)
+    routes = [endpoint.route(check) for endpoint in [*table, *documents.endpoints]]
     return Starlette(
-        routes=[*routes, Subscription(api, reading).route(), *file_routes()],
-        exception_handlers={ApiError: refused, HTTPException: _not_answered, Exception: _failed},
+        routes=[*routes, StreamEndpoint(api, log_reader).route(), *file_routes()],
+        exception_handlers={ApiError: error_response, HTTPException: _http_error, Exception: _internal_error},
     )
 
 
-async def _failed(_: Request, __: Exception) -> Response:
-    """Ours: the log has the traceback."""
-    said = Refusal("this server failed to answer", "tell whoever runs it; its log says more")
-    return Response(encode(said), 500, media_type=JSON)
+async def _internal_error(_: Request, __: Exception) -> Response:
+    """Returns the response for an unexpected error; the server's log has the traceback."""
+    body = Refusal("this server failed to answer", "report it to its operator; the server's log has the details")
+    return Response(encode(body), 500, media_type=JSON)
 
 
-async def _not_answered(_: Request, error: Exception) -> Response:
-    """No such path, or a method other than GET."""
+async def _http_error(_: Request, error: Exception) -> Response:
+    """Returns the response for an unknown path, or for a method other than GET."""
     assert isinstance(error, HTTPException)
-    said = Refusal("there is nothing at this path", "see /openapi.json")
+    body = Refusal("there is nothing at this path", "see /openapi.json")
     if error.status_code == 405:
-        said = Refusal("only GET is answered", "ask with GET")
-    return Response(encode(said), error.status_code, dict(error.headers or {}), media_type=JSON)
+        body = Refusal("only GET is answered", "send a GET request")
+    return Response(encode(body), error.status_code, dict(error.headers or {}), media_type=JSON)

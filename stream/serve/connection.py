@@ -1,4 +1,4 @@
-"""Connections below HTTP's level: who says nothing in time is cut off, and requests know their connection."""
+"""HTTP connections below ASGI: a time limit for requests, and access to the connection's transport."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ import socket
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_SECONDS = 15.0
-"""For a request's first line and headers to come."""
+"""Time limit for the request line and the headers of a request."""
 SEND_BUFFER_BYTES = 256 * 1024
-"""What the system keeps for a client that does not read; more would be memory that slow clients take."""
+"""The system's send buffer of each connection. A larger one would let slow clients occupy more memory."""
 
 
 class Connection(H11Protocol):
-    """Uvicorn's, with a time limit for the request, and its transport in `scope["state"]`."""
+    """Uvicorn's protocol with a time limit for each request. Puts its transport and the open connections into `scope["state"]`."""
 
-    _silent: asyncio.TimerHandle | None = None
+    _request_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport, "connections": self.connections}
-        self._silent = self.loop.call_later(REQUEST_SECONDS, self._cut_off)
+        self._request_timer = self.loop.call_later(REQUEST_SECONDS, self._close_if_incomplete)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._silent is not None and not self._waits():
-            self._silent.cancel()
-            self._silent = None
-        elif self._silent is None and self._waits():  # part of another request, or of a body that nobody asked for
-            self._silent = self.loop.call_later(REQUEST_SECONDS, self._cut_off)
+        if self._request_timer is not None and not self._request_is_incomplete():
+            self._request_timer.cancel()
+            self._request_timer = None
+        elif self._request_timer is None and self._request_is_incomplete():  # the start of another request, or of an unexpected body
+            self._request_timer = self.loop.call_later(REQUEST_SECONDS, self._close_if_incomplete)
 
-    def _waits(self) -> bool:
-        """Whether nothing is being answered: the request is not whole yet."""
+    def _request_is_incomplete(self) -> bool:
+        """Whether no request is being answered, so that the next one has not arrived as a whole."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _cut_off(self) -> None:
-        self._silent = None
-        if self._waits():
+    def _close_if_incomplete(self) -> None:
+        self._request_timer = None
+        if self._request_is_incomplete():
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._silent is not None:
-            self._silent.cancel()
+        if self._request_timer is not None:
+            self._request_timer.cancel()
         super().connection_lost(exc)
 
 
-def prepared(listening: socket.socket) -> socket.socket:
-    """A listening socket with a bounded send buffer for each of its connections."""
+def limit_send_buffer(listening: socket.socket) -> socket.socket:
+    """Bound the send buffer of all connections that a listening socket accepts. Returns the same socket."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     return listening

@@ -1,4 +1,4 @@
-"""Endpoints as a table's rows: what is asked, who answers, what is answered; and their making into Starlette's routes."""
+"""An endpoint as a row of a table: its path, its parameters, its handler and its answer; and the Starlette route made from it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from starlette.routing import Route
 
 from ingest.event import encode
 from stream.serve.errors import ApiError
-from stream.serve.queries import asked
+from stream.serve.queries import read_query
 
 JSON = "application/json"
 
 
 class Content(NamedTuple):
-    """A body that is no JSON of ours."""
+    """A body that is already encoded."""
 
     body: bytes
     media_type: str
@@ -30,28 +30,29 @@ class Endpoint(NamedTuple):
 
     path: str
     summary: str
-    question: type[Any]
-    """A struct of the parameters."""
-    answer: Callable[[Any], Awaitable[msgspec.Struct | Content]]
+    query: type[Any]
+    """The struct of its parameters."""
+    handler: Callable[[Any], Awaitable[msgspec.Struct | Content]]
+    """Takes the query and returns the answer."""
     body: type[Any] | None
-    """The answer's struct; none for content of another kind."""
+    """The struct of the answer; None for other content."""
     media_type: str = JSON
     is_open: bool = False
-    """Whether it needs no token."""
+    """Whether it is answered without a token."""
     body_of_503: type[Any] | None = None
-    """What 503 carries where it is no refusal."""
+    """The struct of an answer with status 503, where that is not an error."""
 
     def route(self, check: Callable[[str], None]) -> Route:
-        """Starlette's route.
+        """Returns the Starlette route.
 
         Args:
-            check: called with the path before anything else; may refuse.
+            check: called with the path before anything else; may raise `ApiError`.
         """
 
         async def respond(request: Request) -> Response:
             check(self.path)
-            question = asked(self.question, request.path_params, request.query_params.multi_items())
-            answer = await self.answer(question)
+            query = read_query(self.query, request.path_params, request.query_params.multi_items())
+            answer = await self.handler(query)
             if isinstance(answer, Content):
                 return Response(answer.body, answer.status, media_type=answer.media_type)
             return Response(encode(answer), media_type=JSON)
@@ -59,7 +60,7 @@ class Endpoint(NamedTuple):
         return Route(self.path, respond, methods=["GET"])
 
 
-async def refused(_: Request, error: Exception) -> Response:
-    """The answer to what was refused."""
+async def error_response(_: Request, error: Exception) -> Response:
+    """Returns the response for an `ApiError`."""
     assert isinstance(error, ApiError)
     return Response(encode(error.body), error.status, error.headers, media_type=JSON)

@@ -1,4 +1,4 @@
-"""What clients are told when they do not get what they asked for: what, and what to do."""
+"""Errors of the API: what is wrong with a request, and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ class Refusal(msgspec.Struct, frozen=True):
     """Body of every answer that is not 2xx."""
 
     error: str
-    """One line."""
+    """What is wrong, in one line."""
     remedy: str
     """What to do."""
 
 
 class ApiError(Exception):
-    """The request is not answered as asked."""
+    """The request cannot be answered.
+
+    Args:
+        status: the HTTP status.
+        error: what is wrong.
+        remedy: what to do.
+        headers: further headers of the response.
+    """
 
     def __init__(self, status: int, error: str, remedy: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(error)
@@ -30,5 +37,5 @@ def bad_request(error: str, remedy: str) -> ApiError:
     return ApiError(400, error, remedy)
 
 
-def unavailable(error: str, remedy: str, again_in_seconds: int = 2) -> ApiError:
-    return ApiError(503, error, remedy, {"Retry-After": str(again_in_seconds)})
+def unavailable(error: str, remedy: str, retry_after_seconds: int = 2) -> ApiError:
+    return ApiError(503, error, remedy, {"Retry-After": str(retry_after_seconds)})

@@ -1,4 +1,4 @@
-"""The events that are known: current version, first sight, versions, what became of them. A fold of changes without IO."""
+"""The known events: their current version, when they were first seen, how many versions they had. A fold of changes without IO."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_EVENTS = 200_000
 
 
 class EventState(NamedTuple):
-    """What a region's records say of an id."""
+    """The state of one event id in one region, after the region's changes so far."""
 
     event: Event
     region: str
@@ -26,78 +26,77 @@ class EventState(NamedTuple):
 
 
 class EventIndex:
-    """By id, what each region says of it: one that moved across a border is deleted in one region and added in another."""
+    """Events by id. An event that moved across a border is deleted in one region and added in another, so each region has a state of it."""
 
     def __init__(self) -> None:
-        self._told: dict[str, dict[str, EventState]] = {}
-        self._now: dict[str, EventState] = {}
-        """By id, what is said by the region where it is, or was last."""
-        self._order: list[EventState] | None = None
-        """The same newest first; none when something has changed since."""
+        self._states: dict[str, dict[str, EventState]] = {}
+        """By event id and region."""
+        self._current: dict[str, EventState] = {}
+        """By event id, the state in the region where the event is, or was last."""
+        self._newest_first: list[EventState] | None = None
+        """The current states sorted by origin time; None after a change."""
 
     def __len__(self) -> int:
-        """Events that were not deleted."""
-        return sum(not told.deleted for told in self._ordered())
+        """The number of events that are not deleted."""
+        return sum(not state.deleted for state in self._sorted())
 
-    def take(self, change: Change) -> None:
-        """Fold one change in."""
-        regions = self._told.get(change.id, {})
+    def apply(self, change: Change) -> None:
+        """Apply one change."""
+        regions = self._states.get(change.id, {})
         before = regions.get(change.region)
         if change.event is not None:
-            seen = change.observed_at if before is None else before.observed_at
+            observed_at = change.observed_at if before is None else before.observed_at
             versions = 1 if before is None else before.versions + 1
-            told = EventState(change.event, change.region, seen, change.observed_at, versions, False, None, change.test)
+            state = EventState(change.event, change.region, observed_at, change.observed_at, versions, False, None, change.test)
         elif before is not None:
-            told = before._replace(changed_at=change.observed_at, deleted=True, merged_into=change.merged_into)
+            state = before._replace(changed_at=change.observed_at, deleted=True, merged_into=change.merged_into)
         else:
-            return  # it came before all that was read
-        self._told[change.id] = regions | {change.region: told}
-        self._now[change.id] = max(self._told[change.id].values(), key=lambda one: (not one.deleted, one.changed_at))
-        self._order = None
+            return  # a deletion of an event that came before the records that were read
+        self._states[change.id] = regions | {change.region: state}
+        self._current[change.id] = max(self._states[change.id].values(), key=lambda one: (not one.deleted, one.changed_at))
+        self._newest_first = None
 
-    def forget(self, before: Instant) -> None:
-        """Let go of what happened before a moment, and of the oldest when there are too many."""
-        ordered = self._ordered()
-        for number, told in enumerate(ordered):
-            if number >= MOST_EVENTS or told.event.time < before:
-                del self._told[told.event.id], self._now[told.event.id]
-                self._order = None
+    def drop_before(self, time: Instant) -> None:
+        """Drop the events whose origin is before a time, and the oldest ones beyond `MOST_EVENTS`."""
+        for number, state in enumerate(self._sorted()):
+            if number >= MOST_EVENTS or state.event.time < time:
+                del self._states[state.event.id], self._current[state.event.id]
+                self._newest_first = None
 
     def get(self, event_id: str) -> KnownEvent | None:
-        """An event by its id."""
-        return self._known(self._now[event_id]) if event_id in self._now else None
+        """Returns an event by its id."""
+        return self._known_event(self._current[event_id]) if event_id in self._current else None
 
     def by_region(self) -> dict[str, list[Event]]:
-        """Those that were not deleted, in no order."""
-        found: dict[str, list[Event]] = {}
-        for told in self._now.values():
-            if not told.deleted:
-                found.setdefault(told.region, []).append(told.event)
-        return found
+        """Returns the events that are not deleted, by region, in no particular order."""
+        events: dict[str, list[Event]] = {}
+        for state in self._current.values():
+            if not state.deleted:
+                events.setdefault(state.region, []).append(state.event)
+        return events
 
     def of_region(self, region: str) -> list[Event]:
-        """A region's events that were not deleted, in no order."""
-        return [told.event for told in self._now.values() if told.region == region and not told.deleted]
+        """Returns a region's events that are not deleted, in no particular order."""
+        return [state.event for state in self._current.values() if state.region == region and not state.deleted]
 
-    def newest_first(self, fits: Callable[[EventState], bool] = lambda _: True) -> Iterator[KnownEvent]:
-        """Those that fit, by origin time."""
-        return (self._known(told) for told in self._ordered() if fits(told))
+    def newest_first(self, matches: Callable[[EventState], bool] = lambda _: True) -> Iterator[KnownEvent]:
+        """Returns the matching events, deleted ones included, from the newest origin time to the oldest."""
+        return (self._known_event(state) for state in self._sorted() if matches(state))
 
-    def _ordered(self) -> list[EventState]:
-        if self._order is None:
-            self._order = sorted(self._now.values(), key=lambda told: (told.event.time, told.event.id), reverse=True)
-        return self._order
+    def _sorted(self) -> list[EventState]:
+        if self._newest_first is None:
+            self._newest_first = sorted(self._current.values(), key=lambda state: (state.event.time, state.event.id), reverse=True)
+        return self._newest_first
 
-    def _known(self, now: EventState) -> KnownEvent:
-        regions = self._told[now.event.id].values()
-        fields = {name: getattr(now.event, name) for name in Event.__struct_fields__}
-        first, versions = min(told.observed_at for told in regions), sum(told.versions for told in regions)
+    def _known_event(self, current: EventState) -> KnownEvent:
+        states = self._states[current.event.id].values()
+        fields = {name: getattr(current.event, name) for name in Event.__struct_fields__}
         return KnownEvent(
             **fields,
-            region=now.region,
-            observed_at=first,
-            versions=versions,
-            deleted=now.deleted,
-            merged_into=now.merged_into,
-            test=now.test,
+            region=current.region,
+            observed_at=min(state.observed_at for state in states),
+            versions=sum(state.versions for state in states),
+            deleted=current.deleted,
+            merged_into=current.merged_into,
+            test=current.test,
         )

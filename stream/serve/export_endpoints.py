@@ -1,4 +1,4 @@
-"""The endpoints that speak other formats: GeoJSON, QuakeML, CAP."""
+"""Endpoints in exchange formats: GeoJSON, QuakeML, CAP."""
 
 from __future__ import annotations
 
@@ -6,44 +6,52 @@ import asyncio
 
 from ingest.event import Event
 from ingest.problem import Problem
-from stream.export import cap, geojson, quakeml
+from stream.export import (
+    CAP_MEDIA_TYPE,
+    GEOJSON_MEDIA_TYPE,
+    QUAKEML_MEDIA_TYPE,
+    cap_message,
+    events_geojson,
+    events_quakeml,
+    forecasts_geojson,
+)
 from stream.records import KnownEvent
 from stream.serve.api import Api, wall_clock
 from stream.serve.endpoint import Content
 from stream.serve.errors import not_found, unavailable
-from stream.serve.queries import Nothing, OfEvents, OfRevision
+from stream.serve.queries import EventsQuery, NoQuery, RevisionQuery
 
 
-class Exports:
-    """Whole documents."""
+class ExportEndpoints:
+    """Handlers that return whole documents."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    async def forecasts_geojson(self, _: Nothing) -> Content:
+    async def forecasts_geojson(self, _: NoQuery) -> Content:
         view, table = self._api.view, self._api.sources.table
         latest = [view.forecasts[region][-1] for region in sorted(view.forecasts)]
-        return Content(await asyncio.to_thread(geojson.forecasts_geojson, latest, table), geojson.MEDIA_TYPE)
+        return Content(await asyncio.to_thread(forecasts_geojson, latest, table), GEOJSON_MEDIA_TYPE)
 
-    async def events_geojson(self, question: OfEvents) -> Content:
-        known = [(event.region, _event(event)) for event in self._api.events_of(question) if not event.deleted]
-        return Content(geojson.events_geojson(known, self._api.view.stream_time or wall_clock()), geojson.MEDIA_TYPE)
+    async def events_geojson(self, query: EventsQuery) -> Content:
+        known = [(event.region, _event(event)) for event in self._api.events_of(query) if not event.deleted]
+        return Content(events_geojson(known, self._api.view.stream_time or wall_clock()), GEOJSON_MEDIA_TYPE)
 
-    async def events_quakeml(self, question: OfEvents) -> Content:
-        known = [_event(event) for event in self._api.events_of(question) if not event.deleted]
-        return Content(await asyncio.to_thread(quakeml.events_quakeml, known), quakeml.MEDIA_TYPE)
+    async def events_quakeml(self, query: EventsQuery) -> Content:
+        known = [_event(event) for event in self._api.events_of(query) if not event.deleted]
+        return Content(await asyncio.to_thread(events_quakeml, known), QUAKEML_MEDIA_TYPE)
 
-    async def alert_cap(self, question: OfRevision) -> Content:
-        revisions = self._api.revisions(question.id)
-        wanted = revisions[-1].revision if question.revision is None else question.revision
-        alert = next((one for one in revisions if one.revision == wanted), None)
+    async def alert_cap(self, query: RevisionQuery) -> Content:
+        revisions = self._api.revisions(query.id)
+        number = revisions[-1].revision if query.revision is None else query.revision
+        alert = next((one for one in revisions if one.revision == number), None)
         if alert is None:
-            raise not_found("revision of that number", "choose one of /v1/alerts/{id}, or none for the latest")
+            raise not_found("revision of that number", "choose one that /v1/alerts/{id} lists, or leave the parameter out for the latest")
         known = {one: _event(event) for one in alert.events if (event := self._api.view.events.get(one)) is not None}
-        earlier = [one for one in revisions if one.revision < wanted]
+        earlier = [one for one in revisions if one.revision < number]
         try:
             sources = self._api.sources
-            return Content(cap.cap(alert, earlier, sources.table, known, sender=sources.cap_sender), cap.MEDIA_TYPE)
+            return Content(cap_message(alert, earlier, sources.table, known, sender=sources.cap_sender), CAP_MEDIA_TYPE)
         except Problem as problem:
             raise unavailable(problem.what, problem.remedy) from None
 

@@ -1,4 +1,4 @@
-"""The endpoints that watchers ask: `/healthz`, `/readyz`, `/metrics`; and `/forecasts.json`, the shortest way to the forecasts."""
+"""Endpoints for monitoring: `/healthz`, `/readyz`, `/metrics`; and `/forecasts.json`, the latest forecasts in one small answer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ingest.metrics import CONTENT_TYPE
 from stream.records import DISCLAIMER, Forecast
 from stream.serve.api import Api, wall_clock
 from stream.serve.endpoint import JSON, Content
-from stream.serve.queries import Nothing
+from stream.serve.queries import NoQuery
 
 
 class Alive(msgspec.Struct, frozen=True):
-    """That the program answers says that it lives; the rest is for a first look."""
+    """The program runs, since it answers; the fields give a first overview."""
 
     status: str
     """`ok` or `feed stale`."""
@@ -24,7 +24,7 @@ class Alive(msgspec.Struct, frozen=True):
     feed_trouble: str | None
     dead_letters_by_reason: dict[str, int]
     partitions: dict[str, int]
-    """By partition, the number of the last input record in the windows."""
+    """By partition, the number of the last input record that the workers have taken."""
 
 
 class Dependency(msgspec.Struct, frozen=True):
@@ -43,15 +43,15 @@ class ForecastsByRegion(msgspec.Struct, frozen=True):
     forecasts: dict[str, Forecast]
 
 
-class Wellness:
-    """Answers from the view and the last looks."""
+class HealthEndpoints:
+    """Handlers that answer from the view and the latest health checks."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    async def healthz(self, _: Nothing) -> Alive:
+    async def healthz(self, _: NoQuery) -> Alive:
         polled = self._api.sources.poller() if self._api.sources.poller is not None else None
-        feed, positions = self._api.feed(wall_clock()), await self._api.sources.windows.positions()
+        feed, positions = self._api.feed(wall_clock()), await self._api.sources.store_positions.positions()
         return Alive(
             "feed stale" if feed.stale else "ok",
             feed.time,
@@ -62,16 +62,16 @@ class Wellness:
             {str(partition): position.sequence for partition, position in (positions or {}).items()},
         )
 
-    async def readyz(self, _: Nothing) -> Content:
-        """The last looks at each dependency, and whether this server has read the log: 503 unless all are well."""
+    async def readyz(self, _: NoQuery) -> Content:
+        """The latest check of each dependency, and whether this server has read the log. Status 503 unless all are healthy."""
         caught_up = self._api.hub.caught_up
-        told = {name: Dependency(check.ok, check.why) for name, check in self._api.sources.health.checks().items()}
-        told["view"] = Dependency(caught_up, "the log has been read" if caught_up else "the log is still being read")
-        ready = all(check.ok for check in told.values())
-        return Content(encode(Readiness(ready, told)), JSON, 200 if ready else 503)
+        checks = {name: Dependency(check.ok, check.why) for name, check in self._api.sources.health.checks().items()}
+        checks["view"] = Dependency(caught_up, "the log has been read" if caught_up else "the log is still being read")
+        ready = all(check.ok for check in checks.values())
+        return Content(encode(Readiness(ready, checks)), JSON, 200 if ready else 503)
 
-    async def metrics(self, _: Nothing) -> Content:
+    async def metrics(self, _: NoQuery) -> Content:
         return Content(self._api.exposition.text(), CONTENT_TYPE)
 
-    async def forecasts(self, _: Nothing) -> ForecastsByRegion:
-        return ForecastsByRegion(DISCLAIMER, {region: kept[-1] for region, kept in self._api.view.forecasts.items()})
+    async def forecasts(self, _: NoQuery) -> ForecastsByRegion:
+        return ForecastsByRegion(DISCLAIMER, {region: recent[-1] for region, recent in self._api.view.forecasts.items()})

@@ -1,4 +1,4 @@
-"""The endpoints that read the log's past: a region's forecasts and outlooks."""
+"""Endpoints of a region's past forecasts and outlooks, read from the log."""
 
 from __future__ import annotations
 
@@ -14,66 +14,70 @@ from ingest.region import partition_of
 from stream.records import DISCLAIMER, decode_forecast, decode_outlook
 from stream.records import api_answers as answers
 from stream.serve.api import Api, wall_clock
-from stream.serve.queries import OfSpan
-from stream.serve.sse import Head, Reading
+from stream.serve.queries import SpanQuery
+from stream.serve.sse import Head, LogReader
 
-MOST_READ = 50_000
-"""Records looked at for one answer: a partition holds several regions."""
-DAYS_BEFORE = 7.0
+MAX_RECORDS_READ = 50_000
+"""Records read for one answer; a partition holds the records of several regions."""
+DEFAULT_DAYS = 7.0
 _head = msgspec.json.Decoder(Head)
-Said = TypeVar("Said")
+Decoded = TypeVar("Decoded")
 
 
-class Past(NamedTuple):
-    """What of a topic is asked for."""
+class HistoryQuery(NamedTuple):
+    """Selects records of one topic."""
 
     topic: str
     region: str
     start: Instant
     end: Instant
-    most: int
+    limit: int
     latest: bool
-    """Rather the last than the first of them."""
+    """Return the last records of the span rather than the first."""
 
 
-class History:
-    """Reads in threads of its own."""
+class HistoryEndpoints:
+    """Handlers that read the log in threads."""
 
-    def __init__(self, api: Api, reading: Reading) -> None:
-        self._api, self._reading = api, reading
+    def __init__(self, api: Api, log_reader: LogReader) -> None:
+        self._api, self._log_reader = api, log_reader
 
-    async def forecasts(self, question: OfSpan) -> answers.History:
-        bodies, more = await self._bodies(FORECASTS, question)
-        return answers.History(DISCLAIMER, _decoded(bodies, decode_forecast), more)
+    async def forecasts(self, query: SpanQuery) -> answers.History:
+        bodies, more = await self._bodies(FORECASTS, query)
+        return answers.History(DISCLAIMER, _decode_readable(bodies, decode_forecast), more)
 
-    async def outlooks(self, question: OfSpan) -> answers.OutlookHistory:
-        bodies, more = await self._bodies(OUTLOOKS, question)
-        return answers.OutlookHistory(DISCLAIMER, _decoded(bodies, decode_outlook), more)
+    async def outlooks(self, query: SpanQuery) -> answers.OutlookHistory:
+        bodies, more = await self._bodies(OUTLOOKS, query)
+        return answers.OutlookHistory(DISCLAIMER, _decode_readable(bodies, decode_outlook), more)
 
-    async def _bodies(self, topic: str, question: OfSpan) -> tuple[list[bytes], bool]:
-        region = self._api.region(question.region)
+    async def _bodies(self, topic: str, query: SpanQuery) -> tuple[list[bytes], bool]:
+        region = self._api.region(query.region)
         now = self._api.view.stream_time or wall_clock()
-        end = question.end if question.end is not None else now.plus(days=1)
-        start = question.start if question.start is not None else Instant(max(0, end.plus(days=-DAYS_BEFORE)))
-        past = Past(topic, region.id, start, end, question.limit, question.start is None)
-        return await self._reading.ask(lambda log: bodies_of(log, past))
+        end = query.end if query.end is not None else now.plus(days=1)
+        start = query.start if query.start is not None else Instant(max(0, end.plus(days=-DEFAULT_DAYS)))
+        history = HistoryQuery(topic, region.id, start, end, query.limit, query.start is None)
+        return await self._log_reader.query(lambda log: read_bodies(log, history))
 
 
-def bodies_of(log: Log, past: Past) -> tuple[list[bytes], bool]:
-    """A region's records of a span in their order, and whether there are more of them."""
-    partition = partition_of(past.region, TOPICS[past.topic])
-    first, end = log.offset_at(past.topic, partition, past.start), log.ends(past.topic)[partition]
-    found: deque[bytes] = deque(maxlen=past.most if past.latest else None)
+def read_bodies(log: Log, query: HistoryQuery) -> tuple[list[bytes], bool]:
+    """Read a region's records of a time span.
+
+    Returns:
+        The records in their order, and whether there are more of them.
+    """
+    partition = partition_of(query.region, TOPICS[query.topic])
+    first, end = log.offset_at(query.topic, partition, query.start), log.ends(query.topic)[partition]
+    bodies: deque[bytes] = deque(maxlen=query.limit if query.latest else None)
     count = 0
-    for read, record in enumerate(log.read(past.topic, partition, first, end)):
-        if record.time >= past.end:
+    for read, record in enumerate(log.read(query.topic, partition, first, end)):
+        if record.time >= query.end:
             break
-        if read == MOST_READ or (count == past.most and not past.latest and _region(record.value) == past.region):
-            return list(found), True
-        if record.time >= past.start and _region(record.value) == past.region:
-            found.append(record.value)
+        if read == MAX_RECORDS_READ or (count == query.limit and not query.latest and _region(record.value) == query.region):
+            return list(bodies), True
+        if record.time >= query.start and _region(record.value) == query.region:
+            bodies.append(record.value)
             count += 1
-    return list(found), count > len(found)
+    return list(bodies), count > len(bodies)
 
 
 def _region(body: bytes) -> str | None:
@@ -83,12 +87,12 @@ def _region(body: bytes) -> str | None:
         return None
 
 
-def _decoded(bodies: list[bytes], decode: Callable[[bytes], Said]) -> list[Said]:
-    """Those that can be read."""
-    found = []
+def _decode_readable(bodies: list[bytes], decode: Callable[[bytes], Decoded]) -> list[Decoded]:
+    """Decode the records that this version can read, and skip the others."""
+    records = []
     for body in bodies:
         try:
-            found.append(decode(body))
+            records.append(decode(body))
         except msgspec.MsgspecError:
             continue
-    return found
+    return records

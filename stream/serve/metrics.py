@@ -1,4 +1,4 @@
-"""What the HTTP server tells Prometheus: its clients, and what it sees of the whole system in the log."""
+"""Prometheus metrics of the HTTP server: its clients, and the state of the whole system as the log shows it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ingest.metrics import Exposition
 from stream.records import PitCounts
 from stream.serve.gate import Gate
 from stream.serve.sse import Hub
-from stream.serve.view import median_of, percentile_99_of
+from stream.serve.view import median_or_none, percentile_99_or_none
 
 
 def watch_hub(exposition: Exposition, hub: Hub) -> None:
-    """Tell how the hub is at the moment of asking, which must be on the hub's own thread."""
+    """Collect the hub's current values on each scrape. The scrape must run in the hub's own thread."""
     exposition.registry.register(_Hub(hub))
 
 
 def watch_gate(exposition: Exposition, gate: Gate) -> None:
-    """Tell what was answered and who was cut off, at the moment of asking."""
+    """Collect the counts of responses and of disconnected slow clients on each scrape."""
     exposition.registry.register(_Gate(gate))
 
 
@@ -30,11 +30,13 @@ class _Gate(Collector):
         self._gate = gate
 
     def collect(self) -> Iterable[Metric]:
-        answered = CounterMetricFamily("quakecast_http_responses", "Requests answered or refused, by status.", labels=["status"])
-        for status, count in sorted(self._gate.answered.items()):
-            answered.add_metric([str(status)], count)
-        yield answered
-        yield CounterMetricFamily("quakecast_http_cut_off", "Clients that read too slowly.", self._gate.cut_off)
+        responses = CounterMetricFamily("quakecast_http_responses", "HTTP responses, by status.", labels=["status"])
+        for status, count in sorted(self._gate.responses_by_status.items()):
+            responses.add_metric([str(status)], count)
+        yield responses
+        yield CounterMetricFamily(
+            "quakecast_http_cut_off", "Connections closed because the client read too slowly.", self._gate.slow_clients_closed
+        )
 
 
 class _Hub(Collector):
@@ -43,32 +45,34 @@ class _Hub(Collector):
 
     def collect(self) -> Iterable[Metric]:
         hub, view = self._hub, self._hub.view
-        yield GaugeMetricFamily("quakecast_stream_clients", "Open streams at /v1/stream.", hub.clients)
-        yield GaugeMetricFamily("quakecast_view_caught_up", "1 once all that the log held at the start is read.", float(hub.caught_up))
-        yield CounterMetricFamily("quakecast_view_unreadable", "Records of the log that this server could not read.", view.unreadable)
-        active = GaugeMetricFamily("quakecast_alerts_active", "Alerts that hold on, by kind.", labels=["kind", "test"])
+        yield GaugeMetricFamily("quakecast_stream_clients", "Open streams of /v1/stream.", hub.clients)
+        yield GaugeMetricFamily(
+            "quakecast_view_caught_up", "1 once the records that were in the log at the start have been read, else 0.", float(hub.caught_up)
+        )
+        yield CounterMetricFamily("quakecast_view_unreadable", "Records of the log that this server could not decode.", view.unreadable)
+        active = GaugeMetricFamily("quakecast_alerts_active", "Active alerts, by kind.", labels=["kind", "test"])
         counts = Counts((alert.kind, str(alert.test).lower()) for alert in view.active_alerts())
         for (kind, test), count in sorted(counts.items()):
             active.add_metric([kind, test], count)
         yield active
         delay = GaugeMetricFamily(
             "quakecast_append_to_forecast_seconds",
-            "From a change's coming into the log to its forecast's, as this server saw them: the last thousand.",
+            "From the append of a change to the append of its forecast, as this server read them: the last 1000.",
             labels=["quantile"],
         )
         seconds = view.latencies.log_to_forecast
-        for quantile, value in (("0.5", median_of(seconds)), ("0.99", percentile_99_of(seconds))):
+        for quantile, value in (("0.5", median_or_none(seconds)), ("0.99", percentile_99_or_none(seconds))):
             if value is not None:
                 delay.add_metric([quantile], value)
         yield delay
-        yield from _pits(view.calibration.counts)
+        yield from _pit_metrics(view.calibration.counts)
 
 
-def _pits(counts: PitCounts) -> Iterable[Metric]:
-    """Gauges, not a histogram: a replay or a restart counts anew, and the classes are the forecasts' own."""
+def _pit_metrics(counts: PitCounts) -> Iterable[Metric]:
+    """Gauges, not a histogram: the counts start again with a replay or a restart, and the bins are the quantiles of the forecasts."""
     outcomes = GaugeMetricFamily(
         "quakecast_pit_outcomes",
-        "Waits and magnitudes that fell between two quantiles of their forecast, by the upper one.",
+        "Inter-event times and magnitudes by the quantile bin of their forecast that they fell into; labelled by its upper edge.",
         labels=["of", "upto"],
     )
     edges = [*(f"{edge:g}" for edge in counts.edges), "1"]
@@ -76,4 +80,6 @@ def _pits(counts: PitCounts) -> Iterable[Metric]:
         for edge, count in zip(edges, counted, strict=True):
             outcomes.add_metric([name, edge], count)
     yield outcomes
-    yield GaugeMetricFamily("quakecast_pit_unforecast", "Events that came before any forecast after the one before.", counts.unforecast)
+    yield GaugeMetricFamily(
+        "quakecast_pit_unforecast", "Events for which no forecast was issued after the event before.", counts.unforecast
+    )

@@ -1,4 +1,4 @@
-"""How far the windows in the store are, asked from the event loop without stopping it."""
+"""Positions of the workers in the store, read without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -16,29 +16,33 @@ FRESH_SECONDS = 0.5
 log = structlog.get_logger()
 
 
-class Windows:
-    """Asks the store at most twice a second, one question at a time, in a thread."""
+class StorePositions:
+    """Reads the store in a thread, at most twice per second and one read at a time; callers in between get the latest result.
+
+    Args:
+        open_store: opens the store; called again after an error.
+    """
 
     def __init__(self, open_store: Callable[[], Store]) -> None:
         self._open_store = open_store
         self._store: Store | None = None
         self._lock = asyncio.Lock()
-        self._asked_at = float("-inf")
-        self._found: dict[int, Position] | None = None
+        self._read_at = float("-inf")
+        self._latest: dict[int, Position] | None = None
 
     async def positions(self) -> dict[int, Position] | None:
-        """By partition, how far it is; none when the store does not answer."""
+        """Returns the saved position by partition; None if the store does not answer."""
         async with self._lock:
-            if time.monotonic() - self._asked_at > FRESH_SECONDS:
-                self._found = await asyncio.to_thread(self._ask)
-                self._asked_at = time.monotonic()
-            return self._found
+            if time.monotonic() - self._read_at > FRESH_SECONDS:
+                self._latest = await asyncio.to_thread(self._read)
+                self._read_at = time.monotonic()
+            return self._latest
 
-    def _ask(self) -> dict[int, Position] | None:
+    def _read(self) -> dict[int, Position] | None:
         try:
             self._store = self._store or self._open_store()
             return self._store.positions()
-        except Exception as error:  # whatever the store's library raises: the answer is that it is not reachable
-            log.warning("the windows do not answer", trouble=f"{type(error).__name__}: {error}")
+        except Exception as error:  # whatever the store's library raises: the store cannot be reached
+            log.warning("the store does not answer", trouble=f"{type(error).__name__}: {error}")
             self._store = None
             return None

@@ -1,6 +1,6 @@
-"""What the log says now: events, forecasts, outlooks, alerts, models, by a fold of its records. No IO, no clock; one thread.
+"""The current state of the log: events, forecasts, outlooks, alerts, models, as a fold of its records. No IO, no clock; one thread.
 
-Memory is bounded: some thirty days of events, the last forecasts of each region, the last alerts.
+Its memory is bounded: 30 days of events, the last forecasts of each region, the last alerts.
 """
 
 from __future__ import annotations
@@ -20,145 +20,149 @@ from stream.records import Activation, Alert, Calibration, Forecast, RegionOutlo
 from stream.serve.event_index import EventIndex
 
 SPAN_DAYS = 30.0
-"""How much of the stream's time is kept."""
+"""How many days of stream time are kept."""
 FORECASTS_KEPT = 200
 OUTLOOKS_KEPT = 50
 ALERTS_KEPT = 5_000
 MODELS_KEPT = 500
-SETTLED_EVERY_HOURS = 6.0
-MEASURES_KEPT = 1_000
-WAITING_KEPT = 10_000
-Kept = TypeVar("Kept")
+SETTLE_EVERY_HOURS = 6.0
+LATENCIES_KEPT = 1_000
+PENDING_CHANGES_KEPT = 10_000
+Item = TypeVar("Item")
 
 
 class Latencies:
-    """Seconds between the stations of a record, as this server saw them."""
+    """Delays between the stages that a record passes, as this server reads them."""
 
     def __init__(self) -> None:
-        self.origin_to_log: deque[float] = deque(maxlen=MEASURES_KEPT)
-        """From an event's origin to the feed's time when it was first seen."""
-        self.log_to_forecast: deque[float] = deque(maxlen=MEASURES_KEPT)
-        """From reading a change to reading the forecast that rests on it."""
-        self._waiting: dict[tuple[int, int], float] = {}
+        self.origin_to_log: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        """Seconds from an event's origin to the feed's time when it first appeared."""
+        self.log_to_forecast: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        """Seconds from reading a change to reading the forecast that rests on it."""
+        self._pending: dict[tuple[int, int], float] = {}
         self._began_at: dict[int, Instant] = {}
-        """By partition, the first look at the feed: what was there then says nothing of delays."""
+        """By partition, the time of the first change: events that the feed had then came with no measurable delay."""
 
-    def change(self, change: Change, partition: int, heard: float | None) -> None:
+    def observe_change(self, change: Change, partition: int, read_at: float | None) -> None:
+        """Take the delay of an added event, and remember when its change was read."""
         began = self._began_at.setdefault(partition, change.observed_at)
         if change.kind == "added" and change.event is not None and change.observed_at > began:
             self.origin_to_log.append((change.observed_at - change.event.time) / 1_000)
-        if heard is not None:
-            self._waiting[partition, change.sequence] = heard
-            while len(self._waiting) > WAITING_KEPT:
-                del self._waiting[next(iter(self._waiting))]
+        if read_at is not None:
+            self._pending[partition, change.sequence] = read_at
+            while len(self._pending) > PENDING_CHANGES_KEPT:
+                del self._pending[next(iter(self._pending))]
 
-    def forecast(self, forecast: Forecast, heard: float | None) -> None:
-        since = self._waiting.pop((forecast.input_partition, forecast.input_sequence), None)
-        if since is not None and heard is not None:
-            self.log_to_forecast.append(max(0.0, heard - since))
-
-
-def median_of(values: Iterable[float]) -> float | None:
-    """None of nothing."""
-    found = list(values)
-    return round(median(found), 3) if found else None
+    def observe_forecast(self, forecast: Forecast, read_at: float | None) -> None:
+        """Take the delay of a forecast since its change was read."""
+        change_read_at = self._pending.pop((forecast.input_partition, forecast.input_sequence), None)
+        if change_read_at is not None and read_at is not None:
+            self.log_to_forecast.append(max(0.0, read_at - change_read_at))
 
 
-def percentile_99_of(values: Iterable[float]) -> float | None:
-    """None of nothing."""
-    found = list(values)
-    return round(quantiles(found, n=100, method="inclusive")[-1] if len(found) > 1 else found[0], 3) if found else None
+def median_or_none(values: Iterable[float]) -> float | None:
+    """Returns the median, rounded to milliseconds; None without values."""
+    numbers = list(values)
+    return round(median(numbers), 3) if numbers else None
+
+
+def percentile_99_or_none(values: Iterable[float]) -> float | None:
+    """Returns the 99th percentile, rounded to milliseconds; None without values."""
+    numbers = list(values)
+    return round(quantiles(numbers, n=100, method="inclusive")[-1] if len(numbers) > 1 else numbers[0], 3) if numbers else None
 
 
 class View:
-    """Takes records as they are read, those of a partition in order."""
+    """Takes the records of all topics as they are read; those of one partition in their order."""
 
     def __init__(self) -> None:
         self.events = EventIndex()
         self.forecasts: dict[str, deque[Forecast]] = {}
-        """By region, the last ones, oldest first."""
+        """By region, its last forecasts, oldest first."""
         self.outlooks: dict[str, deque[RegionOutlook]] = {}
         self.calibration = Calibration()
         self.alerts: dict[str, list[Alert]] = {}
-        """By id, its revisions; the alerts in the order of their last revision."""
+        """By alert id, its revisions; the alerts in the order of their last revision."""
         self.models: deque[Promotion | Activation] = deque(maxlen=MODELS_KEPT)
         self.dead_letters: Counter[str] = Counter()
         self.unreadable = 0
         self.latencies = Latencies()
         self.stream_time: Instant | None = None
         """The feed's own time, as of its last heartbeat."""
-        self.heard: float | None = None
-        """When this server read that heartbeat (monotonic seconds); none for one that was there before."""
+        self.heartbeat_read_at: float | None = None
+        """When that heartbeat was read (monotonic seconds); None if it was in the log before the start."""
         self.outage: Outage | None = None
         self.replayed = False
-        """Whether the newest record is a replay's."""
+        """Whether the newest record is one of a replay."""
         self.sequences: dict[int, int] = {}
-        """By partition, the number of the last input record."""
+        """By partition, the sequence number of the last input record."""
         self.model: tuple[str, Instant] | None = None
-        """Who forecasts, and since when."""
+        """The model that forecasts, and since when."""
         self.forecasts_read = 0
-        self._forgotten_at: Instant | None = None
+        self._dropped_at: Instant | None = None
         self._settled_at: Instant | None = None
-        self._takers: dict[str, Callable[[Record, float | None], None]] = {
-            EVENTS: self._event, FORECASTS: self._forecast, OUTLOOKS: self._outlook, ALERTS: self._alert, MODELS: self._model,
-            DEAD_LETTERS: self._dead_letter,
+        self._handlers: dict[str, Callable[[Record, float | None], None]] = {
+            EVENTS: self._apply_input, FORECASTS: self._apply_forecast, OUTLOOKS: self._apply_outlook, ALERTS: self._apply_alert,
+            MODELS: self._apply_model, DEAD_LETTERS: self._apply_dead_letter,
         }  # fmt: skip
 
-    def take(self, record: Record, heard: float | None = None) -> None:
-        """Fold one record in; one that cannot be read is counted.
+    def apply(self, record: Record, read_at: float | None = None) -> None:
+        """Apply one record. A record that cannot be decoded is counted and skipped.
 
         Args:
-            heard: when it was read (monotonic seconds); none if it had been there before this server looked.
+            record: of any topic.
+            read_at: when it was read (monotonic seconds); None if it was in the log before the server started.
         """
         try:
-            self._takers[record.topic](record, heard)
+            self._handlers[record.topic](record, read_at)
         except (msgspec.MsgspecError, ValueError):
             self.unreadable += 1
 
-    def _event(self, record: Record, heard: float | None) -> None:
-        known: LogRecord = decode(record.value)
-        if isinstance(known, Promotion):
+    def _apply_input(self, record: Record, read_at: float | None) -> None:
+        entry: LogRecord = decode(record.value)
+        if isinstance(entry, Promotion):
             return
-        self.sequences[record.partition] = known.sequence
-        self.replayed = known.test
-        if isinstance(known, Outage):
-            self.outage = known
-        elif isinstance(known, Heartbeat):
-            self._heartbeat(known, heard)
+        self.sequences[record.partition] = entry.sequence
+        self.replayed = entry.test
+        if isinstance(entry, Outage):
+            self.outage = entry
+        elif isinstance(entry, Heartbeat):
+            self._apply_heartbeat(entry, read_at)
         else:
-            self.events.take(known)
-            self.latencies.change(known, record.partition, heard)
-            self._advance(known.observed_at)
+            self.events.apply(entry)
+            self.latencies.observe_change(entry, record.partition, read_at)
+            self._advance(entry.observed_at)
 
-    def _heartbeat(self, heartbeat: Heartbeat, heard: float | None) -> None:
-        self.heard = heard if heard is not None else self.heard
+    def _apply_heartbeat(self, heartbeat: Heartbeat, read_at: float | None) -> None:
+        self.heartbeat_read_at = read_at if read_at is not None else self.heartbeat_read_at
         if self.outage is not None and heartbeat.observed_at > self.outage.observed_at:
             self.outage = None
         self._advance(heartbeat.observed_at)
 
     def _advance(self, time: Instant) -> None:
+        """Move the stream time forward; at intervals, drop old events and settle the calibration."""
         self.stream_time = max(time, self.stream_time or time)
-        if self._forgotten_at is None or self.stream_time > self._forgotten_at.plus(days=1):
-            self._forgotten_at = self.stream_time
-            self.events.forget(self.stream_time.plus(days=-SPAN_DAYS))
-        if self._settled_at is None or self.stream_time > self._settled_at.plus(hours=SETTLED_EVERY_HOURS):
+        if self._dropped_at is None or self.stream_time > self._dropped_at.plus(days=1):
+            self._dropped_at = self.stream_time
+            self.events.drop_before(self.stream_time.plus(days=-SPAN_DAYS))
+        if self._settled_at is None or self.stream_time > self._settled_at.plus(hours=SETTLE_EVERY_HOURS):
             self._settled_at = self.stream_time
             self.calibration.settle(self.events.by_region(), self.stream_time)
 
-    def _forecast(self, record: Record, heard: float | None) -> None:
+    def _apply_forecast(self, record: Record, read_at: float | None) -> None:
         forecast = decode_forecast(record.value)
-        _kept(self.forecasts, forecast.region, FORECASTS_KEPT).append(forecast)
+        _recent(self.forecasts, forecast.region, FORECASTS_KEPT).append(forecast)
         self.forecasts_read += 1
         self.calibration.take(forecast)
-        self.latencies.forecast(forecast, heard)
+        self.latencies.observe_forecast(forecast, read_at)
         if self.model is None or self.model[0] != forecast.model:
             self.model = (forecast.model, forecast.issued_at)
 
-    def _outlook(self, record: Record, _: float | None) -> None:
+    def _apply_outlook(self, record: Record, _: float | None) -> None:
         outlook = decode_outlook(record.value)
-        _kept(self.outlooks, outlook.region, OUTLOOKS_KEPT).append(outlook)
+        _recent(self.outlooks, outlook.region, OUTLOOKS_KEPT).append(outlook)
 
-    def _alert(self, record: Record, _: float | None) -> None:
+    def _apply_alert(self, record: Record, _: float | None) -> None:
         alert = decode_alert(record.value)
         revisions = self.alerts.pop(alert.id, [])
         if not revisions or alert.revision > revisions[-1].revision:
@@ -167,25 +171,27 @@ class View:
         while len(self.alerts) > ALERTS_KEPT:
             del self.alerts[next(iter(self.alerts))]
 
-    def _model(self, record: Record, _: float | None) -> None:
+    def _apply_model(self, record: Record, _: float | None) -> None:
         self.models.append(decode_model(record.value))
 
-    def _dead_letter(self, record: Record, _: float | None) -> None:
+    def _apply_dead_letter(self, record: Record, _: float | None) -> None:
         self.dead_letters[decode_dead_letter(record.value).reason] += 1
 
     def latest_forecast(self, region: str) -> Forecast | None:
+        """Returns a region's latest forecast; None before its first."""
         return self.forecasts[region][-1] if region in self.forecasts else None
 
     def active_alerts(self) -> list[Alert]:
-        """The last revisions of those that hold on, newest first."""
+        """Returns the last revision of each active alert, newest first."""
         return [revisions[-1] for revisions in reversed(self.alerts.values()) if self.is_active(revisions[-1])]
 
     def is_active(self, alert: Alert) -> bool:
-        """Whether it holds on and has not expired by the stream's time."""
+        """Whether an alert is active and has not expired by the stream time."""
         return alert.active and (self.stream_time is None or alert.expires_at > self.stream_time)
 
 
-def _kept(by_region: dict[str, deque[Kept]], region: str, most: int) -> deque[Kept]:
+def _recent(by_region: dict[str, deque[Item]], region: str, most: int) -> deque[Item]:
+    """Returns a region's bounded list of recent items, which is created on first use."""
     if region not in by_region:
         by_region[region] = deque(maxlen=most)
     return by_region[region]

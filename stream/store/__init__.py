@@ -1,4 +1,4 @@
-"""Opening a store by its URL."""
+"""Saved state of the workers, in Redis or SQLite."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ from urllib.parse import urlsplit
 
 from ingest.bus import Database, Log, SqliteLog, sqlite_path
 from ingest.problem import Problem
-from stream.store.protocol import Outcome, Saved, Store
+from stream.store.protocol import SavedPartition, Store, WriteResult
 from stream.store.sqlite import SqliteStore
 
 __all__ = [
-    "Outcome",
-    "Saved",
+    "SavedPartition",
     "SqliteStore",
     "Store",
+    "WriteResult",
     "open_store",
 ]
 
 
 def open_store(url: str, log: Log | None = None) -> Store:
-    """The store at `redis://host:6379/0` or `sqlite:///file`; in the log's own file it shares the log's transactions.
+    """Open the store at a URL.
+
+    Args:
+        url: `redis://host:6379/0` or `sqlite:///file`.
+        log: the log that the caller writes to; a store in the same SQLite file shares its transactions.
 
     Raises:
-        Problem: another scheme, or nobody answers there.
+        Problem: the URL has another scheme, or the server does not answer.
     """
     scheme = urlsplit(url).scheme
     if scheme == "sqlite":
@@ -30,7 +34,7 @@ def open_store(url: str, log: Log | None = None) -> Store:
         shared = isinstance(log, SqliteLog) and log.database.path.resolve() == path.resolve()
         return SqliteStore(log.database if shared and isinstance(log, SqliteLog) else Database(path))
     if scheme in ("redis", "rediss", "unix"):
-        from stream.store.redis import RedisStore  # only who uses Redis loads its client
+        from stream.store.redis import RedisStore  # only users of Redis load its client
 
         return RedisStore.connect(url)
-    raise Problem(f"{url!r} is no store", "use --store redis://host:6379/0 or --store sqlite:///file")
+    raise Problem(f"{url!r} is not the URL of a store", "use --store redis://host:6379/0 or --store sqlite:///file")

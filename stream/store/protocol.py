@@ -1,6 +1,6 @@
-"""The store: a view of the log, kept so that a worker need not start from the log's beginning.
+"""The store: a copy of the state that a worker folds from the log, kept so that it need not start from the log's beginning.
 
-It is never ahead of what the log has committed, only moves forward, and may be emptied at any time: the worker then writes it anew.
+It is never ahead of what the log has committed, it only moves forward, and it may be emptied at any time: the worker then writes it anew.
 """
 
 from __future__ import annotations
@@ -14,65 +14,71 @@ from ingest.bus import Log
 from stream.core import Memory, Position, RegionChange, SavedRegion, Scoring, key_of
 
 
-class Saved(NamedTuple):
-    """A partition as the store keeps it."""
+class SavedPartition(NamedTuple):
+    """A partition as the store holds it."""
 
     position: Position
     regions: dict[str, SavedRegion]
 
 
-class Outcome(Enum):
-    """What became of a guarded write."""
+class WriteResult(Enum):
+    """The result of a write that is allowed only from an expected position."""
 
     SAVED = "saved"
-    ELSEWHERE = "elsewhere"
-    """The store is not where this worker left it (emptied, or set back): nothing was written, write everything."""
-    AHEAD = "ahead"
-    """Another worker has gone further: nothing was written, and nothing needs to be."""
+    POSITION_DIFFERS = "position differs"
+    """The store is not where this worker left it (it was emptied, or set back). Nothing was written; `replace` the whole partition."""
+    STORE_AHEAD = "store ahead"
+    """Another worker has saved a later position. Nothing was written, and nothing needs to be."""
 
 
 class Store(Protocol):
-    """State by partition and region."""
+    """Saved state, by partition and region."""
 
-    def load(self, partition: int) -> Saved | None:
-        """What is kept of a partition; none when nothing is, or when it is damaged (its position is dropped: all is written anew)."""
+    def load(self, partition: int) -> SavedPartition | None:
+        """Returns a partition's state, or None if there is none. If it is damaged, its position is dropped, so that all is written anew."""
 
-    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
-        """Move a partition from one position to a later one, as a whole or not at all."""
+    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
+        """Move a partition from one position to a later one, with all changes or none.
 
-    def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> Outcome:
-        """Write a partition anew, whatever is there, unless that has gone further on the same basis."""
+        Args:
+            before: where the store must be for the write to go through.
+            after: the position to save.
+            changes: by region, what has changed between the two.
+        """
+
+    def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> WriteResult:
+        """Write a partition anew, whatever the store holds, unless it holds a later position on the same basis."""
 
     def drop(self, partition: int) -> None:
-        """Take what is kept of a partition for lost: the next save finds nothing and clears what is left."""
+        """Forget a partition's position: the next save then starts from an empty partition and clears what is left."""
 
     def forecasts(self) -> dict[str, bytes]:
-        """By region, the latest forecast's record."""
+        """Returns the latest forecast record by region."""
 
     def positions(self) -> dict[int, Position]:
-        """By partition, how far it is; only those that were saved."""
+        """Returns the saved position by partition; partitions that were never saved are missing."""
 
-    def joins(self, log: Log) -> bool:
-        """Whether a save inside the log's transaction is part of it."""
+    def shares_transaction(self, log: Log) -> bool:
+        """Whether a save inside a transaction of this log is part of that transaction."""
 
     def close(self) -> None:
-        """Release what is held."""
+        """Release the connection."""
 
 
-class Damaged(ValueError):
-    """What is kept does not fit together."""
+class DamagedState(ValueError):
+    """The parts of a saved state do not fit together."""
 
 
-def whole(saved: SavedRegion) -> SavedRegion:
-    """A region whose memory is that of its window: the last checkpoint stands at the last event.
+def require_consistent(saved: SavedRegion) -> SavedRegion:
+    """Returns the region if its memory belongs to its window: the last checkpoint must be at the last event.
 
     Raises:
-        Damaged: part of it was lost.
+        DamagedState: part of the region was lost.
     """
     last_event = key_of(saved.events[-1]) if saved.events else None
     last_checkpoint = saved.memory.checkpoints[-1].key if saved.memory.checkpoints else None
     if last_event != last_checkpoint:
-        raise Damaged(f"the window ends with {last_event}, the memory with {last_checkpoint}")
+        raise DamagedState(f"the window ends with {last_event}, but the memory with {last_checkpoint}")
     return saved
 
 
@@ -92,9 +98,15 @@ def decode_scoring(data: bytes) -> Scoring:
     return msgspec.msgpack.decode(data, type=Scoring)
 
 
-def verdict(there: Position | None, before: Position, after: Position) -> Outcome:
-    """Whether a write from `before` to `after` may go through, given where the store is."""
-    if there is not None and there.basis == after.basis and there.offset > before.offset:
-        return Outcome.AHEAD
-    nothing_yet = there is None and before.offset == 0
-    return Outcome.SAVED if nothing_yet or (there is not None and there == before) else Outcome.ELSEWHERE
+def write_result(stored: Position | None, before: Position, after: Position) -> WriteResult:
+    """Decide whether a write from `before` to `after` is allowed.
+
+    Args:
+        stored: the position in the store; None if it has none.
+        before: the position that the worker expects there.
+        after: the position that it wants to write.
+    """
+    if stored is not None and stored.basis == after.basis and stored.offset > before.offset:
+        return WriteResult.STORE_AHEAD
+    is_first = stored is None and before.offset == 0
+    return WriteResult.SAVED if is_first or (stored is not None and stored == before) else WriteResult.POSITION_DIFFERS

@@ -1,4 +1,4 @@
-"""Rolling windows in Redis: the one door to redis-py.
+"""The store in Redis. The only file that imports redis-py.
 
 All keys of an input partition share a hash tag, so that a cluster keeps them together. For partition 2 and region `turkiye`:
 
@@ -8,7 +8,7 @@ All keys of an input partition share a hash tag, so that a cluster keeps them to
     quakecast:{2}:events:turkiye    HASH  event id -> JSON
     quakecast:{2}:state:turkiye     HASH  memory (with checkpoints, msgpack), due_at (ms), forecast (JSON), scoring (msgpack), alerts (JSON)
 
-Every write is one Lua script: it looks at the position first and moves it only forward, so a late worker cannot set the state back.
+Every write is one Lua script. It checks the stored position first and only moves it forward, so a late worker cannot set the state back.
 """
 
 from __future__ import annotations
@@ -26,14 +26,29 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.core import Lineup, Position, RegionChange, SavedRegion
 from stream.records import decode_alerts, encode_alerts
-from stream.store.protocol import Damaged, Outcome, Saved, decode_memory, decode_scoring, encode_memory, encode_scoring, whole
+from stream.store.protocol import (
+    DamagedState,
+    SavedPartition,
+    WriteResult,
+    decode_memory,
+    decode_scoring,
+    encode_memory,
+    encode_scoring,
+    require_consistent,
+)
 
-# KEYS: the position, the set of regions. ARGV: the offset and basis expected before ('' for none), four fields after, whether to
-# replace, the offset before, two fields more after (lineup and alerts), then commands, each led by its length.
+# KEYS: the position, the set of regions.
+# ARGV: 1-2   the offset and basis that are expected in the store ('' for none)
+#       3-6   offset, sequence, clock and basis of the new position
+#       7     1 to replace whatever is stored, else 0
+#       8     the offset before this write
+#       9-10  lineup and alerts of the new position
+#       11-   Redis commands, each preceded by the number of its arguments
+# The script refuses if the store is ahead on the same basis, or (unless it replaces) is not at the expected position.
 GUARDED_WRITE = """
-local there = redis.call('HMGET', KEYS[1], 'offset', 'basis', 'sequence')
-if there[1] and there[2] == ARGV[6] and (tonumber(there[1]) or -1) > tonumber(ARGV[8]) then return 'ahead' end
-if ARGV[7] == '0' and ((there[1] or '') ~= ARGV[1] or (there[2] or '') ~= ARGV[2]) then return 'elsewhere' end
+local stored = redis.call('HMGET', KEYS[1], 'offset', 'basis', 'sequence')
+if stored[1] and stored[2] == ARGV[6] and (tonumber(stored[1]) or -1) > tonumber(ARGV[8]) then return 'store ahead' end
+if ARGV[7] == '0' and ((stored[1] or '') ~= ARGV[1] or (stored[2] or '') ~= ARGV[2]) then return 'position differs' end
 local i = 11
 while i <= #ARGV do
   local n = tonumber(ARGV[i])
@@ -57,33 +72,33 @@ class RedisStore:
 
     @classmethod
     def connect(cls, url: str) -> RedisStore:
-        """The store at a `redis://` or `rediss://` URL.
+        """Open the store at a `redis://`, `rediss://` or `unix://` URL.
 
         Raises:
-            Problem: nobody answers there, or refuses.
+            Problem: the server does not answer, or refuses the connection.
         """
         try:
             client = redis.Redis.from_url(url, socket_connect_timeout=5, retry=Retry(ExponentialBackoff(cap=2.0, base=0.1), 6))
             client.ping()
         except (redis.RedisError, ValueError, OSError) as error:
-            shown = url.rpartition("@")[2].removeprefix("redis://")
-            raise Problem(f"no Redis answers at {shown} ({error})", "start it, or name another with --store redis://host:6379/0") from None
+            public = url.rpartition("@")[2].removeprefix("redis://")  # without user name and password
+            raise Problem(f"no Redis answers at {public} ({error})", "start it, or name another with --store redis://host:6379/0") from None
         return cls(client)
 
-    def load(self, partition: int) -> Saved | None:
+    def load(self, partition: int) -> SavedPartition | None:
         position = self._position(partition)
         try:
             if position is not None:
-                return Saved(position, self._regions(partition))
+                return SavedPartition(position, self._regions(partition))
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
-            pass  # damaged: the worker rebuilds all of it from the log
+            pass  # damaged: the worker folds the partition again from the log
         self._client.delete(_key(partition, "position"))
         return None
 
     def _regions(self, partition: int) -> dict[str, SavedRegion]:
         names = sorted(name.decode() for name in self._client.smembers(_key(partition, "regions")))
         if len(names) != int(self._client.hget(_key(partition, "position"), "regions")):
-            raise Damaged("the list of regions is not whole")
+            raise DamagedState("the set of regions is incomplete")
         return {region: self._region(partition, region) for region in names}
 
     def _region(self, partition: int, region: str) -> SavedRegion:
@@ -94,31 +109,31 @@ class RedisStore:
         ids, bodies, state = pipeline.execute()
         due_at = state.get(b"due_at", b"")
         if len(ids) != len(bodies):
-            raise Damaged("the window and the events differ")
+            raise DamagedState("the window and the events have different numbers")
         events = tuple(decode_event(bodies[event_id]) for event_id in ids)
         memory = decode_memory(state[b"memory"])
         due = Instant(int(due_at)) if due_at else None
-        kept = (decode_scoring(state[b"scoring"]), decode_alerts(state.get(b"alerts", b"")))
-        return whole(SavedRegion(events, memory, due, state.get(b"forecast") or None, *kept))
+        scoring, alerts = decode_scoring(state[b"scoring"]), decode_alerts(state.get(b"alerts", b""))
+        return require_consistent(SavedRegion(events, memory, due, state.get(b"forecast") or None, scoring, alerts))
 
-    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
+    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
         first = before.offset == 0 and self._position(partition) is None
         clearing = self._clearing(partition) if first else []
         expected = ("", "") if first else (before.offset, before.basis)
         return self._write(partition, before, after, clearing + _commands(partition, changes), expected)
 
-    def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> Outcome:
+    def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> WriteResult:
         return self._write(partition, position, position, self._clearing(partition) + _commands(partition, everything), None)
 
     def _clearing(self, partition: int) -> list[Command]:
-        """Commands that delete whatever is left of a partition, except its position."""
-        found = sorted(key.decode() for key in self._client.scan_iter(match=_key(partition, "*"), count=1_000))
-        return [("DEL", key) for key in found if key != _key(partition, "position")]
+        """Returns the commands that delete all keys of a partition except its position."""
+        keys = sorted(key.decode() for key in self._client.scan_iter(match=_key(partition, "*"), count=1_000))
+        return [("DEL", key) for key in keys if key != _key(partition, "position")]
 
     def _write(
         self, partition: int, before: Position, after: Position, commands: list[Command], expected: tuple[int | str, str] | None
-    ) -> Outcome:
-        """One guarded write; with nothing expected it replaces what is there."""
+    ) -> WriteResult:
+        """Run the guarded write; with `expected` None it replaces what is stored."""
         flat = [part for command in commands for part in (len(command), *command)]
         fields = (after.offset, after.sequence, int(after.clock), after.basis)
         arguments = [
@@ -131,7 +146,7 @@ class RedisStore:
             *flat,
         ]
         keys = [_key(partition, "position"), _key(partition, "regions")]
-        return Outcome(self._guarded_write(keys=keys, args=arguments).decode())
+        return WriteResult(self._guarded_write(keys=keys, args=arguments).decode())
 
     def _position(self, partition: int) -> Position | None:
         fields = self._client.hmget(_key(partition, "position"), "offset", "sequence", "clock", "basis", "lineup", "alerts")
@@ -140,25 +155,25 @@ class RedisStore:
             at = Instant(int(clock))
             return Position(int(offset), int(sequence), at, basis.decode(), Lineup.decode(lineup or b""), decode_alerts(alerts or b""))
         except (TypeError, ValueError, AttributeError, msgspec.MsgspecError):
-            return None  # none, or damaged
+            return None  # missing or damaged
 
     def drop(self, partition: int) -> None:
         self._client.delete(_key(partition, "position"))
 
     def forecasts(self) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
+        forecasts: dict[str, bytes] = {}
         for partition in range(REGION_PARTITIONS):
             for name in self._client.smembers(_key(partition, "regions")):
                 forecast = self._client.hget(_key(partition, "state", name.decode()), "forecast")
                 if forecast:
-                    found[name.decode()] = forecast
-        return dict(sorted(found.items()))
+                    forecasts[name.decode()] = forecast
+        return dict(sorted(forecasts.items()))
 
     def positions(self) -> dict[int, Position]:
-        found = {partition: self._position(partition) for partition in range(REGION_PARTITIONS)}
-        return {partition: position for partition, position in found.items() if position is not None}
+        positions = {partition: self._position(partition) for partition in range(REGION_PARTITIONS)}
+        return {partition: position for partition, position in positions.items() if position is not None}
 
-    def joins(self, log: Log) -> bool:
+    def shares_transaction(self, log: Log) -> bool:
         return False
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The embedded store: tables in the log's own SQLite file, or in another."""
+"""The store in SQLite: tables in the file of the embedded log, or in a file of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from ingest.event import decode_event, encode
 from ingest.instant import Instant
 from stream.core import Lineup, Position, RegionChange, SavedRegion
 from stream.records import decode_alerts, encode_alerts
-from stream.store.protocol import Outcome, Saved, decode_memory, decode_scoring, encode_memory, encode_scoring, verdict, whole
+from stream.store.protocol import (
+    SavedPartition,
+    WriteResult,
+    decode_memory,
+    decode_scoring,
+    encode_memory,
+    encode_scoring,
+    require_consistent,
+    write_result,
+)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS positions (
@@ -25,26 +34,26 @@ CREATE TABLE IF NOT EXISTS window_events (
 
 
 class SqliteStore:
-    """A `Store` in a database."""
+    """A `Store` in a SQLite database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         columns = {row[1] for row in database.connection.execute("PRAGMA table_info(positions)")}
-        if columns and "alerts" not in columns:  # of an earlier release: the worker writes all of it anew
+        if columns and "alerts" not in columns:  # tables of an earlier release: the worker fills new ones from the log
             database.connection.executescript("DROP TABLE regions; DROP TABLE positions; DROP TABLE window_events;")
         database.connection.executescript(SCHEMA)
 
-    def load(self, partition: int) -> Saved | None:
+    def load(self, partition: int) -> SavedPartition | None:
         query = "SELECT region, memory, due_at, forecast, scoring, alerts FROM regions WHERE partition = ?"
         try:
             position = self.positions().get(partition)
             if position is None:
                 return None
             rows = self._database.connection.execute(query, (partition,))
-            return Saved(position, {row[0]: self._region(partition, *row) for row in rows.fetchall()})
+            return SavedPartition(position, {row[0]: self._region(partition, *row) for row in rows.fetchall()})
         except (msgspec.MsgspecError, TypeError, ValueError):
             self._database.connection.execute("DELETE FROM positions WHERE partition = ?", (partition,))
-            return None  # damaged: the worker rebuilds all of it from the log
+            return None  # damaged: the worker folds the partition again from the log
 
     def _region(
         self, partition: int, region: str, memory: bytes, due_at: int | None, forecast: bytes | None, scoring: bytes, alerts: bytes
@@ -52,26 +61,26 @@ class SqliteStore:
         query = "SELECT body FROM window_events WHERE partition = ? AND region = ? ORDER BY time, id"
         events = tuple(decode_event(body) for (body,) in self._database.connection.execute(query, (partition, region)))
         due = None if due_at is None else Instant(due_at)
-        return whole(SavedRegion(events, decode_memory(memory), due, forecast, decode_scoring(scoring), decode_alerts(alerts)))
+        return require_consistent(SavedRegion(events, decode_memory(memory), due, forecast, decode_scoring(scoring), decode_alerts(alerts)))
 
-    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
+    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
         with self._database.transaction():
-            there = self.positions().get(partition)
-            outcome = verdict(there, before, after)
-            if outcome is Outcome.SAVED:
-                if there is None:
+            stored = self.positions().get(partition)
+            result = write_result(stored, before, after)
+            if result is WriteResult.SAVED:
+                if stored is None:
                     self._clear(partition)
                 self._write(partition, after, changes)
-        return outcome
+        return result
 
-    def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> Outcome:
+    def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> WriteResult:
         with self._database.transaction():
-            there = self.positions().get(partition)
-            if there is not None and there.basis == position.basis and there.offset > position.offset:
-                return Outcome.AHEAD
+            stored = self.positions().get(partition)
+            if stored is not None and stored.basis == position.basis and stored.offset > position.offset:
+                return WriteResult.STORE_AHEAD
             self._clear(partition)
             self._write(partition, position, everything)
-        return Outcome.SAVED
+        return WriteResult.SAVED
 
     def _clear(self, partition: int) -> None:
         for table in ("positions", "regions", "window_events"):
@@ -86,14 +95,14 @@ class SqliteStore:
             connection.executemany("DELETE FROM window_events WHERE partition = ? AND region = ? AND id = ?", removed)
             written = [(partition, region, event.id, int(event.time), encode(event)) for event in change.written]
             connection.executemany("INSERT OR REPLACE INTO window_events VALUES (?, ?, ?, ?, ?)", written)
-            kept = (
+            state = (
                 encode_memory(change.memory),
                 change.due_at,
                 change.forecast,
                 encode_scoring(change.scoring),
                 encode_alerts(change.alerts),
             )
-            connection.execute("INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?, ?, ?)", (partition, region, *kept))
+            connection.execute("INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?, ?, ?)", (partition, region, *state))
 
     def drop(self, partition: int) -> None:
         self._database.connection.execute("DELETE FROM positions WHERE partition = ?", (partition,))
@@ -109,7 +118,7 @@ class SqliteStore:
             for partition, offset, sequence, clock, basis, lineup, alerts in self._database.connection.execute(query).fetchall()
         }
 
-    def joins(self, log: Log) -> bool:
+    def shares_transaction(self, log: Log) -> bool:
         return isinstance(log, SqliteLog) and log.database is self._database
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ from stream.core.score import Interval, Scoring, Tally, Week
 from stream.core.window import Window
 from stream.partition import Partition
 from stream.store import open_store
-from stream.store.protocol import Outcome, Saved, Store
+from stream.store.protocol import SavedPartition, Store, WriteResult
 from tests.support.simulated import REGION, SumForecaster, at, by_partition, event, folded, table, turns
 
 FIRST = Position()
@@ -97,7 +97,7 @@ SCORING = Scoring(
 )
 
 
-def loaded(saved: Saved | None) -> Saved:
+def loaded(saved: SavedPartition | None) -> SavedPartition:
     assert saved is not None
     return saved
 
@@ -115,7 +115,7 @@ def test_of_nothing_there_is_nothing(reopen: Callable[[], Store]) -> None:
 
 def test_what_is_saved_comes_back_the_same(reopen: Callable[[], Store]) -> None:
     changes = {"test": kept(C, A, B, due_at=at(9), forecast=b'{"a":1}', scoring=SCORING), "neighbour": kept(event("n"))}
-    assert reopen().save(2, FIRST, position(7), changes) is Outcome.SAVED
+    assert reopen().save(2, FIRST, position(7), changes) is WriteResult.SAVED
     saved = loaded(reopen().load(2))
     assert saved.position == position(7)
     assert saved.regions == {
@@ -126,7 +126,7 @@ def test_what_is_saved_comes_back_the_same(reopen: Callable[[], Store]) -> None:
 
 def test_events_at_the_same_moment_come_back_in_the_order_of_the_window(reopen: Callable[[], Store]) -> None:
     events = [event(name) for name in ("us2", "us10", "US3", "ci1", "éa", "ak")]
-    assert reopen().save(0, FIRST, position(1), {"test": kept(*events)}) is Outcome.SAVED
+    assert reopen().save(0, FIRST, position(1), {"test": kept(*events)}) is WriteResult.SAVED
     assert loaded(reopen().load(0)).regions["test"].events == Window.of(events).events
 
 
@@ -142,7 +142,7 @@ def test_removed_events_vanish_and_revised_ones_move(reopen: Callable[[], Store]
     store.save(0, FIRST, position(1), {"test": kept(A, B, C)})
     revised = event("a", 9, 4.4)
     step = RegionChange((revised,), ("b", "never-there"), memory_of(C, revised), None, None)
-    assert store.save(0, position(1), position(2), {"test": step}) is Outcome.SAVED
+    assert store.save(0, position(1), position(2), {"test": step}) is WriteResult.SAVED
     assert loaded(store.load(0)).regions["test"].events == (C, revised)
 
 
@@ -152,14 +152,14 @@ def test_partitions_and_untouched_regions_are_left_alone(reopen: Callable[[], St
     store.save(1, FIRST, position(5), {"elsewhere": kept(C)})
     store.save(0, position(1), position(2), {"test": kept(A, C)})
     assert loaded(store.load(0)).regions["neighbour"].events == (B,)
-    assert loaded(store.load(1)) == Saved(position(5), {"elsewhere": SavedRegion((C,), memory_of(C), None, None)})
+    assert loaded(store.load(1)) == SavedPartition(position(5), {"elsewhere": SavedRegion((C,), memory_of(C), None, None)})
     assert store.positions() == {0: position(2), 1: position(5)}
 
 
 def test_a_position_moves_without_any_change(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    assert store.save(0, FIRST, position(4), {}) is Outcome.SAVED
-    assert store.load(0) == Saved(position(4), {})
+    assert store.save(0, FIRST, position(4), {}) is WriteResult.SAVED
+    assert store.load(0) == SavedPartition(position(4), {})
 
 
 def test_a_write_from_behind_is_refused(reopen: Callable[[], Store]) -> None:
@@ -167,45 +167,45 @@ def test_a_write_from_behind_is_refused(reopen: Callable[[], Store]) -> None:
     store.save(0, FIRST, position(5), {"test": kept(A)})
     store.save(0, position(5), position(9), {"test": kept(A, B)})
     for before in (FIRST, position(5), position(8)):
-        assert late.save(0, before, position(20), {"test": kept(C)}) is Outcome.AHEAD
-    assert late.replace(0, position(8), {"test": kept(C)}) is Outcome.AHEAD
-    assert loaded(store.load(0)) == Saved(position(9), {"test": SavedRegion((A, B), memory_of(A, B), None, None)})
+        assert late.save(0, before, position(20), {"test": kept(C)}) is WriteResult.STORE_AHEAD
+    assert late.replace(0, position(8), {"test": kept(C)}) is WriteResult.STORE_AHEAD
+    assert loaded(store.load(0)) == SavedPartition(position(9), {"test": SavedRegion((A, B), memory_of(A, B), None, None)})
 
 
 def test_a_write_to_an_emptied_store_is_refused(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    assert store.save(0, position(5), position(9), {"test": kept(A)}) is Outcome.ELSEWHERE
+    assert store.save(0, position(5), position(9), {"test": kept(A)}) is WriteResult.POSITION_DIFFERS
     assert store.load(0) is None
 
 
 def test_a_write_to_a_store_that_was_set_back_is_refused(reopen: Callable[[], Store]) -> None:
     store = reopen()
     store.save(0, FIRST, position(3), {"test": kept(A)})
-    assert store.save(0, position(5), position(9), {"test": kept(A, B)}) is Outcome.ELSEWHERE
+    assert store.save(0, position(5), position(9), {"test": kept(A, B)}) is WriteResult.POSITION_DIFFERS
     assert loaded(store.load(0)).position == position(3)
 
 
 def test_a_write_on_another_basis_is_refused_and_replacing_is_not(reopen: Callable[[], Store]) -> None:
     store, other = reopen(), position(4, "sum-2/0123")
     store.save(0, FIRST, position(9), {"test": kept(A, B), "neighbour": kept(C)})
-    assert store.save(0, FIRST, other, {"test": kept(C)}) is Outcome.ELSEWHERE
-    assert store.save(0, position(9)._replace(basis=other.basis), other, {"test": kept(C)}) is Outcome.ELSEWHERE
-    assert store.replace(0, other, {"test": kept(C)}) is Outcome.SAVED
-    assert loaded(store.load(0)) == Saved(other, {"test": SavedRegion((C,), memory_of(C), None, None)})
+    assert store.save(0, FIRST, other, {"test": kept(C)}) is WriteResult.POSITION_DIFFERS
+    assert store.save(0, position(9)._replace(basis=other.basis), other, {"test": kept(C)}) is WriteResult.POSITION_DIFFERS
+    assert store.replace(0, other, {"test": kept(C)}) is WriteResult.SAVED
+    assert loaded(store.load(0)) == SavedPartition(other, {"test": SavedRegion((C,), memory_of(C), None, None)})
 
 
 def test_replacing_writes_anew_and_saving_goes_on_from_there(reopen: Callable[[], Store]) -> None:
     store = reopen()
     store.save(0, FIRST, position(5), {"test": kept(A, B), "neighbour": kept(C, forecast=b"{}")})
-    assert store.replace(0, position(7), {"test": kept(C, due_at=at(1))}) is Outcome.SAVED
-    assert loaded(store.load(0)) == Saved(position(7), {"test": SavedRegion((C,), memory_of(C), at(1), None)})
+    assert store.replace(0, position(7), {"test": kept(C, due_at=at(1))}) is WriteResult.SAVED
+    assert loaded(store.load(0)) == SavedPartition(position(7), {"test": SavedRegion((C,), memory_of(C), at(1), None)})
     assert store.forecasts() == {}
-    assert store.save(0, position(7), position(8), {"test": kept(A, C)}) is Outcome.SAVED
+    assert store.save(0, position(7), position(8), {"test": kept(A, C)}) is WriteResult.SAVED
 
 
 def test_replacing_in_an_empty_store_works(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    assert store.replace(0, position(7), {"test": kept(A)}) is Outcome.SAVED
+    assert store.replace(0, position(7), {"test": kept(A)}) is WriteResult.SAVED
     assert loaded(store.load(0)).position == position(7)
 
 
@@ -225,7 +225,7 @@ def test_a_partition_saved_bit_by_bit_is_restored_as_it_was(reopen: Callable[[],
     for record in [*records, Outage(len(records), at(1), "all_day", 301.0, "HTTP status 503")]:
         live.take(record, record.sequence)
         if record.sequence % 9 == 0:
-            assert store.save(number, live.saved_position, live.position, live.changes()) is Outcome.SAVED
+            assert store.save(number, live.saved_position, live.position, live.changes()) is WriteResult.SAVED
             live.mark_saved()
     store.save(number, live.saved_position, live.position, live.changes())
     saved = loaded(store.load(number))
@@ -246,8 +246,8 @@ def test_a_partition_saved_bit_by_bit_is_restored_as_it_was(reopen: Callable[[],
 def test_a_store_joins_only_the_log_whose_file_it_shares(tmp_path: Path) -> None:
     log = open_log(f"sqlite:///{tmp_path}/one.db")
     shared, apart = open_store(f"sqlite:///{tmp_path}/one.db", log), open_store(f"sqlite:///{tmp_path}/two.db", log)
-    assert shared.joins(log)
-    assert not apart.joins(log)
+    assert shared.shares_transaction(log)
+    assert not apart.shares_transaction(log)
     apart.close()
     log.close()
 
@@ -258,7 +258,7 @@ def test_a_damaged_embedded_memory_is_nothing(tmp_path: Path) -> None:
     store.save(0, FIRST, position(1), {"test": kept(A)})
     log.database.connection.execute("UPDATE regions SET memory = x'93'")  # type: ignore[attr-defined]
     assert store.load(0) is None
-    assert store.save(0, FIRST, position(1), {"test": kept(C)}) is Outcome.SAVED
+    assert store.save(0, FIRST, position(1), {"test": kept(C)}) is WriteResult.SAVED
     assert loaded(store.load(0)).regions == {"test": SavedRegion((C,), memory_of(C), None, None)}
     log.close()
 
@@ -274,7 +274,7 @@ def test_a_database_of_an_earlier_release_is_emptied_and_built_anew(tmp_path: Pa
     )
     store = open_store(f"sqlite:///{tmp_path}/one.db", log)
     assert store.positions() == {}
-    assert store.save(0, FIRST, position(1), {"test": kept(A, scoring=SCORING)}) is Outcome.SAVED
+    assert store.save(0, FIRST, position(1), {"test": kept(A, scoring=SCORING)}) is WriteResult.SAVED
     assert loaded(open_store(f"sqlite:///{tmp_path}/one.db", log).load(0)).regions["test"].scoring == SCORING
     log.close()
 
@@ -295,7 +295,7 @@ def in_redis(redis_url: str) -> Iterator[tuple[Store, str]]:
 def test_the_lineup_is_saved_with_its_position(reopen: Places) -> None:
     lineup = Lineup((("lstm", "lstm-a"),), (("lstm", "lstm-b"),))
     promoted = position(7)._replace(lineup=lineup)
-    assert reopen().save(2, FIRST, promoted, {}) is Outcome.SAVED
+    assert reopen().save(2, FIRST, promoted, {}) is WriteResult.SAVED
     assert reopen().positions() == {2: promoted}
     saved = reopen().load(2)
     assert saved is not None
@@ -357,11 +357,11 @@ def test_what_is_damaged_in_redis_is_nothing_and_can_be_replaced(in_redis: tuple
     store.save(0, FIRST, position(3), {"test": kept(A, B, C)})
     cli(url, *command)
     assert store.load(0) is None
-    assert store.save(0, position(3), position(4), {"other": kept(A)}) is Outcome.ELSEWHERE  # nothing is built upon it
-    assert store.save(0, FIRST, position(4), {"test": kept(A, B)}) is Outcome.SAVED
+    assert store.save(0, position(3), position(4), {"other": kept(A)}) is WriteResult.POSITION_DIFFERS  # nothing is built upon it
+    assert store.save(0, FIRST, position(4), {"test": kept(A, B)}) is WriteResult.SAVED
     assert loaded(store.load(0)).regions == {"test": SavedRegion((A, B), memory_of(A, B), None, None)}
     cli(url, *command)
-    assert store.replace(0, position(5), {"test": kept(C)}) is Outcome.SAVED
+    assert store.replace(0, position(5), {"test": kept(C)}) is WriteResult.SAVED
     assert loaded(store.load(0)).regions == {"test": SavedRegion((C,), memory_of(C), None, None)}
 
 
@@ -376,7 +376,7 @@ def test_a_damaged_position_does_not_hide_the_others(in_redis: tuple[Store, str]
 def test_a_large_window_is_written_and_read_as_a_whole(in_redis: tuple[Store, str]) -> None:
     store, _ = in_redis
     events = [event(f"e{number:05d}", number / 100) for number in range(10_000)]
-    assert store.replace(0, position(3), {"test": kept(*events)}) is Outcome.SAVED
+    assert store.replace(0, position(3), {"test": kept(*events)}) is WriteResult.SAVED
     assert loaded(store.load(0)).regions["test"].events == tuple(events)
     assert len(encode(events[0])) > 200
 

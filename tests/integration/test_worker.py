@@ -22,7 +22,7 @@ from stream.partition import Partition
 from stream.records.alert import Alert, decode_alert
 from stream.records.forecast import Forecast, decode_forecast
 from stream.store import open_store
-from stream.store.protocol import Outcome, Saved, Store
+from stream.store.protocol import SavedPartition, Store, WriteResult
 from stream.worker import Worker
 from tests.support.simulated import REGION, SumForecaster, Turn, at, beat, by_partition, change, event, table, turns
 from tests.support.waiting import consumed_by, wait_until, work_until
@@ -43,16 +43,16 @@ class DyingStore:
     def __init__(self, store: Store, saves_before: int) -> None:
         self._store, self._left = store, saves_before
 
-    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> Outcome:
+    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
         self._left -= 1
         if self._left < 0:
             raise Killed
         return self._store.save(partition, before, after, changes)
 
-    def load(self, partition: int) -> Saved | None:
+    def load(self, partition: int) -> SavedPartition | None:
         return self._store.load(partition)
 
-    def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> Outcome:
+    def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> WriteResult:
         return self._store.replace(partition, position, everything)
 
     def forecasts(self) -> dict[str, bytes]:
@@ -64,8 +64,8 @@ class DyingStore:
     def drop(self, partition: int) -> None:
         self._store.drop(partition)
 
-    def joins(self, log: Log) -> bool:
-        return self._store.joins(log)
+    def shares_transaction(self, log: Log) -> bool:
+        return self._store.shares_transaction(log)
 
     def close(self) -> None:
         self._store.close()
@@ -288,7 +288,7 @@ def empty(ground: Ground) -> None:
         ground.store._database.connection.execute(f"DELETE FROM {name}")  # type: ignore[attr-defined]
 
 
-def contents(ground: Ground) -> dict[int, Saved | None]:
+def contents(ground: Ground) -> dict[int, SavedPartition | None]:
     return {number: ground.store.load(number) for number in range(TOPICS[EVENTS])}
 
 
@@ -305,7 +305,7 @@ def test_an_emptied_store_is_rebuilt_silently_with_the_same_bytes(ground: Ground
     assert ground.spoken() == spoken()
 
 
-def heads(saved: dict[int, Saved | None]) -> dict[int, Any]:
+def heads(saved: dict[int, SavedPartition | None]) -> dict[int, Any]:
     """The contents without the checkpoints, whose places depend on how the history came."""
     found: dict[int, Any] = {}
     for number, kept in saved.items():

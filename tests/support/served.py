@@ -13,7 +13,7 @@ from ingest.region import RegionTable
 from stream.serve.api import Sources
 from stream.serve.gate import Access
 from stream.serve.server import serve
-from stream.serve.store_positions import Windows
+from stream.serve.store_positions import StorePositions
 from stream.store import open_store
 
 
@@ -34,7 +34,7 @@ def served(
 
     def run() -> None:
         try:
-            given = Sources(table, lambda: open_log(bus), Windows(lambda: open_store(store or bus)))._replace(**sources)
+            given = Sources(table, lambda: open_log(bus), StorePositions(lambda: open_store(store or bus)))._replace(**sources)
             serve(listening, given, stop, access)
         except BaseException as error:
             failed.append(error)

@@ -13,7 +13,7 @@ import pytest
 from ingest.bus.log import TOPICS
 from ingest.event import encode
 from stream.alerts.rules import Rule
-from stream.export.cap import MANNERS, MESSAGE_TYPES, SEVERITIES
+from stream.export.cap import FIELDS_BY_KIND, MESSAGE_TYPES, SEVERITIES
 from stream.records.forecast import Score
 from stream.records.schema import schemas
 from tests.support.paths import ROOT
@@ -69,13 +69,13 @@ def test_every_key_of_a_rule_is_told() -> None:
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(Rule.__struct_fields__)
     kinds = re.search(r"^\| `kind` \| (.*) \|$", table, re.MULTILINE)
     assert kinds is not None
-    assert re.findall(r"`(\w+)`", kinds[1]) == list(MANNERS)
+    assert re.findall(r"`(\w+)`", kinds[1]) == list(FIELDS_BY_KIND)
 
 
 def test_what_cap_says_is_told() -> None:
     table = CONSUMERS.partition("message:\n\n| CAP |")[2].partition("\n\n")[0]
     words = {*MESSAGE_TYPES.values(), *(name for _, name in SEVERITIES), "Minor"}
-    words |= {manner.certainty for manner in MANNERS.values()} - {"forecast"}
+    words |= {manner.certainty for manner in FIELDS_BY_KIND.values()} - {"forecast"}
     assert {word for word in words if word not in table} == set()
 
 

@@ -1,9 +1,9 @@
-"""The API's own descriptions: OpenAPI and AsyncAPI."""
+"""Descriptions of the API, generated from its types: OpenAPI, AsyncAPI and JSON Schemas."""
 
 from __future__ import annotations
 
-from stream.serve.documents.endpoints import Documents
+from stream.serve.documents.endpoints import DocumentEndpoints
 
 __all__ = [
-    "Documents",
+    "DocumentEndpoints",
 ]

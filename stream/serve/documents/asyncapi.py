@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document: the topics of the log as Kafka has them, and the stream of the HTTP API."""
+"""The AsyncAPI 3.0 document: the topics of the log as they are on Kafka, and the live stream of the HTTP API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, encod
 from stream.records import DISCLAIMER, RECORDS, Activation, Alert, Forecast, RegionOutlook, example_of, schema_hook
 from stream.serve.sse import STREAMED
 
-HOLDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
+RECORDS_BY_TOPIC: dict[str, tuple[type[msgspec.Struct], ...]] = {
     EVENTS: (Change, Heartbeat, Outage, Promotion),
     FORECASTS: (Forecast,),
     OUTLOOKS: (RegionOutlook,),
@@ -21,24 +21,24 @@ HOLDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
     DEAD_LETTERS: (DeadLetter,),
     MODELS: (Promotion, Activation),
 }
-"""By topic, its records."""
-KEYS = {
+"""By topic, the types of its records."""
+KEY_BY_TOPIC = {
     EVENTS: "event id, or the source", FORECASTS: "region id", OUTLOOKS: "region id", ALERTS: "alert id", DEAD_LETTERS: "source",
     MODELS: "kind",
 }  # fmt: skip
-SAYS = {
-    EVENTS: "What became known of earthquakes, heartbeats of the feed, and marks of promotions.",
-    FORECASTS: "A forecast of a region after each change, and when silence has changed it.",
-    OUTLOOKS: "Numbers of earthquakes in the next day, week, month and year.",
+DESCRIPTION_BY_TOPIC = {
+    EVENTS: "Changes of events in the feed, heartbeats and outages of the feed, and marks of promotions.",
+    FORECASTS: "A forecast of a region after each change, and again when time without events has changed it.",
+    OUTLOOKS: "Outlooks: expected numbers of earthquakes in the next day, week, month and year.",
     ALERTS: "Revisions of alerts: initial, update, retraction.",
-    DEAD_LETTERS: "What could not be used, or only in part, and why.",
-    MODELS: "Which models came into force, from which record on.",
+    DEAD_LETTERS: "Input that could not be used, or only in part, and why.",
+    MODELS: "Promotions of models, and from which record on they are in force.",
 }
 Schema = dict[str, Any]
 
 
 def asyncapi() -> Schema:
-    """The document."""
+    """Returns the document."""
     _, schemas = msgspec.json.schema_components(RECORDS, schema_hook=schema_hook, ref_template="#/components/schemas/{name}")
     return {
         "asyncapi": "3.0.0",
@@ -48,12 +48,12 @@ def asyncapi() -> Schema:
             "log": {
                 "host": "broker:9092",
                 "protocol": "kafka",
-                "description": "The log, where it is on Kafka; read committed records only.",
+                "description": "The log, if it is on Kafka. Read committed records only (isolation.level=read_committed).",
             },
-            "http": {"host": "127.0.0.1:8080", "protocol": "http", "description": "quakecast serve, or quakecast up."},
+            "http": {"host": "127.0.0.1:8080", "protocol": "http", "description": "The HTTP server: quakecast serve, or quakecast up."},
         },
         "channels": {_short(topic): _topic(topic) for topic in TOPICS} | {"stream": _stream()},
-        "operations": {f"send_{name}": _sends(name) for name in [*map(_short, TOPICS), "stream"]},
+        "operations": {f"send_{name}": _send_operation(name) for name in [*map(_short, TOPICS), "stream"]},
         "components": {"messages": {record.__name__: _message(record) for record in RECORDS}, "schemas": schemas},
     }
 
@@ -62,29 +62,31 @@ def _short(topic: str) -> str:
     return topic.partition(".")[2]
 
 
-def _sends(channel: str) -> Schema:
-    return {"action": "send", "channel": {"$ref": f"#/channels/{channel}"}, "summary": f"Records of {channel} as they come."}
+def _send_operation(channel: str) -> Schema:
+    return {"action": "send", "channel": {"$ref": f"#/channels/{channel}"}, "summary": f"Records of {channel}, as they are written."}
 
 
 def _topic(topic: str) -> Schema:
     return {
         "address": topic,
         "title": topic,
-        "description": f"{SAYS[topic]} Key: {KEYS[topic]}.",
+        "description": f"{DESCRIPTION_BY_TOPIC[topic]} Key: {KEY_BY_TOPIC[topic]}.",
         "servers": [{"$ref": "#/servers/log"}],
-        "messages": {record.__name__: {"$ref": f"#/components/messages/{record.__name__}"} for record in HOLDS[topic]},
+        "messages": {record.__name__: {"$ref": f"#/components/messages/{record.__name__}"} for record in RECORDS_BY_TOPIC[topic]},
         "bindings": {"kafka": {"topic": topic, "partitions": TOPICS[topic], "bindingVersion": "0.5.0"}},
     }
 
 
 def _stream() -> Schema:
-    records = dict.fromkeys(record for topic in STREAMED.values() for record in HOLDS[topic])
+    records = dict.fromkeys(record for topic in STREAMED.values() for record in RECORDS_BY_TOPIC[topic])
     names = {topic: name for name, topic in STREAMED.items()}
-    told = ", ".join(f"`{names[topic]}` for {topic}" for topic in STREAMED.values())
+    topics = ", ".join(f"`{names[topic]}` for {topic}" for topic in STREAMED.values())
     text = (
-        "Server-sent events (WHATWG HTML, 9.2). `event` is the topic's short name, `data` the record as in the topic, `id` a cursor; the "
+        "Server-sent events (WHATWG HTML, 9.2). `event` is the topic's short name, `data` is the record as in the topic, `id` is a cursor: "
     )
-    text += f"header Last-Event-ID, or `after`, goes on after it. {told}. Parameters: see /openapi.json."
+    text += (
+        f"send it in the header Last-Event-ID, or as `after`, to get the records after it. Topics: {topics}. Parameters: see /openapi.json."
+    )
     return {
         "address": "/v1/stream",
         "title": "The stream",

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the table of endpoints: parameters from the questions' types, bodies from the answers' types."""
+"""The OpenAPI 3.1 document, generated from the table of endpoints: parameters from the query types, bodies from the answer types."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ import msgspec
 from stream.records import DISCLAIMER, schema_hook
 from stream.serve.endpoint import JSON, Endpoint
 from stream.serve.errors import Refusal
-from stream.serve.queries import OfStream
+from stream.serve.queries import StreamQuery
 
 REFERENCE = "#/components/schemas/{name}"
-WHY_REFUSED = {
+ERROR_DESCRIPTIONS = {
     "400": "A parameter, or the Host header, cannot be used.",
     "401": "A bearer token is needed.",
-    "404": "There is no such thing.",
+    "404": "There is nothing of that id or name.",
     "413": "The request has a body.",
     "429": "Too many requests from this address; see Retry-After.",
-    "503": "Not ready yet, or something that this needs is not reachable; see Retry-After.",
+    "503": "Not ready yet, or a dependency does not answer; see Retry-After.",
 }
 STREAM = "/v1/stream"
-_OTHER: dict[str, dict[str, Any]] = {"application/json": {"schema": {"type": "object"}}}
-"""Of bodies that are no struct of ours."""
+_OBJECT_BY_MEDIA_TYPE: dict[str, dict[str, Any]] = {"application/json": {"schema": {"type": "object"}}}
+"""The schema of JSON bodies that have no struct."""
 Schema = dict[str, Any]
 
 
 def openapi(endpoints: Sequence[Endpoint], regions: Iterable[str], secured: bool) -> Schema:
-    """The document.
+    """Returns the document.
 
     Args:
-        endpoints: all but the stream.
-        regions: the ids that parameters may name.
-        secured: whether a token is asked for.
+        endpoints: all endpoints except the stream.
+        regions: the region ids that parameters accept.
+        secured: whether requests need a token.
     """
     bodies = tuple({endpoint.body for endpoint in endpoints if endpoint.body is not None} | {Refusal})
     ordered = sorted(bodies, key=lambda body: str(body.__name__))
     _, components = msgspec.json.schema_components(ordered, schema_hook=schema_hook, ref_template=REFERENCE)
-    known = list(regions)
-    paths = {endpoint.path: {"get": _operation(endpoint, known, secured)} for endpoint in endpoints}
+    region_ids = list(regions)
+    paths = {endpoint.path: {"get": _operation(endpoint, region_ids, secured)} for endpoint in endpoints}
     document: Schema = {
         "openapi": "3.1.0",
         "info": {"title": "quakecast", "version": version("quakecast"), "description": DISCLAIMER},
-        "paths": paths | {STREAM: {"get": _stream(known, secured)}},
+        "paths": paths | {STREAM: {"get": _stream(region_ids, secured)}},
         "components": {"schemas": components},
     }
     if secured:
@@ -54,13 +54,13 @@ def openapi(endpoints: Sequence[Endpoint], regions: Iterable[str], secured: bool
     return document
 
 
-def parameters(question: type[msgspec.Struct], path: str, regions: list[str]) -> list[Schema]:
-    """Of a question, those in the path first."""
-    (reference,), definitions = msgspec.json.schema_components((question,), schema_hook=schema_hook, ref_template="{name}")
+def parameters(query: type[msgspec.Struct], path: str, regions: list[str]) -> list[Schema]:
+    """Returns the parameters of a query, those in the path first."""
+    (reference,), definitions = msgspec.json.schema_components((query,), schema_hook=schema_hook, ref_template="{name}")
     schema = definitions[reference["$ref"]]
     in_path = re.findall(r"\{(\w+)\}", path)
-    found = [_parameter(name, schema, name in in_path, regions) for name in schema["properties"]]
-    return sorted(found, key=lambda one: one["in"] != "path")
+    described = [_parameter(name, schema, name in in_path, regions) for name in schema["properties"]]
+    return sorted(described, key=lambda one: one["in"] != "path")
 
 
 def _parameter(name: str, of: Schema, in_path: bool, regions: list[str]) -> Schema:
@@ -82,19 +82,19 @@ def _parameter(name: str, of: Schema, in_path: bool, regions: list[str]) -> Sche
 
 def _operation(endpoint: Endpoint, regions: list[str], secured: bool) -> Schema:
     content: Schema = (
-        _OTHER.get(endpoint.media_type, {})
+        _OBJECT_BY_MEDIA_TYPE.get(endpoint.media_type, {})
         if endpoint.body is None
         else {"schema": {"$ref": REFERENCE.format(name=endpoint.body.__name__)}}
     )
-    refused = dict(WHY_REFUSED)
+    errors = dict(ERROR_DESCRIPTIONS)
     if "{" not in endpoint.path:
-        del refused["404"]
+        del errors["404"]
     responses = {"200": {"description": endpoint.summary, "content": {endpoint.media_type: content}}}
     operation: Schema = {
         "summary": endpoint.summary,
         "operationId": re.sub(r"\W+", "_", endpoint.path).strip("_"),
-        "parameters": parameters(endpoint.question, endpoint.path, regions),
-        "responses": responses | _refusals(refused, secured and not endpoint.is_open),
+        "parameters": parameters(endpoint.query, endpoint.path, regions),
+        "responses": responses | _error_responses(errors, secured and not endpoint.is_open),
     }
     if endpoint.body_of_503 is not None:
         either = [_body(body)["schema"] for body in (endpoint.body_of_503, Refusal)]
@@ -106,19 +106,19 @@ def _body(kind: type[Any]) -> Schema:
     return {"schema": {"$ref": REFERENCE.format(name=kind.__name__)}}
 
 
-def _refusals(why: dict[str, str], secured: bool) -> Schema:
+def _error_responses(descriptions: dict[str, str], secured: bool) -> Schema:
     content = {JSON: _body(Refusal)}
-    return {status: {"description": text, "content": content} for status, text in why.items() if secured or status != "401"}
+    return {status: {"description": text, "content": content} for status, text in descriptions.items() if secured or status != "401"}
 
 
 def _stream(regions: list[str], secured: bool) -> Schema:
     header = {"name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "string"}}
-    header["description"] = "The last `id` that was received: go on after it."
+    header["description"] = "The last `id` that was received: the stream continues after it."
     text = "Server-sent events: `event` names the topic, `data` is its record, `id` is a cursor. See /asyncapi.json."
     answer = {"description": text, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
     return {
-        "summary": "Records as they come.",
+        "summary": "Records as they are written, as server-sent events.",
         "operationId": "v1_stream",
-        "parameters": [*parameters(OfStream, STREAM, regions), header],
-        "responses": {"200": answer} | _refusals(WHY_REFUSED, secured),
+        "parameters": [*parameters(StreamQuery, STREAM, regions), header],
+        "responses": {"200": answer} | _error_responses(ERROR_DESCRIPTIONS, secured),
     }

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from stream.serve.sse.client_stream import Stream, Wish
-from stream.serve.sse.cursor import PLACES, STREAMED, Cursor, decode_cursor, is_ahead
+from stream.serve.sse.client_stream import ClientStream, StreamRequest
+from stream.serve.sse.cursor import STREAMED, STREAMED_PARTITIONS, Cursor, decode_cursor, is_ahead
 from stream.serve.sse.hub import Hub
-from stream.serve.sse.log_reader import Reading, ends_of
-from stream.serve.sse.log_tail import Tail
+from stream.serve.sse.log_reader import LogReader, end_offsets
+from stream.serve.sse.log_tail import LogTail
 from stream.serve.sse.ring import Filter, Head
 
 __all__ = [
-    "PLACES",
     "STREAMED",
+    "STREAMED_PARTITIONS",
+    "ClientStream",
     "Cursor",
     "Filter",
     "Head",
     "Hub",
-    "Reading",
-    "Stream",
-    "Tail",
-    "Wish",
+    "LogReader",
+    "LogTail",
+    "StreamRequest",
     "decode_cursor",
-    "ends_of",
+    "end_offsets",
     "is_ahead",
 ]

@@ -1,10 +1,10 @@
-"""Server-sent events of `/v1/stream`: each record once, in order, from the exact record on which a client left.
+"""Server-sent events of `/v1/stream`: each record once, in order, from the exact record at which a client left.
 
-a client's cursor      is it in the ring?   ── no ──▶  read the log up to what the ring had then, and look again
+a client's cursor      is it in the ring?   ── no ──▶  send the log's records up to the ring's newest, then check again
                               │ yes
                               ▼
-frames that the cursor does not cover, with cursors of its own until the ring's are past it;
-from there on the frames that all clients share
+send the ring's frames that the cursor does not cover, with cursors of this client's own until the ring's are past them;
+from there on send the frames that all clients share
 """
 
 from __future__ import annotations
@@ -15,152 +15,167 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from ingest.instant import Instant
-from stream.serve.sse.cursor import PLACES, Cursor, decode_cursor, encode_cursor, is_ahead, later
+from stream.serve.sse.cursor import STREAMED_PARTITIONS, Cursor, decode_cursor, encode_cursor, is_ahead, later_offsets
 from stream.serve.sse.hub import Hub
-from stream.serve.sse.log_reader import Reading, offsets_at
+from stream.serve.sse.log_reader import LogReader, offsets_at
 from stream.serve.sse.ring import Filter, Frame, Ring, frame_of
 
 COMMENT_SECONDS = 10.0
-"""After so long without news a client is told that there is none, at the hub's next look: within fifteen seconds."""
-FRAMES_A_TURN = 100
-"""The event loop serves others in between."""
+"""A client that was sent nothing for this long gets a keep-alive comment when the hub next wakes it: after fifteen seconds at most."""
+FRAMES_PER_TURN = 100
+"""Sent before the event loop serves others."""
 OPENING = b": quakecast\nretry: 3000\n\n"
-END = b"event: end\ndata: {}\n"
+END_EVENT = b"event: end\ndata: {}\n"
 Send = Callable[[bytes], Awaitable[None]]
 
 
-class Wish(NamedTuple):
-    """What a client asks for."""
+class StreamRequest(NamedTuple):
+    """What a client requests: which records, and from where to where."""
 
-    wanted: Filter
+    filter: Filter
     cursor: Cursor | None = None
-    """After which records; none: what comes from now on, or from `since` on."""
+    """Send the records after this cursor. None: those from `since` on, or new ones."""
     since: Instant | None = None
     from_beginning: bool = False
     until_end: bool = False
-    """Close once all that is there has been sent."""
+    """Close the stream once the newest record has been sent."""
 
 
-class Stream:
-    """One client's stream."""
+class ClientStream:
+    """The stream of one client.
 
-    def __init__(self, hub: Hub, reading: Reading, wish: Wish, send: Send, comment_seconds: float = COMMENT_SECONDS) -> None:
-        self._hub, self._reading, self._wish, self._send, self._comment_seconds = hub, reading, wish, send, comment_seconds
-        self._places = wish.wanted.places()
-        self._ended = False
+    Args:
+        hub: holds the newest records.
+        log_reader: reads older ones.
+        request: what the client wants.
+        send: sends bytes to the client.
+        comment_seconds: how long to send nothing before a keep-alive comment.
+    """
+
+    def __init__(
+        self, hub: Hub, log_reader: LogReader, request: StreamRequest, send: Send, comment_seconds: float = COMMENT_SECONDS
+    ) -> None:
+        self._hub, self._log_reader, self._request, self._send, self._comment_seconds = hub, log_reader, request, send, comment_seconds
+        self._partitions = request.filter.partitions()
+        self._has_ended = False
         self._sent_at = time.monotonic()
 
     async def run(self) -> None:
-        """Send frames until the server closes, or the end that was asked for; whoever goes away cancels this."""
-        arrived = self._hub.enter()
+        """Send frames until the server closes or the requested end is reached. Cancel this when the client disconnects."""
+        arrival = self._hub.add_client()
         try:
-            cursor = await self._begin()
-            await self._send(OPENING + _id_of(cursor))
-            while not self._hub.closing and not self._ended:
-                cursor = await self._from_the_log(cursor)
-                cursor = await self._from_the_ring(cursor, arrived)
+            cursor = await self._first_cursor()
+            await self._send(OPENING + _cursor_event(cursor))
+            while not self._hub.closing and not self._has_ended:
+                cursor = await self._send_from_log(cursor)
+                cursor = await self._send_from_ring(cursor, arrival)
         finally:
-            self._hub.leave(arrived)
+            self._hub.remove_client(arrival)
 
-    async def _begin(self) -> Cursor:
-        wish, now = self._wish, dict(self._hub.ring.next_offsets)
-        if wish.cursor is not None:
-            return now | {place: wish.cursor[place] for place in self._places}
-        if wish.since is None and not wish.from_beginning:
+    async def _first_cursor(self) -> Cursor:
+        request, now = self._request, dict(self._hub.ring.next_offsets)
+        if request.cursor is not None:
+            return now | {partition: request.cursor[partition] for partition in self._partitions}
+        if request.since is None and not request.from_beginning:
             return now
-        return now | await self._reading.ask(lambda log: offsets_at(log, self._places, wish.since))
+        return now | await self._log_reader.query(lambda log: offsets_at(log, self._partitions, request.since))
 
-    async def _from_the_log(self, cursor: Cursor) -> Cursor:
-        """Send what the ring no longer has."""
+    async def _send_from_log(self, cursor: Cursor) -> Cursor:
+        """Send the records that the ring no longer has. Returns the cursor after them."""
         ring = self._hub.ring
-        while not ring.holds(cursor, self._places) and not self._hub.closing:
-            until = {place: ring.next_offsets[place] for place in self._places}
-            async for records in self._reading.records({place: cursor[place] for place in self._places}, until):
+        while not ring.holds(cursor, self._partitions) and not self._hub.closing:
+            until = {partition: ring.next_offsets[partition] for partition in self._partitions}
+            async for records in self._log_reader.records({partition: cursor[partition] for partition in self._partitions}, until):
                 frames = []
                 for record in records:
                     cursor = cursor | {(record.topic, record.partition): record.offset + 1}
                     frames.append(frame_of(record, cursor))
-                await self._send_own(frames)
-            cursor = cursor | {place: max(cursor[place], offset) for place, offset in until.items()}
+                await self._send_frames(frames)
+            cursor = cursor | {partition: max(cursor[partition], offset) for partition, offset in until.items()}
         return cursor
 
-    async def _from_the_ring(self, cursor: Cursor, arrived: asyncio.Event) -> Cursor:
-        """Send what comes, until the server closes or this client has fallen behind the ring; gives its cursor then.
+    async def _send_from_ring(self, cursor: Cursor, arrival: asyncio.Event) -> Cursor:
+        """Send frames until the server closes or this client has fallen behind the ring. Returns its cursor at that point.
 
-        A client that comes from another server may be further than this one in some partitions: until the ring has passed its cursor, its
-        frames carry cursors of its own.
+        A client that comes from another server may be ahead of this one in some partitions. Until the ring has passed its cursor, it gets
+        frames with cursors of its own.
         """
         ring = self._hub.ring
-        number = ring.find(cursor, self._places)
+        number = ring.find(cursor, self._partitions)
         while not self._hub.closing and number >= ring.first:
-            if not is_ahead(cursor, ring.cursor_at(number), self._places):
-                return await self._shared(number, arrived)
-            arrived.clear()
+            if not is_ahead(cursor, ring.cursor_at(number), self._partitions):
+                return await self._send_shared_frames(number, arrival)
+            arrival.clear()
             if number < ring.end:
-                frames, number, cursor = own_frames(ring, number, cursor)
-                await self._send_own(frames)
-            elif await self._ends_or_waits(encode_cursor(later(cursor, ring.next_offsets)).encode(), arrived):
+                frames, number, cursor = frames_with_own_cursor(ring, number, cursor)
+                await self._send_frames(frames)
+            elif await self._end_or_wait(encode_cursor(later_offsets(cursor, ring.next_offsets)).encode(), arrival):
                 break
         return cursor
 
-    async def _shared(self, number: int, arrived: asyncio.Event) -> Cursor:
-        """The frames that all clients share; nothing is made for this client alone."""
+    async def _send_shared_frames(self, number: int, arrival: asyncio.Event) -> Cursor:
+        """Send the frames that all clients share, which are not encoded again for this client. Returns the cursor after them."""
         ring = self._hub.ring
-        passed = ring.text_at(number)
+        cursor_text = ring.cursor_text_at(number)
         while not self._hub.closing and number >= ring.first:
-            arrived.clear()
+            arrival.clear()
             if number < ring.end:
-                data, number = ring.joined(number, self._wish.wanted)
-                passed = ring.text_at(number)
+                data, number = ring.joined_frames(number, self._request.filter)
+                cursor_text = ring.cursor_text_at(number)
                 if data:
                     await self._send_now(data)
                 if number < ring.end:
-                    await asyncio.sleep(0)  # sending alone need not let others run
-            elif await self._ends_or_waits(passed, arrived):
+                    await asyncio.sleep(0)  # sending does not always let other tasks run
+            elif await self._end_or_wait(cursor_text, arrival):
                 break
-        return decode_cursor(passed.decode())
+        return decode_cursor(cursor_text.decode())
 
-    async def _ends_or_waits(self, passed: bytes, arrived: asyncio.Event) -> bool:
-        """At the ring's end: whether that was all that was asked for. If not, wait; after a while without news say so, and where the
-        client is by now (others' records were passed over).
+    async def _end_or_wait(self, cursor_text: bytes, arrival: asyncio.Event) -> bool:
+        """At the end of the ring: end the stream if the client asked for that, else wait for records.
+
+        After `comment_seconds` without data, send a keep-alive comment and the current cursor, which has moved on past records that the
+        client does not want.
+
+        Returns:
+            Whether the stream has ended.
         """
-        if self._wish.until_end:
-            self._ended = True
-            await self._send_now(END + b"id: " + passed + b"\n\n")
+        if self._request.until_end:
+            self._has_ended = True
+            await self._send_now(END_EVENT + b"id: " + cursor_text + b"\n\n")
             return True
-        await arrived.wait()
+        await arrival.wait()
         if time.monotonic() - self._sent_at >= self._comment_seconds:
-            await self._send_now(b": nothing new\nid: " + passed + b"\n\n")
+            await self._send_now(b": nothing new\nid: " + cursor_text + b"\n\n")
         return False
 
     async def _send_now(self, data: bytes) -> None:
         self._sent_at = time.monotonic()
         await self._send(data)
 
-    async def _send_own(self, frames: list[Frame]) -> None:
-        data = b"".join(frame.whole for frame in frames if self._wish.wanted.wants(frame))
+    async def _send_frames(self, frames: list[Frame]) -> None:
+        data = b"".join(frame.encoded for frame in frames if self._request.filter.accepts(frame))
         if data:
             await self._send_now(data)
-        await asyncio.sleep(0)  # sending alone need not let others run
+        await asyncio.sleep(0)  # sending does not always let other tasks run
 
 
-def own_frames(ring: Ring, number: int, cursor: Cursor) -> tuple[list[Frame], int, Cursor]:
-    """Some of the ring's frames that a cursor does not cover, each with a cursor that keeps what this client had before.
+def frames_with_own_cursor(ring: Ring, number: int, cursor: Cursor) -> tuple[list[Frame], int, Cursor]:
+    """Select the next frames of the ring that a cursor does not cover, each with a cursor that keeps what this client already had.
 
     Returns:
-        the frames, the number to go on from, the cursor there.
+        The frames, the number of the frame to continue with, and the cursor there.
     """
-    frames, reached = [], cursor
-    end = min(ring.end, number + FRAMES_A_TURN)
+    frames, current = [], cursor
+    end = min(ring.end, number + FRAMES_PER_TURN)
     for at in range(number, end):
         frame = ring.frame(at)
-        covered = frame.offset < reached[frame.place]
-        reached = later(reached, decode_cursor(frame.cursor.decode()))
-        if not covered:
-            frames.append(frame._replace(cursor=encode_cursor(reached).encode()))
-    return frames, end, reached
+        is_covered = frame.offset < current[frame.partition]
+        current = later_offsets(current, decode_cursor(frame.cursor.decode()))
+        if not is_covered:
+            frames.append(frame._replace(cursor=encode_cursor(current).encode()))
+    return frames, end, current
 
 
-def _id_of(cursor: Cursor) -> bytes:
-    """An event of nothing but its id: clients remember it, and see no event."""
-    return f"id: {encode_cursor({place: cursor[place] for place in PLACES})}\n\n".encode()
+def _cursor_event(cursor: Cursor) -> bytes:
+    """Returns an event that has only an id: clients remember the id and dispatch no event."""
+    return f"id: {encode_cursor({partition: cursor[partition] for partition in STREAMED_PARTITIONS})}\n\n".encode()

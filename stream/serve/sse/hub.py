@@ -1,4 +1,4 @@
-"""What all clients share: the view, the ring of frames, and the call that wakes who waits for more. One thread, that of the event loop."""
+"""What all clients share: the view, the ring of frames, and the signal that wakes waiting clients. Used by the event loop's thread only."""
 
 from __future__ import annotations
 
@@ -7,82 +7,86 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from ingest.bus import Record, TopicPartition
-from stream.serve.sse.cursor import PLACES
+from stream.serve.sse.cursor import STREAMED_PARTITIONS
 from stream.serve.sse.ring import MOST_FRAMES, Ring
 from stream.serve.view import View
 
-LOOK_SECONDS = 5.0
+WAKE_SECONDS = 5.0
 
 
 class Hub:
-    """Takes what the tail reads."""
+    """Takes the records that the log tail reads, and wakes the clients."""
 
     def __init__(self) -> None:
         self.view = View()
-        self.ring = Ring(dict.fromkeys(PLACES, 0))
+        self.ring = Ring(dict.fromkeys(STREAMED_PARTITIONS, 0))
         self.caught_up = False
-        """Whether all that was in the log at the start has been read."""
+        """Whether everything that was in the log at the start has been read."""
         self.closing = False
-        """Whether the server is about to end: streams end, their clients come back with their cursors."""
+        """Whether the server is shutting down. Streams then end, and their clients reconnect with their cursors."""
         self.clients = 0
-        """Streams that are open."""
-        self._early: deque[Record] = deque(maxlen=MOST_FRAMES)
-        """What was in the log at the start, the last of it."""
+        """The number of open streams."""
+        self._initial_records: deque[Record] = deque(maxlen=MOST_FRAMES)
+        """The last records that were in the log at the start."""
         self._waiting: set[asyncio.Event] = set()
 
-    def begin(self, start: Mapping[TopicPartition, int]) -> None:
-        """The tail reads from these offsets on."""
-        self.ring = Ring({place: start[place] for place in PLACES})
+    def start_at(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Set the offsets from which on the tail reads."""
+        self.ring = Ring({partition: offsets[partition] for partition in STREAMED_PARTITIONS})
 
-    def take(self, records: Sequence[Record], heard: float | None) -> None:
-        """Fold records in and wake the clients.
+    def apply(self, records: Sequence[Record], read_at: float | None) -> None:
+        """Apply records to the view, append their frames, and wake the clients.
 
         Args:
-            heard: when they were read (monotonic seconds); none for those that were there before the start.
+            records: in the order in which they were read.
+            read_at: when they were read (monotonic seconds); None for records that were in the log before the start.
         """
         for record in records:
-            self.view.take(record, heard)
+            self.view.apply(record, read_at)
             if (record.topic, record.partition) in self.ring.next_offsets:
-                self._keep(record)
+                self._append_frame(record)
         self.wake()
 
-    def _keep(self, record: Record) -> None:
-        """Frames are made of what clients may ask for: at the start, of the last records only."""
+    def _append_frame(self, record: Record) -> None:
+        """Append a record's frame. Until the log is read, only keep the last records: clients will ask for no others."""
         if self.caught_up:
             self.ring.append(record)
             return
-        if len(self._early) == MOST_FRAMES:
-            self.ring.skip(self._early[0])
-        self._early.append(record)
+        if len(self._initial_records) == MOST_FRAMES:
+            self.ring.skip(self._initial_records[0])
+        self._initial_records.append(record)
 
-    def catch_up(self) -> None:
-        """All that was in the log has been taken."""
+    def mark_caught_up(self) -> None:
+        """Everything that was in the log has been applied: make its last records available to clients."""
         self.caught_up = True
-        for record in self._early:
+        for record in self._initial_records:
             self.ring.append(record)
-        self._early.clear()
+        self._initial_records.clear()
 
     def close(self) -> None:
+        """End all streams."""
         self.closing = True
         self.wake()
 
     def wake(self) -> None:
+        """Wake all clients that wait."""
         for event in self._waiting:
             event.set()
 
-    async def look_up(self, every_seconds: float = LOOK_SECONDS) -> None:
-        """Wake the clients now and then, for those to whom nothing comes; one clock for all is cheaper than one each."""
+    async def wake_periodically(self, every_seconds: float = WAKE_SECONDS) -> None:
+        """Wake all clients at intervals, so that idle ones send their keep-alive. One timer for all is cheaper than one per client."""
         while True:
             await asyncio.sleep(every_seconds)
             self.wake()
 
-    def enter(self) -> asyncio.Event:
-        """A client begins to wait: the event is set whenever something came."""
+    def add_client(self) -> asyncio.Event:
+        """Register a client. Returns an event that is set whenever records have arrived."""
         event = asyncio.Event()
         self._waiting.add(event)
         self.clients += 1
         return event
 
-    def leave(self, event: asyncio.Event) -> None:
+    def remove_client(self, event: asyncio.Event) -> None:
+        """Unregister the client that received this event from `add_client`."""
         self._waiting.discard(event)
         self.clients -= 1

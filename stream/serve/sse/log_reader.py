@@ -1,4 +1,4 @@
-"""Reading the log's past for clients, in threads beside the event loop: each reading has a connection of its own."""
+"""Reads past records of the log for clients, in threads beside the event loop. Each read has a connection of its own."""
 
 from __future__ import annotations
 
@@ -12,38 +12,48 @@ from typing import TypeVar
 from ingest.bus import Log, Record, TopicPartition
 from ingest.instant import Instant
 from stream.serve.sse.cursor import Cursor
-from stream.serve.sse.log_tail import in_order
+from stream.serve.sse.log_tail import merge_by_time
 
-READINGS_AT_ONCE = 8
+READS_AT_ONCE = 8
 RECORDS_AT_ONCE = 100
 Result = TypeVar("Result")
 
 
-class Reading:
-    """Opens the log for a reading and closes it after."""
+class LogReader:
+    """Opens the log for each read and closes it afterwards.
+
+    Args:
+        open_log: opens a connection to the log.
+        threads: where the reads run.
+    """
 
     def __init__(self, open_log: Callable[[], Log], threads: Executor) -> None:
         self._open_log, self._threads = open_log, threads
-        self._questions, self._streams = asyncio.Semaphore(READINGS_AT_ONCE), asyncio.Semaphore(READINGS_AT_ONCE)
-        """Apart, so that slow clients of the stream keep nobody's question waiting."""
+        # Two limits, so that slow clients of the stream do not delay queries.
+        self._queries, self._streams = asyncio.Semaphore(READS_AT_ONCE), asyncio.Semaphore(READS_AT_ONCE)
 
-    async def ask(self, question: Callable[[Log], Result]) -> Result:
-        """One question to the log."""
+    async def query(self, question: Callable[[Log], Result]) -> Result:
+        """Returns the result of a function of the log."""
 
-        def asked() -> Result:
+        def run() -> Result:
             with closing(self._open_log()) as log:
                 return question(log)
 
-        async with self._questions:
-            return await self._in_a_thread(asked)
+        async with self._queries:
+            return await self._in_a_thread(run)
 
     async def records(self, start: Mapping[TopicPartition, int], end: Mapping[TopicPartition, int]) -> AsyncIterator[list[Record]]:
-        """The records of these partitions from offset to offset, merged in the order of time, some at once."""
+        """Yields the records of several partitions in batches, merged in the order of time.
+
+        Args:
+            start: by partition, the first offset.
+            end: by partition, the offset after the last one.
+        """
         async with self._streams:
             log = await self._in_a_thread(self._open_log)
             try:
-                found = in_order({place: log.read(*place, start[place], end[place]) for place in start if start[place] < end[place]})
-                while records := await self._in_a_thread(lambda: _some(found)):
+                merged = merge_by_time({one: log.read(*one, start[one], end[one]) for one in start if start[one] < end[one]})
+                while records := await self._in_a_thread(lambda: _next_batch(merged)):
                     yield records
             finally:
                 await self._in_a_thread(log.close)
@@ -52,19 +62,19 @@ class Reading:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
-def offsets_at(log: Log, places: list[TopicPartition], time: Instant | None) -> Cursor:
-    """By partition, the first offset whose record is not before a time; without one, the first there is."""
+def offsets_at(log: Log, partitions: list[TopicPartition], time: Instant | None) -> Cursor:
+    """Returns, by partition, the first offset whose record is not before a time; without a time, the first offset there is."""
     if time is not None:
-        return {place: log.offset_at(*place, time) for place in places}
-    starts = {topic: log.starts(topic) for topic, _ in places}
-    return {(topic, partition): starts[topic][partition] for topic, partition in places}
+        return {partition: log.offset_at(*partition, time) for partition in partitions}
+    starts = {topic: log.starts(topic) for topic, _ in partitions}
+    return {(topic, number): starts[topic][number] for topic, number in partitions}
 
 
-def ends_of(log: Log, places: list[TopicPartition]) -> Cursor:
-    """By partition, the offset after its last record."""
-    ends = {topic: log.ends(topic) for topic, _ in places}
-    return {(topic, partition): ends[topic][partition] for topic, partition in places}
+def end_offsets(log: Log, partitions: list[TopicPartition]) -> Cursor:
+    """Returns, by partition, the offset after its last record."""
+    ends = {topic: log.ends(topic) for topic, _ in partitions}
+    return {(topic, number): ends[topic][number] for topic, number in partitions}
 
 
-def _some(found: Iterator[Record]) -> list[Record]:
-    return list(islice(found, RECORDS_AT_ONCE))
+def _next_batch(records: Iterator[Record]) -> list[Record]:
+    return list(islice(records, RECORDS_AT_ONCE))

@@ -1,7 +1,7 @@
-"""Reading the log as it grows, in a thread of its own, for the event loop's hub.
+"""Reads the log as it grows, in a thread of its own, and passes its records to the hub in the event loop's thread.
 
-1. What was in the log at the start, some thirty days of the stream's time, topics and partitions merged in the order of time.
-2. What comes, by one follower of all partitions.
+1. The records that were in the log at the start: the last 30 days of stream time, topics and partitions merged in the order of time.
+2. New records, by one follower of all partitions.
 """
 
 from __future__ import annotations
@@ -23,86 +23,93 @@ from stream.serve.view import SPAN_DAYS
 
 LAST_RECORDS = 64
 RECORDS_AT_ONCE = 200
-"""Handed to the event loop in one go: it stays able to answer in between."""
+"""Passed to the event loop in one call; between two calls it can answer requests."""
 POLL_SECONDS = 0.25
 
 log = structlog.get_logger()
 
 
-class Tail:
-    """Feeds a hub until told to stop."""
+class LogTail:
+    """Passes the records of a log to a hub until it is stopped.
 
-    def __init__(self, log: Log, hub: Hub, loop: asyncio.AbstractEventLoop, stopped: Callable[[], bool]) -> None:
-        self._log, self._hub, self._loop, self._stopped = log, hub, loop, stopped
+    Args:
+        log: used by this thread only.
+        hub: receives the records.
+        loop: the event loop in whose thread the hub is used.
+        is_stopped: whether to end.
+    """
+
+    def __init__(self, log: Log, hub: Hub, loop: asyncio.AbstractEventLoop, is_stopped: Callable[[], bool]) -> None:
+        self._log, self._hub, self._loop, self._is_stopped = log, hub, loop, is_stopped
 
     def run(self) -> None:
-        """Read to the end, then follow."""
+        """Read to the end of the log, then follow it."""
         began, count = time.monotonic(), 0
         start, end = first_offsets(self._log), last_offsets(self._log)
-        self._handed(lambda: self._hub.begin(start))
-        there = in_order({place: self._log.read(*place, start[place], end[place]) for place in start})
-        while (records := list(islice(there, RECORDS_AT_ONCE))) and not self._stopped():
-            self._hand(records, None)
+        self._run_in_loop(lambda: self._hub.start_at(start))
+        initial = merge_by_time({partition: self._log.read(*partition, start[partition], end[partition]) for partition in start})
+        while (records := list(islice(initial, RECORDS_AT_ONCE))) and not self._is_stopped():
+            self._pass_on(records, None)
             count += len(records)
-        self._handed(self._hub.catch_up)
+        self._run_in_loop(self._hub.mark_caught_up)
         log.info("the log has been read", records=count, seconds=round(time.monotonic() - began, 2))
         follower = self._log.follow(end)
         try:
-            while not self._stopped():
+            while not self._is_stopped():
                 records = follower.poll(RECORDS_AT_ONCE, POLL_SECONDS)
-                self._hand(list(in_order(by_place(records))), time.monotonic())
+                self._pass_on(list(merge_by_time(group_by_partition(records))), time.monotonic())
         finally:
             follower.close()
 
-    def _hand(self, records: Sequence[Record], heard: float | None) -> None:
+    def _pass_on(self, records: Sequence[Record], read_at: float | None) -> None:
         if records:
-            self._handed(lambda: self._hub.take(records, heard))
+            self._run_in_loop(lambda: self._hub.apply(records, read_at))
 
-    def _handed(self, call: Callable[[], None]) -> None:
-        """Do it in the event loop's thread, and wait until it is done: the log is not read faster than it can be taken."""
+    def _run_in_loop(self, call: Callable[[], None]) -> None:
+        """Run a call in the event loop's thread and wait until it is done, so that the log is not read faster than the hub takes it."""
         done = threading.Event()
 
-        def called() -> None:
+        def run() -> None:
             try:
                 call()
             finally:
                 done.set()
 
-        self._loop.call_soon_threadsafe(called)
-        while not done.wait(0.5) and not self._stopped():
+        self._loop.call_soon_threadsafe(run)
+        while not done.wait(0.5) and not self._is_stopped():
             pass
 
 
 def first_offsets(log: Log) -> dict[TopicPartition, int]:
-    """Where to begin: the span before the newest input; of the models everything."""
-    starts = {(topic, partition): offset for topic in TOPICS for partition, offset in log.starts(topic).items()}
-    clock = newest(log)
-    if clock is None:
+    """Returns, by partition, the offset to start at: `SPAN_DAYS` before the newest input; for the models topic, its beginning."""
+    starts = {(topic, number): offset for topic in TOPICS for number, offset in log.starts(topic).items()}
+    newest = newest_input_time(log)
+    if newest is None:
         return starts
-    since = clock.plus(days=-SPAN_DAYS)
-    return {place: start if place[0] == MODELS else max(start, log.offset_at(*place, since)) for place, start in starts.items()}
+    since = newest.plus(days=-SPAN_DAYS)
+    return {one: start if one[0] == MODELS else max(start, log.offset_at(*one, since)) for one, start in starts.items()}
 
 
 def last_offsets(log: Log) -> dict[TopicPartition, int]:
-    """By partition of every topic, the offset after its last record."""
-    return {(topic, partition): offset for topic in TOPICS for partition, offset in log.ends(topic).items()}
+    """Returns, for every partition of every topic, the offset after its last record."""
+    return {(topic, number): offset for topic in TOPICS for number, offset in log.ends(topic).items()}
 
 
-def newest(log: Log) -> Instant | None:
-    """The time of the newest input record."""
+def newest_input_time(log: Log) -> Instant | None:
+    """Returns the time of the newest input record; None if there is none."""
     starts, times = log.starts(EVENTS), []
     for partition, end in log.ends(EVENTS).items():
         times += [record.time for record in log.read(EVENTS, partition, max(starts[partition], end - LAST_RECORDS), end)]
     return max(times, default=None)
 
 
-def in_order(by: Mapping[TopicPartition, Iterable[Record]]) -> Iterator[Record]:
-    """Records of several partitions merged by their times, those of a partition in their order."""
-    return heapq.merge(*by.values(), key=attrgetter("time"))
+def merge_by_time(records: Mapping[TopicPartition, Iterable[Record]]) -> Iterator[Record]:
+    """Returns the records of several partitions merged by their times; those of one partition keep their order."""
+    return heapq.merge(*records.values(), key=attrgetter("time"))
 
 
-def by_place(records: Sequence[Record]) -> dict[TopicPartition, list[Record]]:
-    """Records of several partitions apart, topics in the order of `TOPICS`: what rests on an input record comes after it."""
+def group_by_partition(records: Sequence[Record]) -> dict[TopicPartition, list[Record]]:
+    """Group records by partition, topics in the order of `TOPICS`, so that a forecast follows the input record that it rests on."""
     order = {topic: number for number, topic in enumerate(TOPICS)}
     ordered = sorted(records, key=lambda record: (order[record.topic], record.partition))
-    return {place: list(found) for place, found in groupby(ordered, key=lambda record: (record.topic, record.partition))}
+    return {partition: list(group) for partition, group in groupby(ordered, key=lambda record: (record.topic, record.partition))}

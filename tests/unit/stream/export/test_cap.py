@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.export.cap import MANNERS, NAMESPACE, cap, radius_km
+from stream.export.cap import FIELDS_BY_KIND, NAMESPACE, cap_message, radius_km
 from stream.records.alert import Alert
 from stream.records.disclaimer import DISCLAIMER
 from tests.support.simulated import at, event, table
@@ -45,7 +45,7 @@ def after(first: Alert, **fields: Any) -> Alert:
 
 
 def read(alert: Alert, *earlier: Alert, regions: RegionTable = TABLE, **more: Any) -> ElementTree.Element:
-    body = cap(alert, earlier, regions, **more)
+    body = cap_message(alert, earlier, regions, **more)
     SCHEMA.validate(ElementTree.ElementTree(ElementTree.fromstring(body)))
     return ElementTree.fromstring(body)
 
@@ -57,7 +57,7 @@ def said(message: ElementTree.Element, name: str) -> list[str]:
 OBSERVED = alert(kind="magnitude", rule="m6", value=6.2, threshold=6.0, magnitude=6.0, within=None, forecast=None)
 
 
-@pytest.mark.parametrize("kind", [*MANNERS, "a kind that comes later"])
+@pytest.mark.parametrize("kind", [*FIELDS_BY_KIND, "a kind that comes later"])
 @pytest.mark.parametrize("test", [False, True])
 def test_every_revision_of_every_kind_is_valid(kind: str, test: bool) -> None:
     first = alert(kind=kind, test=test, region=None if kind == "feed" else "test", events=[], value=None, magnitude=None)
@@ -102,8 +102,8 @@ def test_a_cancellation_is_kept_as_long_as_what_it_cancels() -> None:
 
 
 def test_an_update_without_what_it_updates_is_refused() -> None:
-    with pytest.raises(Problem, match="no longer held"):
-        cap(after(alert()), [], TABLE)
+    with pytest.raises(Problem, match="no longer kept"):
+        cap_message(after(alert()), [], TABLE)
 
 
 def test_replays_are_tests_and_what_concerns_the_system_alone_says_so() -> None:
@@ -179,8 +179,9 @@ MOMENT = st.integers(-62_135_596_800_000, 253_402_300_799_999).map(Instant)
 def chains(draw: st.DrawFn) -> list[Alert]:
     """Revisions of one alert with whatever a record can hold."""
     first = alert(
-        id=draw(TEXT), rule=draw(TEXT), kind=draw(st.sampled_from(sorted(MANNERS)) | TEXT), region=draw(st.none() | st.just("test") | TEXT),
-        issued_at=draw(MOMENT), expires_at=draw(MOMENT), headline=draw(TEXT), reason=draw(TEXT), value=draw(NUMBER), magnitude=draw(NUMBER),
+        id=draw(TEXT), rule=draw(TEXT), kind=draw(st.sampled_from(sorted(FIELDS_BY_KIND)) | TEXT),
+        region=draw(st.none() | st.just("test") | TEXT), issued_at=draw(MOMENT), expires_at=draw(MOMENT), headline=draw(TEXT),
+        reason=draw(TEXT), value=draw(NUMBER), magnitude=draw(NUMBER),
         within=draw(st.none() | TEXT), events=draw(st.lists(TEXT, max_size=3)), model=draw(st.none() | TEXT), test=draw(st.booleans()),
     )  # fmt: skip
     last = after(first, alert_type=draw(st.sampled_from(["update", "retraction"])), active=draw(st.booleans()), issued_at=draw(MOMENT))

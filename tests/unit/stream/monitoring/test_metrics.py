@@ -1,4 +1,4 @@
-"""What Prometheus is told: real pollers, workers and expositions, read by Prometheus's own parser."""
+"""Metrics of real pollers and workers, read by Prometheus's own parser."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from tests.support.simulated import START, SumForecaster, at, beat, change, even
 TABLE = table()
 
 
-def told(exposition: Exposition) -> dict[str, float]:
-    """Every sample by its name and labels, as `name{label="value"}`."""
+def metric_values(exposition: Exposition) -> dict[str, float]:
+    """Returns the value of every sample by its name and labels, as `name{label="value"}`."""
     families = text_string_to_metric_families(exposition.text().decode())
-    return {_named(sample.name, sample.labels): sample.value for family in families for sample in family.samples}
+    return {_sample_key(sample.name, sample.labels): sample.value for family in families for sample in family.samples}
 
 
-def _named(name: str, labels: dict[str, str]) -> str:
+def _sample_key(name: str, labels: dict[str, str]) -> str:
     return name + ("{" + ",".join(f'{key}="{labels[key]}"' for key in sorted(labels)) + "}" if labels else "")
 
 
 def alert(**fields: object) -> Alert:
-    said = {
+    fields_by_default = {
         "id": "a-1", "revision": 0, "alert_type": "initial", "supersedes": None, "rule": "large", "kind": "magnitude", "region": "test",
         "issued_at": START, "expires_at": at(24), "active": True, "headline": "M 6", "reason": "observed", "value": 6.0, "threshold": 6.0,
         "magnitude": 6.0, "within": None, "forecast": None, "events": ["a"], "model": None, "input_partition": 0, "input_sequence": 1,
     }  # fmt: skip
-    return Alert(**(said | fields))  # type: ignore[arg-type]
+    return Alert(**(fields_by_default | fields))  # type: ignore[arg-type]
 
 
 def outgoing(topic: str, value: bytes) -> Outgoing:
@@ -57,36 +57,36 @@ def publish(log: Log, records: list[Change | Heartbeat]) -> None:
     publisher.close()
 
 
-def worked(folder: Path, records: list[Change | Heartbeat], batch_size: int = 50) -> tuple[Exposition, Worker]:
-    """A worker that has forecast all records."""
+def finished_worker(folder: Path, records: list[Change | Heartbeat], batch_size: int = 50) -> tuple[Exposition, Worker]:
+    """Returns a worker that has taken all records, and its metrics."""
     bus = f"sqlite:///{folder}/log.db"
     log, exposition = open_log(bus), Exposition()
     worker = Worker(log, open_store(bus, log), TABLE, SumForecaster(), metrics=WorkerMetrics(exposition), batch_size=batch_size)
     publish(open_log(bus), records)
-    worker.turn(0.0)  # gets its partitions
+    worker.turn(0.0)  # the consumer group assigns its partitions
     while worker.turn(0.0):
         pass
     return exposition, worker
 
 
-def test_a_worker_tells_what_it_consumed_wrote_and_folded_again(tmp_path: Path) -> None:
+def test_a_worker_counts_what_it_consumed_wrote_and_folded_again(tmp_path: Path) -> None:
     late = change(event("late", 0.5), observed=at(3))
-    exposition, worker = worked(tmp_path, [change(event("a", 0)), change(event("b", 1)), change(event("c", 2)), late])
-    said = told(exposition)
-    assert said["quakecast_forecasts_total"] == 4
-    assert said["quakecast_batch_records_sum"] == 4
-    assert said["quakecast_rebalances_total"] == 1
-    assert said["quakecast_log_to_forecast_latency_seconds_count"] == said["quakecast_batch_records_count"] == 1
-    assert (said["quakecast_refold_events_count"], said["quakecast_refold_events_sum"]) == (1, 3)
+    exposition, worker = finished_worker(tmp_path, [change(event("a", 0)), change(event("b", 1)), change(event("c", 2)), late])
+    values = metric_values(exposition)
+    assert values["quakecast_forecasts_total"] == 4
+    assert values["quakecast_batch_records_sum"] == 4
+    assert values["quakecast_rebalances_total"] == 1
+    assert values["quakecast_log_to_forecast_latency_seconds_count"] == values["quakecast_batch_records_count"] == 1
+    assert (values["quakecast_refold_events_count"], values["quakecast_refold_events_sum"]) == (1, 3)
     worker.close()
 
 
-def test_a_worker_tells_its_clock_and_model_for_partitions_that_have_had_records(tmp_path: Path) -> None:
-    exposition, worker = worked(tmp_path, [change(event("a", 0))])
-    said = told(exposition)
-    (clock,) = [name for name in said if name.startswith("quakecast_stream_timestamp_seconds")]
-    assert said[clock] == START / 1_000
-    assert [name for name in said if name.startswith("quakecast_model_info")] == [
+def test_a_worker_shows_clock_and_model_of_partitions_with_records(tmp_path: Path) -> None:
+    exposition, worker = finished_worker(tmp_path, [change(event("a", 0))])
+    values = metric_values(exposition)
+    (clock,) = [name for name in values if name.startswith("quakecast_stream_timestamp_seconds")]
+    assert values[clock] == START / 1_000
+    assert [name for name in values if name.startswith("quakecast_model_info")] == [
         clock.replace("stream_timestamp_seconds", "model_info").replace("{", '{model="sum-1",')
     ]
     worker.close()
@@ -96,68 +96,68 @@ def test_scores_are_sums_by_region_and_means_over_all(tmp_path: Path) -> None:
     records: list[Change | Heartbeat] = []
     for changes, heartbeat in turns(count=80, every_hours=0.5):
         records += [*changes, heartbeat]
-    exposition, worker = worked(tmp_path, records)
-    said = told(exposition)
-    events = {region: said[f'quakecast_score_events{{region="{region}"}}'] for region in ("test", "neighbour")}
+    exposition, worker = finished_worker(tmp_path, records)
+    values = metric_values(exposition)
+    events = {region: values[f'quakecast_score_events{{region="{region}"}}'] for region in ("test", "neighbour")}
     assert min(events.values()) > 0
-    gains = [said[f'quakecast_gain_nats{{region="{region}",rival="daily"}}'] for region in events]
-    assert said['quakecast_gain_nats_per_event{rival="daily"}'] == pytest.approx(sum(gains) / sum(events.values()), rel=1e-9)
-    scores = {name: said[f'quakecast_score_nats_per_event{{forecaster="{name}"}}'] for name in ("model", "daily")}
-    assert scores["model"] - scores["daily"] == pytest.approx(said['quakecast_gain_nats_per_event{rival="daily"}'], abs=1e-4)
-    assert said['quakecast_score_expected_events{forecaster="halving",region="test"}'] > 0
+    gains = [values[f'quakecast_gain_nats{{region="{region}",rival="daily"}}'] for region in events]
+    assert values['quakecast_gain_nats_per_event{rival="daily"}'] == pytest.approx(sum(gains) / sum(events.values()), rel=1e-9)
+    scores = {name: values[f'quakecast_score_nats_per_event{{forecaster="{name}"}}'] for name in ("model", "daily")}
+    assert scores["model"] - scores["daily"] == pytest.approx(values['quakecast_gain_nats_per_event{rival="daily"}'], abs=1e-4)
+    assert values['quakecast_score_expected_events{forecaster="halving",region="test"}'] > 0
     worker.close()
 
 
-def test_alerts_are_counted_by_rule_kind_and_type_and_those_of_replays_apart() -> None:
+def test_alerts_are_counted_by_rule_kind_and_type_and_replays_apart() -> None:
     exposition = Exposition()
     metrics = WorkerMetrics(exposition)
     written = [alert(), alert(revision=1, alert_type="retraction"), alert(test=True), alert(test=True)]
-    metrics.committed(4, [outgoing(ALERTS, encode(one)) for one in written], 0.1, [])
-    said = told(exposition)
+    metrics.count_commit(4, [outgoing(ALERTS, encode(one)) for one in written], 0.1, [])
+    values = metric_values(exposition)
     where = 'kind="magnitude",rule="large"'
-    assert said[f'quakecast_alerts_total{{alert_type="initial",{where},test="false"}}'] == 1
-    assert said[f'quakecast_alerts_total{{alert_type="retraction",{where},test="false"}}'] == 1
-    assert said[f'quakecast_alerts_total{{alert_type="initial",{where},test="true"}}'] == 2
+    assert values[f'quakecast_alerts_total{{alert_type="initial",{where},test="false"}}'] == 1
+    assert values[f'quakecast_alerts_total{{alert_type="retraction",{where},test="false"}}'] == 1
+    assert values[f'quakecast_alerts_total{{alert_type="initial",{where},test="true"}}'] == 2
 
 
 def test_an_alert_of_another_version_does_not_stop_the_worker() -> None:
     exposition = Exposition()
-    WorkerMetrics(exposition).committed(1, [outgoing(ALERTS, b'{"$schema": "quakecast.alert/99"}')], 0.1, [])
-    assert not [name for name in told(exposition) if name.startswith("quakecast_alerts_total")]
+    WorkerMetrics(exposition).count_commit(1, [outgoing(ALERTS, b'{"$schema": "quakecast.alert/99"}')], 0.1, [])
+    assert not [name for name in metric_values(exposition) if name.startswith("quakecast_alerts_total")]
 
 
 def test_dead_letters_of_poller_and_worker_are_one_count() -> None:
     exposition = Exposition()
     exposition.count_dead_letters(lambda: {"time_missing": 2, "record_unreadable": 1})
     letter = DeadLetter(START, "here", "record_unreadable", "no JSON", used=False, payload="x")
-    WorkerMetrics(exposition).committed(1, [outgoing(DEAD_LETTERS, encode(letter))], 0.1, [])
-    said = told(exposition)
-    assert said['quakecast_dead_letters_total{reason="record_unreadable"}'] == 2
-    assert said['quakecast_dead_letters_total{reason="time_missing"}'] == 2
+    WorkerMetrics(exposition).count_commit(1, [outgoing(DEAD_LETTERS, encode(letter))], 0.1, [])
+    values = metric_values(exposition)
+    assert values['quakecast_dead_letters_total{reason="record_unreadable"}'] == 2
+    assert values['quakecast_dead_letters_total{reason="time_missing"}'] == 2
 
 
-def test_a_transaction_without_forecasts_says_nothing_of_their_latency() -> None:
+def test_a_transaction_without_forecasts_adds_no_latency() -> None:
     exposition = Exposition()
     metrics = WorkerMetrics(exposition)
-    metrics.committed(6, [], 3.0, [Refold("test", 100)])
-    metrics.committed(6, [outgoing(FORECASTS, b"{}")] * 2, 0.02, [])
-    said = told(exposition)
-    assert said["quakecast_log_to_forecast_latency_seconds_count"] == 1
-    assert said['quakecast_log_to_forecast_latency_seconds_bucket{le="0.025"}'] == 1
-    assert said['quakecast_refold_events_bucket{le="64.0"}'] == 0
-    assert said['quakecast_refold_events_bucket{le="256.0"}'] == 1
+    metrics.count_commit(6, [], 3.0, [Refold("test", 100)])
+    metrics.count_commit(6, [outgoing(FORECASTS, b"{}")] * 2, 0.02, [])
+    values = metric_values(exposition)
+    assert values["quakecast_log_to_forecast_latency_seconds_count"] == 1
+    assert values['quakecast_log_to_forecast_latency_seconds_bucket{le="0.025"}'] == 1
+    assert values['quakecast_refold_events_bucket{le="64.0"}'] == 0
+    assert values['quakecast_refold_events_bucket{le="256.0"}'] == 1
 
 
-def test_delays_are_from_origin_to_log_without_the_old_news_of_a_first_look() -> None:
+def test_delays_are_from_origin_to_log_without_the_events_of_the_first_poll() -> None:
     exposition = Exposition()
     metrics = IngestMetrics(exposition)
     old, new = change(event("old", 0), observed=at(23)), change(event("new", 0), observed=at(0.05))
     metrics.changed([old], first_look=True)
     metrics.changed([new, change("old"), change(event("old", 0), kind="updated", observed=at(30))], first_look=False)
-    said = told(exposition)
-    assert said["quakecast_origin_to_log_latency_seconds_sum"] == pytest.approx(180.0)
-    assert said["quakecast_origin_to_log_latency_seconds_count"] == 1
-    assert {kind: said[f'quakecast_feed_changes_total{{kind="{kind}"}}'] for kind in ("added", "updated", "deleted")} == {
+    values = metric_values(exposition)
+    assert values["quakecast_origin_to_log_latency_seconds_sum"] == pytest.approx(180.0)
+    assert values["quakecast_origin_to_log_latency_seconds_count"] == 1
+    assert {kind: values[f'quakecast_feed_changes_total{{kind="{kind}"}}'] for kind in ("added", "updated", "deleted")} == {
         "added": 2, "updated": 1, "deleted": 1,
     }  # fmt: skip
 
@@ -166,26 +166,26 @@ def test_outlooks_are_counted_by_cause_with_their_seconds() -> None:
     exposition = Exposition()
     metrics = OutlookMetrics(exposition)
     for cause, seconds in (("schedule", 0.7), ("schedule", 3.0), ("mainshock", 1.5)):
-        metrics.made(cause, seconds)
-    said = told(exposition)
-    assert (said['quakecast_outlooks_total{cause="schedule"}'], said['quakecast_outlooks_total{cause="mainshock"}']) == (2, 1)
-    assert (said["quakecast_outlook_seconds_count"], said["quakecast_outlook_seconds_sum"]) == (3, 5.2)
+        metrics.count_outlook(cause, seconds)
+    values = metric_values(exposition)
+    assert (values['quakecast_outlooks_total{cause="schedule"}'], values['quakecast_outlooks_total{cause="mainshock"}']) == (2, 1)
+    assert (values["quakecast_outlook_seconds_count"], values["quakecast_outlook_seconds_sum"]) == (3, 5.2)
 
 
-def test_health_and_lag_are_told_as_of_the_last_look() -> None:
+def test_health_and_lag_are_those_of_the_latest_check() -> None:
     def broken() -> str:
         raise Problem("the store is away", "start it")
 
     exposition, health = Exposition(), Health({"log": lambda: "answers", "store": broken})
     watch_health(exposition, health, lambda: {0: 0, 3: 17})
     for name in ("log", "store"):
-        health.look(name)
-    said = told(exposition)
-    assert (said['quakecast_dependency_up{dependency="log"}'], said['quakecast_dependency_up{dependency="store"}']) == (1, 0)
-    assert said['quakecast_consumer_lag_records{partition="3"}'] == 17
+        health.probe(name)
+    values = metric_values(exposition)
+    assert (values['quakecast_dependency_up{dependency="log"}'], values['quakecast_dependency_up{dependency="store"}']) == (1, 0)
+    assert values['quakecast_consumer_lag_records{partition="3"}'] == 17
 
 
-def test_metrics_are_served_over_http_and_a_port_in_use_is_said_so() -> None:
+def test_metrics_are_served_over_http_and_a_port_in_use_is_a_problem() -> None:
     exposition = Exposition()
     WorkerMetrics(exposition)
     port = exposition.listen("127.0.0.1", 0)
@@ -197,10 +197,10 @@ def test_metrics_are_served_over_http_and_a_port_in_use_is_said_so() -> None:
         Exposition().listen("127.0.0.1", port)
 
 
-def test_names_and_units_are_as_prometheus_would_have_them(tmp_path: Path) -> None:
+def test_names_and_units_pass_promtool(tmp_path: Path) -> None:
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not installed: apt-get install prometheus")
-    exposition, worker = worked(tmp_path, [change(event("a", 0)), change(event("b", 1)), beat(30)])
+    exposition, worker = finished_worker(tmp_path, [change(event("a", 0)), change(event("b", 1)), beat(30)])
     IngestMetrics(exposition).watch(lambda: START, lambda: 1.0, lambda: 0, lambda: 3, dict)
     watch_health(exposition, Health({"log": lambda: "answers"}), lambda: {0: 0})
     checked = subprocess.run(["promtool", "check", "metrics"], input=exposition.text(), capture_output=True, check=False)

@@ -15,7 +15,7 @@ from ingest.problem import Problem
 from stream.cli.http_options import listen, read_token
 from stream.serve.errors import Refusal
 from stream.serve.gate import MOST_BODY_BYTES, SECURITY_HEADERS, Access, Gate
-from stream.serve.rate_limit import BURST_SECONDS, MOST_ADDRESSES, Rate
+from stream.serve.rate_limit import BURST_SECONDS, MOST_ADDRESSES, RateLimit
 
 TOKEN = "correct-horse-battery-staple"
 
@@ -166,7 +166,7 @@ def test_who_does_not_read_is_cut_off() -> None:
 
 
 def test_a_bucket_fills_at_its_rate() -> None:
-    rate = Rate(2.0)
+    rate = RateLimit(2.0)
     burst = int(2.0 * BURST_SECONDS)
     assert [rate.wait_seconds("a", 0.0) for _ in range(burst)] == [0.0] * burst
     assert rate.wait_seconds("a", 0.0) == pytest.approx(0.5)
@@ -176,14 +176,14 @@ def test_a_bucket_fills_at_its_rate() -> None:
 
 
 def test_the_addresses_remembered_are_bounded() -> None:
-    rate = Rate(1.0)
+    rate = RateLimit(1.0)
     for number in range(MOST_ADDRESSES + 5):
         rate.wait_seconds(str(number), 0.0)
-    assert len(rate._left) == MOST_ADDRESSES
+    assert len(rate._buckets) == MOST_ADDRESSES
 
 
 def test_a_rate_of_nothing_is_no_limit() -> None:
-    assert {Rate(0.0).wait_seconds("a", 0.0) for _ in range(1_000)} == {0.0}
+    assert {RateLimit(0.0).wait_seconds("a", 0.0) for _ in range(1_000)} == {0.0}
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

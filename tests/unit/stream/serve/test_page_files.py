@@ -1,4 +1,4 @@
-"""The page's files over HTTP: as they were built, packed, asked for again, and nothing else."""
+"""The page's files over HTTP: unchanged, compressed, revalidated, and no other files."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def test_the_files_come_as_they_were_built(built: Path) -> None:
     assert (script.text, script.headers["content-type"]) == ("export {};" * 100, "text/javascript; charset=utf-8")
 
 
-def test_they_are_packed_for_who_takes_that(built: Path) -> None:
+def test_files_are_compressed_for_clients_that_accept_gzip(built: Path) -> None:
     answer = get(built, "/assets/page.js", Accept_Encoding="gzip")
     assert answer.headers["content-encoding"] == "gzip"
-    assert gzip.decompress(read_files(built)["/assets/page.js"].packed).decode() == answer.text == "export {};" * 100
+    assert gzip.decompress(read_files(built)["/assets/page.js"].gzipped).decode() == answer.text == "export {};" * 100
 
 
 def test_a_file_that_is_still_the_same_is_not_sent_again(built: Path) -> None:

@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 
 from ingest.bus.log import EVENTS, FORECASTS, TOPICS, Record, TopicPartition
 from ingest.instant import Instant
-from stream.serve.sse.client_stream import own_frames
-from stream.serve.sse.cursor import PLACES, STREAMED, decode_cursor, encode_cursor, is_ahead, later
+from stream.serve.sse.client_stream import frames_with_own_cursor
+from stream.serve.sse.cursor import STREAMED, STREAMED_PARTITIONS, decode_cursor, encode_cursor, is_ahead, later_offsets
 from stream.serve.sse.hub import Hub
 from stream.serve.sse.ring import Filter, Ring, frame_of
 
 EVERYTHING = Filter(frozenset(STREAMED.values()))
 TOPIC_PLACES = [(topic, partition) for topic, partitions in TOPICS.items() for partition in range(partitions)]
-NOTHING_READ = dict.fromkeys(PLACES, 0)
-cursors = st.lists(st.integers(0, 10**17), min_size=len(PLACES), max_size=len(PLACES)).map(lambda n: dict(zip(PLACES, n, strict=True)))
+NOTHING_READ = dict.fromkeys(STREAMED_PARTITIONS, 0)
+cursors = st.lists(st.integers(0, 10**17), min_size=len(STREAMED_PARTITIONS), max_size=len(STREAMED_PARTITIONS)).map(
+    lambda n: dict(zip(STREAMED_PARTITIONS, n, strict=True))
+)
 
 
 def record(place: TopicPartition, offset: int, value: bytes | None = None) -> Record:
@@ -53,10 +55,10 @@ def test_a_cursor_is_read_as_it_was_written(cursor: dict[TopicPartition, int]) -
 
 @given(cursors, cursors)
 def test_the_later_of_two_cursors_is_behind_neither(one: dict[TopicPartition, int], other: dict[TopicPartition, int]) -> None:
-    both = later(one, other)
+    both = later_offsets(one, other)
     assert not is_ahead(one, both)
     assert not is_ahead(other, both)
-    assert all(both[place] in (one[place], other[place]) for place in PLACES)
+    assert all(both[place] in (one[place], other[place]) for place in STREAMED_PARTITIONS)
 
 
 @given(
@@ -69,10 +71,10 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
 
 def test_every_topic_has_a_letter_of_its_own() -> None:
     assert len({name[0] for name in STREAMED}) == len(STREAMED)
-    assert len(PLACES) == sum(TOPICS[topic] for topic in STREAMED.values())
+    assert len(STREAMED_PARTITIONS) == sum(TOPICS[topic] for topic in STREAMED.values())
 
 
-places = st.sampled_from(PLACES)
+places = st.sampled_from(STREAMED_PARTITIONS)
 
 
 @settings(max_examples=150, deadline=None)
@@ -85,14 +87,14 @@ def test_a_client_that_moves_between_servers_gets_every_record_once(
     cursor = dict(NOTHING_READ)
     for turn in range(6):
         ring = rings[turn % 2]
-        number = ring.find(cursor, PLACES)
-        frames, _, _ = own_frames(ring, number, cursor)
+        number = ring.find(cursor, STREAMED_PARTITIONS)
+        frames, _, _ = frames_with_own_cursor(ring, number, cursor)
         leaves_after = len(frames) if turn == 5 else data.draw(st.integers(0, len(frames)))
         for frame in frames[:leaves_after]:
-            got.append((frame.place, frame.offset))
+            got.append((frame.partition, frame.offset))
             cursor = decode_cursor(frame.cursor.decode())
-    remaining, _, _ = own_frames(rings[0], rings[0].find(cursor, PLACES), cursor)
-    got += [(frame.place, frame.offset) for frame in remaining]
+    remaining, _, _ = frames_with_own_cursor(rings[0], rings[0].find(cursor, STREAMED_PARTITIONS), cursor)
+    got += [(frame.partition, frame.offset) for frame in remaining]
     assert sorted(got) == sorted((place, offset) for place, count in counts.items() for offset in range(count))
     for place in counts:
         assert [offset for where, offset in got if where == place] == list(range(counts[place]))
@@ -101,17 +103,17 @@ def test_a_client_that_moves_between_servers_gets_every_record_once(
 def test_shared_frames_begin_where_the_ring_s_cursor_has_passed_the_client_s() -> None:
     ring = filled(shuffled({(EVENTS, 0): 5, (FORECASTS, 1): 5}, 1))
     cursor = decode_cursor(ring.frame(6).cursor.decode())
-    data, end = ring.joined(ring.find(cursor, PLACES), EVERYTHING)
+    data, end = ring.joined_frames(ring.find(cursor, STREAMED_PARTITIONS), EVERYTHING)
     assert end == ring.end == 10
-    assert data == b"".join(ring.frame(number).whole for number in (7, 8, 9))
+    assert data == b"".join(ring.frame(number).encoded for number in (7, 8, 9))
 
 
 def test_a_ring_forgets_the_oldest_and_says_from_where_on_it_is_whole() -> None:
     ring = filled([record((EVENTS, 0), n) for n in range(30)] + [record((FORECASTS, 0), n) for n in range(5)], most_frames=10)
     assert (ring.first, ring.end) == (25, 35)
     assert ring.starts[EVENTS, 0] == 25
-    assert ring.holds(NOTHING_READ | {(EVENTS, 0): 25}, PLACES)
-    assert not ring.holds(NOTHING_READ | {(EVENTS, 0): 24}, PLACES)
+    assert ring.holds(NOTHING_READ | {(EVENTS, 0): 25}, STREAMED_PARTITIONS)
+    assert not ring.holds(NOTHING_READ | {(EVENTS, 0): 24}, STREAMED_PARTITIONS)
     assert ring.holds(NOTHING_READ, [(FORECASTS, 0)])
     assert ring.frame(25).offset == 25
 
@@ -133,8 +135,8 @@ def test_a_filter_looks_at_topic_region_and_test() -> None:
     }  # fmt: skip
     frames = {name: frame_of(record((EVENTS, 0), 0, value), NOTHING_READ) for name, value in said.items()}
     wanted = Filter(frozenset({EVENTS}), frozenset({"a"}), test=False)
-    assert {name for name, frame in frames.items() if wanted.wants(frame)} == {"here", "nowhere", "unreadable"}
-    assert not any(Filter(frozenset({FORECASTS})).wants(frame) for frame in frames.values())
+    assert {name for name, frame in frames.items() if wanted.accepts(frame)} == {"here", "nowhere", "unreadable"}
+    assert not any(Filter(frozenset({FORECASTS})).accepts(frame) for frame in frames.values())
 
 
 def test_a_record_with_line_ends_cannot_end_its_frame() -> None:
@@ -149,15 +151,15 @@ def test_what_is_skipped_at_the_start_is_read_from_the_log_by_who_needs_it(monke
     """Of what was in the log at the start, frames are made of the last records only."""
     monkeypatch.setattr("stream.serve.sse.hub.MOST_FRAMES", 10)
     hub = Hub()
-    hub.begin(dict.fromkeys(TOPIC_PLACES, 0))
-    hub.take([record((EVENTS, 0), n) for n in range(8)] + [record((FORECASTS, 1), n) for n in range(7)], None)
-    hub.catch_up()
-    hub.take([record((EVENTS, 0), 8)], 1.0)
+    hub.start_at(dict.fromkeys(TOPIC_PLACES, 0))
+    hub.apply([record((EVENTS, 0), n) for n in range(8)] + [record((FORECASTS, 1), n) for n in range(7)], None)
+    hub.mark_caught_up()
+    hub.apply([record((EVENTS, 0), 8)], 1.0)
     ring = hub.ring
-    assert [(frame.place[0], frame.offset) for frame in map(ring.frame, range(ring.first, ring.end))] == [
+    assert [(frame.partition[0], frame.offset) for frame in map(ring.frame, range(ring.first, ring.end))] == [
         *((EVENTS, n) for n in (5, 6, 7)), *((FORECASTS, n) for n in range(7)), (EVENTS, 8),
     ]  # fmt: skip
-    assert not ring.holds(NOTHING_READ, PLACES)
-    assert ring.holds(NOTHING_READ | {(EVENTS, 0): 5}, PLACES)
+    assert not ring.holds(NOTHING_READ, STREAMED_PARTITIONS)
+    assert ring.holds(NOTHING_READ | {(EVENTS, 0): 5}, STREAMED_PARTITIONS)
     assert ring.cursor_at(ring.first) == NOTHING_READ | {(EVENTS, 0): 5}
     assert ring.cursor_at(ring.end) == NOTHING_READ | {(EVENTS, 0): 9, (FORECASTS, 1): 7}

@@ -13,11 +13,11 @@ from ingest.bus import open_log
 from ingest.bus.log import EVENTS, FORECASTS, Outgoing, Record
 from ingest.event import Heartbeat, encode
 from ingest.instant import Instant
-from stream.serve.sse.client_stream import Stream, Wish
-from stream.serve.sse.cursor import PLACES, STREAMED, Cursor, decode_cursor
+from stream.serve.sse.client_stream import ClientStream, StreamRequest
+from stream.serve.sse.cursor import STREAMED, STREAMED_PARTITIONS, Cursor, decode_cursor
 from stream.serve.sse.hub import Hub
-from stream.serve.sse.log_reader import Reading
-from stream.serve.sse.log_tail import first_offsets, in_order, last_offsets
+from stream.serve.sse.log_reader import LogReader
+from stream.serve.sse.log_tail import first_offsets, last_offsets, merge_by_time
 from stream.serve.sse.ring import Filter, Ring
 from tests.support.simulated import at
 
@@ -33,9 +33,9 @@ class Ground:
         self.log = open_log(self.url)
         self.producer = self.log.producer("somebody")
         self.hub = Hub()
-        self.hub.catch_up()
-        self.hub.ring = Ring(dict.fromkeys(PLACES, 0), most_frames=most_frames)
-        self._read = dict.fromkeys(PLACES, 0)
+        self.hub.mark_caught_up()
+        self.hub.ring = Ring(dict.fromkeys(STREAMED_PARTITIONS, 0), most_frames=most_frames)
+        self._read = dict.fromkeys(STREAMED_PARTITIONS, 0)
         self._count = 0
         self.threads = ThreadPoolExecutor(2)
 
@@ -48,12 +48,12 @@ class Ground:
     def read(self) -> None:
         """The hub's tail takes what is new."""
         end = {place: offset for place, offset in last_offsets(self.log).items() if place in self._read}
-        records: list[Record] = list(in_order({place: self.log.read(*place, self._read[place], end[place]) for place in end}))
+        records: list[Record] = list(merge_by_time({place: self.log.read(*place, self._read[place], end[place]) for place in end}))
         self._read = end
-        self.hub.take(records, 1.0)
+        self.hub.apply(records, 1.0)
 
-    def stream(self, wish: Wish, send: Callable[[bytes], Awaitable[None]], comment_seconds: float = 60.0) -> Stream:
-        return Stream(self.hub, Reading(lambda: open_log(self.url), self.threads), wish, send, comment_seconds)
+    def stream(self, wish: StreamRequest, send: Callable[[bytes], Awaitable[None]], comment_seconds: float = 60.0) -> ClientStream:
+        return ClientStream(self.hub, LogReader(lambda: open_log(self.url), self.threads), wish, send, comment_seconds)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ async def until(client: Client, count: int, running: asyncio.Task[None]) -> None
         running.result()
 
 
-async def followed(ground: Ground, wish: Wish, count: int, then: Callable[[], None] = lambda: None) -> Client:
+async def followed(ground: Ground, wish: StreamRequest, count: int, then: Callable[[], None] = lambda: None) -> Client:
     """A client that reads until so many records have come, and a moment more."""
     client = Client()
     running = asyncio.create_task(ground.stream(wish, client.take).run())
@@ -122,20 +122,20 @@ def test_who_comes_without_a_cursor_gets_what_comes_from_now_on(ground: Ground) 
         new.extend(ground.write(3))
         ground.read()
 
-    client = asyncio.run(followed(ground, Wish(EVERYTHING), 3, write))
+    client = asyncio.run(followed(ground, StreamRequest(EVERYTHING), 3, write))
     assert client.bodies == new
 
 
 def test_from_the_beginning_is_everything(ground: Ground) -> None:
     bodies = ground.write(250) + ground.write(3, 2)
     ground.read()
-    assert asyncio.run(followed(ground, Wish(EVERYTHING, from_beginning=True), 253)).bodies == bodies
+    assert asyncio.run(followed(ground, StreamRequest(EVERYTHING, from_beginning=True), 253)).bodies == bodies
 
 
 def test_from_a_time_is_what_came_since(ground: Ground) -> None:
     bodies = ground.write(20)
     ground.read()
-    assert asyncio.run(followed(ground, Wish(EVERYTHING, since=at(15.0)), 5)).bodies == bodies[15:]
+    assert asyncio.run(followed(ground, StreamRequest(EVERYTHING, since=at(15.0)), 5)).bodies == bodies[15:]
 
 
 def test_who_was_away_for_longer_than_the_ring_reads_the_log_and_misses_nothing(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_who_was_away_for_longer_than_the_ring_reads_the_log_and_misses_nothing(
         new.extend(ground.write(4, 1))
         ground.read()
 
-    client = asyncio.run(followed(ground, Wish(EVERYTHING, dict.fromkeys(PLACES, 0)), 534, write))
+    client = asyncio.run(followed(ground, StreamRequest(EVERYTHING, dict.fromkeys(STREAMED_PARTITIONS, 0)), 534, write))
     assert sorted(client.bodies) == sorted(bodies + new)
 
 
@@ -164,7 +164,7 @@ def test_who_falls_behind_the_ring_while_reading_misses_nothing(tmp_path: Path) 
             if client.bodies:
                 await slow.wait()
 
-        running = asyncio.create_task(ground.stream(Wish(EVERYTHING), take).run())
+        running = asyncio.create_task(ground.stream(StreamRequest(EVERYTHING), take).run())
         await holds(lambda: ground.hub.clients == 1)
         expected = []
         for _ in range(20):
@@ -189,8 +189,8 @@ def test_who_leaves_at_any_record_and_comes_back_gets_the_rest(leave_after: int,
     async def run() -> list[bytes]:
         first = Client(leave_after)
         with pytest.raises(ConnectionResetError):
-            await ground.stream(Wish(EVERYTHING, from_beginning=True), first.take).run()
-        second = await followed(ground, Wish(EVERYTHING, first.cursor), len(bodies) - leave_after)
+            await ground.stream(StreamRequest(EVERYTHING, from_beginning=True), first.take).run()
+        second = await followed(ground, StreamRequest(EVERYTHING, first.cursor), len(bodies) - leave_after)
         return first.bodies + second.bodies
 
     got = asyncio.run(run())
@@ -201,13 +201,13 @@ def test_who_leaves_at_any_record_and_comes_back_gets_the_rest(leave_after: int,
 def test_who_comes_from_a_server_that_was_further_gets_nothing_twice(ground: Ground) -> None:
     bodies = ground.write(6, 0)
     ground.read()
-    further = dict.fromkeys(PLACES, 0) | {(EVENTS, 0): 9, (EVENTS, 1): 0}
+    further = dict.fromkeys(STREAMED_PARTITIONS, 0) | {(EVENTS, 0): 9, (EVENTS, 1): 0}
 
     def write() -> None:
         bodies.extend(ground.write(6, 0) + ground.write(2, 1))
         ground.read()
 
-    client = asyncio.run(followed(ground, Wish(EVERYTHING, further), 5, write))
+    client = asyncio.run(followed(ground, StreamRequest(EVERYTHING, further), 5, write))
     assert client.bodies == bodies[9:]
     assert client.cursor is not None
     assert (client.cursor[EVENTS, 0], client.cursor[EVENTS, 1]) == (12, 2)
@@ -219,7 +219,7 @@ def test_filters_pass_over_and_the_cursor_goes_on(ground: Ground) -> None:
     ground.write(4, topic=FORECASTS)
     ground.read()
     wanted = Filter(frozenset({EVENTS}), test=False)
-    client = asyncio.run(followed(ground, Wish(wanted, from_beginning=True), 2))
+    client = asyncio.run(followed(ground, StreamRequest(wanted, from_beginning=True), 2))
     assert client.bodies == live
     assert client.cursor is not None
     assert client.cursor[EVENTS, 0] == 5
@@ -229,7 +229,7 @@ def test_until_the_end_ends_there(ground: Ground) -> None:
     bodies = ground.write(30)
     ground.read()
     client = Client()
-    asyncio.run(ground.stream(Wish(EVERYTHING, from_beginning=True, until_end=True), client.take).run())
+    asyncio.run(ground.stream(StreamRequest(EVERYTHING, from_beginning=True, until_end=True), client.take).run())
     assert (client.bodies, client.ends) == (bodies, 1)
 
 
@@ -237,8 +237,8 @@ def test_silence_is_told_with_the_place_where_the_client_is(ground: Ground) -> N
     async def run() -> Client:
         client = Client()
         wanted = Filter(frozenset({FORECASTS}))
-        running = asyncio.create_task(ground.stream(Wish(wanted), client.take, comment_seconds=0.0).run())
-        looking = asyncio.create_task(ground.hub.look_up(0.01))
+        running = asyncio.create_task(ground.stream(StreamRequest(wanted), client.take, comment_seconds=0.0).run())
+        looking = asyncio.create_task(ground.hub.wake_periodically(0.01))
         await holds(lambda: ground.hub.clients == 1)
         ground.write(3)
         ground.read()
@@ -256,7 +256,7 @@ def test_silence_is_told_with_the_place_where_the_client_is(ground: Ground) -> N
 
 def test_a_closing_server_ends_its_streams(ground: Ground) -> None:
     async def run() -> None:
-        running = asyncio.create_task(ground.stream(Wish(EVERYTHING), Client().take).run())
+        running = asyncio.create_task(ground.stream(StreamRequest(EVERYTHING), Client().take).run())
         await holds(lambda: ground.hub.clients == 1)
         ground.hub.close()
         async with asyncio.timeout(WAIT_SECONDS):

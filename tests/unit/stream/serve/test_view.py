@@ -24,7 +24,7 @@ def record(body: msgspec.Struct | bytes, topic: str = EVENTS, partition: int = 0
 def viewed(*bodies: msgspec.Struct | bytes, topic: str = EVENTS) -> View:
     view = View()
     for offset, body in enumerate(bodies):
-        view.take(record(body, topic, offset=offset))
+        view.apply(record(body, topic, offset=offset))
     return view
 
 
@@ -67,7 +67,7 @@ def test_an_event_that_crossed_a_border_is_in_its_new_region_whichever_record_ca
     ]
     view = View()
     for number in order:
-        view.take(record(told[number], partition=0 if told[number].region == REGION.id else 1))
+        view.apply(record(told[number], partition=0 if told[number].region == REGION.id else 1))
     (known,) = view.events.newest_first()
     assert (known.region, known.deleted, known.versions) == (NEIGHBOUR.id, False, 2)
     assert known.observed_at == at(0)
@@ -80,32 +80,32 @@ def test_a_deletion_of_an_unknown_event_is_nothing() -> None:
 def test_events_come_newest_first_and_old_ones_are_forgotten() -> None:
     events = EventIndex()
     for number, hours in enumerate((3.0, 1.0, 2.0, -800.0)):
-        events.take(change(event(f"e{number}", hours)))
+        events.apply(change(event(f"e{number}", hours)))
     assert [one.id for one in events.newest_first()] == ["e0", "e2", "e1", "e3"]
-    events.forget(at(-700.0))
+    events.drop_before(at(-700.0))
     assert [one.id for one in events.newest_first()] == ["e0", "e2", "e1"]
 
 
 def test_heartbeats_move_the_stream_s_time_and_say_when_the_feed_was_heard() -> None:
     view = View()
-    view.take(record(beat(1.0)), heard=None)
-    assert (view.stream_time, view.heard) == (at(1.0), None)
-    view.take(record(beat(2.0)), heard=123.0)
-    assert (view.stream_time, view.heard) == (at(2.0), 123.0)
+    view.apply(record(beat(1.0)), read_at=None)
+    assert (view.stream_time, view.heartbeat_read_at) == (at(1.0), None)
+    view.apply(record(beat(2.0)), read_at=123.0)
+    assert (view.stream_time, view.heartbeat_read_at) == (at(2.0), 123.0)
 
 
 def test_an_outage_holds_until_the_next_heartbeat() -> None:
     out = Outage(5, at(1.0), "all_day", 400.0, "no answer")
     view = viewed(beat(1.0), out)
     assert view.outage == out
-    view.take(record(Heartbeat(6, at(1.2), "all_day")))
+    view.apply(record(Heartbeat(6, at(1.2), "all_day")))
     assert view.outage is None
 
 
 def test_replayed_records_are_known_by_the_newest() -> None:
     view = viewed(Heartbeat(0, at(1), "file", test=True))
     assert view.replayed
-    view.take(record(beat(2.0)))
+    view.apply(record(beat(2.0)))
     assert not view.replayed
 
 
@@ -114,9 +114,9 @@ def test_the_whole_stream_is_folded_as_its_records_say() -> None:
     for number, records in by_partition(turns(3, 30, 1.0)).items():
         partition = Partition(number, table(), SumForecaster())
         for offset, one in enumerate(records):
-            view.take(record(one, partition=number, offset=offset))
+            view.apply(record(one, partition=number, offset=offset))
             for said, body in partition.take(one, offset):
-                view.take(record(body, FORECASTS if isinstance(said, Forecast) else ALERTS, number))
+                view.apply(record(body, FORECASTS if isinstance(said, Forecast) else ALERTS, number))
                 if isinstance(said, Forecast):
                     forecasts += 1
                     assert view.latest_forecast(said.region) == said
@@ -131,7 +131,7 @@ def test_the_whole_stream_is_folded_as_its_records_say() -> None:
 def test_what_cannot_be_read_is_counted_and_passed_over() -> None:
     view = viewed(b"not json", b'{"$schema":"quakecast.change/9"}', b"\xff\xfe", change(event("a")))
     for topic in (FORECASTS, ALERTS, MODELS, DEAD_LETTERS):
-        view.take(record(b"[]", topic))
+        view.apply(record(b"[]", topic))
     assert view.unreadable == 7
     assert len(view.events) == 1
 
@@ -139,11 +139,11 @@ def test_what_cannot_be_read_is_counted_and_passed_over() -> None:
 def test_delays_are_measured_on_what_came_while_the_server_looked() -> None:
     view = View()
     partition = Partition(0, table(), SumForecaster())
-    view.take(record(change(event("old", -5.0), observed=at(0.0))), heard=None)
+    view.apply(record(change(event("old", -5.0), observed=at(0.0))), read_at=None)
     late = Change(1, "added", REGION.id, at(0.2), "simulated", "new", event("new", 0.1))
-    view.take(record(late, offset=1), heard=50.0)
+    view.apply(record(late, offset=1), read_at=50.0)
     ((_, body),) = partition.take(late, 1)
-    view.take(record(body, FORECASTS), heard=50.25)
+    view.apply(record(body, FORECASTS), read_at=50.25)
     assert list(view.latencies.log_to_forecast) == [0.25]
     assert list(view.latencies.origin_to_log) == [pytest.approx(360.0, abs=0.01)], "what was in the feed at the first look says nothing"
 
@@ -153,17 +153,17 @@ def test_an_alert_is_its_last_revision_and_all_of_them_are_kept() -> None:
     over = alert(revision=2, alert_type="retraction", active=False)
     view = viewed(alert(), alert(1), revised, topic=ALERTS)
     assert [one.id for one in view.active_alerts()] == ["rule-test-0-0", "rule-test-0-1"]
-    view.take(record(over, ALERTS))
-    view.take(record(revised, ALERTS))  # a copy that comes late changes nothing
+    view.apply(record(over, ALERTS))
+    view.apply(record(revised, ALERTS))  # a copy that comes late changes nothing
     assert [one.revision for one in view.alerts["rule-test-0-0"]] == [0, 1, 2]
     assert [one.id for one in view.active_alerts()] == ["rule-test-0-1"]
 
 
 def test_an_alert_is_over_when_the_stream_s_time_has_passed_its_expiry() -> None:
     view = viewed(alert(), topic=ALERTS)
-    view.take(record(beat(23.0)))
+    view.apply(record(beat(23.0)))
     assert len(view.active_alerts()) == 1
-    view.take(record(beat(24.0)))
+    view.apply(record(beat(24.0)))
     assert view.active_alerts() == []
 
 
@@ -175,6 +175,6 @@ def test_the_alerts_kept_are_bounded() -> None:
 
 def test_dead_letters_are_counted_by_reason_and_promotions_kept() -> None:
     view = viewed(DeadLetter(at(1), "all_day", "time_damaged", "", used=False), topic=DEAD_LETTERS)
-    view.take(record(Promotion(at(2), {"lstm": "lstm-1"}), MODELS))
+    view.apply(record(Promotion(at(2), {"lstm": "lstm-1"}), MODELS))
     assert dict(view.dead_letters) == {"time_damaged": 1}
     assert [type(one) for one in view.models] == [Promotion]
