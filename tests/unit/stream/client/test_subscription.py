@@ -144,22 +144,22 @@ def test_the_token_goes_into_the_header_and_nowhere_else() -> None:
     assert "s3cret" not in str(server.asked[0].query)
 
 
-def refused(server: StreamServer) -> str:
+def refusal(server: StreamServer) -> str:
     with Client(server.address) as client, client.stream(["events"]) as stream, pytest.raises(Problem) as problem:
         next(stream)
     return str(problem.value)
 
 
-def test_a_refusal_is_told_with_its_remedy_and_not_tried_again() -> None:
+def test_a_refused_request_is_a_problem_and_is_not_retried() -> None:
     body = b'{"error": "there is no region nowhere", "remedy": "choose an id from /v1/regions"}'
     with stream_server([], Turn(status=404, body=body)) as server:
-        assert refused(server) == "/v1/stream: there is no region nowhere; choose an id from /v1/regions"
+        assert refusal(server) == "/v1/stream: there is no region nowhere; choose an id from /v1/regions"
     with stream_server([], Turn(status=401, body=b"<html>")) as server:
-        assert refused(server) == "/v1/stream: status 401; look whether the address is right"
+        assert refusal(server) == "/v1/stream: status 401; check the address"
     assert len(server.asked) == 1
 
 
-def test_trying_again_prints_nothing_and_others_tries_are_told_as_before(capfd: pytest.CaptureFixture[str]) -> None:
+def test_retries_print_nothing_and_those_of_other_programs_are_reported_as_before(capfd: pytest.CaptureFixture[str]) -> None:
     broken = stream_server(entries(2), Turn(status=503), Turn(frames=1))
     with broken as server, Client(server.address) as client, client.stream(["events"], start="beginning") as stream:
         assert ids(stream, 2) == named(2)
@@ -171,20 +171,20 @@ def test_trying_again_prints_nothing_and_others_tries_are_told_as_before(capfd: 
     assert "another program" in capfd.readouterr().out
 
 
-def test_nobody_there_is_a_problem_once_patience_ends() -> None:
-    said = r"no quakecast answers at http://127\.0\.0\.1:9 .*; start quakecast serve"
-    with Client("http://127.0.0.1:9", patience_seconds=0.2) as client, client.stream() as stream, pytest.raises(Problem, match=said):
+def test_a_server_that_does_not_answer_is_a_problem_once_patience_ends() -> None:
+    message = r"no quakecast answers at http://127\.0\.0\.1:9 .*; start quakecast serve"
+    with Client("http://127.0.0.1:9", patience_seconds=0.2) as client, client.stream() as stream, pytest.raises(Problem, match=message):
         next(stream)
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:8080", "ftp://somewhere", "http://[::1"])
-def test_what_is_no_address_is_told(url: str) -> None:
-    with pytest.raises(Problem, match="no address"):
+def test_an_invalid_address_is_a_problem(url: str) -> None:
+    with pytest.raises(Problem, match="not the address of a server"):
         Client(url)
 
 
-def test_what_is_no_stream_is_not_taken_for_one() -> None:
-    """A proxy's page with status 200."""
+def test_an_answer_that_is_not_an_event_stream_is_refused() -> None:
+    """For example a proxy's web page with status 200."""
     pages = [Turn(content_type="text/html")] * 50
     with (
         stream_server(entries(1), *pages) as server,
