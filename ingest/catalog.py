@@ -15,8 +15,8 @@ from typing import BinaryIO, Literal, TextIO, cast
 from ingest.event import DeadLetter, Event
 from ingest.problem import Problem
 from ingest.quality import Newest, dead_letter, moment
+from ingest.sources import parse_geojson
 from ingest.table import Observation, header_names, header_of, is_changelog, read_changelog, read_table
-from ingest.usgs import parse_geojson
 
 FileKind = Literal["changelog", "catalogue", "records", "sqlite"]
 _Form = Literal["changelog", "table", "geojson", "obspy", "records", "sqlite"]

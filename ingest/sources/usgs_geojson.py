@@ -1,7 +1,7 @@
 """Pure parser of USGS GeoJSON: summary feeds, FDSN queries and single-event details.
 
-What the parser cannot use it says (`Payload.dead_letters`); it never raises on a bad body. The damaged bodies that the real
-service has sent: none, half of one, a page of HTML with status 200. Format: https://earthquake.usgs.gov/earthquakes/feed/v1.0/geojson.php
+The parser never raises on a bad body: what it cannot use is in `Payload.dead_letters`. The real service has sent empty bodies, half of
+one, and a page of HTML with status 200. Format: https://earthquake.usgs.gov/earthquakes/feed/v1.0/geojson.php
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ingest.quality import PAYLOAD_CHARACTERS, Described, Newest, dead_letter, m
 
 
 class Payload(NamedTuple):
-    """What one GeoJSON body says."""
+    """The contents of one GeoJSON body."""
 
     generated: Instant | None
-    """The source's clock; None in a detail, or when the body is no good."""
+    """The source's time; None in the details of one event, or when the body is damaged."""
     events: list[Event]
     """In the body's order; no id occurs twice."""
     dead_letters: list[DeadLetter]
@@ -64,14 +64,14 @@ _feature_decoder = msgspec.json.Decoder(_Feature)
 
 
 class _Unusable(Exception):
-    """The body as a whole is no good; the message is the reason."""
+    """The body as a whole cannot be used; the message is the reason code."""
 
 
 def parse_geojson(body: bytes, source: str, received_at: Instant | None) -> Payload:
-    """Read one body. Never raises: what cannot be used is in the dead letters.
+    """Parse one body. Never raises: what cannot be used is in the dead letters.
 
     Args:
-        received_at: when it was received; stands for the source's clock where the body has none.
+        received_at: time of receipt, used where the body has no time of its own.
     """
     try:
         generated, features = _split(body.removeprefix(b"\xef\xbb\xbf"))
@@ -94,7 +94,7 @@ def parse_geojson(body: bytes, source: str, received_at: Instant | None) -> Payl
 
 
 def _split(body: bytes) -> tuple[Instant | None, Iterator[tuple[Any, Any]]]:
-    """The body's clock and its features, each decoded and as received.
+    """Return the body's time and its features, each decoded and as received.
 
     Raises:
         _Unusable: it is not GeoJSON.
@@ -111,7 +111,7 @@ def _split(body: bytes) -> tuple[Instant | None, Iterator[tuple[Any, Any]]]:
 
 
 def _decode_feature(raw: bytes | msgspec.Raw) -> Any:
-    """A feature with its known fields, or plain JSON when their shape is not as it should be."""
+    """Decode a feature into its known fields, or into plain JSON where their types are not the documented ones."""
     try:
         return _feature_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -121,7 +121,7 @@ def _decode_feature(raw: bytes | msgspec.Raw) -> Any:
 
 
 def _load_loosely(body: bytes, strict_error: str) -> Any:
-    """JSON with what Python's reader lets pass (NaN, Infinity, lone surrogates), and with broken UTF-8 replaced."""
+    """Decode JSON with what Python's reader accepts (NaN, Infinity, lone surrogates), and with broken UTF-8 replaced."""
     try:
         return json.loads(body.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -148,23 +148,23 @@ def _generated(metadata: Any) -> Instant | None:
 
 def _describe(feature: Any) -> Described | None:
     if isinstance(feature, _Feature):
-        said, geometry, identifier = feature.properties, feature.geometry, feature.id
+        properties, geometry, identifier = feature.properties, feature.geometry, feature.id
         coordinates = geometry.coordinates if geometry else None
     elif isinstance(feature, dict) and isinstance(feature.get("properties"), dict):
         fields = {name: feature["properties"].get(name) for name in _Properties.__struct_fields__}
-        said, identifier = _Properties(**fields), feature.get("id")
+        properties, identifier = _Properties(**fields), feature.get("id")
         coordinates = geometry.get("coordinates") if isinstance(geometry := feature.get("geometry"), dict) else None
     else:
         return None
     longitude, latitude, depth_km = (*coordinates, None, None, None)[:3] if isinstance(coordinates, list) else (None, None, None)
     return Described(
-        identifier, said.time, said.updated, latitude, longitude, depth_km,
-        said.mag, said.magType, said.type, said.status, said.net, said.place, said.ids,
+        identifier, properties.time, properties.updated, latitude, longitude, depth_km,
+        properties.mag, properties.magType, properties.type, properties.status, properties.net, properties.place, properties.ids,
     )  # fmt: skip
 
 
 def _beginning(received: Any) -> str:
-    """The first characters of what was received."""
+    """Return the first characters of what was received."""
     if isinstance(received, (bytes, msgspec.Raw)):
         return bytes(memoryview(received)[: 4 * PAYLOAD_CHARACTERS]).decode("utf-8", "replace")[:PAYLOAD_CHARACTERS]
     try:

@@ -1,4 +1,4 @@
-"""IO with the USGS services over HTTP: one polite request at a time."""
+"""Requests to the USGS services over HTTP, one at a time."""
 
 from __future__ import annotations
 
@@ -16,63 +16,67 @@ TIMEOUT_SECONDS = 30.0
 WHOLE_ANSWER_SECONDS = 120.0
 LARGEST_BODY_BYTES = 64 * 1024 * 1024
 CONTACT = "quakecast/0.1 (no contact: the operator has not set QUAKECAST_CONTACT)"
-KEPT_OF_A_BAD_BODY = 2_000
+BEGINNING_BYTES = 2_000
 
 
-class Answer(NamedTuple):
-    """What the server said."""
+class HttpAnswer(NamedTuple):
+    """The answer to one request."""
 
     status: int
     body: bytes
     expires_in_seconds: float | None
-    """From `Expires` against `Date`; none when it says nothing useful."""
+    """`Expires` minus `Date`; None when these headers are missing or damaged."""
     retry_after_seconds: float | None
 
 
-class FetchFailed(Exception):
-    """No answer that could be used: the connection failed, or the body is beyond all bounds."""
+class RequestFailed(Exception):
+    """The connection failed, or the body is too large or too slow."""
 
     def __init__(self, reason: str, detail: str, beginning: bytes = b"") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail, self.beginning = reason, detail, beginning
 
 
-class Feed:
-    """The USGS services at one address."""
+class UsgsServer:
+    """The USGS services at one address, over one HTTP client."""
 
     def __init__(self, base_url: str = USGS, contact: str | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         agent = f"quakecast/0.1 ({contact})" if contact else CONTACT
         self._client = httpx.Client(headers={"User-Agent": agent}, timeout=TIMEOUT_SECONDS, follow_redirects=True)
 
-    def get(self, path: str) -> Answer:
-        """One request.
+    def get(self, path: str) -> HttpAnswer:
+        """Make one request.
+
+        Args:
+            path: with the query.
 
         Raises:
-            FetchFailed: nobody answers, the connection broke, or the body is too large.
+            RequestFailed: nobody answers, the connection broke, or the body is too large or too slow.
         """
         try:
             with self._client.stream("GET", self.base_url + path) as response:
                 body = _bounded(response)
-                return Answer(response.status_code, body, _expires_in(response), _retry_after(response))
+                return HttpAnswer(response.status_code, body, _expires_in(response), _retry_after(response))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise FetchFailed("unreachable", f"{type(error).__name__}: {error}") from None
+            raise RequestFailed("unreachable", f"{type(error).__name__}: {error}") from None
 
     def close(self) -> None:
         self._client.close()
 
 
 def summary_path(name: str) -> str:
-    """`all_day`, `2.5_month`, …"""
+    """Path of a summary feed: `all_day`, `2.5_month`, …"""
     return f"/earthquakes/feed/v1.0/summary/{name}.geojson"
 
 
 def detail_path(event_id: str) -> str:
+    """Path of one event's details."""
     return f"/earthquakes/feed/v1.0/detail/{event_id}.geojson"
 
 
 def updates_path(updated_after: Instant, since: Instant) -> str:
-    """FDSN query: what was revised or deleted after one moment, of all that happened after another."""
+    """Path of an FDSN query: events with origin times after `since` that were revised or deleted after `updated_after`."""
     query = {"format": "geojson", "updatedafter": str(updated_after)[:-1], "starttime": str(since)[:-1], "includedeleted": "true"}
     return f"/fdsnws/event/1/query?{urlencode(query | {'orderby': 'time', 'limit': '20000'})}"
 
@@ -84,10 +88,10 @@ def _bounded(response: httpx.Response) -> bytes:
         size += len(part)
         parts.append(part)
         if size > LARGEST_BODY_BYTES:
-            beginning = b"".join(parts)[:KEPT_OF_A_BAD_BODY]
-            raise FetchFailed("body_too_large", f"the body is larger than {LARGEST_BODY_BYTES // 2**20} MiB", beginning)
+            beginning = b"".join(parts)[:BEGINNING_BYTES]
+            raise RequestFailed("body_too_large", f"the body is larger than {LARGEST_BODY_BYTES // 2**20} MiB", beginning)
         if time.monotonic() > deadline:
-            raise FetchFailed("too_slow", f"the body was not there after {WHOLE_ANSWER_SECONDS:.0f} s")
+            raise RequestFailed("too_slow", f"the body was not there after {WHOLE_ANSWER_SECONDS:.0f} s")
     return b"".join(parts)
 
 

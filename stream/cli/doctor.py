@@ -10,10 +10,8 @@ import msgspec
 import typer
 
 from ingest.bus import DEAD_LETTERS, EVENTS, FORECASTS, open_log
-from ingest.feed import Feed, summary_path
-from ingest.poller import contact
-from ingest.problem import Problem
 from ingest.region import RegionTable
+from ingest.sources import UsgsSource, contact
 from stream.cli.options import DEFAULT_USGS, EMBEDDED, BusOption, JsonOption, RegionsOption, UsgsOption
 from stream.monitoring import ForecastsProbe, Probe, StoreProbe, check_models, public_address, run_probe
 from stream.store import open_store
@@ -64,10 +62,7 @@ def _model() -> str:
 
 
 def _feed(usgs: str) -> str:
-    answer = Feed(usgs, contact()).get(summary_path("all_hour"))
-    if answer.status != 200:
-        raise Problem(f"{usgs} answers with status {answer.status}", "wait, or name another server with --usgs")
-    return f"{usgs} answers, {len(answer.body)} bytes"
+    return UsgsSource(usgs, contact()).check()
 
 
 def _log(bus: str) -> str:

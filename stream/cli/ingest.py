@@ -5,11 +5,11 @@ from __future__ import annotations
 import structlog
 
 from ingest.bus import open_log
-from ingest.feed import Feed
 from ingest.metrics import Exposition, IngestMetrics
-from ingest.poller import Poller, contact
+from ingest.poller import Poller
 from ingest.publish import Publisher
 from ingest.region import RegionTable
+from ingest.sources import UsgsSource, contact
 from stream.cli.monitoring import polled, serve_metrics
 from stream.cli.options import (
     DEFAULT_USGS,
@@ -46,7 +46,7 @@ def ingest(
     publisher = Publisher(event_log, RegionTable.load(regions))
     log.info("ingest", bus=public_address(bus), usgs=usgs, known_events=len(publisher.ledger.known))
     exposition = Exposition()
-    poller = Poller(Feed(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
+    poller = Poller(UsgsSource(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
     serve_metrics(exposition, metrics_host, metrics_port, stop, bus, feed=polled(poller))
     poller.run(stop.is_set)
     publisher.close()

@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ingest.bus import sqlite_path
-from ingest.feed import USGS
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable
+from ingest.sources import USGS
 
 EMBEDDED = "sqlite:///quakecast.db"
 KAFKA = "kafka://127.0.0.1:9092"

@@ -8,11 +8,11 @@ import structlog
 import typer
 
 from ingest.bus import open_log
-from ingest.feed import Feed
 from ingest.metrics import Exposition, IngestMetrics
-from ingest.poller import Poller, contact
+from ingest.poller import Poller
 from ingest.publish import Publisher
 from ingest.region import RegionTable
+from ingest.sources import UsgsSource, contact
 from stream.alerts import load_rules
 from stream.cli.composition import open_library, open_worker
 from stream.cli.http_options import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
@@ -76,7 +76,7 @@ def up(
     library, rules = open_library(model, models), load_rules(alert_rules)
     worker = open_worker(bus, store_url, table, library, rules, batch_size, output, exposition)
     publisher = Publisher(event_log, table)
-    poller = Poller(Feed(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
+    poller = Poller(UsgsSource(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
     parts = Together(stop)
     if outlooks:
         beside = Beside(event_log, bus, Chosen(model, models, regions))

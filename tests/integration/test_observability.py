@@ -18,10 +18,10 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.bus import open_log
-from ingest.feed import Feed
 from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import Poller
 from ingest.publish import Publisher
+from ingest.sources import UsgsSource
 from stream.cli.monitoring import feed_of, start_health
 from stream.monitoring.health import FAR_BEHIND_RECORDS
 from stream.monitoring.metrics import OutlookMetrics, WorkerMetrics
@@ -48,7 +48,7 @@ class System:
         self.bus = f"sqlite:///{folder}/log.db"
         self.exposition, self.stop = Exposition(), threading.Event()
         self.publisher = Publisher(open_log(self.bus), TABLE)
-        self.poller = Poller(Feed("http://127.0.0.1:9"), self.publisher, metrics=IngestMetrics(self.exposition))
+        self.poller = Poller(UsgsSource("http://127.0.0.1:9"), self.publisher, metrics=IngestMetrics(self.exposition))
         log = open_log(self.bus)
         OutlookMetrics(self.exposition)
         self.worker = Worker(log, open_store(self.bus, log), TABLE, SumForecaster(), metrics=WorkerMetrics(self.exposition))

