@@ -10,7 +10,6 @@ in the order | T by age | B |, and | R by age | W |. Summed over the cells they 
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numba
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.numerics import FloatArray
-from models.place import Kernels, Setting, arguments, look_up, offset_km, squares
+from models.place import Kernels, Setting, arguments, disc_density, look_up, offset_km, squares
 
 
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -56,8 +55,7 @@ def _sums(
             triggered = rate = mapped = worth = 0.0
             for m in range(discs + 1):
                 along, across = squares(offset, directions[j], squeezes[j, m])
-                wide = along + across + math.exp(log_widths[j, m])
-                height = powers[m] / (math.pi * wide) * math.exp(powers[m] * (log_widths[j, m] - math.log(wide)))
+                height, _, _ = disc_density(along + across, log_widths[j, m], powers[m])
                 own = 0.0
                 if m < discs:
                     for k in range(kernels):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.place.contributors import offset_km
 from models.place.density import PlaceTargets, denominators, kernels_of, place_log_prob, study_of
-from models.place.kernels import Kernels, Setting, arguments, look_up, squares
+from models.place.kernels import Kernels, Setting, arguments, disc_density, look_up, squares
 from models.place.neighbour_geometry import NEAREST, RANKS, SCALES, NeighbourGeometry, described, places_of, surroundings
 from models.place.network import LARGEST_LOG_FACTOR, PLACE_FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork, slow_days
 from models.place.train import PlaceLesson, PlaceOptions, fit_place
@@ -26,6 +26,7 @@ __all__ = [
     "arguments",
     "denominators",
     "described",
+    "disc_density",
     "fit_place",
     "kernels_of",
     "look_up",

@@ -93,6 +93,25 @@ def squares(offset: tuple[float, float], direction: FloatArray, squeeze: float) 
     return along * along * squeeze, across * across / squeeze
 
 
+@numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
+def disc_density(square_km2: float, log_width: float, power: float) -> tuple[float, float, float]:
+    """Return the density of a disc at a place: K of the module, per km².
+
+        K = ρ/(π q) (d/q)^ρ,     q = u²/s² + v² s² + d
+
+    Args:
+        square_km2: u²/s² + v² s², the sum of what `squares` returns.
+        log_width: ln d, d in km².
+        power: ρ.
+
+    Returns:
+        K, and q and ln(d/q), of which its gradient is made.
+    """
+    wide = square_km2 + math.exp(log_width)
+    log_ratio = log_width - math.log(wide)
+    return power / (math.pi * wide) * math.exp(power * log_ratio), wide, log_ratio
+
+
 @numba.njit(cache=True, parallel=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _densities(
     targets: NDArray[np.int64],
@@ -126,8 +145,7 @@ def _densities(
             offset = offset_km(places[j], places[i])
             for m in range(discs + 1):
                 along, across = squares(offset, directions[j], squeezes[j, m])
-                wide = along + across + math.exp(log_widths[j, m])
-                height = powers[m] / (math.pi * wide) * math.exp(powers[m] * (log_widths[j, m] - math.log(wide)))
+                height, _, _ = disc_density(along + across, log_widths[j, m], powers[m])
                 if m < discs:
                     for k in range(kernels):
                         triggered += height * weights[j, m, k] * decays[k]
@@ -170,10 +188,7 @@ def _gradients(
             offset = offset_km(places[j], places[i])
             for m in range(discs + 1):
                 along, across = squares(offset, directions[j], squeezes[j, m])
-                width = math.exp(log_widths[j, m])
-                wide = along + across + width
-                fall = log_widths[j, m] - math.log(wide)
-                height = powers[m] / (math.pi * wide) * math.exp(powers[m] * fall)
+                height, wide, log_ratio = disc_density(along + across, log_widths[j, m], powers[m])
                 share = 0.0
                 if m < discs:
                     for k in range(kernels):
@@ -187,9 +202,9 @@ def _gradients(
                         share += part
                     by_worth[j] += share
                 steepness = share * (1.0 + powers[m]) / wide
-                by_width[j, m] += share * powers[m] - steepness * width
+                by_width[j, m] += share * powers[m] - steepness * math.exp(log_widths[j, m])
                 by_stretch[j, m] += 2.0 * steepness * (along - across)
-                by_power[m] += share * (1.0 + powers[m] * fall)
+                by_power[m] += share * (1.0 + powers[m] * log_ratio)
     return by_weight, by_width, by_stretch, by_worth, by_power, by_share
 
 
