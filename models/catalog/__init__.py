@@ -7,8 +7,8 @@ from models.catalog.cleaning import LARGEST_MAGNITUDE, Findings, Report, choose,
 from models.catalog.completeness import Completeness, Estimate, Part, assess
 from models.catalog.datasets import FEWEST_EVENTS, RegionDataset, SplitDates, by_region, one_region, read_datasets, read_events
 from models.catalog.gaps import spans
+from models.catalog.magnitude_rounding import common_step, half_bin_of
 from models.catalog.point_pattern import PointPattern, Span, area_km2, make_point_pattern, read_polygon
-from models.catalog.reporting_practice import common_step
 from models.catalog.short_term_incompleteness import FittedRise, fit_short_term_incompleteness
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "each_once",
     "earthquakes",
     "fit_short_term_incompleteness",
+    "half_bin_of",
     "make_point_pattern",
     "one_region",
     "read_datasets",

@@ -11,16 +11,10 @@ from numpy.typing import NDArray
 from ingest.event import Event
 from ingest.instant import Instant
 from models.catalog.gaps import holes
-from models.numerics import FloatArray
-
-STEPS = (0.1, 0.01)
-NEARLY_ALL = 0.99
-
+from models.catalog.magnitude_rounding import ONE_KIND, coarsest_step
 
 DEFAULT_DEPTHS_KM = (0.0, 5.0, 10.0, 33.0)
 """Where networks fix a depth that they cannot resolve."""
-ONE_KIND = 0.95
-"""A share from which a catalogue is said to be of one kind."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ def reporting_practice(events: list[Event]) -> ReportingPractice:
     """The shares that tell how a catalogue was made."""
     times = np.array([int(event.time) for event in events], dtype=np.int64)
     types = Counter(event.magnitude_type for event in events)
-    step, tenths = magnitude_step(np.array([event.magnitude for event in events], dtype=np.float64))
+    step, tenths = coarsest_step(np.array([event.magnitude for event in events], dtype=np.float64))
     depths = Counter(event.depth_km for event in events if event.depth_km is not None)
     with_depth = sum(depths.values())
     places = Counter((event.latitude, event.longitude) for event in events)
@@ -63,17 +57,6 @@ def reporting_practice(events: list[Event]) -> ReportingPractice:
         share_at_repeated_coordinates=sum(count for count in places.values() if count > 1) / max(len(events), 1),
         holes=[(Instant(times[k]), Instant(times[k + 1])) for k in holes(times)],
     )
-
-
-def magnitude_step(magnitudes: FloatArray) -> tuple[float, float]:
-    """What magnitudes (N,) are rounded to, and the share on tenths; a catalogue rounded in part counts as rounded to tenths."""
-    if not len(magnitudes):
-        return 0.0, 0.0
-    tenths, hundredths = (float((np.abs(magnitudes / step - np.round(magnitudes / step)) < 1e-6).mean()) for step in (0.1, 0.01))
-    by_chance = 0.1
-    if (tenths - by_chance) / (1.0 - by_chance) >= by_chance:
-        return 0.1, tenths
-    return (0.01 if hundredths >= ONE_KIND else 0.0), tenths
 
 
 def years(times: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -91,12 +74,3 @@ def _types_by_year(events: list[Event], times: NDArray[np.int64]) -> dict[int, d
     for event, year in zip(events, years(times).tolist(), strict=True):
         counts[year][event.magnitude_type] += 1
     return {year: _shares(counts[year]) for year in sorted(counts)}
-
-
-def common_step(magnitudes: FloatArray) -> float:
-    """The coarsest of 0.1 and 0.01 that nearly all magnitudes (N,) are multiples of, 0 if neither.
-
-    Not what a part of them is rounded to: half a step of 0.1 below completeness there is nothing among magnitudes of 0.01.
-    """
-    shares = {step: float((np.abs(magnitudes / step - np.round(magnitudes / step)) < 1e-6).mean()) for step in STEPS}
-    return next((step for step, share in shares.items() if share >= NEARLY_ALL), 0.0)

@@ -19,9 +19,10 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
 from models.artifact import read_forecaster
 from models.baselines import LARGEST_EXCESS, LiveBaselines
+from models.catalog import half_bin_of
 from models.cnn import LiveFactors, LiveMaps, added, reweighted
 from models.forecaster.exceedance import LiveExceedance
-from models.magnitude import LiveMagnitude, half_bin_of, quantiles_and_survival
+from models.magnitude import LiveMagnitude, quantiles_and_survival
 from models.numerics import FloatArray
 from models.space_time import SpaceTimeNetwork
 from models.timing import (

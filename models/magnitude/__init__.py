@@ -24,7 +24,7 @@ from models.magnitude.features import (
     TRACE_FLOOR,
     WAIT,
 )
-from models.magnitude.live import LiveMagnitude, half_bin_of, quantiles_and_survival
+from models.magnitude.live import LiveMagnitude, quantiles_and_survival
 from models.magnitude.network import (
     HIDDEN,
     MAGNITUDE_INPUT_LIMIT,
@@ -59,7 +59,6 @@ __all__ = [
     "MagnitudeOptions",
     "examples",
     "fit_examples",
-    "half_bin_of",
     "magnitude_features",
     "quantiles_and_survival",
 ]

@@ -49,12 +49,6 @@ class LiveMagnitude:
         return DetectedMagnitude.of_outputs(outputs, self._rate, LARGEST_MAGNITUDE - magnitude_of_completeness)
 
 
-def half_bin_of(magnitudes: FloatArray) -> float:
-    """Half the step that the last magnitudes, (R,), are rounded to: 0.05 where all are given in tenths (or none is known), else 0.005."""
-    tenths = np.abs(magnitudes * 10.0 - np.round(magnitudes * 10.0)) < 1e-6
-    return 0.05 if tenths.all() else 0.005
-
-
 def quantiles_and_survival(
     law: DetectedMagnitude[FloatArray], probabilities: FloatArray, excesses: FloatArray
 ) -> tuple[FloatArray, FloatArray]:

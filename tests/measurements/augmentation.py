@@ -12,8 +12,8 @@ import numpy as np
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models.catalog.datasets import RegionDataset
+from models.catalog.magnitude_rounding import common_step
 from models.catalog.point_pattern import PointPattern, Span
-from models.catalog.reporting_practice import common_step
 from models.gan.condition import LEAST_EXCESS, Past
 from models.gan.networks import SequenceGenerator, Simulated
 from models.gan.sequences import QUIET_DAYS

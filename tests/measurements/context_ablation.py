@@ -25,7 +25,7 @@ from torch import nn
 
 from models.artifact.forecaster_files import read_forecaster
 from models.catalog.datasets import RegionDataset
-from models.catalog.reporting_practice import common_step
+from models.catalog.magnitude_rounding import common_step
 from models.cnn.grid import grid_over
 from models.cnn.targets import features_at
 from models.magnitude.catalog_features import magnitude_features

@@ -15,7 +15,6 @@ from ingest.problem import Problem
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.weibull import WeibullRenewal, fit_weibull, maximum_likelihood
 from models.catalog.point_pattern import PointPattern, Span
-from models.catalog.reporting_practice import common_step
 from models.scoring.inter_event_times import Waits, waits
 from models.scoring.scored_model import ScoredModel
 
@@ -136,14 +135,6 @@ def test_places_are_uniform_and_the_median_magnitude_is_the_laws() -> None:
     outcomes = model.outcomes(pattern_of(np.array([1.0, 2.0])), Span(day(0.0), day(3.0)))
     assert outcomes.place_log_prob == pytest.approx(-math.log(1000.0))
     assert outcomes.median_magnitude == pytest.approx(2.45 + math.log10(2.0))
-
-
-def test_only_what_nearly_all_magnitudes_are_rounded_to_counts_as_their_step() -> None:
-    fine = np.random.default_rng(0).uniform(2.5, 4.0, 1000)
-    tenths, hundredths = np.round(fine, 1), np.round(fine, 2)
-    assert common_step(tenths) == 0.1
-    assert common_step(np.concatenate((tenths, hundredths))) == 0.01
-    assert common_step(fine) == 0.0
 
 
 def test_one_event_is_too_few_to_fit() -> None:

@@ -11,7 +11,7 @@ from ingest.event import Event
 from ingest.table import read_table
 from models.catalog.cleaning import clean, earthquakes
 from models.catalog.gaps import holes
-from models.catalog.reporting_practice import magnitude_step, reporting_practice
+from models.catalog.reporting_practice import reporting_practice
 from tests.support.simulated import at, event
 
 HEADER = "time,latitude,longitude,depth,mag,magType,net,id,updated,place,type,status"
@@ -114,19 +114,6 @@ def test_shares_say_how_the_catalogue_was_made() -> None:
 def test_mixed_magnitude_types_are_said_to_be_mixed() -> None:
     mixed = [event(str(n), n, magnitude_type="mb" if n % 2 else "mw") for n in range(10)]
     assert not reporting_practice(mixed).one_magnitude_type
-
-
-@pytest.mark.parametrize(("digits", "step"), [(1, 0.1), (2, 0.01), (5, 0.0)])
-def test_the_rounding_of_magnitudes_is_found(digits: int, step: float) -> None:
-    magnitudes = np.round(2.0 + np.random.default_rng(0).exponential(0.43, 5_000), digits)
-    assert magnitude_step(magnitudes)[0] == step
-
-
-def test_a_catalogue_rounded_in_part_counts_as_rounded() -> None:
-    magnitudes = 2.0 + np.random.default_rng(0).exponential(0.43, 5_000)
-    step, share = magnitude_step(np.r_[np.round(magnitudes[:2_000], 1), np.round(magnitudes[2_000:], 2)])
-    assert step == 0.1
-    assert share == pytest.approx(0.46, abs=0.02)
 
 
 def test_a_month_that_was_never_downloaded_is_a_hole() -> None:

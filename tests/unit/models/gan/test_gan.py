@@ -18,8 +18,8 @@ from models.baselines.etas.model import Etas, EtasParameters
 from models.baselines.etas.simulate import simulate_etas
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.catalog.datasets import RegionDataset
+from models.catalog.magnitude_rounding import common_step
 from models.catalog.point_pattern import PointPattern, Span
-from models.catalog.reporting_practice import common_step
 from models.gan.condition import Past, condition_of, radius_km
 from models.gan.evaluation.classifier import area_under_curve, area_with_interval, classifier_scores
 from models.gan.evaluation.comparison import as_sequence, compare

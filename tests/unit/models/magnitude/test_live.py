@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.magnitude.features import INPUTS, magnitude_features_at
-from models.magnitude.live import LiveMagnitude, half_bin_of, quantiles_and_survival
+from models.magnitude.live import LiveMagnitude, quantiles_and_survival
 from models.magnitude.network import MagnitudeNetwork
 
 
@@ -46,9 +46,3 @@ def test_a_region_without_events_gets_a_law_too(network: MagnitudeNetwork) -> No
     assert 0.0 < quantiles[0] < 1.0
     assert survival[0] == pytest.approx(1.0)
     assert 0.0 < survival[1] < 0.2
-
-
-def test_the_rounding_is_read_off_the_last_magnitudes() -> None:
-    assert half_bin_of(np.array([4.5, 5.1, 6.0])) == 0.05
-    assert half_bin_of(np.array([4.5, 5.12])) == 0.005
-    assert half_bin_of(np.zeros(0)) == 0.05

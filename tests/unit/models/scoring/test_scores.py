@@ -19,7 +19,6 @@ from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.median import fit_median
 from models.baselines.poisson import fit_poisson
 from models.catalog.point_pattern import PointPattern, Span, make_point_pattern
-from models.catalog.reporting_practice import common_step
 from models.scoring.scored_model import ScoredModel
 from models.scoring.scores import bootstrap_interval, join_scores, score_report, score_trial, scored
 
@@ -61,12 +60,6 @@ def test_the_stationary_fit_finds_the_rate_and_the_slope() -> None:
     assert STATIONARY.magnitudes.step == 0.1
     with pytest.raises(Problem, match="no events"):
         fit_poisson(EVENTS, Span(day(-5.0), day(-1.0)))
-
-
-def test_a_common_step_is_one_of_all_magnitudes_and_not_of_a_part() -> None:
-    assert common_step(np.array([2.5, 3.1, 2.9])) == 0.1
-    assert common_step(np.array([2.5, 3.14, 2.9])) == 0.01
-    assert common_step(np.array([2.5, 3.1415, 2.9])) == 0.0
 
 
 def test_the_log_likelihood_of_a_constant_rate_has_a_closed_form() -> None:
