@@ -32,7 +32,6 @@ USUAL_DEPTH_KM = 10.0
 """Taken where the depth is unknown."""
 NEVER = -1e6
 """The day of the last event where none came."""
-ADDED = COLUMNS - 2 - SPANS
 FADING_DAYS = np.concatenate((TAUS_DAYS, SPANS_DAYS, SPANS_DAYS, SPANS_DAYS[list(_MOMENT_SPANS)], SPANS_DAYS[[_LONG, _LONG]]))
 """(CAME,) how each column fades."""
 GAINS_DAYS = 1.0 / (1.0 / TAUS_DAYS[:, None] - 1.0 / SPANS_DAYS)

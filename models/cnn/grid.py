@@ -45,11 +45,6 @@ class Grid(NamedTuple):
         longitudes = self.west + (column + 0.5) * self.width
         return self.south + (row + 0.5) * self.height, np.remainder(longitudes + 180.0, 360.0) - 180.0
 
-    def areas_km2(self) -> FloatArray:
-        """(cells,) on the sphere."""
-        edges = np.radians(np.clip(self.south + self.height * np.arange(self.side + 1), -90.0, 90.0))
-        return np.repeat(np.diff(np.sin(edges)) * math.radians(self.width) * EARTH_RADIUS_KM**2, self.side)
-
 
 def grid_over(latitudes: FloatArray, longitudes: FloatArray, side: int, smallest_km: float = 1.0) -> Grid:
     """The square (in km) that holds N ≥ 1 places with half a cell to spare, across the date line too; cells of at least `smallest_km`."""

@@ -11,8 +11,6 @@ turned and mirrored at random: it cannot know a place by where it lies.
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 import torch
 from torch import nn
@@ -121,8 +119,3 @@ def magnitude_log_prob(log_factors: torch.Tensor, parts: torch.Tensor, excesses:
 
 def _bounded(x: torch.Tensor) -> torch.Tensor:
     return LARGEST_LOG_FACTOR * torch.tanh(x / LARGEST_LOG_FACTOR)
-
-
-def b_value(rate: float) -> float:
-    """β per unit of magnitude -> b."""
-    return rate / math.log(10.0)

@@ -82,13 +82,6 @@ def examples(pattern: PointPattern, train: Span, validation: Span, options: Magn
     return Examples(train_rows, validation_rows, train_excesses, validation_excesses, upper)
 
 
-def fit_magnitude(
-    pattern: PointPattern, train: Span, validation: Span, options: MagnitudeOptions, seed: int, progress: Progress
-) -> tuple[MagnitudeNetwork, dict[str, float]]:
-    """Learn from one pattern: `fit_examples` of its `examples`."""
-    return fit_examples([examples(pattern, train, validation, options)], options, seed, progress)
-
-
 def fit_examples(
     parts: Sequence[Examples], options: MagnitudeOptions, seed: int, progress: Progress
 ) -> tuple[MagnitudeNetwork, dict[str, float]]:

@@ -13,13 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ingest.instant import Instant
 from models.catalog import PointPattern, Span
 from models.numerics import FloatArray
 from models.place import contributors
 from models.place.contributors import Neighbours
 from models.place.kernels import Densities, Kernels, Setting, decay_table, densities
-from models.place.map import PlaceMap, place_map
 from models.place.neighbour_geometry import NEAREST, NeighbourGeometry, places_of, surroundings
 from models.place.network import Denominators, PlaceNetwork, log_density, slow_days
 from models.timing import TAUS_DAYS, Excitation, excitation_after
@@ -164,27 +162,3 @@ def place_log_prob(
     background = network.background(study.excitation[targets], study.rate)
     below = denominators(kernels, study, targets, slow_days(network.architecture))
     return log_density(network, drawn, below, background, pattern.area_km2).numpy()
-
-
-@torch.no_grad()
-def place_map_at(
-    network: PlaceNetwork,
-    pattern: PointPattern,
-    moment: Instant,
-    features: FloatArray,
-    weights: FloatArray,
-    rate: float,
-    reach: int | None = None,
-) -> PlaceMap:
-    """The map at a moment after all of the pattern's events, from the last `reach` of them; the other arguments as for `place_log_prob`."""
-    network.eval()
-    count = len(pattern)
-    study = study_of(network, pattern, features, weights, rate, count, reach)
-    kernels, recent = kernels_of(network, study, count).numpy(), slice(max(count - study.reach, 0), count)
-    lags = (pattern.day_of(moment) - pattern.days)[:, None]
-    fading = np.exp(-lags / TAUS_DAYS) / TAUS_DAYS  # (N, K)
-    beyond = (np.exp(kernels.log_weights[: recent.start]).sum(1) * fading[: recent.start]).sum()
-    where = (study.setting.places[recent], study.setting.directions[recent])
-    return place_map(
-        network, kernels.rows(recent), where, lags[recent, 0], (weights * fading).sum(0), rate, pattern.area_km2, float(beyond)
-    )

@@ -7,7 +7,7 @@ live as for all of a catalogue; only the search for the nearest is elsewhere (`m
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,13 +83,3 @@ def described(moments_km2: FloatArray, distances_km: FloatArray, narrowest_km: f
         np.stack((np.cos(main), np.sin(main)), axis=1),
         reached[:, _SIXTH],
     )
-
-
-def surroundings_of_last(latitudes: Any, longitudes: Any, narrowest_km: float, widest_km: float) -> NeighbourGeometry:
-    """(R,), (R,) degrees of a ring of events, the newest last -> those of the newest among the others; no numba."""
-    where = places(np.asarray(latitudes, np.float64), np.asarray(longitudes, np.float64))
-    offsets = offsets_km(where[-1], where[:-1])  # (R − 1, 2)
-    order = np.argsort(np.square(offsets).sum(1), kind="stable")[:NEAREST]
-    padded, known = np.zeros((NEAREST, 2)), np.arange(NEAREST) < len(order)
-    padded[: len(order)] = offsets[order]
-    return surroundings_of(padded[None], known[None], narrowest_km, widest_km)

@@ -22,7 +22,7 @@ from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import INPUTS, PLACELESS, magnitude_features_at
 from models.magnitude.network import MagnitudeNetwork
-from models.magnitude.train import MagnitudeOptions, examples, fit_examples, fit_magnitude
+from models.magnitude.train import MagnitudeOptions, examples, fit_examples
 from models.numerics.arrays import FloatArray
 
 torch.set_num_threads(1)  # threads that wait for each other make small networks slow
@@ -87,6 +87,10 @@ def hiding(count: int, seed: int) -> Hiding:
 def hidden(count: int, seed: int, completeness: float = 2.0) -> PointPattern:
     seen = hiding(count, seed)
     return simulated(seen.excesses, seed, completeness, seen.waits)
+
+
+def fit_magnitude(pattern: PointPattern, options: MagnitudeOptions, seed: int = 0) -> tuple[MagnitudeNetwork, dict[str, float]]:
+    return fit_examples([examples(pattern, TRAIN, VALIDATION, options)], options, seed, silent)
 
 
 def silent(epoch: int, epochs: int, scores: dict[str, float]) -> None:
@@ -157,7 +161,7 @@ def test_the_inputs_of_an_event_know_neither_it_nor_what_comes_later() -> None:
 
 
 def test_it_learns_that_small_events_hide_after_large_ones() -> None:
-    network, scores = fit_magnitude(hidden(5_000, 3), TRAIN, VALIDATION, QUICK, 0, silent)
+    network, scores = fit_magnitude(hidden(5_000, 3), QUICK)
     assert scores["gain"] > 0.02
     assert scores["gain_without_place"] > 0.02
     assert not network.training
@@ -165,14 +169,14 @@ def test_it_learns_that_small_events_hide_after_large_ones() -> None:
 
 def test_on_stationary_magnitudes_it_stays_at_gutenberg_richter_and_its_tail_is_the_long_run_rate() -> None:
     one = simulated(gutenberg_richter(8_000, 4))
-    network, scores = fit_magnitude(one, TRAIN, VALIDATION, QUICK, 0, silent)
+    network, scores = fit_magnitude(one, QUICK)
     assert scores["gain"] > -0.002
     tail_within_half(network, one, lambda excess: math.exp(-RATE * excess))
 
 
 def test_where_small_events_hide_the_tail_still_is_the_long_run_rate() -> None:
     one, long_run = hidden(8_000, 5), hiding(200_000, 6).excesses
-    network, _ = fit_magnitude(one, TRAIN, VALIDATION, THOROUGH, 0, silent)
+    network, _ = fit_magnitude(one, THOROUGH)
     tail_within_half(network, one, lambda excess: float((long_run >= excess).mean()))
 
 
@@ -185,7 +189,7 @@ def tail_within_half(network: MagnitudeNetwork, one: PointPattern, long_run: Cal
 
 def test_the_same_seed_gives_the_same_weights_and_they_survive_being_written(tmp_path: Path) -> None:
     one = hidden(1_500, 7)
-    first, second = (fit_magnitude(one, TRAIN, VALIDATION, QUICK, 1, silent)[0] for _ in range(2))
+    first, second = (fit_magnitude(one, QUICK, 1)[0] for _ in range(2))
     save_file(first.state_dict(), tmp_path / "weights.safetensors")
     read = MagnitudeNetwork(QUICK.hidden).eval()
     read.load_state_dict(load_file(tmp_path / "weights.safetensors"))
@@ -222,4 +226,4 @@ def test_an_untrained_network_answers_for_any_inputs() -> None:
 def test_a_span_without_events_is_a_problem() -> None:
     one = simulated(gutenberg_richter(100, 9))
     with pytest.raises(Problem, match="training span"):
-        fit_magnitude(one, Span(Instant(0), Instant(1)), VALIDATION, QUICK, 0, silent)
+        examples(one, Span(Instant(0), Instant(1)), VALIDATION, QUICK)

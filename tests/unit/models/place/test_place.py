@@ -17,11 +17,10 @@ from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import offsets_km
 from models.place import contributors
-from models.place.density import batch_log_prob, kernels_of, place_log_prob, place_map_at, study_of
-from models.place.kernels import Densities, Kernels, densities
-from models.place.map import kernel_of
-from models.place.neighbour_geometry import places_of, surroundings_of_last
-from models.place.network import PlaceArchitecture, PlaceNetwork
+from models.place.density import PlaceTargets, batch_log_prob, kernels_of, place_log_prob, study_of
+from models.place.kernels import Densities, Kernels, densities, disc_density, squares
+from models.place.neighbour_geometry import places_of
+from models.place.network import PlaceArchitecture, PlaceNetwork, slow_days
 from models.place.train import PlaceLesson, PlaceOptions, fit_place
 from models.timing.excitation import KERNELS, TAUS_DAYS
 from models.timing.excitation_features import event_features
@@ -122,39 +121,52 @@ def test_what_is_learned_beats_the_uniform_and_comes_close_to_the_truth(learned:
     assert uniform + 0.85 * (truth - uniform) < reached < truth + 0.02
 
 
-@pytest.mark.parametrize("reach", [None, 40])
-def test_the_density_integrates_to_one_over_the_plane(learned: Case, reach: int | None) -> None:
-    lesson = learned.lesson
-    known = lesson.pattern.before(lesson.validation.start)
-    upto = slice(0, len(known))
-    moment = known.observed.end.plus(hours=3)
-    chart = place_map_at(learned.network, known, moment, lesson.features[upto], lesson.weights[upto], lesson.rate, reach)
-    assert chart.triggered.sum() + chart.mapped.sum() + chart.uniform == pytest.approx(1.0)
-    for newest in (-1, -2):  # each event's discs in polar coordinates about it, radii from a metre to 1e5 km
-        radii, angles = np.geomspace(1e-3, 1e5, 1_500), np.linspace(0, 2 * math.pi, 64, endpoint=False)
-        east, north = radii[:, None] * np.cos(angles), radii[:, None] * np.sin(angles)
-        one = chart._replace(
-            places=np.array([[0.0, 0.0, 1.0]]), directions=chart.directions[newest:][:1], widths_km2=chart.widths_km2[newest:][:1],
-            stretches=chart.stretches[newest:][:1], triggered=np.full((1, 2), 0.25), mapped=np.full(1, 0.5), uniform=0.0,
-        )  # fmt: skip
-        scale = 1e-6  # a plane a million times smaller, on which the sphere is flat
-        small = one._replace(widths_km2=one.widths_km2 * scale**2)
-        heights = small.density((north * scale / KM_PER_DEGREE).ravel(), (east * scale / KM_PER_DEGREE).ravel()).reshape(east.shape)
-        rings = heights.mean(1) * 2 * math.pi * (radii * scale) ** 2
-        assert np.trapezoid(rings, np.log(radii)) == pytest.approx(1.0, abs=5e-3)
+def log_density_by_hand(case: Case, target: int, reach: int | None) -> float:
+    """ln p(x | t) of one event, 1/km²: the formula of `models.place.network` written out."""
+    lesson, network, pattern = case.lesson, case.network, case.lesson.pattern
+    study = study_of(network, pattern, lesson.features, lesson.weights, lesson.rate, len(pattern), reach)
+    with torch.no_grad():
+        kernels = kernels_of(network, study, target).numpy()
+        background = float(network.background(study.excitation[target : target + 1], lesson.rate))
+        uniform = float(network.uniform_share)
+    lags = (pattern.days[target] - pattern.days[:target])[:, None]
+    rates = np.einsum("jmk,jk->jm", np.exp(kernels.log_weights), np.exp(-lags / TAUS_DAYS) / TAUS_DAYS)
+    worths = np.exp(kernels.log_worth) * np.exp(kernels.log_shares - lags / slow_days(network.architecture)).sum(1)
+    densities, first = disc_densities_by_hand(study, kernels, target), max(target - study.reach, 0)
+    background += rates[:first].sum()
+    mapped = (worths * densities[:, -1])[first:].sum() / worths[first:].sum()
+    place = background * ((1.0 - uniform) * mapped + uniform / pattern.area_km2) + (rates * densities[:, :-1])[first:].sum()
+    return math.log(place / (background + rates[first:].sum()))
 
 
-def test_the_map_says_what_the_score_says(learned: Case) -> None:
-    lesson = learned.lesson
-    rows = lesson.pattern.rows(lesson.validation)
-    for reach in (None, 60):
-        exact = scores(learned, reach)
-        for target in (rows.start + 3, rows.start + 70):
-            past, upto = lesson.pattern.before(Instant(int(lesson.pattern.times[target]))), slice(0, target)
-            moment = Instant(int(lesson.pattern.times[target]))
-            chart = place_map_at(learned.network, past, moment, lesson.features[upto], lesson.weights[upto], lesson.rate, reach)
-            here = chart.density(lesson.pattern.latitudes[target : target + 1], lesson.pattern.longitudes[target : target + 1])
-            assert math.log(here[0]) == pytest.approx(exact[target - rows.start], abs=1e-3)
+def disc_densities_by_hand(study: PlaceTargets, kernels: Kernels, target: int) -> FloatArray:
+    """(target, M + 1) the density of each earlier event's discs at the target, 1/km²."""
+    offsets = offsets_km(study.setting.places[:target], study.setting.places[target])
+    cosine, sine = study.setting.directions[:target].T
+    along, across = (offsets[:, 0] * cosine + offsets[:, 1] * sine)[:, None], (offsets[:, 1] * cosine - offsets[:, 0] * sine)[:, None]
+    stretches, widths, powers = np.exp(kernels.log_stretches), np.exp(kernels.log_widths), np.exp(kernels.log_powers)
+    wide = np.square(along / stretches) + np.square(across * stretches) + widths
+    return np.asarray(powers / (math.pi * wide) * (widths / wide) ** powers)
+
+
+@pytest.mark.parametrize("reach", [None, 60])
+def test_the_score_is_the_formula_written_out(learned: Case, reach: int | None) -> None:
+    first, exact = learned.lesson.pattern.rows(learned.lesson.validation).start, scores(learned, reach)
+    for target in (first + 3, first + 70):
+        assert log_density_by_hand(learned, target, reach) == pytest.approx(exact[target - first], abs=1e-3)
+
+
+@pytest.mark.parametrize(("width_km2", "stretch", "power"), [(1.0, 1.0, 0.8), (25.0, 3.0, 1.5), (0.01, 0.4, 1.0)])
+def test_a_disc_integrates_to_one_over_the_plane(width_km2: float, stretch: float, power: float) -> None:
+    radii, angles = np.geomspace(1e-4, 1e6, 600), np.linspace(0, 2 * math.pi, 64, endpoint=False)
+    east = np.array([1.0, 0.0])
+    heights = [
+        disc_density(sum(squares((radius * cosine, radius * sine), east, stretch**-2)), math.log(width_km2), power)[0]
+        for radius in radii
+        for cosine, sine in zip(np.cos(angles), np.sin(angles), strict=True)
+    ]
+    rings = np.reshape(heights, (len(radii), -1)).mean(1) * 2 * math.pi * radii**2
+    assert np.trapezoid(rings, np.log(radii)) == pytest.approx(1.0, abs=5e-3)
 
 
 def test_nothing_later_moves_a_score(learned: Case) -> None:
@@ -221,21 +233,6 @@ def test_no_kernel_is_narrower_than_the_locations_are_good() -> None:
         kernels = kernels_of(network, study, len(lesson.pattern)).numpy()
     narrowest = np.exp(0.5 * kernels.log_widths - np.abs(kernels.log_stretches))
     assert narrowest.min() >= 0.1 * (1 - 1e-9)
-
-
-def test_an_event_gets_live_the_kernel_it_gets_in_a_catalogue(learned: Case) -> None:
-    lesson, reach = learned.lesson, REACH
-    study = study_of(learned.network, lesson.pattern, lesson.features, lesson.weights, lesson.rate, len(lesson.pattern), reach)
-    with torch.no_grad():
-        expected = kernels_of(learned.network, study, len(lesson.pattern)).numpy()
-    for row in (1, 30, len(lesson.pattern) - 1):
-        ring = slice(max(row - reach, 0), row + 1)
-        around = surroundings_of_last(
-            lesson.pattern.latitudes[ring], lesson.pattern.longitudes[ring], 0.1, math.sqrt(lesson.pattern.area_km2)
-        )
-        kernel = kernel_of(learned.network, around, lesson.features[row], float(lesson.pattern.excesses[row]), lesson.weights[row])
-        for name in ("log_weights", "log_widths", "log_stretches", "log_worth"):
-            np.testing.assert_allclose(getattr(kernel, name)[0], getattr(expected, name)[row], rtol=1e-4, atol=1e-4)
 
 
 def test_only_earlier_events_are_neighbours_and_the_nearest_are_found() -> None:
