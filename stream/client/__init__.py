@@ -23,7 +23,7 @@ from stream.records import (
     Score,
     Scores,
     Status,
-    came_since,
+    counts_since,
     decode_record,
 )
 
@@ -54,6 +54,6 @@ __all__ = [
     "Status",
     "Subscription",
     "Unreadable",
-    "came_since",
+    "counts_since",
     "decode_record",
 ]

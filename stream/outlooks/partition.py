@@ -26,7 +26,7 @@ from stream.records import (
     OutlookMainshock,
     OutlookModel,
     RegionOutlook,
-    count,
+    count_earthquakes,
     span_end,
 )
 
@@ -137,7 +137,9 @@ def outlook_id(due: Due, partition: int) -> str:
 def outlook_of(due: Due, partition: int, model: str, made: Simulated) -> RegionOutlook:
     """The record."""
     region, mainshock, since = due.region, due.mainshock, _observed_from(due)
-    counts = [Observation(magnitude, count(due.events, magnitude, since, Instant(due.now + 1))) for magnitude in magnitudes_of(region)]
+    counts = [
+        Observation(magnitude, count_earthquakes(due.events, magnitude, since, Instant(due.now + 1))) for magnitude in magnitudes_of(region)
+    ]
     return RegionOutlook(
         id=outlook_id(due, partition),
         region=region.id,

@@ -1,4 +1,4 @@
-"""What a promotion led to: a record of the models topic."""
+"""The record of the models topic that says what became of a promotion in one partition."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ingest.instant import Instant
 
 
 class Activation(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.activation/1"):
-    """What a promotion led to in one partition: from which record on which model is in force, or why it was refused."""
+    """The result of a promotion in one partition: from which record on which model is in force, or why it was refused."""
 
     partition: int
     offset: int
-    """Of the promotion in the input log."""
+    """Offset of the promotion in the input log."""
     after_sequence: int
-    """The last record before it: survives a copy of the log, in which offsets may differ."""
+    """Sequence of the last record before it; unlike offsets it is the same in a copy of the log."""
     at: Instant
     """The stream's time."""
     model: str
-    """Who forecasts from here on: after a refusal, who did before."""
+    """The model in force from here on; after a refusal, the one that was in force before."""
     promotion: Promotion
     refused: str | None = None

@@ -1,4 +1,4 @@
-"""What an alert says: the record of the alerts topic."""
+"""The record of the alerts topic."""
 
 from __future__ import annotations
 
@@ -13,43 +13,45 @@ AlertType = Literal["initial", "update", "retraction"]
 
 
 class Alert(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.alert/1"):
-    """One revision of an alert. It begins with `initial`, goes on by `update`s, and ends by its expiry, by an update that is no longer
-    `active`, or by a `retraction`: what it rested on was wrong.
+    """One revision of an alert.
+
+    An alert begins with `initial`, continues with `update`s, and ends when it expires, with an update that is not `active`, or with a
+    `retraction`: the information that it was based on was wrong.
     """
 
     id: str
-    """The same in all revisions: rule, region, partition and sequence of the input record that began it."""
+    """The same in all revisions: rule, region, partition and sequence of the input record that started it."""
     revision: int
-    """From 0."""
+    """Counted from 0."""
     alert_type: AlertType
     supersedes: str | None
-    """`id.revision` of the revision before; none at first."""
+    """`id.revision` of the preceding revision; None in the first one."""
     rule: str
-    """Its name in the table of rules."""
+    """Name of the rule in the table of rules."""
     kind: str
     """`probability`, `gain`, `magnitude`, `busy`, `quiet`, `calibration` or `feed`."""
     region: str | None
-    """None for what concerns no single region."""
+    """None when the alert concerns no single region."""
     issued_at: Instant
     expires_at: Instant
-    """Without another revision it is over then; not after `issued_at` when it is over now."""
+    """The alert ends at this time unless another revision follows; equal to `issued_at` or earlier when it has ended."""
     active: bool
-    """Whether what it says holds on; false in the last revision."""
+    """Whether the alert's condition still holds; false in the last revision."""
     headline: str
-    """One line for a person."""
+    """One line for people."""
     reason: str
     """Why this revision was issued."""
     value: float | None
-    """What the rule looked at: a probability, a gain, a magnitude, the probability of so many events, seconds unheard."""
+    """The value that the rule compares: a probability, a gain, a magnitude, the probability of so many events, or seconds without news."""
     threshold: float | None
-    """The rule's own, in the same unit."""
+    """The rule's threshold, in the unit of `value`."""
     magnitude: float | None
     within: str | None
-    """`1h`, `1d`, `7d` or `30d`: the span that a probability or gain is of."""
+    """`1h`, `1d`, `7d` or `30d`: the span of a probability or gain."""
     forecast: str | None
-    """Id of the forecast that it rests on."""
+    """Id of the forecast that the alert is based on."""
     events: list[str]
-    """Ids of the events that it rests on: when one of them is deleted, the alert is retracted, or revised without it."""
+    """Ids of the events that the alert is based on: when one of them is deleted, the alert is retracted, or revised without it."""
     model: str | None
     input_partition: int
     input_sequence: int
@@ -58,28 +60,28 @@ class Alert(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.ale
 
 
 LastRevisions = tuple[Alert, ...]
-"""Last revisions, in the order in which the alerts began."""
+"""The latest revision of each alert, in the order in which the alerts began."""
 _decoder = msgspec.json.Decoder(Alert, dec_hook=decode_hook)
 
 _list_decoder = msgspec.json.Decoder(LastRevisions, dec_hook=decode_hook)
 
 
 def encode_alerts(alerts: LastRevisions) -> bytes:
-    """JSON, as a store keeps them; nothing for none."""
+    """Encode as JSON for a store; no alerts give no bytes."""
     return b"[" + b",".join(map(encode, alerts)) + b"]" if alerts else b""
 
 
 def decode_alerts(data: bytes) -> LastRevisions:
-    """Of what `encode_alerts` wrote.
+    """Decode what `encode_alerts` wrote.
 
     Raises:
-        msgspec.DecodeError: it is damaged.
+        msgspec.DecodeError: the bytes are damaged.
     """
     return _list_decoder.decode(data) if data else ()
 
 
 def decode_alert(data: bytes) -> Alert:
-    """An alert as it stands in its topic.
+    """Decode an alert as it stands in its topic.
 
     Raises:
         msgspec.DecodeError: not JSON, or not an alert.

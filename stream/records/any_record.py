@@ -1,4 +1,4 @@
-"""Any record of any topic, told apart by its `$schema`: what readers of several topics read with."""
+"""Any record of any topic, recognised by its `$schema`: for readers of several topics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _decoder: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord, dec_
 
 
 def decode_record(data: bytes | str) -> AnyRecord:
-    """A record as it stands in its topic, or in the stream over HTTP.
+    """Decode a record as it stands in its topic, or in the stream over HTTP.
 
     Raises:
         msgspec.DecodeError: not JSON, or no record of a known schema and version.

@@ -1,4 +1,4 @@
-"""What the endpoints answer. Times are ISO 8601 UTC with milliseconds, units stand in the names."""
+"""The bodies of the API's answers. Times are ISO 8601 UTC with milliseconds; units are part of the names."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from stream.records.outlook import CameSince, RegionOutlook
 
 
 class FeedState(msgspec.Struct, frozen=True):
-    """How the source of the events is."""
+    """The state of the source of events."""
 
     time: Instant | None
-    """The latest time that the feed itself has told."""
+    """The latest time that the feed has reported."""
     age_seconds: float | None
-    """How long ago that is by this machine's clock."""
+    """The age of that time by this machine's clock."""
     heard_seconds_ago: float | None
-    """Since it was last heard by whoever polls it, or, seen from the log alone, since its last heartbeat was read."""
+    """Seconds since the poller last received news; seen from the log alone, since the last heartbeat was read."""
     stale: bool
-    """Nothing is known of what happened since: do not take silence for calm."""
+    """True when the feed has been silent for too long: events since then are unknown, so no news does not mean no earthquakes."""
     trouble: str | None
 
 
 class Seconds(msgspec.Struct, frozen=True):
-    """How long records take, in seconds; none before the first."""
+    """Latencies in seconds; None before the first record."""
 
     origin_to_log_median: float | None
-    """From an event's origin to the feed's time when it was first seen."""
+    """From an event's origin time to the feed's time at which it first appeared."""
     log_to_forecast_median: float | None
     """From reading an input record to reading its forecast, by this server's clock."""
     log_to_forecast_p99: float | None
@@ -46,7 +46,7 @@ class ModelInForce(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Of the last thirty days of the stream's time."""
+    """Counts over the last thirty days of the stream's time."""
 
     events: int
     forecasts: int
@@ -54,20 +54,20 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How everything is."""
+    """The state of the whole system."""
 
     disclaimer: str
     now: Instant
     stream_time: Instant | None
     feed: FeedState
     replay: bool
-    """The newest records are a replay's: not live."""
+    """True when the newest records come from a replay and are not live."""
     lag_records: int | None
-    """Input records that are not forecast yet; none when the windows are not reachable."""
+    """Input records without a forecast yet; None when the windows cannot be reached."""
     latency_seconds: Seconds
     model: ModelInForce | None
     dead_letters: dict[str, int]
-    """By reason."""
+    """Dead letters by reason."""
     counts: Counts
 
 
@@ -79,7 +79,7 @@ class RegionNow(msgspec.Struct, frozen=True):
     magnitude_of_completeness: float
     window_days: float
     geometry: dict[str, Any] | None
-    """GeoJSON Polygon or MultiPolygon, cut at the date line; none for a region that is empty."""
+    """GeoJSON Polygon or MultiPolygon, cut at the date line; None for an empty region."""
     forecast: Forecast | None
 
 
@@ -94,7 +94,7 @@ class OneRegion(RegionNow, frozen=True, kw_only=True):
     disclaimer: str
     outlook: RegionOutlook | None
     came_since: list[CameSince]
-    """What came since the outlook was issued, for each of its spans and bins."""
+    """Counts of the events since the outlook was issued, for each of its spans and bins."""
     alerts: list[Alert]
 
 
@@ -109,7 +109,7 @@ class History(msgspec.Struct, frozen=True):
     disclaimer: str
     forecasts: list[Forecast]
     more: bool
-    """Whether the span holds more than these: go on from the last one's time."""
+    """Whether the span holds more: continue from the time of the last one."""
 
 
 class Outlooks(msgspec.Struct, frozen=True):
@@ -118,7 +118,7 @@ class Outlooks(msgspec.Struct, frozen=True):
     disclaimer: str
     outlooks: list[RegionOutlook]
     came_since: dict[str, list[CameSince]]
-    """By region, what came since its outlook was issued."""
+    """By region, counts of the events since its outlook was issued."""
 
 
 class OutlookHistory(msgspec.Struct, frozen=True):
@@ -136,7 +136,7 @@ class RegionScore(msgspec.Struct, frozen=True):
 
 
 class WorldScore(msgspec.Struct, frozen=True):
-    """All regions' scores together, each weighted by its events."""
+    """The scores of all regions together, weighted by their numbers of events."""
 
     events: int
     expected_events: dict[str, float]
@@ -149,10 +149,10 @@ class WorldScore(msgspec.Struct, frozen=True):
 class Scores(msgspec.Struct, frozen=True):
     disclaimer: str
     regions: list[RegionScore]
-    """As the latest forecast of each carries it."""
+    """By region, the score in its latest forecast."""
     world: WorldScore
     pit: PitCounts
-    """Of the last thirty days at most."""
+    """Over at most the last thirty days."""
 
 
 class Models(msgspec.Struct, frozen=True):

@@ -1,19 +1,21 @@
-"""Forecasts against what happened: where in its own distribution did the next event fall?
+"""Calibration: where in the forecast distribution did the next event fall?
 
     events of a region     E0                     E1            E2
                         ───●──────────────────────●─────────────●──▶
     forecasts                 f1   f2    f3          (none)
                               └────────── wait ───┘
 
-An event is judged by the first forecast issued after the event before it: of those that it could be judged by, the one whose choice
+An event is compared with the first forecast issued after the preceding event: of the forecasts that could be used, the one whose choice
 depends on nothing that came later. Its probability integral transform (PIT; Dawid 1984, J. R. Stat. Soc. A 147, 278–292) is the probability
-that the forecast gave to a shorter wait, and to a smaller magnitude. Of calibrated forecasts PITs are spread evenly.
+that the forecast gave to a shorter wait, or to a smaller magnitude. The PITs of calibrated forecasts are uniform.
 
 What bends them, and is no fault of the model: a forecast issued before the event before was heard of does not know that a new sequence
 has begun (late news), so its waits come out too long; an event that came before any forecast after its predecessor cannot be judged (they
-are counted as `unforecast`), so the shortest waits are missing. An event is judged a day after its origin, as it is known then.
+Two effects bend them that are no fault of the model. A forecast issued before the preceding event was known does not know that a new
+sequence has begun, so its waits are too long. An event that came before any forecast after its predecessor cannot be compared (it is
+counted as `unforecast`), so the shortest waits are missing. An event is compared a day after its origin, as it is known then.
 
-The records carry five quantiles. Which of the six classes between them an outcome falls into is exact; a PIT in between is interpolated.
+The records carry five quantiles. The class, of the six between them, into which an outcome falls is exact; a PIT within it is interpolated.
 """
 
 from __future__ import annotations
@@ -38,11 +40,11 @@ OUTCOMES_KEPT = 1_000
 SHORTEST_HOURS = 1e-9
 CLASSES = len(QUANTILES) + 1
 Quantiles = tuple[tuple[float, float], ...]
-"""(probability, value), both rising."""
+"""(probability, value), both increasing."""
 
 
-class Issued(NamedTuple):
-    """What of a forecast is judged."""
+class ForecastQuantiles(NamedTuple):
+    """The part of a forecast that is compared with outcomes."""
 
     id: str
     issued_at: Instant
@@ -59,34 +61,34 @@ class Outcome(msgspec.Struct, frozen=True):
     issued_at: Instant
     median_wait_hours: float
     q05: float
-    """Hours that the wait was to exceed with a probability of 0.95 …"""
+    """The forecast 5 % quantile of the wait, hours."""
     q95: float
-    """… and of 0.05."""
+    """The forecast 95 % quantile of the wait, hours."""
     event_id: str
     event_time: Instant
     wait_hours: float
     wait_pit: float
-    """The probability that the forecast gave to a shorter wait, interpolated between its quantiles."""
+    """The forecast probability of a shorter wait, interpolated between the quantiles."""
     magnitude: float
     magnitude_pit: float
 
 
 class PitCounts(msgspec.Struct):
-    """How many outcomes fell into the classes between the forecasts' quantiles."""
+    """Numbers of outcomes in the classes between the forecasts' quantiles."""
 
     edges: list[float]
     wait: list[int]
     magnitude: list[int]
     unforecast: int
-    """Events that came before any forecast after the event before them."""
+    """Events that came before any forecast after their predecessor."""
     since: Instant | None
     until: Instant | None
-    """Events with since < origin time ≤ until are judged."""
+    """Events with since < origin time ≤ until are counted."""
 
 
-def issued(forecast: Forecast) -> Issued:
-    """The part of a forecast that is judged."""
-    return Issued(
+def forecast_quantiles(forecast: Forecast) -> ForecastQuantiles:
+    """Return the part of a forecast that is compared with outcomes."""
+    return ForecastQuantiles(
         forecast.id,
         forecast.issued_at,
         forecast.magnitude_of_completeness,
@@ -97,17 +99,17 @@ def issued(forecast: Forecast) -> Issued:
 
 
 def next_events(events: Iterable[Event], magnitude_of_completeness: float) -> list[Event]:
-    """The earthquakes that forecasts are of, in the order of time."""
+    """Return the earthquakes that forecasts refer to, in the order of time."""
     counted = (e for e in events if e.type == EARTHQUAKE and e.magnitude is not None and e.magnitude >= magnitude_of_completeness)
     return sorted(counted, key=attrgetter("time", "id"))
 
 
-def judged(forecasts: Sequence[Issued], events: Sequence[Event]) -> list[tuple[Event, Issued | None]]:
-    """Each event but the first, with the forecast that it is judged by; none if there is none.
+def pair_with_forecasts(forecasts: Sequence[ForecastQuantiles], events: Sequence[Event]) -> list[tuple[Event, ForecastQuantiles | None]]:
+    """Pair each event but the first with the forecast that it is compared with; None where there is none.
 
     Args:
         forecasts: of one region, in the order of issue.
-        events: of `next_events`.
+        events: as returned by `next_events`.
     """
     times = [forecast.issued_at for forecast in forecasts]
     found = []
@@ -118,8 +120,8 @@ def judged(forecasts: Sequence[Issued], events: Sequence[Event]) -> list[tuple[E
     return found
 
 
-def outcome(forecast: Issued, event: Event) -> Outcome:
-    """One forecast against the event that came next."""
+def outcome_of(forecast: ForecastQuantiles, event: Event) -> Outcome:
+    """Compare one forecast with the event that came next."""
     wait = (event.time - forecast.issued_at) / MILLISECONDS_PER_HOUR
     waits, magnitude = dict(forecast.wait_hours), float(event.magnitude or 0.0)
     return Outcome(
@@ -130,50 +132,50 @@ def outcome(forecast: Issued, event: Event) -> Outcome:
 
 
 def wait_pit(quantiles: Quantiles, hours: float) -> float:
-    """P(wait < hours): of constant hazard between the quantiles; beyond the last, of the mean one up to there."""
+    """Return P(wait < hours), the hazard being constant between the quantiles, and beyond the last one the mean hazard up to it."""
     points, (high_p, high) = [(0.0, 0.0), *quantiles], quantiles[-1]
     return _probability(points, hours, -math.log1p(-high_p) / max(high, SHORTEST_HOURS))
 
 
 def magnitude_pit(quantiles: Quantiles, magnitude: float, completeness: float) -> float:
-    """P(M < magnitude): of constant hazard between the quantiles, as Gutenberg–Richter's law is; beyond the last, of b = 1."""
+    """Return P(M < magnitude), exponential between the quantiles, as the Gutenberg–Richter law is, and with b = 1 beyond the last one."""
     return _probability([(0.0, completeness), *quantiles], magnitude, math.log(10.0))
 
 
 class Calibration:
-    """Counts of classes, as the stream's time goes on."""
+    """Counts outcomes by class as the stream's time goes on."""
 
     def __init__(self) -> None:
-        self._forecasts: dict[str, deque[Issued]] = {}
+        self._forecasts: dict[str, deque[ForecastQuantiles]] = {}
         self._began: dict[str, Instant] = {}
-        """By region, when the first forecast was issued: earlier events are nobody's."""
+        """By region, when the first forecast was issued; earlier events are not compared."""
         self._settled: dict[str, deque[Outcome]] = {}
         self.counts = PitCounts(list(QUANTILES), [0] * CLASSES, [0] * CLASSES, 0, None, None)
 
     def outcomes(self, region: str, events: Iterable[Event]) -> list[Outcome]:
-        """What a region's forecasts came to, in the order of events: settled ones as they were judged, newer ones as known now.
+        """Return the outcomes of a region's forecasts in the order of events: settled ones as they were settled, newer ones as known now.
 
         Args:
-            events: of the region, all that are known, in any order.
+            events: all known events of the region, in any order.
         """
         kept, settled = self._forecasts.get(region), list(self._settled.get(region, ()))
         if not kept:
             return settled
-        pairs = judged(list(kept), next_events(events, kept[-1].magnitude_of_completeness))
+        pairs = pair_with_forecasts(list(kept), next_events(events, kept[-1].magnitude_of_completeness))
         since = max(self._began[region], self.counts.until or self._began[region])
-        return settled + [outcome(forecast, event) for event, forecast in pairs if forecast is not None and event.time > since]
+        return settled + [outcome_of(forecast, event) for event, forecast in pairs if forecast is not None and event.time > since]
 
     def take(self, forecast: Forecast) -> None:
-        """A forecast is issued."""
+        """Add a forecast that was issued."""
         if len(forecast.wait.quantiles_hours) == len(forecast.magnitude.quantiles) == len(QUANTILES):
             self._began.setdefault(forecast.region, forecast.issued_at)
-            self._forecasts.setdefault(forecast.region, deque(maxlen=FORECASTS_KEPT)).append(issued(forecast))
+            self._forecasts.setdefault(forecast.region, deque(maxlen=FORECASTS_KEPT)).append(forecast_quantiles(forecast))
 
     def settle(self, events: dict[str, list[Event]], clock: Instant) -> None:
-        """Judge the events whose day is over, and let go of forecasts that are needed no more.
+        """Settle the outcomes of events older than a day, and drop the forecasts that no later outcome needs.
 
         Args:
-            events: by region, all that are known, in any order.
+            events: by region, all known events, in any order.
             clock: the stream's time.
         """
         until = clock.plus(days=-SETTLING_DAYS)
@@ -185,19 +187,19 @@ class Calibration:
         self.counts.since = until if self.counts.since is None else self.counts.since
         self.counts.until = until
 
-    def _settle(self, region: str, kept: deque[Issued], events: list[Event], since: Instant, until: Instant) -> None:
-        for event, forecast in judged(list(kept), events):
+    def _settle(self, region: str, kept: deque[ForecastQuantiles], events: list[Event], since: Instant, until: Instant) -> None:
+        for event, forecast in pair_with_forecasts(list(kept), events):
             if since < event.time <= until:
                 self._count(region, event, forecast)
         last = max((event.time for event in events if event.time <= until), default=None)
         while last is not None and len(kept) > 1 and kept[0].issued_at <= last:
             kept.popleft()
 
-    def _count(self, region: str, event: Event, forecast: Issued | None) -> None:
+    def _count(self, region: str, event: Event, forecast: ForecastQuantiles | None) -> None:
         if forecast is None:
             self.counts.unforecast += 1
             return
-        self._settled.setdefault(region, deque(maxlen=OUTCOMES_KEPT)).append(outcome(forecast, event))
+        self._settled.setdefault(region, deque(maxlen=OUTCOMES_KEPT)).append(outcome_of(forecast, event))
         hours = (event.time - forecast.issued_at) / MILLISECONDS_PER_HOUR
         self.counts.wait[_class(forecast.wait_hours, hours)] += 1
         self.counts.magnitude[_class(forecast.magnitude, float(event.magnitude or 0.0))] += 1
@@ -212,7 +214,7 @@ def _quantiles(by_probability: dict[str, float]) -> Quantiles:
 
 
 def _probability(points: Sequence[tuple[float, float]], value: float, hazard_beyond: float) -> float:
-    """Of less than a value, by points of (probability, value): −ln(1 − p) is linear between them."""
+    """Return the probability of a smaller value, from points of (probability, value): −ln(1 − p) is linear between them."""
     if value <= points[0][1]:
         return 0.0
     for (p_low, low), (p_high, high) in pairwise(points):

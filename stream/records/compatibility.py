@@ -1,8 +1,10 @@
-"""Whether a record's schema keeps what its readers were promised. No IO.
+"""Whether a record's schema is compatible with the released one. No IO.
 
 Within one version of a record, whatever was valid stays valid and whatever is written now can be read by who knew the released schema only:
 fields are added, never required; none is removed, renamed, retyped or made optional. Anything else is a new version: another number in the
-record's `$schema`, written beside the old one for as long as somebody reads that. Words for people (titles, descriptions) are free.
+Within one version of a record, every valid record stays valid, and readers that know only the released schema can read what is written now:
+fields may be added but not required; none is removed, renamed, given another type or made optional. Anything else is a new version, with
+another number in the record's `$schema`, written beside the old one as long as that has readers. Titles and descriptions may change.
 """
 
 from __future__ import annotations
@@ -13,29 +15,29 @@ from typing import Any
 Schema = Mapping[str, Any]
 FREE = frozenset({"$schema", "$id", "$defs", "$comment", "title", "description", "examples", "default", "deprecated"})
 WITHIN = frozenset({"$ref", "properties", "required", "anyOf", "items", "prefixItems", "additionalProperties", "enum"})
-"""Looked into one by one; all other keywords must be the same."""
+"""Keywords compared in detail; all others must be equal."""
 
 
-def breaks(released: Schema, current: Schema) -> list[str]:
-    """What a new schema breaks of the released one of the same version: a line each, with the field's path; empty if nothing."""
+def incompatibilities(released: Schema, current: Schema) -> list[str]:
+    """Return what is incompatible with the released schema of the same version: one line each, with the field's path."""
     return list(_Comparison(released, current).of("", released, current))
 
 
 class _Comparison:
-    """Two schemas, and which pairs of definitions have been compared (records may hold themselves)."""
+    """Two schemas, and the pairs of definitions compared so far (a record may contain itself)."""
 
     def __init__(self, released: Schema, current: Schema) -> None:
         self._released, self._current = released, current
         self._seen: set[tuple[str, str]] = set()
 
     def of(self, path: str, old: Schema, new: Schema) -> Iterator[str]:
-        """What breaks at a path and below it."""
+        """Yield the incompatibilities at a path and below it."""
         pair = (str(old.get("$ref")), str(new.get("$ref")))
         if "$ref" in old and "$ref" in new:
             if pair in self._seen:
                 return
             self._seen.add(pair)
-        old, new = resolved(old, self._released), resolved(new, self._current)
+        old, new = resolve_reference(old, self._released), resolve_reference(new, self._current)
         yield from self._plain(path, old, new)
         yield from self._fields(path, old, new)
         yield from self._parts(path, old, new)
@@ -61,7 +63,7 @@ class _Comparison:
         yield from (f"{path}.{name} is required and was not" for name in sorted(must_now - must_before))
 
     def _parts(self, path: str, old: Schema, new: Schema) -> Iterator[str]:
-        """What lists and maps hold."""
+        """Compare the elements of lists and maps."""
         for keyword in ("items", "additionalProperties"):
             before, now = old.get(keyword), new.get(keyword)
             if isinstance(before, Mapping) and isinstance(now, Mapping):
@@ -75,10 +77,10 @@ class _Comparison:
             yield from self.of(f"{path}[{number}]", one, other)
 
     def _choices(self, path: str, old: Schema, new: Schema) -> Iterator[str]:
-        """Each choice of before has its like among those of now, and there is no other."""
+        """Each alternative of before must have its counterpart among the present ones, and there must be no other."""
         lost, left = [], list(new.get("anyOf", []))
         for choice in old.get("anyOf", []):
-            like = next((other for other in left if not breaks_between(choice, other, self._released, self._current)), None)
+            like = next((other for other in left if not incompatibilities_between(choice, other, self._released, self._current)), None)
             if like is None:
                 lost.append(choice)
             else:
@@ -90,13 +92,13 @@ class _Comparison:
         yield from (f"{path}: it can be {_named(choice)} and could not" for choice in left)
 
 
-def breaks_between(old: Schema, new: Schema, released: Schema, current: Schema) -> list[str]:
-    """As `breaks`, of parts of two schemas."""
+def incompatibilities_between(old: Schema, new: Schema, released: Schema, current: Schema) -> list[str]:
+    """The same as `breaks`, for parts of two schemas."""
     return list(_Comparison(released, current).of("", old, new))
 
 
-def resolved(schema: Schema, whole: Schema) -> Schema:
-    """A schema, or the definition that it refers to, with what stands beside the reference."""
+def resolve_reference(schema: Schema, whole: Schema) -> Schema:
+    """Return a schema, or the definition that it refers to, together with the keywords beside the reference."""
     while "$ref" in schema:
         beside = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
         schema = {**whole["$defs"][schema["$ref"].removeprefix("#/$defs/")], **beside}

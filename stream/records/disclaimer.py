@@ -1,4 +1,4 @@
-"""What every page, feed and export says of the forecasts."""
+"""The disclaimer in every page, feed and export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An example of each record, for the JSON Schemas and the API's documents: one made-up sequence."""
+"""An example of each record, for the JSON Schemas and the API's documents: one simulated sequence."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ EXAMPLES: tuple[msgspec.Struct, ...] = (
     OUTLOOK,
     ALERT,
 )
-"""One of each record that the topics hold."""
+"""One record of each type in the topics."""
 
 
 def example_of(record: type[msgspec.Struct]) -> msgspec.Struct:
-    """The example of a record's type."""
+    """Return the example of a record's type."""
     return next(example for example in EXAMPLES if type(example) is record)

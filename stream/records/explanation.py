@@ -1,4 +1,4 @@
-"""Why a forecast is what it is, as it is told: which past events hold which share of the rate, and which inputs moved it."""
+"""The record that explains a forecast: the share of the rate that each past event contributes, and the effect of the inputs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from ingest.instant import Instant
 
 
 class Contribution(msgspec.Struct, frozen=True):
-    """A past event's part of the rate."""
+    """The contribution of a past event to the rate."""
 
     time: Instant
     latitude: float
     longitude: float
     magnitude: float
     share: float
-    """Of the kernels' rate now, 0 … 1."""
+    """Share of the kernels' present rate, 0 … 1."""
 
 
 class Influence(msgspec.Struct, frozen=True):
-    """An input's part in how far the forecast is from that of average inputs."""
+    """The contribution of an input to the difference from a forecast with average inputs."""
 
     name: str
     effect: float
@@ -27,18 +27,18 @@ class Influence(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.explanation/1"):
-    """Why a region's forecast is what it is at one moment."""
+    """Explains a region's forecast at one moment."""
 
     region: str
     at: Instant
     rate_per_day: float
-    """λ, what the kernels say."""
+    """λ, the kernels' rate."""
     background_share: float
     older_share: float
-    """Of all events before the last `reach`."""
+    """Share of all events before the last `reach` ones."""
     events: list[Contribution]
     """The largest shares first."""
     last_event: list[Influence]
-    """On ln of the events that the last event is expected to bring; beside them `average`, that of average inputs."""
+    """Effects on ln of the number of events that the last event is expected to trigger; `average` is its value for average inputs."""
     memory: list[Influence]
-    """On E[ln X], how much longer than the kernels the memory expects the wait to be; beside them `average`."""
+    """Effects on E[ln X]: how much longer than the kernels the memory expects the wait to be; `average` is its value for average inputs."""

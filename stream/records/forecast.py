@@ -1,8 +1,4 @@
-"""What a forecast says, and the protocol that whoever makes forecasts fulfils.
-
-The stream core knows nothing of networks: a `Forecaster` is four pure functions over an opaque memory (bytes).
-`models` implements it; the tests of the core use a small one of their own.
-"""
+"""The record of the forecasts topic: when the next event of a region is likely, how large, and where."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ MAGNITUDES = (4.0, 5.0, 6.0, 7.0)
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """When: the time from `issued_at` to the region's next event at or above completeness, given the silence so far."""
+    """When: the time from `issued_at` to the region's next event at or above completeness, given that none has come since the last one."""
 
     median_hours: float
     quantiles_hours: dict[str, float]
@@ -34,67 +30,67 @@ class Magnitude(msgspec.Struct, frozen=True):
     median: float
     quantiles: dict[str, float]
     probability_at_least: dict[str, float]
-    """By magnitude: `"4"`, `"5"`, `"6"`, `"7"`; 1 below completeness, where the forecast does not reach."""
+    """By magnitude: `"4"`, `"5"`, `"6"`, `"7"`; 1 for magnitudes below completeness."""
 
 
 class Spot(msgspec.Struct, frozen=True):
-    """A cell of half a degree, by its middle."""
+    """A cell of half a degree, given by its centre."""
 
     latitude: float
     longitude: float
     probability: float
-    """That the next event is brought on by one of the recent events there; it then comes near that one, mostly within kilometres."""
+    """Probability that a recent event in this cell triggers the next event, which then occurs near it, mostly within kilometres."""
 
 
 class Where(msgspec.Struct, frozen=True):
-    """Where: the shares that recent events hold of the rate, now."""
+    """Where: the shares of the present rate that recent events contribute."""
 
     spots: list[Spot]
-    """The likeliest first, at most five."""
+    """At most five, the most likely first."""
     elsewhere: float
-    """The rest: near other events, or anywhere in the region."""
+    """The remaining probability: near other events, or anywhere in the region."""
 
 
 class Exceedance(msgspec.Struct, frozen=True):
-    """Large ones: at least one event of a magnitude within a span, aftershocks of aftershocks included.
+    """Large events: the probability of at least one event of a magnitude within a span, aftershocks of aftershocks included.
 
     Both by magnitude (`"4"`, `"5"`, `"6"`, `"7"`; those below completeness are left out), then by span (`"1h"`, `"1d"`, `"7d"`, `"30d"`).
     """
 
     probability: dict[str, dict[str, float]]
     gain: dict[str, dict[str, float]]
-    """The probability over the one that the region's long-run rate alone would give."""
+    """The probability divided by that of the region's long-run rate."""
 
 
 class Score(msgspec.Struct, frozen=True):
-    """How the region's forecasts have done so far, as they were in force (see `stream.core.score`); by `"model"` and its rivals' names."""
+    """Verification of the region's forecasts so far, as they were in force (see `stream.core`); by `"model"` and its rivals' names."""
 
     since: Instant
     until: Instant
-    """All forecasts in force from `since` to here are scored; what came later waits for late news."""
+    """The forecasts in force from `since` until here are scored; later ones are not, because some of their events are not known yet."""
     events: int
-    """Earthquakes at or above completeness that came, as known a day later."""
+    """Earthquakes at or above completeness that occurred, as known a day later."""
     expected_events: dict[str, float]
-    """How many were forecast."""
+    """The number of earthquakes that was forecast."""
     log_score_per_event: dict[str, float]
     """(Σ ln hazard at the events − ∫ hazard) / events: nats, hazard in events per day; larger is better."""
     gain_per_event: dict[str, float]
-    """By rival, by how much the model's score per event is larger."""
+    """By rival, the model's score per event minus the rival's."""
     missed_events: int
-    """Became known only after their time was settled: they do not count."""
+    """Events that became known only after their time was scored; they do not count."""
     withdrawn_events: int
-    """Counted, and were deleted or moved away later: they still do."""
+    """Events that counted and were deleted or moved away later; they still count."""
 
 
 class Forecast(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.forecast/1"):
     """The record of the forecasts topic: a probability forecast, never a promise."""
 
     id: str
-    """Region, input partition and input sequence: the same record always gives the same forecast under the same id."""
+    """Region, input partition and input sequence: the same input record always gives the same forecast with the same id."""
     region: str
     issued_at: Instant
     cause: str
-    """`added`, `updated`, `deleted`, `merged` or `heartbeat`."""
+    """`added`, `updated`, `deleted` or `merged`: the change; `heartbeat`: no event arrived, but time has passed."""
     event_id: str | None
     input_partition: int
     input_sequence: int
@@ -109,12 +105,12 @@ class Forecast(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.
     where: Where | None = None
     exceedance: Exceedance | None = None
     score: Score | None = None
-    """None before the first settled earthquake."""
+    """None before the first earthquake has been scored."""
     test: bool = False
 
 
 def rounded(value: float) -> float:
-    """To six significant digits: what is left when the last bits may differ between processors."""
+    """Round to six significant digits, since the last bits may differ between processors."""
     return float(f"{value:.6g}")
 
 
@@ -122,7 +118,7 @@ _decoder = msgspec.json.Decoder(Forecast, dec_hook=decode_hook)
 
 
 def decode_forecast(data: bytes) -> Forecast:
-    """A forecast as it stands in the topic.
+    """Decode a forecast as it stands in the topic.
 
     Raises:
         msgspec.DecodeError: not JSON, or not a forecast.

@@ -1,4 +1,4 @@
-"""An event as it is known now: a record of the API."""
+"""The API's record of an event as it is known now."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class KnownEvent(Event, frozen=True, kw_only=True):
 
     region: str
     observed_at: Instant
-    """The feed's time when it was first seen."""
+    """The feed's time at which the event first appeared."""
     versions: int
     deleted: bool
     merged_into: str | None = None
-    """The id that it was given up for."""
+    """The id of the event that it was merged into."""
     test: bool = False

@@ -1,14 +1,12 @@
-"""JSON Schemas of the records, made from their types: `python -m stream.records.schema` writes the folder `schemas/` anew.
+"""JSON Schemas of the records, generated from their types: `python -m stream.records` writes the folder `schemas/`.
 
-`schemas/released/` holds them as readers know them. `python -m stream.records.schema --release` copies the present ones there, which a
-release
-does; what has been released may be added to, and no more (see `stream.records.compatibility`).
+`schemas/released/` holds the schemas that readers rely on. A release copies the present ones there (`python -m stream.records --release`);
+a released schema may be extended only (see `stream.records.compatibility`).
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.records.activation import Activation
 from stream.records.alert import Alert
-from stream.records.compatibility import breaks
+from stream.records.compatibility import incompatibilities
 from stream.records.examples import example_of
 from stream.records.forecast import Forecast
 from stream.records.outlook import RegionOutlook
@@ -32,23 +30,25 @@ RECORDS: tuple[type[msgspec.Struct], ...] = (Change, Heartbeat, Outage, Promotio
 
 
 def schemas() -> dict[str, str]:
-    """By file name, such as `change.1.json`, the schema as JSON text."""
+    """Return the schemas as JSON text, by file name, such as `change.1.json`."""
     return {_file_name(record): msgspec.json.format(msgspec.json.encode(_schema(record))).decode() + "\n" for record in RECORDS}
 
 
 def write(folder: Path = FOLDER) -> list[Path]:
-    """Write every schema; gives the files."""
+    """Write every schema. Returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in schemas().items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in schemas()]
 
 
-def broken(released: Path | None = None) -> list[str]:
-    """What the present schemas break of those released under the same version: a line each. A version that is no longer written may go."""
+def incompatible_with_released(released: Path | None = None) -> list[str]:
+    """Return what is incompatible with the released schemas of the same version: one line each. A version no longer written may go."""
     now = {name: json.loads(text) for name, text in schemas().items()}
     files = sorted((released or RELEASED).glob("*.json"))
-    found = {file.name: breaks(json.loads(file.read_text(encoding="utf-8")), now[file.name]) for file in files if file.name in now}
+    found = {
+        file.name: incompatibilities(json.loads(file.read_text(encoding="utf-8")), now[file.name]) for file in files if file.name in now
+    }
     gone = [file.name for file in files if file.name not in now and not _has_a_newer_version(file.name, now)]
     return [f"{name} {line}" for name, lines in found.items() for line in lines] + [f"{name} is gone" for name in gone]
 
@@ -62,10 +62,10 @@ def release(folder: Path | None = None) -> list[Path]:
     """Copy the present schemas to the released ones.
 
     Raises:
-        Problem: they break what was released.
+        Problem: they are incompatible with the released ones.
     """
     folder = folder or RELEASED
-    if lines := broken(folder):
+    if lines := incompatible_with_released(folder):
         raise Problem("; ".join(lines), "undo it, or give the record a new version: see docs/consumers.md")
     return write(folder)
 
@@ -77,21 +77,17 @@ def _schema(record: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def schema_hook(kind: type) -> dict[str, Any]:
-    """The schema of a type of ours that is no struct."""
+    """Return the schema of a type of ours that is no struct."""
     if kind is Instant:
         return {"type": "string", "format": "date-time", "description": "ISO 8601, UTC, with milliseconds"}
     raise NotImplementedError(f"no schema for {kind.__name__}")
 
 
 def tag_of(record: type[msgspec.Struct]) -> str:
-    """A record's `$schema`, such as `quakecast.change/1`."""
+    """Return a record's `$schema`, such as `quakecast.change/1`."""
     return str(record.__struct_config__.tag)
 
 
 def _file_name(record: type[msgspec.Struct]) -> str:
     name, _, version = tag_of(record).removeprefix("quakecast.").partition("/")
     return f"{name}.{version}.json"
-
-
-if __name__ == "__main__":
-    sys.stdout.writelines(f"{path}\n" for path in [*write(), *(release() if "--release" in sys.argv else [])])

@@ -15,7 +15,7 @@ from ingest.poller import Status as PollerStatus
 from ingest.region import Region, RegionTable
 from stream.export import DEFAULT_SENDER, region_geometry
 from stream.monitoring import Health
-from stream.records import DISCLAIMER, Alert, CameSince, Explanation, KnownEvent, RegionOutlook, came_since
+from stream.records import DISCLAIMER, Alert, CameSince, Explanation, KnownEvent, RegionOutlook, counts_since
 from stream.records import api_answers as answers
 from stream.serve.errors import bad_request, not_found
 from stream.serve.event_index import EventState
@@ -140,7 +140,7 @@ class Api:
 
     def came_since(self, outlook: RegionOutlook) -> list[CameSince]:
         """Returns the counts of events since an outlook was issued, up to the stream time."""
-        return came_since(outlook, self.view.events.of_region(outlook.region), self.view.stream_time or outlook.issued_at)
+        return counts_since(outlook, self.view.events.of_region(outlook.region), self.view.stream_time or outlook.issued_at)
 
     async def outlooks(self, _: NoQuery) -> answers.Outlooks:
         latest = [self.view.outlooks[region][-1] for region in sorted(self.view.outlooks)]

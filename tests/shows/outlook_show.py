@@ -33,7 +33,7 @@ from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork
 from stream.outlooks.partition import Due, OutlookPartition, asked_of, outlook_of
 from stream.outlooks.simulator import Asked, Simulated, magnitudes_of
-from stream.records.outlook import Bin, CameSince, OutlookSpan, RegionOutlook, came_since, count
+from stream.records.outlook import Bin, CameSince, OutlookSpan, RegionOutlook, count_earthquakes, counts_since
 from stream.replay import HEARTBEAT_SECONDS, Span, publish_files
 from tests.support.paths import RECORDED
 
@@ -119,7 +119,7 @@ def sequence(log: Log, table: RegionTable, shared: ProcessPool, region: str, fir
             outlook = noted(partition, due, simulator, shown)
             made += [outlook] if shown else []
     events = partition.window(region).events
-    return [Beside(outlook, came_since(outlook, events, partition.clock)) for outlook in made]
+    return [Beside(outlook, counts_since(outlook, events, partition.clock)) for outlook in made]
 
 
 class Followed(NamedTuple):
@@ -144,7 +144,7 @@ def mainshocks(log: Log, table: RegionTable, shared: ProcessPool, first: Instant
                     waiting.append((look[1], outlook))
             while waiting and partition.clock >= waiting[0][1].issued_at.plus(days=WEEK_DAYS + 1.0):
                 hours, outlook = waiting.pop(0)
-                came = came_since(outlook, partition.window(outlook.region).events, partition.clock)
+                came = counts_since(outlook, partition.window(outlook.region).events, partition.clock)
                 yield Followed(hours, Beside(outlook, came))
 
 
@@ -218,7 +218,7 @@ def print_regions(log: Log, table: RegionTable, shared: ProcessPool, at: Instant
         began = time.perf_counter()
         week = simulator.simulate(asked).forecast[1]
         seconds = time.perf_counter() - began
-        came = [count(later, one.magnitude, at, Instant(week.time_end)) for one in week.bins]
+        came = [count_earthquakes(later, one.magnitude, at, Instant(week.time_end)) for one in week.bins]
         held = [one.p95minimum <= number <= one.p95maximum for one, number in zip(week.bins, came, strict=True)]
         inside = [inside[0] + held[0], inside[1] + 1]
         said = f"{asked.region.id:20} {len(asked.events):6d} {_last_week(asked):9d} {drawn / PATHS:6.1f} {best:8.2f} {seconds:8.2f}"

@@ -15,7 +15,7 @@ from stream.core.window import Window
 from stream.outlooks.partition import OutlookPartition, issued_of
 from stream.outlooks.schedule import Issued, cause_at, mainshock_of, next_after
 from stream.outlooks.simulator import magnitudes_of
-from stream.records.outlook import RegionOutlook, came_since, decode_outlook
+from stream.records.outlook import RegionOutlook, counts_since, decode_outlook
 from stream.records.schema import schemas
 from tests.support.outlooks import RateSimulator, said
 from tests.support.simulated import REGION, at, beat, by_partition, change, event, table, turns
@@ -171,7 +171,7 @@ def test_observations_count_what_came_after_the_mainshock() -> None:
 def test_what_came_since_stands_beside_each_bin() -> None:
     (outlook,) = said(OutlookPartition(0, table()), RateSimulator(), told(change(SHOCK), beat(0.2)))
     later = [SHOCK, event("a", 0.5, 5.1), event("b", 30.0, 4.0), event("blast", 1.0, 4.0, type="quarry blast")]
-    day, week, _, _ = came_since(outlook, later, at(48.0))
+    day, week, _, _ = counts_since(outlook, later, at(48.0))
     assert (day.over, day.counts) == (True, [1, 1, 1, 0, 0])
     assert (week.over, week.counts, week.until) == (False, [2, 2, 1, 0, 0], at(48.0))
 

@@ -10,7 +10,17 @@ import msgspec
 import pytest
 
 from ingest.event import Event
-from stream.records.calibration import CLASSES, Calibration, Issued, issued, judged, magnitude_pit, next_events, outcome, wait_pit
+from stream.records.calibration import (
+    CLASSES,
+    Calibration,
+    ForecastQuantiles,
+    forecast_quantiles,
+    magnitude_pit,
+    next_events,
+    outcome_of,
+    pair_with_forecasts,
+    wait_pit,
+)
 from stream.records.forecast import QUANTILES, Forecast, Magnitude, Wait
 from tests.support.simulated import REGION, at, event
 
@@ -28,8 +38,8 @@ def forecast(hours: float, rate_per_hour: float = 1.0, number: int = 0) -> Forec
     )  # fmt: skip
 
 
-def said(*hours: float) -> list[Issued]:
-    return [issued(forecast(one, number=number)) for number, one in enumerate(hours)]
+def said(*hours: float) -> list[ForecastQuantiles]:
+    return [forecast_quantiles(forecast(one, number=number)) for number, one in enumerate(hours)]
 
 
 def quakes(*hours: float) -> list[Event]:
@@ -37,12 +47,12 @@ def quakes(*hours: float) -> list[Event]:
 
 
 def test_an_event_is_judged_by_the_first_forecast_after_the_event_before_it() -> None:
-    pairs = judged(said(-1.0, 0.5, 1.0, 2.0, 5.0), quakes(0.0, 3.0, 4.0, 6.0))
+    pairs = pair_with_forecasts(said(-1.0, 0.5, 1.0, 2.0, 5.0), quakes(0.0, 3.0, 4.0, 6.0))
     assert [(e.id, None if f is None else f.id) for e, f in pairs] == [("e1", "test-0-1"), ("e2", None), ("e3", "test-0-4")]
 
 
 def test_a_forecast_at_the_very_moment_of_an_event_is_not_of_it() -> None:
-    ((_, first),) = judged(said(0.0, 2.0), quakes(0.0, 2.0))
+    ((_, first),) = pair_with_forecasts(said(0.0, 2.0), quakes(0.0, 2.0))
     assert first is None
 
 
@@ -53,7 +63,7 @@ def test_only_earthquakes_that_are_forecast_count() -> None:
 
 
 def test_an_outcome_says_what_was_forecast_and_what_came() -> None:
-    found = outcome(issued(forecast(1.0)), event("e", 1.0 + math.log(2.0), 3.5))
+    found = outcome_of(forecast_quantiles(forecast(1.0)), event("e", 1.0 + math.log(2.0), 3.5))
     assert (found.forecast_id, found.event_id) == ("test-0-0", "e")
     assert found.wait_hours == pytest.approx(found.median_wait_hours, rel=1e-3)
     assert found.wait_pit == pytest.approx(0.5, abs=1e-3)
@@ -63,13 +73,13 @@ def test_an_outcome_says_what_was_forecast_and_what_came() -> None:
 
 @pytest.mark.parametrize("p", [0.001, 0.02, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.9999])
 def test_a_pit_is_exact_at_the_quantiles_and_beyond_them_for_exponential_laws(p: float) -> None:
-    known = issued(forecast(0.0))
+    known = forecast_quantiles(forecast(0.0))
     assert wait_pit(known.wait_hours, -math.log1p(-p)) == pytest.approx(p, rel=1e-6)
     assert magnitude_pit(known.magnitude, COMPLETENESS - math.log10(1.0 - p), COMPLETENESS) == pytest.approx(p, rel=1e-6)
 
 
 def test_a_pit_rises_with_what_came() -> None:
-    known = issued(forecast(0.0))
+    known = forecast_quantiles(forecast(0.0))
     waits = [wait_pit(known.wait_hours, 10.0 ** (step / 10.0 - 4.0)) for step in range(60)]
     sizes = [magnitude_pit(known.magnitude, COMPLETENESS + step / 10.0, COMPLETENESS) for step in range(60)]
     for values in (waits, sizes):

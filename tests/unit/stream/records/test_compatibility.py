@@ -13,8 +13,8 @@ import pytest
 
 from ingest.event import encode
 from ingest.problem import Problem
-from stream.records.compatibility import breaks
-from stream.records.schema import RELEASED, broken, release, schemas
+from stream.records.compatibility import incompatibilities
+from stream.records.schema import RELEASED, incompatible_with_released, release, schemas
 from tests.support.simulated import change, event
 
 NOW: dict[str, Any] = {name: json.loads(text) for name, text in schemas().items()}
@@ -36,11 +36,11 @@ def edited(schema: dict[str, Any], edit: Edit) -> dict[str, Any]:
 
 def test_nothing_that_was_released_is_broken() -> None:
     """If it is: undo it, or give the record a new version. docs/consumers.md says how."""
-    assert broken() == []
+    assert incompatible_with_released() == []
 
 
 def test_every_record_has_been_released() -> None:
-    """A new kind of record may be under way without it for a while; then `python -m stream.records.schema --release`."""
+    """A new kind of record may be under way without it for a while; then `python -m stream.records --release`."""
     held = {"activation", "alert", "change", "deadletter", "forecast", "heartbeat", "outage", "outlook", "promotion"}
     assert held <= {path.name.partition(".")[0] for path in RELEASED.glob("*.json")}
 
@@ -85,7 +85,7 @@ BREAKING: dict[str, tuple[dict[str, Any], Edit, str]] = {
 
 @pytest.mark.parametrize(("schema", "edit", "said"), BREAKING.values(), ids=BREAKING.keys())
 def test_what_breaks_readers_is_refused(schema: dict[str, Any], edit: Edit, said: str) -> None:
-    found = breaks(schema, edited(schema, edit))
+    found = incompatibilities(schema, edited(schema, edit))
     assert found, "it would have passed"
     assert any(said in line for line in found), found
 
@@ -108,7 +108,7 @@ HARMLESS: dict[str, Edit] = {
 @pytest.mark.parametrize("edit", HARMLESS.values(), ids=HARMLESS.keys())
 def test_what_breaks_nobody_passes(edit: Edit) -> None:
     assert edited(CHANGE, edit) != CHANGE
-    assert breaks(CHANGE, edited(CHANGE, edit)) == []
+    assert incompatibilities(CHANGE, edited(CHANGE, edit)) == []
 
 
 def test_what_passes_is_valid_both_ways() -> None:
@@ -123,9 +123,9 @@ def test_what_passes_is_valid_both_ways() -> None:
 
 def test_a_record_that_is_no_longer_written_may_only_go_for_a_newer_version(tmp_path: Path) -> None:
     (tmp_path / "change.0.json").write_text(json.dumps(CHANGE))
-    assert broken(tmp_path) == []
+    assert incompatible_with_released(tmp_path) == []
     (tmp_path / "forgotten.1.json").write_text(json.dumps(CHANGE))
-    assert broken(tmp_path) == ["forgotten.1.json is gone"]
+    assert incompatible_with_released(tmp_path) == ["forgotten.1.json is gone"]
 
 
 def test_a_release_keeps_what_was_released(tmp_path: Path) -> None:
@@ -135,4 +135,4 @@ def test_a_release_keeps_what_was_released(tmp_path: Path) -> None:
         release(tmp_path)
     (tmp_path / "change.1.json").unlink()
     assert {path.name for path in release(tmp_path)} == set(NOW)
-    assert broken(tmp_path) == []
+    assert incompatible_with_released(tmp_path) == []

@@ -38,7 +38,7 @@ def forecasts() -> list[bytes]:
 
 
 def test_the_committed_schemas_are_up_to_date() -> None:
-    """If not: `python -m stream.records.schema`, and think whether the version of the record must rise."""
+    """If not: `python -m stream.records`, and think whether the version of the record must rise."""
     assert {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")} == schemas()
 
 
