@@ -8,7 +8,7 @@ from ingest.event import Change, Event, Heartbeat, InputRecord, Outage, Promotio
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.alerts import Origin, Rule, Situation, after_change, after_forecast, after_heartbeat, after_outage, remembered
+from stream.alerts import Origin, Rule, Situation, after_change, after_forecast, after_heartbeat, after_outage, keep_last_revisions
 from stream.core import (
     Forecaster,
     Library,
@@ -106,11 +106,11 @@ class Partition:
         before, change, clock = self._alerts.get(region_id, ()), record if isinstance(record, Change) else None, self.position.clock
         origin = Origin(self.number, record.sequence, clock, region_id, self._table[region_id].name, record.test)
         issued = after_change(before, self._rules, change, origin) if change is not None else []
-        kept = remembered(before, issued, clock)
+        kept = keep_last_revisions(before, issued, clock)
         if step.forecast is not None:
             situation = Situation(region_id, step.forecast, step.state.window, step.state.scoring)
             issued += (later := after_forecast(kept, self._rules, situation, change, origin))
-            kept = remembered(kept, later, clock)
+            kept = keep_last_revisions(kept, later, clock)
         if kept != before:
             self._alerts[region_id] = kept
             self._unsaved.setdefault(region_id, {})
@@ -127,7 +127,7 @@ class Partition:
                 after_heartbeat(kept, self._rules, Origin(self.number, record.sequence, clock, None, "Feed", record.test)) if kept else []
             )
         if kept or issued:
-            self.position = self.position._replace(alerts=remembered(kept, issued, clock))
+            self.position = self.position._replace(alerts=keep_last_revisions(kept, issued, clock))
         return [(alert, encode(alert)) for alert in issued]
 
     def swap(self, promotion: Promotion, offset: int) -> Activation:

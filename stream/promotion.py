@@ -1,7 +1,7 @@
-"""Promotions: other models come into force by a record in the log, at the same place of every replay.
+"""Promotions: a record in the log puts other models in force, at the same position in every replay.
 
-One transaction writes the promotion into the models topic and, as a mark, into every partition of the input. A worker that reaches the
-mark swaps right there and answers in the models topic, with the forecasts of the same commit, from where on who is in force.
+One transaction writes the promotion to the models topic and, as a mark, to every partition of the input. A worker that reads the mark
+changes models there, and writes to the models topic, in the same commit as its forecasts, from which record on which model is in force.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ _decoder: msgspec.json.Decoder[Promotion | Activation] = msgspec.json.Decoder(Pr
 
 
 def promote(log: Log, models: dict[str, str], *, challenger: bool = False, reason: str = "") -> Promotion:
-    """Put models in force, by kind and name; as a challenger, beside what is in force (no models: the challenge ends).
+    """Put models in force; as a challenger, beside the models in force.
+
+    Args:
+        models: names by kind; for a challenger, none ends the challenge.
 
     Raises:
-        Problem: the log did not take it; nothing has changed.
+        Problem: the log refused the promotion; nothing has changed.
     """
     log.create_topics()
     promotion = Promotion(_time(log), dict(sorted(models.items())), challenger, reason)
@@ -45,52 +48,53 @@ def promote(log: Log, models: dict[str, str], *, challenger: bool = False, reaso
     return promotion
 
 
-def history(log: Log) -> Iterator[Promotion | Activation]:
-    """What the models topic says, from its beginning; what is no record of ours is passed over."""
+def read_promotions(log: Log) -> Iterator[Promotion | Activation]:
+    """Yield the records of the models topic from its beginning; other records are skipped."""
     for record in log.read(MODELS, 0, log.starts(MODELS)[0], log.ends(MODELS)[0]):
         try:
-            yield decode(record.value)
+            yield decode_promotion_record(record.value)
         except msgspec.DecodeError:
             continue
 
 
-def decode(data: bytes) -> Promotion | Activation:
-    """A record of the models topic.
+def decode_promotion_record(data: bytes) -> Promotion | Activation:
+    """Decode a record of the models topic.
 
     Raises:
-        msgspec.DecodeError: it is none.
+        msgspec.DecodeError: it is not one.
     """
     return decoded(_decoder, data)
 
 
-def in_force(log: Log) -> dict[str, str]:
-    """By kind, the name of the champion; kinds that are missing are those that come with the program.
+def models_in_force(log: Log) -> dict[str, str]:
+    """Return the names of the champions by kind; for kinds that are missing, the built-in model is in force.
 
-    What a worker refused never came into force.
+    Promotions that a worker refused do not count.
     """
     lineup, others = Lineup(), dict[str, str]()
-    for promotion in _accepted(log):
+    for promotion in _accepted_promotions(log):
         lineup = lineup.after(promotion)
         others |= {kind: name for kind, name in promotion.models.items() if kind not in FORECASTING_KINDS}
     return dict(lineup.champion) | others
 
 
 def champions(log: Log) -> dict[str, list[str]]:
-    """By kind, the names of the champions in the order of their promotion, without those that were refused."""
+    """Return, by kind, the names of the champions in the order of their promotion, without refused ones."""
     found: dict[str, list[str]] = {}
-    for promotion in _accepted(log):
+    for promotion in _accepted_promotions(log):
         for kind, name in promotion.models.items():
             found.setdefault(kind, []).append(name)
     return found
 
 
-def before(log: Log, kind: str) -> dict[str, str] | None:
-    """By kind, the models that a rollback of a kind promotes: its last other champion, and what then rested on it; none before any.
+def champions_before(log: Log, kind: str) -> dict[str, str] | None:
+    """Return the models, by kind, that a rollback of a kind promotes: its preceding champion with the models trained on it.
 
-    An empty dict: the models that come with the program.
+    Returns:
+        None when no other model was in force before; an empty dict for the built-in models.
     """
     lineups = [Lineup()]
-    for promotion in _accepted(log):
+    for promotion in _accepted_promotions(log):
         lineups.append(lineups[-1].after(promotion))
     now = dict(lineups[-1].champion).get(kind)
     earlier = [dict(lineup.champion) for lineup in lineups if dict(lineup.champion).get(kind) != now]
@@ -103,15 +107,15 @@ def before(log: Log, kind: str) -> dict[str, str] | None:
     )
 
 
-def _accepted(log: Log) -> list[Promotion]:
-    """Of champions, in order."""
-    known = list(history(log))
+def _accepted_promotions(log: Log) -> list[Promotion]:
+    """Return the accepted promotions of champions, in order."""
+    known = list(read_promotions(log))
     refused = [one.promotion for one in known if isinstance(one, Activation) and one.refused is not None]
     return [one for one in known if isinstance(one, Promotion) and not one.challenger and one not in refused]
 
 
 def _time(log: Log) -> Instant:
-    """The time of the input's last record: that of a recorded log is long past."""
+    """Return the time of the input's last record, which in a recorded log is long past."""
     starts, ends = log.starts(EVENTS), log.ends(EVENTS)
     last = (record.time for p, end in ends.items() for record in log.read(EVENTS, p, max(starts[p], end - LAST_RECORDS), end))
     return max(last, default=Instant(0))

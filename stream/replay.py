@@ -1,7 +1,7 @@
-"""The past through the same code: files and recorded logs become the input log, with the clock that they themselves tell.
+"""Replays: files and recorded logs become the input log of the same code, with their own clock.
 
-A recorded log is copied record by record, numbers and all, so that its forecasts come out byte for byte as they were. Files become
-changes and heartbeats as the live feed's payloads do, marked `test`.
+A recorded log is copied record by record with its sequences, so that its forecasts are the same byte for byte. Files become changes and
+heartbeats, as the live feed's reports do, marked `test`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Progress = Callable[[int, Instant], None]
 
 
 class Span(NamedTuple):
-    """What part of the past, and how fast: virtual seconds a second, none for as fast as it goes."""
+    """A span of the past and the speed of its replay: replayed seconds per second; None for as fast as possible."""
 
     start: Instant | None = None
     end: Instant | None = None
@@ -43,7 +43,7 @@ class Span(NamedTuple):
 
 
 class Pace:
-    """Holds a replay back to its speed."""
+    """Keeps a replay at its speed."""
 
     def __init__(self, speed: float | None) -> None:
         self._speed = speed
@@ -63,7 +63,7 @@ def is_log(source: str) -> bool:
 
 
 def copy_log(source: str, target: Log, span: Span, progress: Progress) -> dict[int, int]:
-    """Copy a recorded log's input, partition by partition, unchanged; gives the last sequence of each.
+    """Copy the input of a recorded log unchanged, partition by partition. Returns the last sequence of each.
 
     Raises:
         Problem: the target holds input already, or either log cannot be reached.
@@ -76,7 +76,7 @@ def copy_log(source: str, target: Log, span: Span, progress: Progress) -> dict[i
     starts, ends = recorded.starts(EVENTS), recorded.ends(EVENTS)
     in_time = heapq.merge(*(recorded.read(EVENTS, p, starts[p], ends[p]) for p in starts), key=attrgetter("time"))
     pace, last, count = Pace(span.speed), dict[int, int](), 0
-    for records in _grouped(record for record in in_time if span.holds(record.time)):
+    for records in _group(record for record in in_time if span.holds(record.time)):
         pace.wait_for(records[0].time)
         _commit(producer.commit, records)
         last |= {record.partition: sequence for record in records if (sequence := _sequence(record)) is not None}
@@ -88,7 +88,7 @@ def copy_log(source: str, target: Log, span: Span, progress: Progress) -> dict[i
 
 
 def _sequence(record: Record) -> int | None:
-    """Its number in its partition; promotions and what cannot be read have none."""
+    """Return a record's sequence; None for promotions and for records that cannot be read."""
     try:
         known = decode(record.value)
     except msgspec.DecodeError:
@@ -104,11 +104,11 @@ def _commit(commit: Callable[[list[Outgoing]], None], records: list[Record]) -> 
 
 
 def publish_files(files: Iterable[Path], publisher: Publisher, span: Span, heartbeat_seconds: float, progress: Progress) -> dict[int, int]:
-    """Turn catalogue and change-log files, in the order of time, into the input log; gives the last sequence of each partition."""
+    """Write catalogue and change-log files to the input log in the order of time. Returns the last sequence of each partition."""
     pace, count = Pace(span.speed), 0
     before = dict(publisher.sequences)
     for records, letters in _batches(
-        _with_heartbeats(_said(files), span, publisher.ledger, heartbeat_seconds), paced=span.speed is not None
+        _with_heartbeats(_statements(files), span, publisher.ledger, heartbeat_seconds), paced=span.speed is not None
     ):
         if records:
             pace.wait_for(records[0].observed_at)
@@ -118,22 +118,22 @@ def publish_files(files: Iterable[Path], publisher: Publisher, span: Span, heart
     return {partition: last for partition, last in publisher.sequences.items() if last > before[partition]}
 
 
-def _said(files: Iterable[Path]) -> Iterator[Said]:
+def _statements(files: Iterable[Path]) -> Iterator[Said]:
     logs = sorted((path for path in files if kind_of(path) == "changelog"), key=lambda path: path.name)
     catalogues = [path for path in files if kind_of(path) != "changelog"]
     observed = (said for path in logs for said in read_changes(path))
-    return heapq.merge(observed, _in_time(catalogues), key=attrgetter("observed_at"))
+    return heapq.merge(observed, _sorted_catalogues(catalogues), key=attrgetter("observed_at"))
 
 
-def _in_time(catalogues: list[Path]) -> list[Said]:
-    """A catalogue's events, each observed when it happened: nothing is known of how it came to be known."""
+def _sorted_catalogues(catalogues: list[Path]) -> list[Said]:
+    """Return a catalogue's events, each observed at its origin time: the catalogue does not say when it became known."""
     read = [item for path in catalogues for item in read_catalog(path)]
     said: list[Said] = [Observation(e.time, "new", e.id, e) if isinstance(e, Event) else e for e in read]
     return sorted(said, key=attrgetter("observed_at"))
 
 
 def _with_heartbeats(said: Iterable[Said], span: Span, ledger: Ledger, seconds: float) -> Iterator[InputRecord | DeadLetter]:
-    """The changes that the statements make, with a heartbeat before the first of them after each full interval."""
+    """Yield the changes that the statements lead to, with a heartbeat before the first change after each full interval."""
     step = round(seconds * 1_000)
     beat: Instant | None = None
     for item in said:
@@ -170,7 +170,7 @@ def _time_of(item: InputRecord | DeadLetter) -> Instant:
     return item.observed_at
 
 
-def _grouped(records: Iterable[Record]) -> Iterator[list[Record]]:
+def _group(records: Iterable[Record]) -> Iterator[list[Record]]:
     group: list[Record] = []
     for record in records:
         if len(group) == RECORDS_A_COMMIT:
@@ -182,9 +182,9 @@ def _grouped(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def forecasts_of(log: Log, last: Mapping[int, int], starts: Mapping[int, int]) -> Iterator[bytes]:
-    """Forecast records from the given offsets on, up to the last input of each partition, in the order of (time, partition, sequence).
+    """Yield the forecasts from the given offsets on, up to the last input of each partition, in the order of (time, partition, sequence).
 
-    The order says nothing of who made them when: one worker or ten, the bytes are the same.
+    The order does not depend on which worker issued them when, so the bytes are the same with any number of workers.
     """
     ends = log.ends(FORECASTS)
     readers = (_until(log.read(FORECASTS, p, starts[p], ends[p]), last[p]) for p in sorted(last))
@@ -193,7 +193,7 @@ def forecasts_of(log: Log, last: Mapping[int, int], starts: Mapping[int, int]) -
 
 
 def alerts_of(log: Log, starts: Mapping[int, int]) -> Iterator[bytes]:
-    """Alert records from the given offsets on, in the order of (time, partition, offset)."""
+    """Yield the alerts from the given offsets on, in the order of (time, partition, offset)."""
     ends = log.ends(ALERTS)
     readers = (log.read(ALERTS, partition, starts[partition], ends[partition]) for partition in sorted(ends))
     for record in sorted((record for reader in readers for record in reader), key=attrgetter("time", "partition", "offset")):

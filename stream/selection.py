@@ -1,4 +1,4 @@
-"""Which records a reader wants: by region, magnitude and probability; replays are left out unless asked for. No IO, no clock."""
+"""Selects records by region, magnitude and probability; records of replays are left out unless asked for. No IO, no clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stream.records import HORIZONS_HOURS, MAGNITUDES, SPANS_DAYS, Alert, AnyRec
 
 
 class Selection:
-    """A reader's wishes, and what it was given so far: once an event or alert was given, all that becomes of it is given too."""
+    """A reader's selection and its state: once an event or alert was selected, its later revisions are selected too."""
 
     def __init__(
         self,
@@ -25,13 +25,13 @@ class Selection:
     ) -> None:
         """
         Args:
-            regions: ids; empty for all. What concerns no single region always comes.
+            regions: ids; empty for all. Records that concern no single region are always selected.
             min_magnitude: events and alerts of at least this; with `min_probability`, forecasts and outlooks of at least this magnitude.
-            min_probability: forecasts and outlooks that give at least this to an event within the span, and alerts of such a probability.
+            min_probability: forecasts and outlooks with at least this probability of an event, and alerts of such a probability.
             within: `1h`, `1d`, `7d` or `30d`.
-            include_test: replays too.
-            include_heartbeats: of events, the heartbeats too.
-            resumed: it goes on where an earlier reader stopped, so what is deleted may have been given before: deletions come.
+            include_test: include records of replays.
+            include_heartbeats: include the heartbeats among events.
+            resumed: the reader continues where an earlier one stopped, which may know events that are deleted now: select deletions.
 
         Raises:
             Problem: the span is not one of the four.
@@ -43,10 +43,10 @@ class Selection:
         self._narrow = min_magnitude is not None or min_probability is not None
         self._given: set[str] = set()
         self.left_out_tests = 0
-        """Records of replays that would have been given otherwise."""
+        """Number of records left out only because they come from replays."""
 
     def takes(self, record: AnyRecord) -> bool:
-        """Whether the reader wants it; asked once for each record, in order."""
+        """Whether a record is selected; to be called once for each record, in order."""
         if isinstance(record, Heartbeat) and not self._include_heartbeats:
             return False
         region = getattr(record, "region", None)
@@ -89,7 +89,7 @@ class Selection:
 
 
 def probability(forecast: Forecast, magnitude: float | None, within: str) -> float:
-    """That an event comes within a span: of at least completeness, or of at least a magnitude (`MAGNITUDES`); 0 where nothing is said.
+    """Return the probability of an event within a span: at or above completeness, or a magnitude of `MAGNITUDES`; 0 where none is given.
 
     Raises:
         Problem: forecasts give no probabilities for this magnitude.
@@ -105,7 +105,7 @@ def probability(forecast: Forecast, magnitude: float | None, within: str) -> flo
 
 
 def outlook_probability(outlook: RegionOutlook, magnitude: float | None, within: str) -> float:
-    """As `probability`, of an outlook, which says nothing of an hour: its smallest magnitude unless one is given."""
+    """The same for an outlook, which has no span of an hour: for its smallest magnitude unless one is given."""
     days = HORIZONS_HOURS[within] / 24.0
     bins = [one for span in outlook.forecast if SPANS_DAYS.get(span.label) == days for one in span.bins]
     return next((one.probability for one in bins if magnitude is None or one.magnitude >= magnitude), 0.0)

@@ -88,7 +88,7 @@ class Registry:
         """By kind, whose word counts: the models promoted last, else those that come with the program; a CNN only on its own forecaster.
 
         Args:
-            in_force: names by kind, as `stream.promotion.in_force` gives them.
+            in_force: names by kind, as `stream.promotion.models_in_force` gives them.
         """
         entries = list(self.entries())
         own, bases = {one.kind: one.name for one in entries if one.built_in}, {one.name: one.card.get("base") for one in entries}

@@ -27,7 +27,7 @@ from models.simulation.outlook_counts import Drawn, spans, together
 from models.simulation.rollout import AT_ONCE, Block, Ends, Excesses, Given, History, Own, ProcessPool, Start, live_history, start_at
 from models.space_time import SpaceTimeNetwork
 from models.timing import TAUS_DAYS, expected_events
-from stream.outlooks import Asked, Simulated
+from stream.outlooks import SimulatedCounts, SimulationRequest
 from stream.records import SPANS_DAYS, rounded
 
 MONTH_DAYS, YEAR_DAYS = SPANS_DAYS["1 Month"], SPANS_DAYS["1 Year"]
@@ -56,7 +56,7 @@ class NetworkSimulator:
     def name(self) -> str:
         return self._name
 
-    def simulate(self, asked: Asked) -> Simulated:
+    def simulate(self, asked: SimulationRequest) -> SimulatedCounts:
         known = self._network.timing.background(asked.region.id)
         background = self._usual_background if known is None else known
         history = live_history(self._network, window_pattern(asked), background)
@@ -69,10 +69,10 @@ class NetworkSimulator:
         drawn = together([*by_network(month), *found.drawn])
         forecast = spans(drawn, paths, asked.now, levels, found.without_end)
         parameters = {"paths_ended_by_kernels": float(ends.stopped.sum()), "background_per_day": rounded(background)}
-        return Simulated(paths, int(found.without_end["1 Year"].sum()), forecast, parameters)
+        return SimulatedCounts(paths, int(found.without_end["1 Year"].sum()), forecast, parameters)
 
 
-def window_pattern(asked: Asked) -> PointPattern:
+def window_pattern(asked: SimulationRequest) -> PointPattern:
     """The region's window as the network reads it; no magnitude is further above completeness than the live forecaster takes it to be."""
     span = Span(asked.now.plus(days=-asked.region.window_days), asked.now)
     made = make_point_pattern(asked.events, asked.region.magnitude_of_completeness, span)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.alerts.lifecycle import after_change, after_forecast, after_heartbeat, after_outage, remembered
+from stream.alerts.lifecycle import after_change, after_forecast, after_heartbeat, after_outage, keep_last_revisions
 from stream.alerts.revision import Origin
 from stream.alerts.rules import Rule, load_rules
 from stream.alerts.values import Situation
@@ -15,6 +15,6 @@ __all__ = [
     "after_forecast",
     "after_heartbeat",
     "after_outage",
+    "keep_last_revisions",
     "load_rules",
-    "remembered",
 ]

@@ -1,4 +1,4 @@
-"""One revision of an alert after another: how each follows from the one before. Pure."""
+"""How each revision of an alert follows from the one before. Pure."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import msgspec
 
 from ingest.instant import Instant
 from stream.alerts.rules import Rule
-from stream.alerts.values import Found
+from stream.alerts.values import RuleValue
 from stream.records import Alert, rounded
 
 
 class Origin(NamedTuple):
-    """Where a revision comes from."""
+    """The record that a revision comes from."""
 
     partition: int
     sequence: int
     at: Instant
     region: str | None
     name: str
-    """The region's, for a person."""
+    """The region's name, for people."""
     test: bool
 
 
-def initial(rule: Rule, found: Found, origin: Origin, forecast: str | None, model: str | None = None) -> Alert:
-    """An alert begins."""
+def initial(rule: Rule, found: RuleValue, origin: Origin, forecast: str | None, model: str | None = None) -> Alert:
+    """Return the first revision of an alert."""
     return Alert(
         id=f"{rule.name}:{origin.region or 'all'}:{origin.partition}-{origin.sequence}",
         revision=0,
@@ -57,7 +57,7 @@ def _threshold(rule: Rule) -> str:
 
 
 def revision(alert: Alert, origin: Origin, reason: str) -> Alert:
-    """It is said again, as it was."""
+    """Return a revision with the same content, renewed."""
     return msgspec.structs.replace(
         alert,
         revision=alert.revision + 1,
@@ -71,10 +71,10 @@ def revision(alert: Alert, origin: Origin, reason: str) -> Alert:
     )
 
 
-def following(
-    alert: Alert, origin: Origin, rule: Rule, reason: str, found: Found | None, forecast: str | None = None, *, active: bool = True
+def update(
+    alert: Alert, origin: Origin, rule: Rule, reason: str, found: RuleValue | None, forecast: str | None = None, *, active: bool = True
 ) -> Alert:
-    """It goes on with what was found now, or ends."""
+    """Return the update of an alert with its present value: it continues, or it ends."""
     after = msgspec.structs.replace(
         revision(alert, origin, reason),
         active=active,
@@ -87,8 +87,8 @@ def following(
     return msgspec.structs.replace(after, headline=headline, value=rounded(found.value), events=list(found.events))
 
 
-def retraction(alert: Alert, origin: Origin, rule: Rule, reason: str, found: Found | None, forecast: str | None) -> Alert:
-    """It rested on what was wrong."""
-    ended = following(alert, origin, rule, reason, None, forecast, active=False)
+def retraction(alert: Alert, origin: Origin, rule: Rule, reason: str, found: RuleValue | None, forecast: str | None) -> Alert:
+    """Return the retraction of an alert that was based on wrong information."""
+    ended = update(alert, origin, rule, reason, None, forecast, active=False)
     value = alert.value if found is None else rounded(found.value)
     return msgspec.structs.replace(ended, alert_type="retraction", headline=f"Retracted: {alert.headline}", value=value)

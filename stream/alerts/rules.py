@@ -1,4 +1,4 @@
-"""The table of the alerts' rules: the built-in ones, and the user's own beside them."""
+"""The table of alert rules: the built-in ones, and those of the user."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "calibration": ("at_most", "weeks"),
     "feed": ("at_least",),
 }
-"""By kind, the keys that it cannot do without."""
+"""By kind, the keys that a rule must have."""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When an alert begins, is revised and ends."""
+    """The conditions under which an alert begins, is revised and ends."""
 
     name: str
     kind: Kind
     regions: tuple[str, ...] = ()
-    """Empty: all."""
+    """Regions that the rule applies to; empty for all."""
     magnitude: float | None = None
     within: str | None = None
     at_least: float | None = None
-    """It begins from this value on; one of the two is given."""
+    """The alert begins when the value is at least this; either `at_least` or `at_most` is given."""
     at_most: float | None = None
-    """It begins from this value down."""
+    """The alert begins when the value is at most this."""
     release: float | None = None
-    """It goes on until the value is on the other side of this one: hysteresis. Without it, the value that begins it."""
+    """The alert ends when the value is on the other side of this one (hysteresis); by default the value at which it begins."""
     least_probability: float = 0.0
-    """For gains: below it none is told."""
+    """For gains: no alert below this probability."""
     weeks: int | None = None
     least_events: int = 1
-    """For what is counted over weeks."""
+    """For rules that count over weeks: how many."""
     expires_hours: float = 24.0
     minimum_interval_minutes: float = 60.0
-    """Between two revisions; the first, the last and retractions do not wait."""
+    """Minimum time between two revisions; the first, the last and retractions do not wait."""
     change: float = 1.5
-    """It is revised when the value is so many times larger or smaller than last said; for magnitudes, when it differs by 0.1."""
+    """The alert is revised when its value has changed by this factor since the last revision; for magnitudes, by 0.1."""
     enabled: bool = True
 
     @property
     def threshold(self) -> float:
-        """The value that begins it."""
+        """The value at which the alert begins."""
         return self.at_least if self.at_least is not None else self.at_most if self.at_most is not None else math.nan
 
     def begins(self, value: float) -> bool:
@@ -67,10 +67,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_rules(file: Path | None = None) -> tuple[Rule, ...]:
-    """The built-in rules with those of a file, in the order of their names; those that are not enabled are left out.
+    """Load the built-in rules and those of a file, sorted by name, without those that are not enabled.
 
     Raises:
-        Problem: the file is missing, is not TOML, or a rule does not make sense.
+        Problem: the file is missing or is not TOML, or a rule is not valid.
     """
     rules = _read(BUILT_IN) | (_read(file) if file is not None else {})
     return tuple(rule for _, rule in sorted(rules.items()) if rule.enabled)
@@ -79,7 +79,7 @@ def load_rules(file: Path | None = None) -> tuple[Rule, ...]:
 def _read(file: Path) -> dict[str, Rule]:
     try:
         rows = tomllib.loads(file.read_text(encoding="utf-8")).get("rule", [])
-        rules = [_checked(msgspec.convert(row, Rule)) for row in rows]
+        rules = [_require_valid(msgspec.convert(row, Rule)) for row in rows]
     except OSError as error:
         raise Problem(f"no alert rules at {file} ({error.strerror})", "name an existing TOML file with --alert-rules") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, TypeError, AttributeError, ValueError) as error:
@@ -89,7 +89,7 @@ def _read(file: Path) -> dict[str, Rule]:
     return {rule.name: rule for rule in rules}
 
 
-def _checked(rule: Rule) -> Rule:
+def _require_valid(rule: Rule) -> Rule:
     given: dict[str, Any] = msgspec.structs.asdict(rule)
     if missing := [key for key in NEEDED[rule.kind] if given[key] is None]:
         raise ValueError(f"rule {rule.name} of kind {rule.kind} needs {', '.join(missing)}")

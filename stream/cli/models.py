@@ -10,7 +10,7 @@ import typer
 
 from ingest.bus import open_log
 from stream.cli.options import JsonOption, ModelsOption, existing
-from stream.promotion import in_force
+from stream.promotion import models_in_force
 
 if TYPE_CHECKING:
     from models.registry import Entry
@@ -45,7 +45,7 @@ def models(
 def _champions(bus: str) -> dict[str, str]:
     event_log = open_log(existing(bus))
     event_log.create_topics()
-    found = in_force(event_log)
+    found = models_in_force(event_log)
     event_log.close()
     return found
 

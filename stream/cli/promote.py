@@ -13,7 +13,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.cli.options import EMBEDDED, BusOption, ModelsOption, existing
 from stream.core import FORECASTING_KINDS, Lineup
-from stream.promotion import before, champions, in_force
+from stream.promotion import champions, champions_before, models_in_force
 from stream.promotion import promote as promoted
 
 PROMOTE_EXAMPLES = "Example: quakecast promote lstm-1f0c9a77d2e4 --bus kafka://broker:9092 --reason 'better in the last year'"
@@ -75,7 +75,7 @@ def _before(event_log: Log, kind: str) -> dict[str, str]:
         earlier = [name for name in names if name != names[-1]]
         found = None if not names else {kind: earlier[-1]} if earlier else {}
     else:
-        found = before(event_log, kind)
+        found = champions_before(event_log, kind)
     if found is None:
         raise Problem(f"no {kind} has been promoted in this log", "there is nothing to go back to")
     return found or {kind: built_in(kind)}
@@ -95,5 +95,5 @@ def _try_out(event_log: Log, chosen: dict[str, str], models: Path | None) -> Non
     if any(kind in FORECASTING_KINDS for kind in chosen):
         from models.forecaster import ModelLibrary
 
-        staying = Lineup().after(Promotion(Instant(0), in_force(event_log)))
+        staying = Lineup().after(Promotion(Instant(0), models_in_force(event_log)))
         ModelLibrary(registry.find).forecaster(staying.after(Promotion(Instant(0), chosen)))

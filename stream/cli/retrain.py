@@ -30,7 +30,7 @@ from stream.cli.options import (
     stop_on_signals,
 )  # fmt: skip
 from stream.cli.train import SeedOption, told
-from stream.promotion import in_force, promote
+from stream.promotion import models_in_force, promote
 
 if TYPE_CHECKING:
     from models.pipeline import Decision
@@ -132,7 +132,7 @@ def _round(catalogues: Catalogues, choice: Choice, event_log: Log, stop: threadi
 
         files = catalogues.files or (_backfilled(Path(folder), catalogues),)
         plan = Plan(files, *choice, None if catalogues.files else catalogues.min_magnitude)
-        for decision in retrained(plan, in_force(event_log), Path(folder), watched):
+        for decision in retrained(plan, models_in_force(event_log), Path(folder), watched):
             _act(decision, event_log, dry_run=dry_run, json=json)
             failed |= decision.failed
     return failed

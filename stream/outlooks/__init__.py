@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from stream.outlooks.simulator import Asked, Simulated
+from stream.outlooks.simulator import SimulatedCounts, SimulationRequest
 from stream.outlooks.worker import GROUP, OutlookWorker, outlooks_of
 
 __all__ = [
     "GROUP",
-    "Asked",
     "OutlookWorker",
-    "Simulated",
+    "SimulatedCounts",
+    "SimulationRequest",
     "outlooks_of",
 ]

@@ -1,7 +1,7 @@
-"""One input partition as the outlooks see it: its regions' windows, its clock, what is in force, and what is due. Pure.
+"""One input partition for the outlooks: its regions' windows, its clock, the models in force, and the outlooks that are due. Pure.
 
-Outlooks are due at a heartbeat, which ends what a feed said at one moment, or (where there is none) at the first change of a later moment:
-so an outlook rests on all that was said by then, however it was cut into batches. They are a function of the log alone.
+Outlooks are due at a heartbeat, which follows all changes of one moment, or (without a heartbeat) at the first change of a later moment.
+So an outlook depends on all changes up to its moment, however they were cut into batches. Outlooks are a function of the log alone.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from ingest.event import Change, Event, Heartbeat, InputRecord
 from ingest.instant import Instant
 from ingest.region import Region, RegionTable
 from stream.core import BEGINNING, Lineup, Window
-from stream.outlooks.schedule import Issued, cause_at, is_large, mainshock_of, next_after
-from stream.outlooks.simulator import Asked, Simulated, magnitudes_of
+from stream.outlooks.schedule import LastOutlook, cause_at, is_large, mainshock_of, next_after
+from stream.outlooks.simulator import SimulatedCounts, SimulationRequest, magnitudes_of
 from stream.records import (
     ADVISORY_TIME_FRAME,
     DISCLAIMER,
@@ -34,41 +34,44 @@ REFERENCE = "the forecaster rolled forward; the year from the end of the month o
 
 
 class Due(NamedTuple):
-    """An outlook that is to be made."""
+    """An outlook that is due."""
 
     region: Region
     cause: Cause
     now: Instant
     sequence: int
-    """Of the last record folded."""
+    """Sequence of the last record folded."""
     events: tuple[Event, ...]
     mainshock: Event | None
-    issued: Issued | None
+    issued: LastOutlook | None
     lineup: Lineup
     test: bool
 
 
-class _Kept(NamedTuple):
+class _RegionState(NamedTuple):
     window: Window = Window()
     mainshock: Event | None = None
-    issued: Issued | None = None
+    issued: LastOutlook | None = None
 
 
 class OutlookPartition:
-    """Takes records in order."""
+    """Folds records in their order."""
 
-    def __init__(self, number: int, table: RegionTable, issued: dict[str, Issued] | None = None) -> None:
-        """`issued`: by region, the last outlook that is in the topic already."""
+    def __init__(self, number: int, table: RegionTable, issued: dict[str, LastOutlook] | None = None) -> None:
+        """
+        Args:
+            issued: by region, the latest outlook in the topic.
+        """
         self.number, self.sequence = number, -1
         self.lineup = Lineup()
-        """What is in force, as the caller sets it when it meets a promotion."""
+        """The models in force; the caller sets it at each promotion."""
         self.clock = BEGINNING
         self._table, self._test = table, False
         self._issued = issued or {}
-        self._kept: dict[str, _Kept] = {}
+        self._regions: dict[str, _RegionState] = {}
 
     def fold(self, record: InputRecord) -> None:
-        """Take a record in, saying nothing."""
+        """Fold a record, without looking at what is due."""
         if record.sequence <= self.sequence:
             return
         self.sequence, self._test = record.sequence, record.test
@@ -77,25 +80,25 @@ class OutlookPartition:
             self._change(record)
 
     def due_before(self, record: InputRecord) -> list[Due]:
-        """What is due once a record shows that no more is to come of the moment before."""
+        """Return the outlooks that are due before a record is folded, because it shows that the preceding moment is complete."""
         moved = isinstance(record, Change) and record.sequence > self.sequence and record.observed_at > self.clock
         return self._due() if moved else []
 
     def due_after(self, record: InputRecord) -> list[Due]:
-        """What is due once a record has been folded."""
+        """Return the outlooks that are due after a record was folded."""
         return self._due() if isinstance(record, Heartbeat) else []
 
     def note(self, outlook: RegionOutlook) -> None:
-        """An outlook has been made."""
-        kept = self._kept[outlook.region]
-        self._kept[outlook.region] = kept._replace(issued=issued_of(outlook))
+        """Note an outlook that was issued."""
+        kept = self._regions[outlook.region]
+        self._regions[outlook.region] = kept._replace(issued=last_outlook_of(outlook))
 
     def window(self, region_id: str) -> Window:
-        """A region's window."""
+        """Return a region's window."""
         return self._of(region_id).window
 
-    def _of(self, region_id: str) -> _Kept:
-        return self._kept.get(region_id) or _Kept(issued=self._issued.get(region_id))
+    def _of(self, region_id: str) -> _RegionState:
+        return self._regions.get(region_id) or _RegionState(issued=self._issued.get(region_id))
 
     def _change(self, change: Change) -> None:
         region = self._table[change.region]
@@ -104,18 +107,18 @@ class OutlookPartition:
         edit = window.apply(change, region, cutoff)
         touched = [event for event in (edit.removed, edit.added, *gone) if event is not None and is_large(event, region)]
         mainshock = mainshock_of(edit.window, region, self.clock) if touched else kept.mainshock
-        self._kept[region.id] = _Kept(edit.window, mainshock, kept.issued)
+        self._regions[region.id] = _RegionState(edit.window, mainshock, kept.issued)
 
     def _due(self) -> list[Due]:
-        found = [self._due_of(self._table[region_id]) for region_id in sorted(self._kept)]
+        found = [self._due_of(self._table[region_id]) for region_id in sorted(self._regions)]
         return [due for due in found if due is not None]
 
     def _due_of(self, region: Region) -> Due | None:
-        kept = self._kept[region.id]
+        kept = self._regions[region.id]
         window, gone = kept.window.expire(self.clock.plus(days=-region.window_days))
         if gone:
-            kept = _Kept(window, mainshock_of(window, region, self.clock), kept.issued)
-            self._kept[region.id] = kept
+            kept = _RegionState(window, mainshock_of(window, region, self.clock), kept.issued)
+            self._regions[region.id] = kept
         cause = cause_at(kept.issued, kept.window, kept.mainshock, region, self.clock)
         if cause is None:
             return None
@@ -124,18 +127,18 @@ class OutlookPartition:
         )  # fmt: skip
 
 
-def asked_of(due: Due, partition: int) -> Asked:
-    """What the simulator is asked; the seed is the outlook's id as a number."""
+def simulation_request(due: Due, partition: int) -> SimulationRequest:
+    """Return the request to the simulator; its seed is the outlook's id as a number."""
     seed = zlib.crc32(outlook_id(due, partition).encode())
-    return Asked(due.region, due.events, due.now, magnitudes_of(due.region), _above(due), seed)
+    return SimulationRequest(due.region, due.events, due.now, magnitudes_of(due.region), _above(due), seed)
 
 
 def outlook_id(due: Due, partition: int) -> str:
     return f"outlook-{due.region.id}-{partition}-{due.sequence}"
 
 
-def outlook_of(due: Due, partition: int, model: str, made: Simulated) -> RegionOutlook:
-    """The record."""
+def outlook_of(due: Due, partition: int, model: str, made: SimulatedCounts) -> RegionOutlook:
+    """Return the outlook record."""
     region, mainshock, since = due.region, due.mainshock, _observed_from(due)
     counts = [
         Observation(magnitude, count_earthquakes(due.events, magnitude, since, Instant(due.now + 1))) for magnitude in magnitudes_of(region)
@@ -152,7 +155,7 @@ def outlook_of(due: Due, partition: int, model: str, made: Simulated) -> RegionO
         events_in_window=len(due.events),
         simulations=made.simulations,
         cut=made.cut,
-        seed=asked_of(due, partition).seed,
+        seed=simulation_request(due, partition).seed,
         input_partition=partition,
         input_sequence=due.sequence,
         creation_time=int(due.now),
@@ -169,12 +172,12 @@ def outlook_of(due: Due, partition: int, model: str, made: Simulated) -> RegionO
     )
 
 
-def issued_of(outlook: RegionOutlook) -> Issued:
-    """What the next outlook of the region depends on."""
+def last_outlook_of(outlook: RegionOutlook) -> LastOutlook:
+    """Return the part of an outlook that the region's next one depends on."""
     shock = outlook.mainshock
     if shock is None:
-        return Issued(outlook.id, outlook.issued_at)
-    return Issued(outlook.id, outlook.issued_at, shock.id, shock.time, shock.magnitude)
+        return LastOutlook(outlook.id, outlook.issued_at)
+    return LastOutlook(outlook.id, outlook.issued_at, shock.id, shock.time, shock.magnitude)
 
 
 def _observed_from(due: Due) -> Instant:
@@ -182,7 +185,7 @@ def _observed_from(due: Due) -> Instant:
 
 
 def _above(due: Due) -> float:
-    """The mainshock's magnitude; else the largest of the last 30 days, or completeness when nothing came in them."""
+    """Return the mainshock's magnitude; without one, the largest of the last 30 days, or completeness if there was no event."""
     if due.mainshock is not None:
         return due.mainshock.magnitude or 0.0
     recent = [event.magnitude or 0.0 for event in due.events if event.time >= _observed_from(due)]

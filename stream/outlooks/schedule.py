@@ -1,14 +1,14 @@
-"""When a region's outlook is due. Pure: windows and moments in, a cause out.
+"""The schedule of a region's outlooks. Pure: windows and moments in, a cause out.
 
-A *mainshock* is an event of at least M 5 and 1.5 above completeness that is larger than all that came in the region in the 30 days before
-it; of several the latest counts. (An M 7.5 nine hours after an M 7.8 is its aftershock; an M 7.1 a day after an M 6.4 takes its place.)
-After it the outlook is due as the USGS issues its aftershock forecasts, by delays from its origin time:
+A *mainshock* is an event of at least M 5 and 1.5 above completeness that is larger than every event in the region in the 30 days before
+it; of several the latest counts. (An M 7.5 nine hours after an M 7.8 is its aftershock; an M 7.1 a day after an M 6.4 replaces it.)
+After a mainshock outlooks are due at the delays from its origin time at which the USGS issues aftershock forecasts:
 
     10 30 50 min │ 2 4 6 8 12 18 24 h │ daily to two weeks │ weekly to 90 days │ every 30 days, while it is in the window
 
-never before the event is known: what was due before then is one outlook, at once. Beside that every region with events has one a day, at
-a minute of the day of its own, so that they do not all come together; in the two weeks after a mainshock the table above has one a day
-already. When the mainshock is deleted, or its magnitude revised by 0.3, the outlook that rests on it is wrong and is replaced at once.
+An event that becomes known later has one outlook at once for all that was due before. In addition every region with events has one outlook
+a day, at its own minute of the day, so that they are not all due together; in the two weeks after a mainshock the table above has one a
+day already. When the mainshock is deleted, or its magnitude revised by 0.3, its outlook is wrong and is replaced at once.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ DELAYS_MS = (
     *(days * MILLISECONDS_PER_DAY for days in range(_DAILY_UNTIL + 7, _WEEKLY_UNTIL + 1, 7)),
     *(days * MILLISECONDS_PER_DAY for days in range(_WEEKLY_UNTIL + _MONTH, 1_100, _MONTH)),
 )
-"""Since the mainshock's origin time."""
+"""Delays from the mainshock's origin time."""
 
 
-class Issued(NamedTuple):
-    """What of a region's last outlook the next one depends on."""
+class LastOutlook(NamedTuple):
+    """The part of a region's last outlook that the next one depends on."""
 
     id: str
     at: Instant
@@ -55,13 +55,13 @@ class Issued(NamedTuple):
 
 
 def is_large(event: Event, region: Region) -> bool:
-    """Whether an event may be a mainshock."""
+    """Whether an event is large enough for a mainshock."""
     least = max(SMALLEST_MAINSHOCK, region.magnitude_of_completeness + ABOVE_COMPLETENESS)
     return event.magnitude is not None and event.magnitude >= least - _ROUNDING
 
 
 def mainshock_of(window: Window, region: Region, now: Instant) -> Event | None:
-    """The window's mainshock; what is said to come after `now` is none yet."""
+    """Return the window's mainshock; events with origin times after `now` do not count."""
     large = [event for event in window.events if is_large(event, region) and event.time <= now]
     for place in range(len(large) - 1, -1, -1):
         event = large[place]
@@ -71,29 +71,29 @@ def mainshock_of(window: Window, region: Region, now: Instant) -> Event | None:
     return None
 
 
-def cause_at(issued: Issued | None, window: Window, mainshock: Event | None, region: Region, now: Instant) -> Cause | None:
-    """Why an outlook is due now; none when it is not.
+def cause_at(issued: LastOutlook | None, window: Window, mainshock: Event | None, region: Region, now: Instant) -> Cause | None:
+    """Return why an outlook is due now; None when it is not.
 
     Args:
-        issued: the region's last one; none at first.
+        issued: the region's last outlook; None before the first.
         window: already expired.
-        mainshock: as `mainshock_of` finds it.
+        mainshock: as returned by `mainshock_of`.
     """
     if issued is not None and _is_wrong(issued, window, mainshock, region, now):
         return "revision"
     if not window.events:
         return None
     if mainshock is not None and (issued is None or issued.mainshock != mainshock.id):
-        return "mainshock" if now >= mainshock.time + DELAYS_MS[0] else _scheduled(issued, None, region, now)
-    return _scheduled(issued, mainshock, region, now)
+        return "mainshock" if now >= mainshock.time + DELAYS_MS[0] else _cause_by_schedule(issued, None, region, now)
+    return _cause_by_schedule(issued, mainshock, region, now)
 
 
-def _scheduled(issued: Issued | None, mainshock: Event | None, region: Region, now: Instant) -> Cause | None:
+def _cause_by_schedule(issued: LastOutlook | None, mainshock: Event | None, region: Region, now: Instant) -> Cause | None:
     return "schedule" if issued is None or now >= next_after(issued.at, mainshock, region) else None
 
 
 def next_after(moment: Instant, mainshock: Event | None, region: Region) -> Instant:
-    """When the outlook after one at a moment is due, if nothing new comes."""
+    """Return when the next outlook is due after one at a moment, if no event arrives."""
     daily = _next_daily(moment, region)
     if mainshock is None:
         return daily
@@ -105,13 +105,13 @@ def next_after(moment: Instant, mainshock: Event | None, region: Region) -> Inst
 
 
 def _next_daily(moment: Instant, region: Region) -> Instant:
-    """The region's own minute of the day, after a moment."""
+    """Return the next time, after a moment, at which the region's own minute of the day comes."""
     minute = zlib.crc32(region.id.encode()) % _MINUTES_PER_DAY * _MINUTE
     return Instant((int(moment) - minute) // MILLISECONDS_PER_DAY * MILLISECONDS_PER_DAY + MILLISECONDS_PER_DAY + minute)
 
 
-def _is_wrong(issued: Issued, window: Window, mainshock: Event | None, region: Region, now: Instant) -> bool:
-    """Whether the last outlook names a mainshock that is none any more: deleted, moved away, or of quite another magnitude."""
+def _is_wrong(issued: LastOutlook, window: Window, mainshock: Event | None, region: Region, now: Instant) -> bool:
+    """Whether the last outlook's mainshock is no longer one: deleted, moved away, or of a clearly different magnitude."""
     if issued.mainshock is None or issued.mainshock_time < now.plus(days=-region.window_days):
         return False
     known = window.find(issued.mainshock)

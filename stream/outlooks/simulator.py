@@ -1,4 +1,4 @@
-"""The protocol of whoever rolls regions forward."""
+"""The protocol of a simulator of continuations, and the magnitudes that outlooks count."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from stream.records import MAGNITUDE_ROUNDING, OutlookSpan
 WHOLE_MAGNITUDES = (3.0, 4.0, 5.0, 6.0, 7.0)
 
 
-class Asked(NamedTuple):
-    """What a simulator is asked."""
+class SimulationRequest(NamedTuple):
+    """A request to a simulator."""
 
     region: Region
     events: tuple[Event, ...]
@@ -21,12 +21,12 @@ class Asked(NamedTuple):
     now: Instant
     magnitudes: tuple[float, ...]
     above: float
-    """The mainshock's magnitude, or the largest recent one."""
+    """The mainshock's magnitude; without a mainshock, the largest recent one."""
     seed: int
 
 
-class Simulated(NamedTuple):
-    """What it answers."""
+class SimulatedCounts(NamedTuple):
+    """The counts over the simulated continuations."""
 
     simulations: int
     cut: int
@@ -35,18 +35,18 @@ class Simulated(NamedTuple):
 
 
 class Simulator(Protocol):
-    """Whoever rolls regions forward. The same question gives the same answer."""
+    """Simulates continuations of a region. The same request gives the same result."""
 
     @property
     def name(self) -> str:
-        """Names the model and its exact weights."""
+        """Name of the model and its exact weights."""
 
-    def simulate(self, asked: Asked) -> Simulated:
-        """Numbers of events for each of `SPANS_DAYS`."""
+    def simulate(self, asked: SimulationRequest) -> SimulatedCounts:
+        """Return the numbers of events for each of `SPANS_DAYS`."""
 
 
 def magnitudes_of(region: Region) -> tuple[float, ...]:
-    """From which magnitudes on events are counted: 3 … 7 as far as the region is complete, and completeness itself where it is above 3."""
+    """Return the magnitudes from which events are counted: 3 … 7 as far as the region is complete, and its completeness if above 3."""
     completeness = region.magnitude_of_completeness
     whole = tuple(magnitude for magnitude in WHOLE_MAGNITUDES if magnitude >= completeness - MAGNITUDE_ROUNDING)
     return whole if completeness <= WHOLE_MAGNITUDES[0] or completeness in whole else (completeness, *whole)

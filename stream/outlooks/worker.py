@@ -22,8 +22,8 @@ from ingest.region import RegionTable
 from stream.consuming import GroupMember
 from stream.core import Lineup
 from stream.monitoring import OutlookMetrics
-from stream.outlooks.partition import Due, OutlookPartition, asked_of, issued_of, outlook_of
-from stream.outlooks.schedule import Issued
+from stream.outlooks.partition import Due, OutlookPartition, last_outlook_of, outlook_of, simulation_request
+from stream.outlooks.schedule import LastOutlook
 from stream.outlooks.simulator import Simulator
 from stream.records import RegionOutlook, decode_outlook
 
@@ -119,7 +119,7 @@ class OutlookWorker(GroupMember[Owned]):
             self._producer.commit([], {number: first}, self._consumer)
         self._consumer.seek(number, first)
 
-    def _issued(self, number: int) -> dict[str, Issued]:
+    def _issued(self, number: int) -> dict[str, LastOutlook]:
         """Return the latest outlook in the topic, by region."""
         found = {}
         for record in self._log.read(OUTLOOKS, number, self._log.starts(OUTLOOKS)[number], self._log.ends(OUTLOOKS)[number]):
@@ -127,7 +127,7 @@ class OutlookWorker(GroupMember[Owned]):
                 outlook = decode_outlook(record.value)
             except msgspec.DecodeError:  # written by others
                 continue
-            found[outlook.region] = issued_of(outlook)
+            found[outlook.region] = last_outlook_of(outlook)
         return found
 
     def _take(self, record: Record) -> None:
@@ -158,7 +158,7 @@ class OutlookWorker(GroupMember[Owned]):
     def _issue(self, state: OutlookPartition, due: Due, offset: int) -> None:
         """Simulate one outlook and commit it with `offset` as the next to read: the same record may lead to further outlooks."""
         simulator, began = self._simulators.simulator(due.lineup), time.monotonic()
-        outlook = outlook_of(due, state.number, simulator.name, simulator.simulate(asked_of(due, state.number)))
+        outlook = outlook_of(due, state.number, simulator.name, simulator.simulate(simulation_request(due, state.number)))
         out = Outgoing(OUTLOOKS, state.number, outlook.region.encode(), encode(outlook), outlook.issued_at)
         self._producer.commit([out], {state.number: offset}, self._consumer)
         state.note(outlook)

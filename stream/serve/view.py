@@ -15,7 +15,7 @@ import msgspec
 from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, Record
 from ingest.event import Change, Heartbeat, LogRecord, Outage, Promotion, decode, decode_dead_letter
 from ingest.instant import Instant
-from stream.promotion import decode as decode_model
+from stream.promotion import decode_promotion_record as decode_model
 from stream.records import Activation, Alert, Calibration, Forecast, RegionOutlook, decode_alert, decode_forecast, decode_outlook
 from stream.serve.event_index import EventIndex
 

@@ -18,7 +18,7 @@ from ingest.bus.log import EVENTS, TOPICS, Log
 from ingest.event import InputRecord, Promotion, decode, encode
 from ingest.publish import Publisher
 from stream.outlooks.partition import OutlookPartition
-from stream.outlooks.simulator import Asked, Simulated
+from stream.outlooks.simulator import SimulatedCounts, SimulationRequest
 from stream.outlooks.worker import OutlookWorker, outlooks_of
 from stream.promotion import promote
 from stream.records.outlook import RegionOutlook, decode_outlook
@@ -46,7 +46,7 @@ class DyingSimulator(RateSimulator):
         super().__init__()
         self._left = finished
 
-    def simulate(self, asked: Asked) -> Simulated:
+    def simulate(self, asked: SimulationRequest) -> SimulatedCounts:
         self._left -= 1
         if self._left < 0:
             raise Killed

@@ -11,8 +11,8 @@ from ingest.bus import open_log
 from ingest.bus.log import EVENTS, FORECASTS, MODELS, TOPICS, Log
 from ingest.event import Promotion, decode, encode
 from stream.partition import Partition
-from stream.promotion import decode as decode_models
-from stream.promotion import in_force, promote
+from stream.promotion import decode_promotion_record as decode_models
+from stream.promotion import models_in_force, promote
 from stream.records.activation import Activation
 from stream.records.forecast import decode_forecast
 from stream.replay import Span, copy_log
@@ -148,7 +148,7 @@ def test_a_missing_model_is_refused_in_the_open_and_the_incumbent_goes_on(ground
     assert models_by_time(ground) == ["sum-1"]
     assert {one.model for one in activations(ground)} == {"sum-1"}
     assert all(one.refused is not None and "sum-9" in one.refused for one in activations(ground))
-    assert in_force(ground.log) == {}
+    assert models_in_force(ground.log) == {}
 
 
 def test_a_worker_without_the_promoted_model_folds_the_log_again_with_those_it_has(ground: Ground) -> None:  # noqa: F811

@@ -21,7 +21,7 @@ from models.artifact.forecaster_files import CARD
 from models.registry.manifest import write_model_folder
 from models.registry.registry import Registry
 from models.training.checkpoints import Checkpoints
-from stream.promotion import history
+from stream.promotion import read_promotions
 from tests.support.stand_ins import environment, now, program, usgs
 
 DAYS = 125.0
@@ -54,7 +54,7 @@ def test_a_signal_in_the_middle_of_a_training_ends_it_and_nothing_is_left(folder
         assert process.wait(WAIT_SECONDS) == 0
         assert "Traceback" not in process.stderr.read()
     assert not list((folder / "models").glob("*")) + list((folder / "models").glob(".*"))
-    assert list(history(open_log(f"sqlite:///{folder}/log.db"))) == []
+    assert list(read_promotions(open_log(f"sqlite:///{folder}/log.db"))) == []
 
 
 @pytest.mark.parametrize(("days", "said"), [(0.0, "is empty"), (2.0, "not more than the 85")])

@@ -31,8 +31,8 @@ from models.simulation.rollout.processes import ProcessPool
 from models.simulation.rollout.start import start_at
 from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork
-from stream.outlooks.partition import Due, OutlookPartition, asked_of, outlook_of
-from stream.outlooks.simulator import Asked, Simulated, magnitudes_of
+from stream.outlooks.partition import Due, OutlookPartition, outlook_of, simulation_request
+from stream.outlooks.simulator import SimulatedCounts, SimulationRequest, magnitudes_of
 from stream.records.outlook import Bin, CameSince, OutlookSpan, RegionOutlook, count_earthquakes, counts_since
 from stream.replay import HEARTBEAT_SECONDS, Span, publish_files
 from tests.support.paths import RECORDED
@@ -102,7 +102,7 @@ def followed(log: Log, partition: OutlookPartition) -> Iterator[list[Due]]:
 
 def noted(partition: OutlookPartition, due: Due, simulator: NetworkSimulator, shown: bool) -> RegionOutlook:
     """A due outlook; one that is not to be shown is not simulated."""
-    made = simulator.simulate(asked_of(due, partition.number)) if shown else Simulated(0, 0, [], {})
+    made = simulator.simulate(simulation_request(due, partition.number)) if shown else SimulatedCounts(0, 0, [], {})
     outlook = outlook_of(due, partition.number, simulator.name, made)
     partition.note(outlook)
     return outlook
@@ -226,7 +226,7 @@ def print_regions(log: Log, table: RegionTable, shared: ProcessPool, at: Instant
     print(f"in the week's 95 % range: {inside[0]} of {inside[1]} regions")
 
 
-def _timed(network: SpaceTimeNetwork, asked: Asked, background: float, shared: ProcessPool) -> tuple[float, int]:
+def _timed(network: SpaceTimeNetwork, asked: SimulationRequest, background: float, shared: ProcessPool) -> tuple[float, int]:
     """Seconds for a week's thousand continuations, the window's own preparation included; and how many events they have."""
     began = time.perf_counter()
     start = start_at(live_history(network, window_pattern(asked), background), asked.now)
@@ -235,7 +235,7 @@ def _timed(network: SpaceTimeNetwork, asked: Asked, background: float, shared: P
     return time.perf_counter() - began, sum(len(part.columns[0]) for part in made)
 
 
-def windows(log: Log, table: RegionTable, at: Instant) -> Iterator[tuple[Asked, tuple[Event, ...]]]:
+def windows(log: Log, table: RegionTable, at: Instant) -> Iterator[tuple[SimulationRequest, tuple[Event, ...]]]:
     """All regions' windows as known at a moment, and as they are at the log's end."""
     for number in range(REGION_PARTITIONS):
         partition, known_then = OutlookPartition(number, table), dict[str, tuple[Event, ...]]()
@@ -249,10 +249,10 @@ def windows(log: Log, table: RegionTable, at: Instant) -> Iterator[tuple[Asked, 
         for region in table:
             recent = tuple(e for e in known_then.get(region.id, ()) if at.plus(days=-region.window_days) <= e.time < at)
             if recent and partition_of(region.id, REGION_PARTITIONS) == number:
-                yield Asked(region, recent, at, magnitudes_of(region), 6.0, number), partition.window(region.id).events
+                yield SimulationRequest(region, recent, at, magnitudes_of(region), 6.0, number), partition.window(region.id).events
 
 
-def _last_week(asked: Asked) -> int:
+def _last_week(asked: SimulationRequest) -> int:
     return sum(event.time >= asked.now.plus(days=-WEEK_DAYS) for event in asked.events)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from ingest.event import InputRecord
 from ingest.problem import Problem
 from stream.core.lineup import Lineup
-from stream.outlooks.partition import OutlookPartition, asked_of, outlook_of
-from stream.outlooks.simulator import Asked, Simulated
+from stream.outlooks.partition import OutlookPartition, outlook_of, simulation_request
+from stream.outlooks.simulator import SimulatedCounts, SimulationRequest
 from stream.records.outlook import FRACTILES, SPANS_DAYS, AboveMainshock, Bin, OutlookSpan, RegionOutlook, span_end
 
 
@@ -17,9 +17,9 @@ class RateSimulator:
 
     def __init__(self, name: str = "rate-1") -> None:
         self.name = name
-        self.asked: list[Asked] = []
+        self.asked: list[SimulationRequest] = []
 
-    def simulate(self, asked: Asked) -> Simulated:
+    def simulate(self, asked: SimulationRequest) -> SimulatedCounts:
         self.asked.append(asked)
         spans = []
         for label, days in SPANS_DAYS.items():
@@ -29,7 +29,7 @@ class RateSimulator:
             spans.append(
                 OutlookSpan(int(asked.now), end, label, bins, AboveMainshock(asked.above, above.probability, above.fractile_values))
             )
-        return Simulated(100, 0, spans, {"paths": 100.0})
+        return SimulatedCounts(100, 0, spans, {"paths": 100.0})
 
 
 class Simulators:
@@ -45,7 +45,7 @@ class Simulators:
         return self._known[name]
 
 
-def _bin(asked: Asked, magnitude: float, days: float) -> Bin:
+def _bin(asked: SimulationRequest, magnitude: float, days: float) -> Bin:
     came = [event for event in asked.events if (event.magnitude or 0.0) >= magnitude]
     middle = round(len(came) / asked.region.window_days * days)
     low, high = middle // 2, 2 * middle + asked.seed % 7
@@ -58,10 +58,10 @@ def said(partition: OutlookPartition, simulator: RateSimulator, records: Iterabl
     made = []
     for record in records:
         for due in partition.due_before(record):
-            made.append(outlook_of(due, partition.number, simulator.name, simulator.simulate(asked_of(due, partition.number))))
+            made.append(outlook_of(due, partition.number, simulator.name, simulator.simulate(simulation_request(due, partition.number))))
             partition.note(made[-1])
         partition.fold(record)
         for due in partition.due_after(record):
-            made.append(outlook_of(due, partition.number, simulator.name, simulator.simulate(asked_of(due, partition.number))))
+            made.append(outlook_of(due, partition.number, simulator.name, simulator.simulate(simulation_request(due, partition.number))))
             partition.note(made[-1])
     return made

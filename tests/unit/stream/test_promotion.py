@@ -15,7 +15,7 @@ from ingest.instant import Instant
 from ingest.publish import Publisher
 from stream.core.lineup import Lineup
 from stream.partition import Partition
-from stream.promotion import before, champions, history, in_force, promote
+from stream.promotion import champions, champions_before, models_in_force, promote, read_promotions
 from stream.records.activation import Activation
 from stream.records.forecast import decode_forecast
 from tests.support.simulated import NEIGHBOUR, REGION, Shelf, SumForecaster, at, beat, change, event, folded, table
@@ -172,14 +172,14 @@ def test_a_promotion_stands_in_every_partition_and_in_the_models_topic_at_the_lo
     assert promotion.promoted_at == at(2.0)
     for number, end in log.ends(EVENTS).items():
         assert decode(list(log.read(EVENTS, number, 0, end))[-1].value) == promotion
-    assert list(history(log)) == [promotion]
+    assert list(read_promotions(log)) == [promotion]
 
 
 def test_a_generator_is_promoted_without_a_word_in_the_input(log: SqliteLog) -> None:
     ends = log.ends(EVENTS)
     promote(log, {"gan": "gan-a"})
     assert log.ends(EVENTS) == ends
-    assert in_force(log) == {"gan": "gan-a"}
+    assert models_in_force(log) == {"gan": "gan-a"}
 
 
 def test_what_is_in_force_is_the_last_champion_of_each_kind_that_was_not_refused(log: SqliteLog) -> None:
@@ -189,26 +189,26 @@ def test_what_is_in_force_is_the_last_champion_of_each_kind_that_was_not_refused
     promote(log, {"cnn": "cnn-b"})
     answer = Activation(0, 5, 4, at(2.0), "lstm-a", refused, "damaged")
     log.producer("worker").commit([Outgoing(MODELS, 0, b"activation", encode(answer), at(2.0))])
-    assert in_force(log) == {"lstm": "lstm-a", "cnn": "cnn-b"}
+    assert models_in_force(log) == {"lstm": "lstm-a", "cnn": "cnn-b"}
     assert champions(log) == {"lstm": ["lstm-a"], "cnn": ["cnn-a", "cnn-b"]}
 
 
 def test_a_map_that_left_with_its_forecaster_is_not_in_force_when_that_one_comes_back(log: SqliteLog) -> None:
     for models in ({"lstm": "lstm-a", "cnn": "cnn-a"}, {"lstm": "lstm-b"}, {"lstm": "lstm-a"}):
         promote(log, models)
-    assert in_force(log) == {"lstm": "lstm-a"}
+    assert models_in_force(log) == {"lstm": "lstm-a"}
 
 
 def test_a_rollback_brings_a_forecaster_back_with_the_map_that_rested_on_it(log: SqliteLog) -> None:
-    assert before(log, "lstm") is None
+    assert champions_before(log, "lstm") is None
     promote(log, {"lstm": "lstm-a", "cnn": "cnn-a"})
-    assert before(log, "lstm") == {}  # those that come with the program
+    assert champions_before(log, "lstm") == {}  # those that come with the program
     promote(log, {"lstm": "lstm-b"})
-    assert before(log, "lstm") == {"lstm": "lstm-a", "cnn": "cnn-a"}
-    promote(log, before(log, "lstm") or {})
-    assert in_force(log) == {"lstm": "lstm-a", "cnn": "cnn-a"}
+    assert champions_before(log, "lstm") == {"lstm": "lstm-a", "cnn": "cnn-a"}
+    promote(log, champions_before(log, "lstm") or {})
+    assert models_in_force(log) == {"lstm": "lstm-a", "cnn": "cnn-a"}
     promote(log, {"cnn": "cnn-b"})
-    assert before(log, "cnn") == {"cnn": "cnn-a"}
+    assert champions_before(log, "cnn") == {"cnn": "cnn-a"}
 
 
 def test_who_writes_the_input_goes_on_counting_past_a_promotion(log: SqliteLog) -> None:
@@ -223,4 +223,4 @@ def test_who_writes_the_input_goes_on_counting_past_a_promotion(log: SqliteLog) 
 def test_what_others_write_into_the_models_topic_is_passed_over(log: SqliteLog) -> None:
     log.producer("someone").commit([Outgoing(MODELS, 0, b"", body, at(0)) for body in (b"\xff", b"{}", b"[1]")])
     promotion = promote(log, {"lstm": "lstm-a"})
-    assert list(history(log)) == [promotion]
+    assert list(read_promotions(log)) == [promotion]

@@ -27,7 +27,7 @@ from models.pipeline.retrain import Plan, lessons_of, retrained
 from models.registry.registry import Registry, built_in
 from stream.cli.application import application
 from stream.cli.retrain import _act
-from stream.promotion import in_force
+from stream.promotion import models_in_force
 from tests.support.stand_ins import csv_of
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
 from tests.unit.models.pipeline.test_publish_forecaster import QUICK, lesson, silent
@@ -179,7 +179,7 @@ def test_a_dry_run_prints_the_decision_and_promotes_nothing(
         _act(decision, log, dry_run=dry_run, json=False)
     lstm = round_of_three[0][0]
     assert capsys.readouterr().out.splitlines() == [decision.line() for decision in round_of_three[0]]
-    assert in_force(log).get("lstm") == (None if dry_run else lstm.challenger)
+    assert models_in_force(log).get("lstm") == (None if dry_run else lstm.challenger)
 
 
 def test_an_incumbent_that_is_damaged_is_told_before_anything_is_trained(catalogue: Path, tmp_path: Path) -> None:

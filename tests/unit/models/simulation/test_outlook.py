@@ -29,7 +29,7 @@ from models.simulation.rollout.start import history_of, start_at
 from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork, require_place
 from models.timing.excitation import KERNELS, TAUS_DAYS
-from stream.outlooks.simulator import Asked, Simulated
+from stream.outlooks.simulator import SimulatedCounts, SimulationRequest
 from tests.support.simulated import REGION, event
 
 NOW = Instant.parse("2023-02-08")
@@ -37,7 +37,7 @@ BACKGROUND = 0.3
 WIDE = msgspec.structs.replace(REGION, window_days=100.0)
 
 
-def asked(count: int = 60, seed: int = 5, days: float = 90.0) -> Asked:
+def asked(count: int = 60, seed: int = 5, days: float = 90.0) -> SimulationRequest:
     """A window: a few places where events come again and again, the last of them a large one an hour ago."""
     chance = np.random.default_rng(1)
     centres = chance.normal(0.0, 0.8, (6, 2))
@@ -48,7 +48,7 @@ def asked(count: int = 60, seed: int = 5, days: float = 90.0) -> Asked:
         size = 5.4 if number == count - 1 else size
         events.append(event(str(number), magnitude=size, latitude=37.0 + north, longitude=37.0 + east))
         events[-1] = msgspec.structs.replace(events[-1], time=time)
-    return Asked(WIDE, tuple(events), NOW, (3.0, 4.0, 5.0, 6.0, 7.0), 5.4, seed)
+    return SimulationRequest(WIDE, tuple(events), NOW, (3.0, 4.0, 5.0, 6.0, 7.0), 5.4, seed)
 
 
 def past(count: int = 60) -> PointPattern:
@@ -163,7 +163,7 @@ def two() -> Iterator[ProcessPool]:
     processes.close()
 
 
-def simulated(network: SpaceTimeNetwork, processes: ProcessPool, question: Asked) -> Simulated:
+def simulated(network: SpaceTimeNetwork, processes: ProcessPool, question: SimulationRequest) -> SimulatedCounts:
     return NetworkSimulator(network, "it", processes).simulate(question)
 
 
@@ -182,7 +182,7 @@ def test_one_process_and_two_say_the_same_bytes(network: SpaceTimeNetwork, two: 
 
 
 def test_a_window_without_events_has_an_outlook(network: SpaceTimeNetwork) -> None:
-    empty = Asked(WIDE, (), NOW, (3.0, 4.0), 2.5, 1)
+    empty = SimulationRequest(WIDE, (), NOW, (3.0, 4.0), 2.5, 1)
     found = simulated(network, ProcessPool(1), empty)
     assert found.forecast[0].bins[0].probability < found.forecast[-1].bins[0].probability
 

@@ -12,8 +12,8 @@ import pytest
 from ingest.event import Event, Heartbeat, InputRecord, encode
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from stream.core.window import Window
-from stream.outlooks.partition import OutlookPartition, issued_of
-from stream.outlooks.schedule import Issued, cause_at, mainshock_of, next_after
+from stream.outlooks.partition import OutlookPartition, last_outlook_of
+from stream.outlooks.schedule import LastOutlook, cause_at, mainshock_of, next_after
 from stream.outlooks.simulator import magnitudes_of
 from stream.records.outlook import RegionOutlook, counts_since, decode_outlook
 from stream.records.schema import schemas
@@ -31,14 +31,14 @@ USGS_BIN = {"magnitude", "p95minimum", "p95maximum", "probability", "median", "f
 
 def minutes_after_the_shock(until_days: float, known_hours: float = 0.0, step_minutes: int = 1) -> list[int]:
     """Minutes from the mainshock at which outlooks are issued when the clock ticks every `step_minutes`."""
-    issued, found = Issued("before", at(-1.0)), []
+    issued, found = LastOutlook("before", at(-1.0)), []
     for minute in range(0, round(until_days * 1_440) + 1, step_minutes):
         now, known = at(minute / 60.0), minute >= known_hours * 60.0
         window = Window.of([SHOCK]) if known else Window()
         shock = SHOCK if known else None
         if known and cause_at(issued, window, shock, WIDE, now) is not None:
             found.append(minute)
-            issued = Issued(str(minute), now, SHOCK.id, SHOCK.time, 7.8)
+            issued = LastOutlook(str(minute), now, SHOCK.id, SHOCK.time, 7.8)
     return found
 
 
@@ -92,7 +92,7 @@ def test_a_mainshock_is_larger_than_what_came_in_the_thirty_days_before() -> Non
     ],
 )
 def test_a_revised_or_deleted_mainshock_calls_for_an_outlook_at_once(now_known: list[Event], expected: str | None) -> None:
-    issued, window = Issued("first", at(0.5), "main", SHOCK.time, 7.8), Window.of(now_known)
+    issued, window = LastOutlook("first", at(0.5), "main", SHOCK.time, 7.8), Window.of(now_known)
     assert cause_at(issued, window, mainshock_of(window, WIDE, at(0.6)), WIDE, at(0.6)) == expected
 
 
@@ -136,7 +136,7 @@ def test_a_partition_begun_anew_from_the_topic_goes_on_as_if_it_had_not_stopped(
     whole = said(OutlookPartition(4, table()), RateSimulator(), records)
     half = len(records) // 2
     first = said(OutlookPartition(4, table()), RateSimulator(), records[:half])
-    again = OutlookPartition(4, table(), {one.region: issued_of(one) for one in first})
+    again = OutlookPartition(4, table(), {one.region: last_outlook_of(one) for one in first})
     for record in records[:half]:
         again.fold(record)
     assert first + said(again, RateSimulator(), records[half:]) == whole
