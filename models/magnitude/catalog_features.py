@@ -1,4 +1,8 @@
-"""The inputs of `models.magnitude.features` for all events of a pattern, in one offline loop."""
+"""The inputs of `models.magnitude.features` for every event of a catalogue, in one numba loop.
+
+For each event i the loop goes back over the events before it, the latest first. `models.magnitude.features` states what each column is;
+each function below fills one group of columns of one row.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,6 @@ from models.magnitude.features import (
     OLDER_BY_ONE_KM2,
     PLACELESS,
     POWERS,
-    PRIOR_EVENTS,
     PRIOR_EXCESS,
     RADII_KM,
     RINGS,
@@ -42,30 +45,39 @@ from models.magnitude.features import (
     TAUS,
     TRACE_FLOOR,
     WAIT,
+    shrunken_mean,
 )
 from models.numerics import FloatArray
 
+_shrunken_mean = numba.njit(cache=True)(shrunken_mean)
 NEGLIGIBLE_LAGS = 40.0
-"""An exponential is left out this many time constants on: far below the floor of a trace."""
+"""A pulse is left out once it is this many time constants old: exp(−40) is far below the floor of a trace."""
 
 
 def magnitude_features(pattern: PointPattern, reach: int = DEFAULT_REACH, neighbour_reach: int | None = None) -> FloatArray:
-    """(N, INPUTS) for each event at its own moment and place, from the events before it.
+    """Return the inputs of each event at its own moment and place, from the events before it.
 
     Args:
-        reach: how many events back all but the nearest are looked for.
-        neighbour_reach: how many events back the nearest are looked for; None: all.
+        reach: how many earlier events all columns but those of the nearest events use.
+        neighbour_reach: among how many earlier events the nearest are searched; None: among all.
+
+    Returns:
+        (N, INPUTS).
     """
     rows = np.empty((len(pattern), INPUTS))
-    _fill(pattern.days, pattern.positions_km, pattern.excesses, reach, len(pattern) if neighbour_reach is None else neighbour_reach, rows)
+    _fill_rows(
+        pattern.days, pattern.positions_km, pattern.excesses, reach, len(pattern) if neighbour_reach is None else neighbour_reach, rows
+    )
     return rows
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _fill(days: FloatArray, places: FloatArray, sizes: FloatArray, reach: int, neighbour_reach: int, rows: FloatArray) -> None:
-    """All rows, one after the other."""
+def _fill_rows(
+    days: FloatArray, positions_km: FloatArray, excesses: FloatArray, reach: int, neighbour_reach: int, rows: FloatArray
+) -> None:
+    # Every row starts as that of a catalogue without earlier events; then each group of columns is filled.
     keys = np.empty(COUNTS_NEAREST[-1])
-    held = np.empty(COUNTS_NEAREST[-1], np.int64)
+    nearest_rows = np.empty(COUNTS_NEAREST[-1], np.int64)
     for i in range(len(days)):
         row = rows[i]
         row[:] = 0.0
@@ -75,21 +87,21 @@ def _fill(days: FloatArray, places: FloatArray, sizes: FloatArray, reach: int, n
         row[FIRST_LOCAL_LEVEL:DISTANCE] = LOWEST_LEVEL
         row[DISTANCE] = 0.5 * math.log1p(FARTHEST_KM2)
         first = max(i - reach, 0)
-        _fill_traces(days, places, sizes, i, first, row)
-        _fill_levels(days, places, sizes, i, first, row)
-        _fill_means(places, sizes, i, first, row)
-        _fill_nearest(places, sizes, i, max(i - neighbour_reach, 0), keys, held, row[FIRST_NEAREST:])
+        _fill_traces(days, positions_km, excesses, i, first, row)
+        _fill_levels(days, positions_km, excesses, i, first, row)
+        _fill_means(positions_km, excesses, i, first, row)
+        _fill_nearest(positions_km, excesses, i, max(i - neighbour_reach, 0), keys, nearest_rows, row[FIRST_NEAREST:])
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _fill_traces(days: FloatArray, places: FloatArray, sizes: FloatArray, i: int, first: int, row: FloatArray) -> None:
-    """The traces everywhere and within the radii."""
+def _fill_traces(days: FloatArray, positions_km: FloatArray, excesses: FloatArray, i: int, first: int, row: FloatArray) -> None:
+    # Each earlier event adds exp(a x) exp(−lag/τ)/τ to the traces everywhere and to those of every radius that holds it; then ln.
     heights = np.empty(POWERS)
     for j in range(i - 1, first - 1, -1):
         lag = days[i] - days[j]
-        ring = _ring(_square_km2(places, i, j))
+        ring = _ring(_square_km2(positions_km, i, j))
         for a in range(POWERS):
-            heights[a] = math.exp(MAGNITUDE_PRODUCTIVITIES[a] * sizes[j])
+            heights[a] = math.exp(MAGNITUDE_PRODUCTIVITIES[a] * excesses[j])
         for k in range(TAUS):
             if lag < NEGLIGIBLE_LAGS * MAGNITUDE_TAUS_DAYS[k]:
                 pulse = math.exp(-lag / MAGNITUDE_TAUS_DAYS[k]) / MAGNITUDE_TAUS_DAYS[k]
@@ -105,101 +117,99 @@ def _fill_traces(days: FloatArray, places: FloatArray, sizes: FloatArray, i: int
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _fill_levels(days: FloatArray, places: FloatArray, sizes: FloatArray, i: int, first: int, row: FloatArray) -> None:
-    """The latest events and waits, and the hidden levels."""
+def _fill_levels(days: FloatArray, positions_km: FloatArray, excesses: FloatArray, i: int, first: int, row: FloatArray) -> None:
+    # The last 8 excesses and lags, the distance of the last event, and the hidden levels: the largest x − c log10 lag, near the place
+    # less log10(1 + distance/scale).
     for j in range(i - 1, first - 1, -1):
         rank = i - 1 - j
         log_lag = math.log10(days[i] - days[j] + LAG_OFFSET_DAYS)
-        apart_km = math.sqrt(_square_km2(places, i, j))
+        distance_km = math.sqrt(_square_km2(positions_km, i, j))
         for c in range(LEVELS):
-            row[FIRST_LEVEL + c] = max(row[FIRST_LEVEL + c], sizes[j] - DECAYS[c] * log_lag)
+            row[FIRST_LEVEL + c] = max(row[FIRST_LEVEL + c], excesses[j] - DECAYS[c] * log_lag)
         for s in range(len(SCALES_KM)):
-            farther = math.log10(1.0 + apart_km / SCALES_KM[s])
+            attenuation = math.log10(1.0 + distance_km / SCALES_KM[s])
             for c in range(LEVELS):
                 column = FIRST_LOCAL_LEVEL + s * LEVELS + c
-                row[column] = max(row[column], sizes[j] - DECAYS[c] * log_lag - farther)
+                row[column] = max(row[column], excesses[j] - DECAYS[c] * log_lag - attenuation)
         if rank < LATEST:
-            row[MAGNITUDE_TRACES + rank] = sizes[j]
+            row[MAGNITUDE_TRACES + rank] = excesses[j]
             row[MAGNITUDE_TRACES + LATEST + rank] = log_lag * math.log(10.0)
         if rank == 0:
-            row[DISTANCE] = 0.5 * math.log1p(apart_km * apart_km)
+            row[DISTANCE] = 0.5 * math.log1p(distance_km * distance_km)
     row[WAIT] = row[MAGNITUDE_TRACES + LATEST]
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _fill_means(places: FloatArray, sizes: FloatArray, i: int, first: int, row: FloatArray) -> None:
-    """The mean excesses of late, everywhere and within the radii."""
+def _fill_means(positions_km: FloatArray, excesses: FloatArray, i: int, first: int, row: FloatArray) -> None:
+    # Running sums from the latest event backwards: each column keeps the mean at its last event, and each radius counts only the
+    # events it holds, up to 10, 50 and 200 of them.
     total = 0.0
     totals = np.zeros((RINGS, len(COUNTS_WITHIN)))
     counts = np.zeros((RINGS, len(COUNTS_WITHIN)))
     for j in range(i - 1, first - 1, -1):
         rank = i - 1 - j
-        total += sizes[j]
+        total += excesses[j]
         for n in range(len(COUNTS)):
             if rank < COUNTS[n]:
-                row[FIRST_MEAN + n] = _drawn(total, rank + 1.0)
-        row[FIRST_MEAN + len(COUNTS)] = _drawn(total, rank + 1.0)
-        for r in range(_ring(_square_km2(places, i, j)), RINGS):
+                row[FIRST_MEAN + n] = _shrunken_mean(total, rank + 1.0)
+        row[FIRST_MEAN + len(COUNTS)] = _shrunken_mean(total, rank + 1.0)
+        for r in range(_ring(_square_km2(positions_km, i, j)), RINGS):
             for n in range(len(COUNTS_WITHIN)):
                 if counts[r, n] < COUNTS_WITHIN[n]:
                     counts[r, n] += 1.0
-                    totals[r, n] += sizes[j]
+                    totals[r, n] += excesses[j]
     for r in range(RINGS):
         for n in range(len(COUNTS_WITHIN)):
-            row[FIRST_WITHIN + r * len(COUNTS_WITHIN) + n] = _drawn(totals[r, n], counts[r, n])
+            row[FIRST_WITHIN + r * len(COUNTS_WITHIN) + n] = _shrunken_mean(totals[r, n], counts[r, n])
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _fill_nearest(
-    places: FloatArray, sizes: FloatArray, i: int, first: int, keys: FloatArray, held: NDArray[np.int64], row: FloatArray
+    positions_km: FloatArray, excesses: FloatArray, i: int, first: int, keys: FloatArray, nearest_rows: NDArray[np.int64], row: FloatArray
 ) -> None:
-    """The nearest by a heap whose farthest is on top, then in the order of distance."""
+    # The 600 nearest are kept in a heap whose farthest is on top: a nearer event replaces it. Then they are sorted by distance, and the
+    # running mean is read off after 10, 20, 60, 200 and 600 of them.
     keys[:] = np.inf
-    for j in range(i - 1, first - 1, -1):  # the late ones are near more often: the heap changes less
-        key = _square_km2(places, i, j) + OLDER_BY_ONE_KM2 * (i - 1 - j)
+    for j in range(i - 1, first - 1, -1):  # late events are near more often, so the heap changes less often in this order
+        key = _square_km2(positions_km, i, j) + OLDER_BY_ONE_KM2 * (i - 1 - j)
         if key < keys[0]:
-            _replace_farthest(keys, held, key, j)
+            _replace_farthest(keys, nearest_rows, key, j)
     order = np.argsort(keys)
     total, reached, count = 0.0, FARTHEST_KM2, 0
     for n in range(len(COUNTS_NEAREST)):
         while count < min(COUNTS_NEAREST[n], i - first):
-            total += sizes[held[order[count]]]
+            total += excesses[nearest_rows[order[count]]]
             reached = keys[order[count]]
             count += 1
-        row[n] = _drawn(total, float(count))
+        row[n] = _shrunken_mean(total, float(count))
         row[len(COUNTS_NEAREST) + n] = 0.5 * math.log(reached + 0.01)
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _replace_farthest(keys: FloatArray, held: NDArray[np.int64], key: float, row: int) -> None:
-    """Put a nearer one in the place of the heap's top, and restore the heap."""
-    place = 0
+def _replace_farthest(keys: FloatArray, nearest_rows: NDArray[np.int64], key: float, event: int) -> None:
+    # Replace the top of the heap, and move the new key down until no child is larger.
+    parent = 0
     while True:
-        child = 2 * place + 1
+        child = 2 * parent + 1
         if child + 1 < len(keys) and keys[child + 1] > keys[child]:
             child += 1
         if child >= len(keys) or keys[child] <= key:
             break
-        keys[place], held[place] = keys[child], held[child]
-        place = child
-    keys[place], held[place] = key, row
+        keys[parent], nearest_rows[parent] = keys[child], nearest_rows[child]
+        parent = child
+    keys[parent], nearest_rows[parent] = key, event
 
 
 @numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
-def _square_km2(places: FloatArray, i: int, j: int) -> float:
-    x, y, z = places[i, 0] - places[j, 0], places[i, 1] - places[j, 1], places[i, 2] - places[j, 2]
+def _square_km2(positions_km: FloatArray, i: int, j: int) -> float:
+    x, y, z = positions_km[i, 0] - positions_km[j, 0], positions_km[i, 1] - positions_km[j, 1], positions_km[i, 2] - positions_km[j, 2]
     return x * x + y * y + z * z  # type: ignore[no-any-return, unused-ignore]
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _ring(square_km2: float) -> int:
-    """The smallest radius that holds this distance; RINGS where none does."""
+    """Return the index of the smallest radius that holds this distance; RINGS where none does."""
     ring = RINGS
     while ring > 0 and square_km2 <= RADII_KM[ring - 1] * RADII_KM[ring - 1]:
         ring -= 1
     return ring
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _drawn(total: float, count: float) -> float:
-    return (total + PRIOR_EVENTS * PRIOR_EXCESS) / (count + PRIOR_EVENTS) - PRIOR_EXCESS
