@@ -192,8 +192,8 @@ class LstmForecaster:
         completeness = region.magnitude_of_completeness
         half_bin = half_bin_of(ring[:, RING_EXCESS] + completeness)
         lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
-        law = self._magnitude.law(lags, ring[:, RING_EXCESS], ahead_days, completeness)
-        quantiles, survival = quantiles_and_survival(law, _QUANTILES, np.maximum(_MAGNITUDES - completeness, 0.0))
+        distribution = self._magnitude.distribution(lags, ring[:, RING_EXCESS], ahead_days, completeness)
+        quantiles, survival = quantiles_and_survival(distribution, _QUANTILES, np.maximum(_MAGNITUDES - completeness, 0.0))
         named = dict(zip(_QUANTILE_NAMES, map(rounded, (completeness - half_bin + quantiles).tolist()), strict=True))
         return Magnitude(named["0.5"], named, dict(zip(_MAGNITUDE_NAMES, map(rounded, survival.tolist()), strict=True)))
 

@@ -1,17 +1,23 @@
-"""The magnitudes of a network that misses small events: Gutenberg–Richter, thinned by the chance of being detected.
+"""The distribution of a magnitude in a catalogue that misses small events: Gutenberg–Richter, thinned by the probability of detection.
 
-An event of excess x = m − Mc (+ half a rounding bin) is seen with probability Φ((x − μ)/σ) (Ogata & Katsura 1993, GJI 113, 727–738), so
+An event of excess x = m − Mc (+ half a rounding bin) is detected with probability Φ((x − μ)/σ) (Ogata & Katsura 1993, GJI 113, 727–738).
+With probability ε no event is missed, whatever its size. The density of the excess of a detected event is
 
-    p(x | seen) = (1 − ε) h(x) Φ((x − μ)/σ) / Z + ε h(x) / Z₀,     0 ≤ x ≤ upper
-    h(x) = exp(−β x) up to a knee, exp(−β k − β₀ (x − k)) beyond it,  Z₀ = ∫ h dx,  Z = ∫ h Φ dx
+    p(x) = (1 − ε) h(x) Φ((x − μ)/σ) / Z + ε h(x) / Z₀,     0 ≤ x ≤ upper
+    h(x) = exp(−β x) up to a knee k, exp(−β k − β₀ (x − k)) beyond it,  Z₀ = ∫ h dx,  Z = ∫ h Φ dx
+
+and all its integrals have a closed form:
 
     ∫ exp(−b x) Φ((x − μ)/σ) dx = { −exp(−b x) Φ(z) + exp(−b μ + b² σ²/2) Φ(z + b σ) } / b,   z = (x − μ)/σ
 
-Between large events μ lies far below completeness, and this is Gutenberg–Richter's law; minutes after one it has risen above it, and
-the density a peak, which no mixture of exponentials can have. With probability ε nothing is missed after all, as near a dense part of
-the network: without it a single small event under a high μ costs more than all is worth. Beyond the knee, where few events could teach
-a slope, it falls by the catalogue's own rate β₀, so that the chance of M ≥ 6 moves with that of M ≥ Mc + 2, and neither collapses nor
-explodes.
+Why this form:
+
+- Between large events μ lies far below completeness, and p is Gutenberg–Richter's law. Minutes after a large event μ rises above
+  completeness, and p has a peak, which a mixture of exponentials cannot have.
+- ε stands for parts of the network that are so dense that they miss nothing. Without it, one small event under a high μ would cost
+  more log-likelihood than all other events gain.
+- Beyond the knee there are too few events to learn a slope. There p falls with the catalogue's own rate β₀, so that P(M ≥ 6) changes
+  in proportion to P(M ≥ Mc + 2), and is neither 0 nor far too large.
 """
 
 from __future__ import annotations
@@ -32,12 +38,13 @@ from models.numerics import FloatArray, invert_decreasing, library_of, log_norma
 Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
 
 RATE_RANGE = 0.7
-"""β stays within a factor of two of β₀."""
+"""β stays within a factor of e^0.7 = 2 of β₀."""
 MIDDLE_START, MIDDLE_RANGE = -1.0, 2.5
-"""μ lies within 2.5 of −1, where all but 1 in 400 events at completeness are detected."""
+"""μ lies within 2.5 of −1; at μ = −1 and σ = 0.35 all but 1 in 400 events at completeness are detected."""
 SIGMA_START, SIGMA_RANGE = 0.35, 1.0
 COMPLETE_START, COMPLETE_RANGE = 0.02, 1.5
 OUTPUTS = 4
+"""Numbers in the last layer of a `MagnitudeNetwork`: one for each of β, μ, σ and ε."""
 
 _EXCESS_GRID = np.linspace(0.0, 10.0, 61)
 _SMALLEST = 1e-300
@@ -45,20 +52,20 @@ _SMALLEST = 1e-300
 
 @dataclass(frozen=True)
 class DetectedMagnitude(Generic[Array]):
-    """Written once for torch tensors (training) and numpy arrays (live); excesses broadcast against the parameters."""
+    """A batch of such distributions, of torch tensors (training) or numpy arrays (stream); excesses broadcast against the parameters."""
 
     log_rate: Array
-    """(...), ln of β = b ln 10 up to the knee."""
+    """(...) ln β, where β = b ln 10 is the rate up to the knee."""
     middle: Array
-    """(...) μ: the excess that is detected half the time; far below 0 where all are."""
+    """(...) μ: the excess at which half of the events are detected; far below 0 where all events are."""
     log_sigma: Array
-    """(...), ln of the width of detection, magnitudes."""
+    """(...) ln σ: the width of the transition, in magnitudes."""
     log_complete: Array
-    """(...), ln of ε: the probability that nothing is missed whatever μ."""
+    """(...) ln ε: the logarithm of the probability that no event is missed."""
     tail_rate: float
-    """β₀ beyond the knee."""
+    """β₀, the rate beyond the knee."""
     upper: Any
-    """(...) or a number: the largest excess there can be."""
+    """(...) or a number: the largest possible excess."""
 
     KNEE = 2.0
 
@@ -85,25 +92,26 @@ class DetectedMagnitude(Generic[Array]):
         )
 
     def log_prob(self, excess: Any) -> Array:
-        """ln density, per magnitude unit, (...); beyond the ends that at the ends."""
-        inside = _within(self.log_rate, excess, self.upper)
-        below = _within(self.log_rate, inside, self.KNEE)
+        """Return ln p(x) per magnitude unit, (...); outside [0, upper] the value at the nearer end."""
+        inside = _clamped(self.log_rate, excess, self.upper)
+        below = _clamped(self.log_rate, inside, self.KNEE)
         library = library_of(self.log_rate)
-        seen = log_normal_cdf((inside - self.middle) / self._sigma) + self._log_missing - library.log(self._mass)
-        factor = library.logaddexp(seen, self.log_complete - library.log(self._whole))
+        thinned = log_normal_cdf((inside - self.middle) / self._sigma) + self._log_incomplete - library.log(self._mass)
+        factor = library.logaddexp(thinned, self.log_complete - library.log(self._whole_mass))
         log_prob: Array = factor - self._rate * below - self.tail_rate * (inside - below)
         return log_prob
 
     def survival(self, excess: Any) -> Array:
-        """P(x ≥ given excess), (...)."""
-        inside, exp = _within(self.log_rate, excess, self.upper), library_of(self.log_rate).exp
-        seen, complete = self._beyond(inside, self._integral) / self._mass, self._beyond(inside, self._plain_integral) / self._whole
-        survival: Array = exp(self._log_missing) * seen + exp(self.log_complete) * complete
+        """Return P(x ≥ excess), (...)."""
+        inside, exp = _clamped(self.log_rate, excess, self.upper), library_of(self.log_rate).exp
+        thinned = self._mass_above(inside, self._integral_of_detected) / self._mass
+        unthinned = self._mass_above(inside, self._integral_of_all) / self._whole_mass
+        survival: Array = exp(self._log_incomplete) * thinned + exp(self.log_complete) * unthinned
         return survival
 
     def quantile(self, probabilities: Any) -> FloatArray:
-        """The excess that is not exceeded with the given probability, (Q,) -> (..., Q); numpy only."""
-        wide = self._widened()
+        """Return the excesses that are not exceeded with the given probabilities, (Q,) -> (..., Q); numpy only."""
+        wide = self._with_last_axis()
 
         def log_tail(excess: FloatArray) -> tuple[FloatArray, FloatArray]:
             survival: FloatArray = np.maximum(wide.survival(excess), _SMALLEST)
@@ -116,8 +124,8 @@ class DetectedMagnitude(Generic[Array]):
 
     def survival_at_each(self, excesses: FloatArray) -> FloatArray:
         """Return P(x ≥ excess) for every pair of a distribution and an excess, (L,) -> (..., L); numpy only."""
-        found: FloatArray = self._widened().survival(excesses)
-        return found
+        survival: FloatArray = self._with_last_axis().survival(excesses)
+        return survival
 
     def sample(self, rng: np.random.Generator) -> FloatArray:
         """Draw one excess from each distribution, (P,); numpy only, with a single number as `upper`.
@@ -136,7 +144,7 @@ class DetectedMagnitude(Generic[Array]):
             missing = missing[~is_detected]
         return excesses
 
-    def _widened(self) -> DetectedMagnitude[FloatArray]:
+    def _with_last_axis(self) -> DetectedMagnitude[FloatArray]:
         """Return the same distributions with a last axis of length 1, so that several excesses broadcast against each."""
         parts = (self.log_rate, self.middle, self.log_sigma, self.log_complete, self.upper)
         log_rate, middle, log_sigma, log_complete, upper = (np.asarray(part, dtype=np.float64)[..., None] for part in parts)
@@ -151,36 +159,40 @@ class DetectedMagnitude(Generic[Array]):
         return library_of(self.log_sigma).exp(self.log_sigma)
 
     @cached_property
-    def _log_missing(self) -> Any:
-        """ln (1 − ε), (...)."""
+    def _log_incomplete(self) -> Any:
+        """Return ln(1 − ε), (...)."""
         library = library_of(self.log_complete)
         return library.log1p(-library.exp(self.log_complete))
 
     @cached_property
     def _mass(self) -> Any:
-        """Z, (...)."""
-        return self._beyond(_within(self.log_rate, 0.0, self.upper), self._integral)
+        """Return Z, (...)."""
+        return self._mass_above(_clamped(self.log_rate, 0.0, self.upper), self._integral_of_detected)
 
     @cached_property
-    def _whole(self) -> Any:
-        """Z₀, (...)."""
-        return self._beyond(_within(self.log_rate, 0.0, self.upper), self._plain_integral)
+    def _whole_mass(self) -> Any:
+        """Return Z₀, (...)."""
+        return self._mass_above(_clamped(self.log_rate, 0.0, self.upper), self._integral_of_all)
 
-    def _beyond(self, excess: Any, integral: Callable[[Any, Any, Any], Any]) -> Any:
-        """The integral of h times something from the given excess on, (...), `integral` knowing that of exp(−b x) times it."""
+    def _mass_above(self, excess: Any, integral: Callable[[Any, Any, Any], Any]) -> Any:
+        """Return the integral of h or of h Φ from an excess to the upper end, (...).
+
+        Args:
+            integral: (b, low, high) -> the same integral with exp(−b x) in place of h.
+        """
         library = library_of(self.log_rate)
-        knee, upper = _within(self.log_rate, self.KNEE, self.upper), _within(self.log_rate, self.upper, math.inf)
+        knee, upper = _clamped(self.log_rate, self.KNEE, self.upper), _clamped(self.log_rate, self.upper, math.inf)
         below, above = library.minimum(excess, knee), library.maximum(excess, knee)
         step = library.exp((self.tail_rate - self._rate) * self.KNEE)
-        return integral(self._rate, below, knee) + step * integral(_within(self.log_rate, self.tail_rate, math.inf), above, upper)
+        return integral(self._rate, below, knee) + step * integral(_clamped(self.log_rate, self.tail_rate, math.inf), above, upper)
 
-    def _plain_integral(self, rate: Any, low: Any, high: Any) -> Any:
-        """∫ exp(−b x) dx between two excesses, (...)."""
+    def _integral_of_all(self, rate: Any, low: Any, high: Any) -> Any:
+        """Return ∫ exp(−b x) dx between two excesses, (...)."""
         exp = library_of(self.log_rate).exp
         return (exp(-rate * low) - exp(-rate * high)) / rate
 
-    def _integral(self, rate: Any, low: Any, high: Any) -> Any:
-        """∫ exp(−b x) Φ((x − μ)/σ) dx between two excesses, (...)."""
+    def _integral_of_detected(self, rate: Any, low: Any, high: Any) -> Any:
+        """Return ∫ exp(−b x) Φ((x − μ)/σ) dx between two excesses, (...)."""
         exp = library_of(self.log_rate).exp
         at_low, at_high = (low - self.middle) / self._sigma, (high - self.middle) / self._sigma
         shift = rate * self._sigma
@@ -188,15 +200,15 @@ class DetectedMagnitude(Generic[Array]):
         return (ends + exp(0.5 * shift * shift - rate * self.middle) * _normal_between(at_low + shift, at_high + shift)) / rate
 
 
-def _within(pattern: Any, x: Any, upper: Any) -> Any:
-    """x within [0, upper], of the pattern's kind."""
-    if isinstance(pattern, torch.Tensor):
-        return torch.minimum(torch.as_tensor(x, dtype=pattern.dtype).clamp_min(0.0), torch.as_tensor(upper, dtype=pattern.dtype))
+def _clamped(like: Any, x: Any, upper: Any) -> Any:
+    """Return x clamped to [0, upper], a tensor if `like` is one, else an array."""
+    if isinstance(like, torch.Tensor):
+        return torch.minimum(torch.as_tensor(x, dtype=like.dtype).clamp_min(0.0), torch.as_tensor(upper, dtype=like.dtype))
     return np.minimum(np.maximum(x, 0.0), upper)
 
 
 def _normal_between(low: Any, high: Any) -> Any:
-    """Φ(high) − Φ(low) by the tails on the side where they are small: nothing cancels far from the middle."""
+    """Return Φ(high) − Φ(low), computed from the smaller tails, so that no digits cancel far from 0."""
     library = library_of(low)
     ones = library.ones_like(low)
     sign = library.where(low > 0.0, -ones, ones)

@@ -1,7 +1,8 @@
-"""How large, at one moment of the live stream, in numpy: the formulas of `models.magnitude.network` without torch's cost per call.
+"""The magnitude of the next event in the stream: `MagnitudeNetwork` evaluated with numpy, without torch's cost per call.
 
-Before an event neither its moment nor its place is known. Its place is left out: the network has learned to answer without. Several
-moments may be given, whose laws are averaged; the forecaster asks at the median of the wait. A test holds that the numbers are torch's.
+Neither the moment nor the place of the next event is known. The columns near a place are left out, which the network has learned to do
+without. Several moments may be given, and their distributions are averaged; the forecaster gives the median of the inter-event time.
+A test compares the numbers with torch's.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ class LiveMagnitude:
         self.reach = reach
         self._mean, self._scale = weights["input_mean"][:PLACELESS], weights["input_scale"][:PLACELESS]
         self._rate = float(network.gutenberg_richter_rate)
-        first = weights["first.weight"]  # the inputs of the place are zero, the flag that it is missing one
+        first = weights["first.weight"]  # without a place: the inputs near it are 0, the flag in the last column is 1
         self._first, self._first_bias = first[:, :PLACELESS].copy(), weights["first.bias"] + first[:, -1]
         self._second, self._second_bias = weights["second.weight"], weights["second.bias"]
         self._last, self._last_bias = weights["last.weight"], weights["last.bias"]
 
-    def law(
+    def distribution(
         self, lags_days: FloatArray, excesses: FloatArray, ahead_days: FloatArray, magnitude_of_completeness: float
     ) -> DetectedMagnitude[FloatArray]:
-        """The laws at A moments, (A,).
+        """Return the distributions of the excess at A moments, (A,).
 
         Args:
-            lags_days: (R,) how long ago the last events came, the newest last.
+            lags_days: (R,) time since each of the last events, the newest last.
             excesses: (R,) their magnitudes above completeness.
-            ahead_days: (A,) the moments, from now.
+            ahead_days: (A,) the moments, counted from now.
         """
         days, nowhere = -lags_days, np.zeros((len(lags_days), 3))
         rows = [magnitude_features_at(days, nowhere, excesses, float(ahead), None, self.reach)[:PLACELESS] for ahead in ahead_days]
@@ -50,9 +51,19 @@ class LiveMagnitude:
 
 
 def quantiles_and_survival(
-    law: DetectedMagnitude[FloatArray], probabilities: FloatArray, excesses: FloatArray
+    distribution: DetectedMagnitude[FloatArray], probabilities: FloatArray, excesses: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Of the mean law over the moments: (Q,) excesses, interpolated in ln of the survival, and (E,) P(excess ≥ given)."""
-    survival = law.survival(np.concatenate((_EXCESSES, excesses))[:, None]).mean(1)
+    """Average the distributions of A moments, (A,), and return quantiles and probabilities of the mean.
+
+    The quantiles are interpolated linearly in ln P(x ≥ excess) between the excesses of a fixed grid.
+
+    Args:
+        probabilities: (Q,)
+        excesses: (E,)
+
+    Returns:
+        (Q,) excesses that are not exceeded with the given probabilities, and (E,) P(x ≥ excess).
+    """
+    survival = distribution.survival(np.concatenate((_EXCESSES, excesses))[:, None]).mean(1)
     log_survival = np.log(np.maximum(survival[: len(_EXCESSES)], 1e-300))
     return np.interp(-np.log1p(-probabilities), -log_survival, _EXCESSES), survival[len(_EXCESSES) :]
