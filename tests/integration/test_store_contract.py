@@ -387,5 +387,5 @@ def test_an_unreachable_redis_is_named_in_one_line() -> None:
 
 
 def test_another_scheme_is_no_store() -> None:
-    with pytest.raises(Problem, match="is no store"):
+    with pytest.raises(Problem, match="is not the URL of a store"):
         open_store("postgres://somewhere")

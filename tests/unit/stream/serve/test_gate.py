@@ -1,4 +1,4 @@
-"""Who is let in, who is told to go slower, and what every answer carries: the gate before a small application."""
+"""The gate before a small application: which requests pass, which are refused, and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOKEN = "correct-horse-battery-staple"
 
 
 async def inside(_: Scope, __: Receive, send: Send) -> None:
-    """What is behind the gate."""
+    """The application behind the gate."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"inside"})
 
@@ -36,9 +36,9 @@ class Answer(msgspec.Struct):
 
 
 def ask(gate: Gate, path: str = "/v1/status", address: str = "192.0.2.1", state: Mapping[str, Any] | None = None, **headers: str) -> Answer:
-    """One GET; header names with underscores for hyphens."""
-    given = {"host": "127.0.0.1:8080"} | {name.replace("_", "-"): value for name, value in headers.items()}
-    raw = [(name.encode(), value.encode("latin-1")) for name, value in given.items()]
+    """Send one GET request; header names have underscores instead of hyphens."""
+    fields = {"host": "127.0.0.1:8080"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in fields.items()]
     scope = {"type": "http", "path": path, "headers": raw, "client": (address, 5), "query_string": b"", "state": state or {}}
     messages: list[Message] = []
 
@@ -49,11 +49,11 @@ def ask(gate: Gate, path: str = "/v1/status", address: str = "192.0.2.1", state:
         raise AssertionError("the gate reads no body")
 
     asyncio.run(gate(scope, receive, send))
-    said = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
-    return Answer(messages[0]["status"], said, messages[1]["body"])
+    answer_headers = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
+    return Answer(messages[0]["status"], answer_headers, messages[1]["body"])
 
 
-def test_without_a_token_this_machine_s_names_are_let_in() -> None:
+def test_without_a_token_requests_to_this_machine_s_names_pass() -> None:
     gate = Gate(inside, Access())
     for host in ("127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:8080", "[::1]"):
         assert ask(gate, host=host).body == b"inside", host
@@ -62,13 +62,13 @@ def test_without_a_token_this_machine_s_names_are_let_in() -> None:
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.", "", "::1", "127.0.0.1:80:80"]
 )
-def test_a_name_that_resolves_to_this_machine_is_not_let_in(host: str) -> None:
+def test_another_name_that_resolves_to_this_machine_is_refused(host: str) -> None:
     answer = ask(Gate(inside, Access()), host=host)
     assert answer.status == 400
     assert "Host header" in answer.refusal().error
 
 
-def test_with_a_token_it_is_the_token_that_counts() -> None:
+def test_with_a_token_every_host_name_passes_and_wrong_tokens_are_refused() -> None:
     gate = Gate(inside, Access(TOKEN))
     assert ask(gate, host="quakes.example", authorization=f"Bearer {TOKEN}").body == b"inside"
     assert ask(gate, authorization=f"bearer  {TOKEN} ").status == 200
@@ -87,11 +87,11 @@ def test_health_and_the_page_need_no_token(path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/metrics", "/readyz", "/openapi.json", "/v1/stream", "/healthz/", "//", "/assets", "/v1/status/assets/", "/forecasts.json"]
 )
-def test_all_else_needs_it(path: str) -> None:
+def test_all_other_paths_need_the_token(path: str) -> None:
     assert ask(Gate(inside, Access(TOKEN)), path).status == 401
 
 
-def test_an_address_that_asks_too_fast_is_told_when_to_come_back() -> None:
+def test_an_address_with_too_many_requests_gets_a_retry_after() -> None:
     gate = Gate(inside, Access(requests_per_second=0.25))
     assert ask(gate).status == 200
     answer = ask(gate)
@@ -115,19 +115,19 @@ def test_wrong_tokens_are_counted_too() -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("content_length", str(MOST_BODY_BYTES + 1)), ("content_length", "-1"), ("transfer_encoding", "chunked")]
 )
-def test_a_request_with_a_large_or_unmeasured_body_is_refused_unread(name: str, value: str) -> None:
-    given: dict[str, Any] = {name: value}
-    answer = ask(Gate(inside, Access()), **given)
+def test_a_large_body_or_one_of_unknown_length_is_refused_unread(name: str, value: str) -> None:
+    headers: dict[str, Any] = {name: value}
+    answer = ask(Gate(inside, Access()), **headers)
     assert (answer.status, answer.headers["connection"]) == (413, "close")
 
 
-def test_too_many_connections_are_told_to_come_back() -> None:
+def test_too_many_connections_are_refused() -> None:
     gate = Gate(inside, Access(most_connections=2))
     assert ask(gate, state={"connections": {1, 2}}).status == 200
     assert ask(gate, state={"connections": {1, 2, 3}}).status == 503
 
 
-def test_every_answer_carries_the_security_headers_and_opens_nothing_to_others() -> None:
+def test_every_answer_has_the_security_headers_and_allows_no_other_origin() -> None:
     for answer in (
         ask(Gate(inside, Access()), origin="https://evil.example"),
         ask(Gate(inside, Access(TOKEN)), origin="https://evil.example"),
@@ -137,7 +137,7 @@ def test_every_answer_carries_the_security_headers_and_opens_nothing_to_others()
         assert answer.headers["cache-control"] == "no-store"
 
 
-def test_who_does_not_read_is_cut_off() -> None:
+def test_a_client_that_does_not_read_is_disconnected() -> None:
     class Transport:
         aborted = False
 
@@ -165,42 +165,42 @@ def test_who_does_not_read_is_cut_off() -> None:
     assert transport.aborted
 
 
-def test_a_bucket_fills_at_its_rate() -> None:
-    rate = RateLimit(2.0)
+def test_a_bucket_refills_at_its_rate() -> None:
+    limit = RateLimit(2.0)
     burst = int(2.0 * BURST_SECONDS)
-    assert [rate.wait_seconds("a", 0.0) for _ in range(burst)] == [0.0] * burst
-    assert rate.wait_seconds("a", 0.0) == pytest.approx(0.5)
-    assert rate.wait_seconds("a", 0.5) == 0.0
-    assert rate.wait_seconds("a", 0.5) > 0.0
-    assert rate.wait_seconds("a", 1_000.0) == 0.0
+    assert [limit.wait_seconds("a", 0.0) for _ in range(burst)] == [0.0] * burst
+    assert limit.wait_seconds("a", 0.0) == pytest.approx(0.5)
+    assert limit.wait_seconds("a", 0.5) == 0.0
+    assert limit.wait_seconds("a", 0.5) > 0.0
+    assert limit.wait_seconds("a", 1_000.0) == 0.0
 
 
-def test_the_addresses_remembered_are_bounded() -> None:
-    rate = RateLimit(1.0)
+def test_the_number_of_buckets_is_bounded() -> None:
+    limit = RateLimit(1.0)
     for number in range(MOST_ADDRESSES + 5):
-        rate.wait_seconds(str(number), 0.0)
-    assert len(rate._buckets) == MOST_ADDRESSES
+        limit.wait_seconds(str(number), 0.0)
+    assert len(limit._buckets) == MOST_ADDRESSES
 
 
-def test_a_rate_of_nothing_is_no_limit() -> None:
+def test_a_rate_of_zero_means_no_limit() -> None:
     assert {RateLimit(0.0).wait_seconds("a", 0.0) for _ in range(1_000)} == {0.0}
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_nobody_listens_to_the_world_without_a_token(host: str) -> None:
+def test_listening_on_all_addresses_needs_a_token(host: str) -> None:
     with pytest.raises(Problem, match="without a token would let anybody in; give a bearer token with --token-file"):
         listen(host, 0, None)
     listen("0.0.0.0", 0, TOKEN).close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])
-def test_this_machine_s_own_address_needs_none(host: str) -> None:
+def test_listening_on_a_loopback_address_needs_no_token(host: str) -> None:
     listening = listen(host, 0, None)
     assert listening.getsockname()[1] > 0
     listening.close()
 
 
-def test_a_token_comes_from_a_file_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_file_takes_precedence_over_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QUAKECAST_TOKEN", raising=False)
     assert read_token(None) is None
     monkeypatch.setenv("QUAKECAST_TOKEN", "from-the-environment")
@@ -211,14 +211,14 @@ def test_a_token_comes_from_a_file_before_the_environment(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("text", ["", "short", "with spaces in the middle", "not-ascii-ÿÿÿÿÿÿÿÿÿÿÿÿÿÿ", "two\nlines-of-enough-length"])
-def test_a_token_that_can_be_guessed_or_not_be_sent_is_none(text: str, tmp_path: Path) -> None:
+def test_a_token_that_is_too_short_or_cannot_be_sent_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(Problem, match="the token is not one") as told:
+    with pytest.raises(Problem, match="the token is not one") as problem:
         read_token(file)
-    assert not text or text not in str(told.value)
+    assert not text or text not in str(problem.value)
 
 
-def test_a_token_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="cannot read the token file"):
         read_token(tmp_path / "none")

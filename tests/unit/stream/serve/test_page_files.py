@@ -32,7 +32,7 @@ def get(folder: Path, path: str, **headers: str) -> httpx.Response:
     return asyncio.run(ask())
 
 
-def test_the_files_come_as_they_were_built(built: Path) -> None:
+def test_the_files_are_served_unchanged(built: Path) -> None:
     page, script = get(built, "/"), get(built, "/assets/page.js", Accept_Encoding="identity")
     assert (page.status_code, page.text, page.headers["content-type"]) == (200, "<!doctype html>", "text/html; charset=utf-8")
     assert (script.text, script.headers["content-type"]) == ("export {};" * 100, "text/javascript; charset=utf-8")
@@ -44,7 +44,7 @@ def test_files_are_compressed_for_clients_that_accept_gzip(built: Path) -> None:
     assert gzip.decompress(read_files(built)["/assets/page.js"].gzipped).decode() == answer.text == "export {};" * 100
 
 
-def test_a_file_that_is_still_the_same_is_not_sent_again(built: Path) -> None:
+def test_an_unchanged_file_is_not_sent_again(built: Path) -> None:
     first = get(built, "/assets/page.js")
     again = get(built, "/assets/page.js", If_None_Match=first.headers["etag"])
     assert (again.status_code, again.content) == (304, b"")
@@ -53,10 +53,10 @@ def test_a_file_that_is_still_the_same_is_not_sent_again(built: Path) -> None:
 @pytest.mark.parametrize(
     "path", ["/assets/notes.py", "/assets/..%2f..%2fsecret.txt", "/assets/../../secret.txt", "/assets/%2e%2e/secret.txt"]
 )
-def test_nothing_else_is_there(built: Path, path: str) -> None:
+def test_no_other_file_is_served(built: Path, path: str) -> None:
     assert get(built, path).status_code == 404
 
 
-def test_without_a_page_a_line_says_how_to_make_one(tmp_path: Path) -> None:
+def test_without_a_built_page_the_answer_says_how_to_build_it(tmp_path: Path) -> None:
     answer = get(tmp_path, "/")
     assert (answer.status_code, answer.content) == (404, NOT_BUILT)

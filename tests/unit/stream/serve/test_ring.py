@@ -1,4 +1,4 @@
-"""Cursors and the ring: whoever leaves at any record and comes back to any server gets every record once."""
+"""Cursors and the ring: a client that leaves at any record and returns to any server gets every record once."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from stream.serve.sse.hub import Hub
 from stream.serve.sse.ring import Filter, Ring, frame_of
 
 EVERYTHING = Filter(frozenset(STREAMED.values()))
-TOPIC_PLACES = [(topic, partition) for topic, partitions in TOPICS.items() for partition in range(partitions)]
+ALL_PARTITIONS = [(topic, partition) for topic, partitions in TOPICS.items() for partition in range(partitions)]
 NOTHING_READ = dict.fromkeys(STREAMED_PARTITIONS, 0)
 cursors = st.lists(st.integers(0, 10**17), min_size=len(STREAMED_PARTITIONS), max_size=len(STREAMED_PARTITIONS)).map(
     lambda n: dict(zip(STREAMED_PARTITIONS, n, strict=True))
 )
 
 
-def record(place: TopicPartition, offset: int, value: bytes | None = None) -> Record:
-    topic, partition = place
-    said = f'{{"topic":"{topic}","partition":{partition},"offset":{offset}}}'.encode()
-    return Record(topic, partition, offset, b"", said if value is None else value, Instant(0))
+def record(of: TopicPartition, offset: int, value: bytes | None = None) -> Record:
+    topic, partition = of
+    body = f'{{"topic":"{topic}","partition":{partition},"offset":{offset}}}'.encode()
+    return Record(topic, partition, offset, b"", body if value is None else value, Instant(0))
 
 
 def shuffled(counts: dict[TopicPartition, int], seed: int) -> list[Record]:
-    """All records of a log in one of the orders in which a server may read them."""
-    left = [place for place, count in counts.items() for _ in range(count)]
-    random.Random(seed).shuffle(left)
-    reached = dict.fromkeys(counts, 0)
-    found = []
-    for place in left:
-        found.append(record(place, reached[place]))
-        reached[place] += 1
-    return found
+    """Returns all records of a log in one of the orders in which a server may read them."""
+    order = [partition for partition, count in counts.items() for _ in range(count)]
+    random.Random(seed).shuffle(order)
+    next_offsets = dict.fromkeys(counts, 0)
+    records = []
+    for partition in order:
+        records.append(record(partition, next_offsets[partition]))
+        next_offsets[partition] += 1
+    return records
 
 
-def filled(records: list[Record], **sizes: int) -> Ring:
+def ring_of(records: list[Record], **sizes: int) -> Ring:
     ring = Ring(NOTHING_READ, **sizes)
     for one in records:
         ring.append(one)
@@ -49,22 +49,22 @@ def filled(records: list[Record], **sizes: int) -> Ring:
 
 
 @given(cursors)
-def test_a_cursor_is_read_as_it_was_written(cursor: dict[TopicPartition, int]) -> None:
+def test_a_cursor_survives_encoding_and_decoding(cursor: dict[TopicPartition, int]) -> None:
     assert decode_cursor(encode_cursor(cursor)) == cursor
 
 
 @given(cursors, cursors)
-def test_the_later_of_two_cursors_is_behind_neither(one: dict[TopicPartition, int], other: dict[TopicPartition, int]) -> None:
+def test_the_later_offsets_of_two_cursors_are_behind_neither(one: dict[TopicPartition, int], other: dict[TopicPartition, int]) -> None:
     both = later_offsets(one, other)
     assert not is_ahead(one, both)
     assert not is_ahead(other, both)
-    assert all(both[place] in (one[place], other[place]) for place in STREAMED_PARTITIONS)
+    assert all(both[one_partition] in (one[one_partition], other[one_partition]) for one_partition in STREAMED_PARTITIONS)
 
 
 @given(
     st.one_of(st.text(), cursors.map(encode_cursor).map(lambda text: text[:-1] + "x"), cursors.map(lambda c: encode_cursor(c) + "0" * 900))
 )
-def test_what_is_no_cursor_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_cursor_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
         decode_cursor(text)
 
@@ -74,15 +74,15 @@ def test_every_topic_has_a_letter_of_its_own() -> None:
     assert len(STREAMED_PARTITIONS) == sum(TOPICS[topic] for topic in STREAMED.values())
 
 
-places = st.sampled_from(STREAMED_PARTITIONS)
+partitions = st.sampled_from(STREAMED_PARTITIONS)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.dictionaries(places, st.integers(1, 12), min_size=1), st.integers(0, 99), st.integers(0, 99), st.data())
+@given(st.dictionaries(partitions, st.integers(1, 12), min_size=1), st.integers(0, 99), st.integers(0, 99), st.data())
 def test_a_client_that_moves_between_servers_gets_every_record_once(
     counts: dict[TopicPartition, int], one: int, other: int, data: st.DataObject
 ) -> None:
-    rings = [filled(shuffled(counts, seed)) for seed in (one, other)]
+    rings = [ring_of(shuffled(counts, seed)) for seed in (one, other)]
     got: list[tuple[TopicPartition, int]] = []
     cursor = dict(NOTHING_READ)
     for turn in range(6):
@@ -95,21 +95,21 @@ def test_a_client_that_moves_between_servers_gets_every_record_once(
             cursor = decode_cursor(frame.cursor.decode())
     remaining, _, _ = frames_with_own_cursor(rings[0], rings[0].find(cursor, STREAMED_PARTITIONS), cursor)
     got += [(frame.partition, frame.offset) for frame in remaining]
-    assert sorted(got) == sorted((place, offset) for place, count in counts.items() for offset in range(count))
-    for place in counts:
-        assert [offset for where, offset in got if where == place] == list(range(counts[place]))
+    assert sorted(got) == sorted((partition, offset) for partition, count in counts.items() for offset in range(count))
+    for partition in counts:
+        assert [offset for where, offset in got if where == partition] == list(range(counts[partition]))
 
 
-def test_shared_frames_begin_where_the_ring_s_cursor_has_passed_the_client_s() -> None:
-    ring = filled(shuffled({(EVENTS, 0): 5, (FORECASTS, 1): 5}, 1))
+def test_shared_frames_begin_where_the_cursor_of_the_ring_has_passed_the_client_s() -> None:
+    ring = ring_of(shuffled({(EVENTS, 0): 5, (FORECASTS, 1): 5}, 1))
     cursor = decode_cursor(ring.frame(6).cursor.decode())
     data, end = ring.joined_frames(ring.find(cursor, STREAMED_PARTITIONS), EVERYTHING)
     assert end == ring.end == 10
     assert data == b"".join(ring.frame(number).encoded for number in (7, 8, 9))
 
 
-def test_a_ring_forgets_the_oldest_and_says_from_where_on_it_is_whole() -> None:
-    ring = filled([record((EVENTS, 0), n) for n in range(30)] + [record((FORECASTS, 0), n) for n in range(5)], most_frames=10)
+def test_a_ring_drops_the_oldest_frames_and_knows_from_where_on_it_is_complete() -> None:
+    ring = ring_of([record((EVENTS, 0), n) for n in range(30)] + [record((FORECASTS, 0), n) for n in range(5)], most_frames=10)
     assert (ring.first, ring.end) == (25, 35)
     assert ring.starts[EVENTS, 0] == 25
     assert ring.holds(NOTHING_READ | {(EVENTS, 0): 25}, STREAMED_PARTITIONS)
@@ -119,21 +119,21 @@ def test_a_ring_forgets_the_oldest_and_says_from_where_on_it_is_whole() -> None:
 
 
 def test_a_ring_is_bounded_in_bytes() -> None:
-    ring = filled([record((EVENTS, 0), n, b"x" * 1_000) for n in range(100)], most_bytes=10_500)
+    ring = ring_of([record((EVENTS, 0), n, b"x" * 1_000) for n in range(100)], most_bytes=10_500)
     assert 8 <= ring.end - ring.first <= 10
 
 
-def test_a_record_that_comes_again_is_passed_over() -> None:
-    ring = filled([record((EVENTS, 0), n) for n in (0, 1, 1, 0, 2)])
+def test_a_record_that_was_appended_before_is_ignored() -> None:
+    ring = ring_of([record((EVENTS, 0), n) for n in (0, 1, 1, 0, 2)])
     assert [ring.frame(number).offset for number in range(ring.end)] == [0, 1, 2]
 
 
-def test_a_filter_looks_at_topic_region_and_test() -> None:
-    said = {
+def test_a_filter_selects_by_topic_region_and_test() -> None:
+    bodies = {
         "here": b'{"region":"a","test":false}', "there": b'{"region":"b","test":false}', "replayed": b'{"region":"a","test":true}',
         "nowhere": b'{"region":null}', "unreadable": b"\xff{",
     }  # fmt: skip
-    frames = {name: frame_of(record((EVENTS, 0), 0, value), NOTHING_READ) for name, value in said.items()}
+    frames = {name: frame_of(record((EVENTS, 0), 0, value), NOTHING_READ) for name, value in bodies.items()}
     wanted = Filter(frozenset({EVENTS}), frozenset({"a"}), test=False)
     assert {name for name, frame in frames.items() if wanted.accepts(frame)} == {"here", "nowhere", "unreadable"}
     assert not any(Filter(frozenset({FORECASTS})).accepts(frame) for frame in frames.values())
@@ -147,11 +147,11 @@ def test_a_record_with_line_ends_cannot_end_its_frame() -> None:
     assert lines[-2:] == ["", ""]
 
 
-def test_what_is_skipped_at_the_start_is_read_from_the_log_by_who_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of what was in the log at the start, frames are made of the last records only."""
+def test_records_that_were_skipped_at_the_start_are_not_in_the_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the records that were in the log at the start, only the last ones become frames; older ones are read from the log."""
     monkeypatch.setattr("stream.serve.sse.hub.MOST_FRAMES", 10)
     hub = Hub()
-    hub.start_at(dict.fromkeys(TOPIC_PLACES, 0))
+    hub.start_at(dict.fromkeys(ALL_PARTITIONS, 0))
     hub.apply([record((EVENTS, 0), n) for n in range(8)] + [record((FORECASTS, 1), n) for n in range(7)], None)
     hub.mark_caught_up()
     hub.apply([record((EVENTS, 0), 8)], 1.0)

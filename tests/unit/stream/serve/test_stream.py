@@ -1,4 +1,4 @@
-"""One client's stream over a hub and an embedded log: what it sends, whatever it had before."""
+"""The stream of one client over a hub and an embedded log: every record once, whatever the client had before."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ EVERYTHING = Filter(frozenset(STREAMED.values()))
 WAIT_SECONDS = 120.0
 
 
-class Ground:
-    """A log, and a hub that has read of it what it was told to read."""
+class System:
+    """An embedded log, and a hub that reads from it when `read` is called."""
 
     def __init__(self, folder: Path, most_frames: int = 1_000) -> None:
         self.url = f"sqlite:///{folder}/log.db"
@@ -46,23 +46,23 @@ class Ground:
         return bodies
 
     def read(self) -> None:
-        """The hub's tail takes what is new."""
-        end = {place: offset for place, offset in last_offsets(self.log).items() if place in self._read}
-        records: list[Record] = list(merge_by_time({place: self.log.read(*place, self._read[place], end[place]) for place in end}))
+        """Pass the new records to the hub, as the log tail does."""
+        end = {one: offset for one, offset in last_offsets(self.log).items() if one in self._read}
+        records: list[Record] = list(merge_by_time({one: self.log.read(*one, self._read[one], end[one]) for one in end}))
         self._read = end
         self.hub.apply(records, 1.0)
 
-    def stream(self, wish: StreamRequest, send: Callable[[bytes], Awaitable[None]], comment_seconds: float = 60.0) -> ClientStream:
-        return ClientStream(self.hub, LogReader(lambda: open_log(self.url), self.threads), wish, send, comment_seconds)
+    def stream(self, request: StreamRequest, send: Callable[[bytes], Awaitable[None]], comment_seconds: float = 60.0) -> ClientStream:
+        return ClientStream(self.hub, LogReader(lambda: open_log(self.url), self.threads), request, send, comment_seconds)
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Ground:
-    return Ground(tmp_path)
+def system(tmp_path: Path) -> System:
+    return System(tmp_path)
 
 
 class Client:
-    """Takes what is sent apart; after so many records it goes away."""
+    """Parses the events that it is sent; after `leave_after` records it disconnects."""
 
     def __init__(self, leave_after: int | None = None) -> None:
         self.bodies: list[bytes] = []
@@ -86,74 +86,74 @@ class Client:
                 self.bodies.append(fields[b"data"])
 
 
-async def holds(condition: Callable[[], bool]) -> None:
+async def wait_for(condition: Callable[[], bool]) -> None:
     """Let the other tasks run until the condition holds."""
     async with asyncio.timeout(WAIT_SECONDS):
         while not condition():
             await asyncio.sleep(0.005)
 
 
-async def until(client: Client, count: int, running: asyncio.Task[None]) -> None:
-    await holds(lambda: len(client.bodies) >= count or running.done())
+async def wait_for_records(client: Client, count: int, running: asyncio.Task[None]) -> None:
+    await wait_for(lambda: len(client.bodies) >= count or running.done())
     if running.done():
         running.result()
 
 
-async def followed(ground: Ground, wish: StreamRequest, count: int, then: Callable[[], None] = lambda: None) -> Client:
-    """A client that reads until so many records have come, and a moment more."""
+async def read_stream(system: System, request: StreamRequest, count: int, then: Callable[[], None] = lambda: None) -> Client:
+    """Returns a client that has read `count` records, and for a moment longer."""
     client = Client()
-    running = asyncio.create_task(ground.stream(wish, client.take).run())
-    await holds(lambda: ground.hub.clients == 1 or running.done())
+    running = asyncio.create_task(system.stream(request, client.take).run())
+    await wait_for(lambda: system.hub.clients == 1 or running.done())
     then()
-    await until(client, count, running)
+    await wait_for_records(client, count, running)
     await asyncio.sleep(0.05)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert ground.hub.clients == 0
+    assert system.hub.clients == 0
     return client
 
 
-def test_who_comes_without_a_cursor_gets_what_comes_from_now_on(ground: Ground) -> None:
-    ground.write(5)
-    ground.read()
+def test_a_client_without_a_cursor_gets_new_records(system: System) -> None:
+    system.write(5)
+    system.read()
     new: list[bytes] = []
 
     def write() -> None:
-        new.extend(ground.write(3))
-        ground.read()
+        new.extend(system.write(3))
+        system.read()
 
-    client = asyncio.run(followed(ground, StreamRequest(EVERYTHING), 3, write))
+    client = asyncio.run(read_stream(system, StreamRequest(EVERYTHING), 3, write))
     assert client.bodies == new
 
 
-def test_from_the_beginning_is_everything(ground: Ground) -> None:
-    bodies = ground.write(250) + ground.write(3, 2)
-    ground.read()
-    assert asyncio.run(followed(ground, StreamRequest(EVERYTHING, from_beginning=True), 253)).bodies == bodies
+def test_from_the_beginning_sends_every_record(system: System) -> None:
+    bodies = system.write(250) + system.write(3, 2)
+    system.read()
+    assert asyncio.run(read_stream(system, StreamRequest(EVERYTHING, from_beginning=True), 253)).bodies == bodies
 
 
-def test_from_a_time_is_what_came_since(ground: Ground) -> None:
-    bodies = ground.write(20)
-    ground.read()
-    assert asyncio.run(followed(ground, StreamRequest(EVERYTHING, since=at(15.0)), 5)).bodies == bodies[15:]
+def test_from_a_time_sends_the_records_since_then(system: System) -> None:
+    bodies = system.write(20)
+    system.read()
+    assert asyncio.run(read_stream(system, StreamRequest(EVERYTHING, since=at(15.0)), 5)).bodies == bodies[15:]
 
 
-def test_who_was_away_for_longer_than_the_ring_reads_the_log_and_misses_nothing(tmp_path: Path) -> None:
-    ground = Ground(tmp_path, most_frames=10)
-    bodies = ground.write(500) + ground.write(30, 3, FORECASTS)
-    ground.read()
+def test_a_client_that_was_away_for_longer_than_the_ring_misses_nothing(tmp_path: Path) -> None:
+    system = System(tmp_path, most_frames=10)
+    bodies = system.write(500) + system.write(30, 3, FORECASTS)
+    system.read()
     new: list[bytes] = []
 
     def write() -> None:
-        new.extend(ground.write(4, 1))
-        ground.read()
+        new.extend(system.write(4, 1))
+        system.read()
 
-    client = asyncio.run(followed(ground, StreamRequest(EVERYTHING, dict.fromkeys(STREAMED_PARTITIONS, 0)), 534, write))
+    client = asyncio.run(read_stream(system, StreamRequest(EVERYTHING, dict.fromkeys(STREAMED_PARTITIONS, 0)), 534, write))
     assert sorted(client.bodies) == sorted(bodies + new)
 
 
-def test_who_falls_behind_the_ring_while_reading_misses_nothing(tmp_path: Path) -> None:
-    ground = Ground(tmp_path, most_frames=10)
+def test_a_client_that_falls_behind_the_ring_misses_nothing(tmp_path: Path) -> None:
+    system = System(tmp_path, most_frames=10)
     slow = asyncio.Event()
 
     async def run() -> Client:
@@ -164,15 +164,15 @@ def test_who_falls_behind_the_ring_while_reading_misses_nothing(tmp_path: Path) 
             if client.bodies:
                 await slow.wait()
 
-        running = asyncio.create_task(ground.stream(StreamRequest(EVERYTHING), take).run())
-        await holds(lambda: ground.hub.clients == 1)
+        running = asyncio.create_task(system.stream(StreamRequest(EVERYTHING), take).run())
+        await wait_for(lambda: system.hub.clients == 1)
         expected = []
         for _ in range(20):
-            expected.extend(ground.write(7))
-            ground.read()
+            expected.extend(system.write(7))
+            system.read()
             await asyncio.sleep(0.002)
         slow.set()
-        await until(client, len(expected), running)
+        await wait_for_records(client, len(expected), running)
         await asyncio.sleep(0.05)
         running.cancel()
         assert client.bodies == expected
@@ -182,15 +182,15 @@ def test_who_falls_behind_the_ring_while_reading_misses_nothing(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("leave_after", [1, 7, 99, 100, 101, 149])
-def test_who_leaves_at_any_record_and_comes_back_gets_the_rest(leave_after: int, ground: Ground) -> None:
-    bodies = [body for n in range(50) for body in ground.write(3, n % 6)]
-    ground.read()
+def test_a_client_that_leaves_at_any_record_and_returns_gets_the_rest(leave_after: int, system: System) -> None:
+    bodies = [body for n in range(50) for body in system.write(3, n % 6)]
+    system.read()
 
     async def run() -> list[bytes]:
         first = Client(leave_after)
         with pytest.raises(ConnectionResetError):
-            await ground.stream(StreamRequest(EVERYTHING, from_beginning=True), first.take).run()
-        second = await followed(ground, StreamRequest(EVERYTHING, first.cursor), len(bodies) - leave_after)
+            await system.stream(StreamRequest(EVERYTHING, from_beginning=True), first.take).run()
+        second = await read_stream(system, StreamRequest(EVERYTHING, first.cursor), len(bodies) - leave_after)
         return first.bodies + second.bodies
 
     got = asyncio.run(run())
@@ -198,52 +198,52 @@ def test_who_leaves_at_any_record_and_comes_back_gets_the_rest(leave_after: int,
     assert len(got) == len(set(got))
 
 
-def test_who_comes_from_a_server_that_was_further_gets_nothing_twice(ground: Ground) -> None:
-    bodies = ground.write(6, 0)
-    ground.read()
+def test_a_client_of_a_server_that_was_ahead_gets_nothing_twice(system: System) -> None:
+    bodies = system.write(6, 0)
+    system.read()
     further = dict.fromkeys(STREAMED_PARTITIONS, 0) | {(EVENTS, 0): 9, (EVENTS, 1): 0}
 
     def write() -> None:
-        bodies.extend(ground.write(6, 0) + ground.write(2, 1))
-        ground.read()
+        bodies.extend(system.write(6, 0) + system.write(2, 1))
+        system.read()
 
-    client = asyncio.run(followed(ground, StreamRequest(EVERYTHING, further), 5, write))
+    client = asyncio.run(read_stream(system, StreamRequest(EVERYTHING, further), 5, write))
     assert client.bodies == bodies[9:]
     assert client.cursor is not None
     assert (client.cursor[EVENTS, 0], client.cursor[EVENTS, 1]) == (12, 2)
 
 
-def test_filters_pass_over_and_the_cursor_goes_on(ground: Ground) -> None:
-    ground.write(3, test=True)
-    live = ground.write(2)
-    ground.write(4, topic=FORECASTS)
-    ground.read()
+def test_the_cursor_moves_past_records_that_the_filter_leaves_out(system: System) -> None:
+    system.write(3, test=True)
+    live = system.write(2)
+    system.write(4, topic=FORECASTS)
+    system.read()
     wanted = Filter(frozenset({EVENTS}), test=False)
-    client = asyncio.run(followed(ground, StreamRequest(wanted, from_beginning=True), 2))
+    client = asyncio.run(read_stream(system, StreamRequest(wanted, from_beginning=True), 2))
     assert client.bodies == live
     assert client.cursor is not None
     assert client.cursor[EVENTS, 0] == 5
 
 
-def test_until_the_end_ends_there(ground: Ground) -> None:
-    bodies = ground.write(30)
-    ground.read()
+def test_until_end_ends_after_the_newest_record(system: System) -> None:
+    bodies = system.write(30)
+    system.read()
     client = Client()
-    asyncio.run(ground.stream(StreamRequest(EVERYTHING, from_beginning=True, until_end=True), client.take).run())
+    asyncio.run(system.stream(StreamRequest(EVERYTHING, from_beginning=True, until_end=True), client.take).run())
     assert (client.bodies, client.ends) == (bodies, 1)
 
 
-def test_silence_is_told_with_the_place_where_the_client_is(ground: Ground) -> None:
+def test_an_idle_client_gets_keep_alives_with_its_current_cursor(system: System) -> None:
     async def run() -> Client:
         client = Client()
         wanted = Filter(frozenset({FORECASTS}))
-        running = asyncio.create_task(ground.stream(StreamRequest(wanted), client.take, comment_seconds=0.0).run())
-        looking = asyncio.create_task(ground.hub.wake_periodically(0.01))
-        await holds(lambda: ground.hub.clients == 1)
-        ground.write(3)
-        ground.read()
-        await holds(lambda: client.comments > 1 and client.cursor is not None and client.cursor[EVENTS, 0] == 3)
-        for task in (running, looking):
+        running = asyncio.create_task(system.stream(StreamRequest(wanted), client.take, comment_seconds=0.0).run())
+        waking = asyncio.create_task(system.hub.wake_periodically(0.01))
+        await wait_for(lambda: system.hub.clients == 1)
+        system.write(3)
+        system.read()
+        await wait_for(lambda: client.comments > 1 and client.cursor is not None and client.cursor[EVENTS, 0] == 3)
+        for task in (running, waking):
             task.cancel()
         return client
 
@@ -254,21 +254,21 @@ def test_silence_is_told_with_the_place_where_the_client_is(ground: Ground) -> N
     assert client.cursor[EVENTS, 0] == 3
 
 
-def test_a_closing_server_ends_its_streams(ground: Ground) -> None:
+def test_a_closing_server_ends_its_streams(system: System) -> None:
     async def run() -> None:
-        running = asyncio.create_task(ground.stream(StreamRequest(EVERYTHING), Client().take).run())
-        await holds(lambda: ground.hub.clients == 1)
-        ground.hub.close()
+        running = asyncio.create_task(system.stream(StreamRequest(EVERYTHING), Client().take).run())
+        await wait_for(lambda: system.hub.clients == 1)
+        system.hub.close()
         async with asyncio.timeout(WAIT_SECONDS):
             await running
 
     asyncio.run(run())
-    assert ground.hub.clients == 0
+    assert system.hub.clients == 0
 
 
-def test_the_tail_begins_thirty_days_before_the_newest_input(ground: Ground) -> None:
+def test_the_log_tail_begins_thirty_days_before_the_newest_input(system: System) -> None:
     for days in (0.0, 10.0, 35.0, 41.0):
         moment = Instant(int(at(24.0 * days)))
-        ground.producer.commit([Outgoing(topic, 0, b"", b"{}", moment) for topic in (EVENTS, FORECASTS, STREAMED["models"])])
-    start = first_offsets(ground.log)
+        system.producer.commit([Outgoing(topic, 0, b"", b"{}", moment) for topic in (EVENTS, FORECASTS, STREAMED["models"])])
+    start = first_offsets(system.log)
     assert (start[EVENTS, 0], start[FORECASTS, 0], start[STREAMED["models"], 0]) == (2, 2, 0)

@@ -1,4 +1,4 @@
-"""What the server keeps of the log: a fold of its records, without a server."""
+"""The view: a fold of the log's records, tested without a server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def record(body: msgspec.Struct | bytes, topic: str = EVENTS, partition: int = 0
     return Record(topic, partition, offset, b"", value, time or at(0))
 
 
-def viewed(*bodies: msgspec.Struct | bytes, topic: str = EVENTS) -> View:
+def view_of(*bodies: msgspec.Struct | bytes, topic: str = EVENTS) -> View:
     view = View()
     for offset, body in enumerate(bodies):
         view.apply(record(body, topic, offset=offset))
@@ -29,23 +29,23 @@ def viewed(*bodies: msgspec.Struct | bytes, topic: str = EVENTS) -> View:
 
 
 def alert(number: int = 0, revision: int = 0, **fields: object) -> Alert:
-    said = Alert(
+    default = Alert(
         f"rule-test-0-{number}", revision, "initial", None, "rule", "probability", REGION.id, at(number), at(number + 24), True, "high",
         "it rose", 0.5, 0.1, 5.0, "7d", "test-0-1", ["a"], "sum-1", 0, number,
     )  # fmt: skip
-    return msgspec.structs.replace(said, **fields)
+    return msgspec.structs.replace(default, **fields)
 
 
-def test_an_event_is_shown_in_its_current_version_with_its_first_sight() -> None:
+def test_an_event_has_its_current_version_and_the_time_it_was_first_seen() -> None:
     first, second = event("a", magnitude=4.0), event("a", magnitude=4.4, status="reviewed")
-    view = viewed(change(first, observed=at(0.1)), change(second, kind="updated", observed=at(2.0)))
+    view = view_of(change(first, observed=at(0.1)), change(second, kind="updated", observed=at(2.0)))
     (known,) = view.events.newest_first()
     assert (known.magnitude, known.status, known.versions, known.observed_at, known.deleted) == (4.4, "reviewed", 2, at(0.1), False)
     assert known.region == REGION.id
 
 
 def test_a_deleted_event_stays_visible_as_deleted() -> None:
-    view = viewed(change(event("a")), change("a", observed=at(1)))
+    view = view_of(change(event("a")), change("a", observed=at(1)))
     (known,) = view.events.newest_first()
     assert known.deleted
     assert known.magnitude == 4.0
@@ -53,31 +53,31 @@ def test_a_deleted_event_stays_visible_as_deleted() -> None:
 
 
 def test_a_merged_event_names_its_successor() -> None:
-    known = viewed(change(event("a")), change("a", kind="merged", merged_into="b")).events.get("a")
+    known = view_of(change(event("a")), change("a", kind="merged", merged_into="b")).events.get("a")
     assert known is not None
     assert (known.deleted, known.merged_into) == (True, "b")
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
 def test_an_event_that_crossed_a_border_is_in_its_new_region_whichever_record_came_first(order: tuple[int, ...]) -> None:
-    told = [
+    changes = [
         change(event("a")),
         change("a", observed=at(1)),
         change(event("a", longitude=43.0), region=NEIGHBOUR.id, observed=at(1)),
     ]
     view = View()
     for number in order:
-        view.apply(record(told[number], partition=0 if told[number].region == REGION.id else 1))
+        view.apply(record(changes[number], partition=0 if changes[number].region == REGION.id else 1))
     (known,) = view.events.newest_first()
     assert (known.region, known.deleted, known.versions) == (NEIGHBOUR.id, False, 2)
     assert known.observed_at == at(0)
 
 
-def test_a_deletion_of_an_unknown_event_is_nothing() -> None:
-    assert list(viewed(change("never")).events.newest_first()) == []
+def test_a_deletion_of_an_unknown_event_is_ignored() -> None:
+    assert list(view_of(change("never")).events.newest_first()) == []
 
 
-def test_events_come_newest_first_and_old_ones_are_forgotten() -> None:
+def test_events_are_sorted_newest_first_and_old_ones_are_dropped() -> None:
     events = EventIndex()
     for number, hours in enumerate((3.0, 1.0, 2.0, -800.0)):
         events.apply(change(event(f"e{number}", hours)))
@@ -86,7 +86,7 @@ def test_events_come_newest_first_and_old_ones_are_forgotten() -> None:
     assert [one.id for one in events.newest_first()] == ["e0", "e2", "e1"]
 
 
-def test_heartbeats_move_the_stream_s_time_and_say_when_the_feed_was_heard() -> None:
+def test_heartbeats_move_the_stream_time_and_are_timed_when_read() -> None:
     view = View()
     view.apply(record(beat(1.0)), read_at=None)
     assert (view.stream_time, view.heartbeat_read_at) == (at(1.0), None)
@@ -94,49 +94,49 @@ def test_heartbeats_move_the_stream_s_time_and_say_when_the_feed_was_heard() -> 
     assert (view.stream_time, view.heartbeat_read_at) == (at(2.0), 123.0)
 
 
-def test_an_outage_holds_until_the_next_heartbeat() -> None:
+def test_an_outage_lasts_until_the_next_heartbeat() -> None:
     out = Outage(5, at(1.0), "all_day", 400.0, "no answer")
-    view = viewed(beat(1.0), out)
+    view = view_of(beat(1.0), out)
     assert view.outage == out
     view.apply(record(Heartbeat(6, at(1.2), "all_day")))
     assert view.outage is None
 
 
-def test_replayed_records_are_known_by_the_newest() -> None:
-    view = viewed(Heartbeat(0, at(1), "file", test=True))
+def test_the_newest_record_decides_whether_this_is_a_replay() -> None:
+    view = view_of(Heartbeat(0, at(1), "file", test=True))
     assert view.replayed
     view.apply(record(beat(2.0)))
     assert not view.replayed
 
 
-def test_the_whole_stream_is_folded_as_its_records_say() -> None:
+def test_a_whole_stream_is_folded() -> None:
     view, forecasts = View(), 0
     for number, records in by_partition(turns(3, 30, 1.0)).items():
         partition = Partition(number, table(), SumForecaster())
         for offset, one in enumerate(records):
             view.apply(record(one, partition=number, offset=offset))
-            for said, body in partition.take(one, offset):
-                view.apply(record(body, FORECASTS if isinstance(said, Forecast) else ALERTS, number))
-                if isinstance(said, Forecast):
+            for issued, body in partition.take(one, offset):
+                view.apply(record(body, FORECASTS if isinstance(issued, Forecast) else ALERTS, number))
+                if isinstance(issued, Forecast):
                     forecasts += 1
-                    assert view.latest_forecast(said.region) == said
+                    assert view.latest_forecast(issued.region) == issued
         assert view.sequences[number] == records[-1].sequence
     assert view.forecasts_read == forecasts > 60
     assert view.unreadable == 0
     assert view.model is not None
     assert view.model[0] == "sum-1"
-    assert all(len(kept) <= FORECASTS_KEPT for kept in view.forecasts.values())
+    assert all(len(recent) <= FORECASTS_KEPT for recent in view.forecasts.values())
 
 
-def test_what_cannot_be_read_is_counted_and_passed_over() -> None:
-    view = viewed(b"not json", b'{"$schema":"quakecast.change/9"}', b"\xff\xfe", change(event("a")))
+def test_records_that_cannot_be_decoded_are_counted_and_skipped() -> None:
+    view = view_of(b"not json", b'{"$schema":"quakecast.change/9"}', b"\xff\xfe", change(event("a")))
     for topic in (FORECASTS, ALERTS, MODELS, DEAD_LETTERS):
         view.apply(record(b"[]", topic))
     assert view.unreadable == 7
     assert len(view.events) == 1
 
 
-def test_delays_are_measured_on_what_came_while_the_server_looked() -> None:
+def test_delays_are_measured_on_records_that_arrive_while_the_server_runs() -> None:
     view = View()
     partition = Partition(0, table(), SumForecaster())
     view.apply(record(change(event("old", -5.0), observed=at(0.0))), read_at=None)
@@ -145,36 +145,36 @@ def test_delays_are_measured_on_what_came_while_the_server_looked() -> None:
     ((_, body),) = partition.take(late, 1)
     view.apply(record(body, FORECASTS), read_at=50.25)
     assert list(view.latencies.log_to_forecast) == [0.25]
-    assert list(view.latencies.origin_to_log) == [pytest.approx(360.0, abs=0.01)], "what was in the feed at the first look says nothing"
+    assert list(view.latencies.origin_to_log) == [pytest.approx(360.0, abs=0.01)], "events of the first poll have no measurable delay"
 
 
 def test_an_alert_is_its_last_revision_and_all_of_them_are_kept() -> None:
     revised = alert(revision=1, alert_type="update", supersedes="rule-test-0-0.0")
     over = alert(revision=2, alert_type="retraction", active=False)
-    view = viewed(alert(), alert(1), revised, topic=ALERTS)
+    view = view_of(alert(), alert(1), revised, topic=ALERTS)
     assert [one.id for one in view.active_alerts()] == ["rule-test-0-0", "rule-test-0-1"]
     view.apply(record(over, ALERTS))
-    view.apply(record(revised, ALERTS))  # a copy that comes late changes nothing
+    view.apply(record(revised, ALERTS))  # a repeated revision changes nothing
     assert [one.revision for one in view.alerts["rule-test-0-0"]] == [0, 1, 2]
     assert [one.id for one in view.active_alerts()] == ["rule-test-0-1"]
 
 
-def test_an_alert_is_over_when_the_stream_s_time_has_passed_its_expiry() -> None:
-    view = viewed(alert(), topic=ALERTS)
+def test_an_alert_ends_when_the_stream_time_reaches_its_expiry() -> None:
+    view = view_of(alert(), topic=ALERTS)
     view.apply(record(beat(23.0)))
     assert len(view.active_alerts()) == 1
     view.apply(record(beat(24.0)))
     assert view.active_alerts() == []
 
 
-def test_the_alerts_kept_are_bounded() -> None:
-    view = viewed(*(alert(number) for number in range(ALERTS_KEPT + 3)), topic=ALERTS)
+def test_the_number_of_alerts_is_bounded() -> None:
+    view = view_of(*(alert(number) for number in range(ALERTS_KEPT + 3)), topic=ALERTS)
     assert len(view.alerts) == ALERTS_KEPT
     assert "rule-test-0-2" not in view.alerts
 
 
 def test_dead_letters_are_counted_by_reason_and_promotions_kept() -> None:
-    view = viewed(DeadLetter(at(1), "all_day", "time_damaged", "", used=False), topic=DEAD_LETTERS)
+    view = view_of(DeadLetter(at(1), "all_day", "time_damaged", "", used=False), topic=DEAD_LETTERS)
     view.apply(record(Promotion(at(2), {"lstm": "lstm-1"}), MODELS))
     assert dict(view.dead_letters) == {"time_damaged": 1}
     assert [type(one) for one in view.models] == [Promotion]
