@@ -1,7 +1,7 @@
-"""A catalogue from an FDSN event service, page by page, written to a file that is there whole or not at all.
+"""A catalogue from an FDSN event service, fetched page by page and written to a file that is complete or does not exist.
 
-Pages follow each other by time, not by number: each begins at the origin time of the last event before it, and ids already seen
-are left out. So events that come, go or move in the catalogue meanwhile shift no page's border.
+Pages are cut by time, not by number: each begins at the origin time of the last event of the page before, and ids already written are
+left out. So events that are added, deleted or moved in the catalogue meanwhile do not shift the pages.
 
     start ├──── page 1 ────┤
                            ├──── page 2 ────┤
@@ -27,9 +27,9 @@ from ingest.problem import Problem
 from ingest.table import header_of, read_table
 
 MOST_EVENTS_A_PAGE = 20_000
-"""The USGS gives no more at once."""
+"""The USGS's limit for one answer."""
 FEWEST_EVENTS_A_PAGE = 1_000
-"""A page that failed is asked for again at half its size, down to this: long answers are what services break off."""
+"""A page that failed is requested again at half its size, down to this: services break off long answers."""
 TRIES = 7
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 30.0
@@ -42,18 +42,18 @@ Fetch = Callable[[Instant, Instant, int], bytes]
 """From a span and a limit to one page of CSV, oldest first, empty when there are no events; raises `ConnectionError` when it may go well
 the next time."""
 Progress = Callable[[float, float], None]
-"""Told how many days of the span are done, of how many."""
+"""Called with the number of days done, and the number in all."""
 
 
-class Outcome(NamedTuple):
-    """What a back-fill brought."""
+class BackfillResult(NamedTuple):
+    """The result of a back-fill."""
 
     events: int
     dead_letters: list[DeadLetter]
 
 
 def fdsn_fetch(base_url: str, minimum_magnitude: float | None, user_agent: str = "quakecast", timeout_seconds: float = 120.0) -> Fetch:
-    """Pages from the FDSN event service under an address, by ObsPy's client; connects at the first page."""
+    """Return a function that fetches pages from an FDSN event service with ObsPy's client; it connects at the first page."""
     connected: list[Any] = []
 
     def fetch(start: Instant, end: Instant, limit: int) -> bytes:
@@ -74,10 +74,10 @@ def backfill(
     most_events_a_page: int = MOST_EVENTS_A_PAGE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Event | DeadLetter]:
-    """The events with origin times from `start` to `end`, oldest first, each id once; and what was odd.
+    """Yield the events with origin times from `start` to `end`, oldest first, each id once, and dead letters.
 
     Raises:
-        Problem: the service refuses, or does not answer however often it is asked.
+        Problem: the service refuses, or does not answer after several attempts.
     """
     seen: set[str] = set()
     total_days = (end - start) / MILLISECONDS_PER_DAY
@@ -94,13 +94,13 @@ def backfill(
     progress(total_days, total_days)
 
 
-def backfill_to_file(path: Path, items: Iterator[Event | DeadLetter]) -> Outcome:
-    """Write events as USGS CSV, packed as the name's suffix says (`.xz`, `.gz`, `.bz2`).
+def backfill_to_file(path: Path, items: Iterator[Event | DeadLetter]) -> BackfillResult:
+    """Write events as USGS CSV, compressed according to the name's suffix (`.xz`, `.gz`, `.bz2`).
 
-    The columns that an `Event` does not keep (`nst` … `rms`, the errors and sources) stay empty.
+    The columns that an `Event` does not hold (`nst` … `rms`, errors and sources) stay empty.
 
     Raises:
-        Problem: the file cannot be written, or whatever `items` raises; then there is no file, or the one that was there before.
+        Problem: the file cannot be written, or `items` raises it; then the file does not exist, or is the former one.
     """
     count, letters = 0, []
     with _whole_or_not_at_all(path) as stream:
@@ -112,13 +112,13 @@ def backfill_to_file(path: Path, items: Iterator[Event | DeadLetter]) -> Outcome
             else:
                 table.writerow(_row(item))
                 count += 1
-    return Outcome(count, letters)
+    return BackfillResult(count, letters)
 
 
 def _page(
     fetch: Fetch, start: Instant, end: Instant, most_events: int, sleep: Callable[[float], None]
 ) -> tuple[list[Event | DeadLetter], bool]:
-    """One page, and whether it was full, so that more may follow."""
+    """Return one page, and whether it was full, so that more may follow."""
     said = ""
     for attempt in range(TRIES):
         if attempt:
@@ -139,7 +139,7 @@ def _page(
 
 
 def _next_position(position: Instant, events: list[Event]) -> Instant:
-    """Where the page after a full one begins."""
+    """Return where the page after a full one begins."""
     if not events:
         raise Problem(f"a full page of events from {position} on has none that can be used", "begin after that time")
     latest = max(event.time for event in events)
@@ -157,7 +157,7 @@ def _row(event: Event) -> list[object]:
 
 @contextmanager
 def _whole_or_not_at_all(path: Path) -> Iterator[TextIO]:
-    """A text file that gets its name when all is written; interrupted, it is removed."""
+    """Yield a text file that gets its name when it is complete; it is removed if the writing is interrupted."""
     opener = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
     partial = path.with_name(f".{path.name}.partial")
     try:

@@ -1,4 +1,4 @@
-"""Files of events in any form, told apart by what is in them and not by their names; compressed by xz, gzip or bzip2 or not."""
+"""Files of events in any form, recognised by their content and not by their names; plain, or compressed with xz, gzip or bzip2."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _OPENERS = {b"\xfd7zXZ\x00": lzma.open, b"\x1f\x8b": gzip.open, b"BZh": bz2.open
 _SQLITE = b"SQLite format 3\x00"
 _BEGINNING_BYTES = 65_536
 FEWEST_DELIMITERS = 3
-"""A first line with so many commas or bars is a table's, if a headerless one's."""
+"""A first line with so many commas or bars belongs to a table, perhaps without a header."""
 
 
 def kind_of(path: Path) -> FileKind:
-    """What is in a file: a change log, a catalogue, or a recorded log (lines of `records`, or an `sqlite` file).
+    """Return what a file holds: a change log, a catalogue, or a recorded log (lines of `records`, or an `sqlite` file).
 
     Raises:
         Problem: the file is missing, empty or unreadable.
@@ -39,7 +39,7 @@ def kind_of(path: Path) -> FileKind:
 
 
 def read_catalog(path: Path) -> Iterator[Event | DeadLetter]:
-    """The events of a catalogue file, each id once (its newest version), and what was odd in it.
+    """Yield the events of a catalogue file, each id once (its newest version), and its dead letters.
 
     USGS CSV and its relatives, FDSN text, benchmark tables, GeoJSON, and whatever else ObsPy reads.
 
@@ -59,7 +59,7 @@ def read_catalog(path: Path) -> Iterator[Event | DeadLetter]:
 
 
 def read_changes(path: Path) -> Iterator[Observation | DeadLetter]:
-    """The observations of a change log, in its order.
+    """Yield the observations of a change log, in its order.
 
     Raises:
         Problem: the file is missing, empty, unreadable, or not a change log.
@@ -94,7 +94,7 @@ def _form_of(path: Path) -> _Form:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, unpacked if it is packed; what is wrong with the file becomes a `Problem`."""
+    """Open a file, decompressed where needed; errors of the file become a `Problem`."""
     try:
         with path.open("rb") as packed:
             beginning = packed.read(6)

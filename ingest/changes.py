@@ -1,7 +1,7 @@
-"""What the sources said before, against what they say now: the changes. Pure.
+"""Compares the sources' reports with the log, which gives the changes. Pure.
 
-Each statement carries the time at which its source made it (`as_of`). The newest statement about an event wins, whichever source made it,
-so that a week feed from a slow cache takes nothing back that the day feed has said since.
+Each report has the time of its source (`as_of`). The newest report of an event wins, whichever channel it comes from, so that a week feed
+from a slow cache does not undo what the day feed has reported since.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ UNNUMBERED = -1
 
 
 class Known(NamedTuple):
-    """The latest version of an event, where it was put, and when a source last stated it."""
+    """The latest version of an event, its region, and the source's time when it was last reported."""
 
     event: Event
     region: str
@@ -25,7 +25,7 @@ class Known(NamedTuple):
 
 
 class Ledger:
-    """What the log says of every event of the recent past."""
+    """The state of every event of the recent past, as the log has it."""
 
     def __init__(self, table: RegionTable, *, test: bool = False) -> None:
         self.known: dict[str, Known] = {}
@@ -33,9 +33,10 @@ class Ledger:
         self._table, self._test = table, test
 
     def recall(self, change: Change) -> None:
-        """Take in a change that the log already holds.
+        """Apply a change that is in the log already.
 
-        Each partition's changes come in order, but one partition after another: of an event that crossed a border, the newest wins.
+        The changes of a partition come in order, but the partitions one after another: for an event that moved to another region, the
+        newest change wins.
         """
         before = self.known.get(change.id)
         if change.event is not None:
@@ -48,11 +49,15 @@ class Ledger:
 
     def _is_newer(self, change: Change, before: Known | None) -> bool:
         if before is not None and before.region != change.region:
-            return change.observed_at > before.as_of  # it left this region in that moment
+            return change.observed_at > before.as_of  # it left this region at that time
         return change.observed_at >= (before.as_of if before else self._ended.get(change.id, change.observed_at))
 
-    def see(self, event: Event, as_of: Instant, source: str) -> list[Change]:
-        """An event is shown: nothing new, a first or a new version, or a move to another region (a deletion there, an addition here)."""
+    def observe(self, event: Event, as_of: Instant, source: str) -> list[Change]:
+        """Apply the report of an event.
+
+        Returns:
+            No change, an addition, a revision, or, when the event has moved to another region, a deletion there and an addition here.
+        """
         before = self.known.get(event.id)
         if as_of < (before.as_of if before else self._ended.get(event.id, as_of)):
             return []
@@ -69,8 +74,8 @@ class Ledger:
         moved = self._change("deleted", before.region, event.id, as_of, source, reason=f"moved to {region}")
         return [moved, self._change("added", region, event.id, as_of, source, event=event)]
 
-    def gone(self, event_id: str, as_of: Instant, source: str, reason: str, merged_into: str | None = None) -> list[Change]:
-        """A source says that an event is deleted, or is another one."""
+    def remove(self, event_id: str, as_of: Instant, source: str, reason: str, merged_into: str | None = None) -> list[Change]:
+        """Apply the report that an event is deleted, or merged into another. Returns the change, if it is new."""
         before = self.known.get(event_id)
         if before is None or as_of < before.as_of:
             return []
@@ -80,7 +85,7 @@ class Ledger:
         return [self._change(kind, before.region, event_id, as_of, source, reason=reason, merged_into=merged_into)]
 
     def expected(self, since: Instant, minimum_magnitude: float | None) -> set[str]:
-        """Ids that a feed over that span should show."""
+        """Return the ids that a complete channel over a span must list."""
         return {
             event_id
             for event_id, (event, _, _) in self.known.items()
@@ -88,7 +93,7 @@ class Ledger:
         }
 
     def forget(self, before: Instant) -> None:
-        """Drop what happened, or ended, longer ago than any feed reaches."""
+        """Drop events, and ends of events, that are older than any channel reaches."""
         self.known = {event_id: known for event_id, known in self.known.items() if known.event.time >= before}
         self._ended = {event_id: as_of for event_id, as_of in self._ended.items() if as_of >= before}
 

@@ -1,7 +1,7 @@
-"""The records of the input log: what an event is, how it changed, and the clock.
+"""The records of the input log: events, their changes, and the clock.
 
-Every record is a frozen struct with JSON both ways (`encode`, `decode`), tagged by `"$schema"` with its version.
-Units stand in the names; latitude and longitude are degrees (WGS84), times are `Instant`s.
+Every record is a frozen struct that is encoded as JSON (`encode`, `decode`), with its schema and version in `"$schema"`.
+Units are part of the names; latitude and longitude are degrees (WGS84), times are `Instant`s.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Kind = Literal["added", "updated", "deleted", "merged"]
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One version of one seismic event, as a source described it."""
+    """One version of one seismic event, as its source describes it."""
 
     id: str
     time: Instant
     """Origin time."""
     updated: Instant
-    """When the source last revised it."""
+    """When the source last revised the event."""
     latitude: float
     longitude: float
     depth_km: float | None
@@ -36,22 +36,22 @@ class Event(msgspec.Struct, frozen=True):
     network: str
     place: str
     other_ids: tuple[str, ...] = ()
-    """Ids that other networks gave the same event."""
+    """Ids of the same event at other networks."""
 
 
 class Change(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.change/1"):
-    """What became known of one event at one moment: the unit of the input log."""
+    """What became known of one event at one moment; the unit of the input log."""
 
     sequence: int
-    """Position among the records of its partition, from 0 without holes; it survives a copy to another log."""
+    """Number of the record in its partition, from 0 without gaps; it stays the same in a copy of the log."""
     kind: Kind
     region: str
     observed_at: Instant
-    """The source's own time when it said so: the stream's clock."""
+    """The source's own time at which it reported this; the stream's clock."""
     source: str
     id: str
     event: Event | None = None
-    """The new version; none for `deleted` and `merged`."""
+    """The new version; None for `deleted` and `merged`."""
     merged_into: str | None = None
     reason: str | None = None
     test: bool = False
@@ -59,7 +59,7 @@ class Change(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.ch
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.heartbeat/1"):
-    """The source was heard at this moment: time passed, with or without events."""
+    """The source reported at this time: time has passed, with or without events."""
 
     sequence: int
     observed_at: Instant
@@ -68,56 +68,56 @@ class Heartbeat(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast
 
 
 class Outage(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.outage/1"):
-    """The source has not been heard for some time: what silence itself cannot say. The next heartbeat ends it.
+    """The source has not reported for some time. The next heartbeat ends the outage.
 
-    It stands in the first partition only, and moves no clock: nothing is known of what happened since.
+    The record is written to the first partition only, and does not advance the clock: events since then are unknown.
     """
 
     sequence: int
     observed_at: Instant
-    """When the source last spoke, by its own clock."""
+    """The source's own time of its last report."""
     source: str
     unheard_seconds: float
-    """How long ago that was when this was written."""
+    """How long ago that was when the record was written."""
     trouble: str
-    """One line for a person."""
+    """One line for people."""
     test: bool = False
 
 
 class DeadLetter(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.deadletter/1"):
-    """Something in the input that was not as it should be, kept with its reason."""
+    """A piece of input that is damaged or doubtful, kept with the reason."""
 
     observed_at: Instant
     source: str
     reason: str
-    """A short fixed word, to count by: `time_damaged`, `not_json`, …"""
+    """A fixed code for counting: `time_damaged`, `not_json`, …"""
     detail: str
-    """One line for a person."""
+    """One line for people."""
     used: bool
-    """True when the event entered the log all the same, with what was wrong mended or left out."""
+    """True when the event was used nevertheless, with the damaged part repaired or left out."""
     id: str | None = None
     payload: str = ""
-    """The beginning of what was received."""
+    """The first characters of what was received."""
 
 
 class Promotion(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.promotion/1"):
-    """From here on other models are in force: a mark in every partition of the input log, and a record of the models topic.
+    """Puts other models in force from here on: a mark in every partition of the input log, and a record of the models topic.
 
-    It has no sequence: whoever promotes is not who writes the input.
+    It has no sequence, because it is not written by ingest, which numbers the input.
     """
 
     promoted_at: Instant
-    """The log's time then."""
+    """The log's time at the promotion."""
     models: dict[str, str]
-    """By kind (`lstm`, `cnn`, `gan`), the model's name, such as `lstm-1f0c9a77d2e4`; kinds that are not named stay as they are."""
+    """By kind (`lstm`, `cnn`, `gan`), the name of the model, such as `lstm-1f0c9a77d2e4`; other kinds keep their model."""
     challenger: bool = False
-    """It runs in the champion's shadow and is scored beside it, but says nothing; with no models the shadow ends."""
+    """True for a challenger: it is scored beside the champion and issues no forecasts. Without models, the challenge ends."""
     reason: str = ""
 
 
 InputRecord = Change | Heartbeat | Outage
 LogRecord = Change | Heartbeat | Outage | Promotion
-"""What stands in the input log."""
+"""A record of the input log, promotions included."""
 Record = TypeVar("Record")
 
 
@@ -139,11 +139,11 @@ _dead_letter_decoder = msgspec.json.Decoder(DeadLetter, dec_hook=decode_hook)
 _event_decoder = msgspec.json.Decoder(Event, dec_hook=decode_hook)
 
 
-def decoded(decoder: msgspec.json.Decoder[Record], data: bytes | str) -> Record:
-    """A record by its decoder, which has `decode_hook`.
+def decode_with(decoder: msgspec.json.Decoder[Record], data: bytes | str) -> Record:
+    """Decode a record with a decoder that has `decode_hook`.
 
     Raises:
-        msgspec.DecodeError: it is none; whatever is wrong with it.
+        msgspec.DecodeError: the data are no such record, whatever is wrong with them.
     """
     try:
         return decoder.decode(data)
@@ -152,28 +152,28 @@ def decoded(decoder: msgspec.json.Decoder[Record], data: bytes | str) -> Record:
 
 
 def encode(record: msgspec.Struct) -> bytes:
-    """One record as one line of UTF-8 JSON, without the line's end."""
+    """Encode a record as one line of UTF-8 JSON, without the newline."""
     return _encoder.encode(record)
 
 
 def decode(data: bytes) -> LogRecord:
-    """A record of the input log.
+    """Decode a record of the input log.
 
     Raises:
         msgspec.DecodeError: not JSON, or not a record of a known schema.
     """
-    return decoded(_input_decoder, data)
+    return decode_with(_input_decoder, data)
 
 
 def decode_event(data: bytes) -> Event:
-    """An event's body as `encode` wrote it."""
+    """Decode an event that `encode` wrote."""
     return _event_decoder.decode(data)
 
 
 def decode_dead_letter(data: bytes) -> DeadLetter:
-    """A dead letter as it stands in its topic.
+    """Decode a dead letter as it stands in its topic.
 
     Raises:
         msgspec.DecodeError: not JSON, or not a dead letter.
     """
-    return decoded(_dead_letter_decoder, data)
+    return decode_with(_dead_letter_decoder, data)

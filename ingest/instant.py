@@ -17,10 +17,10 @@ class Instant(int):
 
     @classmethod
     def parse(cls, text: str) -> Instant:
-        """Read an ISO 8601 time; one without an offset is UTC.
+        """Parse an ISO 8601 date or date-time (UTC when no offset is given).
 
         Raises:
-            ValueError: the text is not a time (the feed has said `1970-01-01T00:00:02.-2147483648Z`).
+            ValueError: the text is not a time (the real feed has sent `1970-01-01T00:00:02.-2147483648Z`).
         """
         parsed = datetime.fromisoformat(text.strip())
         if parsed.tzinfo is None:
@@ -29,17 +29,17 @@ class Instant(int):
 
     @classmethod
     def of(cls, moment: datetime) -> Instant:
-        """The instant of an aware `datetime`."""
+        """Return the instant of an aware `datetime`."""
         return cls(round(moment.timestamp() * MILLISECONDS_PER_SECOND))
 
     def __str__(self) -> str:
-        """`2023-02-06T01:17:34.342Z`; sorts as text in the order of time."""
+        """Format as `2023-02-06T01:17:34.342Z`, which sorts as text in the order of time."""
         return (_EPOCH + timedelta(milliseconds=int(self))).isoformat(timespec="milliseconds") + "Z"
 
     def __repr__(self) -> str:
         return f"Instant({self!s})"
 
     def plus(self, *, days: float = 0.0, hours: float = 0.0, seconds: float = 0.0) -> Instant:
-        """This instant moved by a span, to the nearest millisecond."""
+        """Return this instant moved by a span, to the nearest millisecond."""
         span = days * MILLISECONDS_PER_DAY + hours * MILLISECONDS_PER_HOUR + seconds * MILLISECONDS_PER_SECOND
         return Instant(int(self) + round(span))

@@ -1,7 +1,7 @@
-"""What a process tells Prometheus, and the feed's part of it.
+"""The Prometheus metrics of a process, and those of ingest.
 
-Names follow Prometheus's conventions: `quakecast_`, base units, `_total` for what only grows. Each metric is told by one kind of process,
-so that sums over processes are right; `quakecast up` is all kinds at once and tells everything in one place.
+Names follow Prometheus's conventions: `quakecast_`, base units, `_total` for counters. Each metric is exported by one kind of process, so
+that sums over processes are right; `quakecast up` is all kinds at once and exports every metric.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from ingest.problem import Problem
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which nobody asks for
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 DELAY_BUCKETS_SECONDS = (60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0, 21_600.0, 86_400.0, 604_800.0)
-"""A network's automatic solution takes a minute or two, a small event's hours, a late catalogue's days."""
+"""A network's automatic solution takes a minute or two, small events hours, late catalogues days."""
 CHANGED, UNCHANGED, OLDER, DAMAGED = "changed", "unchanged", "older", "damaged"
-"""Results of a poll that was answered: with another body, with the same, with one of before the last (a cache's), with no feed at all."""
+"""Results of a poll that was answered: with new reports, the same reports, older ones (from a cache), or none that can be used."""
 
 
 class Exposition:
-    """All that one process tells."""
+    """All metrics of one process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -48,18 +48,21 @@ class Exposition:
         self.registry.register(self._dead_letters)
 
     def count_dead_letters(self, by_reason: Callable[[], Mapping[str, int]]) -> None:
-        """Take one more part of the process into the sum of dead letters: what it has written so far, by reason."""
+        """Add a part of the process to the sum of dead letters; `by_reason` returns how many it has written so far."""
         self._dead_letters.writers.append(by_reason)
 
     def text(self) -> bytes:
-        """Everything as of now, in Prometheus's text format."""
+        """Return the present values in Prometheus's text format."""
         return generate_latest(self.registry)
 
     def listen(self, host: str, port: int) -> int:
-        """Answer `GET /metrics` in a thread of its own, until the process ends; gives the port, which is another one than 0.
+        """Answer `GET /metrics` in a thread of its own until the process ends.
+
+        Returns:
+            The port; for 0, the one that was chosen.
 
         Raises:
-            Problem: the port is in use, or the address is none of this machine's.
+            Problem: the port is in use, or the address does not belong to this machine.
         """
         try:
             server, _ = start_http_server(port, host, self.registry)
@@ -69,7 +72,7 @@ class Exposition:
 
 
 class _DeadLetters(Collector):
-    """The ingest's and the workers' dead letters are one count."""
+    """Sums the dead letters of ingest and workers into one metric."""
 
     def __init__(self) -> None:
         self.writers: list[Callable[[], Mapping[str, int]]] = []
@@ -85,7 +88,7 @@ class _DeadLetters(Collector):
 
 
 class IngestMetrics:
-    """What the poller has seen."""
+    """The metrics of the poller."""
 
     def __init__(self, exposition: Exposition) -> None:
         registry = exposition.registry
@@ -102,11 +105,11 @@ class IngestMetrics:
         )
 
     def polled(self, source: str, result: str) -> None:
-        """One request, by what came of it."""
+        """Count a poll by its result."""
         self._polls.labels(source, result).inc()
 
     def changed(self, changes: Iterable[Change], *, first_look: bool) -> None:
-        """Changes that the log has taken."""
+        """Count changes that were written to the log."""
         for change in changes:
             self._changes.labels(change.kind).inc()
             if change.kind == "added" and change.event is not None and not first_look:
@@ -120,14 +123,14 @@ class IngestMetrics:
         events_known: Callable[[], int],
         dead_letters: Callable[[], Mapping[str, int]],
     ) -> None:
-        """Tell what these say at the moment of asking.
+        """Export gauges whose values are collected at each scrape.
 
         Args:
-            feed_time: the latest time that the feed has told.
-            unheard_seconds: since the feed last told a new time, or since the start.
-            failures: in a row.
-            events_known: to the ledger.
-            dead_letters: written so far, by reason.
+            feed_time: the latest time that the source has reported.
+            unheard_seconds: seconds since that time last advanced, or since the start.
+            failures: failed polls in a row.
+            events_known: number of events in the ledger.
+            dead_letters: numbers written so far, by reason.
         """
         self._gauge("quakecast_feed_unheard_seconds", "Seconds since the feed last told a new time, or since the start.", unheard_seconds)
         self._gauge("quakecast_feed_failures", "Polls of the day feed that failed in a row.", failures)

@@ -148,9 +148,11 @@ class Poller:
         is_first_look = channel.name not in self._observed_at
         if observed_at < self._observed_at.get(channel.name, observed_at):
             return OLDER  # a cache answered with an earlier state: nothing in it is new
-        changes = [change for event in sorted(reports.events, key=_by_time) for change in self.ledger.see(event, observed_at, channel.name)]
+        changes = [
+            change for event in sorted(reports.events, key=_by_time) for change in self.ledger.observe(event, observed_at, channel.name)
+        ]
         for event_id in reports.deleted_ids:
-            changes += self.ledger.gone(event_id, observed_at, channel.name, "deleted, says the event service")
+            changes += self.ledger.remove(event_id, observed_at, channel.name, "deleted, says the event service")
         if channel.is_complete:
             changes += self._disappeared(channel, reports, observed_at)
         has_advanced = self._heartbeat_at is None or observed_at > self._heartbeat_at
@@ -182,7 +184,7 @@ class Poller:
         unresolved: set[str] = set()
         for number, event_id in enumerate(absent):
             if event_id in successors:
-                changes += self.ledger.gone(event_id, observed_at, channel.name, "its id was given up", successors[event_id])
+                changes += self.ledger.remove(event_id, observed_at, channel.name, "its id was given up", successors[event_id])
                 continue
             fate = self._source.fate_of(event_id, channel, observed_at) if number < MOST_FATES_A_POLL else None
             if fate is None:
@@ -194,17 +196,17 @@ class Poller:
 
     def _resolved(self, event_id: str, fate: Fate, channel: Channel, observed_at: Instant) -> list[Change]:
         if fate.event is not None and fate.event.id == event_id:
-            return self.ledger.see(fate.event, observed_at, channel.name)  # it left the channel's span or limit
+            return self.ledger.observe(fate.event, observed_at, channel.name)  # it left the channel's span or limit
         if fate.event is None:
             return self._ended(event_id, fate, channel, observed_at)
-        seen = self.ledger.see(fate.event, observed_at, channel.name)
+        seen = self.ledger.observe(fate.event, observed_at, channel.name)
         return self._ended(event_id, fate, channel, observed_at, fate.event.id) + seen
 
     def _ended(self, event_id: str, fate: Fate, channel: Channel, observed_at: Instant, merged_into: str | None = None) -> list[Change]:
         """A fate is newer than any report of the event before it was asked for."""
         known = self.ledger.known.get(event_id)
         as_of = max(observed_at, known.as_of) if known else observed_at
-        return self.ledger.gone(event_id, as_of, channel.name, fate.reason, merged_into)
+        return self.ledger.remove(event_id, as_of, channel.name, fate.reason, merged_into)
 
     def _succeeded(self, channel: Channel, reports: Reports) -> None:
         if self._failures[channel.name]:

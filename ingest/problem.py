@@ -1,4 +1,4 @@
-"""A problem that is not ours: a bad file, option, server. One line that says what, one that says what to do."""
+"""A problem outside the program: a bad file, option or server. One line says what is wrong, one what to do."""
 
 from __future__ import annotations
 

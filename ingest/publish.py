@@ -1,4 +1,4 @@
-"""Writing the input log: numbers each partition's records without holes, and remembers after a restart what is already there."""
+"""Writes the input log: numbers the records of each partition without gaps, and reads after a restart what is in it already."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ingest.problem import Problem
 from ingest.region import RegionTable, partition_of
 
 HORIZON_DAYS = 40.0
-"""How far back the log is read at the start: a little more than the longest feed reaches."""
+"""How far back the log is read at the start: a little more than the longest channel reaches."""
 LAST_RECORDS = 64
 
 
 class Publisher:
-    """The one writer of the input log."""
+    """The only writer of the input log."""
 
     def __init__(self, log: Log, table: RegionTable, *, name: str = "ingest", test: bool = False) -> None:
         log.create_topics()
@@ -29,7 +29,7 @@ class Publisher:
         self._producer = log.producer(name)
         self._partitions = len(log.starts(EVENTS))
         self.sequences = dict.fromkeys(range(self._partitions), -1)
-        """By partition, the number of its last record."""
+        """By partition, the sequence of its last record."""
         self._dead: set[tuple[str | None, str, str]] = set()
         self.ledger = Ledger(table, test=test)
         self.clock: Instant | None = None
@@ -43,10 +43,10 @@ class Publisher:
         """Write changes and heartbeats in their order (a heartbeat once into every partition) and dead letters, as one transaction.
 
         Returns:
-            the number of records that the input log got.
+            The number of records written to the input log.
 
         Raises:
-            Problem: the log did not take them; nothing was written.
+            Problem: the log refused them; nothing was written.
         """
         sequences = dict(self.sequences)
         outgoing = [self._numbered(record, partition, sequences) for record in records for partition in self._partitions_of(record)]
@@ -73,7 +73,8 @@ class Publisher:
             self._producer.commit(outgoing)
         except NotCommitted as error:
             raise Problem(
-                f"the log did not take the input ({error})", "run one ingest for a log; look whether the broker is well"
+                f"the log refused the input ({error})",
+                "only one `quakecast ingest` may write to a log: stop the other one; else check the broker: `quakecast doctor`",
             ) from None
 
     def _numbered(self, record: InputRecord, partition: int, sequences: dict[int, int]) -> Outgoing:
@@ -122,7 +123,7 @@ class Publisher:
 
 
 def _readable(records: Iterable[Record]) -> Iterator[InputRecord]:
-    """Promotions, and what others wrote into the topic (the workers make dead letters of it), are passed over."""
+    """Yield the input records; promotions and foreign records (which the workers turn into dead letters) are skipped."""
     for record in records:
         with suppress(msgspec.DecodeError):
             known = decode(record.value)
@@ -131,5 +132,5 @@ def _readable(records: Iterable[Record]) -> Iterator[InputRecord]:
 
 
 def heartbeat(observed_at: Instant, source: str, *, test: bool = False) -> Heartbeat:
-    """A heartbeat to be published: its number comes later."""
+    """Return a heartbeat to be published, not numbered yet."""
     return Heartbeat(-1, observed_at, source, test)

@@ -1,8 +1,8 @@
-"""What a source said of an event, checked by one set of rules: the same for feeds, tables and catalogue files.
+"""Checks a source's description of an event by one set of rules, the same for feeds, tables and catalogue files.
 
-A source's words come in as a `Described`, unchecked; `examine` gives the event that can be used, if any, and the reasons for
-what was odd about it. `ODDITIES` says for each reason whether the event is used all the same and what was done.
-Kept events are finite and in range: latitude ±90, longitude ±180, magnitude ±12, depth −100 … 1,000 km, times from 1900 on.
+The unchecked description is an `EventDescription`; `examine` returns the event that can be used, if any, and the codes of its oddities.
+`ODDITIES` lists for each code whether the event is used nevertheless, and what was done. The values of events that are used are finite and in range:
+latitude ±90, longitude ±180, magnitude ±12, depth −100 … 1,000 km, times from 1900 on.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from ingest.instant import Instant
 FIRST_TIME = Instant.parse("1900-01-01")
 LAST_TIME = Instant.parse("9999-12-31T23:59:59.999")
 EPOCH_DAMAGE_MS = 10_000
-"""Times from 1970-01-01T00:00:00 up to this are damage: the feed's unreadable stamp becomes 2000, an empty one 0."""
+"""Times from 1970-01-01T00:00:00 up to this are damaged: the feed's unreadable time becomes 2000, an empty one 0."""
 ALLOWED_AHEAD_MS = 5 * 60 * 1_000
-"""How much later than the source's own clock an origin time may be."""
+"""How far an origin time may lie after the source's own time."""
 LARGEST_MAGNITUDE = 12.0
 DEPTH_KM_RANGE = (-100.0, 1_000.0)
 PAYLOAD_CHARACTERS = 2_000
 
 
 class Oddity(NamedTuple):
-    """What becomes of an event that something is odd about."""
+    """What is done with an event that has an oddity."""
 
     used: bool
     detail: str
@@ -65,10 +65,10 @@ ODDITIES = {
 }
 
 
-class Described(NamedTuple):
-    """One event in its source's words, unchecked: numbers may be text, anything may be missing (None or "").
+class EventDescription(NamedTuple):
+    """The unchecked description of one event by its source: numbers may be text, anything may be missing (None or "").
 
-    `UNSET` says that the source's form has no such field, so that its absence is nothing odd.
+    `UNSET` marks a field that the source's form does not have, so that its absence is no oddity.
     """
 
     id: Any
@@ -85,14 +85,14 @@ class Described(NamedTuple):
     network: Any
     place: Any
     ids: Any = None
-    """All ids of the event, with commas between them."""
+    """All ids of the event, separated by commas."""
 
 
-def examine(described: Described, clock: Instant | None) -> tuple[Event | None, list[str]]:
-    """The event to use, or None, and what was odd (keys of `ODDITIES`). Never raises.
+def examine(described: EventDescription, clock: Instant | None) -> tuple[Event | None, list[str]]:
+    """Return the event to use, or None, and its oddities (keys of `ODDITIES`). Never raises.
 
     Args:
-        clock: the source's own time when it said so; None when unknown, then no time is held to be in the future.
+        clock: the source's own time of the report; None when unknown: then no origin time counts as in the future.
     """
     identifier, time = text(described.id), moment(described.time)
     latitude, longitude = number(described.latitude), number(described.longitude)
@@ -122,15 +122,15 @@ def examine(described: Described, clock: Instant | None) -> tuple[Event | None, 
     return event, odd
 
 
-def identified(described: Described) -> Described:
-    """The same with an id made of when, where and how large: alike in every copy of a catalogue that has no ids."""
+def with_derived_id(described: EventDescription) -> EventDescription:
+    """Return the description with an id derived from time, place and magnitude: the same in every copy of a catalogue without ids."""
     facts = (described.time, described.longitude, described.latitude, described.depth_km, described.magnitude)
     said = ",".join(str(fact).strip() for fact in facts if fact is not UNSET)
     return described._replace(id=f"row{blake2b(said.encode('utf-8', 'replace'), digest_size=8).hexdigest()}")
 
 
 def dead_letter(reason: str, source: str, observed_at: Instant | None, payload: str, identifier: str | None = None) -> DeadLetter:
-    """A record of one oddity; a time that nobody knows is written as 1970."""
+    """Return the record of one oddity; an unknown time is written as 1970."""
     used, detail = ODDITIES[reason]
     return DeadLetter(
         observed_at=Instant(0) if observed_at is None else observed_at,
@@ -144,13 +144,13 @@ def dead_letter(reason: str, source: str, observed_at: Instant | None, payload: 
 
 
 class Newest:
-    """Of the events with one id in one input, the one revised last (of equals the first), in the order of arrival."""
+    """Keeps, of the events with the same id in one input, the one revised last (of equals the first), in the order of arrival."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Event] = {}
 
-    def take(self, described: Described, clock: Instant | None) -> list[str]:
-        """Examine one more and keep it if it is to be used; gives what was odd."""
+    def take(self, described: EventDescription, clock: Instant | None) -> list[str]:
+        """Examine one more description and keep its event if it is usable. Returns its oddities."""
         event, odd = examine(described, clock)
         if event is None:
             return odd
@@ -165,7 +165,7 @@ class Newest:
 
 
 def text(value: Any) -> str:
-    """A text that can be written as UTF-8, without spaces around it; "" for what is missing; numbers as text."""
+    """Return a value as text that can be written as UTF-8, stripped; "" for a missing value."""
     if isinstance(value, str):
         stripped = value.strip()
         return stripped if stripped.isascii() else stripped.encode("utf-8", "replace").decode("utf-8")
@@ -173,7 +173,7 @@ def text(value: Any) -> str:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, from a number or from text; None for anything else."""
+    """Return a finite number from a number or text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:
@@ -184,7 +184,7 @@ def number(value: Any) -> float | None:
 
 
 def moment(value: Any) -> Instant | None:
-    """A time from milliseconds since 1970 or ISO 8601 text; None when missing or damaged."""
+    """Return a time from milliseconds since 1970 or ISO 8601 text; None when missing or damaged."""
     try:
         if isinstance(value, str):
             instant = Instant.parse(value)

@@ -1,6 +1,6 @@
-"""Regions: which one a place belongs to, what is complete there, and how long its window is.
+"""The region table: the region of each epicentre, its magnitude of completeness, and the length of its window.
 
-Named polygons come first (`regions.toml`, or a file of the user's); the 50 Flinn–Engdahl seismic regions hold the rest of the world.
+Named polygons come first (`regions.toml`, or a file of the user); the 50 Flinn–Engdahl seismic regions cover the rest of the world.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SEISMIC_REGION_NAMES = (
 
 
 class Region(msgspec.Struct, frozen=True):
-    """A region that is forecast as one."""
+    """A region that is forecast as a whole."""
 
     id: str
     name: str
@@ -58,7 +58,7 @@ class Region(msgspec.Struct, frozen=True):
 
 
 class RegionTable:
-    """Where each place belongs. The whole world is covered."""
+    """Finds the region of each epicentre. The whole world is covered."""
 
     def __init__(self, named: list[tuple[Region, shapely.Geometry]]) -> None:
         self._named = named
@@ -69,10 +69,10 @@ class RegionTable:
 
     @classmethod
     def load(cls, file: Path | None = None) -> RegionTable:
-        """The built-in table, or that of a file (else of `QUAKECAST_REGIONS`) with the same keys as `regions.toml`.
+        """Load the table of a file with the keys of `regions.toml`; without one, that of `QUAKECAST_REGIONS`, else the built-in one.
 
         Raises:
-            Problem: the file is missing, is not TOML, or an entry lacks a key or a proper polygon.
+            Problem: the file is missing or is not TOML, or an entry lacks a key or a valid polygon.
         """
         named = os.environ.get("QUAKECAST_REGIONS")
         path = file or (Path(named) if named else Path(__file__).with_name("regions.toml"))
@@ -97,19 +97,22 @@ class RegionTable:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Names this table's regions, their completeness and windows: another table makes other forecasts."""
+        """Identifies the table's regions, completeness and windows, on which forecasts depend."""
         return sha256(msgspec.json.encode(list(self))).hexdigest()[:12]
 
     def region_of(self, latitude: float, longitude: float) -> Region:
-        """The region of a place (degrees; latitude within ±90, longitude within ±180)."""
+        """Return the region of an epicentre (degrees; latitude within ±90, longitude within ±180)."""
         for region, shape in self._named:
             if shapely.contains_xy(shape, longitude, latitude):
                 return region
         return self._by_id[f"fe-{_seismic_region_number(latitude, longitude):02d}"]
 
     def shape(self, region_id: str) -> shapely.Geometry:
-        """The places for which `region_of` gives this region: (multi)polygons with x = longitude and y = latitude in degrees, cut at the
-        date line. Empty when regions before it in the table hold all of it.
+        """Return the area for which `region_of` returns this region.
+
+        Returns:
+            Polygons with x = longitude and y = latitude in degrees, cut at the date line; empty when regions before it in the table
+            cover all of it.
 
         Raises:
             KeyError: the table has no such region.
@@ -128,12 +131,12 @@ class RegionTable:
 
 
 def partition_of(region_id: str, partitions: int) -> int:
-    """The partition that holds a region's records: a hash that is the same in every process and release."""
+    """Return the partition of a region's records: a hash that is the same in every process and release."""
     return zlib.crc32(region_id.encode()) % partitions
 
 
 def _polygon(corners: list[list[float]]) -> shapely.Geometry:
-    """A polygon of (latitude, longitude) corners; what lies beyond the date line is moved to the other side of it."""
+    """Return the polygon of (latitude, longitude) corners; parts beyond the date line continue on its other side."""
     whole = shapely.Polygon([(longitude, latitude) for latitude, longitude in corners])
     if not whole.is_valid:
         raise ValueError("a polygon crosses itself")
@@ -156,7 +159,7 @@ def _flinn_engdahl() -> Any:
 
 @cache
 def _seismic_shapes() -> dict[str, shapely.Geometry]:
-    """By region id, the whole Flinn–Engdahl seismic region; its borders follow whole degrees."""
+    """Return the Flinn–Engdahl seismic regions by id; their borders follow whole degrees."""
     cells: dict[str, list[shapely.Geometry]] = {}
     for longitude, latitude in product(range(-180, 180), range(-90, 90)):
         number = _seismic_region_number(latitude + 0.5, longitude + 0.5)

@@ -1,4 +1,4 @@
-"""The one door to ObsPy: Flinn–Engdahl regions, catalogue files, and the FDSN client."""
+"""The only file that imports ObsPy: Flinn–Engdahl regions, catalogue files, and the FDSN client."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from obspy.geodetics import FlinnEngdahl  # type: ignore[import-untyped]
 from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
-from ingest.quality import Described, identified
+from ingest.quality import EventDescription, with_derived_id
 from ingest.xml_text import xml_text
 
 _MADE_UP_ID = re.compile(r"smi:local/(event/)?[0-9a-f]{8}-[0-9a-f-]{27}")
-"""What ObsPy calls events without an id: another name each time."""
+"""ObsPy's prefix for events without an id; the rest of the name differs each time."""
 _STATED_ID = re.compile(r"[?&]eventid=([^&#]+)", re.IGNORECASE)
 _NOT_IN_PUBLIC_IDS = re.compile(r"[^\w.*()~'-]", re.ASCII)
 METRES_PER_KM = 1_000.0
@@ -33,14 +33,14 @@ RETRIED_STATUS_CODES = frozenset({None, 429, 500, 502, 503, 504})
 
 
 def flinn_engdahl() -> FlinnEngdahl:
-    """ObsPy's Flinn–Engdahl regionalisation (1995 revision); `get_number(longitude, latitude)` gives 1 … 757."""
+    """Return ObsPy's Flinn–Engdahl regionalisation (1995 revision); `get_number(longitude, latitude)` returns 1 … 757."""
     return FlinnEngdahl()
 
 
-def read_catalogue(stream: BinaryIO, source: str) -> Iterator[Described]:
-    """The events of a file in any form that ObsPy reads (QuakeML, SC3ML, NDK, ZMAP, …), unchecked.
+def read_catalogue(stream: BinaryIO, source: str) -> Iterator[EventDescription]:
+    """Yield the events of a file in any form that ObsPy reads (QuakeML, SC3ML, NDK, ZMAP, …), unchecked.
 
-    Of each event the preferred origin and magnitude, else the first. An event without an origin has no time and no place.
+    The preferred origin and magnitude of each event are used, else the first. An event without an origin has no time and no epicentre.
 
     Raises:
         Problem: ObsPy cannot read it.
@@ -49,19 +49,19 @@ def read_catalogue(stream: BinaryIO, source: str) -> Iterator[Described]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             catalogue = obspy.read_events(stream)
-    except Exception as error:  # ObsPy's readers raise whatever their formats come across
+    except Exception as error:  # ObsPy's readers raise any exception on damaged input
         said = "" if "Unknown format" in str(error) else f" ({type(error).__name__}: {_first_line(error)})"
         raise Problem(
             f"{source} is not a catalogue in a known form{said}",
             "give a USGS CSV, GeoJSON, QuakeML or another form that ObsPy reads",
         ) from None
-    return (described if described.id else identified(described) for described in map(_describe, catalogue))
+    return (described if described.id else with_derived_id(described) for described in map(_describe, catalogue))
 
 
 def event_id(event: Any) -> str:
-    """The plain id of an ObsPy event, such as `us10007ggp`; "" when its file gave it none.
+    """Return the plain id of an ObsPy event, such as `us10007ggp`; "" when the file has none.
 
-    From the ANSS attributes `catalog:eventsource` and `catalog:eventid`, else `eventid=` in the public id, else its last part.
+    It comes from the ANSS attributes `catalog:eventsource` and `catalog:eventid`, else from `eventid=` in the public id, else from its end.
     """
     extra = event.get("extra") or {}
     with suppress(KeyError, AttributeError):
@@ -73,12 +73,12 @@ def event_id(event: Any) -> str:
     return stated[1] if stated else public_id.partition("#")[0].removesuffix("/event").rpartition("/")[2]
 
 
-def _describe(event: Any) -> Described:
+def _describe(event: Any) -> EventDescription:
     origin = event.preferred_origin() or next(iter(event.origins), None)
     magnitude = event.preferred_magnitude() or next(iter(event.magnitudes), None)
     created = event.creation_info or (origin and origin.creation_info) or None
     time = _milliseconds(origin and origin.time)
-    return Described(
+    return EventDescription(
         id=event_id(event),
         time=time,
         updated=_milliseconds(created and created.creation_time) or time,
@@ -113,10 +113,10 @@ def _network(event: Any, created: Any) -> str:
 
 
 def fdsn_client(base_url: str, user_agent: str, timeout_seconds: float) -> Client:
-    """ObsPy's client of the FDSN event service under an address such as `https://earthquake.usgs.gov`; asks nothing yet.
+    """Return ObsPy's client of the FDSN event service under an address such as `https://earthquake.usgs.gov`, without a request.
 
-    ObsPy's own discovery of services costs five requests, and keeps what a bad answer to one of them made it believe; the event
-    service's parameters are a standard, and `format` is all that it must be told beside them.
+    ObsPy's own discovery of services costs five requests, and a bad answer to one of them is kept. The parameters of the event service are
+    a standard, so discovery is left out.
 
     Raises:
         Problem: the address is not one.
@@ -130,11 +130,11 @@ def fdsn_client(base_url: str, user_agent: str, timeout_seconds: float) -> Clien
 
 
 def fetch_events(client: Client, start: Instant, end: Instant, minimum_magnitude: float | None, limit: int, form: str = "csv") -> bytes:
-    """One answer of an FDSN event service, oldest events first, as it came; empty when there are none.
+    """Return one answer of an FDSN event service, oldest events first, as received; empty when there are no events.
 
     Args:
         limit: at most so many events (services set a limit of their own: the USGS 20,000).
-        form: what the service calls `format`.
+        form: the service's parameter `format`.
 
     Raises:
         ConnectionError: no answer, or one that says to try again.
@@ -158,7 +158,7 @@ def _first_line(error: Exception) -> str:
 
 
 def quakeml(rows: Iterable[tuple[Instant, float, float, float | None, float]], comment: str) -> bytes:
-    """QuakeML of events: time, latitude, longitude, depth in km and magnitude of each; the comment is said of each too."""
+    """Return QuakeML of events (time, latitude, longitude, depth in km, magnitude), each with the comment."""
     catalogue = obspy.core.event.Catalog(resource_id="smi:local/simulated", description=comment)
     for number, (time, latitude, longitude, depth_km, magnitude) in enumerate(rows):
         depth = None if depth_km is None else depth_km * METRES_PER_KM
@@ -175,15 +175,15 @@ def quakeml(rows: Iterable[tuple[Instant, float, float, float | None, float]], c
 
 
 def events_quakeml(events: Iterable[Event]) -> bytes:
-    """QuakeML 1.2 of events as a source described them; `read_catalogue` gives them back, except for their `other_ids`."""
-    catalogue = obspy.core.event.Catalog([_written(event) for event in events], resource_id="quakeml:quakecast/events")
+    """Return QuakeML 1.2 of events as their source describes them; `read_catalogue` reads them back, except for `other_ids`."""
+    catalogue = obspy.core.event.Catalog([_obspy_event(event) for event in events], resource_id="quakeml:quakecast/events")
     buffer = io.BytesIO()
     catalogue.write(buffer, format="QUAKEML")
     return buffer.getvalue()
 
 
-def _written(event: Event) -> Any:
-    """An ObsPy event. Types of events that QuakeML does not know are left out; what is not reviewed is preliminary."""
+def _obspy_event(event: Event) -> Any:
+    """Return an ObsPy event. Types that QuakeML does not know are left out; an event that is not reviewed is preliminary."""
     core = obspy.core.event
     name = f"quakeml:quakecast/event/{_NOT_IN_PUBLIC_IDS.sub('_', event.id)}"
     author = core.CreationInfo(agency_id=_short(event.network, 64), creation_time=_utc(event.updated))
@@ -211,7 +211,7 @@ def _written(event: Event) -> Any:
 
 
 def _short(text: str, most: int) -> str | None:
-    """Text of at most so many characters, which QuakeML's schema sets; none for an empty one."""
+    """Cut text to the length that QuakeML's schema allows; None for an empty one."""
     return xml_text(text)[:most].strip() or None
 
 

@@ -23,7 +23,7 @@ LONGEST_DELAY_DAYS = 60.0
 
 
 class Source(NamedTuple):
-    """A place where events begin."""
+    """A place of background events."""
 
     network: str
     latitude: float
@@ -41,14 +41,14 @@ SOURCES = (
 
 
 class Sequence:
-    """Events of some days from a start on, with one mainshock; the same seed always gives the same."""
+    """Simulates events over some days, with one mainshock; the same seed always gives the same events."""
 
     def __init__(self, start: Instant, days: float, seed: int = 0, mainshock: float = 6.9, mainshock_after_days: float = 1.25) -> None:
         self._random = random.Random(seed)
         self._start, self._end = start, start.plus(days=days)
         first = self._event(SOURCES[0], start.plus(days=mainshock_after_days), mainshock, SOURCES[0].latitude, SOURCES[0].longitude)
         events = [first, *self._background(days)]
-        for parent in events:  # the list grows while it is walked: aftershocks have aftershocks
+        for parent in events:  # the list grows while it is iterated over: aftershocks have aftershocks
             events += self._aftershocks(parent)
         self.events = sorted(events, key=lambda event: event.time)
 
@@ -86,7 +86,7 @@ class Sequence:
         return COMPLETENESS + self._random.expovariate(B_VALUE * math.log(10))
 
     def _delay_days(self) -> float:
-        """Omori–Utsu delays by inverting their distribution function up to the longest delay."""
+        """Draw an Omori–Utsu delay by inverting its distribution function up to the longest delay."""
         power = 1.0 - OMORI_P
         low, high = OMORI_C_DAYS**power, (LONGEST_DELAY_DAYS + OMORI_C_DAYS) ** power
         return float((low + self._random.random() * (high - low)) ** (1.0 / power) - OMORI_C_DAYS)
@@ -99,13 +99,13 @@ class Sequence:
 
 
 def summary(events: list[Event], generated: Instant, title: str) -> bytes:
-    """A summary feed's GeoJSON of events."""
+    """Return events as the GeoJSON of a summary feed."""
     meta = {"generated": int(generated), "url": "", "title": title, "status": 200, "api": "1.14.1", "count": len(events)}
     return json.dumps({"type": "FeatureCollection", "metadata": meta, "features": [feature(event) for event in events]}).encode()
 
 
 def feature(event: Event) -> dict[str, object]:
-    """An event as the feed shows it."""
+    """Return an event as a feature of the feed."""
     properties = {
         "mag": event.magnitude, "place": event.place, "time": int(event.time), "updated": int(event.updated), "status": event.status,
         "net": event.network, "code": event.id.removeprefix(event.network), "ids": f",{event.id},", "sources": f",{event.network},",

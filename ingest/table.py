@@ -1,7 +1,7 @@
 """Readers of text tables: USGS CSV (22 or 15 columns), its older relatives, benchmark catalogues, FDSN text, change logs.
 
-Columns are found by the names in the header, in any order and case; what a form does not have (a depth, an id) is not held
-against its rows. Odd rows become dead letters by the rules of `ingest.quality`; the rest is used.
+Columns are found by their names in the header, in any order and case; a field that a form does not have (a depth, an id) is no oddity.
+Rows with oddities become dead letters by the rules of `ingest.quality`; all others are used.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from msgspec import UNSET
 from ingest.event import DeadLetter, Event
 from ingest.instant import Instant
 from ingest.problem import Problem
-from ingest.quality import PAYLOAD_CHARACTERS, Described, Newest, dead_letter, examine, identified, moment, text
+from ingest.quality import PAYLOAD_CHARACTERS, EventDescription, Newest, dead_letter, examine, moment, text, with_derived_id
 
-# The names that columns go by, the most telling first.
+# The names of columns in use, the most specific first.
 COLUMN_NAMES = {
     "id": ("id", "eventid", "event_id"),
     "time": ("time", "origin_time", "origintime", "datetime"),
@@ -42,14 +42,14 @@ MOST_LINES_BEFORE_HEADER = 20
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """One row of a change log: what a feed was seen to say of one event."""
+    """One row of a change log: what a feed reported of one event."""
 
     observed_at: Instant
     op: str
     """`new`, `update` or `delete`."""
     id: str
     event: Event | None
-    """The version seen; none for `delete`."""
+    """The version reported; None for `delete`."""
 
 
 class Form(NamedTuple):
@@ -57,16 +57,16 @@ class Form(NamedTuple):
 
     names: tuple[str, ...]
     """The header, lower-cased."""
-    describe: Callable[[list[str]], Described]
+    describe: Callable[[list[str]], EventDescription]
     """From a row with as many cells as the header."""
 
 
 def read_table(stream: TextIO, source: str, read_at: Instant | None = None) -> Iterator[Event | DeadLetter]:
-    """The events of a catalogue table in the order of its rows, after the dead letters; each id once, its newest version.
+    """Yield the dead letters of a catalogue table, then its events in the order of rows, each id once with its newest version.
 
     Args:
-        source: what to call the table in dead letters and problems.
-        read_at: the clock against which origin times are in the future, if there is one.
+        source: name of the table in dead letters and problems.
+        read_at: the time after which origin times count as in the future; None: no check.
 
     Raises:
         Problem: the table has no header that names time, latitude, longitude and magnitude.
@@ -85,7 +85,7 @@ def read_table(stream: TextIO, source: str, read_at: Instant | None = None) -> I
 
 
 def read_changelog(stream: TextIO, source: str) -> Iterator[Observation | DeadLetter]:
-    """The observations of a change log in the order of its rows; each one's dead letters follow it.
+    """Yield the observations of a change log in the order of its rows, each followed by its dead letters.
 
     Raises:
         Problem: the table has no header, or it lacks `observed_at` or `op`.
@@ -102,7 +102,9 @@ def read_changelog(stream: TextIO, source: str) -> Iterator[Observation | DeadLe
         yield from _observe(moment(said_at), op.strip().lower(), form.describe(row), row, source)
 
 
-def _observe(observed_at: Instant | None, op: str, described: Described, row: list[str], source: str) -> Iterator[Observation | DeadLetter]:
+def _observe(
+    observed_at: Instant | None, op: str, described: EventDescription, row: list[str], source: str
+) -> Iterator[Observation | DeadLetter]:
     event, odd = None, []
     if observed_at is None or op not in OPERATIONS:
         odd = ["op_unknown" if observed_at else "observed_at_damaged"]
@@ -117,7 +119,7 @@ def _observe(observed_at: Instant | None, op: str, described: Described, row: li
 
 
 def header_of(lines: Iterable[str]) -> str | None:
-    """The header of a table of events, if the first line that is not blank nor a comment is one; reads no line after it."""
+    """Return the header of a table of events, if the first line that is neither blank nor a comment is one; reads no further line."""
     for number, line in enumerate(lines):
         if _recognises(line):
             return line
@@ -127,18 +129,18 @@ def header_of(lines: Iterable[str]) -> str | None:
 
 
 def is_changelog(names: tuple[str, ...]) -> bool:
-    """Whether these columns (lower case) are a change log's."""
+    """Whether these columns (lower case) are those of a change log."""
     return {"observed_at", "op", "id"} <= set(names)
 
 
 def header_names(header: str) -> tuple[str, ...]:
-    """The column names of a header, lower-cased."""
+    """Return the column names of a header, in lower case."""
     names = header.strip("\ufeff\r\n").lstrip("#").split(_delimiter(header))
     return tuple(name.strip().strip('"').lower() for name in names)
 
 
 def _open_table(stream: TextIO, source: str) -> tuple[Form, Iterator[list[str]]]:
-    """Find the header; give the form and the rows after it (a row that breaks the CSV rules comes as an empty list)."""
+    """Find the header. Returns the form and the rows after it; a row that violates the CSV rules is an empty list."""
     header = header_of(stream)
     if header is not None:
         form, delimiter = _form(header_names(header)), _delimiter(header)
@@ -165,28 +167,28 @@ def _rows(reader: Iterator[list[str]]) -> Iterator[list[str]]:
 
 def _form(names: tuple[str, ...]) -> Form:
     width = len(names)
-    positions = {field: _position(names, field) for field in Described._fields}
+    positions = {field: _position(names, field) for field in EventDescription._fields}
     pick = itemgetter(*(_ABSENT.get(field, _NOTHING) + width if at is None else at for field, at in positions.items()))
 
-    def describe(row: list[str]) -> Described:
-        return Described(*pick(row[:width] + _STAND_INS))
+    def describe(row: list[str]) -> EventDescription:
+        return EventDescription(*pick(row[:width] + _STAND_INS))
 
     if "date" in names:
         date_at = names.index("date")
         return Form(names, lambda row: _legacy(describe(row), row[date_at]))
     if positions["id"] is None:
-        return Form(names, lambda row: identified(describe(row)))
+        return Form(names, lambda row: with_derived_id(describe(row)))
     return Form(names, describe)
 
 
-# Stand behind the cells of a row for the fields that the form lacks: unknown, nothing, and what a finished catalogue is.
+# Appended to the cells of a row for fields that the form lacks: unknown, empty, and the status of a finished catalogue.
 _STAND_INS: list[Any] = [UNSET, "", "reviewed"]
 _NOTHING = 1
 _ABSENT = {"updated": 0, "depth_km": 0, "status": 2}
 
 
-def _legacy(described: Described, date: str) -> Described:
-    """The form with a column for the date (month/day/year, in some rows a whole ISO time) and words in capitals."""
+def _legacy(described: EventDescription, date: str) -> EventDescription:
+    """Convert a description of the older form, with a column for the date (month/day/year, or a whole ISO time) and words in capitals."""
     time = date
     if date.count("/") == 2:
         month, day, year = date.strip().split("/")
@@ -195,11 +197,11 @@ def _legacy(described: Described, date: str) -> Described:
         time = f"{date.strip()}T{described.time.strip():0>8}"
     lowered = {field: getattr(described, field).lower() for field in ("id", "type", "status", "network")}
     made = described._replace(time=time, **lowered)
-    return made if made.id else identified(made)
+    return made if made.id else with_derived_id(made)
 
 
 def _misfit(row: list[str], form: Form) -> str | None:
-    """Why a row cannot be read by its header: cut off, or (a quotation mark left open) with cells too many."""
+    """Return why a row does not fit its header: it is cut off, or has too many cells (an open quotation mark); None if it fits."""
     width = len(form.names)
     return "row_damaged" if len(row) < width or (len(row) > width and any(row[width:])) else None
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ingest.bus import EVENTS, MODELS, Log, NotCommitted, Outgoing
-from ingest.event import Promotion, decode_hook, decoded, encode
+from ingest.event import Promotion, decode_hook, decode_with, encode
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.core import DEPENDENT_KINDS, FORECASTING_KINDS, Lineup
@@ -63,7 +63,7 @@ def decode_promotion_record(data: bytes) -> Promotion | Activation:
     Raises:
         msgspec.DecodeError: it is not one.
     """
-    return decoded(_decoder, data)
+    return decode_with(_decoder, data)
 
 
 def models_in_force(log: Log) -> dict[str, str]:

@@ -146,9 +146,9 @@ def _with_heartbeats(said: Iterable[Said], span: Span, ledger: Ledger, seconds: 
         if isinstance(item, DeadLetter):
             yield item
         elif item.event is not None:
-            yield from ledger.see(item.event, item.observed_at, "replay")
+            yield from ledger.observe(item.event, item.observed_at, "replay")
         else:
-            yield from ledger.gone(item.id, item.observed_at, "replay", "vanished from the feed")
+            yield from ledger.remove(item.id, item.observed_at, "replay", "vanished from the feed")
 
 
 def _batches(items: Iterable[InputRecord | DeadLetter], *, paced: bool) -> Iterator[tuple[list[InputRecord], list[DeadLetter]]]:

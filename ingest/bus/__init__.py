@@ -1,4 +1,4 @@
-"""Opening a log by its URL."""
+"""The log: its protocol, and the implementations on Kafka and SQLite, opened by URL."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ __all__ = [
 
 
 def sqlite_path(url: str) -> Path:
-    """The file of a `sqlite:///relative` or `sqlite:////absolute` URL."""
+    """Return the file of a `sqlite:///relative` or `sqlite:////absolute` URL."""
     return Path(urlsplit(url).path.removeprefix("/") or "quakecast.db")
 
 
 def open_log(url: str) -> Log:
-    """The log at `sqlite:///file` or `kafka://host:9092[,host:9092][/namespace][?option=value]`.
+    """Open the log at `sqlite:///file` or `kafka://host:9092[,host:9092][/namespace][?option=value]`.
 
     Raises:
         Problem: another scheme, or nobody answers there.
@@ -64,7 +64,7 @@ def open_log(url: str) -> Log:
     if scheme == "sqlite":
         return SqliteLog(Database(sqlite_path(url)))
     if scheme == "kafka":
-        from ingest.bus.kafka import KafkaLog  # only who uses Kafka loads its client
+        from ingest.bus.kafka import KafkaLog  # Kafka's client is loaded only when it is used
 
         return KafkaLog.connect(url)
     raise Problem(f"{url!r} is no log", "use --bus kafka://host:9092 or --bus sqlite:///file")

@@ -1,4 +1,4 @@
-"""One SQLite file (write-ahead log) and its transactions: the ground of the embedded log and the embedded store."""
+"""One SQLite file (write-ahead log) and its transactions, for the embedded log and the embedded store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; a transaction inside another is part of it."""
+        """A transaction, written as a whole or not at all; one inside another is part of it."""
         if self.connection.in_transaction:
             yield self.connection
             return
@@ -40,7 +40,7 @@ class Database:
         self.connection.execute("COMMIT")
 
     def version(self) -> int:
-        """A number that changes when another connection has written."""
+        """Return a number that changes when another connection has written."""
         (number,) = self.connection.execute("PRAGMA data_version").fetchone()
         return int(number)
 

@@ -1,6 +1,6 @@
-"""The log on Apache Kafka: the one door to kafka-python.
+"""The log on Apache Kafka: the only file that imports kafka-python.
 
-A URL names the brokers, optionally a namespace that stands before every topic, group and transactional id (`quakecast` by default), and
+A URL names the brokers, optionally a namespace, which prefixes every topic, group and transactional id (`quakecast` by default), and
 any option of kafka-python's clients: `kafka://host:9092/quakecast?security_protocol=SASL_SSL&sasl_mechanism=PLAIN`. An option may also
 come from the environment, so that secrets stay out of command lines: `QUAKECAST_KAFKA_SASL_PLAIN_PASSWORD`.
 """
@@ -29,10 +29,10 @@ NAMESPACE = "quakecast"
 OPTION_PREFIX = "QUAKECAST_KAFKA_"
 CONNECT_MILLISECONDS = 15_000
 UNKNOWN_OPTION = (KafkaConfigurationError, AssertionError, ValueError, KeyError)
-SHORT_POLL_MILLISECONDS = 50  # a transaction's marker at the end of a topic never arrives as a record: waiting for it is of no use
+SHORT_POLL_MILLISECONDS = 50  # the marker of a transaction at the end of a topic never arrives as a record, so do not wait for it
 TOPIC_SETTINGS = {
     "cleanup.policy": "delete",
-    "retention.ms": "-1",  # replays carry the past's times: a retention by time would delete them at once
+    "retention.ms": "-1",  # records of replays carry times of the past: a retention by time would delete them at once
     "message.timestamp.type": "CreateTime",  # the stream's time, by which `offset_at` searches
 }
 CONSUMER_OPTIONS: dict[str, Any] = {
@@ -45,10 +45,10 @@ CONSUMER_OPTIONS: dict[str, Any] = {
 }
 GROUP_OPTIONS: dict[str, Any] = {
     "partition_assignment_strategy": [CooperativeStickyAssignor],
-    "session_timeout_ms": 10_000,  # a killed worker's partitions move on after this
+    "session_timeout_ms": 10_000,  # the partitions of a killed worker are assigned to others after this
     "heartbeat_interval_ms": 2_000,
     "max_poll_interval_ms": 600_000,
-    "metadata_max_age_ms": 10_000,  # an assignment made on stale metadata is made again after this
+    "metadata_max_age_ms": 10_000,  # an assignment based on stale metadata is corrected after this
 }
 PRODUCER_OPTIONS: dict[str, Any] = {
     "enable_idempotence": True,
@@ -56,7 +56,7 @@ PRODUCER_OPTIONS: dict[str, Any] = {
     "linger_ms": 5,
     "batch_size": 256 * 1024,
     "max_request_size": 8 * 1024 * 1024,
-    "transaction_timeout_ms": 10_000,  # a killed producer's open transaction blocks readers no longer than this
+    "transaction_timeout_ms": 10_000,  # the open transaction of a killed producer blocks readers no longer than this
     "allow_auto_create_topics": False,
     "metrics_enabled": False,
 }
@@ -73,7 +73,7 @@ class KafkaLog:
 
     @classmethod
     def connect(cls, url: str) -> KafkaLog:
-        """The log at a `kafka://` URL.
+        """Open the log at a `kafka://` URL.
 
         Raises:
             Problem: no broker answers, or an option is unknown.
@@ -156,7 +156,7 @@ class KafkaLog:
 
 
 class KafkaFollower:
-    """One consumer of no group over all the partitions."""
+    """A consumer without a group over all the partitions."""
 
     def __init__(self, options: dict[str, Any], start: dict[KafkaTopicPartition, tuple[str, int]]) -> None:
         self._topics = {place: topic for place, (topic, _) in start.items()}
@@ -167,7 +167,7 @@ class KafkaFollower:
 
     def poll(self, most: int, wait_seconds: float) -> list[Record]:
         deadline = time.monotonic() + wait_seconds
-        while True:  # a poll may end early with nothing: it read the marker of a transaction
+        while True:  # a poll may end early without records when it reads the marker of a transaction
             left = max(0.0, deadline - time.monotonic())
             found = self._consumer.poll(timeout_ms=round(left * 1_000), max_records=most)
             if found or left <= 0.0:
@@ -204,7 +204,7 @@ class Producer:
             raise NotCommitted(f"{type(error).__name__}: {error}") from error
 
     def _abort(self) -> None:
-        with contextlib.suppress(KafkaError, AssertionError):  # fenced or broken: the broker aborts it when the transaction times out
+        with contextlib.suppress(KafkaError, AssertionError):  # fenced or broken: the broker aborts the transaction when it times out
             self._producer.abort_transaction()
 
     def close(self) -> None:
@@ -223,7 +223,7 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = KafkaConsumer(**options, **CONSUMER_OPTIONS, **GROUP_OPTIONS, group_id=group)
         self._consumer.partitions_for_topic(
             topic_name
-        )  # who joins without knowing the topic may be the one who assigns its partitions: to nobody
+        )  # a member that joins without knowing the topic may become the one that assigns partitions, and assigns none
         self._consumer.subscribe([topic_name], listener=self)
 
     def on_partitions_assigned(self, assigned: list[KafkaTopicPartition]) -> None:
@@ -256,12 +256,12 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 def worker_name(group: str) -> str:
-    """A transactional id of this process alone."""
+    """Return a transactional id that only this process uses."""
     return f"{group}-{socket.gethostname()}-{os.getpid()}"
 
 
 def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
-    with contextlib.suppress(TopicAlreadyExistsError):  # another process was quicker
+    with contextlib.suppress(TopicAlreadyExistsError):  # another process has created it
         admin.create_topics({name: {"num_partitions": partitions, "configs": TOPIC_SETTINGS}}, wait_for_metadata=True)
 
 
@@ -270,7 +270,7 @@ def _record(topic: str, record: Any) -> Record:
 
 
 def _plain(value: str) -> Any:
-    """An option from text: numbers and booleans as such."""
+    """Convert the text of an option: numbers and booleans to their types."""
     if value.lower() in ("true", "false"):
         return value.lower() == "true"
     return int(value) if value.lstrip("-").isdigit() else value

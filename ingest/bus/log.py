@@ -1,9 +1,9 @@
-"""The log: ordered, partitioned, append-only topics, and what every implementation of it promises.
+"""The protocol of the log: ordered, partitioned, append-only topics, and the guarantees of every implementation.
 
-Kafka (`kafka.py`) and the embedded SQLite log (`sqlite.py`) pass the same contract tests. Promised are:
+Kafka (`kafka.py`) and the embedded SQLite log (`sqlite.py`) pass the same contract tests. The guarantees:
 
-- records of one partition keep their order, and offsets only grow (Kafka leaves holes: its transactions occupy offsets);
-- what one `commit` writes, offsets included, appears as a whole or not at all;
+- records of one partition keep their order, and offsets only grow (on Kafka with gaps, because transactions occupy offsets);
+- the records and offsets of one `commit` become visible as a whole or not at all;
 - readers see committed records only;
 - each partition belongs to one consumer of a group at a time, and a commit by a former owner fails with `NotCommitted`.
 """
@@ -42,7 +42,7 @@ class Outgoing(NamedTuple):
     key: bytes
     value: bytes
     time: Instant
-    """The stream's time, not the writer's: `offset_at` finds it again."""
+    """The stream's time, not the time of writing; `offset_at` searches by it."""
 
 
 class Record(NamedTuple):
@@ -57,37 +57,37 @@ class Record(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one poll of a consumer gave."""
+    """The result of one poll of a consumer."""
 
     records: list[Record]
     gained: frozenset[int] = frozenset()
-    """Partitions that are this consumer's from now on: load their state and `seek` before the next poll. None of their records is here."""
+    """Partitions newly assigned to this consumer: load their state and `seek` before the next poll. The batch has none of their records."""
     lost: frozenset[int] = frozenset()
-    """Partitions that are no longer this consumer's: forget their state."""
+    """Partitions no longer assigned to this consumer: drop their state."""
 
 
 class NotCommitted(Exception):
-    """Nothing of the commit was written: the partitions went to another consumer, or the log gave it up. Reload the state and go on."""
+    """Nothing was written: the partitions are assigned to another consumer, or the log aborted the commit. Reload the state, and go on."""
 
 
 class Consumer(Protocol):
     """A member of a group that shares a topic's partitions."""
 
     def poll(self, most: int, wait_seconds: float) -> Batch:
-        """Up to `most` records, waiting for the first of them no longer than that."""
+        """Return up to `most` records, waiting at most `wait_seconds` for the first of them."""
 
     def committed(self, partition: int) -> int | None:
-        """The next offset to consume that the group last committed; none at first."""
+        """Return the next offset to consume, as last committed by the group; None before the first commit."""
 
     def seek(self, partition: int, offset: int) -> None:
-        """Go on from there."""
+        """Continue at an offset."""
 
     def close(self) -> None:
         """Leave the group."""
 
 
 class Producer(Protocol):
-    """Writes transactions. A second producer of the same name ends the first one's."""
+    """Writes transactions. A second producer of the same name fences the first."""
 
     def commit(
         self,
@@ -96,30 +96,30 @@ class Producer(Protocol):
         consumer: Consumer | None = None,
         within: Callable[[], None] | None = None,
     ) -> None:
-        """Write all records and the consumer's next offsets, as a whole.
+        """Write records and the consumer's next offsets as one transaction.
 
         Args:
             outgoing: the records, in order.
             consumed: by partition, the next offset to consume.
-            consumer: whose offsets these are.
-            within: called inside the transaction where the log has a database of its own to share (embedded), never elsewhere.
+            consumer: the consumer that the offsets belong to.
+            within: called inside the transaction by the embedded log, whose database the store may share; otherwise not called.
 
         Raises:
             NotCommitted: nothing was written.
         """
 
     def close(self) -> None:
-        """Release what is held."""
+        """Release the connections."""
 
 
 class Follower(Protocol):
-    """Reads several partitions from given offsets on, as records come; of no group, and for one thread alone."""
+    """Reads several partitions from given offsets on, as records arrive; it belongs to no group and to one thread."""
 
     def poll(self, most: int, wait_seconds: float) -> list[Record]:
-        """Up to `most` committed records, those of a partition in order, waiting for the first of them no longer than that."""
+        """Return up to `most` committed records, those of a partition in order, waiting at most `wait_seconds` for the first of them."""
 
     def close(self) -> None:
-        """Release what is held."""
+        """Release the connections."""
 
 
 class Log(Protocol):
@@ -129,32 +129,32 @@ class Log(Protocol):
     """Whether `commit` calls `within`: the state can then be saved in the log's own transaction."""
 
     def create_topics(self) -> None:
-        """Make the topics of `TOPICS` that are not there yet, with the right settings.
+        """Create the missing topics of `TOPICS` with their settings.
 
         Raises:
-            Problem: one is there with another number of partitions.
+            Problem: a topic exists with another number of partitions.
         """
 
     def starts(self, topic: str) -> dict[int, int]:
-        """By partition, the offset of the oldest record kept."""
+        """Return, by partition, the offset of the oldest record kept."""
 
     def ends(self, topic: str) -> dict[int, int]:
-        """By partition, the offset after all that was written before this call; `read` up to it waits for transactions still under way."""
+        """Return, by partition, the offset after everything written before this call; `read` up to it waits for open transactions."""
 
     def offset_at(self, topic: str, partition: int, time: Instant) -> int:
-        """The first offset whose record's time is not before `time`; when there is none, one with no record after it."""
+        """Return the first offset whose record's time is not before `time`; if there is none, an offset after all records."""
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
-        """The committed records with `start` ≤ offset < `end`, in order."""
+        """Yield the committed records with `start` ≤ offset < `end`, in order."""
 
     def follow(self, start: Mapping[TopicPartition, int]) -> Follower:
-        """The records of these partitions from these offsets on, with a connection of its own."""
+        """Return a reader of these partitions from these offsets on, with a connection of its own."""
 
     def producer(self, name: str) -> Producer:
-        """A producer with that transactional identity."""
+        """Return a producer with a transactional identity."""
 
     def consumer(self, group: str, topic: str) -> Consumer:
-        """A new member of a group."""
+        """Return a new member of a consumer group."""
 
     def close(self) -> None:
-        """Release what is held."""
+        """Release the connections."""

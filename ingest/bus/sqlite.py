@@ -1,4 +1,4 @@
-"""The embedded log: the same promises as Kafka in one SQLite file, for one machine and no server."""
+"""The embedded log: the guarantees of Kafka in one SQLite file, for one machine without a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS producers (name TEXT PRIMARY KEY, epoch INTEGER) WITH
 """
 SECONDS_BETWEEN_LOOKS = 0.02
 FOLLOWER_SECONDS_BETWEEN_LOOKS = 0.005
-"""People and programs wait for what a follower reads; a look costs some microseconds."""
+"""Short, because people and programs wait for what a follower reads; a look costs some microseconds."""
 READ_AHEAD = 1_000
 
 
@@ -36,7 +36,7 @@ class SqliteLog:
         database.connection.executescript(SCHEMA)
 
     def create_topics(self) -> None:
-        """Topics need no making here: `TOPICS` says what there is."""
+        """Nothing to create: the topics are those of `TOPICS`."""
 
     def starts(self, topic: str) -> dict[int, int]:
         return dict.fromkeys(range(TOPICS[topic]), 0)
@@ -81,10 +81,10 @@ class SqliteLog:
 
 
 class SqliteFollower:
-    """Looks for a write of any other connection, then for records."""
+    """Waits for a write of another connection, then reads records."""
 
     def __init__(self, path: Path, start: Mapping[TopicPartition, int]) -> None:
-        self._log = SqliteLog(Database(path))  # a connection does not see its own writes as news
+        self._log = SqliteLog(Database(path))  # its own connection, because a connection does not see its own writes as changes
         self._positions = dict(start)
         self._version = -1
 
@@ -105,7 +105,7 @@ class SqliteFollower:
                 self._positions[place] = rows[-1].offset + 1
                 taken += rows
             if len(taken) == most:
-                return taken  # there may be more: the version stays as of before
+                return taken  # there may be more records: keep the former version, so that the next poll looks again
         self._version = version
         return taken
 
@@ -118,7 +118,7 @@ class SqliteFollower:
 
 
 class SqliteProducer:
-    """Writes records, offsets and whatever else belongs to them in one transaction."""
+    """Writes records, offsets and the state that belongs to them in one transaction."""
 
     def __init__(self, log: SqliteLog, name: str) -> None:
         self._log, self._name = log, name
@@ -156,11 +156,11 @@ class SqliteProducer:
             yield topic, partition, offset, key, value, int(moment)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
 
 class SqliteConsumer:
-    """The one member of its group: a lock file keeps a second process out, and goes with the process that holds it."""
+    """The only member of its group: a lock file, released when the process ends, keeps other processes out."""
 
     def __init__(self, log: SqliteLog, group: str, topic: str) -> None:
         self.group = group

@@ -15,7 +15,7 @@ import msgspec
 
 from ingest.event import DeadLetter, Event
 from ingest.instant import Instant
-from ingest.quality import PAYLOAD_CHARACTERS, Described, Newest, dead_letter, moment, text
+from ingest.quality import PAYLOAD_CHARACTERS, EventDescription, Newest, dead_letter, moment, text
 
 
 class Payload(NamedTuple):
@@ -146,7 +146,7 @@ def _generated(metadata: Any) -> Instant | None:
     return moment(metadata.get("generated")) if isinstance(metadata, dict) else None
 
 
-def _describe(feature: Any) -> Described | None:
+def _describe(feature: Any) -> EventDescription | None:
     if isinstance(feature, _Feature):
         properties, geometry, identifier = feature.properties, feature.geometry, feature.id
         coordinates = geometry.coordinates if geometry else None
@@ -157,7 +157,7 @@ def _describe(feature: Any) -> Described | None:
     else:
         return None
     longitude, latitude, depth_km = (*coordinates, None, None, None)[:3] if isinstance(coordinates, list) else (None, None, None)
-    return Described(
+    return EventDescription(
         identifier, properties.time, properties.updated, latitude, longitude, depth_km,
         properties.mag, properties.magType, properties.type, properties.status, properties.net, properties.place, properties.ids,
     )  # fmt: skip

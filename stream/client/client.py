@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from ingest.event import decode_hook, decoded
+from ingest.event import decode_hook, decode_with
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.client.connection import PATIENCE_SECONDS, Connection
@@ -231,7 +231,7 @@ class Client:
     def _get(self, path: str, answer: type[Answer], parameters: dict[str, Any] | None = None) -> Answer:
         body = self._connection.get(path, parameters)
         try:
-            return decoded(msgspec.json.Decoder(answer, dec_hook=decode_hook), body)
+            return decode_with(msgspec.json.Decoder(answer, dec_hook=decode_hook), body)
         except msgspec.DecodeError as error:
             raise Problem(f"this client cannot read the answer of {path} ({error})", "use a client of the server's version") from None
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from ingest.event import decode_hook, decoded, encode
+from ingest.event import decode_hook, decode_with, encode
 from ingest.instant import Instant
 
 AlertType = Literal["initial", "update", "retraction"]
@@ -86,4 +86,4 @@ def decode_alert(data: bytes) -> Alert:
     Raises:
         msgspec.DecodeError: not JSON, or not an alert.
     """
-    return decoded(_decoder, data)
+    return decode_with(_decoder, data)

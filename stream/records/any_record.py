@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, decode_hook, decoded
+from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, decode_hook, decode_with
 from stream.records.activation import Activation
 from stream.records.alert import Alert
 from stream.records.forecast import Forecast
@@ -20,4 +20,4 @@ def decode_record(data: bytes | str) -> AnyRecord:
     Raises:
         msgspec.DecodeError: not JSON, or no record of a known schema and version.
     """
-    return decoded(_decoder, data)
+    return decode_with(_decoder, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ingest.event import decode_hook, decoded
+from ingest.event import decode_hook, decode_with
 from ingest.instant import Instant
 
 QUANTILES = (0.05, 0.25, 0.50, 0.75, 0.95)
@@ -123,4 +123,4 @@ def decode_forecast(data: bytes) -> Forecast:
     Raises:
         msgspec.DecodeError: not JSON, or not a forecast.
     """
-    return decoded(_decoder, data)
+    return decode_with(_decoder, data)

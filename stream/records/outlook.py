@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from ingest.event import EARTHQUAKE, Event, decode_hook, decoded
+from ingest.event import EARTHQUAKE, Event, decode_hook, decode_with
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 
 Cause = Literal["schedule", "mainshock", "revision"]
@@ -187,4 +187,4 @@ def decode_outlook(data: bytes) -> RegionOutlook:
     Raises:
         msgspec.DecodeError: not JSON, or not an outlook.
     """
-    return decoded(_decoder, data)
+    return decode_with(_decoder, data)

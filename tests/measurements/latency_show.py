@@ -59,7 +59,7 @@ def changes(count: int) -> list[Change]:
     table = RegionTable.load()
     ledger, now = Ledger(table), Instant(round(time.time() * 1000))
     events = Sequence(now.plus(days=-3), 3.0, 1, mainshock=6.5, mainshock_after_days=2.0).events
-    found = [change for event in events for change in ledger.see(event, now, "simulated")]
+    found = [change for event in events for change in ledger.observe(event, now, "simulated")]
     return [change for change in found if _counts(change, table)][-count:]
 
 

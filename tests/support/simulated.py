@@ -178,9 +178,9 @@ def turns(seed: int = 1, count: int = 60, every_hours: float = 0.1, days: float 
         while told and told[0].hour <= number * every_hours:
             statement = told.pop(0)
             if statement.event is not None:
-                changes += ledger.see(statement.event, now, "simulated")
+                changes += ledger.observe(statement.event, now, "simulated")
             else:
-                changes += ledger.gone(statement.id, now, "simulated", "simulated", statement.merged_into)
+                changes += ledger.remove(statement.id, now, "simulated", "simulated", statement.merged_into)
         made.append(Turn(changes, Heartbeat(-1, now, "simulated")))
     return made
 
