@@ -1,8 +1,8 @@
 """Checks a source's description of an event by one set of rules, the same for feeds, tables and catalogue files.
 
 The unchecked description is an `EventDescription`; `examine` returns the event that can be used, if any, and the codes of its oddities.
-`ODDITIES` lists for each code whether the event is used nevertheless, and what was done. The values of events that are used are finite and in range:
-latitude ±90, longitude ±180, magnitude ±12, depth −100 … 1,000 km, times from 1900 on.
+`ODDITIES` lists for each code whether the event is used nevertheless, and what was done. The values of events that are used are finite
+and in range: latitude ±90, longitude ±180, magnitude ±12, depth −100 … 1,000 km, times from 1900 on.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ def test_a_first_version_is_added_a_second_is_updated_and_the_same_again_is_noth
 def test_a_version_is_said_once_whichever_sources_show_it() -> None:
     seen = ledger()
     told = [
-        seen.observe(event("a"), at(hour), source) for hour, source in ((1, "all_day"), (1, "all_week"), (2, "fdsn_updates"), (3, "2.5_month"))
+        seen.observe(event("a"), at(hour), source)
+        for hour, source in ((1, "all_day"), (1, "all_week"), (2, "fdsn_updates"), (3, "2.5_month"))
     ]
     assert [len(changes) for changes in told] == [1, 0, 0, 0]
 
