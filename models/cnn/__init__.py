@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from models.cnn.catalog_maps import states_at
-from models.cnn.cell_maps import added
-from models.cnn.channels import features
+from models.cnn.cell_maps import event_increment
+from models.cnn.channels import input_channels
 from models.cnn.density import Maps, map_log_prob, maps_at
-from models.cnn.factors import Factors, factors_of
+from models.cnn.factors import Factors, cell_factors
 from models.cnn.grid import Grid
-from models.cnn.live import LiveFactors, LiveMaps, reweighted
+from models.cnn.live import LiveFactors, LiveMaps, reweight_rates
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.cnn.train import MapOptions, fit_maps
 
@@ -21,12 +21,12 @@ __all__ = [
     "MapNetwork",
     "MapOptions",
     "Maps",
-    "added",
-    "factors_of",
-    "features",
+    "cell_factors",
+    "event_increment",
     "fit_maps",
+    "input_channels",
     "map_log_prob",
     "maps_at",
-    "reweighted",
+    "reweight_rates",
     "states_at",
 ]

@@ -1,4 +1,4 @@
-"""The grid of cells that a region's maps are laid on."""
+"""The grid of a region's maps."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from models.numerics import EARTH_RADIUS_KM, FloatArray, IntArray
 
 
 class Grid(NamedTuple):
-    """Cells of the same size in degrees, about square in km, row by row from the south-west."""
+    """side × side cells of equal size in degrees, nearly square in km, numbered row by row from the south-west."""
 
     south: float
     west: float
     height: float
-    """Degrees of latitude of a cell."""
+    """Of a cell, degrees of latitude."""
     width: float
-    """Degrees of longitude of a cell."""
+    """Of a cell, degrees of longitude."""
     side: int
 
     @property
@@ -26,9 +26,13 @@ class Grid(NamedTuple):
         return self.side * self.side
 
     def parts(self, latitudes: FloatArray, longitudes: FloatArray) -> tuple[IntArray, FloatArray]:
-        """(N,), (N,) degrees -> (N, 4) the cells whose middles surround each place and (N, 4) its parts in them, adding up to 1.
+        """Divide places among cells by bilinear interpolation.
 
-        Places beyond the outermost middles belong to the outermost cells.
+        Args:
+            latitudes, longitudes: (N,) degrees. Places beyond the centres of the outermost cells belong to these cells.
+
+        Returns:
+            (N, 4) the cells whose centres surround each place, and (N, 4) the place's parts in them, which add up to 1.
         """
         across = np.remainder(np.asarray(longitudes) - self.west + 90.0, 360.0) - 90.0
         row = np.clip((np.asarray(latitudes) - self.south) / self.height - 0.5, 0.0, self.side - 1.0)
@@ -39,18 +43,24 @@ class Grid(NamedTuple):
         cells = np.stack((first, first + 1, first + self.side, first + self.side + 1), axis=-1)
         return cells, np.stack(((1 - up) * (1 - right), (1 - up) * right, up * (1 - right), up * right), axis=-1)
 
-    def middles(self) -> tuple[FloatArray, FloatArray]:
-        """(cells,) latitudes and longitudes, degrees, the latter within ±180."""
+    def centres(self) -> tuple[FloatArray, FloatArray]:
+        """Return the latitudes and longitudes of the cells' centres, (cells,) degrees, longitudes within ±180."""
         row, column = np.divmod(np.arange(self.cells), self.side)
         longitudes = self.west + (column + 0.5) * self.width
         return self.south + (row + 0.5) * self.height, np.remainder(longitudes + 180.0, 360.0) - 180.0
 
 
 def grid_over(latitudes: FloatArray, longitudes: FloatArray, side: int, smallest_km: float = 1.0) -> Grid:
-    """The square (in km) that holds N ≥ 1 places with half a cell to spare, across the date line too; cells of at least `smallest_km`."""
+    """Return the smallest square grid (in km) that holds all places, with half a cell to spare; it may cross the date line.
+
+    Args:
+        latitudes, longitudes: (N,) degrees, N ≥ 1.
+        side: cells along one side.
+        smallest_km: no cell is smaller.
+    """
     ordered = np.sort(np.asarray(longitudes))
     gaps = np.diff(ordered, append=ordered[0] + 360.0)
-    west = float(ordered[(int(gaps.argmax()) + 1) % len(ordered)])  # the places begin east of the widest gap
+    west = float(ordered[(int(gaps.argmax()) + 1) % len(ordered)])  # the places lie east of the widest gap between their longitudes
     across = np.remainder(np.asarray(longitudes) - west, 360.0)
     south, north = float(np.min(latitudes)), float(np.max(latitudes))
     shrink = max(math.cos(math.radians(0.5 * (south + north))), 0.1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.catalog import PointPattern
 from models.cnn import cell_sums as map_density
 from models.cnn.catalog_maps import states_at
-from models.cnn.channels import CHANNELS, features
+from models.cnn.channels import CHANNELS, input_channels
 from models.cnn.grid import Grid, grid_over
 from models.cnn.network import MapArchitecture, MapNetwork, log_density, magnitude_log_prob
 from models.numerics import FloatArray
@@ -98,7 +98,7 @@ def features_at(
     found = np.empty((len(targets), CHANNELS, grid.cells), np.float16)
     days = pattern.days[targets] if moments is None else moments
     for piece, states in states_at(grid, pattern, weights, background, targets, moments=moments):
-        found[piece] = features(states, days[piece], background)
+        found[piece] = input_channels(states, days[piece], background)
     return found
 
 

@@ -20,7 +20,7 @@ from ingest.region import Region
 from models.artifact import read_forecaster
 from models.baselines import LARGEST_EXCESS, LiveBaselines
 from models.catalog import half_bin_of
-from models.cnn import LiveFactors, LiveMaps, added, reweighted
+from models.cnn import LiveFactors, LiveMaps, event_increment, reweight_rates
 from models.forecaster.exceedance import LiveExceedance
 from models.magnitude import LiveMagnitude, quantiles_and_survival
 from models.numerics import FloatArray
@@ -117,9 +117,11 @@ class LstmForecaster:
         after = own.tobytes() + self._baselines.observe(memory[self._own_bytes : self._maps_from], event, region)
         if self._maps is None:
             return after
-        jump = added(self._timing.ring(own)[-1][RING_WEIGHTS], excess, math.nan if event.depth_km is None else event.depth_km)
+        increment = event_increment(
+            self._timing.ring(own)[-1][RING_WEIGHTS], excess, math.nan if event.depth_km is None else event.depth_km
+        )
         place = (int(event.time), event.latitude, event.longitude)
-        return after + self._maps.observe(memory[self._maps_from :], region.id, place, jump, float(own[BACKGROUND]))
+        return after + self._maps.observe(memory[self._maps_from :], region.id, place, increment, float(own[BACKGROUND]))
 
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
         wait, log_tail, log_density = self._asked(memory, now)
@@ -176,7 +178,7 @@ class LstmForecaster:
         if factors is None:
             return rates, rate
         lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
-        return reweighted(factors, *_degrees(ring), lags, rates, rate, background)
+        return reweight_rates(factors, *_degrees(ring), lags, rates, rate, background)
 
     def _looked_at(self, memory: bytes, now: Instant) -> int:
         """When the maps are looked at, ms: right after the last event, then after an hour, two, four …: they change no faster."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ingest.instant import Instant
-from models.cnn import Factors, Grid, MapNetwork, factors_of, features, states_at
+from models.cnn import Factors, Grid, MapNetwork, cell_factors, input_channels, states_at
 from models.numerics import FloatArray
 from models.simulation.rollout.start import History, Start
 from models.timing import KERNELS, TAUS_DAYS
@@ -31,7 +31,7 @@ def factors_at(maps: RegionMaps, history: History, moment: Instant) -> Factors:
     count, day = len(known), history.pattern.day_of(moment)
     asked = (maps.grid, known, history.weights[:count], history.background, np.array([count]))
     _, states = next(states_at(*asked, moments=np.array([day])))
-    return factors_of(copy.deepcopy(maps.network).double().eval(), maps.grid, features(states[0], day, history.background))
+    return cell_factors(copy.deepcopy(maps.network).double().eval(), maps.grid, input_channels(states[0], day, history.background))
 
 
 def reweighted(start: Start, factors: Factors, horizon_days: float) -> Start:
@@ -45,4 +45,4 @@ def reweighted(start: Start, factors: Factors, horizon_days: float) -> Start:
 def of_events(factors: Factors, places: FloatArray, ages_days: FloatArray, horizon_days: float) -> tuple[FloatArray, FloatArray]:
     """(N, 3) latitudes and longitudes in radians, (N,) -> (N, 12) factors of their rates, and (N,) of their worths."""
     expected = ages_days[:, None] + np.minimum(TAUS_DAYS, horizon_days / 2.0)
-    return factors.of(np.degrees(places[:, 0]), np.degrees(places[:, 1]), expected)
+    return factors.at_events(np.degrees(places[:, 0]), np.degrees(places[:, 1]), expected)

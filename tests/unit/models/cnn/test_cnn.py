@@ -88,11 +88,11 @@ def test_maps_live_are_the_maps_of_a_catalogue(ground: Ground) -> None:
     pattern, weights = ground.lesson.pattern, np.full((len(ground.lesson.pattern), 12), 0.02)
     grid = grid_over(pattern.latitudes, pattern.longitudes, 8)
     cells, parts = grid.parts(pattern.latitudes, pattern.longitudes)
-    live = maps.empty(grid)
+    live = maps.empty_maps(grid)
     for row in range(60):
-        jump = maps.added(weights[row], float(pattern.excesses[row]), float(pattern.depths_km[row]))
-        live = maps.observed(live, cells[row], parts[row], float(pattern.days[row]), jump, ground.background, row)
-    live = maps.advanced(live, float(pattern.days[60]), maps.backgrounds(live, ground.background))
+        increment = maps.event_increment(weights[row], float(pattern.excesses[row]), float(pattern.depths_km[row]))
+        live = maps.add_event(live, cells[row], parts[row], float(pattern.days[row]), increment, ground.background, row)
+    live = maps.advance(live, float(pattern.days[60]), maps.background_by_cell(live, ground.background))
     ((_, offline),) = states_at(grid, pattern, weights, ground.background, np.array([60]))
     assert live == pytest.approx(offline[0], rel=1e-9, abs=1e-9)
 
@@ -107,7 +107,7 @@ def test_an_event_counts_once_however_it_lies_between_the_cells() -> None:
 def test_a_grid_reaches_across_the_date_line() -> None:
     grid = grid_over(np.array([-20.0, -10.0]), np.array([178.0, -178.0]), 8)
     assert grid.width * grid.side < 40.0
-    _, longitudes = grid.middles()
+    _, longitudes = grid.centres()
     assert (np.abs(longitudes) > 150.0).all()
 
 

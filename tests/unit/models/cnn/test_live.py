@@ -10,9 +10,9 @@ from ingest.event import Event
 from models.baselines.streaming import LiveBaselines
 from models.catalog.point_pattern import Span, make_point_pattern
 from models.cnn import cell_maps as maps
-from models.cnn.channels import features
+from models.cnn.channels import input_channels
 from models.cnn.grid import grid_over
-from models.cnn.live import LiveMaps, reweighted
+from models.cnn.live import LiveMaps, reweight_rates
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.cnn.targets import features_at
 from models.forecaster.live import LstmForecaster
@@ -54,15 +54,15 @@ def test_the_maps_in_the_memory_are_those_of_a_catalogue() -> None:
         memory = with_maps.observe(memory, one, REGION)
         past = with_maps.past(memory)
         weights = with_maps._timing.ring(past)[-1][RING_WEIGHTS]
-        jump = maps.added(weights, (one.magnitude or 0.0) - REGION.magnitude_of_completeness, one.depth_km or 0.0)
-        kept = live.observe(kept, REGION.id, (int(one.time), one.latitude, one.longitude), jump, float(past[BACKGROUND]))
+        increment = maps.event_increment(weights, (one.magnitude or 0.0) - REGION.magnitude_of_completeness, one.depth_km or 0.0)
+        kept = live.observe(kept, REGION.id, (int(one.time), one.latitude, one.longitude), increment, float(past[BACKGROUND]))
     assert memory.endswith(kept)
 
 
 def test_without_a_grid_for_a_region_nothing_is_kept_and_nothing_said() -> None:
     live = LiveMaps(network())
     assert live.start("atlantis") == b""
-    assert live.observe(b"", "atlantis", (0, 0.0, 0.0), np.zeros(maps.CAME), 1.0) == b""
+    assert live.observe(b"", "atlantis", (0, 0.0, 0.0), np.zeros(maps.LAST_EVENT), 1.0) == b""
     assert live.factors(b"", "atlantis", 0, 1.0) is None
 
 
@@ -104,13 +104,13 @@ def test_an_untrained_network_leaves_the_shares_as_they_are() -> None:
 
 def test_with_factors_of_one_the_rates_stay_as_they_are() -> None:
     live = LiveMaps(network(0.0))
-    kept, jump = live.start(REGION.id), maps.added(np.full(12, 0.1), 1.0, 10.0)
+    kept, increment = live.start(REGION.id), maps.event_increment(np.full(12, 0.1), 1.0, 10.0)
     for one in EVENTS:
-        kept = live.observe(kept, REGION.id, (int(one.time), one.latitude, one.longitude), jump, 0.5)
+        kept = live.observe(kept, REGION.id, (int(one.time), one.latitude, one.longitude), increment, 0.5)
     said = live.factors(kept, REGION.id, int(at(50)), 0.5)
     assert said is not None
     last = EVENTS[-1]
-    own, total = reweighted(said, np.array([last.latitude]), np.array([last.longitude]), np.array([0.1]), np.array([0.2]), 3.0, 0.5)
+    own, total = reweight_rates(said, np.array([last.latitude]), np.array([last.longitude]), np.array([0.1]), np.array([0.2]), 3.0, 0.5)
     assert own == pytest.approx([0.2])
     assert total == pytest.approx(3.0, rel=1e-6)
 
@@ -123,8 +123,8 @@ def test_live_features_are_those_that_the_network_was_trained_on() -> None:
     offline = features_at(GRID, whole, weights, 0.5, np.array([len(whole)]), np.array([2.0]))[0]
     live, kept = LiveMaps(network()), LiveMaps(network()).start(REGION.id)
     for one in EVENTS:
-        jump = maps.added(weights[0], (one.magnitude or 0.0) - REGION.magnitude_of_completeness, one.depth_km or 0.0)
-        kept = live.observe(kept, REGION.id, (int(one.time), one.latitude, one.longitude), jump, 0.5)
+        increment = maps.event_increment(weights[0], (one.magnitude or 0.0) - REGION.magnitude_of_completeness, one.depth_km or 0.0)
+        kept = live.observe(kept, REGION.id, (int(one.time), one.latitude, one.longitude), increment, 0.5)
     states = live.states(kept, REGION.id, int(at(48)), 0.5)
-    seen = features(states, int(at(48)) / 86_400_000, 0.5)
+    seen = input_channels(states, int(at(48)) / 86_400_000, 0.5)
     assert seen == pytest.approx(offline.astype(np.float64), rel=2e-3, abs=2e-3)
