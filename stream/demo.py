@@ -1,4 +1,4 @@
-"""`make demo`: `quakecast up` against a simulated feed, with time running fast. Nothing leaves the machine."""
+"""`make demo`: `quakecast up` on a simulated feed whose time runs fast. Needs no internet."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DELAY_SECONDS = 180
 
 
 class Simulation:
-    """The sequence and its clock: each event is published some minutes after it happened."""
+    """A sequence and its clock: each event is published some minutes after its origin time."""
 
     def __init__(self) -> None:
-        self._start = Instant(round(time.time() * 1000)).plus(days=HISTORY_DAYS - DAYS)  # its last day is today
+        self._start = Instant(round(time.time() * 1000)).plus(days=HISTORY_DAYS - DAYS)  # the last day of the sequence is today
         self._began = time.monotonic()
         self._events = Sequence(self._start.plus(days=-HISTORY_DAYS), DAYS, seed=7).events
 
@@ -37,7 +37,7 @@ class Simulation:
 
 
 def serve(simulation: Simulation) -> ThreadingHTTPServer:
-    """A stand-in for the summary feeds on a free port of 127.0.0.1."""
+    """Serve a stand-in for the summary feeds on a free port of 127.0.0.1."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""The command `quakecast`: the composition root, the one place that knows ingest, stream and models."""
+"""The command `quakecast`: the composition root, the only package that imports ingest, stream and models."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from stream.cli.application import application
 
 
 def main() -> None:
-    """Exit codes: 0 done, 2 wrong usage, 1 failure with one clear line."""
+    """Run the command. Exit codes: 0 done, 1 something outside is wrong (one line says what, and what to do), 2 wrong usage."""
     try:
         application()
     except Problem as problem:
         sys.stderr.write(f"quakecast: {problem.what}\n           {problem.remedy}\n" if sys.stderr.isatty() else f"quakecast: {problem}\n")
         sys.exit(1)
     except BrokenPipeError:
-        sys.stderr.close()  # who read our output has had enough
+        sys.stderr.close()  # the reader of our output has closed the pipe
         sys.exit(0)

@@ -1,4 +1,4 @@
-"""`quakecast catalog`: what is in a catalogue, what of it can be used, and from which magnitude on it is complete."""
+"""`quakecast catalog`: describe a catalogue, what of it can be used, and its magnitude of completeness."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ BELOW_NOTICE = 0.005
 
 def catalog(
     files: Annotated[list[Path], typer.Argument(help="Catalogue files in any form, taken together.")],
-    polygon: Annotated[Path | None, typer.Option("--polygon", help="Corners (latitude, longitude) as .npy: only what is inside.")] = None,
-    start: Annotated[str | None, typer.Option("--start", help="Only events from then on.")] = None,
-    end: Annotated[str | None, typer.Option("--end", help="Only events before; a model's training span ends here.")] = None,
+    polygon: Annotated[Path | None, typer.Option("--polygon", help="Corners (latitude, longitude) as .npy: only events inside.")] = None,
+    start: Annotated[str | None, typer.Option("--start", help="Only events from this time on.")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="Only events before this time; give the end of a model's training span.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """What is in a catalogue: what is left out and why, what is odd, from which magnitude on it is complete, and its b-value."""
+    """Describe a catalogue: events left out and why, oddities, magnitude of completeness, b-value."""
     from models.catalog import clean
 
     span = (read_time(start) if start else None, read_time(end) if end else None)
@@ -58,7 +58,7 @@ def catalog(
 def _within(
     items: Iterable[Event | DeadLetter], polygon: Path | None, start: Instant | None, end: Instant | None
 ) -> Iterator[Event | DeadLetter]:
-    """The events in the span and the polygon; rows that cannot be read have neither time nor place, so all of them stay."""
+    """Yield the events in the span and the polygon. Rows that cannot be read have neither time nor place, so all of them are kept."""
     import shapely
 
     from models.catalog import read_polygon
@@ -163,7 +163,7 @@ def _rise_lines(rise: FittedRise | None) -> Iterator[str]:
 
 
 def _rows(title: str, parts: dict[Any, Part]) -> Iterator[str]:
-    """Several parts a line, as `2015 2.5 (849)`."""
+    """Yield several parts per line, as `2015 2.5 (849)`."""
     told = [f"{name} {_short(part.magnitude_of_completeness)} ({part.events})" for name, part in parts.items()]
     for first in range(0, len(told), 7):
         yield f"  {title if first == 0 else '':17} " + "  ".join(f"{one:15}" for one in told[first : first + 7]).rstrip()

@@ -1,4 +1,4 @@
-"""Opens what the commands put together: the library of models, the workers on a log and a store."""
+"""Builds what the commands run: the library of models, and the workers on a log and a store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def open_library(model: Path | None, models: Path | None) -> ModelLibrary:
-    """The worker's own model, and the folder in which it finds those that are promoted."""
+    """Return the worker's own model, with the folder in which promoted models are found."""
     from models.forecaster import ModelLibrary
     from models.registry import Registry
 
@@ -41,14 +41,14 @@ def open_worker(
     output: Path | None,
     exposition: Exposition | None = None,
 ) -> Worker:
-    """A worker on the log and the store that these addresses name."""
+    """Return a worker on the log and the store at these URLs."""
     event_log = open_log(bus)
     name = GROUP
     if bus.startswith("kafka:"):
         from ingest.bus import worker_name
 
         name = worker_name(GROUP)
-    _, write = open_output(output, append=True)  # a restart goes on where it stopped
+    _, write = open_output(output, append=True)  # after a restart the file continues
     kept = open_store(store, event_log)
     metrics = WorkerMetrics(exposition or Exposition())
     return Worker(
@@ -68,24 +68,26 @@ def open_worker(
 def open_outlook_worker(
     bus: str, table: RegionTable, library: ModelLibrary, processes: ProcessPool, from_beginning: bool, metrics: OutlookMetrics | None = None
 ) -> OutlookWorker:
-    """A worker on the log that the address names."""
+    """Return an outlook worker on the log at this URL."""
     name = OUTLOOK_GROUP
     if bus.startswith("kafka:"):
         from ingest.bus import worker_name
 
         name = worker_name(OUTLOOK_GROUP)
-    return OutlookWorker(open_log(bus), table, Networks(library, processes), name=name, from_beginning=from_beginning, metrics=metrics)
+    return OutlookWorker(
+        open_log(bus), table, NetworkSimulators(library, processes), name=name, from_beginning=from_beginning, metrics=metrics
+    )
 
 
-class Networks:
-    """`stream.outlooks.worker.Simulators` over the models of a library."""
+class NetworkSimulators:
+    """`stream.outlooks.Simulators` over the models of a library."""
 
     def __init__(self, library: ModelLibrary, processes: ProcessPool) -> None:
         self._library, self._processes = library, processes
         self._named = lru_cache(maxsize=2)(self._simulator)
 
     def simulator(self, lineup: Lineup) -> NetworkSimulator:
-        """Of the champion. It is refused where those who forecast refuse it: all models of the lineup must be there and go together."""
+        """Return the champion's simulator. It is refused where the forecasting workers refuse it: when a model of the lineup is missing."""
         return self._named(lineup)
 
     def _simulator(self, lineup: Lineup) -> NetworkSimulator:

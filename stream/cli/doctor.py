@@ -1,4 +1,4 @@
-"""`quakecast doctor`: what is reachable, what is configured, what is wrong."""
+"""`quakecast doctor`: check the configuration and everything that the program depends on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def doctor(
     only: Annotated[list[str] | None, typer.Option("--only", help="Only this check; may be given several times.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """What is reachable, what is configured, what is wrong. Exit code 1 when something is."""
+    """Check what is reachable, what is configured and what is wrong. Exit code 1 if something is wrong."""
     checks: list[tuple[str, Probe]] = [
         ("versions", _versions),
         ("regions", lambda: f"{len(list(RegionTable.load(regions)))} regions, table {RegionTable.load(regions).fingerprint}"),

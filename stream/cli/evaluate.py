@@ -1,4 +1,4 @@
-"""`quakecast evaluate`: how good the forecasts are."""
+"""`quakecast evaluate`: score a model on a catalogue."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ def evaluate(
     magnitude_of_completeness: Annotated[
         float, typer.Option("--magnitude-of-completeness", help="Events from this magnitude on are forecast.")
     ],
-    start: Annotated[str, typer.Option("--start", help="Start of the scored time.")],
-    end: Annotated[str, typer.Option("--end", help="End of the scored time.")],
+    start: Annotated[str, typer.Option("--start", help="Start of the scored span.")],
+    end: Annotated[str, typer.Option("--end", help="End of the scored span.")],
     history_start: Annotated[
-        str | None, typer.Option("--history-start", help="From when on the catalogue is complete; else its first event.")
+        str | None, typer.Option("--history-start", help="Time from which the catalogue is complete; by default its first event.")
     ] = None,
     train_start: Annotated[
-        str | None, typer.Option("--train-start", help="Baselines are fitted on what came from here to --start; else from --history-start.")
+        str | None,
+        typer.Option("--train-start", help="Baselines are fitted on the events from here to --start; by default from --history-start."),
     ] = None,
-    polygon: Annotated[Path | None, typer.Option("--polygon", help="Corners (latitude, longitude) as .npy: only what is inside.")] = None,
+    polygon: Annotated[Path | None, typer.Option("--polygon", help="Corners (latitude, longitude) as .npy: only events inside.")] = None,
     model: Annotated[str, typer.Option("--model", help=MODELS)] = "pretrained",
     parameters: Annotated[
-        Path | None, typer.Option("--parameters", help="ETAS parameters (JSON), instead of published or fitted ones.")
+        Path | None, typer.Option("--parameters", help="File of ETAS parameters (JSON), instead of published or fitted ones.")
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`quakecast explain`: why a region's forecast is what it is."""
+"""`quakecast explain`: explain a region's forecast."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
 from stream.cli.composition import open_library
-from stream.cli.options import EMBEDDED, JsonOption, ModelOption, ModelsOption, RegionsOption, StoreOption, read_time, region_named
+from stream.cli.options import EMBEDDED, JsonOption, ModelOption, ModelsOption, RegionsOption, StoreOption, find_region, read_time
 from stream.core import Lineup, champion_memory
 from stream.partition import basis_of
 from stream.records import Explanation, Influence
@@ -26,34 +26,35 @@ if TYPE_CHECKING:
 EXPLAIN_EXAMPLES = "Example: quakecast explain --region turkiye --catalog turkiye.csv --at 2023-02-06T12:00:00Z"
 
 
-class Known(NamedTuple):
-    """What is known of a region at a moment."""
+class RegionState(NamedTuple):
+    """The state of a region at a moment."""
 
     memory: bytes
     events: tuple[Event, ...]
-    """For their places' names."""
+    """Used for the names of their places."""
     at: Instant
     lineup: Lineup = Lineup()
-    """Whose memory it is."""
+    """The models that the memory belongs to."""
 
 
 def explain(
     region: Annotated[str, typer.Option("--region", help="The region, by its id.")],
     store: StoreOption = EMBEDDED,
     catalog: Annotated[
-        list[Path] | None, typer.Option("--catalog", help="Instead of the windows, a catalogue file; may be given several times.")
+        list[Path] | None,
+        typer.Option("--catalog", help="Explain from this catalogue file instead of the windows; may be given several times."),
     ] = None,
-    at: Annotated[str | None, typer.Option("--at", help="The moment; else the last of which anything is known.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Time of the explanation; by default the latest that is known.")] = None,
     model: ModelOption = None,
     models: ModelsOption = None,
     regions: RegionsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Why a region's forecast is what it is: which past events hold which share of the rate, and which inputs moved it."""
+    """Explain a region's forecast: the share of the rate that each past event contributes, and the effect of the inputs."""
     moment, table, library = read_time(at) if at else None, RegionTable.load(regions), open_library(model, models)
-    place = region_named(table, region)
-    known = _by_catalogue(catalog, table, place, moment, library.own) if catalog else _by_store(store, table, place, moment, library)
-    explanation = _explained(known, place, library)
+    place = find_region(table, region)
+    known = _fold_catalogue(catalog, table, place, moment, library.own) if catalog else _load_windows(store, table, place, moment, library)
+    explanation = _explain(known, place, library)
     if json:
         typer.echo(encode(explanation))
         return
@@ -62,15 +63,15 @@ def explain(
 
 
 def explanation_of(store: str, table: RegionTable, region: str, library: ModelLibrary) -> Explanation:
-    """Why a region's forecast is what it is, from the windows as they are now.
+    """Explain a region's forecast from the present windows.
 
     Raises:
-        Problem: they cannot be reached, or hold nothing of the region.
+        Problem: the windows cannot be reached, or hold no event of the region.
     """
-    return _explained(_by_store(store, table, table[region], None, library), table[region], library)
+    return _explain(_load_windows(store, table, table[region], None, library), table[region], library)
 
 
-def _explained(known: Known, region: Region, library: ModelLibrary) -> Explanation:
+def _explain(known: RegionState, region: Region, library: ModelLibrary) -> Explanation:
     from models.forecaster import explain_forecast as explained
     from models.timing import COUNT
 
@@ -83,8 +84,8 @@ def _explained(known: Known, region: Region, library: ModelLibrary) -> Explanati
     return explained(network.timing, past, region.id, region.magnitude_of_completeness, known.at)
 
 
-def _by_catalogue(files: list[Path], table: RegionTable, region: Region, at: Instant | None, forecaster: LstmForecaster) -> Known:
-    """The fold of the region's earthquakes up to then; without a moment, up to the end of the catalogue."""
+def _fold_catalogue(files: list[Path], table: RegionTable, region: Region, at: Instant | None, forecaster: LstmForecaster) -> RegionState:
+    """Fold the region's earthquakes up to a moment; by default up to the end of the catalogue."""
     from models.catalog import earthquakes, read_events
 
     found = earthquakes(read_events(files))
@@ -99,17 +100,17 @@ def _by_catalogue(files: list[Path], table: RegionTable, region: Region, at: Ins
     memory = forecaster.start(region)
     for event in own:
         memory = forecaster.observe(memory, event, region)
-    return Known(memory, own, moment)
+    return RegionState(memory, own, moment)
 
 
-def _by_store(url: str, table: RegionTable, region: Region, at: Instant | None, library: ModelLibrary) -> Known:
-    """The memory as a worker keeps it; without a moment, at the stream's own time.
+def _load_windows(url: str, table: RegionTable, region: Region, at: Instant | None, library: ModelLibrary) -> RegionState:
+    """Load the memory that a worker saved; the moment is by default the stream's own time.
 
     Raises:
-        Problem: nothing is kept there of the region, another model made it, or the moment is before its last event.
+        Problem: the store has no state of the region, it belongs to another model, or the moment is before the last event.
     """
     remedy = "name the windows with --store, or explain a catalogue with --catalog"
-    if url.startswith("sqlite:") and not sqlite_path(url).is_file():  # SQLite would make one
+    if url.startswith("sqlite:") and not sqlite_path(url).is_file():  # SQLite would create one
         raise Problem(f"there are no windows at {url}", remedy)
     store = open_store(url)
     saved = store.load(partition_of(region.id, REGION_PARTITIONS))
@@ -131,7 +132,7 @@ def _by_store(url: str, table: RegionTable, region: Region, at: Instant | None, 
         )
     lineup = saved.position.lineup
     head = champion_memory(kept.memory.head) if lineup.challenger else kept.memory.head
-    return Known(head, kept.events, moment, lineup)
+    return RegionState(head, kept.events, moment, lineup)
 
 
 def _lines(explanation: Explanation, places: dict[int, str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`quakecast forecast`: forecast for a share of the regions."""
+"""`quakecast forecast`: issue forecasts for a share of the regions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def forecast(
     metrics_port: MetricsPortOption = None,
     metrics_host: MetricsHostOption = METRICS_HOST,
 ) -> None:
-    """Forecast for a share of the regions; start as many as you like on the same log, up to its partitions."""
+    """Issue forecasts for a share of the regions. Several processes on the same log share them, up to its six partitions."""
     start_logging()
     stop = stop_on_signals()
     library = open_library(model, models)

@@ -1,4 +1,4 @@
-"""Where the HTTP server listens, and who may ask: options of `up` and `serve`."""
+"""Options of `up` and `serve`: where the HTTP server listens, and who may use it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ LOOPBACK = "127.0.0.1"
 SHORTEST_TOKEN = 16
 MOST_OPEN_FILES = 16_384
 
-HostOption = Annotated[str, typer.Option("--host", help="Listen on this address; on any but this machine's own a token is needed.")]
+HostOption = Annotated[str, typer.Option("--host", help="Listen on this address; any other than loopback requires a token.")]
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="Listen on this port.")]
 TokenFileOption = Annotated[
     Path | None, typer.Option("--token-file", help="File with the bearer token that clients must send; or QUAKECAST_TOKEN.")
 ]
 RateOption = Annotated[
-    float, typer.Option("--requests-per-second", min=0.0, help="That one client address may make, over time; 0 for no limit.")
+    float, typer.Option("--requests-per-second", min=0.0, help="Mean number of requests allowed to one client address; 0 for no limit.")
 ]
 
 
 def read_token(file: Path | None) -> str | None:
-    """The token of a file, else of `QUAKECAST_TOKEN`, else none. Never an option's value: other users see command lines.
+    """Return the token in a file, else that in `QUAKECAST_TOKEN`, else None. No option takes it, because other users see command lines.
 
     Raises:
-        Problem: the file cannot be read, or what is in it can be guessed.
+        Problem: the file cannot be read, or the token is easy to guess.
     """
     try:
         text = file.read_text(encoding="utf-8") if file is not None else os.environ.get("QUAKECAST_TOKEN")
@@ -48,10 +48,10 @@ def read_token(file: Path | None) -> str | None:
 
 
 def listen(host: str, port: int, token: str | None) -> socket.socket:
-    """A bound socket; on the loopback address, or with a token.
+    """Return a bound socket. On an address other than loopback a token is required.
 
     Raises:
-        Problem: there is no token, no such address, or the port is in use.
+        Problem: the token is missing, the address does not exist, or the port is in use.
     """
     family, address = _resolved(host, port)
     if token is None and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:

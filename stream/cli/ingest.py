@@ -10,7 +10,7 @@ from ingest.poller import Poller
 from ingest.publish import Publisher
 from ingest.region import RegionTable
 from ingest.sources import UsgsSource, contact
-from stream.cli.monitoring import polled, serve_metrics
+from stream.cli.monitoring import feed_probe, serve_metrics
 from stream.cli.options import (
     DEFAULT_USGS,
     KAFKA,
@@ -39,7 +39,7 @@ def ingest(
     metrics_port: MetricsPortOption = None,
     metrics_host: MetricsHostOption = METRICS_HOST,
 ) -> None:
-    """Follow the USGS feed and write its changes to the log. One a log: a second one takes over from the first."""
+    """Follow the USGS feed and write its changes to the log. Run one per log: a second one takes over from the first."""
     start_logging()
     stop = stop_on_signals()
     event_log = open_log(bus)
@@ -47,6 +47,6 @@ def ingest(
     log.info("ingest", bus=public_address(bus), usgs=usgs, known_events=len(publisher.ledger.known))
     exposition = Exposition()
     poller = Poller(UsgsSource(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
-    serve_metrics(exposition, metrics_host, metrics_port, stop, bus, feed=polled(poller))
+    serve_metrics(exposition, metrics_host, metrics_port, stop, bus, feed=feed_probe(poller))
     poller.run(stop.is_set)
     publisher.close()

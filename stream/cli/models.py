@@ -1,4 +1,4 @@
-"""`quakecast models`: what may be promoted, and what is in force."""
+"""`quakecast models`: list the models, and those in force."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from ingest.bus import open_log
-from stream.cli.options import JsonOption, ModelsOption, existing
+from stream.cli.options import JsonOption, ModelsOption, require_log
 from stream.promotion import models_in_force
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ def models(
     bus: Annotated[str | None, typer.Option("--bus", envvar="QUAKECAST_BUS", help="The log whose promotions are shown.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """The models that can be promoted: those that come with the program, and those of a folder."""
+    """List the models that can be promoted: the built-in ones, and those in a folder."""
     from models.registry import Registry
 
     registry = Registry(models)
     entries = list(registry.entries())
     forecasting = registry.speaking({} if bus is None else _champions(bus))
     if json:
-        rows = [_described(entry, forecasting.get(entry.kind) == entry.name) for entry in entries]
+        rows = [_row(entry, forecasting.get(entry.kind) == entry.name) for entry in entries]
         typer.echo(msgspec.json.encode(rows))
         return
     for entry in entries:
@@ -43,14 +43,14 @@ def models(
 
 
 def _champions(bus: str) -> dict[str, str]:
-    event_log = open_log(existing(bus))
+    event_log = open_log(require_log(bus))
     event_log.create_topics()
     found = models_in_force(event_log)
     event_log.close()
     return found
 
 
-def _described(entry: Entry, in_force: bool) -> dict[str, Any]:
+def _row(entry: Entry, in_force: bool) -> dict[str, Any]:
     return {
         "name": entry.name,
         "kind": entry.kind,
@@ -60,7 +60,7 @@ def _described(entry: Entry, in_force: bool) -> dict[str, Any]:
         "intact": entry.damage is None,
         "damage": entry.damage,
         "base": entry.card.get("base") or None,
-        "learned_until": _learned_until(entry),
+        "learned_until": _trained_until(entry),
         "headline": dict(_headline(entry)),
     }
 
@@ -71,18 +71,18 @@ def _line(entry: Entry, in_force: bool, *, shown: bool) -> str:
     scores = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in _headline(entry))
     mark, origin = "*" if shown and in_force else " ", "built-in" if entry.built_in else "        "
     base = f", on {entry.card['base']}" if entry.card.get("base") else ""
-    until = f"learned until {(_learned_until(entry) or '–')[:10]}"
+    until = f"learned until {(_trained_until(entry) or '–')[:10]}"
     return f"{mark} {entry.name:18} {origin}  {until}{base}" + (f": {scores}" if scores else "")
 
 
-def _learned_until(entry: Entry) -> str | None:
-    """The end of the last span that it learned from or was chosen by."""
+def _trained_until(entry: Entry) -> str | None:
+    """Return the end of the last span used in training or for choosing."""
     data = entry.card.get("data") or () if entry.damage is None else ()
     return max((one["validation"]["to"] for one in data), default=None)
 
 
 def _headline(entry: Entry) -> Iterator[tuple[str, float]]:
-    """The first numbers that one looks at, of the held-back time if it was scored, else of the validation span."""
+    """Yield the main scores, of the held-back span if it was scored, else of the validation span."""
     scores = entry.card.get("scores") or {} if entry.damage is None else {}
     chosen = (scores.get("validation") or {}) | (scores.get("held back") or {})
     for name in HEADLINES.get(entry.kind, ()):

@@ -1,4 +1,4 @@
-"""What every long-running command tells of itself: its metrics, and the health of what it rests on."""
+"""Monitoring of the long-running commands: their metrics, and the health of what they depend on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stream.monitoring import (
 log = structlog.get_logger()
 
 
-def polled(poller: Poller) -> Probe:
+def feed_probe(poller: Poller) -> Probe:
     """The look at a feed that this process polls itself."""
 
     def look() -> str:
@@ -35,7 +35,7 @@ def polled(poller: Poller) -> Probe:
     return look
 
 
-def looks_at(bus: str, store: str | None = None, feed: Probe | None = None) -> tuple[dict[str, Probe], ForecastsProbe | None]:
+def probes_of(bus: str, store: str | None = None, feed: Probe | None = None) -> tuple[dict[str, Probe], ForecastsProbe | None]:
     """The looks at a log and, where there is one, a store with what they say of forecasts and model; and at a feed."""
     looks: dict[str, Probe] = {"log": LogProbe(bus)}
     forecasts = None
@@ -54,7 +54,7 @@ def start_health(
     every_seconds: float = SECONDS_BETWEEN_PROBES,
 ) -> Health:
     """Health that is looked at from now on, and told among the metrics."""
-    looks, forecasts = looks_at(bus, store, feed)
+    looks, forecasts = probes_of(bus, store, feed)
     health = Health(looks)
     health.start(stop, every_seconds)
     behind: Callable[[], dict[int, int]] = dict if forecasts is None else lambda: forecasts.progress.lag
@@ -83,6 +83,6 @@ def serve_metrics(
     log.info("metrics", address=f"http://{host}:{listening}/metrics")
 
 
-def feed_of(bus: str) -> Probe:
+def log_feed_probe(bus: str) -> Probe:
     """The look at a feed that another process polls."""
     return FeedProbe(bus)

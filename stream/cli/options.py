@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ REDIS = "redis://127.0.0.1:6379/0"
 
 
 def read_time(text: str) -> Instant:
-    """An ISO 8601 time, or a date.
+    """Parse an ISO 8601 date or date-time (UTC when no offset is given).
 
     Raises:
-        typer.BadParameter: it is neither.
+        typer.BadParameter: the text is neither.
     """
     try:
         return Instant.parse(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no time; write it as 2023-02-06T01:17:00Z or 2023-02-06") from None
+        raise typer.BadParameter(f"{text!r} is not a time; write it as 2023-02-06T01:17:00Z or 2023-02-06") from None
 
 
-def existing(bus: str) -> str:
-    """The log's URL.
+def require_log(bus: str) -> str:
+    """Return the URL of a log that exists.
 
     Raises:
-        Problem: it names an SQLite file that is not there: opening would make one.
+        Problem: it names an SQLite file that does not exist; opening it would create one.
     """
     if bus.startswith("sqlite:") and not sqlite_path(bus).exists():
         raise Problem(f"there is no log {bus}", "start quakecast up, or name the log with --bus")
     return bus
 
 
-def region_named(table: RegionTable, region: str) -> Region:
-    """The region of a table.
+def find_region(table: RegionTable, region: str) -> Region:
+    """Return a region of a table by its id.
 
     Raises:
-        Problem: it has none of that id.
+        Problem: the table has no such region.
     """
     if region not in table:
         named = ", ".join(one.id for one in table if not one.id.startswith("fe-"))
@@ -63,17 +63,17 @@ def region_named(table: RegionTable, region: str) -> Region:
 
 
 def read_speed(text: str) -> float | None:
-    """A factor, or `max` for none.
+    """Parse a speed: a factor, or `max`, which returns None.
 
     Raises:
-        typer.BadParameter: it is neither.
+        typer.BadParameter: the text is neither.
     """
     try:
         speed = None if text == "max" else float(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no speed; write a number such as 60, or max") from None
+        raise typer.BadParameter(f"{text!r} is not a speed; write a number such as 60, or max") from None
     if speed is not None and not speed > 0:
-        raise typer.BadParameter("a speed is larger than 0")
+        raise typer.BadParameter("the speed must be larger than 0")
     return speed
 
 
@@ -82,20 +82,20 @@ StoreOption = Annotated[str, typer.Option("--store", envvar="QUAKECAST_STORE", h
 UsgsOption = Annotated[str, typer.Option("--usgs", envvar="QUAKECAST_USGS", help="Address of the USGS services, or of a stand-in.")]
 PollOption = Annotated[
     float | None,
-    typer.Option("--poll-seconds", min=0.01, help="Rhythm of the day feed; without it 60 s, aligned to the feed's own expiry."),
+    typer.Option("--poll-seconds", min=0.01, help="Seconds between polls of the day feed; by default 60, in step with the feed's expiry."),
 ]
-RegionsOption = Annotated[Path | None, typer.Option("--regions", envvar="QUAKECAST_REGIONS", help="A region table of your own (TOML).")]
-ModelOption = Annotated[Path | None, typer.Option("--model", help="Folder of a trained model; without it the built-in weights.")]
+RegionsOption = Annotated[Path | None, typer.Option("--regions", envvar="QUAKECAST_REGIONS", help="Your own region table (TOML).")]
+ModelOption = Annotated[Path | None, typer.Option("--model", help="Folder of a trained model; by default the built-in one.")]
 ModelsOption = Annotated[
     Path | None,
-    typer.Option("--models", envvar="QUAKECAST_MODELS", help="Folder of the models that may be promoted; by default quakecast-models."),
+    typer.Option("--models", envvar="QUAKECAST_MODELS", help="Folder of models that can be promoted; by default quakecast-models."),
 ]
 RulesOption = Annotated[
     Path | None,
-    typer.Option("--alert-rules", envvar="QUAKECAST_ALERT_RULES", help="Alert rules of your own beside the built-in ones (TOML)."),
+    typer.Option("--alert-rules", envvar="QUAKECAST_ALERT_RULES", help="Your own alert rules, in addition to the built-in ones (TOML)."),
 ]
 BatchOption = Annotated[
-    int, typer.Option("--batch-size", min=1, max=100_000, help="Records a transaction: changes the speed, never the output.")
+    int, typer.Option("--batch-size", min=1, max=100_000, help="Records per transaction: changes the speed, never the output.")
 ]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write every forecast to this file, one line of JSON each.")]
 MetricsPortOption = Annotated[
@@ -105,20 +105,20 @@ MetricsPortOption = Annotated[
         min=0,
         max=65535,
         envvar="QUAKECAST_METRICS_PORT",
-        help="Serve /metrics on this port; without it not at all.",
+        help="Serve /metrics on this port; by default not at all.",
     ),
 ]
 MetricsHostOption = Annotated[
     str,
-    typer.Option("--metrics-host", envvar="QUAKECAST_METRICS_HOST", help="The address to serve /metrics on: whoever reaches it may read."),
+    typer.Option("--metrics-host", envvar="QUAKECAST_METRICS_HOST", help="Address to serve /metrics on; everyone who reaches it can read."),
 ]
 METRICS_HOST = "127.0.0.1"
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 DEFAULT_USGS = USGS
 
 
-class Chosen(NamedTuple):
-    """What forecasting rests on, as the options name it; none: what comes with the program."""
+class ForecastingOptions(NamedTuple):
+    """The model, models, regions and rules named by options; None for the built-in ones."""
 
     model: Path | None = None
     models: Path | None = None
@@ -127,10 +127,10 @@ class Chosen(NamedTuple):
 
 
 def start_logging() -> None:
-    """One line a decision, to standard error: readable on a terminal, JSON otherwise; `QUAKECAST_LOG` (`json`, `text`) says which.
+    """Log to standard error, one line per entry: text on a terminal, JSON otherwise, or as `QUAKECAST_LOG` (`json`, `text`) says.
 
     Raises:
-        Problem: it says something else.
+        Problem: `QUAKECAST_LOG` has another value.
     """
     said = os.environ.get("QUAKECAST_LOG") or ("text" if sys.stderr.isatty() else "json")
     if said not in ("json", "text"):
@@ -148,7 +148,7 @@ def start_logging() -> None:
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set: the loops end after the turn they are in."""
+    """Return an event that SIGTERM and SIGINT set; the loops then end after their present turn."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -156,20 +156,23 @@ def stop_on_signals() -> threading.Event:
 
 
 def progress_bar() -> Progress:
-    """A bar on a terminal; nothing otherwise."""
+    """Return a progress bar, which shows on a terminal only."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 Output = tuple[IO[bytes] | None, Callable[[bytes], None] | None]
-"""A file and the writer of one line to it; none of either where none was named."""
+"""An open file and the function that writes one line to it; None for both when no file is named."""
 
 
 def open_output(path: Path | None, *, append: bool = False) -> Output:
-    """A file to write lines to, anew or after what is in it, and the writer of one.
+    """Open a file for lines, and return it with the function that writes one.
+
+    Args:
+        append: keep the lines that are in the file.
 
     Raises:
-        Problem: it cannot be written.
+        Problem: the file cannot be written.
     """
     if path is None:
         return None, None

@@ -1,4 +1,4 @@
-"""`quakecast outlook`: numbers of earthquakes in the next day, week, month and year, by rolling the forecaster forward."""
+"""`quakecast outlook`: numbers of earthquakes in the next day, week, month and year, from simulated continuations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stream.cli.options import (
     KAFKA,
     METRICS_HOST,
     BusOption,
-    Chosen,
+    ForecastingOptions,
     MetricsHostOption,
     MetricsPortOption,
     ModelOption,
@@ -37,15 +37,15 @@ from stream.outlooks import outlooks_of
 OUTLOOK_EXAMPLES = "Example: quakecast outlook --bus kafka://broker:9092"
 SECONDS_BEFORE_ANOTHER_TRY = 30.0
 SECONDS_TO_END = 5.0
-"""A simulation under way is not waited for longer: what is not committed is made again."""
+"""How long to wait for a running simulation at the end; one that is not committed is repeated at the next start."""
 BESIDE_NICENESS = 5
-"""Beside the forecasts in `up`, outlooks give way."""
+"""Niceness of the outlook process in `up`, so that forecasts have priority."""
 
 log = structlog.get_logger()
 
 
 class Begin(StrEnum):
-    """Where to begin on a log on which there are no outlooks yet."""
+    """Where to begin on a log without outlooks."""
 
     beginning = "beginning"
     now = "now"
@@ -54,10 +54,10 @@ class Begin(StrEnum):
 def outlook(
     bus: BusOption = KAFKA,
     begin: Annotated[
-        Begin, typer.Option("--from", help="On a log without outlooks: make those of all its past first, or begin with what comes.")
+        Begin, typer.Option("--from", help="On a log without outlooks: issue those of the past first, or begin with new records.")
     ] = Begin.now,
     processes: Annotated[
-        int, typer.Option("--processes", min=1, max=64, help="Share each simulation: changes the speed, never the output.")
+        int, typer.Option("--processes", min=1, max=64, help="Processes that share each simulation: changes the speed, never the output.")
     ] = 2,
     model: ModelOption = None,
     models: ModelsOption = None,
@@ -65,18 +65,18 @@ def outlook(
     metrics_port: MetricsPortOption = None,
     metrics_host: MetricsHostOption = METRICS_HOST,
 ) -> None:
-    """Simulate each region's next year, once a day and on a schedule after large earthquakes; start as many as you like on the same log."""
+    """Simulate each region's next year, daily and on a schedule after large earthquakes. Several processes on a log share the regions."""
     start_logging()
     stop = stop_on_signals()
     exposition = Exposition()
     serve_metrics(exposition, metrics_host, metrics_port, stop, bus)
-    follow(bus, begin, processes, Chosen(model, models, regions), stop.is_set, OutlookMetrics(exposition))
+    follow(bus, begin, processes, ForecastingOptions(model, models, regions), stop.is_set, OutlookMetrics(exposition))
 
 
 def follow(
-    bus: str, begin: Begin, processes: int, chosen: Chosen, stopped: Callable[[], bool], metrics: OutlookMetrics | None = None
+    bus: str, begin: Begin, processes: int, chosen: ForecastingOptions, stopped: Callable[[], bool], metrics: OutlookMetrics | None = None
 ) -> None:
-    """Make outlooks until told to stop."""
+    """Issue outlooks until `stop` is set."""
     from models.simulation import ProcessPool
 
     library, shared = open_library(chosen.model, chosen.models), ProcessPool(processes)
@@ -89,8 +89,8 @@ def follow(
         shared.close()
 
 
-def replayed(bus: str, chosen: Chosen, last: dict[int, int], processes: int = 2) -> Iterator[bytes]:
-    """The outlooks of a replay, once its log has the records up to `last` in each partition."""
+def replay_outlooks(bus: str, chosen: ForecastingOptions, last: dict[int, int], processes: int = 2) -> Iterator[bytes]:
+    """Yield the outlooks of a replay whose log has the records up to `last` in each partition."""
     from models.simulation import ProcessPool
 
     shared, event_log = ProcessPool(processes), open_log(bus)
@@ -108,18 +108,20 @@ def replayed(bus: str, chosen: Chosen, last: dict[int, int], processes: int = 2)
     event_log.close()
 
 
-class Beside:
-    """Outlooks as a process of their own beside `quakecast up`, begun again when they fail: forecasts do not wait for them."""
+class OutlookProcess:
+    """Runs outlooks in a process of their own beside `quakecast up`, restarted when it fails: forecasts do not wait for it."""
 
-    def __init__(self, event_log: Log, bus: str, chosen: Chosen, processes: int = 1) -> None:
-        empty = event_log.starts(EVENTS) == event_log.ends(EVENTS)  # before anyone writes: what comes first is not past then
+    def __init__(self, event_log: Log, bus: str, chosen: ForecastingOptions, processes: int = 1) -> None:
+        empty = event_log.starts(EVENTS) == event_log.ends(
+            EVENTS
+        )  # before anything is written, so that the first records do not count as past
         self._arguments = (bus, Begin.beginning if empty else Begin.now, chosen, processes)
 
     def run(self, stop: threading.Event) -> None:
-        """Until told to stop."""
+        """Run until `stop` is set."""
         context = multiprocessing.get_context("spawn")
         while not stop.is_set():
-            child = context.Process(target=_beside, args=self._arguments, name="outlook")
+            child = context.Process(target=_run_process, args=self._arguments, name="outlook")
             child.start()
             while not stop.is_set() and child.is_alive():
                 stop.wait(0.5)
@@ -138,8 +140,8 @@ def _end(child: multiprocessing.process.BaseProcess) -> None:
         child.join()
 
 
-def _beside(bus: str, begin: Begin, chosen: Chosen, processes: int) -> None:
-    """What the process does: until its own end is asked for, or the one that started it has gone."""
+def _run_process(bus: str, begin: Begin, chosen: ForecastingOptions, processes: int) -> None:
+    """Body of the process: runs until it is terminated, or its parent has ended."""
     os.nice(BESIDE_NICENESS)
     start_logging()
     stop, first = stop_on_signals(), multiprocessing.parent_process()

@@ -1,4 +1,4 @@
-"""`quakecast promote`: another model comes into force, without a stop."""
+"""`quakecast promote`: put another model in force without a stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ingest.bus import Log, open_log
 from ingest.event import Promotion
 from ingest.instant import Instant
 from ingest.problem import Problem
-from stream.cli.options import EMBEDDED, BusOption, ModelsOption, existing
+from stream.cli.options import EMBEDDED, BusOption, ModelsOption, require_log
 from stream.core import FORECASTING_KINDS, Lineup
 from stream.promotion import champions, champions_before, models_in_force
 from stream.promotion import promote as promoted
@@ -21,30 +21,32 @@ PROMOTE_EXAMPLES = "Example: quakecast promote lstm-1f0c9a77d2e4 --bus kafka://b
 
 def promote(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Models by name, as quakecast models lists them, or folders of new ones; one of a kind.")
+        list[str] | None, typer.Argument(help="Names of models, as listed by quakecast models, or folders of new ones; one per kind.")
     ] = None,
-    back: Annotated[str | None, typer.Option("--back", help="Roll back: the model of this kind that was in force before.")] = None,
-    challenger: Annotated[bool, typer.Option("--challenger", help="In shadow: scored beside the champion, but not said.")] = False,
-    end_challenge: Annotated[bool, typer.Option("--end-challenge", help="The challenger leaves.")] = False,
+    back: Annotated[str | None, typer.Option("--back", help="Roll back to the model of this kind that was in force before.")] = None,
+    challenger: Annotated[
+        bool, typer.Option("--challenger", help="Score it beside the model in force, without issuing its forecasts.")
+    ] = False,
+    end_challenge: Annotated[bool, typer.Option("--end-challenge", help="End the challenge.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Kept with the promotion.")] = "",
     bus: BusOption = EMBEDDED,
     models: ModelsOption = None,
 ) -> None:
-    """Put a model in force: every worker swaps at the same record of the log, and no forecast is missing."""
+    """Put a model in force: every worker changes at the same record of the log, and no forecast is missing."""
     if sum((bool(names), back is not None, end_challenge)) != 1:
         raise typer.BadParameter("give names of models, or --back KIND, or --end-challenge")
-    event_log = open_log(existing(bus))
-    chosen = _before(event_log, back) if back is not None else _by_kind([_named(one, models) for one in names or []])
+    event_log = open_log(require_log(bus))
+    chosen = _champions_before(event_log, back) if back is not None else _by_kind([_registered_name(one, models) for one in names or []])
     if not end_challenge:
         _try_out(event_log, chosen, models)
     promotion = promoted(event_log, chosen, challenger=challenger or end_challenge, reason=reason)
     event_log.close()
     said = ", ".join(chosen.values()) if chosen else "no model"
-    typer.echo(f"promoted{' as challenger' if promotion.challenger else ''}: {said}; quakecast tail models tells when it is in force")
+    typer.echo(f"promoted{' as challenger' if promotion.challenger else ''}: {said}; `quakecast tail models` shows when it is in force")
 
 
-def _named(given: str, models: Path | None) -> str:
-    """A model's name; a folder that is none of the registry's is copied in."""
+def _registered_name(given: str, models: Path | None) -> str:
+    """Return a model's name; a folder outside the registry is copied into it."""
     from models.registry import Registry
 
     registry = Registry(models)
@@ -66,8 +68,8 @@ def _by_kind(names: list[str]) -> dict[str, str]:
     return chosen
 
 
-def _before(event_log: Log, kind: str) -> dict[str, str]:
-    """The champion before the one in force, with the models that then rested on it; before the first promotion it was the built-in one."""
+def _champions_before(event_log: Log, kind: str) -> dict[str, str]:
+    """Return the champion before the present one with the models trained on it; before the first promotion, the built-in one."""
     from models.registry import built_in
 
     if kind not in FORECASTING_KINDS:
@@ -82,10 +84,10 @@ def _before(event_log: Log, kind: str) -> dict[str, str]:
 
 
 def _try_out(event_log: Log, chosen: dict[str, str], models: Path | None) -> None:
-    """Find and load what is to be promoted, with what would stay in force beside it.
+    """Load the models to be promoted together with those that stay in force.
 
     Raises:
-        Problem: a model is missing, damaged, or does not go with the others.
+        Problem: a model is missing or damaged, or was not trained for the others.
     """
     from models.registry import Registry
 

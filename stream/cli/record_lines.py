@@ -1,4 +1,4 @@
-"""Records in a line each, for people."""
+"""Formats records as one line each, for people."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from stream.records import Activation, Alert, AnyRecord, Forecast, RegionOutlook
 
 
 def as_line(record: AnyRecord) -> str:
-    """One line; records of replays say so at its end."""
+    """Format a record as one line; records of replays end with a note."""
     text = f"{moment(record)} {_text(record)}".rstrip()
     return f"{text}  [test]" if getattr(record, "test", False) else text
 
 
 def moment(record: AnyRecord) -> Instant:
-    """The stream's time of a record."""
+    """Return the stream's time of a record."""
     if isinstance(record, Forecast | RegionOutlook | Alert):
         return record.issued_at
     if isinstance(record, Activation):
@@ -54,7 +54,7 @@ def _forecast(forecast: Forecast) -> str:
 
 
 def _outlook(outlook: RegionOutlook) -> str:
-    """The span that is to be shown first, by magnitude."""
+    """Format the span to show first, by magnitude."""
     bins = [one for span in outlook.forecast if span.label == outlook.advisory_time_frame for one in span.bins]
     said = ", ".join(f"M≥{one.magnitude:g} {one.p95minimum}…{one.p95maximum} ({one.probability:.2g})" for one in bins)
     return f"{outlook.region:18} {outlook.cause:10} {outlook.advisory_time_frame}: {said or 'nothing'}"

@@ -1,4 +1,4 @@
-"""`quakecast replay | backfill`: the past."""
+"""`quakecast replay`: the past through the code that runs live."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stream.alerts import load_rules
 from stream.cli.composition import open_library, open_worker
 from stream.cli.options import (
     BatchOption,
-    Chosen,
+    ForecastingOptions,
     ModelOption,
     ModelsOption,
     Output,
@@ -36,8 +36,8 @@ from stream.cli.options import (
     read_time,
     start_logging,
 )  # fmt: skip
-from stream.cli.outlook import replayed
-from stream.cli.threads import Together
+from stream.cli.outlook import replay_outlooks
+from stream.cli.threads import ThreadGroup
 from stream.replay import HEARTBEAT_SECONDS, Span, alerts_of, copy_log, forecasts_of, is_log, publish_files
 from stream.store import Store, open_store
 
@@ -52,16 +52,18 @@ def replay(
     sources: Sources,
     bus: Annotated[str | None, typer.Option("--bus", help="The log to write to, never from the environment; else a temporary one.")] = None,
     store: Annotated[str | None, typer.Option("--store", help="The windows, never from the environment; else in the log's file.")] = None,
-    speed: Annotated[str, typer.Option("--speed", help="Virtual seconds a second, or max.")] = "max",
-    start: Annotated[str | None, typer.Option("--from", help="Leave out what was observed before this time.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Leave out what was observed from this time on.")] = None,
+    speed: Annotated[str, typer.Option("--speed", help="Replayed seconds per second, or max.")] = "max",
+    start: Annotated[str | None, typer.Option("--from", help="Only records observed from this time on.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Only records observed before this time.")] = None,
     output: OutputOption = None,
-    outlooks: Annotated[Path | None, typer.Option("--outlooks", help="Simulate outlooks too: one line of JSON each in this file.")] = None,
+    outlooks: Annotated[
+        Path | None, typer.Option("--outlooks", help="Simulate outlooks too, and write them to this file, one line of JSON each.")
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=0, max=16, help="Forecasting processes; 0 when others are running on the log.")
     ] = 1,
     heartbeat_seconds: Annotated[
-        float, typer.Option("--heartbeat-seconds", min=1, help="Virtual time between a file's heartbeats.")
+        float, typer.Option("--heartbeat-seconds", min=1, help="Seconds of replay time between the heartbeats of a file.")
     ] = HEARTBEAT_SECONDS,
     batch_size: BatchOption = 500,
     model: ModelOption = None,
@@ -72,19 +74,19 @@ def replay(
         Path | None, typer.Option("--alerts-output", help="Write every revision of every alert to this file, one line of JSON each.")
     ] = None,
 ) -> None:
-    """The past through the same code as the live feed: the same log always gives the same bytes."""
+    """Replay the past through the code that runs live. The same log always gives the same bytes."""
     start_logging()
     span = Span(start and read_time(start), end and read_time(end), read_speed(speed))  # type: ignore[arg-type]
     if span.start is not None and span.end is not None and span.start >= span.end:
         raise typer.BadParameter("--from must be before --to")
     for source in sources:
-        if source.startswith("sqlite:") and not sqlite_path(source).is_file():  # SQLite would make one
+        if source.startswith("sqlite:") and not sqlite_path(source).is_file():  # SQLite would create one
             raise Problem(f"no file {sqlite_path(source)}", "give a recorded log that exists: sqlite:///relative or sqlite:////absolute")
     if any(is_log(source) for source in sources) and len(sources) > 1:
         raise typer.BadParameter("a recorded log is replayed alone")
     if bus is not None and bus.startswith("kafka:") and store is None:
         raise typer.BadParameter("replaying into Kafka needs --store")
-    files = [open_output(path) for path in (output, alerts_output, outlooks)]  # at once: a replay can take hours
+    files = [open_output(path) for path in (output, alerts_output, outlooks)]  # before the replay, which can take hours
     with tempfile.TemporaryDirectory(prefix="quakecast-replay-") as folder:
         log_url = bus or f"sqlite:///{folder}/replay.db"
         store_url = store or log_url
@@ -92,7 +94,7 @@ def replay(
         event_log.create_topics()
         forecasts_before, alerts_before = event_log.ends(FORECASTS), event_log.ends(ALERTS)
         began = time.monotonic()
-        chosen = Chosen(model, models, regions, alert_rules)
+        chosen = ForecastingOptions(model, models, regions, alert_rules)
         with _forecasting(workers, log_url, store_url, batch_size, chosen) as parts:
             last, records = _publish(sources, event_log, RegionTable.load(regions), span, heartbeat_seconds)
             _wait_until(last, open_store(store_url), parts)
@@ -100,13 +102,13 @@ def replay(
         if alerts_output is not None:
             _write(files[1], alerts_of(event_log, alerts_before))
         if outlooks is not None:
-            _write(files[2], replayed(log_url, chosen, last))
+            _write(files[2], replay_outlooks(log_url, chosen, last))
     seconds = time.monotonic() - began
     typer.echo(f"{records} input records, {count} forecasts, {seconds:.1f} s", err=True)
 
 
 def _write(opened: Output, lines: Iterable[bytes]) -> int:
-    """Write lines to an output, if there is one; gives how many there were."""
+    """Write lines to an output, if there is one. Returns their number."""
     file, write = opened
     count = 0
     for line in lines:
@@ -119,7 +121,7 @@ def _write(opened: Output, lines: Iterable[bytes]) -> int:
 
 
 def _publish(sources: list[str], event_log: Log, table: RegionTable, span: Span, heartbeat_seconds: float) -> tuple[dict[int, int], int]:
-    """Write the input; gives the last sequence of each partition, and how many records there were."""
+    """Write the input. Returns the last sequence of each partition, and the number of records."""
     written = 0
     with progress_bar() as bar:
         task = bar.add_task("reading", total=None, note="")
@@ -138,8 +140,8 @@ def _publish(sources: list[str], event_log: Log, table: RegionTable, span: Span,
 
 
 @contextmanager
-def _forecasting(workers: int, bus: str, store: str, batch_size: int, chosen: Chosen) -> Iterator[Together | None]:
-    """Workers while the block runs: one in this process, several as processes of their own, or none."""
+def _forecasting(workers: int, bus: str, store: str, batch_size: int, chosen: ForecastingOptions) -> Iterator[ThreadGroup | None]:
+    """Run workers during the block: one in this process, several as processes of their own, or none."""
     stop = threading.Event()
     if workers > 1:
         if not bus.startswith("kafka:"):
@@ -155,7 +157,7 @@ def _forecasting(workers: int, bus: str, store: str, batch_size: int, chosen: Ch
             for process in processes:
                 process.wait(30)
         return
-    parts = Together(stop)
+    parts = ThreadGroup(stop)
     if workers == 1:
         library, rules = open_library(chosen.model, chosen.models), load_rules(chosen.alert_rules)
         worker = open_worker(bus, store, RegionTable.load(chosen.regions), library, rules, batch_size, None)
@@ -169,8 +171,8 @@ def _forecasting(workers: int, bus: str, store: str, batch_size: int, chosen: Ch
             worker.close()
 
 
-def _wait_until(last: dict[int, int], store: Store, parts: Together | None) -> None:
-    """Until every partition's state has taken its last record."""
+def _wait_until(last: dict[int, int], store: Store, parts: ThreadGroup | None) -> None:
+    """Wait until the state of every partition includes its last record."""
     with progress_bar() as bar:
         task = bar.add_task("forecasting", total=sum(last.values()) or 1, note="")
         while True:
@@ -180,5 +182,5 @@ def _wait_until(last: dict[int, int], store: Store, parts: Together | None) -> N
             if done == last:
                 return
             if parts is not None and parts.failed():
-                raise Problem("the forecasting worker stopped", "its own message says why")
+                raise Problem("the forecasting worker has stopped", "see its own message above")
             time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""`quakecast retrain`: all models anew from the newest catalogue, promoted only if they are better than those in force."""
+"""`quakecast retrain`: train all models on the newest catalogue, and promote those that are better than the ones in force."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from stream.cli.options import (
     ModelsOption,
     RegionsOption,
     UsgsOption,
-    existing,
     read_time,
+    require_log,
     start_logging,
     stop_on_signals,
 )  # fmt: skip
-from stream.cli.train import SeedOption, told
+from stream.cli.train import SeedOption, progress_bars
 from stream.promotion import models_in_force, promote
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 class Catalogues(NamedTuple):
-    """Where events come from: files, or else a back-fill."""
+    """The source of events: files, or a back-fill."""
 
     files: tuple[Path, ...]
     usgs: str
@@ -67,13 +67,17 @@ def retrain(
     catalog: Annotated[
         list[Path] | None, typer.Option("--catalog", help="Catalogue files, instead of a back-fill; may be given several times.")
     ] = None,
-    start: Annotated[str | None, typer.Option("--from", help="Back-fill from this time on; without it, from ten years ago.")] = None,
-    min_magnitude: Annotated[float, typer.Option("--min-magnitude", help="Of the back-fill.")] = 4.5,
-    recent_days: Annotated[float, typer.Option("--recent-days", min=1, help="The last days decide: no model learns from them.")] = 365,
-    validation_days: Annotated[float, typer.Option("--validation-days", min=1, help="The days before those, which choose.")] = 365,
+    start: Annotated[str | None, typer.Option("--from", help="Back-fill from this time on; by default from ten years ago.")] = None,
+    min_magnitude: Annotated[float, typer.Option("--min-magnitude", help="Smallest magnitude of the back-fill.")] = 4.5,
+    recent_days: Annotated[
+        float, typer.Option("--recent-days", min=1, help="The last days are used to compare models; no model is trained on them.")
+    ] = 365,
+    validation_days: Annotated[
+        float, typer.Option("--validation-days", min=1, help="The days before those, used to choose in training.")
+    ] = 365,
     kinds: Annotated[list[str] | None, typer.Option("--only", help="lstm, cnn or gan; may be given several times; else all three.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Train, compare and print the decisions; promote nothing.")] = False,
-    every_days: Annotated[float | None, typer.Option("--every-days", min=0.01, help="Again and again, so many days apart.")] = None,
+    every_days: Annotated[float | None, typer.Option("--every-days", min=0.01, help="Repeat after so many days.")] = None,
     seed: SeedOption = 0,
     bus: BusOption = EMBEDDED,
     models: ModelsOption = None,
@@ -81,56 +85,56 @@ def retrain(
     regions: RegionsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Train LSTM, CNN and GAN on the newest catalogue; promote those that beat what is in force on recent time that neither has seen."""
+    """Train LSTM, CNN and GAN on the newest catalogue; promote those that score better than the models in force on unseen recent days."""
     from models.registry import KINDS, Registry
 
     start_logging()
     chosen = tuple(kinds or KINDS)
     if unknown := set(chosen) - set(KINDS):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not among {', '.join(KINDS)}", param_hint="--only")
-    event_log = open_log(existing(bus))
+    event_log = open_log(require_log(bus))
     event_log.create_topics()
     Registry(models).sweep()
     catalogues = Catalogues(tuple(catalog or ()), usgs, start, min_magnitude)
     choice = Choice(recent_days, validation_days, chosen, seed, RegionTable.load(regions), models)
     if every_days is None:
-        if _round(catalogues, choice, event_log, threading.Event(), dry_run=dry_run, json=json):
+        if _retrain_once(catalogues, choice, event_log, threading.Event(), dry_run=dry_run, json=json):
             raise typer.Exit(1)
         return
-    stop, since = stop_on_signals(), Registry(models).newest_at()  # a restart of the service is no reason to train again
-    while not _waited(stop, since, every_days):
+    stop, since = stop_on_signals(), Registry(models).newest_at()  # do not train again only because the service was restarted
+    while not _wait(stop, since, every_days):
         since = time.time()
         try:
-            _round(catalogues, choice, event_log, stop, dry_run=dry_run, json=json)
-        except Problem as problem:  # the next time may be better, and what is in force goes on
+            _retrain_once(catalogues, choice, event_log, stop, dry_run=dry_run, json=json)
+        except Problem as problem:  # the next run may succeed; the models in force stay
             log.error("retraining failed", problem=str(problem))  # noqa: TRY400 - a line, no traceback
         except Stopped:
             return
 
 
 class Stopped(Exception):
-    """A signal came in the middle of a training: nothing of it is left, and what is in force goes on."""
+    """A signal arrived during a training: its results are dropped, and the models in force stay."""
 
 
-def _waited(stop: threading.Event, since: float | None, days: float) -> bool:
-    """Wait until so many days have passed since then; gives whether to stop."""
+def _wait(stop: threading.Event, since: float | None, days: float) -> bool:
+    """Wait until so many days have passed since a time. Returns whether to stop."""
     until = (since or 0.0) + days * SECONDS_PER_DAY
     return stop.wait(max(until - time.time(), 0.0))
 
 
-def _round(catalogues: Catalogues, choice: Choice, event_log: Log, stop: threading.Event, *, dry_run: bool, json: bool) -> bool:
-    """Gives whether a kind could not be trained or compared."""
+def _retrain_once(catalogues: Catalogues, choice: Choice, event_log: Log, stop: threading.Event, *, dry_run: bool, json: bool) -> bool:
+    """Train and decide once. Returns whether a kind could not be trained or compared."""
     from models.pipeline import Plan, retrained
 
     failed = False
-    with tempfile.TemporaryDirectory(prefix="quakecast-retrain-") as folder, told() as tell:
+    with tempfile.TemporaryDirectory(prefix="quakecast-retrain-") as folder, progress_bars() as tell:
 
         def watched(stage: str, step: int, steps: int, scores: dict[str, float]) -> None:
             if stop.is_set():
                 raise Stopped
             tell(stage, step, steps, scores)
 
-        files = catalogues.files or (_backfilled(Path(folder), catalogues),)
+        files = catalogues.files or (_backfill(Path(folder), catalogues),)
         plan = Plan(files, *choice, None if catalogues.files else catalogues.min_magnitude)
         for decision in retrained(plan, models_in_force(event_log), Path(folder), watched):
             _act(decision, event_log, dry_run=dry_run, json=json)
@@ -144,8 +148,8 @@ def _act(decision: Decision, event_log: Log, *, dry_run: bool, json: bool) -> No
         promote(event_log, {decision.kind: decision.challenger}, reason=decision.line())
 
 
-def _backfilled(folder: Path, wanted: Catalogues) -> Path:
-    """The newest catalogue, fetched page by page."""
+def _backfill(folder: Path, wanted: Catalogues) -> Path:
+    """Fetch the newest catalogue, page by page."""
     from ingest import backfill as pages
 
     now = Instant(round(time.time() * 1_000))

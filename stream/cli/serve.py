@@ -1,4 +1,4 @@
-"""`quakecast serve`: the HTTP API, the stream and the page, over a log that others write."""
+"""`quakecast serve`: the HTTP API, the stream and the page, over a log that other processes write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ingest.region import RegionTable
 from stream.cli.composition import open_library
 from stream.cli.explain import explanation_of
 from stream.cli.http_options import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
-from stream.cli.monitoring import feed_of, start_health
+from stream.cli.monitoring import log_feed_probe, start_health
 from stream.cli.options import (
     KAFKA,
     REDIS,
@@ -49,7 +49,7 @@ def serve(
     models: ModelsOption = None,
     regions: RegionsOption = None,
 ) -> None:
-    """Answer requests and stream records from a log: REST under /v1/, server-sent events at /v1/stream, the page at /."""
+    """Serve the API, the stream and the page from a log: REST under /v1/, server-sent events at /v1/stream, the page at /."""
     from stream.serve import Access
     from stream.serve import serve as run
 
@@ -62,13 +62,13 @@ def serve(
     listening = listen(host, port, token)
     log.info("serve", bus=public_address(bus), store=public_address(store), address=f"http://{host}:{listening.getsockname()[1]}")
     exposition = Exposition()
-    health = start_health(exposition, bus, store, feed_of(bus), stop)
+    health = start_health(exposition, bus, store, log_feed_probe(bus), stop)
     answered = sources(bus, store, table, model, models)._replace(health=health, exposition=exposition)
     run(listening, answered, stop, Access(token, requests_per_second))
 
 
 def sources(bus: str, store: str, table: RegionTable, model: Path | None, models: Path | None) -> Sources:
-    """Where the server's answers come from; the models, which only explanations need, are read when the first is asked for."""
+    """Return the sources of the server's answers. The models, needed by explanations only, are loaded at the first explanation."""
     from stream.export import DEFAULT_SENDER
     from stream.serve import Sources, StorePositions
 

@@ -12,7 +12,7 @@ import typer
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable
-from stream.cli.options import ModelOption, RegionsOption, read_time, region_named
+from stream.cli.options import ModelOption, RegionsOption, find_region, read_time
 
 if TYPE_CHECKING:
     from models.catalog import PointPattern
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 SIMULATE_EXAMPLES = "Example: quakecast simulate --region california --mainshock 7.0 --at 35.7,-117.5 --days 30 --with etas -o scenarios"
 DAYS_KNOWN = 3_650.0
-"""Without a catalogue: for so long nothing is known to have come."""
+"""Length of the history without a catalogue, during which no event is known."""
 MOST = 10_000
 LARGEST_MAINSHOCK = 9.6
 """Equal to `models.catalog.LARGEST_MAGNITUDE` (a test holds it), which is not imported here: every command would start more slowly."""
 USUAL_PER_DAY, BACKGROUND_SHARE = 0.05, 0.3
-"""Of a region's events without a catalogue, and how many of them no other event brings: assumed."""
+"""Assumed without a catalogue: the region's rate of events, and the share of them that are background events."""
 
 
-class With(StrEnum):
-    """Who simulates; the CNN is the forecaster with its map."""
+class SimulationSource(StrEnum):
+    """The simulating model; `cnn` is the forecaster with its CNN's map."""
 
     gan = "gan"
     forecaster = "forecaster"
@@ -40,29 +40,35 @@ class With(StrEnum):
 def simulate(
     region: Annotated[str, typer.Option("--region", help="The region, by its id.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for scenarios.csv, scenario.xml and two pictures.")],
-    mainshock: Annotated[float, typer.Option("--mainshock", min=0.0, max=LARGEST_MAINSHOCK, help="Its magnitude.")] = 7.0,
-    days: Annotated[float, typer.Option("--days", help="For how long; the GAN knows 30.")] = 30.0,
-    n: Annotated[int, typer.Option("--n", min=1, max=MOST, help="How many simulations.")] = 1_000,
-    source: Annotated[With, typer.Option("--with", help="Who simulates; cnn: the forecaster with its CNN's map.")] = With.forecaster,
+    mainshock: Annotated[float, typer.Option("--mainshock", min=0.0, max=LARGEST_MAINSHOCK, help="Magnitude of the mainshock.")] = 7.0,
+    days: Annotated[float, typer.Option("--days", help="Days to simulate; at most 30 with the GAN.")] = 30.0,
+    n: Annotated[int, typer.Option("--n", min=1, max=MOST, help="Number of simulations.")] = 1_000,
+    source: Annotated[
+        SimulationSource, typer.Option("--with", help="The simulating model; cnn: the forecaster with its CNN's map.")
+    ] = SimulationSource.forecaster,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same scenarios.")] = 0,
-    catalog: Annotated[list[Path] | None, typer.Option("--catalog", help="What came before; may be given several times.")] = None,
-    at: Annotated[
-        str | None, typer.Option("--at", help="LATITUDE,LONGITUDE of the mainshock; else where the last large event was.")
+    catalog: Annotated[
+        list[Path] | None, typer.Option("--catalog", help="Catalogue file of the events before; may be given several times.")
     ] = None,
-    time: Annotated[str | None, typer.Option("--time", help="When; else after the catalogue, or 2020-01-01.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="LATITUDE,LONGITUDE of the mainshock; by default those of the last large event.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", help="Time of the mainshock; by default after the catalogue, or 2020-01-01.")
+    ] = None,
     model: ModelOption = None,
     regions: RegionsOption = None,
 ) -> None:
-    """Simulate how a sequence may unfold after a mainshock: files of events, a picture, and a table. Simulated, not observed."""
+    """Simulate how a sequence may unfold after a mainshock: files of events, pictures, and a table. Simulated, not observed."""
     from ingest.seismology import quakeml
     from models.simulation import SAID, csv_of, expected_maps_picture, scenario_picture, table_lines, write
 
     if not 0.0 < days <= 365.0:
         raise Problem(f"cannot simulate {days:g} days", "choose more than 0 and up to 365 days")
     table = RegionTable.load(regions)
-    past = _past(catalog, table, region_named(table, region), read_time(time) if time else None)
+    past = _past(catalog, table, find_region(table, region), read_time(time) if time else None)
     shock = _mainshock(past, mainshock, at, table, region)
-    made = _simulated(source, model, past, shock, days, n, seed, region)
+    made = _simulate(source, model, past, shock, days, n, seed, region)
     first = made.numbers == 0
     rows = [
         (shock.time.plus(days=float(day)), float(latitude), float(longitude), None if math.isnan(depth) else float(depth), float(size))
@@ -80,7 +86,7 @@ def simulate(
 
 
 def _past(files: list[Path] | None, table: RegionTable, region: Region, moment: Instant | None) -> PointPattern:
-    """The region's earthquakes before the moment."""
+    """Return the region's earthquakes before a moment."""
     import shapely
 
     from models.catalog import Span, earthquakes, make_point_pattern, read_events
@@ -103,38 +109,40 @@ def _mainshock(past: PointPattern, magnitude: float, at: str | None, table: Regi
 
     if at is None:
         if not len(past):
-            raise Problem("it is not known where the mainshock is", "say it with --at LATITUDE,LONGITUDE, or give a --catalog")
+            raise Problem(
+                "the place of the mainshock is not known", "give it with --at LATITUDE,LONGITUDE, or name a catalogue with --catalog"
+            )
         row = int(past.magnitudes[-1_000:].argmax()) + max(len(past) - 1_000, 0)
         return Mainshock(past.observed.end, float(past.latitudes[row]), float(past.longitudes[row]), magnitude)
     try:
         latitude, longitude = (float(part) for part in at.split(","))
     except ValueError:
-        raise Problem(f"{at!r} is no place", "write it as 35.7,-117.5") from None
+        raise Problem(f"{at!r} is not a place", "write it as 35.7,-117.5") from None
     if not (abs(latitude) <= 90.0 and abs(longitude) <= 180.0):
-        raise Problem(f"{at!r} is no place", "latitude is within ±90 and longitude within ±180 degrees")
+        raise Problem(f"{at!r} is not a place", "latitude must be within ±90 and longitude within ±180 degrees")
     if table.region_of(latitude, longitude).id != region:
         raise Problem(f"{at} is not in {region}", f"it is in {table.region_of(latitude, longitude).id}")
     return Mainshock(past.observed.end, latitude, longitude, magnitude)
 
 
-def _simulated(
-    source: With, model: Path | None, past: PointPattern, shock: Mainshock, days: float, n: int, seed: int, region: str
+def _simulate(
+    source: SimulationSource, model: Path | None, past: PointPattern, shock: Mainshock, days: float, n: int, seed: int, region: str
 ) -> Scenarios:
     from models.artifact import read_forecaster, read_gan
     from models.baselines import fit_etas, fit_poisson
     from models.gan import circle, radius_km
     from models.simulation import by_etas, by_forecaster, by_gan
 
-    if source is With.gan:
+    if source is SimulationSource.gan:
         generator, companion = read_gan(model)
         return by_gan(generator, past, shock, days, n, seed, companion.name)
     rate = max(len(past) / max(past.day_of(past.observed.end), 1.0), 1e-3) if len(past) else USUAL_PER_DAY
     around = circle(shock.latitude, shock.longitude, 3.0 * radius_km(shock.magnitude) + 50.0)
-    if source in (With.forecaster, With.cnn):
+    if source in (SimulationSource.forecaster, SimulationSource.cnn):
         network, card = read_forecaster(model)
         known = network.timing.background(region)
         background = known if known is not None else BACKGROUND_SHARE * rate
-        maps, name = _maps_of(card.name, region, past) if source is With.cnn else (None, card.name)
+        maps, name = _cnn_map(card.name, region, past) if source is SimulationSource.cnn else (None, card.name)
         return by_forecaster(network, past, shock, days, n, seed, background, around, name, maps)
     if len(past) >= 200:
         fitted = fit_etas(past, past.observed)
@@ -144,14 +152,14 @@ def _simulated(
     return by_etas(past, shock, days, n, seed, BACKGROUND_SHARE * rate, around, None, name)
 
 
-def _maps_of(base: str, region: str, past: PointPattern) -> tuple[RegionMaps, str]:
-    """The CNN that comes with a forecaster, for a region; and what the two are called."""
+def _cnn_map(base: str, region: str, past: PointPattern) -> tuple[RegionMaps, str]:
+    """Return the forecaster's CNN for a region, and the name of the two together."""
     from models.artifact import built_in_cnn
     from models.simulation import RegionMaps
 
     if not len(past):
-        raise Problem("a map of nothing says nothing", "name what came before with --catalog, or simulate --with forecaster")
+        raise Problem("`--with cnn` needs the events so far", "name a catalogue with --catalog, or simulate --with forecaster")
     network, name = built_in_cnn(base) or (None, "")
     if network is None or region not in network.architecture.grids:
-        raise Problem(f"no CNN has learned {region} on top of {base}", "simulate --with forecaster")
+        raise Problem(f"no CNN was trained for {region} on top of {base}", "simulate --with forecaster")
     return RegionMaps(network, network.architecture.grids[region]), f"{base}+{name}"

@@ -1,4 +1,4 @@
-"""`quakecast tail`: the records of a topic as they come, from the log or from a server, for people or for programs."""
+"""`quakecast tail`: print the records of a topic as they arrive, from the log or from a server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import typer
 from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, Log, Record, open_log
 from ingest.instant import Instant
 from stream.cli.http_options import TokenFileOption, read_token
-from stream.cli.options import EMBEDDED, BusOption, JsonOption, existing, read_time, stop_on_signals
+from stream.cli.options import EMBEDDED, BusOption, JsonOption, read_time, require_log, stop_on_signals
 from stream.cli.record_lines import as_line, moment
 from stream.records import AnyRecord, decode_record
 from stream.selection import Selection
@@ -33,19 +33,19 @@ SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Span(NamedTuple):
-    """From where to where to read."""
+    """The span to read."""
 
     start: Instant | None
-    """None: from what is new, or from the beginning."""
+    """None: from new records on, or from the beginning."""
     from_beginning: bool
     end: Instant | None
-    """Only what is before."""
+    """Only records before this time."""
     until_end: bool
-    """Stop at what is there now."""
+    """Stop at the present end of the log."""
 
 
-class Found(NamedTuple):
-    """A record, and its JSON as it is."""
+class Item(NamedTuple):
+    """A record, and its JSON as received."""
 
     record: AnyRecord
     json: str
@@ -56,26 +56,29 @@ def tail(
     bus: BusOption = EMBEDDED,
     url: Annotated[str | None, typer.Option("--url", help="Read from the API of quakecast serve or up there instead of the log.")] = None,
     token_file: TokenFileOption = None,
-    region: Annotated[list[str] | None, typer.Option("--region", help="Only this region's; may be given several times.")] = None,
+    region: Annotated[list[str] | None, typer.Option("--region", help="Only records of this region; may be given several times.")] = None,
     min_magnitude: Annotated[
         float | None, typer.Option("--min-magnitude", help="Events and alerts from this magnitude on; see --min-probability too.")
     ] = None,
     min_probability: Annotated[
         float | None,
         typer.Option(
-            "--min-probability", min=0.0, max=1.0, help="Only forecasts of at least this for an event (of --min-magnitude) --within."
+            "--min-probability",
+            min=0.0,
+            max=1.0,
+            help="Only forecasts with at least this probability of an event (of --min-magnitude) --within.",
         ),
     ] = None,
     within: Annotated[str, typer.Option("--within", help="1h, 1d, 7d or 30d: the span of --min-probability.")] = "1d",
-    start: Annotated[str | None, typer.Option("--from", help="A time, or beginning; without it only what is new.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Only what is before this time; stops there.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="A time, or beginning; by default only new records.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Only records before this time; stops there.")] = None,
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end instead of waiting for more.")] = False,
-    test: Annotated[bool, typer.Option("--test/--no-test", help="Show replays too; without it they are left out.")] = False,
+    test: Annotated[bool, typer.Option("--test/--no-test", help="Include records of replays.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Print records as they come; heartbeats are left out of events, and replays of everything unless asked for."""
+    """Print records as they arrive. Heartbeats are left out of events, and records of replays are left out unless asked for."""
     if what not in TAILED:
-        raise typer.BadParameter(f"{what!r} is none of {', '.join(TAILED)}", param_hint="what")
+        raise typer.BadParameter(f"{what!r} is not one of {', '.join(TAILED)}", param_hint="what")
     span = _span(start, end, until_end)
     selection = Selection(region or (), min_magnitude=min_magnitude, min_probability=min_probability, within=within, include_test=test)
     found = _from_server(what, url, read_token(token_file), span) if url else _from_log(what, bus, span)
@@ -85,7 +88,7 @@ def tail(
         typer.echo(f"{selection.left_out_tests} records of replays were left out; --test shows them", err=True)
 
 
-def _print(found: Iterator[Found], selection: Selection, *, as_json: bool) -> None:
+def _print(found: Iterator[Item], selection: Selection, *, as_json: bool) -> None:
     told_of_tests = False
     for record, said in found:
         if selection.takes(record):
@@ -104,14 +107,14 @@ def _span(start: str | None, end: str | None, until_end: bool) -> Span:
     return Span(since, start == "beginning" or (until_end and since is None), before, until_end)
 
 
-def _from_log(what: str, bus: str, span: Span) -> Iterator[Found]:
+def _from_log(what: str, bus: str, span: Span) -> Iterator[Item]:
     stopped = stop_on_signals()
-    event_log = open_log(existing(bus))
+    event_log = open_log(require_log(bus))
     event_log.create_topics()
     try:
         for record in _follow(event_log, TAILED[what], span, stopped.is_set):
             try:
-                yield Found(decode_record(record.value), record.value.decode(errors="replace"))
+                yield Item(decode_record(record.value), record.value.decode(errors="replace"))
             except msgspec.DecodeError as error:
                 typer.echo(f"unreadable record at {record.topic}/{record.partition}/{record.offset}: {error}", err=True)
     finally:
@@ -134,8 +137,8 @@ def _follow(event_log: Log, topic: str, span: Span, stopped: Callable[[], bool])
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _from_server(what: str, url: str, token: str | None, span: Span) -> Iterator[Found]:
-    """Through the API. A signal ends the wait for the next record."""
+def _from_server(what: str, url: str, token: str | None, span: Span) -> Iterator[Item]:
+    """Read through the API. A signal ends the wait for the next record."""
     from stream.client import Client
 
     if what == "deadletters":
@@ -150,7 +153,7 @@ def _from_server(what: str, url: str, token: str | None, span: Span) -> Iterator
     ):  # fmt: skip
         for record in stream:
             if span.end is None or moment(record) < span.end:
-                yield Found(record, stream.json)
+                yield Item(record, stream.json)
 
 
 def _tell_unreadable(message: Unreadable) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 
-class Together:
+class ThreadGroup:
     """Threads that stop together: when one fails, the others end and its error is raised by `join`."""
 
     def __init__(self, stop: threading.Event) -> None:
@@ -27,7 +27,7 @@ class Together:
         self._threads[-1].start()
 
     def failed(self) -> bool:
-        """Whether a thread has ended by an error."""
+        """Whether a thread has ended with an error."""
         return self._error is not None
 
     def join(self) -> None:

@@ -1,4 +1,4 @@
-"""`quakecast train`: models from catalogues."""
+"""`quakecast train`: train models on catalogues."""
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ TRAIN_EXAMPLES = (
 CNN_EXAMPLES = "Example: quakecast train cnn curriculum.toml --model my-lstm --seed 1 -o my-cnn"
 GAN_EXAMPLES = "Example: quakecast train gan curriculum.toml --seed 1 -o my-gan"
 WELL_LOCATED = 1.5
-"""Catalogues that are complete below this magnitude come from dense networks: their locations are taken to be good to 0.05 km, not 0.1."""
+"""Catalogues complete below this magnitude come from dense networks: their location error is taken as 0.05 km instead of 0.1 km."""
 
 
 CurriculumArgument = Annotated[
-    Path | None, typer.Argument(help="A TOML file with several catalogues, for one model of many regions; or the options for one.")
+    Path | None, typer.Argument(help="A TOML file of several catalogues, for one model of many regions; or give one catalogue by options.")
 ]
 CatalogOption = Annotated[list[Path] | None, typer.Option("--catalog", help="A catalogue file in any form; may be given several times.")]
 CompletenessOption = Annotated[
     float | None, typer.Option("--magnitude-of-completeness", help="Events from this magnitude on are forecast.")
 ]
-PolygonOption = Annotated[Path | None, typer.Option("--polygon", help="Corners (latitude, longitude) as .npy: only what is inside.")]
-HistoryOption = Annotated[str | None, typer.Option("--history-start", help="The memory begins here; else at the first event.")]
-StartOption = Annotated[str | None, typer.Option("--start", help="Training begins here; else with the history.")]
-ValidationOption = Annotated[str | None, typer.Option("--validation-start", help="Training ends, and choosing begins.")]
-EndOption = Annotated[str | None, typer.Option("--end", help="Choosing ends; what comes after is not looked at.")]
+PolygonOption = Annotated[Path | None, typer.Option("--polygon", help="Corners (latitude, longitude) as .npy: only events inside.")]
+HistoryOption = Annotated[str | None, typer.Option("--history-start", help="The memory starts here; by default at the first event.")]
+StartOption = Annotated[str | None, typer.Option("--start", help="Training starts here; by default with the history.")]
+ValidationOption = Annotated[
+    str | None, typer.Option("--validation-start", help="End of the training span and start of the validation span.")
+]
+EndOption = Annotated[str | None, typer.Option("--end", help="End of the validation span; later events are not used.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same model.")]
 NewModelOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")]
 Tell = Callable[[str, int, int, dict[str, float]], None]
@@ -53,22 +55,24 @@ def train_lstm(
     validation_start: ValidationOption = None,
     end: EndOption = None,
     seed: SeedOption = 0,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Of the networks; loops over pairs use all processors.")] = 1,
-    reach: Annotated[int, typer.Option("--reach", min=16, help="How many events back an event's surroundings are searched.")] = 512,
-    members: Annotated[int, typer.Option("--members", min=1, help="Networks of each kind whose mean is taken.")] = 4,
+    threads: Annotated[
+        int, typer.Option("--threads", min=1, help="Threads of the networks; loops over pairs of events use all processors.")
+    ] = 1,
+    reach: Annotated[int, typer.Option("--reach", min=16, help="Number of earlier events searched for an event's local features.")] = 512,
+    members: Annotated[int, typer.Option("--members", min=1, help="Number of networks of each kind, which are averaged.")] = 4,
     hours: Annotated[
-        bool, typer.Option("--hours", help="Tell the memory the hour of the day: where small events are heard better at night.")
+        bool, typer.Option("--hours", help="Give the memory the hour of the day: some networks detect small events better at night.")
     ] = False,
-    places: Annotated[bool, typer.Option("--places/--no-places", help="Learn where, too.")] = True,
+    places: Annotated[bool, typer.Option("--places/--no-places", help="Train the places too.")] = True,
     score_held_back: Annotated[
-        bool, typer.Option("--score-held-back", help="Score what comes after --end, too; once, when nothing is chosen any more.")
+        bool, typer.Option("--score-held-back", help="Score the events after --end too; once, when no choice is open any more.")
     ] = False,
     regions: RegionsOption = None,
 ) -> None:
     """Train the LSTM forecaster on one catalogue taken as one region, or on several catalogues for many regions."""
     from models.pipeline import ForecasterOptions, publish
 
-    lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
+    lessons = _datasets(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
     finest = min(lesson.pattern.magnitude_of_completeness for lesson in lessons)
     narrowest_km = (0.05 if finest < WELL_LOCATED else 0.1) if places else None
     teaching = ForecasterOptions(
@@ -80,7 +84,7 @@ def train_lstm(
         hours=hours,
         narrowest_km=narrowest_km,
     )
-    with told() as tell:
+    with progress_bars() as tell:
         card = publish(lessons, output, teaching, tell, score_held_back=score_held_back)
     for name, value in card.training.items():
         typer.echo(f"{name:28}{value:12.5g}")
@@ -101,14 +105,14 @@ def train_cnn(
     model: ModelOption = None,
     regions: RegionsOption = None,
 ) -> None:
-    """Train the CNN of the places on top of a trained forecaster (--model), on the same catalogues as that one."""
+    """Train the CNN for places on top of a trained forecaster (--model), on the same catalogues."""
     from models.artifact import read_forecaster
     from models.cnn import MapOptions
     from models.pipeline import publish_cnn
 
-    lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
+    lessons = _datasets(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
     network, card = read_forecaster(model)
-    with told() as tell:
+    with progress_bars() as tell:
         made = publish_cnn(lessons, output, (network, card.name), MapOptions(), seed, tell)
     _report(made.scores["validation"], output)
 
@@ -126,12 +130,12 @@ def train_gan(
     seed: SeedOption = 0,
     regions: RegionsOption = None,
 ) -> None:
-    """Train the generator of aftershock sequences on the sequences of one catalogue or of several."""
+    """Train the generator of aftershock sequences on the sequences of one or several catalogues."""
     from models.gan import GanOptions
     from models.pipeline import publish_gan
 
-    lessons = _lessons(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
-    with told() as tell:
+    lessons = _datasets(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
+    with progress_bars() as tell:
         made = publish_gan(lessons, output, GanOptions(), seed, tell)
     _report(made.scores["validation"], output)
 
@@ -143,8 +147,8 @@ def _report(scores: dict[str, Any], output: Path) -> None:
 
 
 @contextmanager
-def told() -> Iterator[Tell]:
-    """A progress bar for each stage of a training."""
+def progress_bars() -> Iterator[Tell]:
+    """Show a progress bar for each stage of a training."""
     with progress_bar() as bar:
         tasks: dict[str, Any] = {}
 
@@ -156,7 +160,7 @@ def told() -> Iterator[Tell]:
         yield tell
 
 
-def _lessons(
+def _datasets(
     curriculum: Path | None,
     catalog: list[Path] | None,
     magnitude_of_completeness: float | None,

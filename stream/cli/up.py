@@ -1,4 +1,4 @@
-"""`quakecast up | ingest | forecast`: the live parts, together or apart."""
+"""`quakecast up`: everything in one process on an embedded log."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ingest.sources import UsgsSource, contact
 from stream.alerts import load_rules
 from stream.cli.composition import open_library, open_worker
 from stream.cli.http_options import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
-from stream.cli.monitoring import polled, start_health
+from stream.cli.monitoring import feed_probe, start_health
 from stream.cli.options import (
     DEFAULT_USGS,
     EMBEDDED,
     BatchOption,
     BusOption,
-    Chosen,
+    ForecastingOptions,
     ModelOption,
     ModelsOption,
     OutputOption,
@@ -33,7 +33,7 @@ from stream.cli.options import (
     start_logging,
     stop_on_signals,
 )  # fmt: skip
-from stream.cli.threads import Together
+from stream.cli.threads import ThreadGroup
 from stream.monitoring import public_address
 
 UP_EXAMPLES = "Example: quakecast up --port 8080   then   curl http://127.0.0.1:8080/forecasts.json"
@@ -58,10 +58,10 @@ def up(
     models: ModelsOption = None,
     regions: RegionsOption = None,
     alert_rules: RulesOption = None,
-    outlooks: Annotated[bool, typer.Option("--outlooks/--no-outlooks", help="Simulate the next year too, in a process beside.")] = True,
+    outlooks: Annotated[bool, typer.Option("--outlooks/--no-outlooks", help="Simulate outlooks too, in a process of their own.")] = True,
 ) -> None:
-    """Everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
-    from stream.cli.outlook import Beside
+    """Run everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
+    from stream.cli.outlook import OutlookProcess
     from stream.cli.serve import sources
     from stream.serve import Access, serve
 
@@ -77,9 +77,9 @@ def up(
     worker = open_worker(bus, store_url, table, library, rules, batch_size, output, exposition)
     publisher = Publisher(event_log, table)
     poller = Poller(UsgsSource(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
-    parts = Together(stop)
+    parts = ThreadGroup(stop)
     if outlooks:
-        beside = Beside(event_log, bus, Chosen(model, models, regions))
+        beside = OutlookProcess(event_log, bus, ForecastingOptions(model, models, regions))
         parts.start("outlook", lambda: beside.run(stop))
     parts.start("ingest", lambda: poller.run(stop.is_set))
     parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
@@ -87,7 +87,7 @@ def up(
         "up", bus=public_address(bus), store=public_address(store_url), usgs=usgs, address=f"http://{host}:{listening.getsockname()[1]}"
     )
     answered = sources(bus, store_url, table, model, models)._replace(
-        poller=lambda: poller.status, health=start_health(exposition, bus, store_url, polled(poller), stop), exposition=exposition
+        poller=lambda: poller.status, health=start_health(exposition, bus, store_url, feed_probe(poller), stop), exposition=exposition
     )
     serve(listening, answered, stop, Access(token, requests_per_second))
     parts.join()

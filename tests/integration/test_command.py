@@ -38,13 +38,13 @@ SCORES = {
 }  # fmt: skip
 WRONG_USAGE = (
     ("replay catalogue.csv --batch-size 0", "Invalid value for '--batch-size'"),
-    ("replay catalogue.csv --from yesterday", "'yesterday' is no time; write it as 2023-02-06T01:17:00Z or 2023-02-06"),
-    ("replay catalogue.csv --speed fast", "'fast' is no speed; write a number such as 60, or max"),
+    ("replay catalogue.csv --from yesterday", "'yesterday' is not a time; write it as 2023-02-06T01:17:00Z or 2023-02-06"),
+    ("replay catalogue.csv --speed fast", "'fast' is not a speed; write a number such as 60, or max"),
     ("replay catalogue.csv --from 2023-02-03 --to 2023-02-02", "--from must be before --to"),
     ("replay kafka://127.0.0.1:9 kafka://127.0.0.1:9/other", "a recorded log is replayed alone"),
     ("replay catalogue.csv --bus kafka://127.0.0.1:9", "replaying into Kafka needs --store"),
     ("backfill --from 2023-02-03 --to 2023-02-02 -o x.csv", "--from must be before --to"),
-    ("tail nothing", "'nothing' is none of forecasts, events, deadletters, alerts"),
+    ("tail nothing", "'nothing' is not one of forecasts, events, deadletters, alerts"),
     ("promote", "give names of models, or --back KIND, or --end-challenge"),
     ("doctor --only everything", "everything: not among versions"),
     ("predict", "No such command 'predict'"),

@@ -22,7 +22,7 @@ from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import Poller
 from ingest.publish import Publisher
 from ingest.sources import UsgsSource
-from stream.cli.monitoring import feed_of, start_health
+from stream.cli.monitoring import log_feed_probe, start_health
 from stream.monitoring.health import FAR_BEHIND_RECORDS
 from stream.monitoring.metrics import OutlookMetrics, WorkerMetrics
 from stream.store import open_store
@@ -53,7 +53,7 @@ class System:
         OutlookMetrics(self.exposition)
         self.worker = Worker(log, open_store(self.bus, log), TABLE, SumForecaster(), metrics=WorkerMetrics(self.exposition))
         self.worker.turn(0.0)
-        self.health = start_health(self.exposition, self.bus, self.bus, feed_of(self.bus), self.stop, every_seconds=0.05)
+        self.health = start_health(self.exposition, self.bus, self.bus, log_feed_probe(self.bus), self.stop, every_seconds=0.05)
 
     def hear(self, events: int = 1) -> None:
         """Events, then a heartbeat as of now."""
