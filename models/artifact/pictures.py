@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +12,8 @@ from models.figures import log_colours, new_figure, png_of
 
 if TYPE_CHECKING:
     from models.cnn import Maps
+    from models.training import Progress
 
-Progress = Callable[[str, int, int, dict[str, float]], None]
 Curves = Mapping[str, Sequence[tuple[int, float]]]
 """By what was measured, (step, value)."""
 MOST_COLUMNS = 3

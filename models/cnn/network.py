@@ -17,9 +17,8 @@ from torch import nn
 
 from models.cnn.channels import CHANNELS
 from models.cnn.grid import Grid
-from models.training import Scaler
+from models.training import Scaler, bounded
 
-LARGEST_LOG_FACTOR = 2.0
 _RATE_RANGE = 0.7
 """β stays within a factor of two of the region's."""
 
@@ -72,9 +71,9 @@ class MapNetwork(nn.Module):
         for number, layer in enumerate(self.inner):
             told = pooled[:, :, None, None] if number == 0 else 0.0
             hidden = hidden + nn.functional.gelu(layer(self.drop(hidden)) + told)
-        factors = _bounded(self.cells(hidden)).flatten(2)
+        factors = bounded(self.cells(hidden)).flatten(2)
         magnitudes = _RATE_RANGE * torch.tanh(self.magnitudes(hidden.detach()))[:, 0].flatten(1)
-        return factors, _bounded(self.everywhere(hidden.mean((2, 3))))[:, 0], magnitudes
+        return factors, bounded(self.everywhere(hidden.mean((2, 3))))[:, 0], magnitudes
 
     def scaled(self, features: torch.Tensor) -> torch.Tensor:
         """(B, CHANNELS, cells) of `map_features.features` -> (B, CHANNELS, side, side) float32."""
@@ -115,7 +114,3 @@ def magnitude_log_prob(log_factors: torch.Tensor, parts: torch.Tensor, excesses:
     """
     log_rate = torch.log(rates) + (log_factors.double() * parts).sum(1)
     return log_rate - torch.exp(log_rate) * excesses
-
-
-def _bounded(x: torch.Tensor) -> torch.Tensor:
-    return LARGEST_LOG_FACTOR * torch.tanh(x / LARGEST_LOG_FACTOR)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from ingest.problem import Problem
 from models.catalog import PointPattern, RegionDataset, Span, common_step
@@ -25,9 +24,8 @@ from models.cnn.targets import MapRows, joined, log_probs, map_rows
 from models.place import PlaceNetwork, study_of
 from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import rows_of
+from models.training import Progress, descend
 
-Progress = Callable[[int, int, dict[str, float]], None]
-"""Called with (step from 1, steps, scores)."""
 FEWEST_EVENTS = 50
 """A lesson with fewer in its training span is left out."""
 
@@ -152,7 +150,7 @@ def fit_course(
         schedule.step()
         if step % options.validate_every == 0 or step == options.steps:
             reached = scores_of(network, course.validation, uniform)
-            progress(step, options.steps, {"training": loss, "validation": reached[0], "start": start[0], "magnitude": reached[1]})
+            progress("maps", step, options.steps, {"training": loss, "validation": reached[0], "start": start[0], "magnitude": reached[1]})
             best, kept = _better(network, best, kept, reached)
     network.load_state_dict(kept)
     return network.eval(), {
@@ -179,10 +177,7 @@ def _descend(
     turns, mirrored = (int(torch.randint(high, (), generator=chance)) for high in (4, 2))
     places, magnitudes = log_probs(network, rows, uniform, turns, bool(mirrored))
     loss = -places.mean()
-    optimizer.zero_grad()
-    (loss - share * magnitudes.mean()).backward()  # type: ignore[no-untyped-call, unused-ignore]
-    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimizer.step()
+    descend(loss - share * magnitudes.mean(), network.parameters(), optimizer)
     return -float(loss.detach())
 
 

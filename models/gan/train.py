@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import torch
-from torch import nn
 from torch.nn.functional import softplus
 
 from ingest.problem import Problem
@@ -27,9 +26,8 @@ from models.gan.networks import Critic, GanArchitecture, SequenceGenerator, show
 from models.gan.sequences import AftershockSequence, held_out, taught
 from models.gan.statistics import Seen, packed, seen
 from models.gan.tensors import Rows, rows_of
+from models.training import Progress, descend
 
-Progress = Callable[[str, int, int, dict[str, float]], None]
-"""Called with ("gan", step from 1, steps, scores)."""
 FEWEST_SEQUENCES = 20
 
 
@@ -152,7 +150,7 @@ class _Duel:
             ours = [self.critic(*shown(half, self.centre, self.width), scaled) for half in halves]
             adversarial = 0.5 * sum((softplus(theirs - score).mean() for score in ours), torch.zeros(()))
             loss = loss + self.options.critic_share * adversarial
-        _descend(loss, self.generator, self.optimizers[0])
+        descend(loss, self.generator.parameters(), self.optimizers[0])
         with torch.no_grad():
             for kept, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
                 kept.lerp_(now, 1.0 - self.options.averaging)
@@ -166,7 +164,7 @@ class _Duel:
         for score, (events, _, statistics) in zip(scores, inputs, strict=True):
             slopes = torch.autograd.grad(score.sum(), (events, statistics), create_graph=True)
             penalty = penalty + (slopes[0] ** 2).sum((1, 2)).mean() + (slopes[1] ** 2).sum(1).mean()
-        _descend(loss + 0.5 * self.options.penalty * penalty, self.critic, self.optimizers[1])
+        descend(loss + 0.5 * self.options.penalty * penalty, self.critic.parameters(), self.optimizers[1])
         return float(loss.detach())
 
     @torch.no_grad()
@@ -223,10 +221,3 @@ def _turned(along: torch.Tensor, across: torch.Tensor, chance: torch.Generator) 
     angle = 2.0 * math.pi * torch.rand(len(along), 1, generator=chance)
     cosine, sine = torch.cos(angle), torch.sin(angle)
     return {"along": cosine * along - sine * across, "across": sine * along + cosine * across}
-
-
-def _descend(loss: torch.Tensor, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
-    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimizer.step()

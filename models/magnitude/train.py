@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -15,10 +15,8 @@ from models.catalog import LARGEST_MAGNITUDE, PointPattern, Span, common_step
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.features import DEFAULT_REACH, PLACELESS
 from models.magnitude.network import HIDDEN, MagnitudeNetwork
-from models.training import still_finite
+from models.training import Progress, descend, require_finite
 
-Progress = Callable[[int, int, dict[str, float]], None]
-"""Called with (epoch from 1, epochs, scores)."""
 SMALLEST_SPREAD = 1e-6
 STATIONARY_START, STATIONARY_STEPS = (0.3, 1.0, 0.0, 0.0), 30
 """ln β/β₀ and μ + 1 from which the stationary law is looked for: detection that ends at Mc."""
@@ -27,8 +25,6 @@ STATIONARY_LIMIT = 0.6
 WELL_ABOVE, FEWEST_WELL_ABOVE = 1.0, 200
 RISING_PART = 0.2
 """Of the one-cycle schedule."""
-LONGEST_STEP = 1.0
-"""Of the gradient."""
 
 
 class MagnitudeOptions(msgspec.Struct, frozen=True):
@@ -111,11 +107,11 @@ def fit_examples(
         for rows in torch.split(torch.randperm(len(scaled), generator=chance), options.batch):
             shown = _without_places(scaled[rows], options.placeless, chance)
             found = network.of_outputs(network(shown), LARGEST_MAGNITUDE - upper[rows])
-            _step(network, -found.log_prob(excesses[rows]).mean(), optimizer)
+            descend(-found.log_prob(excesses[rows]).mean(), network.parameters(), optimizer)
             schedule.step()
         scores = _scores(network, parts)
-        still_finite(scores["magnitude"], "magnitude", f"epoch {epoch}")
-        progress(epoch, options.epochs, scores)
+        require_finite(scores["magnitude"], "magnitude", f"epoch {epoch}")
+        progress("magnitude", epoch, options.epochs, scores)
         if scores["magnitude"] > best_scores["magnitude"]:
             best, best_scores = copy.deepcopy(network.state_dict()), scores
     network.load_state_dict(best)
@@ -125,13 +121,6 @@ def fit_examples(
 def _at_least_one(count: int, span: str) -> None:
     if not count:
         raise Problem(f"no events in the {span} span", "choose other dates or a lower magnitude of completeness")
-
-
-def _step(network: MagnitudeNetwork, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(network.parameters(), LONGEST_STEP)
-    optimizer.step()
 
 
 def fit_stationary(network: MagnitudeNetwork, excesses: torch.Tensor, upper: torch.Tensor) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 import msgspec
 import torch
 
-from models.artifact import CURVES, CnnGanCard, Progress, Watched, curves_picture, maps_picture, require_finite_weights, write_cnn_gan
+from models.artifact import CURVES, CnnGanCard, Watched, curves_picture, maps_picture, require_finite_weights, write_cnn_gan
 from models.catalog import RegionDataset, Span
 from models.cnn import MapNetwork, MapOptions, fit_maps, maps_at
 from models.forecaster import SpaceTimeModel
 from models.gan import GanOptions, SequenceGenerator, as_sequence, fit_gan, held_out, sequence_picture
 from models.pipeline.publish_forecaster import described, rounded
 from models.space_time import SpaceTimeNetwork
+from models.training import Progress
 
 MAPS, SEQUENCES = "maps.png", "sequences.png"
 SCENARIOS = 3
@@ -45,7 +46,7 @@ def publish_cnn(
     """
     torch.set_num_threads(1)
     began, watched = time.monotonic(), Watched(progress)
-    network, scores = fit_maps(base[0], lessons, options, seed, lambda *told: watched("maps", *told))
+    network, scores = fit_maps(base[0], lessons, options, seed, watched)
     require_finite_weights(network, "CNN")
     card = {
         "data": described(lessons),

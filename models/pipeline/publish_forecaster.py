@@ -16,10 +16,10 @@ from models.artifact import Card, Watched, curves_picture, pages, write_forecast
 from models.baselines import fit_poisson
 from models.catalog import RegionDataset, Span
 from models.forecaster import SpaceTimeModel
-from models.pipeline.train_forecaster import ForecasterOptions, Progress, teach
+from models.pipeline.train_forecaster import ForecasterOptions, teach
 from models.scoring import ScoredModel, score_report, score_trial
 from models.space_time import SpaceTimeNetwork
-from models.training import Distributed
+from models.training import Distributed, Progress
 
 Part = Literal["validation", "test"]
 NOTES = (

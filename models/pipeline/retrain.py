@@ -28,8 +28,9 @@ from models.pipeline.forecaster_gains import forecaster_gains, map_gains, unseen
 from models.pipeline.generator_gains import sequence_gains
 from models.pipeline.publish_cnn_gan import publish_cnn, publish_gan
 from models.pipeline.publish_forecaster import publish
-from models.pipeline.train_forecaster import ForecasterOptions, Progress
+from models.pipeline.train_forecaster import ForecasterOptions
 from models.registry import Registry
+from models.training import Progress
 
 FEWEST_IN_A_REGION = FEWEST_EVENTS
 

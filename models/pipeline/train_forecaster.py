@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,10 +13,8 @@ from models.magnitude import MagnitudeOptions, examples, fit_examples
 from models.place import PlaceArchitecture, PlaceLesson, PlaceNetwork, PlaceOptions, fit_place
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
 from models.timing import Architecture, TimingNetwork, TimingOptions, rows_of, train_timing
-from models.training import Checkpoints, fingerprint
+from models.training import Checkpoints, Progress, fingerprint
 
-Progress = Callable[[str, int, int, dict[str, float]], None]
-"""Called with (stage, step from 1, steps, scores)."""
 FEWEST_PLACES = 200
 """A pattern with fewer events in training teaches no places."""
 
@@ -79,7 +77,7 @@ def _magnitudes(
     options = msgspec.structs.replace(teaching.magnitude, reach=teaching.magnitude_reach, neighbour_reach=teaching.neighbour_reach)
     taught = [lesson for lesson in lessons if _events(lesson, lesson.train)]
     parts = [examples(lesson.pattern, lesson.train, lesson.validation, options) for lesson in taught]
-    learned, scores = fit_examples(parts, options, teaching.seed, lambda *seen: progress("magnitude", *seen))
+    learned, scores = fit_examples(parts, options, teaching.seed, progress)
     network.magnitude.load_state_dict(learned.state_dict())
     return {
         "magnitude": scores["magnitude"],
@@ -102,9 +100,9 @@ def _places(
     best: dict[str, float] = {}
 
     def fit() -> dict[str, float]:
-        def seen(step: int, steps: int, scores: dict[str, float]) -> None:
+        def seen(stage: str, step: int, steps: int, scores: dict[str, float]) -> None:
             best["place"] = max(best.get("place", scores["validation"]), scores["validation"])
-            progress("place", step, steps, scores)
+            progress(stage, step, steps, scores)
 
         network.load_state_dict(fit_place(learned, narrowest_km, options, teaching.seed, seen).state_dict())
         return best

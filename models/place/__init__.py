@@ -6,11 +6,10 @@ from models.place.contributors import offset_km
 from models.place.density import PlaceTargets, denominators, kernels_of, place_log_prob, study_of
 from models.place.kernels import Kernels, Setting, arguments, disc_density, look_up, squares
 from models.place.neighbour_geometry import NEAREST, RANKS, SCALES, NeighbourGeometry, described, places_of, surroundings
-from models.place.network import LARGEST_LOG_FACTOR, PLACE_FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork, slow_days
+from models.place.network import PLACE_FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork, slow_days
 from models.place.train import PlaceLesson, PlaceOptions, fit_place
 
 __all__ = [
-    "LARGEST_LOG_FACTOR",
     "NEAREST",
     "PLACE_FLOOR_PER_DAY",
     "RANKS",

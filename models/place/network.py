@@ -21,9 +21,8 @@ from torch import nn
 from models.place import neighbour_geometry as surroundings
 from models.place.kernels import Kernels
 from models.timing import KERNELS, TAUS_DAYS
-from models.training import Scaler
+from models.training import Scaler, bounded
 
-LARGEST_LOG_FACTOR = 2.0
 PLACE_FLOOR_PER_DAY = 1e-4
 _MOMENT_HIDDEN = 16
 _LAG_SLOPE = 0.25
@@ -92,8 +91,8 @@ class PlaceNetwork(nn.Module):
         discs = self.architecture.discs
         hidden = nn.functional.gelu(self.first(self.drop_in(inputs)))
         outputs = self.last(nn.functional.gelu(self.second(self.drop_out(hidden))))
-        bounded = _bounded(outputs).double()  # (N, outputs)
-        by_weight, by_width, by_stretch, by_mixture, worth = torch.split(bounded, [KERNELS, discs + 1, discs + 1, discs, 1], 1)
+        factors = bounded(outputs).double()  # (N, outputs)
+        by_weight, by_width, by_stretch, by_mixture, worth = torch.split(factors, [KERNELS, discs + 1, discs + 1, discs, 1], 1)
         taus = _LAG_SLOPE * torch.log(torch.from_numpy(TAUS_DAYS))  # (K,)
         logits = (self.mixture + self.mixture_by_magnitude * excesses[:, None] + by_mixture)[:, :, None] + self.mixture_by_lag[
             :, None
@@ -110,7 +109,7 @@ class PlaceNetwork(nn.Module):
         """(B, K) Σ w exp(−lag/τ)/τ of the times at each moment, and their μ -> (B,) μ', 1/day."""
         inputs = self.moment_scaler(torch.log(excitation + PLACE_FLOOR_PER_DAY).float())
         outputs = self.moment_last(nn.functional.gelu(self.moment_first(self.drop_in(inputs))))[:, 0]
-        return rate * torch.exp(self.log_background_factor + _bounded(outputs).double())
+        return rate * torch.exp(self.log_background_factor + bounded(outputs).double())
 
     @property
     def uniform_share(self) -> torch.Tensor:
@@ -144,10 +143,6 @@ def log_density(
 
 def _plain(start: torch.Tensor) -> nn.Parameter:
     return nn.Parameter(start.clone())
-
-
-def _bounded(x: torch.Tensor) -> torch.Tensor:
-    return LARGEST_LOG_FACTOR * torch.tanh(x / LARGEST_LOG_FACTOR)
 
 
 def slow_days(architecture: PlaceArchitecture) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -8,24 +8,22 @@ truncated like the numerator's, the likelihood could be raised without end. The 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from ingest.problem import Problem
 from models.catalog import PointPattern, Span
 from models.numerics import FloatArray
 from models.place.density import PlaceTargets, batch_log_prob, study_of
 from models.place.network import PLACE_FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork
-from models.training import still_finite
+from models.training import Progress, descend, require_finite
 
-Progress = Callable[[int, int, dict[str, float]], None]
-"""Called with (step from 1, steps, scores)."""
+LARGEST_GRADIENT_NORM = 2.0
 
 
 class PlaceLesson(NamedTuple):
@@ -91,8 +89,8 @@ def fit_place(
         schedule.step()
         if step % options.validate_every == 0 or step == options.steps:
             reached = _validate(network, courses, options.validation_targets)
-            still_finite(reached, "place", f"step {step}")
-            progress(step, options.steps, {"validation": reached})
+            require_finite(reached, "place", f"step {step}")
+            progress("place", step, options.steps, {"validation": reached})
             if reached > best:
                 best, kept = reached, copy.deepcopy(network.state_dict())
     network.load_state_dict(kept)
@@ -146,11 +144,8 @@ def _draws(rows: slice, batch: int, seed: int) -> Iterator[NDArray[np.int64]]:
 def _descend(network: PlaceNetwork, course: _Course, targets: NDArray[np.int64], optimizer: torch.optim.Optimizer, step: int) -> None:
     network.train()
     loss = -batch_log_prob(network, course.study, targets, course.train.stop, course.scaled).mean()
-    still_finite(float(loss.detach()), "place", f"step {step}")  # the gradient of the densities is only made for numbers
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
-    nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-    optimizer.step()
+    require_finite(float(loss.detach()), "place", f"step {step}")  # the gradient of the densities is only made for numbers
+    descend(loss, network.parameters(), optimizer, largest_norm=LARGEST_GRADIENT_NORM)
 
 
 @torch.no_grad()

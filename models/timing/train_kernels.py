@@ -10,7 +10,7 @@ from models.timing.excitation import TAUS_DAYS, Excitation
 from models.timing.networks import KernelNetwork
 from models.timing.sequence_rows import Intervals, joined
 from models.timing.training_data import TimingOptions, TimingTrainingData
-from models.training import Best, Distributed, Progress, descend, still_finite
+from models.training import Best, Distributed, Progress, descend, require_finite
 
 EVERY_STEPS = 3
 BACKGROUND_SHARE = 0.3
@@ -51,7 +51,7 @@ def fit_plain(kernels: KernelNetwork, study: TimingTrainingData, options: Timing
         kernels.log_productivity.copy_(one.expand_as(kernels.log_productivity))
         kernels.log_background.copy_(background.expand_as(kernels.log_background))
         reached = float(workers.total(_likelihoods(powers @ one.exp(), background.exp(), study, joined(study.validation), workers))[0])
-    still_finite(reached, "plain", f"step {seen}")
+    require_finite(reached, "plain", f"step {seen}")
     return reached
 
 
@@ -79,7 +79,7 @@ def fit_kernels(
             with torch.no_grad():
                 found = _likelihoods(_weights(kernels, study, scaled), kernels.log_background.exp(), study, validation, workers)
             found = workers.total(found)
-            still_finite(found, "kernels", f"step {step}")
+            require_finite(found, "kernels", f"step {step}")
             best.offer(found)
             progress(
                 "kernels", step, options.kernel_steps, {"train": float(scores.mean().detach()), "validation": float(best.scores.mean())}

@@ -16,7 +16,7 @@ from models.timing.networks import KernelNetwork, MemoryNetwork, memory_inputs, 
 from models.timing.sequence_rows import Intervals, joined
 from models.timing.train_kernels import excitations
 from models.timing.training_data import TimingOptions, TimingTrainingData
-from models.training import Best, Distributed, Progress, descend, still_finite
+from models.training import Best, Distributed, Progress, descend, require_finite
 
 WARM_UP_OF_VALIDATION = 2048
 
@@ -64,7 +64,7 @@ def fit_memory(
                 memory.architecture.memory_members
             )
         reached = (workers.total(total) + workers.total(torch.tensor(constant))) / events
-        still_finite(reached, "memory", f"epoch {epoch}")
+        require_finite(reached, "memory", f"epoch {epoch}")
         best.offer(reached)
         progress("memory", epoch, options.memory_epochs, {"validation": float(best.scores.mean())})
         if epoch - best.since > options.patience:

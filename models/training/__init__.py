@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from models.training.checkpoints import Checkpoints, fingerprint
 from models.training.distributed import Distributed
-from models.training.divergence import still_finite
-from models.training.layers import INPUT_LIMIT, MemberLinear, Scaler
+from models.training.divergence import require_finite
+from models.training.layers import INPUT_LIMIT, LARGEST_LOG_FACTOR, MemberLinear, Scaler, bounded, scale_inputs
 from models.training.loop import Best, Progress, descend
 
 __all__ = [
     "INPUT_LIMIT",
+    "LARGEST_LOG_FACTOR",
     "Best",
     "Checkpoints",
     "Distributed",
     "MemberLinear",
     "Progress",
     "Scaler",
+    "bounded",
     "descend",
     "fingerprint",
-    "still_finite",
+    "scale_inputs",
+    "require_finite",
 ]

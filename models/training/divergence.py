@@ -11,7 +11,7 @@ from ingest.problem import Problem
 REMEDY = "look for impossible values in the catalogue (quakecast catalog), or train with smaller rates"
 
 
-def still_finite(score: float | torch.Tensor, stage: str, reached: str) -> None:
+def require_finite(score: float | torch.Tensor, stage: str, reached: str) -> None:
     """Look at a score or a loss of a stage: one, or one of each member.
 
     Args:

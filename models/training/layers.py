@@ -1,18 +1,24 @@
-"""Layers that several networks share."""
+"""Layers and activations that several networks share."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
 
+from models.numerics import library_of
+
 INPUT_LIMIT = 5.0
+"""Scaled inputs are clipped to ± this many standard deviations."""
 SMALLEST_SPREAD = 1e-3
+LARGEST_LOG_FACTOR = 2.0
+"""A network's factor lies between e⁻² and e²."""
 
 
 class Scaler(nn.Module):
-    """(..., inputs) -> in units of their spread over the training span, far ones held at the limit."""
+    """Standardises inputs by their mean and standard deviation over the training span: `scale_inputs` with weights of its own."""
 
     mean: torch.Tensor
     scale: torch.Tensor
@@ -23,12 +29,14 @@ class Scaler(nn.Module):
         self.register_buffer("scale", torch.ones(inputs))
 
     def fit(self, raw: torch.Tensor) -> None:
-        """Take mean and spread of (R, inputs) from the training span."""
+        """Set mean and scale from the inputs of the training span, (R, inputs)."""
         self.mean.copy_(raw.mean(0))
         self.scale.copy_(1.0 / (raw.std(0) + SMALLEST_SPREAD))
 
     def forward(self, raw: torch.Tensor) -> torch.Tensor:
-        return ((raw - self.mean) * self.scale).clamp(-INPUT_LIMIT, INPUT_LIMIT)
+        """(..., inputs) -> (..., inputs), scaled."""
+        scaled: torch.Tensor = scale_inputs(raw, self.mean, self.scale)
+        return scaled
 
 
 class MemberLinear(nn.Module):
@@ -41,4 +49,15 @@ class MemberLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(members, 1, outputs).uniform_(-bound, bound))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return x W + b of each member."""
         return torch.baddbmm(self.bias, x, self.weight)
+
+
+def scale_inputs(raw: Any, mean: Any, scale: Any) -> Any:
+    """Return (raw − mean) · scale, clipped to ± `INPUT_LIMIT`: (..., inputs), torch or numpy. NaN stays NaN."""
+    return library_of(raw).clip((raw - mean) * scale, -INPUT_LIMIT, INPUT_LIMIT)
+
+
+def bounded(x: Any, limit: float = LARGEST_LOG_FACTOR) -> Any:
+    """Return limit · tanh(x / limit), elementwise, torch or numpy: x near zero, never beyond ± limit."""
+    return limit * library_of(x).tanh(x / limit)

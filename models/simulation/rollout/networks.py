@@ -17,10 +17,10 @@ from torch.nn.functional import gelu
 from models.catalog import LARGEST_MAGNITUDE
 from models.magnitude import MAGNITUDE_INPUT_LIMIT, PLACELESS, DetectedMagnitude
 from models.numerics import FloatArray
-from models.place import LARGEST_LOG_FACTOR, PLACE_FLOOR_PER_DAY, PlaceNetwork
+from models.place import PLACE_FLOOR_PER_DAY, PlaceNetwork
 from models.space_time import SpaceTimeNetwork
 from models.timing import KERNEL_PRODUCTIVITIES, KERNELS, LARGEST_FACTOR, TAUS_DAYS
-from models.training import INPUT_LIMIT, Scaler
+from models.training import INPUT_LIMIT, Scaler, bounded
 
 _LAG_SLOPE = 0.25
 
@@ -110,7 +110,7 @@ class RolloutNetwork:
         """(P, 12) of the times at each moment, and their μ -> (P,) μ', 1/day."""
         (first, bias), (last, end) = self._moment_layers
         x = gelu(torch.addmm(bias, _scaled(np.log(excitation + PLACE_FLOOR_PER_DAY), self._moment_scaler), first))
-        outputs = _bounded(torch.addmm(end, x, last)[:, 0])
+        outputs = bounded(torch.addmm(end, x, last)[:, 0]).double().numpy()
         found: FloatArray = rate * np.exp(float(self._place["log_background_factor"]) + outputs)
         return found
 
@@ -118,10 +118,10 @@ class RolloutNetwork:
         """(P, features + surroundings.SIZE), (P,), (P,) and the times' weights (P, 12) -> the places' kernels."""
         (first, bias), (second, more), (last, end) = self._place_layers
         x = gelu(torch.addmm(bias, _scaled(inputs, self._place_scaler), first))
-        bounded = _bounded(torch.addmm(end, gelu(torch.addmm(more, x, second)), last))  # (P, outputs)
+        factors = bounded(torch.addmm(end, gelu(torch.addmm(more, x, second)), last)).double().numpy()  # (P, outputs)
         own, discs, taus = self._place, self._discs, _LAG_SLOPE * np.log(TAUS_DAYS)
         edges = np.cumsum([KERNELS, discs + 1, discs + 1, discs])
-        by_weight, by_width, by_stretch, by_mixture, worth = np.split(bounded, edges, axis=1)
+        by_weight, by_width, by_stretch, by_mixture, worth = np.split(factors, edges, axis=1)
         logits = (own["mixture"] + own["mixture_by_magnitude"] * excesses[:, None] + by_mixture)[:, :, None]
         shares = np.exp(logits + own["mixture_by_lag"][:, None] * taus)  # (P, M, 12)
         shares /= shares.sum(1, keepdims=True)
@@ -145,8 +145,3 @@ def _scaler(scaler: Scaler) -> tuple[FloatArray, FloatArray]:
 
 def _scaled(raw: FloatArray, scaler: tuple[FloatArray, FloatArray]) -> torch.Tensor:
     return torch.from_numpy(np.clip((raw - scaler[0]) * scaler[1], -INPUT_LIMIT, INPUT_LIMIT).astype(np.float32))
-
-
-def _bounded(x: torch.Tensor) -> FloatArray:
-    bounded: FloatArray = (LARGEST_LOG_FACTOR * torch.tanh(x / LARGEST_LOG_FACTOR)).double().numpy()
-    return bounded

@@ -93,7 +93,7 @@ def fit_magnitude(pattern: PointPattern, options: MagnitudeOptions, seed: int = 
     return fit_examples([examples(pattern, TRAIN, VALIDATION, options)], options, seed, silent)
 
 
-def silent(epoch: int, epochs: int, scores: dict[str, float]) -> None:
+def silent(stage: str, epoch: int, epochs: int, scores: dict[str, float]) -> None:
     assert 1 <= epoch <= epochs
     assert all(map(math.isfinite, scores.values()))
 

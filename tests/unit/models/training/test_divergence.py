@@ -13,7 +13,7 @@ import torch
 from ingest.problem import Problem
 from models.pipeline.publish_forecaster import publish
 from models.pipeline.train_forecaster import ForecasterOptions
-from models.training.divergence import still_finite
+from models.training.divergence import require_finite
 from tests.unit.models.pipeline.test_publish_forecaster import QUICK, TIMES_ALONE, lesson, silent
 
 FAR_TOO_LARGE = 1e30
@@ -51,6 +51,6 @@ def test_a_magnitude_that_is_no_number_ends_the_first_stage(tmp_path: Path) -> N
 
 
 def test_one_member_of_several_that_diverges_is_enough() -> None:
-    still_finite(torch.tensor([-1.0, 2.0]), "memory", "epoch 1")
+    require_finite(torch.tensor([-1.0, 2.0]), "memory", "epoch 1")
     with pytest.raises(Problem, match="memory, epoch 2"):
-        still_finite(torch.tensor([-1.0, torch.nan]), "memory", "epoch 2")
+        require_finite(torch.tensor([-1.0, torch.nan]), "memory", "epoch 2")
