@@ -20,6 +20,6 @@ __all__ = [
     "bounded",
     "descend",
     "fingerprint",
-    "scale_inputs",
     "require_finite",
+    "scale_inputs",
 ]
