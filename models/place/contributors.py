@@ -1,7 +1,7 @@
-"""Which past events matter for the place of an event: one pass over all pairs of a target and an earlier event.
+"""Which past events contribute to the place of an event: the strongest and the nearest, found in one pass over all pairs.
 
-Only earlier events are searched: a ball found among all events would shrink where
-aftershocks are yet to come. Distances are those of `models.place.neighbour_geometry`.
+Only earlier events are searched: neighbours found among all events would be closer where aftershocks are still to come, so the features
+of an event would depend on its future. Distances are those of `models.numerics.offsets_km`.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from models.place.neighbour_geometry import places_of
 IntArray = NDArray[np.int32]
 
 STALE = 0.02
-"""A past event's rate is computed anew after its lag has grown by this part; its kernel here only ranks it."""
+"""A past event's rate is computed again when its lag has grown by this part: here the rate only ranks the event."""
 
 
 class Neighbours(NamedTuple):
-    """For each of N events, among the events before it."""
+    """For each of N events, rows of events before it; −1 where there are fewer."""
 
     strongest: IntArray
-    """(N, A) the largest rate × plain kernel, the largest last; −1 where there are fewer."""
+    """(N, A) the events with the largest rate × plain kernel, in the order of a heap."""
     nearest: IntArray
-    """(N, B) the closest, in the order of distance; −1 where there are fewer."""
+    """(N, B) the nearest events, in the order of distance."""
 
 
 @numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
 def offset_km(origin: FloatArray, place: FloatArray) -> tuple[float, float]:
-    """(3,), (3,) -> east and north, km: `surroundings.offsets_km` of two places."""
+    """Return the distances east and north from one place (3,) to another, km: `numerics.offsets_km` compiled for two places."""
     north = place[0] - origin[0]
     east = place[1] - origin[1]
     if east > math.pi:
@@ -46,21 +46,21 @@ def offset_km(origin: FloatArray, place: FloatArray) -> tuple[float, float]:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _sift(values: FloatArray, rows: IntArray, value: float, row: int) -> None:
-    """Replace the root of a heap (the smallest on top) and restore it."""
+def _replace_root(values: FloatArray, rows: IntArray, value: float, row: int) -> None:
+    # Replace the root of a heap, which is its smallest value, and move the new value down until no child is smaller.
     size = len(values)
-    place = 0
+    parent = 0
     while True:
-        child = 2 * place + 1
+        child = 2 * parent + 1
         if child >= size:
             break
         if child + 1 < size and values[child + 1] < values[child]:
             child += 1
         if values[child] >= value:
             break
-        values[place], rows[place] = values[child], rows[child]
-        place = child
-    values[place], rows[place] = value, row
+        values[parent], rows[parent] = values[child], rows[child]
+        parent = child
+    values[parent], rows[parent] = value, row
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -75,25 +75,25 @@ def _search(
     strongest: IntArray,
     nearest: IntArray,
 ) -> None:
-    """Fill both tables; the strongest only from row `first` on, by the square of rate × kernel with ρ = 1/2."""
+    # For each event, go back over the events before it. Two heaps keep the A strongest and the B nearest of them; a better one replaces
+    # the root, which is the worst. Strength is (rate)² (kernel)² with the plain kernel K = ρ d^ρ/π (r² + d)^−(1+ρ) and ρ = 1/2: the
+    # squares need no root. The strongest are only found from row `first` on.
     count = len(days)
     strengths = np.zeros(count)
     fresh_until = np.full(count, -1.0)
-    strong = strongest.shape[1]
-    near = nearest.shape[1]
-    heights = np.empty(strong)
-    closeness = np.empty(near)
+    heights = np.empty(strongest.shape[1])
+    closeness = np.empty(nearest.shape[1])
     for i in range(count):
         heights[:] = -1.0
         closeness[:] = -np.inf
         now = days[i]
-        rank = i >= first
-        for j in range(i - 1, max(0, i - reach) - 1, -1):  # the latest first: they fill the heaps best
+        needs_strongest = i >= first
+        for j in range(i - 1, max(0, i - reach) - 1, -1):  # the latest first: few later ones replace them in the heaps
             east, north = offset_km(places[j], places[i])
             square = east * east + north * north
             if -square > closeness[0]:
-                _sift(closeness, nearest[i], -square, j)
-            if rank:
+                _replace_root(closeness, nearest[i], -square, j)
+            if needs_strongest:
                 if now > fresh_until[j]:
                     lag = now - days[j]
                     total = 0.0
@@ -104,12 +104,12 @@ def _search(
                     fresh_until[j] = days[j] + lag * (1.0 + STALE) + 1e-7
                 wide = square + squares[j]
                 if strengths[j] > heights[0] * wide * wide * wide:
-                    _sift(heights, strongest[i], strengths[j] / (wide * wide * wide), j)
+                    _replace_root(heights, strongest[i], strengths[j] / (wide * wide * wide), j)
         order = np.argsort(-closeness)
         nearest[i] = nearest[i][order]
 
 
-def neighbours(
+def find_neighbours(
     pattern: PointPattern,
     weights: FloatArray,
     taus: FloatArray,
@@ -118,14 +118,16 @@ def neighbours(
     plain_km: float,
     reach: int | None = None,
 ) -> Neighbours:
-    """The strongest past events of each event from row `first` on, and the nearest of every event.
+    """Find the strongest past events of each event from row `first` on, and the nearest past events of every event.
 
     Args:
-        weights: (N, K), events that each event is expected to bring, by time constant.
-        taus: (K,) days.
-        sizes: how many of the strongest and of the nearest.
-        plain_km: the plain kernel's width at the magnitude of completeness; it grows with 10^(m/4), half a rupture's length.
-        reach: how many events back; None: all.
+        pattern: N events.
+        weights: (N, K) expected number of events that each event triggers, by time constant.
+        taus: (K,) time constants, days.
+        first: the first row that needs the strongest.
+        sizes: A and B, how many of the strongest and of the nearest.
+        plain_km: the plain kernel's width at the magnitude of completeness; it grows with 10^(x/4), the square root of a rupture's length.
+        reach: how many events back are searched; None: all.
     """
     count = len(pattern)
     strongest, nearest = (np.full((count, size), -1, np.int32) for size in sizes)
@@ -135,8 +137,8 @@ def neighbours(
     return Neighbours(strongest, nearest)
 
 
-def contributors(found: Neighbours, targets: NDArray[np.int64]) -> IntArray:
-    """(B, A + B') the strongest and the nearest of each target, none twice; −1 where there are fewer."""
-    both = -np.sort(-np.concatenate((found.strongest[targets], found.nearest[targets]), axis=1), axis=1)
+def contributors_of(neighbours: Neighbours, targets: NDArray[np.int64]) -> IntArray:
+    """Return the strongest and the nearest events of each target without repetition: (T,) rows -> (T, A + B), −1 where there are fewer."""
+    both = -np.sort(-np.concatenate((neighbours.strongest[targets], neighbours.nearest[targets]), axis=1), axis=1)
     both[:, 1:][both[:, 1:] == both[:, :-1]] = -1
     return both
