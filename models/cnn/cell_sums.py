@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.numerics import FloatArray
-from models.place import Kernels, Setting, arguments, disc_density, look_up, offset_km, squares
+from models.place import Kernels, Setting, disc_density, fill_decays, kernel_arguments, offset_km, stretched_squares
 
 
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -47,14 +47,14 @@ def _sums(
         i = targets[row]
         for j in range(max(i - reach, 0), i):
             lag = days[i] - days[j]
-            look_up(table, lag, decays)
+            fill_decays(table, lag, decays)
             band = 0
             while band < bands - 1 and lag > ages[band]:
                 band += 1
             offset = offset_km(places[j], places[i])
             triggered = rate = mapped = worth = 0.0
             for m in range(discs + 1):
-                along, across = squares(offset, directions[j], squeezes[j, m])
+                along, across = stretched_squares(offset, directions[j], squeezes[j, m])
                 height, _, _ = disc_density(along + across, log_widths[j, m], powers[m])
                 own = 0.0
                 if m < discs:
@@ -91,6 +91,6 @@ def cell_sums(
         ages_days: where one band of ages ends and the next begins.
     """
     sums = np.zeros((len(targets), 2, len(ages_days) + 2, cells))
-    given: tuple[Any, ...] = arguments(setting, kernels.numpy())
+    given: tuple[Any, ...] = kernel_arguments(setting, kernels.numpy())
     _sums(targets, reach, *where, np.array(ages_days), sums, *given)
     return sums.astype(np.float32)

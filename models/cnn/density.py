@@ -101,7 +101,7 @@ def _masses(
     kernels = kernels_of(place, study, len(pattern)).numpy()
     rates = (np.exp(kernels.log_weights).sum(1) * _fading(pattern, day)).sum(1)  # (N,)
     lags = (day - pattern.days)[:, None]
-    worths = np.exp(kernels.log_worth) * np.exp(kernels.log_shares - lags / np.array(place.architecture.slow_days)).sum(1)
+    worths = np.exp(kernels.log_background_weights) * np.exp(kernels.log_shares - lags / np.array(place.architecture.slow_days)).sum(1)
     cells, parts = grid.parts(pattern.latitudes, pattern.longitudes)
     band = np.searchsorted(np.array(ages_days), day - pattern.days)
     by_cell = np.zeros((len(ages_days) + 1, grid.cells))

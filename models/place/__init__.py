@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from models.place.contributors import offset_km
 from models.place.density import PlaceTargets, denominators, kernels_of, place_log_prob, study_of
-from models.place.kernels import Kernels, Setting, arguments, disc_density, look_up, squares
-from models.place.neighbour_geometry import NEAREST, RANKS, SCALES, NeighbourGeometry, described, places_of, surroundings
+from models.place.kernels import Kernels, Setting, disc_density, fill_decays, kernel_arguments, stretched_squares
+from models.place.neighbour_geometry import NEAREST, RANKS, SCALES, NeighbourGeometry, moment_geometry, pattern_geometry, places_of
 from models.place.network import PLACE_FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork, slow_days
 from models.place.train import PlaceLesson, PlaceOptions, fit_place
 
@@ -22,18 +22,18 @@ __all__ = [
     "PlaceOptions",
     "PlaceTargets",
     "Setting",
-    "arguments",
+    "kernel_arguments",
     "denominators",
-    "described",
+    "moment_geometry",
     "disc_density",
     "fit_place",
     "kernels_of",
-    "look_up",
+    "fill_decays",
     "offset_km",
     "place_log_prob",
     "places_of",
     "slow_days",
-    "squares",
+    "stretched_squares",
     "study_of",
-    "surroundings",
+    "pattern_geometry",
 ]

@@ -17,8 +17,8 @@ from models.catalog import PointPattern, Span
 from models.numerics import FloatArray
 from models.place import contributors
 from models.place.contributors import Neighbours
-from models.place.kernels import Densities, Kernels, Setting, decay_table, densities
-from models.place.neighbour_geometry import NEAREST, NeighbourGeometry, places_of, surroundings
+from models.place.kernels import ContributorDensities, Kernels, Setting, decay_table, exact_densities
+from models.place.neighbour_geometry import NEAREST, NeighbourGeometry, pattern_geometry, places_of
 from models.place.network import Denominators, PlaceNetwork, log_density, slow_days
 from models.timing import TAUS_DAYS, Excitation, excitation_after
 
@@ -70,8 +70,8 @@ def study_of(
     narrowest, slow = network.architecture.narrowest_km, slow_days(network.architecture)
     reach = len(pattern) if reach is None else reach
     sizes = (STRONGEST if first < len(pattern) else 1, NEAREST)
-    found = contributors.neighbours(pattern, weights, TAUS_DAYS, first, sizes, _PLAIN_WIDTH * narrowest, reach)
-    around = surroundings(pattern, found.nearest, narrowest)
+    found = contributors.find_neighbours(pattern, weights, TAUS_DAYS, first, sizes, _PLAIN_WIDTH * narrowest, reach)
+    around = pattern_geometry(pattern, found.nearest, narrowest)
     waits = np.diff(pattern.days, prepend=pattern.days[:1])[:, None]
     decays, slow_decays = np.exp(-waits / TAUS_DAYS), np.exp(-waits / slow)
     return PlaceTargets(
@@ -106,7 +106,7 @@ def kernels_of(network: PlaceNetwork, study: PlaceTargets, stop: int, scaled: to
 def denominators(kernels: Kernels, study: PlaceTargets, targets: NDArray[np.int64], slow: FloatArray) -> Denominators:
     """Of each target, exact over all earlier events and differentiable in their kernels."""
     jumps = kernels.log_weights.exp().sum(1) / torch.from_numpy(TAUS_DAYS)  # (stop, K)
-    worths = kernels.log_worth.exp()[:, None] * kernels.log_shares.exp()  # (stop, C)
+    worths = kernels.log_background_weights.exp()[:, None] * kernels.log_shares.exp()  # (stop, C)
     triggered, beyond = _within(jumps, study.decays, TAUS_DAYS, study, targets)
     worth, _ = _within(worths, study.slow_decays, slow, study, targets)
     return Denominators(triggered, worth, beyond)
@@ -129,8 +129,8 @@ def batch_log_prob(
 ) -> torch.Tensor:
     """(B,) ln p of targets over their contributors alone, 1/km²: a lower bound, differentiable. Events before `stop` are looked at."""
     kernels = kernels_of(network, study, stop, scaled)
-    chosen = contributors.contributors(study.found, targets)
-    drawn = Densities.apply(study.setting, targets, chosen, *kernels)
+    chosen = contributors.contributors_of(study.found, targets)
+    drawn = ContributorDensities.apply(study.setting, targets, chosen, *kernels)
     background = network.background(study.excitation[targets], study.rate)
     below = denominators(kernels, study, targets, slow_days(network.architecture))
     return log_density(network, drawn, below, background, study.pattern.area_km2)
@@ -158,7 +158,7 @@ def place_log_prob(
     known, upto = pattern.before(span.end), slice(0, rows.stop)
     study = study_of(network, known, features[upto], weights[upto], rate, rows.stop, reach)
     kernels = kernels_of(network, study, rows.stop)
-    drawn = torch.from_numpy(densities(study.setting, kernels, targets, study.reach))
+    drawn = torch.from_numpy(exact_densities(study.setting, kernels, targets, study.reach))
     background = network.background(study.excitation[targets], study.rate)
     below = denominators(kernels, study, targets, slow_days(network.architecture))
     return log_density(network, drawn, below, background, pattern.area_km2).numpy()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.numerics import EARTH_RADIUS_KM, FloatArray, IntArray
-from models.place import NEAREST, RANKS, SCALES, NeighbourGeometry, described
+from models.place import NEAREST, RANKS, SCALES, NeighbourGeometry, moment_geometry
 from models.simulation.rollout.places import Own
 from models.simulation.rollout.start import Start
 
@@ -99,7 +99,7 @@ class Neighbours:
             sums = within.sum(1)
             for kind, product in enumerate(products):
                 moments[kind, :, scale] = np.einsum("pn,pn->p", within, product) / sums
-        return described(moments, distances, self._narrowest)
+        return moment_geometry(moments, distances, self._narrowest)
 
 
 def _offsets(places: FloatArray, others: FloatArray) -> tuple[SingleArray, SingleArray]:

@@ -135,7 +135,7 @@ def start_at(history: History, moment: Instant) -> Start:
         cell=cell,
         sums=rates.sum(0),
         cumulative=np.cumsum(rates, 0),
-        worths=np.cumsum(np.exp(kernels.log_worth) * slow),
+        worths=np.cumsum(np.exp(kernels.log_background_weights) * slow),
         widths_km2=np.exp(kernels.log_widths),
         stretches=np.exp(kernels.log_stretches),
         powers=np.exp(kernels.log_powers),

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignor
 
 from models.catalog import PointPattern
 from models.numerics import FloatArray, offsets_km
-from models.place import NEAREST, places_of, surroundings
+from models.place import NEAREST, pattern_geometry, places_of
 from models.simulation.rollout.start import History
 from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import (
@@ -52,7 +52,7 @@ def live_history(network: SpaceTimeNetwork, pattern: PointPattern, background: f
     hours = torch.from_numpy(np.concatenate(([0.0], local_hours(pattern)))) if timing.architecture.hours else None
     told = timing.memory.scaler(memory_inputs(rows, after, everywhere, timing.kernels.taus, hours))
     nearest = nearest_earlier(pattern, network.architecture.place_reach)
-    around = surroundings(pattern, nearest, place.architecture.narrowest_km)
+    around = pattern_geometry(pattern, nearest, place.architecture.narrowest_km)
     raw = torch.from_numpy(np.concatenate((rows.neighbourhoods[1:], around.features), axis=1))
     spacing, excesses = torch.from_numpy(around.spacing), torch.from_numpy(pattern.excesses)
     kernels = place(place.scaler(raw).float(), excesses, spacing, torch.from_numpy(np.log(weights))).numpy()

@@ -18,7 +18,7 @@ from models.numerics.arrays import FloatArray
 from models.numerics.geometry import offsets_km
 from models.place import contributors
 from models.place.density import PlaceTargets, batch_log_prob, kernels_of, place_log_prob, study_of
-from models.place.kernels import Densities, Kernels, densities, disc_density, squares
+from models.place.kernels import ContributorDensities, Kernels, disc_density, exact_densities, stretched_squares
 from models.place.neighbour_geometry import places_of
 from models.place.network import PlaceArchitecture, PlaceNetwork, slow_days
 from models.place.train import PlaceLesson, PlaceOptions, fit_place
@@ -131,7 +131,7 @@ def log_density_by_hand(case: Case, target: int, reach: int | None) -> float:
         uniform = float(network.uniform_share)
     lags = (pattern.days[target] - pattern.days[:target])[:, None]
     rates = np.einsum("jmk,jk->jm", np.exp(kernels.log_weights), np.exp(-lags / TAUS_DAYS) / TAUS_DAYS)
-    worths = np.exp(kernels.log_worth) * np.exp(kernels.log_shares - lags / slow_days(network.architecture)).sum(1)
+    worths = np.exp(kernels.log_background_weights) * np.exp(kernels.log_shares - lags / slow_days(network.architecture)).sum(1)
     densities, first = disc_densities_by_hand(study, kernels, target), max(target - study.reach, 0)
     background += rates[:first].sum()
     mapped = (worths * densities[:, -1])[first:].sum() / worths[first:].sum()
@@ -161,7 +161,7 @@ def test_a_disc_integrates_to_one_over_the_plane(width_km2: float, stretch: floa
     radii, angles = np.geomspace(1e-4, 1e6, 600), np.linspace(0, 2 * math.pi, 64, endpoint=False)
     east = np.array([1.0, 0.0])
     heights = [
-        disc_density(sum(squares((radius * cosine, radius * sine), east, stretch**-2)), math.log(width_km2), power)[0]
+        disc_density(sum(stretched_squares((radius * cosine, radius * sine), east, stretch**-2)), math.log(width_km2), power)[0]
         for radius in radii
         for cosine, sine in zip(np.cos(angles), np.sin(angles), strict=True)
     ]
@@ -208,12 +208,12 @@ def test_the_gradient_of_the_densities_is_their_slope() -> None:
     network, count = shaken(lesson.features.shape[1]), len(lesson.pattern)
     study = study_of(network, lesson.pattern, lesson.features, lesson.weights, lesson.rate, 1)
     targets = np.arange(count - 12, count)
-    chosen = contributors.contributors(study.found, targets)
+    chosen = contributors.contributors_of(study.found, targets)
     kernels = [part.detach().clone().requires_grad_() for part in kernels_of(network, study, count)]
     weighting = torch.linspace(0.5, 2.0, 24, dtype=torch.float64).reshape(12, 2) * torch.tensor([1.0, 1e-3])
 
     def total(parts: list[torch.Tensor]) -> torch.Tensor:
-        return (torch.log(Densities.apply(study.setting, targets, chosen, *parts)) * weighting).sum()
+        return (torch.log(ContributorDensities.apply(study.setting, targets, chosen, *parts)) * weighting).sum()
 
     gradients = torch.autograd.grad(total(kernels), kernels)
     chance = torch.Generator().manual_seed(0)
@@ -237,7 +237,7 @@ def test_no_kernel_is_narrower_than_the_locations_are_good() -> None:
 
 def test_only_earlier_events_are_neighbours_and_the_nearest_are_found() -> None:
     pattern = simulated(seed=4)
-    found = contributors.neighbours(pattern, lesson_of(pattern).weights, TAUS_DAYS, 0, (20, 10), 1.0)
+    found = contributors.find_neighbours(pattern, lesson_of(pattern).weights, TAUS_DAYS, 0, (20, 10), 1.0)
     for row in (5, 200, len(pattern) - 1):
         for table in found:
             assert table[row].max() < row
@@ -258,7 +258,7 @@ def test_the_exact_densities_are_the_formula() -> None:
     with torch.no_grad():
         study = study_of(network, lesson.pattern, lesson.features, lesson.weights, lesson.rate, target)
         kernels = kernels_of(network, study, target + 1)
-    found = densities(study.setting, kernels, np.array([target]), target)[0]
+    found = exact_densities(study.setting, kernels, np.array([target]), target)[0]
     parts, triggered = kernels.numpy(), 0.0
     for row in range(target):
         east, north = offsets_km(study.setting.places[row], study.setting.places[target])

@@ -16,7 +16,7 @@ from models.artifact.forecaster_files import read_forecaster
 from models.catalog.point_pattern import PointPattern, make_point_pattern
 from models.magnitude.distribution import DetectedMagnitude
 from models.numerics.geometry import offsets_km, places
-from models.place.neighbour_geometry import NEAREST, surroundings_of
+from models.place.neighbour_geometry import NEAREST, offset_geometry
 from models.simulation import branching as cascade
 from models.simulation.outlook import NetworkSimulator, sizes_of, window_pattern
 from models.simulation.outlook_counts import Drawn, spans
@@ -102,7 +102,7 @@ def test_the_nearest_are_found_though_only_the_roots_neighbours_are_looked_at(ne
     order = np.argsort(np.square(offsets).sum(2), 1)[:, :NEAREST]
     padded, known = np.zeros((rows, NEAREST, 2)), np.zeros((rows, NEAREST), np.bool_)
     padded[:, : order.shape[1]], known[:, : order.shape[1]] = np.take_along_axis(offsets, order[..., None], 1), True
-    expected = surroundings_of(padded, known, 0.1, float(np.sqrt(start.area_km2)))
+    expected = offset_geometry(padded, known, 0.1, float(np.sqrt(start.area_km2)))
     np.testing.assert_allclose(found.features, expected.features, rtol=2e-3, atol=2e-3)
     np.testing.assert_allclose(found.spacing, expected.spacing, rtol=1e-3, atol=1e-3)
 
