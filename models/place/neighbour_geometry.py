@@ -28,7 +28,8 @@ SCALES = np.array([6, 12, 40, NEAREST])
 _DIRECTION_SCALE = 2
 _PAIRS = ((0, 2), (1, 2), (2, 3))
 SIZE = len(RANKS) + 2 * len(SCALES) + len(_PAIRS)
-"""| ln distance to the n-th nearest (6) | ln variance along (4) | ln variance along/across (4) | cos 2(angle between two directions) (3) |"""
+"""| ln distance to the n-th nearest (6) | ln variance along (4) | ln variance along/across (4) |
+| cos 2(angle between two directions) (3) |"""
 _EVENTS_AT_ONCE = 4_096
 
 
