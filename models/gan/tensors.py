@@ -54,7 +54,7 @@ def rows_of(sequences: Sequence[AftershockSequence], most: int) -> Rows:
         columns[:, number, :count] = np.stack(told)[:, :count]
     features = np.array([one.condition.features() for one in sequences], dtype=np.float32)
     if not (np.isfinite(columns).all() and np.isfinite(features).all()):
-        raise Problem("a sequence has a time, place or magnitude that is not a number", "clean the catalogue: quakecast check")
+        raise Problem("a sequence has a time, place or magnitude that is not a number", "check the catalogue: quakecast catalog FILE")
     known = torch.tensor([[1.0 if _has_depths(one) else 0.0] for one in sequences])
     steps = torch.tensor([[one.condition.magnitude_step] for one in sequences], dtype=torch.float32)
     return Rows(Events(*map(torch.from_numpy, columns)), torch.from_numpy(features), known, steps)

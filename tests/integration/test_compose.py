@@ -22,6 +22,7 @@ from ingest.bus import open_log
 from ingest.bus.log import EVENTS, FORECASTS, Log, Record
 from stream.records.forecast import decode_forecast
 from stream.store import open_store
+from tests.support.documents import blocks
 from tests.support.paths import ROOT
 from tests.support.servers import _java, _kafka_libraries, free_port, wait_for_port
 from tests.support.stand_ins import environment, now, program, small_sequence, usgs
@@ -248,11 +249,12 @@ class Machine:
                               timeout=seconds, check=False)  # fmt: skip
 
 
-def first_line_of_the_readme_s_consumer(kafka: str, machine: Machine) -> str:
-    found = re.search(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert found
+def first_line_of_the_documented_consumer(kafka: str, machine: Machine) -> str:
+    (found,) = [
+        block for block in blocks((ROOT / "docs" / "consumers.md").read_text(encoding="utf-8"), "python") if "KafkaConsumer" in block
+    ]
     topic = f"{machine.bus.rpartition('/')[2]}.forecasts"
-    code = moved(found[1], {"kafka:9092": kafka, "quakecast.forecasts": topic, "my-alerts": topic})
+    code = moved(found, {"kafka:9092": kafka, "quakecast.forecasts": topic, "my-alerts": topic})
     with subprocess.Popen([sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -282,7 +284,7 @@ def test_each_service_runs_by_its_own_command_is_healthy_and_ends_cleanly(compos
         ):
             event_log, store = open_log(machine.bus), open_store(machine.store)
             wait_until(lambda: len(store.forecasts()) >= 4 or not all_run(ingest, forecast, second), "four regions' forecasts")
-            assert first_line_of_the_readme_s_consumer(kafka, machine).startswith(tuple(store.forecasts()))
+            assert first_line_of_the_documented_consumer(kafka, machine).startswith(tuple(store.forecasts()))
             wait_until(lambda: machine.get("/readyz")[0] == 200 or serve.poll() is not None, "the API is ready")
             assert machine.get("/readyz", token=None)[0] == 401
             wait_until(lambda: machine.lag() == {0.0}, "no record waits, and no marker is taken for one")

@@ -1,4 +1,4 @@
-"""What docs/consumers.md shows is run: its Python and its curl, against a real server and a real broker."""
+"""Runs the Python and the curl lines of docs/consumers.md against a real server and a real broker."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from ingest.region import RegionTable
 from stream.alerts.rules import Rule
 from stream.store import open_store
 from stream.worker import Worker
+from tests.support.documents import blocks
 from tests.support.served import served
 from tests.support.simulated import SumForecaster
 from tests.support.stand_ins import environment, small_sequence
 from tests.support.waiting import consumed_by, work_until
-from tests.unit.test_docs import CONSUMERS, blocks
+from tests.unit.test_docs import CONSUMERS
 
 NAMESPACE = "docs"
 START = Instant.parse("2023-02-01")
@@ -33,7 +34,7 @@ RULE = Rule("m5-observed", "magnitude", at_least=5.0, release=4.8, minimum_inter
 SECONDS = 300.0
 
 
-def told(table: RegionTable) -> list[InputRecord]:
+def a_day(table: RegionTable) -> list[InputRecord]:
     """A day of four regions with a mainshock, which is deleted at last."""
     records: list[InputRecord] = []
     for event in small_sequence(START):
@@ -50,30 +51,31 @@ def told(table: RegionTable) -> list[InputRecord]:
 
 @pytest.fixture(scope="module")
 def ground(kafka: str, redis: str) -> Iterator[dict[str, str]]:
-    """What the page's addresses stand for here."""
+    """The addresses and topics of the document, and those that replace them here."""
     table = RegionTable.load()
     bus, store_url = f"kafka://{kafka}/{NAMESPACE}", f"{redis.rpartition('/')[0]}/8"
     log, store = open_log(bus), open_store(store_url)
     worker = Worker(log, store, table, SumForecaster(), rules=(RULE,))
     publisher = Publisher(log, table)
-    publisher.publish(told(table))
+    publisher.publish(a_day(table))
     work_until(worker, lambda: consumed_by(worker), publisher.sequences)
     worker.close()
     with served(bus, table, store=store_url) as address:
-        yield {"http://127.0.0.1:8080": address, '"kafka:9092"': f'"{kafka}"', '"quakecast.alerts"': f'"{NAMESPACE}.alerts"'}
+        topics = {f'"quakecast.{name}"': f'"{NAMESPACE}.{name}"' for name in ("alerts", "forecasts")}
+        yield {"http://127.0.0.1:8080": address, '"kafka:9092"': f'"{kafka}"', **topics}
     publisher.close()
     store.close()
     log.close()
 
 
 def here(text: str, ground: dict[str, str]) -> str:
-    for said, stands_for in ground.items():
-        text = text.replace(said, stands_for)
+    for address, stands_for in ground.items():
+        text = text.replace(address, stands_for)
     return text
 
 
 def lines_of(snippet: str, expected: list[str], folder: Path) -> list[str]:
-    """What a program prints, until all that is expected was in it, or it ends."""
+    """Return the lines that a program prints, until they hold all that is expected, or it ends."""
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", snippet], cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -103,7 +105,7 @@ def _read(stream: IO[str] | None, printed: Queue[str | None]) -> None:
     printed.put(None)
 
 
-REST, LIVE, KAFKA = blocks(CONSUMERS, "python")
+REST, LIVE, KAFKA, KAFKA_PYTHON = blocks(CONSUMERS, "python")
 
 
 def test_the_client_s_answers(ground: dict[str, str], tmp_path: Path) -> None:
@@ -121,6 +123,11 @@ def test_the_client_s_stream_and_its_cursor(ground: dict[str, str], tmp_path: Pa
 def test_the_consumer_of_the_topic(ground: dict[str, str], tmp_path: Path) -> None:
     printed = lines_of(here(KAFKA, ground), [" 0 initial ", " 1 retraction "], tmp_path)
     assert all(line.startswith("m5-observed:") for line in printed)
+
+
+def test_the_same_consumer_with_kafka_python(ground: dict[str, str], tmp_path: Path) -> None:
+    code = here(KAFKA_PYTHON, ground).replace("my-alerts", "my-forecasts")
+    assert lines_of(code, ["hawaii-", "california-"], tmp_path)
 
 
 CURLS = [line for block in blocks(CONSUMERS, "sh") for line in block.splitlines() if line.startswith("curl ")]

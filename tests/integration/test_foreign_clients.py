@@ -1,4 +1,4 @@
-"""What stands in Kafka and Redis, as clients that are not ours read it: librdkafka, and redis-cli by the README's words."""
+"""What stands in Kafka and Redis, as clients that are not ours read it: librdkafka, and redis-cli as docs/operators.md describes it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.support.servers import MissingPart
 from tests.support.simulated import REGION, SumForecaster, at, beat, change, event, table, turns
 from tests.support.waiting import consumed_by, work_until
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+HANDBOOK = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
 NAMESPACE = "foreign"
 RULE = Rule("m6-observed", "magnitude", at_least=6.0, release=5.8, minimum_interval_minutes=0.0)
 PARTITION = partition_of(REGION.id, REGION_PARTITIONS)
@@ -196,11 +196,11 @@ def redis_cli(ground: Ground, *words: str) -> list[str]:
     return ran.stdout.decode("utf-8", "replace").splitlines()
 
 
-DOCUMENTED = re.findall(r"^\| `(quakecast:\{2\}:[^`]+)` \| ([a-z ]+) \| (.*) \|$", README, re.MULTILINE)
+DOCUMENTED = re.findall(r"^\| `(quakecast:\{2\}:[^`]+)` \| ([a-z ]+) \| (.*) \|$", HANDBOOK, re.MULTILINE)
 REDIS_TYPES = {"hash": "hash", "set": "set", "sorted set": "zset"}
 
 
-def test_the_readme_names_the_keys() -> None:
+def test_the_handbook_names_the_keys() -> None:
     assert {key.split(":")[2] for key, _, _ in DOCUMENTED} >= {"position", "regions", "window", "events", "state"}
 
 
@@ -218,7 +218,7 @@ def test_no_key_is_undocumented(ground: Ground) -> None:
 
 
 def test_an_operator_reads_the_window_and_the_last_forecast(ground: Ground) -> None:
-    """The README's two commands."""
+    """The two commands of docs/operators.md."""
     (forecast,) = redis_cli(ground, "hget", f"quakecast:{{{PARTITION}}}:state:{REGION.id}", "forecast")
     assert wrong(forecast.encode()) == []
     assert forecast.encode() in ours(ground.log, FORECASTS)
