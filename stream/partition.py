@@ -37,7 +37,7 @@ class Refold(NamedTuple):
     """Number of events folded again."""
 
 
-Issued = tuple[Forecast, bytes] | tuple[Alert, bytes]
+EncodedRecord = tuple[Forecast, bytes] | tuple[Alert, bytes]
 
 
 class Partition:
@@ -81,7 +81,7 @@ class Partition:
         """Return a region's state; the first state for a region without records so far."""
         return self._states.get(region_id) or first_state(self._forecaster, self._table[region_id])
 
-    def take(self, record: InputRecord, offset: int) -> list[Issued]:
+    def take(self, record: InputRecord, offset: int) -> list[EncodedRecord]:
         """Fold one record, of a region in the table.
 
         Returns:
@@ -101,7 +101,7 @@ class Partition:
         ]
         return issued if isinstance(record, Change) else issued + self._feed_alerts(record)
 
-    def _region_alerts(self, region_id: str, step: Step, record: Change | Heartbeat | Outage) -> list[Issued]:
+    def _region_alerts(self, region_id: str, step: Step, record: Change | Heartbeat | Outage) -> list[EncodedRecord]:
         """Apply the alert rules to a region after a step."""
         before, change, clock = self._alerts.get(region_id, ()), record if isinstance(record, Change) else None, self.position.clock
         origin = Origin(self.number, record.sequence, clock, region_id, self._table[region_id].name, record.test)
@@ -116,7 +116,7 @@ class Partition:
             self._unsaved.setdefault(region_id, {})
         return [(alert, encode(alert)) for alert in issued]
 
-    def _feed_alerts(self, record: Heartbeat | Outage) -> list[Issued]:
+    def _feed_alerts(self, record: Heartbeat | Outage) -> list[EncodedRecord]:
         """Apply the alert rules to the source itself."""
         kept, clock = self.position.alerts, self.position.clock
         if isinstance(record, Outage):
@@ -130,7 +130,7 @@ class Partition:
             self.position = self.position._replace(alerts=keep_last_revisions(kept, issued, clock))
         return [(alert, encode(alert)) for alert in issued]
 
-    def swap(self, promotion: Promotion, offset: int) -> Activation:
+    def apply_promotion(self, promotion: Promotion, offset: int) -> Activation:
         """Put promoted models in force: every region's memory is folded again from its window.
 
         A promotion whose model cannot be loaded is refused; the current models stay in force.
@@ -165,7 +165,7 @@ class Partition:
     def _context(self, region_id: str) -> RegionContext:
         return RegionContext(self._table[region_id], self.number, self._forecaster)
 
-    def _note(self, region_id: str, step: Step) -> list[Issued]:
+    def _note(self, region_id: str, step: Step) -> list[EncodedRecord]:
         self._states[region_id] = step.state
         if step.refolded is not None:
             self.refolds.append(Refold(region_id, step.refolded))

@@ -27,7 +27,7 @@ from stream.records import Forecast, decode_forecast
 
 HEARTBEAT_SECONDS = 600.0
 RECORDS_A_COMMIT = 1_000
-Said = Observation | DeadLetter
+FeedItem = Observation | DeadLetter
 Progress = Callable[[int, Instant], None]
 
 
@@ -108,7 +108,7 @@ def publish_files(files: Iterable[Path], publisher: Publisher, span: Span, heart
     pace, count = Pace(span.speed), 0
     before = dict(publisher.sequences)
     for records, letters in _batches(
-        _with_heartbeats(_statements(files), span, publisher.ledger, heartbeat_seconds), paced=span.speed is not None
+        _with_heartbeats(_read_items(files), span, publisher.ledger, heartbeat_seconds), paced=span.speed is not None
     ):
         if records:
             pace.wait_for(records[0].observed_at)
@@ -118,25 +118,25 @@ def publish_files(files: Iterable[Path], publisher: Publisher, span: Span, heart
     return {partition: last for partition, last in publisher.sequences.items() if last > before[partition]}
 
 
-def _statements(files: Iterable[Path]) -> Iterator[Said]:
+def _read_items(files: Iterable[Path]) -> Iterator[FeedItem]:
     logs = sorted((path for path in files if kind_of(path) == "changelog"), key=lambda path: path.name)
     catalogues = [path for path in files if kind_of(path) != "changelog"]
-    observed = (said for path in logs for said in read_changes(path))
+    observed = (item for path in logs for item in read_changes(path))
     return heapq.merge(observed, _sorted_catalogues(catalogues), key=attrgetter("observed_at"))
 
 
-def _sorted_catalogues(catalogues: list[Path]) -> list[Said]:
+def _sorted_catalogues(catalogues: list[Path]) -> list[FeedItem]:
     """Return a catalogue's events, each observed at its origin time: the catalogue does not say when it became known."""
     read = [item for path in catalogues for item in read_catalog(path)]
-    said: list[Said] = [Observation(e.time, "new", e.id, e) if isinstance(e, Event) else e for e in read]
-    return sorted(said, key=attrgetter("observed_at"))
+    items: list[FeedItem] = [Observation(e.time, "new", e.id, e) if isinstance(e, Event) else e for e in read]
+    return sorted(items, key=attrgetter("observed_at"))
 
 
-def _with_heartbeats(said: Iterable[Said], span: Span, ledger: Ledger, seconds: float) -> Iterator[InputRecord | DeadLetter]:
-    """Yield the changes that the statements lead to, with a heartbeat before the first change after each full interval."""
+def _with_heartbeats(items: Iterable[FeedItem], span: Span, ledger: Ledger, seconds: float) -> Iterator[InputRecord | DeadLetter]:
+    """Yield the changes that the items lead to, with a heartbeat before the first change after each full interval."""
     step = round(seconds * 1_000)
     beat: Instant | None = None
-    for item in said:
+    for item in items:
         if not span.holds(item.observed_at):
             continue
         beat = Instant(item.observed_at - item.observed_at % step) if beat is None else beat

@@ -93,7 +93,7 @@ class Worker(GroupMember[Owned]):
     def _own(self, number: int) -> None:
         committed = self._consumer.committed(number) or 0
         saved = self._store.load(number)
-        state = None if saved is None else self._restored(number, saved, committed)
+        state = None if saved is None else self._restore(number, saved, committed)
         if state is None:
             state = Partition(number, self._table, self._forecaster, library=self._library, rules=self._rules)
             if saved is not None or committed:
@@ -102,7 +102,7 @@ class Worker(GroupMember[Owned]):
         self._owned[number] = Owned(state, committed)
         self._consumer.seek(number, max(state.position.offset, self._log.starts(EVENTS)[number]))
 
-    def _restored(self, number: int, saved: SavedPartition, committed: int) -> Partition | None:
+    def _restore(self, number: int, saved: SavedPartition, committed: int) -> Partition | None:
         """Return the saved state; None if it belongs to another model, another region table, or a log that was created anew."""
         if saved.position.basis != basis_of(self._forecaster, self._table) or saved.position.offset > committed:
             return None
@@ -124,10 +124,10 @@ class Worker(GroupMember[Owned]):
             owned.state.skip(record.offset)
             out = [_dead_letter(record, "record_unreadable", str(error))]
         else:
-            out = [_swap(owned.state, known, record)] if isinstance(known, Promotion) else self._forecasts(owned.state, known, record)
+            out = [_apply_promotion(owned.state, known, record)] if isinstance(known, Promotion) else self._fold(owned.state, known, record)
         return out if record.offset >= owned.committed else []
 
-    def _forecasts(self, state: Partition, known: InputRecord, record: Record) -> list[Outgoing]:
+    def _fold(self, state: Partition, known: InputRecord, record: Record) -> list[Outgoing]:
         if isinstance(known, Change) and known.region not in self._table:
             state.skip(record.offset, known.sequence)
             return [_dead_letter(record, "region_unknown", f"the region table has no {known.region}")]
@@ -194,14 +194,14 @@ def _alert_fields(out: Outgoing) -> dict[str, object]:
     return fields | {"reason": alert.reason, "test": alert.test}
 
 
-def _swap(state: Partition, promotion: Promotion, record: Record) -> Outgoing:
-    activation = state.swap(promotion, record.offset)
+def _apply_promotion(state: Partition, promotion: Promotion, record: Record) -> Outgoing:
+    activation = state.apply_promotion(promotion, record.offset)
     write = log.info if activation.refused is None else log.error
     write("promotion", partition=state.number, offset=record.offset, model=activation.model, refused=activation.refused)
     return Outgoing(MODELS, 0, b"activation", encode(activation), activation.at)
 
 
 def _dead_letter(record: Record, reason: str, detail: str) -> Outgoing:
-    place = f"{record.topic}/{record.partition}/{record.offset}"
-    letter = DeadLetter(record.time, place, reason, detail, used=False, payload=record.value[:2_000].decode(errors="replace"))
-    return Outgoing(DEAD_LETTERS, 0, place.encode(), encode(letter), record.time)
+    position = f"{record.topic}/{record.partition}/{record.offset}"
+    letter = DeadLetter(record.time, position, reason, detail, used=False, payload=record.value[:2_000].decode(errors="replace"))
+    return Outgoing(DEAD_LETTERS, 0, position.encode(), encode(letter), record.time)

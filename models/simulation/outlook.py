@@ -56,26 +56,26 @@ class NetworkSimulator:
     def name(self) -> str:
         return self._name
 
-    def simulate(self, asked: SimulationRequest) -> SimulatedCounts:
-        known = self._network.timing.background(asked.region.id)
+    def simulate(self, request: SimulationRequest) -> SimulatedCounts:
+        known = self._network.timing.background(request.region.id)
         background = self._usual_background if known is None else known
-        history = live_history(self._network, window_pattern(asked), background)
-        start = start_at(history, asked.now)
-        paths, levels = paths_of(start, background), (*asked.magnitudes, asked.above)
-        given = Given(self._network, start, background, asked.now, MONTH_DAYS, asked.seed, None, MOST_EVENTS, levels, SPARED)
+        history = live_history(self._network, window_pattern(request), background)
+        start = start_at(history, request.now)
+        paths, levels = paths_of(start, background), (*request.magnitudes, request.above)
+        given = Given(self._network, start, background, request.now, MONTH_DAYS, request.seed, None, MOST_EVENTS, levels, SPARED)
         month = self._processes.run(given, paths)
         ends = joined_ends([part.ends for part in month])
-        found = beyond(history, start, ends, background, levels, asked.seed)
+        found = beyond(history, start, ends, background, levels, request.seed)
         drawn = together([*by_network(month), *found.drawn])
-        forecast = spans(drawn, paths, asked.now, levels, found.without_end)
+        forecast = spans(drawn, paths, request.now, levels, found.without_end)
         parameters = {"paths_ended_by_kernels": float(ends.stopped.sum()), "background_per_day": rounded(background)}
         return SimulatedCounts(paths, int(found.without_end["1 Year"].sum()), forecast, parameters)
 
 
-def window_pattern(asked: SimulationRequest) -> PointPattern:
+def window_pattern(request: SimulationRequest) -> PointPattern:
     """The region's window as the network reads it; no magnitude is further above completeness than the live forecaster takes it to be."""
-    span = Span(asked.now.plus(days=-asked.region.window_days), asked.now)
-    made = make_point_pattern(asked.events, asked.region.magnitude_of_completeness, span)
+    span = Span(request.now.plus(days=-request.region.window_days), request.now)
+    made = make_point_pattern(request.events, request.region.magnitude_of_completeness, span)
     made.magnitudes[:] = np.minimum(made.magnitudes, made.magnitude_of_completeness + LARGEST_EXCESS)
     return made
 

@@ -1,6 +1,6 @@
 """The life of alerts: rules are applied to the latest record and to the last revisions. Pure: last revisions in, new revisions out.
 
-                 begins            changed by a factor, and the        goes_on no more
+                 begins            changed by a factor, and the        no longer holds
     value ──────────┬──────────────  minimum interval is over  ──────────────┬──────────▶ time
                  initial                 update    update (renewed)    update, not active
                                                 │
@@ -97,7 +97,7 @@ def _apply_rule(
         ready = rule.begins(found.value) and _is_interval_over(_last(kept, rule), rule, origin.at)
         return [initial(rule, found, origin, forecast, situation.forecast.model)] if ready else []
     withdrawn = change is not None and change.id in live.events and change.kind != "added"
-    if not rule.goes_on(found.value):
+    if not rule.continues(found.value):
         if withdrawn and change is not None:
             return [retraction(live, origin, rule, _reason(change), found, forecast)]
         return [update(live, origin, rule, "it no longer holds", found, forecast, active=False)]
@@ -123,7 +123,7 @@ def _revise(known: Alert, rule: Rule, event: Event | None, origin: Origin, reaso
         return [retraction(known, origin, rule, f"{known.events[0]} was deleted" + (f" ({reason})" if reason else ""), None, None)]
     if event.type != EARTHQUAKE:
         return [retraction(known, origin, rule, f"it is a {event.type}", None, None)]
-    if event.magnitude is None or not rule.goes_on(event.magnitude):
+    if event.magnitude is None or not rule.continues(event.magnitude):
         return [retraction(known, origin, rule, f"revised to M {event.magnitude}", None, None)]
     return _move_magnitude(known, rule, event, origin)
 
@@ -166,8 +166,8 @@ def _value_of_event(event: Event) -> RuleValue:
 
 
 def _reason(change: Change) -> str:
-    told = f" ({change.reason})" if change.reason else ""
-    return f"{change.id} was deleted{told}" if change.event is None else f"{change.id} was revised to M {change.event.magnitude}"
+    given = f" ({change.reason})" if change.reason else ""
+    return f"{change.id} was deleted{given}" if change.event is None else f"{change.id} was revised to M {change.event.magnitude}"
 
 
 def _of(rules: Iterable[Rule], kind: str, origin: Origin) -> list[Rule]:

@@ -59,9 +59,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.at_least if self.at_least is not None else self.at_most if self.at_most is not None else math.nan
 
     def begins(self, value: float) -> bool:
+        """Whether an alert begins at this value."""
         return value >= self.threshold if self.at_least is not None else value <= self.threshold
 
-    def goes_on(self, value: float) -> bool:
+    def continues(self, value: float) -> bool:
+        """Whether an alert that has begun continues at this value."""
         release = self.threshold if self.release is None else self.release
         return value >= release if self.at_least is not None else value <= release
 
@@ -99,7 +101,7 @@ def _require_valid(rule: Rule) -> Rule:
         raise ValueError(f"rule {rule.name}: magnitude is one of {', '.join(f'{magnitude:g}' for magnitude in MAGNITUDES)}")
     if (rule.at_least is None) == (rule.at_most is None) or not math.isfinite(rule.threshold):
         raise ValueError(f"rule {rule.name} needs one of at_least and at_most")
-    if rule.begins(rule.threshold) and not rule.goes_on(rule.threshold):
+    if rule.begins(rule.threshold) and not rule.continues(rule.threshold):
         raise ValueError(f"rule {rule.name}: it would end where it begins; move release to the other side")
     if not (rule.expires_hours > 0.0 and rule.minimum_interval_minutes >= 0.0 and rule.change >= 1.0 and (rule.weeks or 1) >= 1):
         raise ValueError(

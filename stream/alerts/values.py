@@ -22,7 +22,7 @@ from stream.alerts.rules import Rule
 from stream.core import MODEL, Scoring, Tally, Window
 from stream.records import Forecast
 
-RESTING_ON = 3
+EVENTS_NAMED = 3
 """An alert of a probability names so many of the largest earthquakes of the last `RECENT_DAYS`."""
 RECENT_DAYS = 7.0
 LEAST_WEEKS = 8
@@ -54,7 +54,7 @@ class RuleValue(NamedTuple):
 def _largest(window: Window, now: Instant) -> tuple[str, ...]:
     since = now.plus(days=-RECENT_DAYS)
     recent = [event for event in window.events if event.time >= since]
-    return tuple(event.id for event in sorted(recent, key=_by_size)[:RESTING_ON])
+    return tuple(event.id for event in sorted(recent, key=_by_size)[:EVENTS_NAMED])
 
 
 def _by_size(event: Event) -> tuple[float, int, str]:
@@ -75,9 +75,9 @@ def gain(rule: Rule, situation: Situation) -> RuleValue | None:
     value, chance = (_exceeded(rule, situation.forecast, gain=one) for one in (True, False))
     if value is None or chance is None:
         return None
-    told = value if chance >= rule.least_probability else 0.0
+    reported = value if chance >= rule.least_probability else 0.0
     text = f"M {rule.magnitude:g} or more within {SPANS[rule.within or '']} is {value:.3g} times as likely as usual: {percent(chance)}"
-    return RuleValue(told, _largest(situation.window, situation.forecast.issued_at), text)
+    return RuleValue(reported, _largest(situation.window, situation.forecast.issued_at), text)
 
 
 def _exceeded(rule: Rule, forecast: Forecast, *, gain: bool) -> float | None:
@@ -133,7 +133,7 @@ def _gain(tally: Tally) -> float:
 def _last_weeks(scoring: Scoring, weeks: int) -> list[Tally]:
     """Return the tallies of the last weeks in which an interval was settled, including the present week."""
     kept, first = scoring.weeks, _first_of(scoring, weeks)
-    return [kept[place].total.minus(kept[place - 1].total if place else Tally()) for place in range(first, len(kept))]
+    return [kept[index].total.minus(kept[index - 1].total if index else Tally()) for index in range(first, len(kept))]
 
 
 def _recent_tally(scoring: Scoring, weeks: int) -> Tally:

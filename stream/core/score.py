@@ -44,7 +44,7 @@ LONG_SILENCE_MILLISECONDS = 365 * MILLISECONDS_PER_DAY
 """The time since the last earthquake when no earthquake is known."""
 MODEL = "model"
 NEWTON_STEPS = 6
-STRONGEST_BEND = 10.0
+LARGEST_PARABOLA_HEIGHT = 10.0
 _NODES = tuple((node + 0.5) / 32 for node in range(32))
 _time = attrgetter("time")
 
@@ -136,10 +136,11 @@ class Scoring(NamedTuple):
 
     def count_late_news(self, edit: Edit) -> Scoring:
         """Count an earthquake that enters or leaves an interval already settled: it changes no score."""
-        came, went = self._is_settled(edit.added), self._is_settled(edit.removed)
-        return self if came == went else self._replace(missed=self.missed + came, withdrawn=self.withdrawn + went)
+        entered, left = self._is_settled(edit.added), self._is_settled(edit.removed)
+        return self if entered == left else self._replace(missed=self.missed + entered, withdrawn=self.withdrawn + left)
 
     def _is_settled(self, event: Event | None) -> bool:
+        """Whether the event's origin time lies in an interval that is settled."""
         if event is None or self.since is None or self.settled_until is None:
             return False
         return self.since < event.time <= self.settled_until
@@ -207,7 +208,7 @@ def log_rate_at(interval: Interval, hazard: Hazard, time: int) -> float:
         return straight
     log_scale = hazard.log_rate_at_start + math.log(origin / MILLISECONDS_PER_DAY * whole)
     missing = math.log(hazard.expected_events) - log_scale - _log_mean_exp(risen + whole)
-    return straight + 4.0 * x * (1.0 - x) * _bend(risen + whole, missing)
+    return straight + 4.0 * x * (1.0 - x) * _parabola_height(risen + whole, missing)
 
 
 def _log_mean_exp(slope: float) -> float:
@@ -217,19 +218,23 @@ def _log_mean_exp(slope: float) -> float:
     return slope + math.log(-math.expm1(-slope) / slope) if slope > 0.0 else math.log(math.expm1(slope) / slope)
 
 
-def _bend(slope: float, missing: float) -> float:
-    """Return b such that ln ∫₀¹ exp(slope · x + 4 b x (1 − x)) dx grows by `missing`: Newton's method on sums, within ±`STRONGEST_BEND`."""
-    bend, (target, _) = 0.0, _log_sum_and_slope(slope, 0.0)
+def _parabola_height(slope: float, missing: float) -> float:
+    """Return b such that ln ∫₀¹ exp(slope · x + 4 b x (1 − x)) dx grows by `missing`: Newton's method on sums.
+
+    Returns:
+        b, within ±`LARGEST_PARABOLA_HEIGHT`.
+    """
+    height, (target, _) = 0.0, _log_sum_and_slope(slope, 0.0)
     for _ in range(NEWTON_STEPS):
-        reached, change = _log_sum_and_slope(slope, bend)
-        bend = min(max(bend + (target + missing - reached) / max(change, 1e-3), -STRONGEST_BEND), STRONGEST_BEND)
-    return bend
+        reached, change = _log_sum_and_slope(slope, height)
+        height = min(max(height + (target + missing - reached) / max(change, 1e-3), -LARGEST_PARABOLA_HEIGHT), LARGEST_PARABOLA_HEIGHT)
+    return height
 
 
-def _log_sum_and_slope(slope: float, bend: float) -> tuple[float, float]:
-    """Return ln Σ exp(slope · x + 4 b x (1 − x)) over the nodes, and its derivative in b."""
+def _log_sum_and_slope(slope: float, height: float) -> tuple[float, float]:
+    """Return ln Σ exp(slope · x + 4 b x (1 − x)) over the nodes, b being the height, and its derivative in b."""
     humps = [4.0 * x * (1.0 - x) for x in _NODES]
-    exponents = [slope * x + bend * hump for x, hump in zip(_NODES, humps, strict=True)]
+    exponents = [slope * x + height * hump for x, hump in zip(_NODES, humps, strict=True)]
     largest = max(exponents)
     weights = [math.exp(exponent - largest) for exponent in exponents]
     total = sum(weights)

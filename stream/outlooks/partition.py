@@ -137,7 +137,7 @@ def outlook_id(due: Due, partition: int) -> str:
     return f"outlook-{due.region.id}-{partition}-{due.sequence}"
 
 
-def outlook_of(due: Due, partition: int, model: str, made: SimulatedCounts) -> RegionOutlook:
+def outlook_of(due: Due, partition: int, model: str, simulated: SimulatedCounts) -> RegionOutlook:
     """Return the outlook record."""
     region, mainshock, since = due.region, due.mainshock, _observed_from(due)
     counts = [
@@ -153,8 +153,8 @@ def outlook_of(due: Due, partition: int, model: str, made: SimulatedCounts) -> R
         observed_from=since,
         magnitude_of_completeness=region.magnitude_of_completeness,
         events_in_window=len(due.events),
-        simulations=made.simulations,
-        cut=made.cut,
+        simulations=simulated.simulations,
+        cut=simulated.cut,
         seed=simulation_request(due, partition).seed,
         input_partition=partition,
         input_sequence=due.sequence,
@@ -164,9 +164,9 @@ def outlook_of(due: Due, partition: int, model: str, made: SimulatedCounts) -> R
         template="Region" if mainshock is None else "Mainshock",
         injectable_text=f"{'This is a replay, not live. ' if due.test else ''}{DISCLAIMER} {INSTRUCTION}",
         observations=counts,
-        model=OutlookModel(model, REFERENCE, made.parameters),
+        model=OutlookModel(model, REFERENCE, simulated.parameters),
         fractile_probabilities=list(FRACTILES),
-        forecast=made.forecast,
+        forecast=simulated.forecast,
         next_forecast_time=int(next_after(due.now, mainshock, region)),
         test=due.test,
     )

@@ -63,9 +63,9 @@ def is_large(event: Event, region: Region) -> bool:
 def mainshock_of(window: Window, region: Region, now: Instant) -> Event | None:
     """Return the window's mainshock; events with origin times after `now` do not count."""
     large = [event for event in window.events if is_large(event, region) and event.time <= now]
-    for place in range(len(large) - 1, -1, -1):
-        event = large[place]
-        before = (earlier for earlier in large[:place] if earlier.time >= event.time.plus(days=-QUIET_DAYS_BEFORE))
+    for index in range(len(large) - 1, -1, -1):
+        event = large[index]
+        before = (earlier for earlier in large[:index] if earlier.time >= event.time.plus(days=-QUIET_DAYS_BEFORE))
         if all((earlier.magnitude or 0.0) < (event.magnitude or 0.0) for earlier in before):
             return event
     return None
@@ -97,11 +97,11 @@ def next_after(moment: Instant, mainshock: Event | None, region: Region) -> Inst
     daily = _next_daily(moment, region)
     if mainshock is None:
         return daily
-    place = bisect_right(DELAYS_MS, int(moment) - int(mainshock.time))
-    if place == len(DELAYS_MS):
+    index = bisect_right(DELAYS_MS, int(moment) - int(mainshock.time))
+    if index == len(DELAYS_MS):
         return daily
-    after = Instant(int(mainshock.time) + DELAYS_MS[place])
-    return after if DELAYS_MS[place] <= _DAILY_UNTIL * MILLISECONDS_PER_DAY else min(after, daily)
+    after = Instant(int(mainshock.time) + DELAYS_MS[index])
+    return after if DELAYS_MS[index] <= _DAILY_UNTIL * MILLISECONDS_PER_DAY else min(after, daily)
 
 
 def _next_daily(moment: Instant, region: Region) -> Instant:

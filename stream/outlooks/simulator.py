@@ -41,7 +41,7 @@ class Simulator(Protocol):
     def name(self) -> str:
         """Name of the model and its exact weights."""
 
-    def simulate(self, asked: SimulationRequest) -> SimulatedCounts:
+    def simulate(self, request: SimulationRequest) -> SimulatedCounts:
         """Return the numbers of events for each of `SPANS_DAYS`."""
 
 

@@ -109,7 +109,7 @@ class OutlookWorker(GroupMember[Owned]):
         first = committed if committed is not None else starts if self._from_beginning else self._log.ends(EVENTS)[number]
         state = OutlookPartition(number, self._table, self._issued(number))
         for record in self._log.read(EVENTS, number, starts, first):
-            known = _readable(record)
+            known = _decode_or_none(record)
             if isinstance(known, Promotion):
                 self._promote(state, known)
             elif known is not None:
@@ -134,7 +134,7 @@ class OutlookWorker(GroupMember[Owned]):
         owned = self._owned.get(record.partition)
         if owned is None or record.offset < owned.offset:
             return
-        known = _readable(record)
+        known = _decode_or_none(record)
         if isinstance(known, Promotion):
             self._promote(owned.state, known)
         elif known is not None:
@@ -178,7 +178,7 @@ class OutlookWorker(GroupMember[Owned]):
         self._failed_commits = 0
 
 
-def _readable(record: Record) -> LogRecord | None:
+def _decode_or_none(record: Record) -> LogRecord | None:
     """Decode a record; None if it is not one of ours. The forecasting workers turn such records into dead letters."""
     try:
         return decode(record.value)

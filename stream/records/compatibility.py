@@ -1,7 +1,5 @@
 """Whether a record's schema is compatible with the released one. No IO.
 
-Within one version of a record, whatever was valid stays valid and whatever is written now can be read by who knew the released schema only:
-fields are added, never required; none is removed, renamed, retyped or made optional. Anything else is a new version: another number in the
 Within one version of a record, every valid record stays valid, and readers that know only the released schema can read what is written now:
 fields may be added but not required; none is removed, renamed, given another type or made optional. Anything else is a new version, with
 another number in the record's `$schema`, written beside the old one as long as that has readers. Titles and descriptions may change.
@@ -77,7 +75,7 @@ class _Comparison:
             yield from self.of(f"{path}[{number}]", one, other)
 
     def _choices(self, path: str, old: Schema, new: Schema) -> Iterator[str]:
-        """Each alternative of before must have its counterpart among the present ones, and there must be no other."""
+        """Compare alternatives: each released one must have a compatible present one, and there must be no further ones."""
         lost, left = [], list(new.get("anyOf", []))
         for choice in old.get("anyOf", []):
             like = next((other for other in left if not incompatibilities_between(choice, other, self._released, self._current)), None)
@@ -93,7 +91,7 @@ class _Comparison:
 
 
 def incompatibilities_between(old: Schema, new: Schema, released: Schema, current: Schema) -> list[str]:
-    """The same as `breaks`, for parts of two schemas."""
+    """Return what is incompatible between parts of two schemas, as `incompatibilities` does for whole ones."""
     return list(_Comparison(released, current).of("", old, new))
 
 

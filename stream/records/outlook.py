@@ -1,7 +1,5 @@
 """The record of the outlooks topic: numbers of earthquakes by magnitude that a region may have in the next day, week, month and year.
 
-The numbers stand in the field names of the USGS aftershock forecast (`forecast.json` of its OAF product, second version of its format), at
-the record's top level, so that whoever reads one reads the other; there times are milliseconds since 1970. What is ours alone is written
 The fields of the USGS aftershock forecast (`forecast.json` of its OAF product, second version of its format) have their USGS names, at the
 record's top level, so that a reader of one can read the other; their times are milliseconds since 1970. The other fields follow the style
 of our other records. All numbers are counts over simulated continuations of the region.

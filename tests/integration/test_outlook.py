@@ -46,11 +46,11 @@ class DyingSimulator(RateSimulator):
         super().__init__()
         self._left = finished
 
-    def simulate(self, asked: SimulationRequest) -> SimulatedCounts:
+    def simulate(self, request: SimulationRequest) -> SimulatedCounts:
         self._left -= 1
         if self._left < 0:
             raise Killed
-        return super().simulate(asked)
+        return super().simulate(request)
 
 
 @pytest.fixture(params=["embedded", "kafka"])

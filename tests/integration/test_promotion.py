@@ -52,7 +52,7 @@ def by_core(log: Log, library: Shelf) -> dict[int, list[bytes]]:
         for record in log.read(EVENTS, number, log.starts(EVENTS)[number], log.ends(EVENTS)[number]):
             known = decode(record.value)
             if isinstance(known, Promotion):
-                partition.swap(known, record.offset)
+                partition.apply_promotion(known, record.offset)
             else:
                 said[number] += [body for _, body in partition.take(known, record.offset)]
     return said

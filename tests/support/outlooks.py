@@ -17,17 +17,17 @@ class RateSimulator:
 
     def __init__(self, name: str = "rate-1") -> None:
         self.name = name
-        self.asked: list[SimulationRequest] = []
+        self.requests: list[SimulationRequest] = []
 
-    def simulate(self, asked: SimulationRequest) -> SimulatedCounts:
-        self.asked.append(asked)
+    def simulate(self, request: SimulationRequest) -> SimulatedCounts:
+        self.requests.append(request)
         spans = []
         for label, days in SPANS_DAYS.items():
-            end = span_end(asked.now, label)
-            bins = [_bin(asked, magnitude, days) for magnitude in asked.magnitudes]
-            above = _bin(asked, asked.above, days)
+            end = span_end(request.now, label)
+            bins = [_bin(request, magnitude, days) for magnitude in request.magnitudes]
+            above = _bin(request, request.above, days)
             spans.append(
-                OutlookSpan(int(asked.now), end, label, bins, AboveMainshock(asked.above, above.probability, above.fractile_values))
+                OutlookSpan(int(request.now), end, label, bins, AboveMainshock(request.above, above.probability, above.fractile_values))
             )
         return SimulatedCounts(100, 0, spans, {"paths": 100.0})
 
@@ -45,10 +45,10 @@ class Simulators:
         return self._known[name]
 
 
-def _bin(asked: SimulationRequest, magnitude: float, days: float) -> Bin:
-    came = [event for event in asked.events if (event.magnitude or 0.0) >= magnitude]
-    middle = round(len(came) / asked.region.window_days * days)
-    low, high = middle // 2, 2 * middle + asked.seed % 7
+def _bin(request: SimulationRequest, magnitude: float, days: float) -> Bin:
+    came = [event for event in request.events if (event.magnitude or 0.0) >= magnitude]
+    middle = round(len(came) / request.region.window_days * days)
+    low, high = middle // 2, 2 * middle + request.seed % 7
     values = [round(low + (high - low) * share) for share in FRACTILES]
     return Bin(magnitude, low, high, middle / (1.0 + middle), middle, values)
 

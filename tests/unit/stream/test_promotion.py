@@ -41,7 +41,7 @@ def fold(into: Partition, records: list[InputRecord | Promotion], first_offset: 
     activations: list[Activation] = []
     for offset, record in enumerate(records, first_offset):
         if isinstance(record, Promotion):
-            activations.append(into.swap(record, offset))
+            activations.append(into.apply_promotion(record, offset))
         else:
             said += [body for _, body in into.take(record, offset)]
     return said, activations
@@ -88,7 +88,7 @@ def test_the_next_heartbeat_says_every_region_anew() -> None:
     taken = partition()
     taken.take(change(event("t", 0), sequence=0), 0)
     taken.take(change(event("n", 0.25, longitude=44.0), region=NEIGHBOUR.id, sequence=1), 1)
-    taken.swap(TO_TWO, 2)
+    taken.apply_promotion(TO_TWO, 2)
     said = [forecast for forecast, _ in taken.take(beat(0.3, 2), 3)]
     assert [(forecast.region, forecast.model) for forecast in said] == [(NEIGHBOUR.id, "sum-2"), (REGION.id, "sum-2")]
 
@@ -97,7 +97,7 @@ def test_the_new_models_score_is_its_own() -> None:
     taken = partition()
     fold(taken, with_promotion(100)[:100])
     assert taken.state(REGION.id).scoring.since is not None
-    taken.swap(TO_TWO, 100)
+    taken.apply_promotion(TO_TWO, 100)
     assert taken.state(REGION.id).scoring.since is None
 
 

@@ -107,7 +107,7 @@ def test_an_outlook_rests_on_all_that_was_said_by_its_moment() -> None:
     simulator = RateSimulator()
     made = said(OutlookPartition(0, table()), simulator, told(shock, second, later))
     assert [(one.cause, one.issued_at, one.input_sequence, one.events_in_window) for one in made] == [("mainshock", at(0.4), 1, 2)]
-    assert [len(asked.events) for asked in simulator.asked] == [2]
+    assert [len(request.events) for request in simulator.requests] == [2]
 
 
 def test_a_deleted_mainshock_is_superseded_and_named_no_more() -> None:
