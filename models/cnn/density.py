@@ -14,7 +14,7 @@ from models.cnn.grid import Grid
 from models.cnn.network import MapNetwork
 from models.cnn.targets import features_at, grid_of, log_probs, map_rows, region_rates
 from models.numerics import FloatArray
-from models.place import PlaceTargets, kernels_of, study_of
+from models.place import PlaceData, kernels_of, place_data
 from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import TAUS_DAYS, rows_of
 
@@ -80,11 +80,11 @@ def maps_at(base: SpaceTimeNetwork, maps: MapNetwork, pattern: PointPattern, mom
     return Maps(grid, (cells / cells.sum()).reshape(square), (beta / math.log(10.0)).reshape(square), above.reshape(square))
 
 
-def _study(base: SpaceTimeNetwork, pattern: PointPattern, background: float) -> PlaceTargets:
+def _study(base: SpaceTimeNetwork, pattern: PointPattern, background: float) -> PlaceData:
     architecture = base.architecture
     rows = rows_of([pattern], architecture.timing.reach)
     weights = base.timing.weights(rows)[1:].numpy()
-    return study_of(require_place(base), pattern, rows.neighbourhoods[1:], weights, background, len(pattern), architecture.place_reach)
+    return place_data(require_place(base), pattern, rows.neighbourhoods[1:], weights, background, len(pattern), architecture.place_reach)
 
 
 def _fading(pattern: PointPattern, day: float) -> FloatArray:
@@ -94,7 +94,7 @@ def _fading(pattern: PointPattern, day: float) -> FloatArray:
 
 
 def _masses(
-    base: SpaceTimeNetwork, study: PlaceTargets, grid: Grid, day: float, ages_days: tuple[float, ...]
+    base: SpaceTimeNetwork, study: PlaceData, grid: Grid, day: float, ages_days: tuple[float, ...]
 ) -> tuple[FloatArray, FloatArray]:
     """(bands, cells) the rates of the past events, by their ages and cells, 1/day; (cells,) their worths for the background map."""
     place, pattern = require_place(base), study.pattern

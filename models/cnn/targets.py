@@ -15,7 +15,7 @@ from models.cnn.channels import CHANNELS, input_channels
 from models.cnn.grid import Grid, grid_over
 from models.cnn.network import MapArchitecture, MapNetwork, log_density, magnitude_log_prob
 from models.numerics import FloatArray
-from models.place import PlaceNetwork, PlaceTargets, denominators, kernels_of, slow_days
+from models.place import PlaceData, PlaceNetwork, denominators, kernels_of, slow_days
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def grid_of(architecture: MapArchitecture, region: str, pattern: PointPattern) -
 
 @torch.no_grad()
 def map_rows(
-    network: PlaceNetwork, study: PlaceTargets, targets: NDArray[np.int64], grid: Grid, ages_days: tuple[float, ...], half_bin: float
+    network: PlaceNetwork, study: PlaceData, targets: NDArray[np.int64], grid: Grid, ages_days: tuple[float, ...], half_bin: float
 ) -> MapRows:
     """The targets (B,) ascending, of one region.
 

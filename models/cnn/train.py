@@ -21,7 +21,7 @@ from models.catalog import PointPattern, RegionDataset, Span, common_step
 from models.cnn.grid import Grid, grid_over
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.cnn.targets import MapRows, joined, log_probs, map_rows
-from models.place import PlaceNetwork, study_of
+from models.place import PlaceNetwork, place_data
 from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import rows_of
 from models.training import Progress, descend
@@ -126,7 +126,7 @@ def _rows_of(
         background = base.timing.background(architecture.timing.regions[0])
     if background is None:
         background = base.timing.fit_background(known, Span(known.observed.start, lesson.train.end))
-    study = study_of(place, known, rows.neighbourhoods[1:], weights, background, len(known), architecture.place_reach)
+    study = place_data(place, known, rows.neighbourhoods[1:], weights, background, len(known), architecture.place_reach)
     half_bin = common_step(known.before(lesson.train.end).magnitudes) / 2.0
     return map_rows(place, study, targets, grid, options.ages_days, half_bin)
 

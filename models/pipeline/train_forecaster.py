@@ -10,7 +10,7 @@ import torch
 
 from models.catalog import RegionDataset, Span
 from models.magnitude import MagnitudeOptions, examples, fit_examples
-from models.place import PlaceArchitecture, PlaceLesson, PlaceNetwork, PlaceOptions, fit_place
+from models.place import PlaceArchitecture, PlaceDataset, PlaceNetwork, PlaceOptions, fit_place
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
 from models.timing import Architecture, TimingNetwork, TimingOptions, rows_of, train_timing
 from models.training import Checkpoints, Progress, fingerprint
@@ -110,11 +110,11 @@ def _places(
     return network, stages.run("place", [network], fit)
 
 
-def _place_lesson(timing: TimingNetwork, lesson: RegionDataset) -> PlaceLesson:
+def _place_lesson(timing: TimingNetwork, lesson: RegionDataset) -> PlaceDataset:
     rows = rows_of([lesson.pattern], timing.architecture.reach)
     background = timing.background(lesson.region)
     assert background is not None
-    return PlaceLesson(
+    return PlaceDataset(
         lesson.pattern, lesson.train, lesson.validation, rows.neighbourhoods[1:], timing.weights(rows)[1:].numpy(), background
     )
 

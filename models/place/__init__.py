@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from models.place.contributors import offset_km
-from models.place.density import PlaceTargets, denominators, kernels_of, place_log_prob, study_of
+from models.place.density import PlaceData, denominators, kernels_of, place_data, place_log_prob
 from models.place.kernels import Kernels, Setting, disc_density, fill_decays, kernel_arguments, stretched_squares
 from models.place.neighbour_geometry import NEAREST, RANKS, SCALES, NeighbourGeometry, moment_geometry, pattern_geometry, places_of
 from models.place.network import PLACE_FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork, slow_days
-from models.place.train import PlaceLesson, PlaceOptions, fit_place
+from models.place.train import PlaceDataset, PlaceOptions, fit_place
 
 __all__ = [
     "NEAREST",
@@ -17,10 +17,10 @@ __all__ = [
     "Kernels",
     "NeighbourGeometry",
     "PlaceArchitecture",
-    "PlaceLesson",
+    "PlaceData",
+    "PlaceDataset",
     "PlaceNetwork",
     "PlaceOptions",
-    "PlaceTargets",
     "Setting",
     "denominators",
     "disc_density",
@@ -31,9 +31,9 @@ __all__ = [
     "moment_geometry",
     "offset_km",
     "pattern_geometry",
+    "place_data",
     "place_log_prob",
     "places_of",
     "slow_days",
     "stretched_squares",
-    "study_of",
 ]

@@ -27,7 +27,7 @@ _SIXTH = 2
 SCALES = np.array([6, 12, 40, NEAREST])
 _DIRECTION_SCALE = 2
 _PAIRS = ((0, 2), (1, 2), (2, 3))
-SIZE = len(RANKS) + 2 * len(SCALES) + len(_PAIRS)
+GEOMETRY_FEATURES = len(RANKS) + 2 * len(SCALES) + len(_PAIRS)
 """| ln distance to the n-th nearest (6) | ln variance along (4) | ln variance along/across (4) |
 | cos 2(angle between two directions) (3) |"""
 _EVENTS_AT_ONCE = 4_096
@@ -37,7 +37,7 @@ class NeighbourGeometry(NamedTuple):
     """Of N events."""
 
     features: FloatArray
-    """(N, SIZE)"""
+    """(N, GEOMETRY_FEATURES)"""
     directions: FloatArray
     """(N, 2) unit vectors, east and north: the main direction of the 40 nearest."""
     spacing: FloatArray

@@ -16,7 +16,7 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models.catalog import PointPattern, common_step
 from models.cnn import Factors
 from models.numerics import FloatArray
-from models.place import Kernels, kernels_of, slow_days, study_of
+from models.place import Kernels, kernels_of, place_data, slow_days
 from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import KERNELS, TAUS_DAYS, TRACE_PRODUCTIVITIES, TRACE_TAUS_DAYS, local_hours, memory_inputs, rows_of
 
@@ -107,7 +107,7 @@ def history_of(network: SpaceTimeNetwork, pattern: PointPattern, background: flo
     hours = torch.from_numpy(np.concatenate(([0.0], local_hours(pattern)))) if timing.architecture.hours else None
     told = timing.memory.scaler(memory_inputs(rows, after, everywhere, timing.kernels.taus, hours))
     features, reach = rows.neighbourhoods[1:], network.architecture.place_reach
-    study = study_of(place, pattern, features, weights, background, len(pattern), reach)
+    study = place_data(place, pattern, features, weights, background, len(pattern), reach)
     kernels = kernels_of(place, study, len(pattern)).numpy()
     return History(
         network, pattern, background, weights, after.numpy(), told, features, kernels, study.setting.places, study.setting.directions

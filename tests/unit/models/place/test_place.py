@@ -17,11 +17,11 @@ from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import offsets_km
 from models.place import contributors
-from models.place.density import PlaceTargets, batch_log_prob, kernels_of, place_log_prob, study_of
+from models.place.density import PlaceData, batch_log_prob, kernels_of, place_data, place_log_prob
 from models.place.kernels import ContributorDensities, Kernels, disc_density, exact_densities, stretched_squares
 from models.place.neighbour_geometry import places_of
 from models.place.network import PlaceArchitecture, PlaceNetwork, slow_days
-from models.place.train import PlaceLesson, PlaceOptions, fit_place
+from models.place.train import PlaceDataset, PlaceOptions, fit_place
 from models.timing.excitation import KERNELS, TAUS_DAYS
 from models.timing.excitation_features import event_features
 
@@ -44,23 +44,23 @@ def one_thread() -> Iterator[None]:
 
 def simulated(seed: int = 0) -> PointPattern:
     """Uniform events in a square about (0°, 0°), and what each triggers, after an exponential wait, in an isotropic power law about it."""
-    chance = np.random.default_rng(seed)
-    waiting = [(day, *chance.uniform(-SIDE_KM / 2, SIDE_KM / 2, 2)) for day in chance.uniform(0, DAYS, chance.poisson(BACKGROUND * DAYS))]
+    rng = np.random.default_rng(seed)
+    waiting = [(day, *rng.uniform(-SIDE_KM / 2, SIDE_KM / 2, 2)) for day in rng.uniform(0, DAYS, rng.poisson(BACKGROUND * DAYS))]
     made: list[tuple[float, float, float]] = []
     while waiting:
         day, east, north = waiting.pop()
         if day >= DAYS:
             continue
         made.append((day, east, north))
-        for _ in range(chance.poisson(BRANCHING)):
-            radius, angle = NEAR_KM * math.sqrt((1 - chance.uniform()) ** (-1 / POWER) - 1), chance.uniform(0, 2 * math.pi)
-            waiting.append((day + chance.exponential(DECAY_DAYS), east + radius * math.cos(angle), north + radius * math.sin(angle)))
+        for _ in range(rng.poisson(BRANCHING)):
+            radius, angle = NEAR_KM * math.sqrt((1 - rng.uniform()) ** (-1 / POWER) - 1), rng.uniform(0, 2 * math.pi)
+            waiting.append((day + rng.exponential(DECAY_DAYS), east + radius * math.cos(angle), north + radius * math.sin(angle)))
     days, east, north = np.array(sorted(made)).T
     return PointPattern(
         times=(int(START) + days * 86_400_000.0).astype(np.int64),
         latitudes=north / KM_PER_DEGREE,
         longitudes=east / KM_PER_DEGREE,
-        magnitudes=np.round(2.0 + chance.exponential(1 / math.log(10), len(days)), 2),
+        magnitudes=np.round(2.0 + rng.exponential(1 / math.log(10), len(days)), 2),
         depths_km=np.full(len(days), np.nan),
         magnitude_of_completeness=2.0,
         observed=Span(START, START.plus(hours=24 * DAYS)),
@@ -78,24 +78,24 @@ def true_log_density(pattern: PointPattern, target: int) -> float:
 
 
 class Case(NamedTuple):
-    lesson: PlaceLesson
+    dataset: PlaceDataset
     network: PlaceNetwork
 
 
-def lesson_of(pattern: PointPattern, reach: int = REACH) -> PlaceLesson:
+def dataset_of(pattern: PointPattern, reach: int = REACH) -> PlaceDataset:
     """The true branching ratio and nearly the true decay, by the two time constants about it."""
     weights = np.full((len(pattern), KERNELS), 1e-9)
     weights[:, np.argsort(np.abs(np.log(TAUS_DAYS / DECAY_DAYS)))[:2]] = BRANCHING / 2
     middle, late = START.plus(hours=24 * DAYS * 0.2), START.plus(hours=24 * DAYS * 0.75)
     spans = Span(middle, late), Span(late, pattern.observed.end)
-    return PlaceLesson(pattern, *spans, event_features(pattern, reach), weights, BACKGROUND)
+    return PlaceDataset(pattern, *spans, event_features(pattern, reach), weights, BACKGROUND)
 
 
 @pytest.fixture(scope="module")
 def learned() -> Case:
     torch.set_num_threads(1)
-    lesson = lesson_of(simulated())
-    return Case(lesson, fit_place([lesson], 0.1, QUICK))
+    dataset = dataset_of(simulated())
+    return Case(dataset, fit_place([dataset], 0.1, QUICK))
 
 
 def shaken(features: int, seed: int = 0) -> PlaceNetwork:
@@ -108,12 +108,12 @@ def shaken(features: int, seed: int = 0) -> PlaceNetwork:
 
 
 def scores(case: Case, reach: int | None = None) -> FloatArray:
-    lesson = case.lesson
-    return place_log_prob(case.network, lesson.pattern, lesson.validation, lesson.features, lesson.weights, lesson.rate, reach)
+    dataset = case.dataset
+    return place_log_prob(case.network, dataset.pattern, dataset.validation, dataset.features, dataset.weights, dataset.rate, reach)
 
 
 def test_what_is_learned_beats_the_uniform_and_comes_close_to_the_truth(learned: Case) -> None:
-    pattern, rows = learned.lesson.pattern, learned.lesson.pattern.rows(learned.lesson.validation)
+    pattern, rows = learned.dataset.pattern, learned.dataset.pattern.rows(learned.dataset.validation)
     truth = np.mean([true_log_density(pattern, target) for target in range(rows.start, rows.stop)])
     reached = scores(learned).mean()
     uniform = -math.log(pattern.area_km2)
@@ -123,26 +123,26 @@ def test_what_is_learned_beats_the_uniform_and_comes_close_to_the_truth(learned:
 
 def log_density_by_hand(case: Case, target: int, reach: int | None) -> float:
     """ln p(x | t) of one event, 1/km²: the formula of `models.place.network` written out."""
-    lesson, network, pattern = case.lesson, case.network, case.lesson.pattern
-    study = study_of(network, pattern, lesson.features, lesson.weights, lesson.rate, len(pattern), reach)
+    dataset, network, pattern = case.dataset, case.network, case.dataset.pattern
+    data = place_data(network, pattern, dataset.features, dataset.weights, dataset.rate, len(pattern), reach)
     with torch.no_grad():
-        kernels = kernels_of(network, study, target).numpy()
-        background = float(network.background(study.excitation[target : target + 1], lesson.rate))
+        kernels = kernels_of(network, data, target).numpy()
+        background = float(network.background(data.excitation[target : target + 1], dataset.rate))
         uniform = float(network.uniform_share)
     lags = (pattern.days[target] - pattern.days[:target])[:, None]
     rates = np.einsum("jmk,jk->jm", np.exp(kernels.log_weights), np.exp(-lags / TAUS_DAYS) / TAUS_DAYS)
-    worths = np.exp(kernels.log_background_weights) * np.exp(kernels.log_shares - lags / slow_days(network.architecture)).sum(1)
-    densities, first = disc_densities_by_hand(study, kernels, target), max(target - study.reach, 0)
+    background_weights = np.exp(kernels.log_background_weights) * np.exp(kernels.log_shares - lags / slow_days(network.architecture)).sum(1)
+    densities, first = disc_densities_by_hand(data, kernels, target), max(target - data.reach, 0)
     background += rates[:first].sum()
-    mapped = (worths * densities[:, -1])[first:].sum() / worths[first:].sum()
+    mapped = (background_weights * densities[:, -1])[first:].sum() / background_weights[first:].sum()
     place = background * ((1.0 - uniform) * mapped + uniform / pattern.area_km2) + (rates * densities[:, :-1])[first:].sum()
     return math.log(place / (background + rates[first:].sum()))
 
 
-def disc_densities_by_hand(study: PlaceTargets, kernels: Kernels, target: int) -> FloatArray:
+def disc_densities_by_hand(data: PlaceData, kernels: Kernels, target: int) -> FloatArray:
     """(target, M + 1) the density of each earlier event's discs at the target, 1/km²."""
-    offsets = offsets_km(study.setting.places[:target], study.setting.places[target])
-    cosine, sine = study.setting.directions[:target].T
+    offsets = offsets_km(data.setting.places[:target], data.setting.places[target])
+    cosine, sine = data.setting.directions[:target].T
     along, across = (offsets[:, 0] * cosine + offsets[:, 1] * sine)[:, None], (offsets[:, 1] * cosine - offsets[:, 0] * sine)[:, None]
     stretches, widths, powers = np.exp(kernels.log_stretches), np.exp(kernels.log_widths), np.exp(kernels.log_powers)
     wide = np.square(along / stretches) + np.square(across * stretches) + widths
@@ -151,7 +151,7 @@ def disc_densities_by_hand(study: PlaceTargets, kernels: Kernels, target: int) -
 
 @pytest.mark.parametrize("reach", [None, 60])
 def test_the_score_is_the_formula_written_out(learned: Case, reach: int | None) -> None:
-    first, exact = learned.lesson.pattern.rows(learned.lesson.validation).start, scores(learned, reach)
+    first, exact = learned.dataset.pattern.rows(learned.dataset.validation).start, scores(learned, reach)
     for target in (first + 3, first + 70):
         assert log_density_by_hand(learned, target, reach) == pytest.approx(exact[target - first], abs=1e-3)
 
@@ -170,32 +170,32 @@ def test_a_disc_integrates_to_one_over_the_plane(width_km2: float, stretch: floa
 
 
 def test_nothing_later_moves_a_score(learned: Case) -> None:
-    lesson = learned.lesson
-    rows = lesson.pattern.rows(lesson.validation)
+    dataset = learned.dataset
+    rows = dataset.pattern.rows(dataset.validation)
     half = (rows.start + rows.stop) // 2
-    moved = replace(lesson.pattern, latitudes=lesson.pattern.latitudes.copy(), magnitudes=lesson.pattern.magnitudes.copy())
+    moved = replace(dataset.pattern, latitudes=dataset.pattern.latitudes.copy(), magnitudes=dataset.pattern.magnitudes.copy())
     moved.latitudes[half + 1 :] += 0.3
     moved.magnitudes[half:] += 1.0  # the target's own magnitude as well
-    other = lesson_of(moved)
+    other = dataset_of(moved)
     np.testing.assert_allclose(
         scores(Case(other, learned.network))[: half + 1 - rows.start], scores(learned)[: half + 1 - rows.start], rtol=1e-9
     )
 
 
 def test_contributors_bound_the_density_from_below(learned: Case) -> None:
-    lesson, rows = learned.lesson, learned.lesson.pattern.rows(learned.lesson.validation)
-    study = study_of(learned.network, lesson.pattern, lesson.features, lesson.weights, lesson.rate, rows.start)
+    dataset, rows = learned.dataset, learned.dataset.pattern.rows(learned.dataset.validation)
+    data = place_data(learned.network, dataset.pattern, dataset.features, dataset.weights, dataset.rate, rows.start)
     with torch.no_grad():
-        lower = batch_log_prob(learned.network, study, np.arange(rows.start, rows.stop), rows.stop).numpy()
+        lower = batch_log_prob(learned.network, data, np.arange(rows.start, rows.stop), rows.stop).numpy()
     exact = scores(learned)
     assert (lower <= exact + 1e-9).all()
     assert exact.mean() - lower.mean() < 0.1
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
-    lesson = lesson_of(simulated(seed=3))
+    dataset = dataset_of(simulated(seed=3))
     brief = PlaceOptions(steps=3, batch=64, validate_every=3)
-    first, second = (fit_place([lesson], 0.1, brief, seed=5).state_dict() for _ in range(2))
+    first, second = (fit_place([dataset], 0.1, brief, seed=5).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -204,40 +204,40 @@ def moved(parts: list[torch.Tensor], which: int, step: torch.Tensor) -> list[tor
 
 
 def test_the_gradient_of_the_densities_is_their_slope() -> None:
-    lesson = lesson_of(simulated(seed=1).before(START.plus(hours=24 * 120)))
-    network, count = shaken(lesson.features.shape[1]), len(lesson.pattern)
-    study = study_of(network, lesson.pattern, lesson.features, lesson.weights, lesson.rate, 1)
+    dataset = dataset_of(simulated(seed=1).before(START.plus(hours=24 * 120)))
+    network, count = shaken(dataset.features.shape[1]), len(dataset.pattern)
+    data = place_data(network, dataset.pattern, dataset.features, dataset.weights, dataset.rate, 1)
     targets = np.arange(count - 12, count)
-    chosen = contributors.contributors_of(study.found, targets)
-    kernels = [part.detach().clone().requires_grad_() for part in kernels_of(network, study, count)]
+    chosen = contributors.contributors_of(data.neighbours, targets)
+    kernels = [part.detach().clone().requires_grad_() for part in kernels_of(network, data, count)]
     weighting = torch.linspace(0.5, 2.0, 24, dtype=torch.float64).reshape(12, 2) * torch.tensor([1.0, 1e-3])
 
     def total(parts: list[torch.Tensor]) -> torch.Tensor:
-        return (torch.log(ContributorDensities.apply(study.setting, targets, chosen, *parts)) * weighting).sum()
+        return (torch.log(ContributorDensities.apply(data.setting, targets, chosen, *parts)) * weighting).sum()
 
     gradients = torch.autograd.grad(total(kernels), kernels)
-    chance = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     for which, gradient in enumerate(gradients):
-        direction = torch.randn(gradient.shape, dtype=torch.float64, generator=chance)
+        direction = torch.randn(gradient.shape, dtype=torch.float64, generator=rng)
         ahead, behind = (moved(kernels, which, sign * 1e-5 * direction) for sign in (1, -1))
         slope = float((total(ahead) - total(behind)).detach()) / 2e-5
         assert (gradient * direction).sum().item() == pytest.approx(slope, rel=1e-5, abs=1e-8), Kernels._fields[which]
 
 
 def test_no_kernel_is_narrower_than_the_locations_are_good() -> None:
-    lesson = lesson_of(simulated(seed=2).before(START.plus(hours=24 * 200)))
-    network = shaken(lesson.features.shape[1])
+    dataset = dataset_of(simulated(seed=2).before(START.plus(hours=24 * 200)))
+    network = shaken(dataset.features.shape[1])
     with torch.no_grad():
         network.log_width.sub_(20.0)
-        study = study_of(network, lesson.pattern, lesson.features, lesson.weights, lesson.rate, len(lesson.pattern))
-        kernels = kernels_of(network, study, len(lesson.pattern)).numpy()
+        data = place_data(network, dataset.pattern, dataset.features, dataset.weights, dataset.rate, len(dataset.pattern))
+        kernels = kernels_of(network, data, len(dataset.pattern)).numpy()
     narrowest = np.exp(0.5 * kernels.log_widths - np.abs(kernels.log_stretches))
     assert narrowest.min() >= 0.1 * (1 - 1e-9)
 
 
 def test_only_earlier_events_are_neighbours_and_the_nearest_are_found() -> None:
     pattern = simulated(seed=4)
-    found = contributors.find_neighbours(pattern, lesson_of(pattern).weights, TAUS_DAYS, 0, (20, 10), 1.0)
+    found = contributors.find_neighbours(pattern, dataset_of(pattern).weights, TAUS_DAYS, 0, (20, 10), 1.0)
     for row in (5, 200, len(pattern) - 1):
         for table in found:
             assert table[row].max() < row
@@ -247,23 +247,23 @@ def test_only_earlier_events_are_neighbours_and_the_nearest_are_found() -> None:
 
 
 def test_the_first_event_may_be_anywhere(learned: Case) -> None:
-    lesson = learned.lesson
-    whole = lesson._replace(validation=Span(START, START.plus(hours=24 * 30)))
-    assert scores(Case(whole, learned.network))[0] == pytest.approx(-math.log(lesson.pattern.area_km2))
+    dataset = learned.dataset
+    whole = dataset._replace(validation=Span(START, START.plus(hours=24 * 30)))
+    assert scores(Case(whole, learned.network))[0] == pytest.approx(-math.log(dataset.pattern.area_km2))
 
 
 def test_the_exact_densities_are_the_formula() -> None:
-    lesson = lesson_of(simulated(seed=1).before(START.plus(hours=24 * 60)))
-    network, target = shaken(lesson.features.shape[1]), len(lesson.pattern) - 1
+    dataset = dataset_of(simulated(seed=1).before(START.plus(hours=24 * 60)))
+    network, target = shaken(dataset.features.shape[1]), len(dataset.pattern) - 1
     with torch.no_grad():
-        study = study_of(network, lesson.pattern, lesson.features, lesson.weights, lesson.rate, target)
-        kernels = kernels_of(network, study, target + 1)
-    found = exact_densities(study.setting, kernels, np.array([target]), target)[0]
+        data = place_data(network, dataset.pattern, dataset.features, dataset.weights, dataset.rate, target)
+        kernels = kernels_of(network, data, target + 1)
+    found = exact_densities(data.setting, kernels, np.array([target]), target)[0]
     parts, triggered = kernels.numpy(), 0.0
     for row in range(target):
-        east, north = offsets_km(study.setting.places[row], study.setting.places[target])
-        cosine, sine = study.setting.directions[row]
-        lag = lesson.pattern.days[target] - lesson.pattern.days[row]
+        east, north = offsets_km(data.setting.places[row], data.setting.places[target])
+        cosine, sine = data.setting.directions[row]
+        lag = dataset.pattern.days[target] - dataset.pattern.days[row]
         for disc in range(2):
             stretch, width, power = (
                 math.exp(part) for part in (parts.log_stretches[row, disc], parts.log_widths[row, disc], parts.log_powers[disc])
@@ -275,7 +275,7 @@ def test_the_exact_densities_are_the_formula() -> None:
 
 
 def test_a_span_without_events_is_the_users_to_mend() -> None:
-    lesson = lesson_of(simulated(seed=3))
-    empty = lesson._replace(train=Span(START.plus(hours=-48), START.plus(hours=-24)))
+    dataset = dataset_of(simulated(seed=3))
+    empty = dataset._replace(train=Span(START.plus(hours=-48), START.plus(hours=-24)))
     with pytest.raises(Problem, match="no events"):
         fit_place([empty], 0.1, QUICK)
