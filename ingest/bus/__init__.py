@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ingest.bus.database import Database
-from ingest.bus.kafka import worker_name
 from ingest.bus.log import (
     ALERTS,
     DEAD_LETTERS,
@@ -44,8 +45,8 @@ __all__ = [
     "SqliteLog",
     "TopicPartition",
     "open_log",
+    "producer_name",
     "sqlite_path",
-    "worker_name",
 ]
 
 
@@ -68,3 +69,12 @@ def open_log(url: str) -> Log:
 
         return KafkaLog.connect(url)
     raise Problem(f"{url!r} is no log", "use --bus kafka://host:9092 or --bus sqlite:///file")
+
+
+def producer_name(url: str, group: str) -> str:
+    """Return the transactional id of a worker of a group.
+
+    On Kafka it is this process's own, because several workers share the partitions. The embedded log has one worker for each group: a new
+    process takes over from the former one by the same name.
+    """
+    return f"{group}-{socket.gethostname()}-{os.getpid()}" if urlsplit(url).scheme == "kafka" else group

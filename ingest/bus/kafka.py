@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -253,11 +252,6 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def close(self) -> None:
         self._consumer.close(autocommit=False)
-
-
-def worker_name(group: str) -> str:
-    """Return a transactional id that only this process uses."""
-    return f"{group}-{socket.gethostname()}-{os.getpid()}"
 
 
 def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.bus import open_log
+from ingest.bus import open_log, producer_name
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
 from stream.alerts import Rule
@@ -43,25 +43,18 @@ def open_worker(
 ) -> Worker:
     """Return a worker on the log and the store at these URLs."""
     event_log = open_log(bus)
-    name = GROUP
-    if bus.startswith("kafka:"):
-        from ingest.bus import worker_name
-
-        name = worker_name(GROUP)
     _, write = open_output(output, append=True)  # after a restart the file continues
-    kept = open_store(store, event_log)
-    metrics = WorkerMetrics(exposition or Exposition())
     return Worker(
         event_log,
-        kept,
+        open_store(store, event_log),
         table,
         library.own,
         library=library,
         rules=rules,
-        name=name,
+        name=producer_name(bus, GROUP),
         batch_size=batch_size,
         on_forecast=write,
-        metrics=metrics,
+        metrics=WorkerMetrics(exposition or Exposition()),
     )
 
 
@@ -69,14 +62,8 @@ def open_outlook_worker(
     bus: str, table: RegionTable, library: ModelLibrary, processes: ProcessPool, from_beginning: bool, metrics: OutlookMetrics | None = None
 ) -> OutlookWorker:
     """Return an outlook worker on the log at this URL."""
-    name = OUTLOOK_GROUP
-    if bus.startswith("kafka:"):
-        from ingest.bus import worker_name
-
-        name = worker_name(OUTLOOK_GROUP)
-    return OutlookWorker(
-        open_log(bus), table, NetworkSimulators(library, processes), name=name, from_beginning=from_beginning, metrics=metrics
-    )
+    simulators, name = NetworkSimulators(library, processes), producer_name(bus, OUTLOOK_GROUP)
+    return OutlookWorker(open_log(bus), table, simulators, name=name, from_beginning=from_beginning, metrics=metrics)
 
 
 class NetworkSimulators:

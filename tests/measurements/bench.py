@@ -16,8 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ingest.backfill import backfill_to_file
-from ingest.bus import open_log
-from ingest.bus.kafka import worker_name
+from ingest.bus import open_log, producer_name
 from ingest.bus.log import ALERTS, EVENTS, FORECASTS, Log, Outgoing
 from ingest.instant import Instant
 from ingest.publish import Publisher
@@ -84,7 +83,7 @@ def publish(files: list[Path], bus: str) -> tuple[dict[int, int], float]:
 
 def bare_loop(bus: str, total: int) -> float:
     log = open_log(bus)
-    producer, consumer = log.producer(worker_name("bare")), log.consumer("bare", EVENTS)
+    producer, consumer = log.producer(producer_name(bus, "bare")), log.consumer("bare", EVENTS)
     while not (gained := consumer.poll(BATCH, 5.0).gained):
         pass
     for partition in gained:
