@@ -1,4 +1,4 @@
-"""The CNN over a pattern: the exact density of the places with it, and its maps at a moment."""
+"""The CNN over a pattern: the density at the place of every event with its factors, and its maps at one moment."""
 
 from __future__ import annotations
 
@@ -12,64 +12,66 @@ from ingest.instant import Instant
 from models.catalog import PointPattern, Span
 from models.cnn.grid import Grid
 from models.cnn.network import MapNetwork
-from models.cnn.targets import features_at, grid_of, log_probs, map_rows, region_rates
+from models.cnn.targets import channels_at, grid_of, log_probs, map_targets, region_rates
 from models.numerics import FloatArray
 from models.place import PlaceData, kernels_of, place_data
 from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import TAUS_DAYS, rows_of
 
-_AT_ONCE = 256
+_TARGETS_AT_ONCE = 256
 
 
 @torch.no_grad()
 def map_log_prob(base: SpaceTimeNetwork, maps: MapNetwork, pattern: PointPattern, span: Span, region: str, background: float) -> FloatArray:
-    """(n,) ln p(place | moment, past) of the span's events, 1/km², as the CNN re-weights it.
+    """Return ln p(place | moment, past) of the span's events, (n,), 1/km², with the factors of the CNN.
 
     Args:
-        background: μ of the network of the times, 1/day.
+        region: the region's id: a region that the CNN was trained on has its own grid.
+        background: μ of the timing network, events per day.
     """
     place, rows = require_place(base), pattern.rows(span)
     targets = np.arange(max(rows.start, 1), rows.stop)
-    found = np.full(rows.stop - rows.start, -math.log(pattern.area_km2))  # of the very first event nothing is known
+    log_prob = np.full(rows.stop - rows.start, -math.log(pattern.area_km2))  # the first event has no past: uniform
     if not len(targets):
-        return found
+        return log_prob
     known = pattern.before(span.end)
-    study = _study(base, known, background)
-    earlier = known.before(span.start)  # a grid over the events to be scored would say where they are
+    data = _place_data(base, known, background)
+    earlier = known.before(span.start)  # a grid over the events to be scored would know where they are
     grid, pieces = grid_of(maps.architecture, region, earlier if len(earlier) else known), []
-    for low in range(0, len(targets), _AT_ONCE):
-        asked = map_rows(place, study, targets[low : low + _AT_ONCE], grid, maps.architecture.ages_days, 0.0)
-        pieces.append(log_probs(maps.eval(), asked, place.uniform_share)[0])
-    found[len(found) - len(targets) :] = torch.cat(pieces).numpy()
-    return found
+    for low in range(0, len(targets), _TARGETS_AT_ONCE):
+        chosen = map_targets(place, data, targets[low : low + _TARGETS_AT_ONCE], grid, maps.architecture.ages_days, 0.0)
+        pieces.append(log_probs(maps.eval(), chosen, place.uniform_share)[0])
+    log_prob[len(log_prob) - len(targets) :] = torch.cat(pieces).numpy()
+    return log_prob
 
 
 class Maps(NamedTuple):
-    """What the CNN and the kernels say of a region at one moment; (side, side) arrays, row by row from the south."""
+    """Maps of a region at one moment, from the kernels and the CNN; (side, side) arrays, row by row from the south."""
 
     grid: Grid
     probability: FloatArray
-    """Of the next event, by cell: an event's kernel counts where the event is (cells are wider than most kernels)."""
+    """P(the next event is in the cell). A kernel counts in the cell of its event, because cells are wider than most kernels."""
     b_value: FloatArray
     probability_at_least_5: FloatArray
-    """That an event in the cell, if one comes, has a magnitude of 5 or more."""
+    """P(M ≥ 5) of an event in the cell."""
 
 
 @torch.no_grad()
 def maps_at(base: SpaceTimeNetwork, maps: MapNetwork, pattern: PointPattern, moment: Instant, region: str, background: float) -> Maps:
-    """The maps after all of the pattern's events, given that nothing came since.
+    """Return the maps at a moment after all of the pattern's events, if no event arrived since.
 
     Args:
-        background: μ of the network of the times, 1/day.
+        region: the region's id.
+        background: μ of the timing network, events per day.
     """
     place, architecture = require_place(base), maps.architecture
-    grid, study, day = grid_of(architecture, region, pattern), _study(base, pattern, background), pattern.day_of(moment)
-    everything = np.array([len(pattern)])
-    seen = features_at(grid, pattern, study.log_weights.exp().numpy(), background, everything, np.array([day]))
-    factors, everywhere, log_rates = maps.eval()(maps.scaled(torch.from_numpy(seen)))
-    rates, worths = _masses(base, study, grid, day, architecture.ages_days)
-    weighted = factors[0].double().exp().numpy() * np.concatenate((rates, worths[None]))  # (groups, cells)
-    excitation = (study.log_weights.exp().numpy() * _fading(pattern, day)).sum(0)
+    grid, data, day = grid_of(architecture, region, pattern), _place_data(base, pattern, background), pattern.day_of(moment)
+    after_all = np.array([len(pattern)])
+    channels = channels_at(grid, pattern, data.log_weights.exp().numpy(), background, after_all, np.array([day]))
+    factors, everywhere, log_rates = maps.eval()(maps.scaled(torch.from_numpy(channels)))
+    rates, background_weights = _sums_by_cell(base, data, grid, day, architecture.ages_days)
+    weighted = factors[0].double().exp().numpy() * np.concatenate((rates, background_weights[None]))  # (groups, cells)
+    excitation = (data.log_weights.exp().numpy() * _decays(pattern, day)).sum(0)
     mu = float(place.background(torch.from_numpy(excitation)[None], background)) * math.exp(float(everywhere[0]))
     uniform = float(place.uniform_share)
     mapped = weighted[-1] / max(weighted[-1].sum(), np.finfo(np.float64).tiny)
@@ -80,32 +82,34 @@ def maps_at(base: SpaceTimeNetwork, maps: MapNetwork, pattern: PointPattern, mom
     return Maps(grid, (cells / cells.sum()).reshape(square), (beta / math.log(10.0)).reshape(square), above.reshape(square))
 
 
-def _study(base: SpaceTimeNetwork, pattern: PointPattern, background: float) -> PlaceData:
+def _place_data(base: SpaceTimeNetwork, pattern: PointPattern, background: float) -> PlaceData:
     architecture = base.architecture
     rows = rows_of([pattern], architecture.timing.reach)
     weights = base.timing.weights(rows)[1:].numpy()
     return place_data(require_place(base), pattern, rows.neighbourhoods[1:], weights, background, len(pattern), architecture.place_reach)
 
 
-def _fading(pattern: PointPattern, day: float) -> FloatArray:
-    """(N, K) exp(−lag/τ)/τ."""
-    found: FloatArray = np.exp(-(day - pattern.days)[:, None] / TAUS_DAYS) / TAUS_DAYS
-    return found
+def _decays(pattern: PointPattern, day: float) -> FloatArray:
+    """Return exp(−lag/τ)/τ of each event on a day, (N, K)."""
+    decays: FloatArray = np.exp(-(day - pattern.days)[:, None] / TAUS_DAYS) / TAUS_DAYS
+    return decays
 
 
-def _masses(
-    base: SpaceTimeNetwork, study: PlaceData, grid: Grid, day: float, ages_days: tuple[float, ...]
+def _sums_by_cell(
+    base: SpaceTimeNetwork, data: PlaceData, grid: Grid, day: float, ages_days: tuple[float, ...]
 ) -> tuple[FloatArray, FloatArray]:
-    """(bands, cells) the rates of the past events, by their ages and cells, 1/day; (cells,) their worths for the background map."""
-    place, pattern = require_place(base), study.pattern
-    kernels = kernels_of(place, study, len(pattern)).numpy()
-    rates = (np.exp(kernels.log_weights).sum(1) * _fading(pattern, day)).sum(1)  # (N,)
+    """Return the rates of past events by age and cell, (bands, cells), 1/day, and their weights in the background map, (cells,)."""
+    place, pattern = require_place(base), data.pattern
+    kernels = kernels_of(place, data, len(pattern)).numpy()
+    rates = (np.exp(kernels.log_weights).sum(1) * _decays(pattern, day)).sum(1)  # (N,)
     lags = (day - pattern.days)[:, None]
-    worths = np.exp(kernels.log_background_weights) * np.exp(kernels.log_shares - lags / np.array(place.architecture.slow_days)).sum(1)
+    background_weights = np.exp(kernels.log_background_weights) * np.exp(
+        kernels.log_shares - lags / np.array(place.architecture.slow_days)
+    ).sum(1)
     cells, parts = grid.parts(pattern.latitudes, pattern.longitudes)
     band = np.searchsorted(np.array(ages_days), day - pattern.days)
     by_cell = np.zeros((len(ages_days) + 1, grid.cells))
     np.add.at(by_cell, (band[:, None], cells), parts * rates[:, None])
-    worth = np.zeros(grid.cells)
-    np.add.at(worth, cells, parts * worths[:, None])
-    return by_cell, worth
+    background = np.zeros(grid.cells)
+    np.add.at(background, cells, parts * background_weights[:, None])
+    return by_cell, background

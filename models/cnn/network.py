@@ -1,12 +1,13 @@
-"""The CNN: what the maps of a region say about where its next event will be, on top of the kernels around past events.
+"""The CNN: re-weights the kernels around past events, cell by cell, from maps of the region's activity.
 
     p(x | t) = (μ' φ ((1 − ε) Σ_c f_c B_c / Σ_c f_c W_c + ε/area) + Σ_cg f_cg T_cg) / (μ' φ + Σ_cg f_cg R_cg)
 
-`models.place.network` gives μ', ε and the sums over the past events of each cell c (and band of ages g) in the order of
-`models.cnn.cell_sums`.
-The network gives the factors f of the cells, and φ of the region; the denominator has the same factors, so p is a density whatever they
-are. Its last layers start at zero: untrained, it is exactly the model without it. It sees no coordinates, and every map in training is
-turned and mirrored at random: it cannot know a place by where it lies.
+This is the density of `models.place.network`, which gives μ' and ε, with factors: T, R, B and W are the sums over the past events of each
+cell c and band of ages g (`models.cnn.cell_sums`). The network returns the factors f of the cells, and φ of the region. Numerator and
+denominator have the same factors, so p integrates to 1 whatever they are.
+
+The last layers start at zero: an untrained CNN changes nothing. It has no coordinates among its inputs, and in training every map is
+turned and mirrored at random, so it cannot learn single places.
 """
 
 from __future__ import annotations
@@ -20,32 +21,32 @@ from models.cnn.grid import Grid
 from models.training import Scaler, bounded
 
 _RATE_RANGE = 0.7
-"""β stays within a factor of two of the region's."""
+"""β stays within a factor of e^0.7 = 2 of the region's."""
 
 
 class MapArchitecture(msgspec.Struct, frozen=True):
-    """The sizes of the network, and the grids of the regions it was trained on."""
+    """The sizes of the CNN, and the grids of the regions that it was trained on."""
 
     side: int = 24
     """Rows and columns of a map."""
     ages_days: tuple[float, ...] = (1.0, 30.0)
-    """Past events of each band of ages have a factor of their own."""
+    """The ends of the bands of ages but the last; past events of each band have a factor of their own."""
     width: int = 24
     layers: int = 3
-    """Of 3 × 3; the middle ones look at every second cell."""
+    """Convolutions of 3 × 3; every second one is dilated by 2."""
     smallest_km: float = 1.0
-    """No cell is smaller."""
+    """The smallest size of a cell."""
     grids: dict[str, Grid] = {}
-    """By region."""
+    """By region id."""
 
     @property
     def groups(self) -> int:
-        """Bands of ages, and the background map."""
+        """The number of factors of a cell: one for each band of ages, and one for the background map."""
         return len(self.ages_days) + 2
 
 
 class MapNetwork(nn.Module):
-    """Maps of B moments -> the factors of their cells; float32."""
+    """From the input channels of T maps to the factors of their cells; float32."""
 
     def __init__(self, architecture: MapArchitecture, dropout: float = 0.1) -> None:
         super().__init__()
@@ -65,52 +66,61 @@ class MapNetwork(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, scaled: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(B, CHANNELS, side, side) -> ln f (B, groups, cells), ln φ (B,), ln β over the region's β (B, cells)."""
+        """Return the logarithms of the factors.
+
+        Args:
+            scaled: (T, CHANNELS, side, side) of `scaled`.
+
+        Returns:
+            ln f (T, groups, cells), ln φ (T,), and ln of β over the region's β (T, cells).
+        """
         hidden = nn.functional.gelu(self.first(scaled))
         pooled = self.context(hidden.mean((2, 3)))
         for number, layer in enumerate(self.inner):
-            told = pooled[:, :, None, None] if number == 0 else 0.0
-            hidden = hidden + nn.functional.gelu(layer(self.drop(hidden)) + told)
+            context = pooled[:, :, None, None] if number == 0 else 0.0
+            hidden = hidden + nn.functional.gelu(layer(self.drop(hidden)) + context)
         factors = bounded(self.cells(hidden)).flatten(2)
         magnitudes = _RATE_RANGE * torch.tanh(self.magnitudes(hidden.detach()))[:, 0].flatten(1)
         return factors, bounded(self.everywhere(hidden.mean((2, 3))))[:, 0], magnitudes
 
-    def scaled(self, features: torch.Tensor) -> torch.Tensor:
-        """(B, CHANNELS, cells) of `map_features.features` -> (B, CHANNELS, side, side) float32."""
+    def scaled(self, channels: torch.Tensor) -> torch.Tensor:
+        """Scale the input channels: (T, CHANNELS, cells) -> (T, CHANNELS, side, side) float32."""
         side = self.architecture.side
-        told: torch.Tensor = self.scaler(features.float().movedim(1, -1)).movedim(-1, 1)
-        return told.reshape(len(features), CHANNELS, side, side).contiguous()
+        scaled: torch.Tensor = self.scaler(channels.float().movedim(1, -1)).movedim(-1, 1)
+        return scaled.reshape(len(channels), CHANNELS, side, side).contiguous()
 
 
 def log_density(
     factors: torch.Tensor, everywhere: torch.Tensor, sums: torch.Tensor, background: torch.Tensor, uniform: torch.Tensor, area: torch.Tensor
 ) -> torch.Tensor:
-    """(B,) ln p(x | t), 1/km².
+    """Return ln p(x | t) of T targets, (T,), 1/km²: the formula of this module.
 
     Args:
-        factors, everywhere: ln f (B, groups, cells) and ln φ (B,) of the network.
-        sums: (B, 2, groups, cells) of `map_density.cell_sums`.
-        background: (B, 2) μ' of the network of the places, and what is beyond the reach, 1/day.
-        uniform: () or (B,) ε.
-        area: () or (B,) km².
+        factors: (T, groups, cells) ln f.
+        everywhere: (T,) ln φ.
+        sums: (T, 2, groups, cells) of `sums_by_cell`.
+        background: (T, 2) μ' of the place network, and the rate of the events beyond reach, events per day.
+        uniform: () or (T,) ε.
+        area: () or (T,) km².
     """
-    weighted = (factors.exp()[:, None] * sums).sum(-1).double()  # (B, 2, groups)
+    weighted = (factors.exp()[:, None] * sums).sum(-1).double()  # (T, 2, groups)
     triggered, rate = weighted[:, :, :-1].sum(-1).unbind(1)
-    mapped, worth = weighted[:, :, -1].unbind(1)
-    known = worth > 0.0
-    share = torch.where(known, uniform, 1.0)
+    mapped, background_weight = weighted[:, :, -1].unbind(1)
+    has_events = background_weight > 0.0
+    share = torch.where(has_events, uniform, 1.0)
     mu = background[:, 0] * everywhere.double().exp() + background[:, 1]
-    place = mu * ((1.0 - share) * mapped / torch.where(known, worth, 1.0) + share / area) + triggered
+    place = mu * ((1.0 - share) * mapped / torch.where(has_events, background_weight, 1.0) + share / area) + triggered
     return torch.log(place) - torch.log(mu + rate)
 
 
 def magnitude_log_prob(log_factors: torch.Tensor, parts: torch.Tensor, excesses: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
-    """(B,) ln β − β (m − Mc), Gutenberg–Richter's law with β of the event's place.
+    """Return ln p(m) = ln β − β (m − Mc), Gutenberg–Richter's law with β of the event's place, (T,).
 
     Args:
-        log_factors: (B, 4) of the cells about the event, and its parts in them.
-        excesses: (B,) magnitude above completeness and half a rounding bin.
-        rates: (B,) β of the region.
+        log_factors: (T, 4) ln of β over the region's β in the cells around the event.
+        parts: (T, 4) the event's parts in them.
+        excesses: (T,) magnitude above completeness plus half a rounding bin.
+        rates: (T,) β of the region.
     """
     log_rate = torch.log(rates) + (log_factors.double() * parts).sum(1)
     return log_rate - torch.exp(log_rate) * excesses

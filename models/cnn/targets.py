@@ -1,4 +1,4 @@
-"""Targets made ready for the CNN: the maps just before each, and the sums of the frozen model over the past, by cell."""
+"""The inputs of the CNN at targets: the maps just before each, and the sums of the frozen place network over past events, by cell."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from models.catalog import PointPattern
-from models.cnn import cell_sums as map_density
 from models.cnn.catalog_maps import states_at
+from models.cnn.cell_sums import sums_by_cell
 from models.cnn.channels import CHANNELS, input_channels
 from models.cnn.grid import Grid, grid_over
 from models.cnn.network import MapArchitecture, MapNetwork, log_density, magnitude_log_prob
@@ -19,63 +19,67 @@ from models.place import PlaceData, PlaceNetwork, denominators, kernels_of, slow
 
 
 @dataclass(frozen=True)
-class MapRows:
-    """B targets, of one region or of several."""
+class MapTargets:
+    """T targets of one region or of several, and what the likelihood of the CNN needs at each."""
 
-    features: torch.Tensor
-    """(B, CHANNELS, cells) float16."""
+    channels: torch.Tensor
+    """(T, CHANNELS, cells) float16: the input channels."""
     sums: torch.Tensor
-    """(B, 2, groups, cells) float32, of `map_density.cell_sums`."""
+    """(T, 2, groups, cells) float32, of `sums_by_cell`."""
     background: torch.Tensor
-    """(B, 2) μ' and what is beyond the reach, 1/day."""
+    """(T, 2) μ' and the rate of the events beyond reach, events per day."""
     area: torch.Tensor
-    """(B,) km² of the region."""
+    """(T,) area of the region, km²."""
     cells: torch.Tensor
-    """(B, 4) about the target, and its parts in them; only the magnitudes look at it."""
+    """(T, 4) the cells around the target; only the magnitude's likelihood uses them."""
     parts: torch.Tensor
+    """(T, 4) the target's parts in them."""
     excesses: torch.Tensor
-    """(B,) magnitude above completeness and half a rounding bin."""
+    """(T,) magnitude above completeness plus half a rounding bin."""
     rates: torch.Tensor
-    """(B,) β of the region's past."""
+    """(T,) β of the region's past."""
 
     def __len__(self) -> int:
         return len(self.area)
 
-    def take(self, chosen: torch.Tensor | slice) -> MapRows:
-        """Some of them."""
-        return MapRows(*(getattr(self, field.name)[chosen] for field in fields(self)))
+    def take(self, chosen: torch.Tensor | slice) -> MapTargets:
+        """Return some of the targets."""
+        return MapTargets(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def joined(parts: list[MapRows]) -> MapRows:
-    """Several regions' targets as one."""
-    return MapRows(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(MapRows)))
+def join(parts: list[MapTargets]) -> MapTargets:
+    """Return the targets of several regions as one batch."""
+    return MapTargets(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(MapTargets)))
 
 
 def grid_of(architecture: MapArchitecture, region: str, pattern: PointPattern) -> Grid:
-    """The region's grid if the CNN was trained on it, else one over the pattern's events."""
+    """Return the region's grid if the CNN was trained on it, else a grid over the pattern's events."""
     known = architecture.grids.get(region)
     return known or grid_over(pattern.latitudes, pattern.longitudes, architecture.side, architecture.smallest_km)
 
 
 @torch.no_grad()
-def map_rows(
-    network: PlaceNetwork, study: PlaceData, targets: NDArray[np.int64], grid: Grid, ages_days: tuple[float, ...], half_bin: float
-) -> MapRows:
-    """The targets (B,) ascending, of one region.
+def map_targets(
+    network: PlaceNetwork, data: PlaceData, targets: NDArray[np.int64], grid: Grid, ages_days: tuple[float, ...], half_bin: float
+) -> MapTargets:
+    """Compute the inputs of the CNN at targets in one region.
 
     Args:
-        network: of the places, frozen; `study` of its events at least up to the last target.
+        network: the place network, frozen.
+        data: its inputs, of a pattern that holds all targets.
+        targets: (T,) rows of the pattern, ascending.
+        ages_days: where one band of ages ends and the next begins.
         half_bin: half the step to which magnitudes are rounded.
     """
     network.eval()
-    pattern, stop = study.pattern, int(targets[-1]) + 1
-    kernels = kernels_of(network, study, stop)
+    pattern, stop = data.pattern, int(targets[-1]) + 1
+    kernels = kernels_of(network, data, stop)
     cells, parts = grid.parts(pattern.latitudes, pattern.longitudes)
-    sums = map_density.cell_sums(study.setting, kernels, targets, study.reach, (cells, parts), ages_days, grid.cells)
-    beyond = denominators(kernels, study, targets, slow_days(network.architecture)).beyond
-    background = network.background(study.excitation[targets], study.rate)
-    return MapRows(
-        features=torch.from_numpy(features_at(grid, pattern, study.log_weights.exp().numpy(), study.rate, targets)),
+    sums = sums_by_cell(data.setting, kernels, targets, data.reach, (cells, parts), ages_days, grid.cells)
+    beyond = denominators(kernels, data, targets, slow_days(network.architecture)).beyond
+    background = network.background(data.excitation[targets], data.rate)
+    return MapTargets(
+        channels=torch.from_numpy(channels_at(grid, pattern, data.log_weights.exp().numpy(), data.rate, targets)),
         sums=torch.from_numpy(sums),
         background=torch.stack((background, beyond), 1),
         area=torch.full((len(targets),), pattern.area_km2, dtype=torch.float64),
@@ -86,7 +90,7 @@ def map_rows(
     )
 
 
-def features_at(
+def channels_at(
     grid: Grid,
     pattern: PointPattern,
     weights: FloatArray,
@@ -94,31 +98,47 @@ def features_at(
     targets: NDArray[np.int64],
     moments: FloatArray | None = None,
 ) -> NDArray[np.float16]:
-    """(B, CHANNELS, cells) just before the targets, or at `moments` (days) after the events before them."""
-    found = np.empty((len(targets), CHANNELS, grid.cells), np.float16)
+    """Return the input channels just before each target, (T, CHANNELS, cells).
+
+    Args:
+        weights: (N, 12) w of the timing network.
+        background: μ of the timing network, events per day.
+        targets: (T,) rows, ascending.
+        moments: (T,) days at which the maps are taken instead; the events are still those before the target.
+    """
+    channels = np.empty((len(targets), CHANNELS, grid.cells), np.float16)
     days = pattern.days[targets] if moments is None else moments
     for piece, states in states_at(grid, pattern, weights, background, targets, moments=moments):
-        found[piece] = input_channels(states, days[piece], background)
-    return found
+        channels[piece] = input_channels(states, days[piece], background)
+    return channels
 
 
 def region_rates(excesses: FloatArray) -> FloatArray:
-    """(N + 1,) β just before each event and after the last, of all earlier ones (Aki 1965); a few events of β = ln 10 to begin with."""
-    few = 20.0
-    before = np.concatenate(([0.0], np.cumsum(excesses)))
-    found: FloatArray = (np.arange(len(excesses) + 1) + few) / (before + few / np.log(10.0))
-    return found
+    """Return β of all earlier events (Aki 1965), just before each event and after the last: (N,) -> (N + 1,).
+
+    20 events with the mean excess of b = 1, 1/ln 10, are counted too, so that the first values are near ln 10.
+    """
+    prior_events = 20.0
+    sums = np.concatenate(([0.0], np.cumsum(excesses)))
+    rates: FloatArray = (np.arange(len(excesses) + 1) + prior_events) / (sums + prior_events / np.log(10.0))
+    return rates
 
 
 def log_probs(
-    network: MapNetwork, rows: MapRows, uniform: torch.Tensor, turns: int = 0, mirrored: bool = False
+    network: MapNetwork, targets: MapTargets, uniform: torch.Tensor, turns: int = 0, mirrored: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(B,) ln p of the places, 1/km², and (B,) ln p of the magnitudes there."""
+    """Return ln p of the targets' places, (T,), 1/km², and of their magnitudes there, (T,).
+
+    Args:
+        uniform: () ε of the place network.
+        turns: quarter turns by which the maps are turned before the network sees them; its output is turned back.
+        mirrored: whether they are mirrored too.
+    """
     side = network.architecture.side
-    seen = torch.rot90(network.scaled(rows.features), turns, (2, 3))
-    factors, everywhere, magnitudes = network(seen.flip(3) if mirrored else seen)
+    maps = torch.rot90(network.scaled(targets.channels), turns, (2, 3))
+    factors, everywhere, magnitudes = network(maps.flip(3) if mirrored else maps)
     stacked = torch.cat((factors, magnitudes[:, None]), 1)
     back = stacked.reshape(*stacked.shape[:2], side, side)
     back = torch.rot90(back.flip(3) if mirrored else back, -turns, (2, 3)).flatten(2)
-    places = log_density(back[:, :-1], everywhere, rows.sums, rows.background, uniform, rows.area)
-    return places, magnitude_log_prob(back[:, -1].gather(1, rows.cells), rows.parts, rows.excesses, rows.rates)
+    places = log_density(back[:, :-1], everywhere, targets.sums, targets.background, uniform, targets.area)
+    return places, magnitude_log_prob(back[:, -1].gather(1, targets.cells), targets.parts, targets.excesses, targets.rates)

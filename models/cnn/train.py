@@ -1,13 +1,12 @@
-"""Training the CNN by maximum likelihood of the events' places (and magnitudes), the times and kernels frozen.
+"""Trains the CNN by maximum likelihood of the events' places (and magnitudes); the timing and place networks are frozen.
 
-All targets' sums over the past are worked out once; a step is then the CNN alone. The validation span chooses the step, and the start,
-which is the model without the CNN, is one of the candidates: validation is never lowered.
+The sums over past events are computed once for all targets; a step then evaluates the CNN alone. The validation span chooses the step.
+The untrained CNN, which changes nothing, is one of the candidates, so the validation score is never lower than without the CNN.
 """
 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,14 +19,14 @@ from ingest.problem import Problem
 from models.catalog import PointPattern, RegionDataset, Span, common_step
 from models.cnn.grid import Grid, grid_over
 from models.cnn.network import MapArchitecture, MapNetwork
-from models.cnn.targets import MapRows, joined, log_probs, map_rows
+from models.cnn.targets import MapTargets, join, log_probs, map_targets
 from models.place import PlaceNetwork, place_data
 from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import rows_of
-from models.training import Progress, descend
+from models.training import Progress, descend, require_finite
 
 FEWEST_EVENTS = 50
-"""A lesson with fewer in its training span is left out."""
+"""A dataset with fewer events in its training span is left out."""
 
 
 class MapOptions(msgspec.Struct, frozen=True):
@@ -42,117 +41,122 @@ class MapOptions(msgspec.Struct, frozen=True):
     steps: int = 300
     batch: int = 128
     rate: float = 1e-3
+    """Learning rate."""
     decay: float = 0.3
+    """Weight decay."""
     magnitude_share: float = 0.2
-    """Of the magnitudes in the loss; they do not move the layers that the places use."""
+    """The weight of the magnitudes in the loss; their gradient does not reach the layers that the places use."""
     validate_every: int = 25
     most_targets: int = 8_000
-    """Of the training spans, the latest events among them; and of the validation spans, spread evenly."""
+    """The largest number of targets in all training spans, chosen at random."""
     validation_targets: int = 3_000
+    """The largest number of targets in all validation spans, evenly spread."""
 
 
-class Course(NamedTuple):
-    """All lessons made ready."""
+class MapTrainingData(NamedTuple):
+    """The targets of all datasets, and the grids of their regions."""
 
-    train: MapRows
-    validation: MapRows
+    train: MapTargets
+    validation: MapTargets
     grids: dict[str, Grid]
 
 
 def fit_maps(
     base: SpaceTimeNetwork,
-    lessons: Sequence[RegionDataset],
+    datasets: Sequence[RegionDataset],
     options: MapOptions | None = None,
     seed: int = 0,
     progress: Progress = lambda *_: None,
 ) -> tuple[MapNetwork, dict[str, float]]:
-    """One CNN for the maps of all lessons' regions, and its scores on their validation spans.
+    """Train one CNN for the regions of all datasets, and return it with its scores on their validation spans.
 
     Raises:
-        Problem: the model has no places, too few events, or the training came to nothing (NaN).
+        Problem: the model has no place network, there are too few events, or the training diverged (NaN).
     """
     options = options or MapOptions()
-    return fit_course(require_place(base), course_of(base, lessons, options, seed), options, seed, progress)
+    return fit_map_network(require_place(base), map_training_data(base, datasets, options, seed), options, seed, progress)
 
 
-def course_of(base: SpaceTimeNetwork, lessons: Sequence[RegionDataset], options: MapOptions, seed: int = 0) -> Course:
-    """Make the lessons ready: what no step of the training changes.
+def map_training_data(base: SpaceTimeNetwork, datasets: Sequence[RegionDataset], options: MapOptions, seed: int = 0) -> MapTrainingData:
+    """Compute all that does not change during training.
 
     Raises:
-        Problem: too few events in all lessons.
+        Problem: too few events in all datasets.
     """
-    usable = [lesson for lesson in lessons if _count(lesson.pattern, lesson.train) >= FEWEST_EVENTS]
-    if not usable or not sum(_count(lesson.pattern, lesson.validation) for lesson in usable):
+    usable = [dataset for dataset in datasets if _count(dataset.pattern, dataset.train) >= FEWEST_EVENTS]
+    if not usable or not sum(_count(dataset.pattern, dataset.validation) for dataset in usable):
         raise Problem(
             f"too few events to train on: no region has {FEWEST_EVENTS} in its training span and any in its validation span",
             "choose longer spans, a lower magnitude of completeness or a larger catalogue",
         )
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     trains, validations = [], []
-    events = sum(_count(lesson.pattern, lesson.train) for lesson in usable)
-    later = max(sum(_count(lesson.pattern, lesson.validation) for lesson in usable), 1)
+    events = sum(_count(dataset.pattern, dataset.train) for dataset in usable)
+    later = max(sum(_count(dataset.pattern, dataset.validation) for dataset in usable), 1)
     grids = _grids(usable, options)
-    for lesson in usable:
-        known, grid = lesson.pattern.before(lesson.validation.end), grids[lesson.region]
-        chosen = _some(known, lesson.train, options.most_targets / events, chance)
-        asked = _spread(known, lesson.validation, options.validation_targets / later)
-        rows = _rows_of(base, known, lesson, np.concatenate((chosen, asked)), grid, options)
-        trains.append(rows.take(slice(0, len(chosen))))
-        validations.append(rows.take(slice(len(chosen), None)))
-    return Course(joined(trains), joined(validations), grids)
+    for dataset in usable:
+        known, grid = dataset.pattern.before(dataset.validation.end), grids[dataset.region]
+        chosen = _random_targets(known, dataset.train, options.most_targets / events, rng)
+        checked = _spread_targets(known, dataset.validation, options.validation_targets / later)
+        targets = _targets_of(base, known, dataset, np.concatenate((chosen, checked)), grid, options)
+        trains.append(targets.take(slice(0, len(chosen))))
+        validations.append(targets.take(slice(len(chosen), None)))
+    return MapTrainingData(join(trains), join(validations), grids)
 
 
-def _grids(lessons: Sequence[RegionDataset], options: MapOptions) -> dict[str, Grid]:
-    """By region, over what came up to the end of its training spans."""
-    before = [(lesson.region, lesson.pattern.before(lesson.train.end)) for lesson in lessons]
-    found = {}
-    for region in dict.fromkeys(lesson.region for lesson in lessons):
+def _grids(datasets: Sequence[RegionDataset], options: MapOptions) -> dict[str, Grid]:
+    """Return the grid of each region, over its events before the end of its training spans."""
+    before = [(dataset.region, dataset.pattern.before(dataset.train.end)) for dataset in datasets]
+    grids = {}
+    for region in dict.fromkeys(dataset.region for dataset in datasets):
         latitudes, longitudes = (
             np.concatenate([getattr(pattern, column) for name, pattern in before if name == region])
             for column in ("latitudes", "longitudes")
         )
-        found[region] = grid_over(latitudes, longitudes, options.side, options.smallest_km)
-    return found
+        grids[region] = grid_over(latitudes, longitudes, options.side, options.smallest_km)
+    return grids
 
 
-def _rows_of(
-    base: SpaceTimeNetwork, known: PointPattern, lesson: RegionDataset, targets: NDArray[np.int64], grid: Grid, options: MapOptions
-) -> MapRows:
+def _targets_of(
+    base: SpaceTimeNetwork, known: PointPattern, dataset: RegionDataset, targets: NDArray[np.int64], grid: Grid, options: MapOptions
+) -> MapTargets:
     place, architecture = require_place(base), base.architecture
     rows = rows_of([known], architecture.timing.reach)
     weights = base.timing.weights(rows)[1:].numpy()
-    background = base.timing.background(lesson.region)
+    background = base.timing.background(dataset.region)
     if background is None and len(architecture.timing.regions) == 1:
         background = base.timing.background(architecture.timing.regions[0])
     if background is None:
-        background = base.timing.fit_background(known, Span(known.observed.start, lesson.train.end))
-    study = place_data(place, known, rows.neighbourhoods[1:], weights, background, len(known), architecture.place_reach)
-    half_bin = common_step(known.before(lesson.train.end).magnitudes) / 2.0
-    return map_rows(place, study, targets, grid, options.ages_days, half_bin)
+        background = base.timing.fit_background(known, Span(known.observed.start, dataset.train.end))
+    data = place_data(place, known, rows.neighbourhoods[1:], weights, background, len(known), architecture.place_reach)
+    half_bin = common_step(known.before(dataset.train.end).magnitudes) / 2.0
+    return map_targets(place, data, targets, grid, options.ages_days, half_bin)
 
 
-def fit_course(
-    place: PlaceNetwork, course: Course, options: MapOptions, seed: int = 0, progress: Progress = lambda *_: None
+def fit_map_network(
+    place: PlaceNetwork, data: MapTrainingData, options: MapOptions, seed: int = 0, progress: Progress = lambda *_: None
 ) -> tuple[MapNetwork, dict[str, float]]:
-    """As `fit_maps`, of lessons made ready for the same sizes."""
+    """Train one CNN on targets that `map_training_data` computed with the same options; returns as `fit_maps`."""
     torch.manual_seed(seed)
-    architecture = MapArchitecture(options.side, options.ages_days, options.width, options.layers, options.smallest_km, course.grids)
+    architecture = MapArchitecture(options.side, options.ages_days, options.width, options.layers, options.smallest_km, data.grids)
     network = MapNetwork(architecture, options.dropout)
-    network.scaler.fit(course.train.features.float().movedim(1, -1).flatten(0, 1))
+    network.scaler.fit(data.train.channels.float().movedim(1, -1).flatten(0, 1))
     uniform = place.uniform_share.detach()
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=options.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.rate, total_steps=options.steps, pct_start=0.2)
-    start = scores_of(network, course.validation, uniform)
-    best, kept, chance = start, copy.deepcopy(network.state_dict()), torch.Generator().manual_seed(seed)
+    start = validation_scores(network, data.validation, uniform)
+    best, best_weights, rng = start, copy.deepcopy(network.state_dict()), torch.Generator().manual_seed(seed)
     for step in range(1, options.steps + 1):
-        chosen = torch.randint(len(course.train), (options.batch,), generator=chance)
-        loss = _descend(network, course.train.take(chosen), uniform, optimizer, options.magnitude_share, chance)
+        chosen = torch.randint(len(data.train), (options.batch,), generator=rng)
+        loss = _train_step(network, data.train.take(chosen), uniform, optimizer, options.magnitude_share, rng)
         schedule.step()
         if step % options.validate_every == 0 or step == options.steps:
-            reached = scores_of(network, course.validation, uniform)
-            progress("maps", step, options.steps, {"training": loss, "validation": reached[0], "start": start[0], "magnitude": reached[1]})
-            best, kept = _better(network, best, kept, reached)
-    network.load_state_dict(kept)
+            scores = validation_scores(network, data.validation, uniform)
+            progress("maps", step, options.steps, {"training": loss, "validation": scores[0], "start": start[0], "magnitude": scores[1]})
+            require_finite(scores[0], "maps", f"step {step}")
+            if scores[0] > best[0]:
+                best, best_weights = scores, copy.deepcopy(network.state_dict())
+    network.load_state_dict(best_weights)
     return network.eval(), {
         "validation": best[0],
         "validation_gain": best[0] - start[0],
@@ -161,31 +165,23 @@ def fit_course(
     }
 
 
-def _better(
-    network: MapNetwork, best: tuple[float, float], kept: dict[str, torch.Tensor], reached: tuple[float, float]
-) -> tuple[tuple[float, float], dict[str, torch.Tensor]]:
-    if not math.isfinite(reached[0]):
-        raise Problem("the training came to nothing (NaN)", "look for events with impossible places or magnitudes in the catalogue")
-    return (reached, copy.deepcopy(network.state_dict())) if reached[0] > best[0] else (best, kept)
-
-
-def _descend(
-    network: MapNetwork, rows: MapRows, uniform: torch.Tensor, optimizer: torch.optim.Optimizer, share: float, chance: torch.Generator
+def _train_step(
+    network: MapNetwork, targets: MapTargets, uniform: torch.Tensor, optimizer: torch.optim.Optimizer, share: float, rng: torch.Generator
 ) -> float:
-    """One step on a batch, its maps turned and mirrored by one of the eight symmetries of the square."""
+    """Take one step on a batch, its maps turned and mirrored by a random symmetry of the square; return the mean −ln p of the places."""
     network.train()
-    turns, mirrored = (int(torch.randint(high, (), generator=chance)) for high in (4, 2))
-    places, magnitudes = log_probs(network, rows, uniform, turns, bool(mirrored))
+    turns, mirrored = (int(torch.randint(high, (), generator=rng)) for high in (4, 2))
+    places, magnitudes = log_probs(network, targets, uniform, turns, bool(mirrored))
     loss = -places.mean()
     descend(loss - share * magnitudes.mean(), network.parameters(), optimizer)
     return -float(loss.detach())
 
 
 @torch.no_grad()
-def scores_of(network: MapNetwork, rows: MapRows, uniform: torch.Tensor, at_once: int = 256) -> tuple[float, float]:
-    """The mean ln p of places and magnitudes."""
+def validation_scores(network: MapNetwork, targets: MapTargets, uniform: torch.Tensor, at_once: int = 256) -> tuple[float, float]:
+    """Return the mean ln p of the targets' places and of their magnitudes."""
     network.eval()
-    pieces = [log_probs(network, rows.take(slice(low, low + at_once)), uniform) for low in range(0, len(rows), at_once)]
+    pieces = [log_probs(network, targets.take(slice(low, low + at_once)), uniform) for low in range(0, len(targets), at_once)]
     places, magnitudes = (torch.cat(parts) for parts in zip(*pieces, strict=True))
     return float(places.mean()), float(magnitudes.mean())
 
@@ -195,15 +191,15 @@ def _count(pattern: PointPattern, span: Span) -> int:
     return int(rows.stop) - max(int(rows.start), 1)
 
 
-def _some(pattern: PointPattern, span: Span, part: float, chance: np.random.Generator) -> NDArray[np.int64]:
-    """Training targets, ascending: all, or a random part."""
+def _random_targets(pattern: PointPattern, span: Span, part: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the rows of training targets, ascending: all events of the span, or a random part."""
     rows = pattern.rows(span)
-    every = np.arange(max(rows.start, 1), rows.stop)
-    return every if part >= 1.0 else np.sort(chance.choice(every, max(round(part * len(every)), 1), replace=False))
+    all_rows = np.arange(max(rows.start, 1), rows.stop)
+    return all_rows if part >= 1.0 else np.sort(rng.choice(all_rows, max(round(part * len(all_rows)), 1), replace=False))
 
 
-def _spread(pattern: PointPattern, span: Span, part: float) -> NDArray[np.int64]:
-    """Validation targets, ascending: all, or some spread evenly."""
+def _spread_targets(pattern: PointPattern, span: Span, part: float) -> NDArray[np.int64]:
+    """Return the rows of validation targets, ascending: all events of the span, or an evenly spread part."""
     rows = pattern.rows(span)
     first, stop = max(rows.start, 1), rows.stop
     if stop <= first:

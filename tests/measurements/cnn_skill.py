@@ -23,7 +23,7 @@ import torch
 from models.artifact.forecaster_files import read_forecaster
 from models.baselines.etas.background import BackgroundMap
 from models.catalog.datasets import RegionDataset
-from models.cnn.train import MapOptions, course_of, fit_course
+from models.cnn.train import MapOptions, fit_map_network, map_training_data
 from models.forecaster.scored import SpaceTimeModel
 from models.numerics.arrays import FloatArray
 from models.scoring.scores import bootstrap_interval
@@ -65,11 +65,11 @@ def report(name: str, seeds: int, models: Path, data: Path) -> dict[str, Any]:
         "uniform": -math.log(lesson.pattern.area_km2),
     }
     began = time.monotonic()
-    course = course_of(base, [lesson], MapOptions())
+    targets = map_training_data(base, [lesson], MapOptions())
     found["preparing_seconds"], found["seeds"] = round(time.monotonic() - began), []
     for seed in range(seeds):
         began = time.monotonic()
-        network, scores = fit_course(require_place(base), course, MapOptions(), seed)
+        network, scores = fit_map_network(require_place(base), targets, MapOptions(), seed)
         with_maps = places(SpaceTimeModel(base, card.name, None, network), lesson)
         own = {"place": float(with_maps.mean()), "gain": bootstrap_interval(with_maps - plain, came, NO_ENDS)}
         found["seeds"].append(own | {"magnitude_gain": scores["magnitude_gain"], "seconds": round(time.monotonic() - began)})

@@ -27,7 +27,7 @@ from models.artifact.forecaster_files import read_forecaster
 from models.catalog.datasets import RegionDataset
 from models.catalog.magnitude_rounding import common_step
 from models.cnn.grid import grid_over
-from models.cnn.targets import features_at
+from models.cnn.targets import channels_at
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.network import MagnitudeNetwork
 from models.numerics.arrays import FloatArray
@@ -54,7 +54,7 @@ def contexts(base: SpaceTimeNetwork, lesson: RegionDataset, rows: slice, *, afte
     pieces = []
     for low in range(rows.start, rows.stop, AT_ONCE):
         events = np.arange(low, min(low + AT_ONCE, rows.stop))
-        seen = features_at(grid, pattern, weights, background, events + int(after), pattern.days[events])
+        seen = channels_at(grid, pattern, weights, background, events + int(after), pattern.days[events])
         drawn = np.take_along_axis(seen, cells[events][:, None, :], 2).astype(np.float64)  # (b, channels, 4)
         pieces.append((drawn * parts[events][:, None, :]).sum(2))
     return torch.from_numpy(np.concatenate(pieces))

@@ -14,7 +14,7 @@ from models.cnn.channels import input_channels
 from models.cnn.grid import grid_over
 from models.cnn.live import LiveMaps, reweight_rates
 from models.cnn.network import MapArchitecture, MapNetwork
-from models.cnn.targets import features_at
+from models.cnn.targets import channels_at
 from models.forecaster.live import LstmForecaster
 from models.timing.live import BACKGROUND, RING_WEIGHTS
 from tests.support.simulated import REGION, at, event
@@ -120,7 +120,7 @@ def test_live_features_are_those_that_the_network_was_trained_on() -> None:
     observed = Span(at(0), at(60))
     whole = make_point_pattern(EVENTS, REGION.magnitude_of_completeness, observed)
     weights = np.full((len(whole), 12), 0.05)
-    offline = features_at(GRID, whole, weights, 0.5, np.array([len(whole)]), np.array([2.0]))[0]
+    offline = channels_at(GRID, whole, weights, 0.5, np.array([len(whole)]), np.array([2.0]))[0]
     live, kept = LiveMaps(network()), LiveMaps(network()).start(REGION.id)
     for one in EVENTS:
         increment = maps.event_increment(weights[0], (one.magnitude or 0.0) - REGION.magnitude_of_completeness, one.depth_km or 0.0)
