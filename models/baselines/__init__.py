@@ -1,4 +1,4 @@
-"""None"""
+"""Baselines: Poisson, Gutenberg–Richter, Weibull, ETAS and the textbook network; Poisson and ETAS run in the stream too."""
 
 from __future__ import annotations
 

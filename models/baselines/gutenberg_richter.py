@@ -1,9 +1,9 @@
-"""Gutenberg–Richter's law: magnitudes above completeness fall off exponentially, whatever has happened before.
+"""The Gutenberg–Richter law: magnitudes above completeness are exponential, independent of the past.
 
     p(m) = β exp(−β (m − (Mc − Δ/2)))        β = b ln 10 = 1 / (mean(m) − (Mc − Δ/2))
 
 by Aki (1965, Bull. Earthq. Res. Inst. 43, 237–239), the half bin of magnitudes rounded to Δ by Utsu (1966, J. Fac. Sci. Hokkaido Univ. 7,
-2, 1–19). The benchmark's stationary values (−0.157 on SanJac_10, −0.192 on WHITE_06) are this with Δ = 0.01 and β from all that came
+2, 1–19). The benchmark's stationary values (−0.157 on SanJac_10, −0.192 on WHITE_06) are obtained with Δ = 0.01 and β from all events
 before the test span.
 """
 
@@ -24,15 +24,15 @@ PIT_SEED = 0
 
 @dataclass(frozen=True)
 class GutenbergRichter:
-    """The law of one region."""
+    """The Gutenberg–Richter law of one region."""
 
     beta: float
     """b ln 10, per unit of magnitude."""
     step: float
-    """What all magnitudes are rounded to; 0 if they are not. The law begins half a step below completeness."""
+    """The step to which magnitudes are rounded; 0 if they are not. The law begins half a step below completeness."""
 
     def outcomes(self, pattern: PointPattern, span: Span) -> dict[str, Any]:
-        """The fields of `EventScores` that speak of magnitude; the PIT at a random point of the bin (Czado et al. 2009, Biometrics 65)."""
+        """Return the magnitude fields of `EventScores`; the PIT is at a random point of the bin (Czado et al. 2009, Biometrics 65)."""
         beginning = pattern.magnitude_of_completeness - self.step / 2.0
         excesses = np.maximum(pattern.magnitudes[pattern.rows(span)] - beginning, 0.0)  # (N,)
         within = np.random.default_rng(PIT_SEED).uniform(-0.5, 0.5, len(excesses)) * self.step
@@ -44,7 +44,7 @@ class GutenbergRichter:
 
 
 def fit_gutenberg_richter(pattern: PointPattern, span: Span) -> GutenbergRichter:
-    """Maximum likelihood on the events of a span.
+    """Fit by maximum likelihood on the events of a span.
 
     Raises:
         Problem: the span has no events.

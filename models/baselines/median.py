@@ -1,6 +1,6 @@
-"""Always the median: the point forecast is the median wait and the median magnitude of the training span, whatever has happened.
+"""Always the median: the point forecast is the median wait and the median magnitude of the training span, independent of the past.
 
-A constant that minimises the mean absolute error over the training span: what a forecast of minutes and magnitude units has to beat.
+These constants minimise the mean absolute error over the training span: the baseline for errors in minutes and magnitude units.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from models.scoring import EventScores, waits
 
 @dataclass(frozen=True)
 class Median:
-    """Two constants."""
+    """The two constants."""
 
     wait_days: float
     magnitude: float
@@ -27,14 +27,14 @@ class Median:
         return "median"
 
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
-        """The two constants, for each event of the span; also at the span's start, whatever the silence before it."""
+        """Return the two constants for each event of the span, also at the span's start."""
         rows = pattern.rows(span)
         count = rows.stop - rows.start
         return points(np.full(count, self.wait_days), np.full(count, self.magnitude))
 
 
 def fit_median(pattern: PointPattern, span: Span) -> Median:
-    """The medians of the span's waits and magnitudes.
+    """Return the medians of the span's waits and magnitudes.
 
     Raises:
         Problem: the span has no events.
@@ -46,7 +46,7 @@ def fit_median(pattern: PointPattern, span: Span) -> Median:
 
 
 def points(median_wait_days: FloatArray, median_magnitude: FloatArray) -> EventScores:
-    """(N,), (N,) -> the outcomes of a model that says one number and no distribution: its probabilities are NaN."""
+    """(N,), (N,) -> the scores of a model that gives point forecasts and no distribution: its log-likelihoods are NaN."""
     unsaid = np.full(len(median_wait_days), np.nan)
     return EventScores(
         time_log_prob=unsaid,

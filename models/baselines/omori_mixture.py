@@ -1,4 +1,4 @@
-"""Omori–Utsu decay (Utsu 1961, Geophys. Mag. 30, 521–605) with a taper, as a mixture of exponentials: what is kept in O(1) per event."""
+"""Omori–Utsu decay (Utsu 1961, Geophys. Mag. 30, 521–605) with a taper, as a mixture of exponentials: O(1) per event in the stream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXPONENTIALS = 16
 
 
 class Shape(NamedTuple):
-    """What regions have in common."""
+    """The parameters that all regions share."""
 
     alpha: float
     c_days: float
@@ -22,7 +22,7 @@ class Shape(NamedTuple):
 
 
 def mixture(shape: Shape) -> tuple[FloatArray, FloatArray]:
-    """The tapered Omori–Utsu decay as a mixture of exponentials, by non-negative least squares of relative errors in log time.
+    """Fit the tapered Omori–Utsu decay by a mixture of exponentials: non-negative least squares of relative errors in log time.
 
     Returns:
         (16,) time constants, days, and (16,) weights that sum to 1: g(t) = Σ w_k exp(−t/τ_k)/τ_k, to within 1 % up to the taper.
@@ -35,6 +35,6 @@ def mixture(shape: Shape) -> tuple[FloatArray, FloatArray]:
 
 
 def decay(days: FloatArray, shape: Shape) -> FloatArray:
-    """(t + c)^−p exp(−t/T), not normalised."""
+    """Return (t + c)^−p exp(−t/T), not normalised."""
     value: FloatArray = (days + shape.c_days) ** -shape.p * np.exp(-days / shape.taper_days)
     return value

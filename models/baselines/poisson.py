@@ -1,7 +1,7 @@
-"""The stationary forecast: a constant rate (Poisson), Gutenberg–Richter magnitudes, and every place of the region alike.
+"""The stationary forecast: a constant rate (Poisson), Gutenberg–Richter magnitudes, and a uniform density of places.
 
-Fitted on everything known before the test span, from where the catalogue begins to be complete, it has the benchmark's scores: on the
-test spans of SanJac_10 and WHITE_06 0.794 and 1.715 nats per event, survival included. (From the training span alone: 0.793 and 1.702.)
+Fitted on all events before the test span, from where the catalogue is complete, it has the benchmark's scores: 0.794 and 1.715 nats per
+event on the test spans of SanJac_10 and WHITE_06, survival included. (From the training span alone: 0.793 and 1.702.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from models.scoring import EventScores, waits
 
 @dataclass(frozen=True)
 class Stationary:
-    """Two numbers: how many, and how large."""
+    """A constant rate and a Gutenberg–Richter law."""
 
     rate_per_day: float
     magnitudes: GutenbergRichter
@@ -30,7 +30,7 @@ class Stationary:
         return "poisson"
 
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
-        """How it had forecast a span's events: a silence changes nothing."""
+        """Score a span's events. The time since the last event changes nothing."""
         given = waits(pattern, span)
         count, rate = len(given.whole), self.rate_per_day
         open_end = given.censored if count else given.censored - given.silence
@@ -45,10 +45,10 @@ class Stationary:
 
 
 def fit_poisson(pattern: PointPattern, span: Span) -> Stationary:
-    """Both laws by maximum likelihood on the events of a span.
+    """Fit both by maximum likelihood on the events of a span.
 
     Raises:
-        Problem: the span is empty of time or events.
+        Problem: the span has no duration or no events.
     """
     rows, days = pattern.rows(span), (int(span.end) - int(span.start)) / MILLISECONDS_PER_DAY
     if rows.stop == rows.start or days <= 0.0:

@@ -3,15 +3,15 @@
     memory = float64 | time of the first event (ms) | of the last | count | S_1 … S_K, the triggered rate just after the last event |
 
 *Poisson.* A gamma prior of the fitted long-run rate r, worth `PRIOR_DAYS`, updated by the count n since the first event: the rate is
-(r · prior + n − 1) / (prior + t), t days since the first event. It knows no future and forgets no past.
+(r · prior + n − 1) / (prior + t), t days since the first event. It uses all of the past and nothing of the future.
 
 *ETAS* in time (Ogata 1988, J. Am. Stat. Assoc. 83, 9–27):
 
     λ(t) = μ + Σ_{t_j < t} K exp(α (m_j − Mc)) g(t − t_j)        g(t) ∝ (t + c)^−p exp(−t/T),  ∫ g = 1
 
-with g as a mixture Σ_k w_k exp(−t/τ_k)/τ_k, so that the past is K sums S_k which decay each by its own exponential. μ and K are the
-region's own, the rest is common (`models.baselines.streaming_fit`). A region that was not fitted gets the common share of its Poisson
-rate as μ.
+with g as a mixture Σ_k w_k exp(−t/τ_k)/τ_k, so that the past is K sums S_k, each with its own exponential decay. μ and K are the
+region's own, the other parameters are common (`models.baselines.streaming_fit`). For a region that was not fitted, μ is the common share
+of its Poisson rate.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ from stream.core import Hazard
 
 BUILT_IN = PRETRAINED / "baselines.json"
 LARGEST_EXCESS = 8.0
-"""No event counts for more than one so far above completeness."""
+"""The productivity of larger events is that of an event this far above completeness."""
 PRIOR_DAYS = 365.0
 FIRST, LAST, COUNT, FIRST_SUM = 0, 1, 2, 3
 
 
 class Regional(msgspec.Struct, frozen=True):
-    """One region's own parameters, above the magnitude of completeness that they were fitted for."""
+    """One region's own parameters, for the magnitude of completeness at which they were fitted."""
 
     magnitude_of_completeness: float
     rate_per_day: float
-    """Of all events: the Poisson baseline's."""
+    """Rate of all events, of the Poisson baseline."""
     background_per_day: float
     """μ."""
     productivity: float
     """K: direct aftershocks of an event at completeness."""
     events: int = 0
-    """That the fit has seen."""
+    """Number of events in the fit."""
 
 
 class Parameters(msgspec.Struct, frozen=True):
     """A fit of both baselines."""
 
     alpha: float
-    """Productivity grows by exp(alpha) a magnitude."""
+    """Productivity grows by the factor exp(alpha) per magnitude unit."""
     c_days: float
     p: float
     taper_days: float
@@ -68,20 +68,20 @@ class Parameters(msgspec.Struct, frozen=True):
     rate_per_day: float
     background_share: float
     productivity: float
-    """For regions that were not fitted."""
+    """Parameters for regions that were not fitted."""
     regions: dict[str, Regional]
     data: tuple[str, ...] = ()
-    """What it was fitted to, and how well."""
+    """The data of the fit and its scores."""
 
 
 class _Kernel(NamedTuple):
-    """A region's parameters as its steps need them."""
+    """A region's parameters in the form used at each step."""
 
     rate_per_day: float
     background_per_day: float
     share_of_poisson: float
     jumps: FloatArray
-    """(K,) what an event at completeness adds to each sum."""
+    """(K,) the increment of each sum by an event at completeness."""
 
 
 class LiveBaselines:
@@ -99,19 +99,19 @@ class LiveBaselines:
 
     @classmethod
     def load(cls, file: Path | None = None) -> LiveBaselines:
-        """The baselines of a file as `save` wrote it; without one, the built-in fit.
+        """Load the baselines of a file that `save` wrote; without one, the built-in fit.
 
         Raises:
-            Problem: no such file, or not a fit.
+            Problem: the file does not exist, or holds no fit.
         """
         return cls(load(file or BUILT_IN))
 
     def start(self) -> bytes:
-        """The memory before any event."""
+        """Return the memory before any event."""
         return self._start
 
     def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
-        """The memory one event later."""
+        """Return the memory after one more event."""
         before = np.frombuffer(memory)
         after, time = before.copy(), float(event.time)
         excess = min(max((event.magnitude or 0.0) - region.magnitude_of_completeness, 0.0), LARGEST_EXCESS)
@@ -126,7 +126,7 @@ class LiveBaselines:
         return after.tobytes()
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, Hazard]:
-        """The Poisson and the ETAS rate from one moment to a later one, nothing happening in between."""
+        """Return the hazards of Poisson and ETAS from one moment to a later one, given that no event occurs in between."""
         vector, kernel = np.frombuffer(memory), self._kernel(region)
         first, last, count = vector[:FIRST_SUM].tolist()
         span = (until - since) / MILLISECONDS_PER_DAY
@@ -136,7 +136,7 @@ class LiveBaselines:
         at_start, at_end, expected = events / days, events / (days + span), events * math.log1p(span / days)
         poisson = Hazard(expected, math.log(at_start), math.log(at_end))
         triggered = vector[FIRST_SUM:] * np.exp(-silence / self.taus_days)  # (K,)
-        lost = triggered * -np.expm1(-span / self.taus_days)  # (K,) what decays within the span
+        lost = triggered * -np.expm1(-span / self.taus_days)  # (K,) the part that decays within the span
         now, later = float(np.add.reduce(triggered)), float(np.add.reduce(triggered - lost))
         to_come = float(np.add.reduce(lost * self.taus_days))
         steady, share = kernel.background_per_day, kernel.share_of_poisson
@@ -168,7 +168,7 @@ def load(file: Path) -> Parameters:
     """Read a fit.
 
     Raises:
-        Problem: no such file, or not a fit.
+        Problem: the file does not exist, or holds no fit.
     """
     try:
         parameters = msgspec.json.decode(file.read_bytes(), type=Parameters)

@@ -1,10 +1,10 @@
-"""Fitting the live baselines: `python -m models.baselines.streaming_fit FEED … --also OLDER … --until 2023-07-01 -o FILE`.
+"""Fits the baselines of the stream: `python -m models.baselines.streaming_fit FEED … --also OLDER … --until 2023-07-01 -o FILE`.
 
-Maximum likelihood of temporal ETAS on the very form that runs live, a mixture of exponentials, so its log-likelihood
+Maximum likelihood of temporal ETAS in the form that runs in the stream, a mixture of exponentials, so its log-likelihood
 Σ ln λ(t_i) − ∫ λ dt (Daley & Vere-Jones 2003, eq. 7.2.2) is exact and O(N). The decay (α, c, p, T) is common; each region has its own
-μ and K, by expectation and maximisation over who was triggered (Veen & Schoenberg 2008, J. Am. Stat. Assoc. 103, 614–624), leaning on
-all regions together as if it had seen a few more events that are like theirs. Older catalogues may teach the decay too, which takes
-longer to see than a year of the feed; the regions' own rates are those of the feed, which does not report all that catalogues hold.
+μ and K, by expectation–maximisation over which events were triggered (Veen & Schoenberg 2008, J. Am. Stat. Assoc. 103, 614–624), shrunk
+towards all regions together as if each had a few more events that resemble theirs. Older catalogues may be used for the decay too, which
+a year of the feed is too short for; the regions' own rates are those of the feed, which does not report all events of catalogues.
 """
 
 from __future__ import annotations
@@ -32,36 +32,36 @@ from models.catalog import PointPattern, Span, choose, make_point_pattern, spans
 from models.numerics import FloatArray
 
 Part = tuple[str, PointPattern, Span]
-"""A region's id, its events, and the span of them that is fitted."""
+"""A region's id, its events, and the span that is fitted."""
 
 LEANING_EVENTS = 10.0
-"""So many events like all regions' together are added to each region's own, for μ and for K."""
+"""Number of average events, of all regions together, added to each region's own for μ and for K."""
 FEWEST_EVENTS = 5
 STEPS = 60
-"""Of expectation and maximisation, for each choice of the common parameters."""
+"""Steps of expectation–maximisation for each choice of the common parameters."""
 BOUNDS = ((0.0, 3.0), (math.log(1e-4), math.log(1.0)), (0.6, 1.8), (math.log(5.0), math.log(3000.0)))
 """α, ln c (days), p, ln T (days)."""
 BEGINNING = (1.5, math.log(0.01), 1.1, math.log(300.0))
 
 
 class _Sums(NamedTuple):
-    """One span of one region under one shape, for a productivity of 1."""
+    """Sums for one span of one region with a given decay, for a productivity of 1."""
 
     region: str
     excitation: FloatArray
-    """(N,) triggered rate just before each event of the span."""
+    """(N,) the triggered rate just before each event of the span."""
     compensator: float
-    """Its integral over the span."""
+    """Integral of the triggered rate over the span."""
     days: float
 
 
 def fit_live_baselines(training: Iterable[Part], data: Iterable[str] = (), *, also: Iterable[Part] = ()) -> Parameters:
-    """Both baselines, fitted to spans of regions; nothing after a span's end is looked at.
+    """Fit both baselines to spans of regions; nothing after a span's end is used.
 
     Args:
-        training: region id, its events (those before the span excite), and the span whose events are fitted. A region may come again.
-        data: lines that say what the training data are, kept with the fit.
-        also: more of the same that teach the common decay alone.
+        training: region id, its events (those before the span trigger), and the span whose events are fitted. A region may occur again.
+        data: lines that describe the training data, kept with the fit.
+        also: further spans, used for the common decay only.
     """
     parts = [(region, events.before(span.end), span) for region, events, span in training]
     shape = _shape([*parts, *((region, events.before(span.end), span) for region, events, span in also)])
@@ -109,16 +109,16 @@ def _counts(parts: list[Part]) -> tuple[dict[str, int], dict[str, float]]:
 
 
 class _Regional(NamedTuple):
-    """μ and K of each region, and what they come to."""
+    """μ and K of each region, and their log-likelihood."""
 
     backgrounds: dict[str, float]
     productivities: dict[str, float]
     share: float
-    """Of the events that are background, all regions together."""
+    """Share of background events, all regions together."""
     productivity: float
-    """All regions together."""
+    """K of all regions together."""
     log_likelihood: float
-    """Σ ln λ − ∫ λ, without the leaning."""
+    """Σ ln λ − ∫ λ, without the shrinkage."""
 
 
 def _regional(sums: list[_Sums]) -> _Regional:
@@ -142,7 +142,7 @@ def _regional(sums: list[_Sums]) -> _Regional:
 def _maximise(
     excitation: FloatArray, offsets: NDArray[np.int64], compensators: FloatArray, days: FloatArray, leaning: float, steps: int
 ) -> tuple[FloatArray, FloatArray, float, float]:
-    """μ (R,) and K (R,) by expectation and maximisation; each leans on the common share of background and the common K."""
+    """Return μ (R,) and K (R,) by expectation–maximisation, shrunk towards the common share of background events and the common K."""
     regions = len(days)
     counts = (offsets[1:] - offsets[:-1]).astype(np.float64)
     rates = (counts + 0.5) / days
@@ -175,7 +175,7 @@ def _all_sums(parts: list[Part], shape: Shape) -> list[_Sums]:
 def _excite(
     days: FloatArray, jumps: FloatArray, taus: FloatArray, weights: FloatArray, first: float, last: float
 ) -> tuple[FloatArray, float]:
-    """(N,) Σ_j jump_j g(t_i − t_j) just before each event, and the integral of that rate from `first` to `last`."""
+    """Return (N,) Σ_j jump_j g(t_i − t_j) just before each event, and the integral of that rate from `first` to `last`."""
     excitation, compensator = np.zeros(len(days)), 0.0
     for k in range(len(taus)):
         carried = 0.0
@@ -189,7 +189,7 @@ def _excite(
 
 
 def regional_training(events: Iterable[Event], table: RegionTable) -> list[Part]:
-    """Each region's spans without holes in one catalogue, where that goes down to the region's magnitude of completeness.
+    """Return each region's spans without gaps in one catalogue, where that goes down to the region's magnitude of completeness.
 
     Args:
         events: sorted earthquakes without duplicates.

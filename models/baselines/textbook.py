@@ -1,16 +1,15 @@
-"""The textbook network that this project's idea came from: two recurrent layers of 128 units and a dense layer of 2, on squared error.
+"""The textbook network that this project started from: two recurrent layers of 128 units and a dense layer of 2, with squared error.
 
     the last 20 events × (wait, latitude, longitude, magnitude, depth where known), each scaled to [0, 1] by the training span's extremes
         -> [Conv2D(32) – pool – Conv2D(64) – dense(128)] -> LSTM(128) -> LSTM(128) -> dense(2)
         -> (minutes to the next event, its magnitude), scaled likewise
 
-It says one number and no distribution, so its log-likelihoods are NaN. What squared error teaches is a conditional mean (Bishop 2006,
-Pattern Recognition and Machine Learning, eq. 1.89), and waits are so skewed that their mean is far above most of them: on Californian
-catalogues its typical (median) error in minutes is 1.3 to 2.4 times that of always saying the median, its mean error 0.9 to 1.25 times.
-It stands where `EventScores` has the median because it is the network's point forecast. Mean absolute errors of 5 minutes and 0.5 magnitude
-units are reported for it without the data, and say nothing without them: where events come every five minutes, always saying the median
-does as well in time. Compare on the same events only. Two weaknesses are kept as they are in the original: raw coordinates as inputs, and
-scaling by extremes, which a later wait or magnitude may exceed.
+It gives point forecasts and no distribution, so its log-likelihoods are NaN. Training with squared error gives a conditional mean (Bishop
+2006, Pattern Recognition and Machine Learning, eq. 1.89), and waits are so skewed that their mean is far above most of them: on
+Californian catalogues its median error in minutes is 1.3 to 2.4 times that of the constant median, its mean error 0.9 to 1.25 times.
+In `EventScores` its forecast takes the place of the median. Mean absolute errors of 5 minutes and 0.5 magnitude units are reported for it
+without the data; where an event comes every five minutes, the constant median is as good in time. Compare on the same events only. Two
+weaknesses are kept as in the original: raw coordinates as inputs, and scaling by extremes, which a later wait or magnitude may exceed.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _WAIT, _MAGNITUDE = 0, 3
 
 
 class TextbookOptions(msgspec.Struct, frozen=True):
-    """How to build and train it."""
+    """Options of the network and its training."""
 
     cell: Cell = "lstm"
     front_end: FrontEnd = "none"
@@ -51,14 +50,14 @@ class TextbookOptions(msgspec.Struct, frozen=True):
     then read one dense(128) of each pair of events."""
     seed: int = 0
     window: int = 20
-    """Events that it sees; missing ones before the first event are 0."""
+    """Number of past events in the input; missing ones before the first event are 0."""
     epochs: int = 20
     windows_per_epoch: int = 4096
-    """A random part of the training windows, so that an epoch of any catalogue takes seconds."""
+    """Size of the random part of the training windows used in an epoch, so that it takes seconds with any catalogue."""
     patience: int = 5
     """Epochs without a better score before stopping."""
     stopping_share: float = 0.1
-    """The last part of the training span's events, which only choose the epoch; at most `windows_per_epoch` / 2 of them, evenly spaced."""
+    """Share of the training span's last events, used to choose the epoch only; at most `windows_per_epoch` / 2, evenly spaced."""
     batch: int = 64
     learning_rate: float = 1e-3
     threads: int = 1
@@ -70,7 +69,7 @@ class Scaler(NamedTuple):
     low: FloatArray
     """(Q,)"""
     width: FloatArray
-    """(Q,) highest minus lowest, 1 where they are the same."""
+    """(Q,) highest minus lowest; 1 where they are equal."""
 
     def scaled(self, values: FloatArray) -> FloatArray:
         """(..., Q) in their own units -> in [0, 1] over the training span."""
@@ -118,7 +117,7 @@ class Textbook:
         return f"textbook{front}-{self.options.cell}-{self.options.seed}"
 
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
-        """Its point forecast before each event of the span; waits below 0 are 0, the first counts from the span's start."""
+        """Return the point forecast before each event of the span; waits below 0 become 0, the first counts from the span's start."""
         rows = pattern.rows(span)
         windows = _windows(self.scaler.scaled(quantities(pattern, len(self.scaler.low) > 4)), self.options.window)
         with _threads(self.options.threads):
@@ -130,10 +129,10 @@ class Textbook:
 
 
 def fit_textbook(pattern: PointPattern, span: Span, options: TextbookOptions | None = None) -> Textbook:
-    """Train on the events of a span; earlier ones are only looked back at. Within minutes on one thread, the same for the same seed.
+    """Train on the events of a span; earlier events serve as inputs only. Takes minutes on one thread; the same seed gives the same network.
 
     Raises:
-        Problem: fewer than 20 events to learn from.
+        Problem: fewer than 20 events in the span.
     """
     chosen = options or TextbookOptions()
     rows = pattern.rows(span)
@@ -170,7 +169,7 @@ def _windows(values: FloatArray, window: int) -> torch.Tensor:
 
 
 def _predicted(network: Network, windows: torch.Tensor, rows: NDArray[np.int64]) -> FloatArray:
-    """(R, 2) scaled forecasts of the events in `rows`."""
+    """Return (R, 2) scaled forecasts of the events in `rows`."""
     with torch.no_grad():
         parts = [network(windows[torch.from_numpy(part)]) for part in _batches(rows, 1024)]
     return torch.cat([torch.zeros(0, 2), *parts]).double().numpy()
@@ -179,7 +178,7 @@ def _predicted(network: Network, windows: torch.Tensor, rows: NDArray[np.int64])
 def _descend(
     network: Network, values: FloatArray, learning: NDArray[np.int64], stopping: NDArray[np.int64], options: TextbookOptions
 ) -> None:
-    """Adam on the mean squared error of the scaled wait and magnitude; ends with the weights of the best epoch."""
+    """Minimise the mean squared error of the scaled wait and magnitude with Adam; keep the weights of the best epoch."""
     windows, wanted = _windows(values, options.window), values[:, [_WAIT, _MAGNITUDE]]
     optimizer, order = torch.optim.Adam(network.parameters(), lr=options.learning_rate), np.random.default_rng(options.seed)
     stopping = stopping[:: -(-2 * len(stopping) // options.windows_per_epoch)]
@@ -204,7 +203,7 @@ def _batches(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Torch's last bits depend on the number of threads."""
+    """Set the number of torch's threads, on which its last bits depend."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

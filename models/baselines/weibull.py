@@ -2,8 +2,8 @@
 
     f(t) = (k/s) (t/s)^(k−1) exp(−(t/s)^k)        S(t) = exp(−(t/s)^k)        hazard (k/s) (t/s)^(k−1), falling if k < 1: clusters
 
-Fitted by maximum likelihood with both ends of the span respected: the first wait is conditioned on the silence e before the span's start
-(left truncation), the last one, still open after c at its end, counts as survival (right censoring; Kalbfleisch & Prentice 2002, The
+Fitted by maximum likelihood with both ends of the span: the first wait is conditional on the time e without events before the span's start
+(left truncation); the last one, still open after c at its end, counts as survival (right censoring; Kalbfleisch & Prentice 2002, The
 Statistical Analysis of Failure Time Data, 2nd ed., chapter 3). With A(k) = Σ t_i^k + c^k − e^k over the N waits t_i the best scale for a
 given k is s^k = A/N, which leaves
 
@@ -27,12 +27,12 @@ from models.numerics import FloatArray
 from models.scoring import SHORTEST_WAIT_DAYS, EventScores, Waits, waits
 
 SHAPES = (0.05, 20.0)
-"""Where k is looked for."""
+"""Range of the search for k."""
 
 
 @dataclass(frozen=True)
 class WeibullRenewal:
-    """The two parameters of the waits, and Gutenberg–Richter's law."""
+    """The two parameters of the waits, and a Gutenberg–Richter law."""
 
     shape: float
     """k: 1 is a Poisson process."""
@@ -49,7 +49,7 @@ class WeibullRenewal:
         return (days / self.scale_days) ** self.shape
 
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
-        """How it had forecast a span's events. In the first second the hazard counts as at its end, being infinite at 0 for k < 1."""
+        """Score a span's events. During the first second the hazard is that at its end, because for k < 1 it is infinite at 0."""
         given = waits(pattern, span)
         elapsed = self.cumulative_hazard(given.elapsed)  # (N,)
         spent = self.cumulative_hazard(given.whole) - elapsed  # (N,) of a unit exponential
@@ -75,7 +75,7 @@ class WeibullRenewal:
 
 
 def fit_weibull(pattern: PointPattern, span: Span) -> WeibullRenewal:
-    """Both laws by maximum likelihood on the events of a span, given the silence before it.
+    """Fit both laws by maximum likelihood on the events of a span, given the time without events before it.
 
     Raises:
         Problem: fewer than two events in the span.
@@ -88,7 +88,7 @@ def fit_weibull(pattern: PointPattern, span: Span) -> WeibullRenewal:
 
 
 def maximum_likelihood(given: Waits) -> tuple[float, float]:
-    """k and s (days) of at least two waits; those below one second count as one second."""
+    """Return k and s (days) of at least two waits; waits below one second count as one second."""
     unit = float(given.whole.mean()) or SHORTEST_WAIT_DAYS
     whole = np.maximum(given.whole, SHORTEST_WAIT_DAYS) / unit  # (N,)
     ends = np.array((given.censored, given.silence)) / unit

@@ -1,9 +1,9 @@
-"""Where background events come: past events, each with the probability that nothing triggered it, smoothed.
+"""The density of background events: past events, weighted by the probability that nothing triggered them, smoothed.
 
     b(x) = (1 − ε) Σ_j φ_j N(x − x_j; h_j) / Σ_j φ_j + ε/area        φ_j = μ b(x_j)/λ(t_j, x_j)
 
 with h_j the distance to the event's n-th nearest neighbour and not below a floor: stochastic declustering with variable kernels, Zhuang,
-Ogata & Vere-Jones (2002, J. Am. Stat. Assoc. 97, 369–380). The little uniform part is for places where nothing has come yet.
+Ogata & Vere-Jones (2002, J. Am. Stat. Assoc. 97, 369–380). The small uniform part is for places without past events.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class BackgroundMap:
 
     @property
     def kernels(self) -> FloatArray:
-        """(M, 5) place, share and width of each."""
+        """(M, 5) place, share and width of each event."""
         return np.column_stack((self.places, self.shares, self.widths_km))
 
     @classmethod
     def of(cls, kernels: FloatArray, area_km2: float) -> BackgroundMap:
-        """From (M, 5) `kernels`."""
+        """Return the map of (M, 5) `kernels`."""
         places = np.ascontiguousarray(kernels[:, :3])
         return cls(places, kernels[:, 3].copy(), kernels[:, 4].copy(), area_km2)
 
@@ -51,14 +51,14 @@ class BackgroundMap:
         return (1.0 - UNIFORM_SHARE) * smoothed + UNIFORM_SHARE / self.area_km2
 
     def density_without_itself(self) -> FloatArray:
-        """(M,) at the events themselves, each left out of its own estimate: what a fit may look at."""
+        """(M,) density at the events themselves, each left out of its own estimate, for use in a fit."""
         own = self.shares / (2.0 * math.pi * self.widths_km**2)
         others = (_smoothed(self.places, self.places, self.shares, self.widths_km) - own) / np.maximum(1.0 - self.shares, 1e-9)
         return (1.0 - UNIFORM_SHARE) * np.maximum(others, 0.0) + UNIFORM_SHARE / self.area_km2
 
 
 def background_map(places: FloatArray, probabilities: FloatArray, area_km2: float) -> BackgroundMap:
-    """The map from (M, 3) places, km, and (M,) φ, the chance that an event was a background event."""
+    """Return the map of (M, 3) places, km, and (M,) φ, the probabilities of being a background event."""
     neighbours = min(NEIGHBOUR + 1, len(places))
     distances = cKDTree(places).query(places, k=[neighbours])[0][:, 0]  # (M,)
     return BackgroundMap(places, probabilities / probabilities.sum(), np.maximum(distances, SMALLEST_WIDTH_KM), area_km2)

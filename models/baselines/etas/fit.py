@@ -1,10 +1,10 @@
-"""ETAS by maximum likelihood on a training span, from a sample of pairs that is drawn anew as the parameters settle.
+"""ETAS by maximum likelihood on a training span, from a sample of pairs that is drawn again as the parameters converge.
 
     all pairs ─▶ about 16, 32, 64 earlier events per event, in proportion to what they add ─▶ L-BFGS ─▶ parameters ─▶ all pairs …
 
-At the parameters that it was drawn with the sample gives every rate exactly, and near them almost so: three rounds are enough. Events
-before the span (from where the catalogue is complete) trigger, but are not themselves explained. A weak prior, worth less than one event,
-keeps parameters finite where a catalogue says nothing of them.
+At the parameters with which it was drawn, the sample gives every rate exactly, and near them almost exactly: three rounds are enough.
+Events before the span (from where the catalogue is complete) trigger others but are not fitted. A weak prior, worth less than one event,
+keeps parameters finite that the catalogue does not determine.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ SEARCH = {"maxiter": 150, "ftol": 1e-9, "gtol": 1e-6}
 FEWEST_EVENTS = 10
 SEED = 0
 USUAL = {OFFSPRING: math.log(0.1), GROWTH: 1.0, C: math.log(2e-3), OMEGA: 0.0, TAU: math.log(2_000.0), GAMMA: 1.0, RHO: math.log(0.6)}
-"""Where the search begins: about what is found in California."""
+"""Start of the search: about the values found in California."""
 USUAL_D = (0.17, 2.5)
 """km² at that completeness; with Mc it grows like the area of a rupture, 10^Mc (Wells & Coppersmith 1994, BSSA 84, 974–1002)."""
 SPREADS = np.array([10.0, 3.0, 2.0, 4.0, 1.0, 3.0, 4.0, 2.0, 2.0])
-"""Of the prior, in the order of the likelihood's parameters."""
+"""Standard deviations of the prior, in the order of the likelihood's parameters."""
 _LOG_10 = math.log(10.0)
 LIMITS = {
     OFFSPRING: (-12.0, 2.0),
@@ -62,29 +62,29 @@ LIMITS = {
     GAMMA: (-1.0, 4.0),
     RHO: (-4.0, 3.0),
 }
-"""Where the search may go. τ may not exceed the time that was observed, for nothing can be known of it beyond."""
+"""Bounds of the search. τ cannot exceed the observed time, because longer values cannot be determined."""
 
 
 class Fitted(NamedTuple):
-    """What came out, and how likely the span is with it."""
+    """The fitted model and its log-likelihood."""
 
     etas: Etas
     log_likelihood: float
     """ln L of times and places, in days and km²; estimated from the last sample."""
     background_probabilities: FloatArray
-    """(N,) that nothing triggered the span's events."""
+    """(N,) probabilities that nothing triggered the span's events."""
 
 
 def fit_etas(pattern: PointPattern, span: Span, inverted_background: bool = True) -> Etas:
-    """The parameters, and Gutenberg–Richter's law; see `fitted`."""
+    """Fit ETAS and a Gutenberg–Richter law; see `fitted`."""
     return fitted(pattern, span, inverted_background).etas
 
 
 def fitted(pattern: PointPattern, span: Span, inverted_background: bool = True) -> Fitted:
-    """Maximum likelihood on the events of a span.
+    """Fit by maximum likelihood on the events of a span.
 
     Args:
-        inverted_background: background events come where untriggered events came (`background`), instead of everywhere alike. On
+        inverted_background: the background density follows the untriggered events (`background`) instead of being uniform. On
             the benchmark's validation spans places gain 0.03 to 0.20 nats an event from it, times between −0.010 and 0.005.
 
     Raises:
@@ -112,7 +112,7 @@ def fitted(pattern: PointPattern, span: Span, inverted_background: bool = True) 
 
 
 def parameters_of(theta: FloatArray, pattern: PointPattern) -> EtasParameters:
-    """The formula's numbers from the likelihood's (9,)."""
+    """Convert the likelihood's parameters (9,) to those of the formula."""
     rho, omori = math.exp(theta[RHO]), Omori(math.exp(theta[C]), float(theta[OMEGA]), math.exp(theta[TAU]))
     log_whole = math.log(float(omori.integral(np.array(np.inf))))
     return EtasParameters(
@@ -131,7 +131,7 @@ def parameters_of(theta: FloatArray, pattern: PointPattern) -> EtasParameters:
 
 
 def usual(pattern: PointPattern, rows: slice, days: float) -> FloatArray:
-    """(9,) where the search begins: half of the events untriggered, the rest as usual."""
+    """Return (9,) the start of the search: half of the events untriggered, the other parameters at their usual values."""
     theta = np.zeros(SIZE)
     theta[list(USUAL)] = list(USUAL.values())
     theta[BACKGROUND] = math.log(0.5 * (rows.stop - rows.start) / days)
@@ -140,7 +140,7 @@ def usual(pattern: PointPattern, rows: slice, days: float) -> FloatArray:
 
 
 def sample(theta: FloatArray, pattern: PointPattern, first: int, size: int) -> Pairs:
-    """The pairs to count near these parameters, for the events from row `first` on."""
+    """Draw the pairs for parameters near these, for the events from row `first` on."""
     given = parameters_of(theta, pattern)
     sources = sources_of(given, pattern, len(pattern))
     shifts = np.random.default_rng(SEED).random(len(pattern) - first)
@@ -151,7 +151,7 @@ def sample(theta: FloatArray, pattern: PointPattern, first: int, size: int) -> P
 
 
 def stretch_of(pattern: PointPattern, span: Span) -> Stretch:
-    """What the integral of the rate is taken over; the pattern ends with the span."""
+    """Return the domain of the integral of the rate; the pattern must end with the span."""
     start, end = pattern.day_of(span.start), pattern.day_of(span.end)
     excesses = excesses_above(pattern.magnitudes, pattern.magnitude_of_completeness)
     return Stretch(end - start, excesses, np.maximum(start - pattern.days, 0.0), end - pattern.days)

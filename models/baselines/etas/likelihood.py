@@ -2,11 +2,11 @@
 
     ln L = Σ_i ln λ(t_i, x_i) − ∫∫ λ        over the events and the time of a span (Daley & Vere-Jones 2003, eq. 7.1.2)
 
-The fit moves in other numbers than the formula has, which hang together less: a pair's part is
+The fit uses parameters that are less correlated than those of the formula. The contribution of a pair is
 
     N exp(α Δm) · g(Δt)/G(∞) · ρ/π D^ρ (r² + D)^−(1+ρ)        D = d exp(γ Δm)
 
-with N the events that one at Mc is expected to trigger in all, and α = a − ργ.
+with N the expected total number of events triggered by one at Mc, and α = a − ργ.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _LOG_PI = math.log(math.pi)
 
 
 class Pairs(NamedTuple):
-    """The earlier events that are counted for each of N targets, P in all."""
+    """The earlier events used for each of N targets, P in all."""
 
     begins: NDArray[np.int64]
-    """(N + 1,) where each target's begin."""
+    """(N + 1,) index of the first pair of each target."""
     excesses: FloatArray
     lags: FloatArray
     squares: FloatArray
@@ -46,10 +46,10 @@ class Pairs(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """What the integral is taken over."""
+    """The domain of the integral of the rate."""
 
     days: float
-    """How long the span lasts."""
+    """Length of the span, days."""
     excesses: FloatArray
     """(M,) Δm of all events before its end."""
     until_start: FloatArray
@@ -94,14 +94,14 @@ def _omori(theta: FloatArray) -> Omori:
 
 
 def _shares(omori: Omori, grid: FloatArray, stretch: Stretch) -> FloatArray:
-    """(M,) which part of what each event triggers falls into the span; G/G(∞) by interpolation in 4,000 lags."""
+    """Return (M,) the share of each event's aftershocks that falls into the span: G/G(∞), interpolated in 4,000 lags."""
     values = omori.integral(grid) / omori.integral(_EVER)
     shares: FloatArray = np.interp(stretch.until_end, grid, values) - np.interp(stretch.until_start, grid, values)
     return shares
 
 
 def _with_slopes(theta: FloatArray, function: Callable[[Omori], float]) -> tuple[float, FloatArray]:
-    """A function of the decay and its derivatives in (ln c, ω, ln τ), (3,), by central differences."""
+    """Return a function of the decay and its derivatives in (ln c, ω, ln τ), (3,), by central differences."""
     slopes = np.empty(len(_DECAY))
     for k, index in enumerate(_DECAY):
         step = np.zeros(SIZE)
@@ -121,7 +121,7 @@ def _log_rates(
     weights: FloatArray,
     background: FloatArray,
 ) -> tuple[float, FloatArray, float]:
-    """Σ ln λ, its gradient but for that of G(∞), and Σ of the triggered parts of λ (what G(∞) divides)."""
+    """Return Σ ln λ, its gradient without that of G(∞), and Σ of the triggered parts of λ (which G(∞) divides)."""
     c, tau, rho = math.exp(theta[C]), math.exp(theta[TAU]), math.exp(theta[RHO])
     p, q = 1.0 + theta[OMEGA], 1.0 + rho
     constant = theta[OFFSPRING] - log_whole + theta[RHO] - _LOG_PI

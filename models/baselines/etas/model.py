@@ -1,4 +1,4 @@
-"""ETAS, the epidemic-type aftershock sequence: the standard that knows aftershocks. Every event triggers others, which trigger others.
+"""ETAS, the epidemic-type aftershock sequence, the field's standard: every event triggers others, which trigger others in turn.
 
     λ(t, x) = μ b(x) + Σ_j k0 exp(a (m_j − Mc)) exp(−Δt/τ) / (Δt + c)^(1+ω) / (r² + d exp(γ (m_j − Mc)))^(1+ρ)
 
@@ -37,7 +37,7 @@ _EDGE = 1e-6
 
 
 class EtasParameters(msgspec.Struct, frozen=True):
-    """The formula's numbers, under the names that Mizrahi's `etas` writes them by; days and km."""
+    """The parameters of the formula, with the names of Mizrahi's `etas`; days and km."""
 
     magnitude_of_completeness: float
     area_km2: float
@@ -83,12 +83,12 @@ class EtasParameters(msgspec.Struct, frozen=True):
         return scales
 
     def jumps(self, excesses: FloatArray) -> FloatArray:
-        """(N,) κ: what each event is expected to bring anywhere, per unit of G."""
+        """(N,) κ: the number of events that each event is expected to trigger anywhere, per unit of G."""
         jumps: FloatArray = np.exp(self.log_productivities(excesses)) * math.pi / self.rho * self.scales_km2(excesses) ** -self.rho
         return jumps
 
     def branching_ratio(self, beta: float) -> float:
-        """The mean number of events that one triggers itself, its magnitude from Gutenberg–Richter's law; infinite if a − ργ ≥ β."""
+        """The mean number of direct aftershocks of an event with a Gutenberg–Richter magnitude; infinite if a − ργ ≥ β."""
         growth = self.a - self.rho * self.gamma
         each = float(self.jumps(np.zeros(1))[0] * self.omori.integral(np.array(np.inf)))
         return each * beta / (beta - growth) if growth < beta else math.inf
@@ -96,7 +96,7 @@ class EtasParameters(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Etas:
-    """The parameters, and the magnitudes' law if it was learned."""
+    """The parameters, and the law of magnitudes if it was fitted."""
 
     parameters: EtasParameters
     magnitudes: GutenbergRichter | None = None
@@ -108,7 +108,7 @@ class Etas:
         return "etas"
 
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
-        """How it had forecast a span's events; the sums over places take some nanoseconds a pair of events."""
+        """Score a span's events. The sums over places take some nanoseconds per pair of events."""
         times = self.times(pattern, span)
         return EventScores(
             time_log_prob=np.log(times.rates) - times.expected[:-1],
@@ -120,7 +120,7 @@ class Etas:
         )
 
     def times(self, pattern: PointPattern, span: Span) -> TimeForecasts:
-        """Rates, expected numbers and medians of a span's waits."""
+        """Return rates, expected numbers and medians of a span's waits."""
         known, given = pattern.before(span.end), self.parameters
         decay = given.omori.exponentials(max(pattern.day_of(span.end), 1.0))
         return time_forecasts(known, span, given.background_per_day, given.jumps(given.excesses(known.magnitudes)), decay)
@@ -133,7 +133,7 @@ class Etas:
         return triggered + given.background_per_day * self._background(pattern, rows)
 
     def _background(self, pattern: PointPattern, rows: slice) -> FloatArray | float:
-        """(N,) where background events come, 1/km²."""
+        """(N,) the density of background events, 1/km²."""
         return 1.0 / self.parameters.area_km2 if self.background is None else self.background.density(pattern.positions_km[rows])
 
     def _magnitudes(self, pattern: PointPattern, span: Span) -> dict[str, FloatArray]:
@@ -145,10 +145,10 @@ class Etas:
 
     @classmethod
     def load(cls, file: Path, name: str | None = None, magnitudes: GutenbergRichter | None = None) -> Etas:
-        """The parameters in a file: of the catalogue `name` if it holds several, else those it holds.
+        """Load the parameters in a file: those of the catalogue `name` if it holds several.
 
         Raises:
-            Problem: it cannot be read, or has none of that name.
+            Problem: the file cannot be read, or has no parameters of that name.
         """
         try:
             whole = file.read_bytes()
@@ -162,7 +162,7 @@ class Etas:
             raise Problem(f"the ETAS parameters in {file} cannot be read ({error})", REMEDY) from None
 
     def save(self, file: Path) -> None:
-        """Write the parameters, and the background map if there is one, in the form that `load` takes.
+        """Write the parameters, and the background map if there is one, in the form that `load` reads.
 
         Raises:
             Problem: the file cannot be written.
@@ -176,7 +176,7 @@ class Etas:
 
 
 class _Saved(EtasParameters, frozen=True):
-    """What a file of ours also holds."""
+    """The further content of a file that `save` writes."""
 
     background_kernels: list[tuple[float, float, float, float, float]] | None = None
     """Place (3 × km from the Earth's centre), share and width (km) of each."""
@@ -193,13 +193,13 @@ def excesses_above(magnitudes: FloatArray, magnitude_of_completeness: float) -> 
 
 
 def sources_of(given: EtasParameters, pattern: PointPattern, stop: int) -> Sources:
-    """The pattern's events before row `stop`, as what triggers."""
+    """Return the pattern's events before row `stop` as triggering events."""
     excesses, places = given.excesses(pattern.magnitudes[:stop]), np.ascontiguousarray(pattern.positions_km[:stop].T)
     return Sources(pattern.days[:stop], places, np.exp(given.log_productivities(excesses)), given.scales_km2(excesses))
 
 
 def published(catalogue: Path) -> Path | None:
-    """The file of published parameters that lies beside a catalogue and has some for it (by the file name's stem), if there is one."""
+    """Return the file of published parameters beside a catalogue that has an entry for it (by the stem of its name), if there is one."""
     file = catalogue.with_name(PUBLISHED)
     try:
         held = msgspec.json.decode(file.read_bytes(), type=dict[str, msgspec.Raw])
@@ -209,5 +209,5 @@ def published(catalogue: Path) -> Path | None:
 
 
 def stem(catalogue: Path) -> str:
-    """A file's name without any endings: `ComCat_25` of `ComCat_25.csv.xz`."""
+    """Return a file's name without its suffixes: `ComCat_25` of `ComCat_25.csv.xz`."""
     return catalogue.name.partition(".")[0]

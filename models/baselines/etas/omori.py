@@ -2,12 +2,12 @@
 
     g(t) = exp(−t/τ) / (t + c)^(1+ω)        G(t) = ∫₀ᵗ g = exp(c/τ) τ^(−ω) [Γ(−ω, c/τ) − Γ(−ω, (t + c)/τ)]
 
-(Mizrahi, Nandan & Wiemer 2021, Seismol. Res. Lett. 92, 2333–2342; any ω > −1, for the taper keeps G finite.) With p = 1 + ω
+(Mizrahi, Nandan & Wiemer 2021, Seismol. Res. Lett. 92, 2333–2342; any ω > −1, since the taper keeps G finite.) With p = 1 + ω
 
     (t + c)^(−p) = 1/Γ(p) ∫ exp(−eᵘ (t + c) + p u) du ≈ Σ_k weight_k exp(−rate_k t)
 
 by the trapezoidal rule, whose error falls exponentially with the step (Beylkin & Monzón 2010, Appl. Comput. Harmon. Anal. 28, 131–149):
-1 part in 10^7 with 60 terms. The whole past of a region is then 60 sums, and rates and expected numbers cost O(60) an event.
+1 part in 10^7 with 60 terms. The whole past of a region is then 60 sums, and rates and expected numbers cost O(60) per event.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STEP = 0.5
 _DECAYED = 36.0
 """The fastest term has fallen to exp(−36) within c."""
 _STANDING = 1e-3
-"""Terms that decay by less than this within the longest lag are one."""
+"""Terms that decay by less than this within the longest lag are merged into one."""
 _SLOWEST_LOG = 25.0
 """How far below them the integral begins, divided by p."""
 _NO_POWER = 1e-9
@@ -39,14 +39,14 @@ class Exponentials(NamedTuple):
 
 
 class Omori(NamedTuple):
-    """The decay's three numbers."""
+    """The three parameters of the decay."""
 
     c: float
     """Days."""
     omega: float
     """The exponent is 1 + ω."""
     tau: float
-    """Days: how long sequences last."""
+    """τ, days: the taper, which limits the duration of sequences."""
 
     def density(self, lags: FloatArray) -> FloatArray:
         """(...) g at lags, days; not normalised."""

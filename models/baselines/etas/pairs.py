@@ -1,6 +1,6 @@
-"""Sums over all pairs of events: exact but for tables of the two powers, good to 1 in 10^5.
+"""Sums over all pairs of events, exact except for tables of the two powers, which are accurate to 1 in 10^5.
 
-A table is indexed by a number's own bits (exponent and first eight binary digits) and linear in between, which makes a pair cost some
+A table is indexed by a number's bits (exponent and first eight binary digits) and linear in between, so that a pair costs some
 nanoseconds instead of two logarithms and an exponential.
 """
 
@@ -34,7 +34,7 @@ class Kernel(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """The M events that trigger, in the order of time."""
+    """The M triggering events, in the order of time."""
 
     days: FloatArray
     """(M,)"""
@@ -47,7 +47,7 @@ class Sources(NamedTuple):
 
 
 def tables(kernel: Kernel, sources: Sources) -> tuple[FloatArray, FloatArray]:
-    """(2, ·) values and slopes of both factors, for lags within the sources' time and distances up to the antipode."""
+    """Return (2, ·) values and slopes of both factors, for lags within the sources' time and distances up to the antipode."""
     c, p, fading, q = kernel
     longest = float(sources.days[-1] - sources.days[0]) + 1.0 if len(sources.days) else 1.0
     smallest, largest = (float(sources.scales.min()), float(sources.scales.max())) if len(sources.days) else (1.0, 1.0)
