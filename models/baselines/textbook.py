@@ -129,7 +129,7 @@ class Textbook:
 
 
 def fit_textbook(pattern: PointPattern, span: Span, options: TextbookOptions | None = None) -> Textbook:
-    """Train on the events of a span; earlier events serve as inputs only. Takes minutes on one thread; the same seed gives the same network.
+    """Train on the events of a span; earlier events serve as inputs only. Takes minutes on one thread; a seed fixes the result.
 
     Raises:
         Problem: fewer than 20 events in the span.
