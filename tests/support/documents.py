@@ -28,7 +28,9 @@ def anchors(text: str) -> set[str]:
 def links(text: str) -> list[tuple[str, str]]:
     """Return the target and the anchor of each link into the project."""
     targets = re.findall(r"\]\(([^)\s]+)\)", without_blocks(text))
-    return [(file, anchor) for target in targets if not target.startswith("http") for file, _, anchor in [target.partition("#")]]
+    return [
+        (file, anchor) for target in targets if not target.startswith(("http:", "https:")) for file, _, anchor in [target.partition("#")]
+    ]
 
 
 def shell_lines(text: str) -> list[str]:
