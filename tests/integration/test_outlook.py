@@ -1,4 +1,4 @@
-"""Outlooks over real logs: what the core alone says, once each, through kills, promotions and new starts; and the command itself."""
+"""Outlooks over real logs: the same as of the core alone, each once, through kills, promotions and restarts; and the command itself."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from stream.outlooks.simulator import SimulatedCounts, SimulationRequest
 from stream.outlooks.worker import OutlookWorker, outlooks_of
 from stream.promotion import promote
 from stream.records.outlook import RegionOutlook, decode_outlook
-from tests.support.outlooks import RateSimulator, Simulators, said
+from tests.support.outlooks import RateSimulator, Simulators, issue_outlooks
 from tests.support.servers import free_port
 from tests.support.simulated import REGION, Turn, event, table, turns
 from tests.support.stand_ins import csv_of, now, usgs
 from tests.support.waiting import wait_until, work_until
 
 TABLE = table()
-MADE = turns(1, 40, 0.25, 2.0)
-HALF = len(MADE) // 2
+POLLS = turns(1, 40, 0.25, 2.0)
+HALF = len(POLLS) // 2
 COMMAND = [sys.executable, "-m", "stream.cli"]
-_places = itertools.count(1)
+_numbers = itertools.count(1)
 
 
 class Killed(Exception):
@@ -57,16 +57,16 @@ class DyingSimulator(RateSimulator):
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
     url = f"sqlite:///{tmp_path}/log.db"
     if request.param == "kafka":
-        url = f"kafka://{request.getfixturevalue('kafka')}/outlook{next(_places)}"
+        url = f"kafka://{request.getfixturevalue('kafka')}/outlook{next(_numbers)}"
     opened = open_log(url)
     opened.create_topics()
     yield opened
     opened.close()
 
 
-def tell(log: Log, made: list[Turn]) -> None:
+def publish(log: Log, polls: list[Turn]) -> None:
     records: list[InputRecord] = []
-    for changes, heartbeat in made:
+    for changes, heartbeat in polls:
         records += [*changes, heartbeat]
     publisher = Publisher(log, TABLE)
     publisher.publish(records)
@@ -96,10 +96,12 @@ def written(log: Log) -> list[bytes]:
 
 
 def by_core(log: Log) -> list[bytes]:
-    """What the core alone says of the log."""
-    made = [one for number in TOPICS_OF_EVENTS for one in said(OutlookPartition(number, TABLE), RateSimulator(), inputs(log, number))]
-    made.sort(key=lambda one: (one.issued_at, one.input_partition, one.input_sequence, one.region))
-    return [encode(one) for one in made]
+    """Return the outlooks that the core alone issues for the log."""
+    found = [
+        one for number in TOPICS_OF_EVENTS for one in issue_outlooks(OutlookPartition(number, TABLE), RateSimulator(), inputs(log, number))
+    ]
+    found.sort(key=lambda one: (one.issued_at, one.input_partition, one.input_sequence, one.region))
+    return [encode(one) for one in found]
 
 
 def outlooks(log: Log) -> list[RegionOutlook]:
@@ -107,23 +109,23 @@ def outlooks(log: Log) -> list[RegionOutlook]:
 
 
 @pytest.mark.parametrize("batch_size", [7, 500])
-def test_the_log_gets_what_the_core_says_whatever_the_batches(log: Log, batch_size: int) -> None:
-    tell(log, MADE)
+def test_the_outlooks_in_the_log_are_those_of_the_core_for_any_batch_size(log: Log, batch_size: int) -> None:
+    publish(log, POLLS)
     work(log, batch_size=batch_size)
     assert written(log) == by_core(log)
     assert len({one.id for one in outlooks(log)}) == len(outlooks(log)) > 15
     assert {one.cause for one in outlooks(log)} >= {"schedule", "mainshock"}
 
 
-def test_a_turn_that_has_taken_long_leaves_the_rest_to_the_next(log: Log) -> None:
-    tell(log, MADE[:40])
+def test_a_turn_that_takes_long_leaves_the_rest_to_the_next(log: Log) -> None:
+    publish(log, POLLS[:40])
     work(log, longest_turn_seconds=0.0)
     assert written(log) == by_core(log) != []
 
 
 @pytest.mark.parametrize("finished", [0, 1, 7])
 def test_a_worker_killed_in_a_simulation_is_followed_by_one_that_repeats_and_misses_nothing(log: Log, finished: int) -> None:
-    tell(log, MADE)
+    publish(log, POLLS)
     with pytest.raises(Killed):
         work(log, Simulators(DyingSimulator(finished)))
     assert len(written(log)) == finished
@@ -131,40 +133,40 @@ def test_a_worker_killed_in_a_simulation_is_followed_by_one_that_repeats_and_mis
     assert written(log) == by_core(log)
 
 
-def test_a_worker_that_comes_back_goes_on_where_the_last_one_stopped(log: Log) -> None:
-    tell(log, MADE[:HALF])
+def test_a_restarted_worker_continues_where_the_last_one_stopped(log: Log) -> None:
+    publish(log, POLLS[:HALF])
     work(log)
-    tell(log, MADE[HALF:])
+    publish(log, POLLS[HALF:])
     work(log)
     assert written(log) == by_core(log)
 
 
-def test_on_a_log_with_a_past_a_new_group_begins_with_what_comes(log: Log) -> None:
-    tell(log, MADE[:HALF])
+def test_a_new_group_can_begin_at_the_end_of_the_log(log: Log) -> None:
+    publish(log, POLLS[:HALF])
     work(log, from_beginning=False)
     assert written(log) == []
-    tell(log, MADE[HALF:])
+    publish(log, POLLS[HALF:])
     work(log, from_beginning=False)
-    made = outlooks(log)
-    assert min(one.issued_at for one in made) >= MADE[HALF - 1].heartbeat.observed_at
-    assert {one.region for one in made} == {REGION.id, "neighbour"}
-    assert max(one.events_in_window for one in made) > 5
+    found = outlooks(log)
+    assert min(one.issued_at for one in found) >= POLLS[HALF - 1].heartbeat.observed_at
+    assert {one.region for one in found} == {REGION.id, "neighbour"}
+    assert max(one.events_in_window for one in found) > 5
 
 
-def test_the_promoted_model_speaks_from_its_mark_on_and_a_missing_one_never(log: Log) -> None:
-    tell(log, MADE[:HALF])
+def test_a_promoted_model_is_used_from_its_mark_on_and_a_missing_one_never(log: Log) -> None:
+    publish(log, POLLS[:HALF])
     promote(log, {"lstm": "rate-2"})
-    tell(log, MADE[HALF : HALF + 4])
+    publish(log, POLLS[HALF : HALF + 4])
     promote(log, {"lstm": "rate-9"})
-    tell(log, MADE[HALF + 4 :])
+    publish(log, POLLS[HALF + 4 :])
     work(log, Simulators(RateSimulator("rate-1"), RateSimulator("rate-2")))
-    made = outlooks(log)
-    middle = MADE[HALF - 1].heartbeat.observed_at
-    assert {one.model.name for one in made if one.issued_at <= middle} == {"rate-1"}
-    assert {one.model.name for one in made if one.issued_at > middle} == {"rate-2"}
+    found = outlooks(log)
+    middle = POLLS[HALF - 1].heartbeat.observed_at
+    assert {one.model.name for one in found if one.issued_at <= middle} == {"rate-1"}
+    assert {one.model.name for one in found if one.issued_at > middle} == {"rate-2"}
 
 
-def test_the_command_simulates_and_ends_when_asked_and_a_replay_says_the_same_bytes(tmp_path: Path) -> None:
+def test_the_command_simulates_and_ends_on_a_signal_and_a_replay_writes_the_same_bytes(tmp_path: Path) -> None:
     """Two processes share the work live, one in the replay."""
     url = f"sqlite:///{tmp_path}/log.db"
     events = [event(f"us{n:03d}", hours=3.0 * n, magnitude=6.3 if n == 3 else 4.5 + n % 4 / 10, longitude=37.0 + n / 20) for n in range(8)]
@@ -187,15 +189,15 @@ def test_the_command_simulates_and_ends_when_asked_and_a_replay_says_the_same_by
     again = [*COMMAND, "replay", url, "--outlooks", str(lines), "--to", str(decode_outlook(live[-1]).issued_at.plus(hours=2.1))]
     subprocess.run(again, check=True, env=environment, stderr=subprocess.PIPE)
     assert set(live) <= set(lines.read_bytes().splitlines())
-    made = [decode_outlook(line) for line in lines.read_bytes().splitlines()]
-    assert all(one.test and one.simulations >= 1_000 and one.region == "turkiye" for one in made)
-    assert made[-1].mainshock is not None
-    assert made[-1].mainshock.magnitude == 6.3
+    found = [decode_outlook(line) for line in lines.read_bytes().splitlines()]
+    assert all(one.test and one.simulations >= 1_000 and one.region == "turkiye" for one in found)
+    assert found[-1].mainshock is not None
+    assert found[-1].mainshock.magnitude == 6.3
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_up_makes_outlooks_in_a_process_that_goes_with_it(tmp_path: Path, number: signal.Signals) -> None:
-    """Asked to end or killed: nothing of it is left behind."""
+def test_up_issues_outlooks_in_a_process_that_ends_with_it(tmp_path: Path, number: signal.Signals) -> None:
+    """After SIGTERM and after SIGKILL no process is left behind."""
     url, start = f"sqlite:///{tmp_path}/up.db", now().plus(hours=-20.0)
     events = [event(f"us{n:03d}", magnitude=4.6, longitude=37.0 + n / 20, time=start.plus(hours=2.0 * n)) for n in range(8)]
     opened = open_log(url)

@@ -18,10 +18,10 @@ from stream.records.forecast import decode_forecast
 from stream.replay import Span, copy_log
 from stream.store import open_store
 from stream.worker import Worker
-from tests.integration.test_worker import HALF, HOME, MADE, TABLE, DyingStore, Ground, Killed, ground  # noqa: F401 - a fixture
+from tests.integration.test_worker import HALF, HOME, POLLS, TABLE, DyingStore, Ground, Killed, ground  # noqa: F401 - a fixture
 from tests.support.simulated import REGION, Shelf, SumForecaster
 
-THIRD = len(MADE) // 3
+THIRD = len(POLLS) // 3
 
 
 def shelf(*more: SumForecaster) -> Shelf:
@@ -31,7 +31,7 @@ def shelf(*more: SumForecaster) -> Shelf:
 def worker(ground: Ground, library: Shelf | None, batch_size: int = 20, saves_before: int | None = None) -> Worker:  # noqa: F811
     store = ground.store if saves_before is None else DyingStore(ground.store, saves_before)
     own = SumForecaster("sum-1")
-    return Worker(ground.log, store, TABLE, own, library=library, batch_size=batch_size, on_forecast=ground.said.append)
+    return Worker(ground.log, store, TABLE, own, library=library, batch_size=batch_size, on_forecast=ground.reported.append)
 
 
 def run(ground: Ground, library: Shelf | None = None, batch_size: int = 20, saves_before: int | None = None) -> None:  # noqa: F811
@@ -70,11 +70,11 @@ def models_by_time(ground: Ground) -> list[str]:  # noqa: F811
 
 
 def tell_with_promotions(ground: Ground) -> None:  # noqa: F811
-    ground.tell(MADE[:THIRD])
+    ground.publish(POLLS[:THIRD])
     promote(ground.log, {"lstm": "sum-2"})
-    ground.tell(MADE[THIRD:HALF])
+    ground.publish(POLLS[THIRD:HALF])
     promote(ground.log, {"lstm": "sum-1"}, reason="back")
-    ground.tell(MADE[HALF:])
+    ground.publish(POLLS[HALF:])
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 500])
@@ -88,11 +88,11 @@ def test_workers_swap_at_the_mark_whatever_the_batches(ground: Ground, batch_siz
 
 
 def test_a_promotion_reaches_a_worker_that_is_running(ground: Ground) -> None:  # noqa: F811
-    ground.tell(MADE[:HALF])
+    ground.publish(POLLS[:HALF])
     running = worker(ground, shelf())
     ground.work(running)
     promote(ground.log, {"lstm": "sum-2"})
-    ground.tell(MADE[HALF:])
+    ground.publish(POLLS[HALF:])
     ground.work(running)
     running.close()
     assert ground.forecasts() == by_core(ground.log, shelf())
@@ -113,11 +113,11 @@ def test_a_worker_killed_around_a_swap_is_followed_by_one_that_repeats_and_misse
 
 
 def test_a_new_worker_goes_on_under_the_promoted_model_without_folding_the_log_again(ground: Ground) -> None:  # noqa: F811
-    ground.tell(MADE[:THIRD])
+    ground.publish(POLLS[:THIRD])
     promote(ground.log, {"lstm": "sum-2"})
-    ground.tell(MADE[THIRD:HALF])
+    ground.publish(POLLS[THIRD:HALF])
     run(ground)
-    ground.tell(MADE[HALF:])
+    ground.publish(POLLS[HALF:])
     later = shelf()
     run(ground, later)
     assert ground.forecasts() == by_core(ground.log, shelf())
@@ -141,9 +141,9 @@ def test_an_emptied_store_is_made_again_with_its_swaps(ground: Ground) -> None: 
 
 
 def test_a_missing_model_is_refused_in_the_open_and_the_incumbent_goes_on(ground: Ground) -> None:  # noqa: F811
-    ground.tell(MADE[:HALF])
+    ground.publish(POLLS[:HALF])
     promote(ground.log, {"lstm": "sum-9"})
-    ground.tell(MADE[HALF:])
+    ground.publish(POLLS[HALF:])
     run(ground)
     assert models_by_time(ground) == ["sum-1"]
     assert {one.model for one in activations(ground)} == {"sum-1"}
@@ -152,11 +152,11 @@ def test_a_missing_model_is_refused_in_the_open_and_the_incumbent_goes_on(ground
 
 
 def test_a_worker_without_the_promoted_model_folds_the_log_again_with_those_it_has(ground: Ground) -> None:  # noqa: F811
-    ground.tell(MADE[:THIRD])
+    ground.publish(POLLS[:THIRD])
     promote(ground.log, {"lstm": "sum-2"})
-    ground.tell(MADE[THIRD:HALF])
+    ground.publish(POLLS[THIRD:HALF])
     run(ground)
-    ground.tell(MADE[HALF:])
+    ground.publish(POLLS[HALF:])
     run(ground, Shelf(SumForecaster("sum-1")))
     said = [decode_forecast(body) for body in ground.forecasts()[HOME]]
     assert len({forecast.id for forecast in said}) == len(said)
@@ -183,7 +183,7 @@ def test_a_replay_of_the_log_swaps_at_the_same_records(ground: Ground, tmp_path:
 
 def test_a_shadow_is_scored_beside_the_champion_and_says_nothing(ground: Ground) -> None:  # noqa: F811
     promote(ground.log, {"lstm": "sum-2"}, challenger=True)
-    ground.tell(MADE)
+    ground.publish(POLLS)
     run(ground)
     assert models_by_time(ground) == ["sum-1"]
     scores = [forecast.score for body in ground.forecasts()[HOME] if (forecast := decode_forecast(body)).score is not None]

@@ -1,4 +1,4 @@
-"""The whole pipeline on what the real feed said: the Türkiye M7.8 live and replayed, and the false M6.2 at Chignik.
+"""The whole pipeline on recordings of the real feed: the Türkiye M7.8 live and replayed, and the false M6.2 at Chignik.
 
 `QUAKECAST_SHOW_HOURS=48` runs the two virtual days (some minutes); without it the hours around the mainshock.
 """
@@ -62,11 +62,11 @@ def wait_until_fed(feed: RecordedFeed, hours: float) -> None:
 
 def forecast_to_the_end(bus: str, store: str) -> bool:
     """Whether the state has taken every record of the input log."""
-    log, kept = open_log(bus), open_store(store)
+    log, opened = open_log(bus), open_store(store)
     last = {partition: record.sequence for partition, record in inputs(log)}
-    reached = {partition: position.sequence for partition, position in kept.positions().items()}
+    reached = {partition: position.sequence for partition, position in opened.positions().items()}
     log.close()
-    kept.close()
+    opened.close()
     return all(reached.get(partition, -1) >= sequence for partition, sequence in last.items())
 
 
@@ -124,20 +124,20 @@ def live(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         yield bus, feed
 
 
-def test_up_has_every_version_once_and_a_forecast_for_each_record_that_calls_for_one(live: tuple[str, RecordedFeed]) -> None:
+def test_up_has_every_version_once_and_a_forecast_for_each_record_that_leads_to_one(live: tuple[str, RecordedFeed]) -> None:
     bus, feed = live
     log = open_log(bus)
     check_exactly_once(log, feed)
     log.close()
 
 
-def test_the_live_forecasts_come_out_of_an_embedded_replay_byte_for_byte(live: tuple[str, RecordedFeed], tmp_path: Path) -> None:
+def test_an_embedded_replay_gives_the_live_forecasts_byte_for_byte(live: tuple[str, RecordedFeed], tmp_path: Path) -> None:
     log = open_log(live[0])
     assert replayed(live[0], tmp_path / "one.jsonl", "--batch-size", "7") == canonical(forecasts(log))
     log.close()
 
 
-def test_the_live_forecasts_come_out_of_kafka_with_two_workers_byte_for_byte(
+def test_two_workers_on_kafka_give_the_live_forecasts_byte_for_byte(
     live: tuple[str, RecordedFeed], kafka: str, redis: str, tmp_path: Path
 ) -> None:
     log = open_log(live[0])
@@ -147,7 +147,7 @@ def test_the_live_forecasts_come_out_of_kafka_with_two_workers_byte_for_byte(
     log.close()
 
 
-def test_the_mainshock_moves_its_regions_forecast(live: tuple[str, RecordedFeed]) -> None:
+def test_the_mainshock_changes_its_regions_forecast(live: tuple[str, RecordedFeed]) -> None:
     log = open_log(live[0])
     issued = [f for f in by_identity(forecasts(log)).values() if f.region == "turkiye"]
     first = next(n for n, forecast in enumerate(issued) if forecast.event_id == MAINSHOCK)

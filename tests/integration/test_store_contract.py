@@ -1,4 +1,4 @@
-"""What every store promises, held against the embedded one and a real Redis."""
+"""The contract of every store, tested with the embedded one and a real Redis."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIRST = Position()
 BASIS = "sum-1/0123"
 
 
-class Places:
+class Reopen:
     """Opens the same store again and again."""
 
     def __init__(self, url: str) -> None:
@@ -56,10 +56,10 @@ def redis_url(redis: str) -> str:
 
 
 @pytest.fixture(params=["sqlite", "redis"])
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Places]:
-    places = Places(f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("redis_url"))
-    yield places
-    for store in places.opened:
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
+    stores = Reopen(f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("redis_url"))
+    yield stores
+    for store in stores.opened:
         store.close()
 
 
@@ -73,14 +73,14 @@ def memory_of(*events: Event) -> Memory:
     return base.refold(forecaster, REGION, Window.of(list(events)), (-(2**60), "")).sparse() if events else base
 
 
-def kept(
+def region_change(
     *events: Event,
     due_at: Instant | None = None,
     forecast: bytes | None = None,
     removed: tuple[str, ...] = (),
     scoring: Scoring = Scoring(),  # noqa: B008 - never written to
 ) -> RegionChange:
-    """A change that leaves those events, when there were none of others before."""
+    """Return a change from an empty window to one with those events."""
     return RegionChange(events, removed, memory_of(*events), due_at, forecast, scoring)
 
 
@@ -97,7 +97,7 @@ SCORING = Scoring(
 )
 
 
-def loaded(saved: SavedPartition | None) -> SavedPartition:
+def require_saved(saved: SavedPartition | None) -> SavedPartition:
     assert saved is not None
     return saved
 
@@ -106,17 +106,17 @@ A, C = event("a", 1, 4.5), event("c", 3, 3.25)
 B = event("b", 2, 5.0, depth_km=None, other_ids=("x", "y"), place='Kahramanmaraş, "Türkiye"')
 
 
-def test_of_nothing_there_is_nothing(reopen: Callable[[], Store]) -> None:
+def test_an_empty_store_returns_nothing(reopen: Callable[[], Store]) -> None:
     store = reopen()
     assert store.load(0) is None
     assert store.positions() == {}
     assert store.forecasts() == {}
 
 
-def test_what_is_saved_comes_back_the_same(reopen: Callable[[], Store]) -> None:
-    changes = {"test": kept(C, A, B, due_at=at(9), forecast=b'{"a":1}', scoring=SCORING), "neighbour": kept(event("n"))}
+def test_saved_state_is_loaded_unchanged(reopen: Callable[[], Store]) -> None:
+    changes = {"test": region_change(C, A, B, due_at=at(9), forecast=b'{"a":1}', scoring=SCORING), "neighbour": region_change(event("n"))}
     assert reopen().save(2, FIRST, position(7), changes) is WriteResult.SAVED
-    saved = loaded(reopen().load(2))
+    saved = require_saved(reopen().load(2))
     assert saved.position == position(7)
     assert saved.regions == {
         "test": SavedRegion((A, B, C), memory_of(A, B, C), at(9), b'{"a":1}', SCORING),
@@ -124,35 +124,35 @@ def test_what_is_saved_comes_back_the_same(reopen: Callable[[], Store]) -> None:
     }
 
 
-def test_events_at_the_same_moment_come_back_in_the_order_of_the_window(reopen: Callable[[], Store]) -> None:
+def test_events_with_equal_times_are_loaded_in_the_order_of_the_window(reopen: Callable[[], Store]) -> None:
     events = [event(name) for name in ("us2", "us10", "US3", "ci1", "éa", "ak")]
-    assert reopen().save(0, FIRST, position(1), {"test": kept(*events)}) is WriteResult.SAVED
-    assert loaded(reopen().load(0)).regions["test"].events == Window.of(events).events
+    assert reopen().save(0, FIRST, position(1), {"test": region_change(*events)}) is WriteResult.SAVED
+    assert require_saved(reopen().load(0)).regions["test"].events == Window.of(events).events
 
 
-def test_an_emptied_window_is_kept_as_one(reopen: Callable[[], Store]) -> None:
+def test_an_emptied_window_is_saved(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(0, FIRST, position(1), {"test": kept(A)})
-    store.save(0, position(1), position(2), {"test": kept(removed=("a",), due_at=at(4))})
-    assert loaded(store.load(0)).regions["test"] == SavedRegion((), memory_of(), at(4), None)
+    store.save(0, FIRST, position(1), {"test": region_change(A)})
+    store.save(0, position(1), position(2), {"test": region_change(removed=("a",), due_at=at(4))})
+    assert require_saved(store.load(0)).regions["test"] == SavedRegion((), memory_of(), at(4), None)
 
 
 def test_removed_events_vanish_and_revised_ones_move(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(0, FIRST, position(1), {"test": kept(A, B, C)})
+    store.save(0, FIRST, position(1), {"test": region_change(A, B, C)})
     revised = event("a", 9, 4.4)
     step = RegionChange((revised,), ("b", "never-there"), memory_of(C, revised), None, None)
     assert store.save(0, position(1), position(2), {"test": step}) is WriteResult.SAVED
-    assert loaded(store.load(0)).regions["test"].events == (C, revised)
+    assert require_saved(store.load(0)).regions["test"].events == (C, revised)
 
 
 def test_partitions_and_untouched_regions_are_left_alone(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(0, FIRST, position(1), {"test": kept(A), "neighbour": kept(B)})
-    store.save(1, FIRST, position(5), {"elsewhere": kept(C)})
-    store.save(0, position(1), position(2), {"test": kept(A, C)})
-    assert loaded(store.load(0)).regions["neighbour"].events == (B,)
-    assert loaded(store.load(1)) == SavedPartition(position(5), {"elsewhere": SavedRegion((C,), memory_of(C), None, None)})
+    store.save(0, FIRST, position(1), {"test": region_change(A), "neighbour": region_change(B)})
+    store.save(1, FIRST, position(5), {"elsewhere": region_change(C)})
+    store.save(0, position(1), position(2), {"test": region_change(A, C)})
+    assert require_saved(store.load(0)).regions["neighbour"].events == (B,)
+    assert require_saved(store.load(1)) == SavedPartition(position(5), {"elsewhere": SavedRegion((C,), memory_of(C), None, None)})
     assert store.positions() == {0: position(2), 1: position(5)}
 
 
@@ -162,62 +162,62 @@ def test_a_position_moves_without_any_change(reopen: Callable[[], Store]) -> Non
     assert store.load(0) == SavedPartition(position(4), {})
 
 
-def test_a_write_from_behind_is_refused(reopen: Callable[[], Store]) -> None:
+def test_a_write_from_an_earlier_position_is_refused(reopen: Callable[[], Store]) -> None:
     store, late = reopen(), reopen()
-    store.save(0, FIRST, position(5), {"test": kept(A)})
-    store.save(0, position(5), position(9), {"test": kept(A, B)})
+    store.save(0, FIRST, position(5), {"test": region_change(A)})
+    store.save(0, position(5), position(9), {"test": region_change(A, B)})
     for before in (FIRST, position(5), position(8)):
-        assert late.save(0, before, position(20), {"test": kept(C)}) is WriteResult.STORE_AHEAD
-    assert late.replace(0, position(8), {"test": kept(C)}) is WriteResult.STORE_AHEAD
-    assert loaded(store.load(0)) == SavedPartition(position(9), {"test": SavedRegion((A, B), memory_of(A, B), None, None)})
+        assert late.save(0, before, position(20), {"test": region_change(C)}) is WriteResult.STORE_AHEAD
+    assert late.replace(0, position(8), {"test": region_change(C)}) is WriteResult.STORE_AHEAD
+    assert require_saved(store.load(0)) == SavedPartition(position(9), {"test": SavedRegion((A, B), memory_of(A, B), None, None)})
 
 
 def test_a_write_to_an_emptied_store_is_refused(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    assert store.save(0, position(5), position(9), {"test": kept(A)}) is WriteResult.POSITION_DIFFERS
+    assert store.save(0, position(5), position(9), {"test": region_change(A)}) is WriteResult.POSITION_DIFFERS
     assert store.load(0) is None
 
 
 def test_a_write_to_a_store_that_was_set_back_is_refused(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(0, FIRST, position(3), {"test": kept(A)})
-    assert store.save(0, position(5), position(9), {"test": kept(A, B)}) is WriteResult.POSITION_DIFFERS
-    assert loaded(store.load(0)).position == position(3)
+    store.save(0, FIRST, position(3), {"test": region_change(A)})
+    assert store.save(0, position(5), position(9), {"test": region_change(A, B)}) is WriteResult.POSITION_DIFFERS
+    assert require_saved(store.load(0)).position == position(3)
 
 
 def test_a_write_on_another_basis_is_refused_and_replacing_is_not(reopen: Callable[[], Store]) -> None:
     store, other = reopen(), position(4, "sum-2/0123")
-    store.save(0, FIRST, position(9), {"test": kept(A, B), "neighbour": kept(C)})
-    assert store.save(0, FIRST, other, {"test": kept(C)}) is WriteResult.POSITION_DIFFERS
-    assert store.save(0, position(9)._replace(basis=other.basis), other, {"test": kept(C)}) is WriteResult.POSITION_DIFFERS
-    assert store.replace(0, other, {"test": kept(C)}) is WriteResult.SAVED
-    assert loaded(store.load(0)) == SavedPartition(other, {"test": SavedRegion((C,), memory_of(C), None, None)})
+    store.save(0, FIRST, position(9), {"test": region_change(A, B), "neighbour": region_change(C)})
+    assert store.save(0, FIRST, other, {"test": region_change(C)}) is WriteResult.POSITION_DIFFERS
+    assert store.save(0, position(9)._replace(basis=other.basis), other, {"test": region_change(C)}) is WriteResult.POSITION_DIFFERS
+    assert store.replace(0, other, {"test": region_change(C)}) is WriteResult.SAVED
+    assert require_saved(store.load(0)) == SavedPartition(other, {"test": SavedRegion((C,), memory_of(C), None, None)})
 
 
-def test_replacing_writes_anew_and_saving_goes_on_from_there(reopen: Callable[[], Store]) -> None:
+def test_replacing_writes_everything_and_saving_continues_from_there(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(0, FIRST, position(5), {"test": kept(A, B), "neighbour": kept(C, forecast=b"{}")})
-    assert store.replace(0, position(7), {"test": kept(C, due_at=at(1))}) is WriteResult.SAVED
-    assert loaded(store.load(0)) == SavedPartition(position(7), {"test": SavedRegion((C,), memory_of(C), at(1), None)})
+    store.save(0, FIRST, position(5), {"test": region_change(A, B), "neighbour": region_change(C, forecast=b"{}")})
+    assert store.replace(0, position(7), {"test": region_change(C, due_at=at(1))}) is WriteResult.SAVED
+    assert require_saved(store.load(0)) == SavedPartition(position(7), {"test": SavedRegion((C,), memory_of(C), at(1), None)})
     assert store.forecasts() == {}
-    assert store.save(0, position(7), position(8), {"test": kept(A, C)}) is WriteResult.SAVED
+    assert store.save(0, position(7), position(8), {"test": region_change(A, C)}) is WriteResult.SAVED
 
 
 def test_replacing_in_an_empty_store_works(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    assert store.replace(0, position(7), {"test": kept(A)}) is WriteResult.SAVED
-    assert loaded(store.load(0)).position == position(7)
+    assert store.replace(0, position(7), {"test": region_change(A)}) is WriteResult.SAVED
+    assert require_saved(store.load(0)).position == position(7)
 
 
 def test_the_latest_forecasts_of_all_partitions_are_read_by_region(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(5, FIRST, position(1), {"b": kept(A, forecast=b"1"), "silent": kept(C)})
-    store.save(0, FIRST, position(1), {"c": kept(A, forecast=b"2"), "a": kept(A, forecast=b"3")})
-    store.save(0, position(1), position(2), {"c": kept(A, forecast=b"4")})
+    store.save(5, FIRST, position(1), {"b": region_change(A, forecast=b"1"), "silent": region_change(C)})
+    store.save(0, FIRST, position(1), {"c": region_change(A, forecast=b"2"), "a": region_change(A, forecast=b"3")})
+    store.save(0, position(1), position(2), {"c": region_change(A, forecast=b"4")})
     assert list(store.forecasts().items()) == [("a", b"3"), ("b", b"1"), ("c", b"4")]
 
 
-def test_a_partition_saved_bit_by_bit_is_restored_as_it_was(reopen: Callable[[], Store]) -> None:
+def test_a_partition_saved_in_steps_is_restored_unchanged(reopen: Callable[[], Store]) -> None:
     store, regions = reopen(), table()
     (number, records) = max(by_partition(turns(5, 60, 1.0)).items(), key=lambda item: len(item[1]))
     rules = (Rule("seen", "magnitude", at_least=4.0), Rule("silent", "feed", at_least=300.0))
@@ -228,7 +228,7 @@ def test_a_partition_saved_bit_by_bit_is_restored_as_it_was(reopen: Callable[[],
             assert store.save(number, live.saved_position, live.position, live.changes()) is WriteResult.SAVED
             live.mark_saved()
     store.save(number, live.saved_position, live.position, live.changes())
-    saved = loaded(store.load(number))
+    saved = require_saved(store.load(number))
     state = live.state(REGION.id)
     assert saved.position == live.position
     assert saved.regions[REGION.id].events == state.window.events
@@ -243,7 +243,7 @@ def test_a_partition_saved_bit_by_bit_is_restored_as_it_was(reopen: Callable[[],
     assert {alert.alert_type for alert in saved.regions[REGION.id].alerts} >= {"initial"}
 
 
-def test_a_store_joins_only_the_log_whose_file_it_shares(tmp_path: Path) -> None:
+def test_a_store_shares_transactions_only_with_the_log_in_its_file(tmp_path: Path) -> None:
     log = open_log(f"sqlite:///{tmp_path}/one.db")
     shared, apart = open_store(f"sqlite:///{tmp_path}/one.db", log), open_store(f"sqlite:///{tmp_path}/two.db", log)
     assert shared.shares_transaction(log)
@@ -252,14 +252,14 @@ def test_a_store_joins_only_the_log_whose_file_it_shares(tmp_path: Path) -> None
     log.close()
 
 
-def test_a_damaged_embedded_memory_is_nothing(tmp_path: Path) -> None:
+def test_a_damaged_embedded_memory_is_not_loaded(tmp_path: Path) -> None:
     log = open_log(f"sqlite:///{tmp_path}/one.db")
     store = open_store(f"sqlite:///{tmp_path}/one.db", log)
-    store.save(0, FIRST, position(1), {"test": kept(A)})
+    store.save(0, FIRST, position(1), {"test": region_change(A)})
     log.database.connection.execute("UPDATE regions SET memory = x'93'")  # type: ignore[attr-defined]
     assert store.load(0) is None
-    assert store.save(0, FIRST, position(1), {"test": kept(C)}) is WriteResult.SAVED
-    assert loaded(store.load(0)).regions == {"test": SavedRegion((C,), memory_of(C), None, None)}
+    assert store.save(0, FIRST, position(1), {"test": region_change(C)}) is WriteResult.SAVED
+    assert require_saved(store.load(0)).regions == {"test": SavedRegion((C,), memory_of(C), None, None)}
     log.close()
 
 
@@ -274,13 +274,13 @@ def test_a_database_of_an_earlier_release_is_emptied_and_built_anew(tmp_path: Pa
     )
     store = open_store(f"sqlite:///{tmp_path}/one.db", log)
     assert store.positions() == {}
-    assert store.save(0, FIRST, position(1), {"test": kept(A, scoring=SCORING)}) is WriteResult.SAVED
-    assert loaded(open_store(f"sqlite:///{tmp_path}/one.db", log).load(0)).regions["test"].scoring == SCORING
+    assert store.save(0, FIRST, position(1), {"test": region_change(A, scoring=SCORING)}) is WriteResult.SAVED
+    assert require_saved(open_store(f"sqlite:///{tmp_path}/one.db", log).load(0)).regions["test"].scoring == SCORING
     log.close()
 
 
 def cli(url: str, *command: str) -> list[str]:
-    """What the program `redis-cli` prints."""
+    """Return the lines that the program `redis-cli` prints."""
     done = subprocess.run(["redis-cli", "-u", url, "--raw", *command], capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
@@ -292,7 +292,7 @@ def in_redis(redis_url: str) -> Iterator[tuple[Store, str]]:
     store.close()
 
 
-def test_the_lineup_is_saved_with_its_position(reopen: Places) -> None:
+def test_the_lineup_is_saved_with_its_position(reopen: Reopen) -> None:
     lineup = Lineup((("lstm", "lstm-a"),), (("lstm", "lstm-b"),))
     promoted = position(7)._replace(lineup=lineup)
     assert reopen().save(2, FIRST, promoted, {}) is WriteResult.SAVED
@@ -305,7 +305,7 @@ def test_the_lineup_is_saved_with_its_position(reopen: Places) -> None:
 def test_an_operator_reads_the_windows_with_redis_cli(in_redis: tuple[Store, str]) -> None:
     store, url = in_redis
     forecast = b'{"id":"test-2-6"}'
-    store.save(2, FIRST, position(7), {"test": kept(C, A, B, due_at=at(9), forecast=forecast)})
+    store.save(2, FIRST, position(7), {"test": region_change(C, A, B, due_at=at(9), forecast=forecast)})
     assert sorted(cli(url, "KEYS", "*")) == [
         f"quakecast:{{2}}:{kind}" for kind in ("events:test", "position", "regions", "state:test", "window:test")
     ]
@@ -352,23 +352,24 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("command", DAMAGE.values(), ids=DAMAGE.keys())
-def test_what_is_damaged_in_redis_is_nothing_and_can_be_replaced(in_redis: tuple[Store, str], command: tuple[str, ...]) -> None:
+def test_damaged_state_in_redis_is_not_loaded_and_can_be_replaced(in_redis: tuple[Store, str], command: tuple[str, ...]) -> None:
     store, url = in_redis
-    store.save(0, FIRST, position(3), {"test": kept(A, B, C)})
+    store.save(0, FIRST, position(3), {"test": region_change(A, B, C)})
     cli(url, *command)
     assert store.load(0) is None
-    assert store.save(0, position(3), position(4), {"other": kept(A)}) is WriteResult.POSITION_DIFFERS  # nothing is built upon it
-    assert store.save(0, FIRST, position(4), {"test": kept(A, B)}) is WriteResult.SAVED
-    assert loaded(store.load(0)).regions == {"test": SavedRegion((A, B), memory_of(A, B), None, None)}
+    # the damaged state is not extended
+    assert store.save(0, position(3), position(4), {"other": region_change(A)}) is WriteResult.POSITION_DIFFERS
+    assert store.save(0, FIRST, position(4), {"test": region_change(A, B)}) is WriteResult.SAVED
+    assert require_saved(store.load(0)).regions == {"test": SavedRegion((A, B), memory_of(A, B), None, None)}
     cli(url, *command)
-    assert store.replace(0, position(5), {"test": kept(C)}) is WriteResult.SAVED
-    assert loaded(store.load(0)).regions == {"test": SavedRegion((C,), memory_of(C), None, None)}
+    assert store.replace(0, position(5), {"test": region_change(C)}) is WriteResult.SAVED
+    assert require_saved(store.load(0)).regions == {"test": SavedRegion((C,), memory_of(C), None, None)}
 
 
 def test_a_damaged_position_does_not_hide_the_others(in_redis: tuple[Store, str]) -> None:
     store, url = in_redis
-    store.save(0, FIRST, position(3), {"test": kept(A)})
-    store.save(1, FIRST, position(3), {"other": kept(B)})
+    store.save(0, FIRST, position(3), {"test": region_change(A)})
+    store.save(1, FIRST, position(3), {"other": region_change(B)})
     cli(url, "HDEL", "quakecast:{0}:position", "basis")
     assert store.positions() == {1: position(3)}
 
@@ -376,16 +377,16 @@ def test_a_damaged_position_does_not_hide_the_others(in_redis: tuple[Store, str]
 def test_a_large_window_is_written_and_read_as_a_whole(in_redis: tuple[Store, str]) -> None:
     store, _ = in_redis
     events = [event(f"e{number:05d}", number / 100) for number in range(10_000)]
-    assert store.replace(0, position(3), {"test": kept(*events)}) is WriteResult.SAVED
-    assert loaded(store.load(0)).regions["test"].events == tuple(events)
+    assert store.replace(0, position(3), {"test": region_change(*events)}) is WriteResult.SAVED
+    assert require_saved(store.load(0)).regions["test"].events == tuple(events)
     assert len(encode(events[0])) > 200
 
 
-def test_an_unreachable_redis_is_named_in_one_line() -> None:
+def test_an_unreachable_redis_is_reported_in_one_line() -> None:
     with pytest.raises(Problem, match=r"no Redis answers at 127\.0\.0\.1:9"):
         open_store("redis://127.0.0.1:9/0")
 
 
-def test_another_scheme_is_no_store() -> None:
+def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(Problem, match="is not the URL of a store"):
         open_store("postgres://somewhere")

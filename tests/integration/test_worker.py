@@ -1,4 +1,4 @@
-"""The worker over real logs and stores: nothing lost, nothing twice, and the same bytes whatever happens to it."""
+"""The worker over real logs and stores: nothing is lost, nothing is written twice, and the bytes are the same after every interruption."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.simulated import REGION, SumForecaster, Turn, at, beat, by_pa
 from tests.support.waiting import consumed_by, wait_until, work_until
 
 TABLE = table()
-_places = itertools.count(1)
+_numbers = itertools.count(1)
 HOME = partition_of(REGION.id, TOPICS[EVENTS])
 """The partition of the region `test`."""
 
@@ -72,44 +72,44 @@ class DyingStore:
 
 
 class Ground:
-    """A log and a store, and workers that come and go on them."""
+    """A log and a store, and workers that are started and stopped on them."""
 
     def __init__(self, log_url: str, store_url: str) -> None:
         self.log_url, self.store_url = log_url, store_url
         self.log = open_log(log_url)
         self.log.create_topics()
         self.store = open_store(store_url, self.log)
-        self.said: list[bytes] = []
-        """What `on_forecast` was told."""
-        self.told = dict.fromkeys(range(TOPICS[EVENTS]), -1)
-        """By partition, the number of the last record told."""
+        self.reported: list[bytes] = []
+        """The forecasts passed to `on_forecast`."""
+        self.published = dict.fromkeys(range(TOPICS[EVENTS]), -1)
+        """By partition, the sequence of the last record published."""
         self._running: list[Worker] = []
 
-    def tell(self, made: list[Turn]) -> None:
+    def publish(self, polls: list[Turn]) -> None:
         """Publish some turns of a feed as ingest does."""
         records: list[InputRecord] = []
-        for changes, heartbeat in made:
+        for changes, heartbeat in polls:
             records += [*changes, heartbeat]
         publisher = Publisher(self.log, TABLE)
         publisher.publish(records)
-        self.told = publisher.sequences
+        self.published = publisher.sequences
         publisher.close()
 
     def worker(self, batch_size: int = 50, store: Store | None = None, forecaster: SumForecaster | None = None) -> Worker:
-        made = Worker(
+        worker = Worker(
             self.log, store or self.store, TABLE, forecaster or SumForecaster(), rules=RULES, batch_size=batch_size,
-            on_forecast=self.said.append,
+            on_forecast=self.reported.append,
         )  # fmt: skip
-        self._running.append(made)
-        return made
+        self._running.append(worker)
+        return worker
 
     def stop(self, worker: Worker) -> None:
         worker.close()
         self._running.remove(worker)
 
     def work(self, worker: Worker) -> None:
-        """Take turns until every record that was told is consumed."""
-        work_until(worker, lambda: consumed_by(worker), self.told)
+        """Take turns until every published record is consumed."""
+        work_until(worker, lambda: consumed_by(worker), self.published)
 
     def run(self, batch_size: int = 50, **options: Any) -> None:
         worker = self.worker(batch_size, **options)
@@ -122,10 +122,10 @@ class Ground:
     def forecasts(self) -> dict[int, list[bytes]]:
         return {partition: [record.value for record in self.records(FORECASTS, partition)] for partition in range(TOPICS[FORECASTS])}
 
-    def spoken(self) -> dict[int, tuple[list[bytes], list[bytes]]]:
+    def issued(self) -> dict[int, tuple[list[bytes], list[bytes]]]:
         """Forecasts and alerts by partition."""
-        said = self.forecasts()
-        return {number: (said[number], [record.value for record in self.records(ALERTS, number)]) for number in said}
+        forecasts = self.forecasts()
+        return {number: (forecasts[number], [record.value for record in self.records(ALERTS, number)]) for number in forecasts}
 
     def close(self) -> None:
         for worker in list(self._running):
@@ -136,64 +136,64 @@ class Ground:
 
 @pytest.fixture(params=["embedded", "embedded, store apart", "kafka and redis"])
 def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
-    number = next(_places)
+    number = next(_numbers)
     if request.param == "kafka and redis":
         broker, url = request.getfixturevalue("kafka"), request.getfixturevalue("redis")
         store_url = f"{url.rpartition('/')[0]}/{number % 15 + 1}"
         with redis_client.Redis.from_url(store_url) as client:
             client.flushdb()
-        made = Ground(f"kafka://{broker}/worker{number}", store_url)
+        opened = Ground(f"kafka://{broker}/worker{number}", store_url)
     else:
         apart = "store.db" if "apart" in request.param else "log.db"
-        made = Ground(f"sqlite:///{tmp_path}/log.db", f"sqlite:///{tmp_path}/{apart}")
-    yield made
-    made.close()
+        opened = Ground(f"sqlite:///{tmp_path}/log.db", f"sqlite:///{tmp_path}/{apart}")
+    yield opened
+    opened.close()
 
 
 RULES = (
     Rule("seen", "magnitude", at_least=4.0, release=3.8, minimum_interval_minutes=0.0),
     Rule("likely", "probability", magnitude=5.0, within="1d", at_least=0.02, release=0.015, change=1.2),
 )
-MADE = turns(1, 40, 3.0)
-HALF = len(MADE) // 2
+POLLS = turns(1, 40, 3.0)
+HALF = len(POLLS) // 2
 
 
 def core(
-    made: list[Turn], number: int, forecaster: SumForecaster | None = None, kind: type[Forecast] | type[Alert] = Forecast
+    polls: list[Turn], number: int, forecaster: SumForecaster | None = None, kind: type[Forecast] | type[Alert] = Forecast
 ) -> tuple[Partition, list[bytes]]:
-    """One partition of the core alone after those turns, and the forecasts or the alerts that it issued."""
+    """Return one partition of the core alone after those polls, and the forecasts or alerts that it issued."""
     partition = Partition(number, TABLE, forecaster or SumForecaster(), rules=RULES)
-    issued = [said for record in by_partition(made)[number] for said in partition.take(record, record.sequence)]
+    issued = [item for record in by_partition(polls)[number] for item in partition.take(record, record.sequence)]
     return partition, [body for one, body in issued if isinstance(one, kind)]
 
 
-def expected(made: list[Turn] = MADE) -> dict[int, list[bytes]]:
-    """What the core alone says of those turns, by partition."""
-    return {number: core(made, number)[1] for number in range(TOPICS[EVENTS])}
+def expected(polls: list[Turn] = POLLS) -> dict[int, list[bytes]]:
+    """Return the forecasts that the core alone issues, by partition."""
+    return {number: core(polls, number)[1] for number in range(TOPICS[EVENTS])}
 
 
-def spoken(made: list[Turn] = MADE) -> dict[int, tuple[list[bytes], list[bytes]]]:
-    """Its forecasts and alerts, by partition."""
-    return {number: (said, core(made, number, kind=Alert)[1]) for number, said in expected(made).items()}
+def expected_with_alerts(polls: list[Turn] = POLLS) -> dict[int, tuple[list[bytes], list[bytes]]]:
+    """Return the forecasts and alerts that the core alone issues, by partition."""
+    return {number: (forecasts, core(polls, number, kind=Alert)[1]) for number, forecasts in expected(polls).items()}
 
 
-def test_the_sequence_calls_for_alerts_of_every_kind_of_revision() -> None:
-    types = {decode_alert(body).alert_type for _, alerts in spoken().values() for body in alerts}
+def test_the_sequence_leads_to_alerts_of_every_kind_of_revision() -> None:
+    types = {decode_alert(body).alert_type for _, alerts in expected_with_alerts().values() for body in alerts}
     assert types == {"initial", "update", "retraction"}
 
 
-def test_every_record_that_calls_for_a_forecast_has_exactly_one(ground: Ground) -> None:
-    ground.tell(MADE)
+def test_every_record_that_leads_to_a_forecast_has_exactly_one(ground: Ground) -> None:
+    ground.publish(POLLS)
     ground.run()
-    assert ground.spoken() == spoken()
-    said = [decode_forecast(body) for bodies in ground.forecasts().values() for body in bodies]
-    assert len(said) > 60
-    assert Counter(forecast.id for forecast in said).most_common(1)[0][1] == 1
-    assert sorted(ground.said) == sorted(body for bodies in expected().values() for body in bodies)
+    assert ground.issued() == expected_with_alerts()
+    forecasts = [decode_forecast(body) for bodies in ground.forecasts().values() for body in bodies]
+    assert len(forecasts) > 60
+    assert Counter(forecast.id for forecast in forecasts).most_common(1)[0][1] == 1
+    assert sorted(ground.reported) == sorted(body for bodies in expected().values() for body in bodies)
 
 
-def test_forecasts_stand_in_the_partition_of_their_input_under_their_regions_key(ground: Ground) -> None:
-    ground.tell(MADE[:10])
+def test_forecasts_are_in_the_partition_of_their_input_with_their_region_as_key(ground: Ground) -> None:
+    ground.publish(POLLS[:10])
     ground.run()
     records = ground.records(FORECASTS, HOME)
     assert records
@@ -204,13 +204,13 @@ def test_forecasts_stand_in_the_partition_of_their_input_under_their_regions_key
 
 @pytest.mark.parametrize("batch_size", [1, 7, 500])
 def test_the_size_of_batches_changes_no_byte(ground: Ground, batch_size: int) -> None:
-    ground.tell(MADE[:30])
+    ground.publish(POLLS[:30])
     ground.run(batch_size)
-    assert ground.spoken() == spoken(MADE[:30])
+    assert ground.issued() == expected_with_alerts(POLLS[:30])
 
 
 def test_the_state_is_saved_with_its_position(ground: Ground) -> None:
-    ground.tell(MADE)
+    ground.publish(POLLS)
     ground.run()
     check_state(ground)
     assert ground.store.forecasts()[REGION.id] == expected()[HOME][-1]
@@ -218,35 +218,35 @@ def test_the_state_is_saved_with_its_position(ground: Ground) -> None:
 
 
 def check_state(ground: Ground) -> None:
-    """What is saved of the region `test` is what the core alone has after all turns."""
-    partition, said = core(MADE, HOME)
+    """Check that the saved state of the region `test` is the state of the core alone after all polls."""
+    partition, forecasts = core(POLLS, HOME)
     state, saved = partition.state(REGION.id), ground.store.load(HOME)
     assert saved is not None
     assert saved.position[1:] == partition.position[1:]
     region = saved.regions[REGION.id]
-    assert (region.events, region.due_at, region.forecast) == (state.window.events, state.due_at, said[-1])
+    assert (region.events, region.due_at, region.forecast) == (state.window.events, state.due_at, forecasts[-1])
     assert (region.memory.base, region.memory.head) == (state.memory.base, state.memory.head)
     assert region.scoring == state.scoring
     assert region.scoring.total.events > 5
 
 
-def test_a_new_worker_goes_on_where_the_old_one_stopped(ground: Ground) -> None:
-    ground.tell(MADE[:HALF])
+def test_a_new_worker_continues_where_the_old_one_stopped(ground: Ground) -> None:
+    ground.publish(POLLS[:HALF])
     ground.run()
-    ground.tell(MADE[HALF:])
+    ground.publish(POLLS[HALF:])
     forecaster = SumForecaster()
     ground.run(forecaster=forecaster)
-    assert ground.spoken() == spoken()
-    assert len(ground.said) == sum(map(len, expected().values()))
+    assert ground.issued() == expected_with_alerts()
+    assert len(ground.reported) == sum(map(len, expected().values()))
     check_state(ground)
     from_the_beginning = SumForecaster()
     for number in range(TOPICS[EVENTS]):
-        core(MADE, number, from_the_beginning)
+        core(POLLS, number, from_the_beginning)
     assert len(forecaster.observed) < len(from_the_beginning.observed)
 
 
-def test_a_worker_with_nothing_new_says_nothing(ground: Ground) -> None:
-    ground.tell(MADE[:10])
+def test_a_worker_without_new_records_writes_nothing(ground: Ground) -> None:
+    ground.publish(POLLS[:10])
     ground.run()
     before = ground.forecasts()
     ground.run()
@@ -257,29 +257,29 @@ def test_a_worker_with_nothing_new_says_nothing(ground: Ground) -> None:
 def test_a_worker_killed_between_commit_and_save_is_followed_by_one_that_repeats_and_misses_nothing(
     ground: Ground, saves_before: int
 ) -> None:
-    ground.tell(MADE)
+    ground.publish(POLLS)
     killed = ground.worker(20, DyingStore(ground.store, saves_before))
     with pytest.raises(Killed):
         ground.work(killed)
     ground.stop(killed)
     ground.run(20)
-    assert ground.spoken() == spoken()
+    assert ground.issued() == expected_with_alerts()
 
 
 def test_a_worker_killed_again_and_again_ends_with_the_same_state(ground: Ground) -> None:
-    ground.tell(MADE)
+    ground.publish(POLLS)
     for saves_before in (3, 0, 8):
         killed = ground.worker(15, DyingStore(ground.store, saves_before))
         with pytest.raises(Killed):
             ground.work(killed)
         ground.stop(killed)
     ground.run(15)
-    assert ground.spoken() == spoken()
+    assert ground.issued() == expected_with_alerts()
     check_state(ground)
 
 
 def empty(ground: Ground) -> None:
-    """All that the store holds is gone."""
+    """Delete all that the store holds."""
     if ground.store_url.startswith("redis"):
         with redis_client.Redis.from_url(ground.store_url) as client:
             client.flushdb()
@@ -293,46 +293,46 @@ def contents(ground: Ground) -> dict[int, SavedPartition | None]:
 
 
 def test_an_emptied_store_is_rebuilt_silently_with_the_same_bytes(ground: Ground) -> None:
-    ground.tell(MADE[:HALF])
+    ground.publish(POLLS[:HALF])
     ground.run()
-    before, told = heads(contents(ground)), list(ground.said)
+    before, reported = heads(contents(ground)), list(ground.reported)
     empty(ground)
     ground.run()
     assert heads(contents(ground)) == before
-    assert ground.said == told
-    ground.tell(MADE[HALF:])
+    assert ground.reported == reported
+    ground.publish(POLLS[HALF:])
     ground.run()
-    assert ground.spoken() == spoken()
+    assert ground.issued() == expected_with_alerts()
 
 
 def heads(saved: dict[int, SavedPartition | None]) -> dict[int, Any]:
-    """The contents without the checkpoints, whose places depend on how the history came."""
+    """Return the contents without the checkpoints, whose positions depend on the order in which records arrived."""
     found: dict[int, Any] = {}
     for number, kept in saved.items():
         regions = kept.regions if kept else {}
-        said = {name: (r.events, r.memory.base, r.memory.head, r.due_at, r.forecast, r.scoring) for name, r in regions.items()}
-        found[number] = (kept and kept.position, said)
+        states = {name: (r.events, r.memory.base, r.memory.head, r.due_at, r.forecast, r.scoring) for name, r in regions.items()}
+        found[number] = (kept and kept.position, states)
     return found
 
 
 def test_a_store_emptied_under_a_running_worker_is_written_anew(ground: Ground) -> None:
-    ground.tell(MADE[:HALF])
+    ground.publish(POLLS[:HALF])
     worker = ground.worker()
     ground.work(worker)
     empty(ground)
-    ground.tell(MADE[HALF:])
+    ground.publish(POLLS[HALF:])
     ground.work(worker)
     ground.stop(worker)
-    assert ground.spoken() == spoken()
+    assert ground.issued() == expected_with_alerts()
     after = Turn([change(event("after", 300))], beat(300))
-    ground.tell([after])
+    ground.publish([after])
     ground.run()
-    assert ground.spoken() == spoken([*MADE, after])
+    assert ground.issued() == expected_with_alerts([*POLLS, after])
 
 
 def test_a_damaged_store_is_rebuilt_though_the_stream_is_quiet(ground: Ground) -> None:
-    """The rebuilt state stands where the damaged one stood: nothing may be built upon what is left of that."""
-    ground.tell(MADE[:HALF])
+    """The rebuilt state has the position of the damaged one: nothing that is left of the damaged one may be used."""
+    ground.publish(POLLS[:HALF])
     ground.run()
     if ground.store_url.startswith("redis"):
         with redis_client.Redis.from_url(ground.store_url) as client:
@@ -340,48 +340,48 @@ def test_a_damaged_store_is_rebuilt_though_the_stream_is_quiet(ground: Ground) -
     else:
         ground.store._database.connection.execute("DELETE FROM window_events WHERE time > 0")  # type: ignore[attr-defined]
     ground.run()
-    ground.tell(MADE[HALF:])
+    ground.publish(POLLS[HALF:])
     ground.run()
-    assert ground.spoken() == spoken()
+    assert ground.issued() == expected_with_alerts()
 
 
 def test_another_model_starts_from_the_beginning_and_repeats_nothing(ground: Ground) -> None:
-    ground.tell(MADE[:HALF])
+    ground.publish(POLLS[:HALF])
     ground.run()
-    ground.tell(MADE[HALF:])
+    ground.publish(POLLS[HALF:])
     ground.run(forecaster=SumForecaster("sum-2"))
-    first, second = expected(MADE[:HALF]), expected()
+    first, second = expected(POLLS[:HALF]), expected()
     for number, bodies in ground.forecasts().items():
         until = len(first[number])
         assert bodies[:until] == first[number]
         assert bodies[until:] == [body.replace(b"sum-1", b"sum-2") for body in second[number][until:]]
 
 
-def test_an_unreadable_record_is_a_dead_letter_and_the_stream_goes_on(ground: Ground) -> None:
-    ground.tell(MADE[:HALF])
+def test_an_unreadable_record_becomes_a_dead_letter_and_the_worker_continues(ground: Ground) -> None:
+    ground.publish(POLLS[:HALF])
     somebody = ground.log.producer("somebody")
-    unknown = change(event("x"), region="atlantis", sequence=len(by_partition(MADE[:HALF])[HOME]))
+    unknown = change(event("x"), region="atlantis", sequence=len(by_partition(POLLS[:HALF])[HOME]))
     unreadable = [b"not a record", b'{"$schema":"quakecast.change/9"}', b"", encode(unknown)]
     somebody.commit([Outgoing(EVENTS, HOME, b"?", value, at(999)) for value in unreadable])
     somebody.close()
-    ground.told[HOME] += 1
+    ground.published[HOME] += 1
     ground.run(7)
     letters = [decode_dead_letter(record.value) for record in ground.records(DEAD_LETTERS, 0)]
     assert [letter.reason for letter in letters] == ["record_unreadable"] * 3 + ["region_unknown"]
     assert letters[0].payload == "not a record"
     assert letters[0].source.startswith(f"{EVENTS}/{HOME}/")
-    ground.tell(MADE[HALF:])
+    ground.publish(POLLS[HALF:])
     ground.run(7)
     assert len(ground.records(DEAD_LETTERS, 0)) == 4
-    said = [decode_forecast(body).id for body in ground.forecasts()[HOME]]
-    assert len(said) == len(set(said)) == len(expected()[HOME])
+    ids = [decode_forecast(body).id for body in ground.forecasts()[HOME]]
+    assert len(ids) == len(set(ids)) == len(expected()[HOME])
 
 
 def test_a_dead_letter_is_not_repeated_when_the_state_is_rebuilt(ground: Ground) -> None:
     somebody = ground.log.producer("somebody")
     somebody.commit([Outgoing(EVENTS, 0, b"?", b"not a record", at(0))])
     somebody.close()
-    ground.tell(MADE[:1])
+    ground.publish(POLLS[:1])
     ground.run()
     empty(ground)
     ground.run()
@@ -389,13 +389,13 @@ def test_a_dead_letter_is_not_repeated_when_the_state_is_rebuilt(ground: Ground)
 
 
 def test_two_workers_share_the_partitions_and_one_takes_over_from_the_other(kafka: str, redis: str) -> None:
-    number = next(_places)
+    number = next(_numbers)
     store_url = f"{redis.rpartition('/')[0]}/{number % 15 + 1}"
     with redis_client.Redis.from_url(store_url) as client:
         client.flushdb()
     ground = Ground(f"kafka://{kafka}/worker{number}", store_url)
     one = Worker(ground.log, ground.store, TABLE, SumForecaster(), rules=RULES, name="one", batch_size=20)
-    ground.tell(MADE[:HALF])
+    ground.publish(POLLS[:HALF])
 
     def issued() -> int:
         return sum(map(len, ground.forecasts().values()))
@@ -413,10 +413,10 @@ def test_two_workers_share_the_partitions_and_one_takes_over_from_the_other(kafk
         meanwhile=turns,
     )
     before = issued()
-    ground.tell(MADE[HALF:])
-    wait_until(lambda: issued() > before, "some of what came since is forecast", meanwhile=turns)
+    ground.publish(POLLS[HALF:])
+    wait_until(lambda: issued() > before, "some of the new records are forecast", meanwhile=turns)
     one.close()
     ground.work(other)
     other.close()
-    assert ground.spoken() == spoken()
+    assert ground.issued() == expected_with_alerts()
     ground.close()

@@ -33,7 +33,7 @@ def _all(log: Log, topic: str, partition: int) -> Iterable[Record]:
 
 def expected_ids(records: list[tuple[int, InputRecord]], issued: list[bytes], table: RegionTable) -> set[str]:
     """Ids of the forecasts that there must be: one for each change of what a region's forecast rests on, and for each heartbeat on or after
-    the time at which the region's last forecast said that it would be said anew."""
+    the time at which the region's last forecast said that it would be reissued."""
     reissue = {forecast.id: forecast.reissue_at for forecast in map(decode_forecast, issued)}
     held: dict[str, dict[str, Event]] = {}
     due: dict[str, Instant] = {}

@@ -1,4 +1,4 @@
-"""A simulator for the tests of outlooks that only counts: so many events in a span as came per day in the window, give or take the seed."""
+"""A simulator for tests that extrapolates the rate of the window: counts depend on the window, the span and the seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stream.records.outlook import FRACTILES, SPANS_DAYS, AboveMainshock, Bin, O
 
 
 class RateSimulator:
-    """What it says depends on all that it is told."""
+    """Returns counts that depend on every field of the request."""
 
     def __init__(self, name: str = "rate-1") -> None:
         self.name = name
@@ -46,22 +46,22 @@ class Simulators:
 
 
 def _bin(request: SimulationRequest, magnitude: float, days: float) -> Bin:
-    came = [event for event in request.events if (event.magnitude or 0.0) >= magnitude]
-    middle = round(len(came) / request.region.window_days * days)
+    counted = [event for event in request.events if (event.magnitude or 0.0) >= magnitude]
+    middle = round(len(counted) / request.region.window_days * days)
     low, high = middle // 2, 2 * middle + request.seed % 7
     values = [round(low + (high - low) * share) for share in FRACTILES]
     return Bin(magnitude, low, high, middle / (1.0 + middle), middle, values)
 
 
-def said(partition: OutlookPartition, simulator: RateSimulator, records: Iterable[InputRecord]) -> list[RegionOutlook]:
-    """All that a partition says of some records, by the core alone."""
-    made = []
+def issue_outlooks(partition: OutlookPartition, simulator: RateSimulator, records: Iterable[InputRecord]) -> list[RegionOutlook]:
+    """Return the outlooks that a partition issues for some records."""
+    issued = []
     for record in records:
         for due in partition.due_before(record):
-            made.append(outlook_of(due, partition.number, simulator.name, simulator.simulate(simulation_request(due, partition.number))))
-            partition.note(made[-1])
+            issued.append(outlook_of(due, partition.number, simulator.name, simulator.simulate(simulation_request(due, partition.number))))
+            partition.note(issued[-1])
         partition.fold(record)
         for due in partition.due_after(record):
-            made.append(outlook_of(due, partition.number, simulator.name, simulator.simulate(simulation_request(due, partition.number))))
-            partition.note(made[-1])
-    return made
+            issued.append(outlook_of(due, partition.number, simulator.name, simulator.simulate(simulation_request(due, partition.number))))
+            partition.note(issued[-1])
+    return issued

@@ -43,7 +43,7 @@ def table() -> RegionTable:
 
 
 def event(id: str = "a", hours: float = 0.0, magnitude: float | None = 4.0, **fields: Any) -> Event:
-    """An earthquake in `test` unless told otherwise."""
+    """An earthquake in `test` by default."""
     given: dict[str, Any] = {
         "id": id, "time": at(hours), "updated": at(hours), "latitude": 37.0, "longitude": 37.0, "depth_km": 10.0, "magnitude": magnitude,
         "magnitude_type": "mw", "type": "earthquake", "status": "automatic", "network": "us", "place": "near Pazarcık",
@@ -60,7 +60,7 @@ def change(
     region: str = REGION.id,
     merged_into: str | None = None,
 ) -> Change:
-    """An addition of an event, or the deletion of an id; observed at the event's time unless told otherwise."""
+    """An addition of an event, or the deletion of an id; observed at the event's time by default."""
     if isinstance(subject, str):
         return Change(sequence, kind or "deleted", region, observed or START, "simulated", subject, merged_into=merged_into)
     return Change(sequence, kind or "added", region, observed or subject.time, "simulated", subject.id, subject)
@@ -73,7 +73,7 @@ def beat(hours: float, sequence: int = 0) -> Heartbeat:
 class SumForecaster:
     """A forecaster whose memory is one order-sensitive sum and the last event's time: h ← 0.9 h + f(event).
 
-    Its hazard stays what the outlook said it was. Its rivals: one event a day, and one a day whose rate halves over each stretch.
+    Its hazard stays constant after each forecast. Its rivals: one event a day, and one a day whose rate halves over each stretch.
     """
 
     rivals = ("daily", "halving")
@@ -99,8 +99,8 @@ class SumForecaster:
         assert event.magnitude is not None
         total, _ = _PACKED.unpack(memory)
         where = event.latitude / 7.0 + event.longitude / 11.0 + (event.depth_km or 0.0) / 13.0
-        said = self._weight * event.magnitude + where + int(event.time) % 86_400_000 / 1e7
-        return _PACKED.pack(0.9 * total + said, int(event.time))
+        term = self._weight * event.magnitude + where + int(event.time) % 86_400_000 / 1e7
+        return _PACKED.pack(0.9 * total + term, int(event.time))
 
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
         total, last = _PACKED.unpack(memory)
@@ -148,13 +148,13 @@ def folded(forecaster: SumForecaster, events: Iterable[Event], base: bytes, regi
 
 
 class Turn(NamedTuple):
-    """What one poll of a feed gives: changes (not numbered yet), and the feed's time."""
+    """The result of one poll of a feed: changes (not numbered yet), and the feed's time."""
 
     changes: list[Change]
     heartbeat: Heartbeat
 
 
-class _Told(NamedTuple):
+class _Statement(NamedTuple):
     """One statement of a source: at an hour it shows an event, or says that an id is gone."""
 
     hour: float
@@ -164,71 +164,71 @@ class _Told(NamedTuple):
 
 
 def turns(seed: int = 1, count: int = 60, every_hours: float = 0.1, days: float = 8.0) -> list[Turn]:
-    """A main shock and its aftershocks as a feed tells of them that is polled again and again.
+    """A main shock and its aftershocks as a feed reports them that is polled again and again.
 
     Times follow Omori's law, magnitudes Gutenberg–Richter's from 2.1 (so some are below completeness). Many arrive late and out of order,
     nearly all are revised (a few across the region border), some are quarry blasts or without a magnitude, some are deleted or merged.
     """
-    chance = random.Random(seed)
-    told = sorted((statement for number in range(count) for statement in _life(number, chance)), key=lambda statement: statement.hour)
+    rng = random.Random(seed)
+    statements = sorted((statement for number in range(count) for statement in _life(number, rng)), key=lambda statement: statement.hour)
     ledger = Ledger(table())
-    made: list[Turn] = []
+    polls: list[Turn] = []
     for number in range(1, round(days * 24 / every_hours)):
         now, changes = at(number * every_hours), []
-        while told and told[0].hour <= number * every_hours:
-            statement = told.pop(0)
+        while statements and statements[0].hour <= number * every_hours:
+            statement = statements.pop(0)
             if statement.event is not None:
                 changes += ledger.observe(statement.event, now, "simulated")
             else:
                 changes += ledger.remove(statement.id, now, "simulated", "simulated", statement.merged_into)
-        made.append(Turn(changes, Heartbeat(-1, now, "simulated")))
-    return made
+        polls.append(Turn(changes, Heartbeat(-1, now, "simulated")))
+    return polls
 
 
-def _life(number: int, chance: random.Random) -> list[_Told]:
-    hours = 0.0 if number == 0 else 0.05 * ((1.0 + 150.0 / 0.05) ** chance.random() - 1.0)
-    magnitude = 7.8 if number == 0 else round(2.1 + chance.expovariate(0.9), 1)
+def _life(number: int, rng: random.Random) -> list[_Statement]:
+    hours = 0.0 if number == 0 else 0.05 * ((1.0 + 150.0 / 0.05) ** rng.random() - 1.0)
+    magnitude = 7.8 if number == 0 else round(2.1 + rng.expovariate(0.9), 1)
     first = event(
-        f"us{number:03d}", hours, magnitude, latitude=round(37 + chance.gauss(0, 0.5), 3), longitude=round(38.5 + chance.gauss(0, 1.4), 3),
-        type="quarry blast" if chance.random() < 0.05 else "earthquake",
+        f"us{number:03d}", hours, magnitude, latitude=round(37 + rng.gauss(0, 0.5), 3), longitude=round(38.5 + rng.gauss(0, 1.4), 3),
+        type="quarry blast" if rng.random() < 0.05 else "earthquake",
     )  # fmt: skip
-    if chance.random() < 0.05:
+    if rng.random() < 0.05:
         first = _revised(first, hours, magnitude=None)
-    heard = hours + chance.choice((0.05, 0.1, 0.3, 2.0, 15.0))
-    told = [_Told(heard, first, first.id)]
-    for _ in range(chance.randrange(4)):
-        heard += chance.expovariate(0.5)
-        told.append(_Told(heard, _revision(told[-1].event or first, heard, chance), first.id))
-    if chance.random() < 0.12:
-        told.append(_Told(heard + 1.0, None, first.id, chance.choice((None, "us000"))))
-    return told
+    heard = hours + rng.choice((0.05, 0.1, 0.3, 2.0, 15.0))
+    statements = [_Statement(heard, first, first.id)]
+    for _ in range(rng.randrange(4)):
+        heard += rng.expovariate(0.5)
+        statements.append(_Statement(heard, _revision(statements[-1].event or first, heard, rng), first.id))
+    if rng.random() < 0.12:
+        statements.append(_Statement(heard + 1.0, None, first.id, rng.choice((None, "us000"))))
+    return statements
 
 
-def _revision(before: Event, hour: float, chance: random.Random) -> Event:
-    kind = chance.choice(("status", "magnitude", "time", "place", "border"))
+def _revision(before: Event, hour: float, rng: random.Random) -> Event:
+    kind = rng.choice(("status", "magnitude", "time", "place", "border"))
     if kind == "magnitude":
-        return _revised(before, hour, magnitude=round((before.magnitude or 3.0) + chance.gauss(0, 0.3), 1))
+        return _revised(before, hour, magnitude=round((before.magnitude or 3.0) + rng.gauss(0, 0.3), 1))
     if kind == "time":
-        return _revised(before, hour, time=before.time.plus(seconds=chance.gauss(0, 40)))
+        return _revised(before, hour, time=before.time.plus(seconds=rng.gauss(0, 40)))
     if kind == "place":
-        return _revised(before, hour, latitude=round(before.latitude + chance.gauss(0, 0.1), 3))
+        return _revised(before, hour, latitude=round(before.latitude + rng.gauss(0, 0.1), 3))
     if kind == "border":
         return _revised(before, hour, longitude=round(2 * BORDER_LONGITUDE - before.longitude, 3))
     return _revised(before, hour, status="reviewed")
 
 
 def _revised(before: Event, hour: float, **fields: Any) -> Event:
-    said = {name: getattr(before, name) for name in Event.__struct_fields__}
-    return Event(**(said | {"updated": at(hour)} | fields))
+    fields_before = {name: getattr(before, name) for name in Event.__struct_fields__}
+    return Event(**(fields_before | {"updated": at(hour)} | fields))
 
 
-def by_partition(made: Iterable[Turn]) -> dict[int, list[InputRecord]]:
+def by_partition(polls: Iterable[Turn]) -> dict[int, list[InputRecord]]:
     """The turns as the records of each partition's log, numbered as the publisher numbers them."""
     records: dict[int, list[InputRecord]] = {partition: [] for partition in range(REGION_PARTITIONS)}
-    for changes, heartbeat in made:
+    for changes, heartbeat in polls:
         for one in changes:
-            place = records[partition_of(one.region, REGION_PARTITIONS)]
-            place.append(msgspec.structs.replace(one, sequence=len(place)))
-        for place in records.values():
-            place.append(msgspec.structs.replace(heartbeat, sequence=len(place)))
+            numbered = records[partition_of(one.region, REGION_PARTITIONS)]
+            numbered.append(msgspec.structs.replace(one, sequence=len(numbered)))
+        for numbered in records.values():
+            numbered.append(msgspec.structs.replace(heartbeat, sequence=len(numbered)))
     return records

@@ -24,7 +24,7 @@ def wait_until(
     Args:
         condition: is looked at first, and after each turn.
         what: names the condition, or returns the state to show, should it not come true.
-        meanwhile: one turn; a short pause unless told otherwise.
+        meanwhile: one turn; a short pause by default.
         seconds: after so long it fails.
 
     Raises:

@@ -35,12 +35,12 @@ def partition(number: int = 4) -> Partition:
 
 
 def fold(into: Partition, records: Iterable[InputRecord]) -> list[bytes]:
-    """Takes all records, each at the offset three times its number (a log may leave holes); gives what was said."""
-    return [said for record in records for _, said in into.take(record, 3 * record.sequence)]
+    """Fold all records, each at the offset three times its number (a log may leave holes); return what was issued."""
+    return [body for record in records for _, body in into.take(record, 3 * record.sequence)]
 
 
 def both_regions(seed: int = 1, count: int = 60, every_hours: float = 0.5) -> list[InputRecord]:
-    """The records of a simulated sequence with both its regions in one partition."""
+    """Return the records of a simulated sequence with both its regions in one partition."""
     records: list[InputRecord] = []
     for changes, heartbeat in turns(seed, count, every_hours):
         for one in changes:
@@ -49,20 +49,20 @@ def both_regions(seed: int = 1, count: int = 60, every_hours: float = 0.5) -> li
     return records
 
 
-class Kept:
-    """What a store would keep: the changes applied, with each memory packed and unpacked."""
+class FakeStore:
+    """Keeps what a store keeps: the changes applied, with each memory encoded and decoded."""
 
     def __init__(self) -> None:
         self.events: dict[str, dict[str, Event]] = {}
         self.rest: dict[str, RegionChange] = {}
 
     def save(self, of: Partition) -> None:
-        for region_id, said in of.changes().items():
+        for region_id, edit in of.changes().items():
             events = self.events.setdefault(region_id, {})
-            for event_id in said.removed:
+            for event_id in edit.removed:
                 events.pop(event_id, None)
-            events.update({one.id: one for one in said.written})
-            self.rest[region_id] = said
+            events.update({one.id: one for one in edit.written})
+            self.rest[region_id] = edit
         of.mark_saved()
 
     def regions(self) -> dict[str, SavedRegion]:
@@ -74,7 +74,7 @@ class Kept:
         return SavedRegion(events, memory, rest.due_at, rest.forecast, scoring, decode_alerts(encode_alerts(rest.alerts)))
 
 
-def test_the_simulated_sequence_has_all_of_a_feeds_habits() -> None:
+def test_the_simulated_sequence_has_every_kind_of_change() -> None:
     records = both_regions()
     kinds = [record.kind for record in records if isinstance(record, Change)]
     assert {"added", "updated", "deleted", "merged"} == set(kinds)
@@ -90,9 +90,9 @@ def test_the_same_records_give_the_same_bytes() -> None:
 
 
 def test_every_forecast_has_an_id_of_its_own() -> None:
-    said = [decode_forecast(body) for body in fold(partition(), both_regions()) if b"quakecast.forecast/1" in body]
-    assert len({forecast.id for forecast in said}) == len(said) > 100
-    assert {forecast.region for forecast in said} == {REGION.id, NEIGHBOUR.id}
+    forecasts = [decode_forecast(body) for body in fold(partition(), both_regions()) if b"quakecast.forecast/1" in body]
+    assert len({forecast.id for forecast in forecasts}) == len(forecasts) > 100
+    assert {forecast.region for forecast in forecasts} == {REGION.id, NEIGHBOUR.id}
 
 
 def test_the_state_at_the_end_is_the_fold_of_the_last_versions() -> None:
@@ -105,7 +105,7 @@ def test_the_state_at_the_end_is_the_fold_of_the_last_versions() -> None:
     assert state.memory.base == SumForecaster().start(REGION)
 
 
-def test_a_record_that_comes_twice_does_nothing_the_second_time() -> None:
+def test_a_record_delivered_twice_does_nothing_the_second_time() -> None:
     once, twice = partition(), partition()
     records = both_regions(count=20)
     doubled = [record for start in range(0, len(records), 5) for record in records[start : start + 5] * 2]
@@ -115,35 +115,35 @@ def test_a_record_that_comes_twice_does_nothing_the_second_time() -> None:
 
 
 def test_the_position_moves_past_a_repeated_record() -> None:
-    taken = partition()
-    taken.take(beat(1, sequence=0), 0)
-    assert taken.take(beat(1, sequence=0), 7) == []
-    assert (taken.position.offset, taken.position.sequence) == (8, 0)
+    live = partition()
+    live.take(beat(1, sequence=0), 0)
+    assert live.take(beat(1, sequence=0), 7) == []
+    assert (live.position.offset, live.position.sequence) == (8, 0)
 
 
 def test_the_clock_never_goes_back() -> None:
-    taken = partition()
-    assert taken.position.clock == BEGINNING
-    taken.take(beat(5, sequence=0), 0)
-    ((forecast, _),) = taken.take(change(event("a", 1), sequence=1, observed=at(2)), 1)
-    assert forecast.issued_at == at(5) == taken.position.clock
+    live = partition()
+    assert live.position.clock == BEGINNING
+    live.take(beat(5, sequence=0), 0)
+    ((forecast, _),) = live.take(change(event("a", 1), sequence=1, observed=at(2)), 1)
+    assert forecast.issued_at == at(5) == live.position.clock
 
 
-def test_a_heartbeat_speaks_for_the_due_regions_in_the_order_of_their_ids() -> None:
-    taken = Partition(4, TABLE, SumForecaster())
-    taken.take(change(event("t", 0), sequence=0), 0)
-    taken.take(change(event("n", 0.25, longitude=44.0), region=NEIGHBOUR.id, sequence=1), 1)
-    assert [said.region for said, _ in taken.take(beat(0.99, 2), 2)] == []
-    assert [said.region for said, _ in taken.take(beat(1.1, 3), 3)] == [REGION.id]
-    assert [said.region for said, _ in taken.take(beat(9.0, 4), 4)] == [NEIGHBOUR.id, REGION.id]
+def test_a_heartbeat_leads_to_forecasts_of_the_due_regions_in_the_order_of_their_ids() -> None:
+    live = Partition(4, TABLE, SumForecaster())
+    live.take(change(event("t", 0), sequence=0), 0)
+    live.take(change(event("n", 0.25, longitude=44.0), region=NEIGHBOUR.id, sequence=1), 1)
+    assert [said.region for said, _ in live.take(beat(0.99, 2), 2)] == []
+    assert [said.region for said, _ in live.take(beat(1.1, 3), 3)] == [REGION.id]
+    assert [said.region for said, _ in live.take(beat(9.0, 4), 4)] == [NEIGHBOUR.id, REGION.id]
 
 
 def test_a_record_of_an_unknown_region_moves_the_position_and_nothing_else() -> None:
-    taken = partition()
+    live = partition()
     with pytest.raises(KeyError):
-        taken.take(change(event("a"), region="atlantis", sequence=0), 0)
-    assert (taken.position.offset, taken.position.sequence) == (1, 0)
-    assert taken.changes() == taken.everything() == {}
+        live.take(change(event("a"), region="atlantis", sequence=0), 0)
+    assert (live.position.offset, live.position.sequence) == (1, 0)
+    assert live.changes() == live.everything() == {}
 
 
 def test_another_model_or_another_region_table_is_another_basis() -> None:
@@ -152,39 +152,39 @@ def test_another_model_or_another_region_table_is_another_basis() -> None:
     assert all(TABLE.fingerprint in basis for basis in bases)
 
 
-def test_a_region_that_only_saw_what_does_not_belong_needs_no_saving() -> None:
-    taken = partition()
-    assert taken.take(change(event("a", magnitude=1.0), sequence=0), 0) == []
-    assert taken.changes() == {}
+def test_a_region_whose_window_stays_empty_needs_no_saving() -> None:
+    live = partition()
+    assert live.take(change(event("a", magnitude=1.0), sequence=0), 0) == []
+    assert live.changes() == {}
 
 
 def test_a_status_only_revision_is_saved() -> None:
-    taken = partition()
-    taken.take(change(event("a"), sequence=0), 0)
-    taken.mark_saved()
+    live = partition()
+    live.take(change(event("a"), sequence=0), 0)
+    live.mark_saved()
     reviewed = event("a", status="reviewed")
-    assert taken.take(change(reviewed, sequence=1), 1) == []
-    assert taken.changes()[REGION.id].written == (reviewed,)
+    assert live.take(change(reviewed, sequence=1), 1) == []
+    assert live.changes()[REGION.id].written == (reviewed,)
 
 
-def cut(records: Sequence[InputRecord], places: Iterable[int]) -> list[bytes]:
-    """What is said by a chain of partitions, each restored from what the one before has saved."""
-    kept, said, current = Kept(), list[bytes](), partition()
-    bounds = [0, *sorted(places), len(records)]
+def cut(records: Sequence[InputRecord], cuts: Iterable[int]) -> list[bytes]:
+    """Return what is issued by a chain of partitions, each restored from what the preceding one has saved."""
+    store, issued, current = FakeStore(), list[bytes](), partition()
+    bounds = [0, *sorted(cuts), len(records)]
     for start, end in pairwise(bounds):
-        said += fold(current, records[start:end])
-        kept.save(current)
+        issued += fold(current, records[start:end])
+        store.save(current)
         position = current.position
         current = Partition(4, TABLE, SumForecaster(), position, rules=RULES)
-        current.restore(kept.regions())
-    return said
+        current.restore(store.regions())
+    return issued
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 5), st.lists(st.integers(0, 400), max_size=8))
-def test_a_history_cut_saved_and_restored_anywhere_goes_on_with_the_same_bytes(seed: int, places: list[int]) -> None:
+def test_a_history_saved_and_restored_anywhere_continues_with_the_same_bytes(seed: int, cuts: list[int]) -> None:
     records = both_regions(seed, count=50, every_hours=1.0)
-    assert cut(records, [place for place in places if place <= len(records)]) == fold(partition(), records)
+    assert cut(records, [number for number in cuts if number <= len(records)]) == fold(partition(), records)
 
 
 def test_cutting_after_every_single_record_changes_no_byte() -> None:
@@ -193,16 +193,16 @@ def test_cutting_after_every_single_record_changes_no_byte() -> None:
 
 
 def test_what_is_saved_bit_by_bit_is_what_is_saved_at_once() -> None:
-    kept, taken = Kept(), partition()
+    store, live = FakeStore(), partition()
     for record in both_regions(count=40, every_hours=1.0):
-        taken.take(record, record.sequence)
-        kept.save(taken)
-    whole = taken.everything()
-    assert {region: sorted(events) for region, events in kept.events.items() if events} == {
-        region: sorted(one.id for one in said.written) for region, said in whole.items() if said.written
+        live.take(record, record.sequence)
+        store.save(live)
+    whole = live.everything()
+    assert {region: sorted(events) for region, events in store.events.items() if events} == {
+        region: sorted(one.id for one in edit.written) for region, edit in whole.items() if edit.written
     }
-    assert {region: said._replace(written=(), removed=()) for region, said in kept.rest.items()} == {
-        region: said._replace(written=(), removed=()) for region, said in whole.items() if region in kept.rest
+    assert {region: edit._replace(written=(), removed=()) for region, edit in store.rest.items()} == {
+        region: edit._replace(written=(), removed=()) for region, edit in whole.items() if region in store.rest
     }
 
 

@@ -1,4 +1,4 @@
-"""Going live without stopping: a partition swaps models at a record of its log, and forgets neither event nor forecast."""
+"""Promotions: a partition changes models at a record of its log, and loses neither event nor forecast."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ from stream.promotion import champions, champions_before, models_in_force, promo
 from stream.records.activation import Activation
 from stream.records.forecast import decode_forecast
 from tests.support.simulated import NEIGHBOUR, REGION, Shelf, SumForecaster, at, beat, change, event, folded, table
-from tests.unit.stream.test_partition import Kept, both_regions
+from tests.unit.stream.test_partition import FakeStore, both_regions
 
 TABLE = table()
 TO_TWO = Promotion(Instant(0), {"lstm": "sum-2"})
 BACK = Promotion(Instant(0), {"lstm": "sum-1"})
 SHADOW = Promotion(Instant(0), {"lstm": "sum-2"}, challenger=True)
-Said = list[bytes]
 
 
 def shelf() -> Shelf:
@@ -36,15 +35,15 @@ def partition() -> Partition:
     return Partition(4, TABLE, SumForecaster("sum-1"), library=shelf())
 
 
-def fold(into: Partition, records: list[InputRecord | Promotion], first_offset: int = 0) -> tuple[Said, list[Activation]]:
-    said: Said = []
+def fold(into: Partition, records: list[InputRecord | Promotion], first_offset: int = 0) -> tuple[list[bytes], list[Activation]]:
+    issued: list[bytes] = []
     activations: list[Activation] = []
     for offset, record in enumerate(records, first_offset):
         if isinstance(record, Promotion):
             activations.append(into.apply_promotion(record, offset))
         else:
-            said += [body for _, body in into.take(record, offset)]
-    return said, activations
+            issued += [body for _, body in into.take(record, offset)]
+    return issued, activations
 
 
 def with_promotion(at_record: int, promotion: Promotion = TO_TWO, count: int = 60) -> list[InputRecord | Promotion]:
@@ -53,8 +52,8 @@ def with_promotion(at_record: int, promotion: Promotion = TO_TWO, count: int = 6
 
 
 def test_from_its_mark_on_forecasts_name_the_promoted_model_and_before_it_the_other() -> None:
-    said, (activation,) = fold(partition(), with_promotion(100))
-    models = [(forecast.input_sequence, forecast.model) for forecast in map(decode_forecast, said)]
+    issued, (activation,) = fold(partition(), with_promotion(100))
+    models = [(forecast.input_sequence, forecast.model) for forecast in map(decode_forecast, issued)]
     assert {model for sequence, model in models if sequence < 100} == {"sum-1"}
     assert {model for sequence, model in models if sequence >= 100} == {"sum-2"}
     assert (activation.model, activation.after_sequence, activation.offset, activation.refused) == ("sum-2", 99, 100, None)
@@ -67,46 +66,46 @@ def test_no_change_goes_without_its_forecast() -> None:
     assert [forecast.id for forecast in map(decode_forecast, swapped) if forecast.cause != "heartbeat"] == changes
 
 
-def test_the_memory_is_made_anew_from_the_window_under_the_new_weights() -> None:
-    taken = partition()
-    fold(taken, with_promotion(200, count=80)[:201])
+def test_the_memory_is_folded_again_from_the_window_with_the_new_weights() -> None:
+    live = partition()
+    fold(live, with_promotion(200, count=80)[:201])
     for region in (REGION, NEIGHBOUR):
-        state, model = taken.state(region.id), SumForecaster("sum-2", weight=3.0)
+        state, model = live.state(region.id), SumForecaster("sum-2", weight=3.0)
         assert len(state.window.events) > 3
         assert state.memory.head == folded(model, state.window.events, model.start(region), region)
 
 
-def test_after_the_swap_history_still_changes_as_if_the_new_model_had_always_been_there() -> None:
-    """A late event refolds under the new weights: live equals a fold of the final window."""
-    taken, records = partition(), with_promotion(100)
-    fold(taken, [record for record in records if isinstance(record, Promotion) or record.observed_at < at(100)])
-    state, model = taken.state(REGION.id), SumForecaster("sum-2", weight=3.0)
+def test_after_a_promotion_late_events_refold_as_if_the_new_model_had_always_been_in_force() -> None:
+    """The memory equals a fold of the final window with the new weights."""
+    live, records = partition(), with_promotion(100)
+    fold(live, [record for record in records if isinstance(record, Promotion) or record.observed_at < at(100)])
+    state, model = live.state(REGION.id), SumForecaster("sum-2", weight=3.0)
     assert state.memory.head == folded(model, state.window.events, state.memory.base)
 
 
-def test_the_next_heartbeat_says_every_region_anew() -> None:
-    taken = partition()
-    taken.take(change(event("t", 0), sequence=0), 0)
-    taken.take(change(event("n", 0.25, longitude=44.0), region=NEIGHBOUR.id, sequence=1), 1)
-    taken.apply_promotion(TO_TWO, 2)
-    said = [forecast for forecast, _ in taken.take(beat(0.3, 2), 3)]
-    assert [(forecast.region, forecast.model) for forecast in said] == [(NEIGHBOUR.id, "sum-2"), (REGION.id, "sum-2")]
+def test_the_next_heartbeat_reissues_the_forecast_of_every_region() -> None:
+    live = partition()
+    live.take(change(event("t", 0), sequence=0), 0)
+    live.take(change(event("n", 0.25, longitude=44.0), region=NEIGHBOUR.id, sequence=1), 1)
+    live.apply_promotion(TO_TWO, 2)
+    issued = [forecast for forecast, _ in live.take(beat(0.3, 2), 3)]
+    assert [(forecast.region, forecast.model) for forecast in issued] == [(NEIGHBOUR.id, "sum-2"), (REGION.id, "sum-2")]
 
 
 def test_the_new_models_score_is_its_own() -> None:
-    taken = partition()
-    fold(taken, with_promotion(100)[:100])
-    assert taken.state(REGION.id).scoring.since is not None
-    taken.apply_promotion(TO_TWO, 100)
-    assert taken.state(REGION.id).scoring.since is None
+    live = partition()
+    fold(live, with_promotion(100)[:100])
+    assert live.state(REGION.id).scoring.since is not None
+    live.apply_promotion(TO_TWO, 100)
+    assert live.state(REGION.id).scoring.since is None
 
 
-def test_a_model_that_cannot_be_found_is_refused_and_the_incumbent_goes_on_as_if_nothing_were() -> None:
+def test_a_promotion_whose_model_cannot_be_loaded_is_refused_and_the_current_model_stays_in_force() -> None:
     missing = Promotion(Instant(0), {"lstm": "sum-9"})
     plain, _ = fold(partition(), list(both_regions()))
     refusing = partition()
-    said, (activation,) = fold(refusing, with_promotion(100, missing))
-    assert said == plain
+    issued, (activation,) = fold(refusing, with_promotion(100, missing))
+    assert issued == plain
     assert activation.model == "sum-1"
     assert activation.refused is not None
     assert "sum-9" in activation.refused
@@ -119,15 +118,15 @@ def test_promoting_what_is_in_force_changes_no_byte() -> None:
 
 
 def test_a_rollback_gives_the_old_model_with_the_memory_of_the_window() -> None:
-    taken = partition()
+    live = partition()
     records = with_promotion(60)
-    fold(taken, [*records[:101], BACK, *records[101:]])
-    state, model = taken.state(REGION.id), SumForecaster("sum-1")
+    fold(live, [*records[:101], BACK, *records[101:]])
+    state, model = live.state(REGION.id), SumForecaster("sum-1")
     assert state.memory.head == folded(model, state.window.events, state.memory.base)
-    assert decode_forecast(taken.changes()[REGION.id].forecast or b"").model == "sum-1"
+    assert decode_forecast(live.changes()[REGION.id].forecast or b"").model == "sum-1"
 
 
-def test_a_shadow_changes_nothing_of_what_is_said_but_the_score() -> None:
+def test_a_challenger_changes_nothing_in_forecasts_but_the_score() -> None:
     plain, _ = fold(partition(), list(both_regions()))
     shadowed, _ = fold(partition(), [SHADOW, *both_regions()])
     without_scores = [msgspec.structs.replace(decode_forecast(body), score=None) for body in plain]
@@ -137,37 +136,39 @@ def test_a_shadow_changes_nothing_of_what_is_said_but_the_score() -> None:
     assert last.gain_per_event["sum-2"] != 0.0
 
 
-def test_the_shadows_score_is_the_one_that_it_would_have_got_alone() -> None:
-    """The challenger is scored at the moments at which the champion speaks; here both speak at the same."""
+def test_the_challengers_score_is_that_which_it_has_alone() -> None:
+    """The challenger is scored when the champion issues forecasts; here both issue them at the same times."""
     shadowed, _ = fold(partition(), [SHADOW, *both_regions()])
     alone, _ = fold(partition(), [TO_TWO, *both_regions()])
-    scores = [[score for body in said if (score := decode_forecast(body).score) is not None][-1] for said in (shadowed, alone)]
+    scores = [[score for body in issued if (score := decode_forecast(body).score) is not None][-1] for issued in (shadowed, alone)]
     assert scores[0].log_score_per_event["sum-2"] == scores[1].log_score_per_event["model"]
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 120), st.integers(0, 120), st.integers(0, 120), st.sampled_from([TO_TWO, SHADOW]))
-def test_saved_and_restored_anywhere_around_swaps_the_bytes_are_the_same(first: int, second: int, cut: int, promotion: Promotion) -> None:
+def test_a_history_with_promotions_saved_and_restored_anywhere_gives_the_same_bytes(
+    first: int, second: int, cut: int, promotion: Promotion
+) -> None:
     records = with_promotion(first, promotion)
     records = [*records[:second], BACK, *records[second:]]
     whole, _ = fold(partition(), records)
-    kept, before = Kept(), partition()
-    said, _ = fold(before, records[:cut])
-    kept.save(before)
+    store, before = FakeStore(), partition()
+    issued, _ = fold(before, records[:cut])
+    store.save(before)
     after = Partition(4, TABLE, SumForecaster("sum-1"), before.position, shelf())
-    after.restore(kept.regions())
-    assert said + fold(after, records[cut:], cut)[0] == whole
+    after.restore(store.regions())
+    assert issued + fold(after, records[cut:], cut)[0] == whole
 
 
 @pytest.fixture
 def log(tmp_path_factory: pytest.TempPathFactory) -> SqliteLog:
-    made = SqliteLog(Database(tmp_path_factory.mktemp("log") / "log.db"))
-    publisher = Publisher(made, TABLE)
+    log = SqliteLog(Database(tmp_path_factory.mktemp("log") / "log.db"))
+    publisher = Publisher(log, TABLE)
     publisher.publish([change(event("a", 1.0)), beat(2.0)])
-    return made
+    return log
 
 
-def test_a_promotion_stands_in_every_partition_and_in_the_models_topic_at_the_logs_own_time(log: SqliteLog) -> None:
+def test_a_promotion_is_written_to_every_partition_and_the_models_topic_at_the_logs_own_time(log: SqliteLog) -> None:
     promotion = promote(log, {"lstm": "lstm-a"}, reason="better")
     assert promotion.promoted_at == at(2.0)
     for number, end in log.ends(EVENTS).items():
@@ -175,7 +176,7 @@ def test_a_promotion_stands_in_every_partition_and_in_the_models_topic_at_the_lo
     assert list(read_promotions(log)) == [promotion]
 
 
-def test_a_generator_is_promoted_without_a_word_in_the_input(log: SqliteLog) -> None:
+def test_the_promotion_of_a_generator_is_not_written_to_the_input(log: SqliteLog) -> None:
     ends = log.ends(EVENTS)
     promote(log, {"gan": "gan-a"})
     assert log.ends(EVENTS) == ends
@@ -193,13 +194,13 @@ def test_what_is_in_force_is_the_last_champion_of_each_kind_that_was_not_refused
     assert champions(log) == {"lstm": ["lstm-a"], "cnn": ["cnn-a", "cnn-b"]}
 
 
-def test_a_map_that_left_with_its_forecaster_is_not_in_force_when_that_one_comes_back(log: SqliteLog) -> None:
+def test_a_cnn_replaced_with_its_forecaster_is_not_in_force_when_that_forecaster_is_promoted_again(log: SqliteLog) -> None:
     for models in ({"lstm": "lstm-a", "cnn": "cnn-a"}, {"lstm": "lstm-b"}, {"lstm": "lstm-a"}):
         promote(log, models)
     assert models_in_force(log) == {"lstm": "lstm-a"}
 
 
-def test_a_rollback_brings_a_forecaster_back_with_the_map_that_rested_on_it(log: SqliteLog) -> None:
+def test_a_rollback_promotes_a_forecaster_with_the_cnn_trained_on_it(log: SqliteLog) -> None:
     assert champions_before(log, "lstm") is None
     promote(log, {"lstm": "lstm-a", "cnn": "cnn-a"})
     assert champions_before(log, "lstm") == {}  # those that come with the program
@@ -211,7 +212,7 @@ def test_a_rollback_brings_a_forecaster_back_with_the_map_that_rested_on_it(log:
     assert champions_before(log, "cnn") == {"cnn": "cnn-a"}
 
 
-def test_who_writes_the_input_goes_on_counting_past_a_promotion(log: SqliteLog) -> None:
+def test_a_publisher_counts_sequences_past_a_promotion(log: SqliteLog) -> None:
     promote(log, {"lstm": "lstm-a"})
     publisher = Publisher(log, TABLE)
     counted = dict(publisher.sequences)
@@ -220,7 +221,7 @@ def test_who_writes_the_input_goes_on_counting_past_a_promotion(log: SqliteLog) 
     assert min(publisher.sequences.values()) == 1
 
 
-def test_what_others_write_into_the_models_topic_is_passed_over(log: SqliteLog) -> None:
+def test_unknown_records_in_the_models_topic_are_skipped(log: SqliteLog) -> None:
     log.producer("someone").commit([Outgoing(MODELS, 0, b"", body, at(0)) for body in (b"\xff", b"{}", b"[1]")])
     promotion = promote(log, {"lstm": "lstm-a"})
     assert list(read_promotions(log)) == [promotion]

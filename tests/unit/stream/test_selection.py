@@ -1,4 +1,4 @@
-"""Filters: what a reader asked for, and all that becomes of what it was given."""
+"""Filters: the records that a reader selects, and all later revisions of those."""
 
 from __future__ import annotations
 
@@ -44,84 +44,86 @@ def outlook() -> RegionOutlook:
     return RegionOutlook(**(fields | {"region": REGION.id, "issued_at": at(0.0), "forecast": spans, "test": False}))
 
 
-def taken(selection: Selection, *records: AnyRecord) -> list[bool]:
+def takes(selection: Selection, *records: AnyRecord) -> list[bool]:
     return [selection.takes(record) for record in records]
 
 
-def test_everything_but_heartbeats_and_replays_comes_by_default() -> None:
+def test_everything_but_heartbeats_and_replays_is_selected_by_default() -> None:
     outage = Outage(0, at(0.0), "all_day", 400.0, "refused")
-    assert taken(Selection(), change(event()), forecast(), alert(), outage, Promotion(at(0.0), {}), beat(1.0)) == [True] * 5 + [False]
-    assert taken(Selection(include_heartbeats=True), beat(1.0)) == [True]
+    assert takes(Selection(), change(event()), forecast(), alert(), outage, Promotion(at(0.0), {}), beat(1.0)) == [True] * 5 + [False]
+    assert takes(Selection(include_heartbeats=True), beat(1.0)) == [True]
 
 
-def test_other_regions_are_left_out_and_what_concerns_no_single_one_comes() -> None:
+def test_other_regions_are_left_out_and_what_concerns_no_single_one_is_selected() -> None:
     feed = alert(kind="feed", region=None)
-    said = (change(event()), change(event(), region=NEIGHBOUR.id), forecast("elsewhere"), feed, Promotion(at(0.0), {}))
-    assert taken(Selection([REGION.id]), *said) == [True, False, False, True, True]
-    assert taken(Selection([REGION.id, NEIGHBOUR.id]), *said) == [True, True, False, True, True]
+    records = (change(event()), change(event(), region=NEIGHBOUR.id), forecast("elsewhere"), feed, Promotion(at(0.0), {}))
+    assert takes(Selection([REGION.id]), *records) == [True, False, False, True, True]
+    assert takes(Selection([REGION.id, NEIGHBOUR.id]), *records) == [True, True, False, True, True]
 
 
-def test_what_becomes_of_a_large_event_comes_however_small_it_turns_out() -> None:
-    said = (
+def test_revisions_of_a_large_event_are_selected_whatever_its_magnitude() -> None:
+    records = (
         change(event("small", magnitude=4.9)), change(event("none", magnitude=None)), change("small"),
         change(event("large", magnitude=5.0)), change(event("large", magnitude=4.1), kind="updated"), change("large"),
     )  # fmt: skip
-    assert taken(Selection(min_magnitude=5.0), *said) == [False, False, False, True, True, True]
+    assert takes(Selection(min_magnitude=5.0), *records) == [False, False, False, True, True, True]
 
 
-def test_a_reader_that_goes_on_hears_of_deletions_of_what_it_was_given_before() -> None:
-    assert taken(Selection(min_magnitude=5.0, resumed=True), change("given before"), alert(revision=1, magnitude=2.0)) == [True, True]
-    assert taken(Selection(min_magnitude=5.0), change("never given")) == [False]
+def test_a_resumed_reader_gets_deletions_of_what_it_selected_before() -> None:
+    assert takes(Selection(min_magnitude=5.0, resumed=True), change("given before"), alert(revision=1, magnitude=2.0)) == [True, True]
+    assert takes(Selection(min_magnitude=5.0), change("never given")) == [False]
 
 
-def test_a_retraction_of_an_alert_that_was_given_comes_whatever_its_value() -> None:
+def test_a_retraction_of_a_selected_alert_is_selected_whatever_its_value() -> None:
     first, gone = alert(), alert(revision=1, alert_type="retraction", value=None)
-    assert taken(Selection(min_magnitude=6.0), first, gone, msgspec.structs.replace(gone, id="another")) == [True, True, False]
-    assert taken(Selection(min_magnitude=6.3), first, gone) == [False, False]
+    assert takes(Selection(min_magnitude=6.0), first, gone, msgspec.structs.replace(gone, id="another")) == [True, True, False]
+    assert takes(Selection(min_magnitude=6.3), first, gone) == [False, False]
 
 
-def test_likely_alerts_are_those_of_a_probability() -> None:
+def test_a_probability_selects_alerts_of_probability_rules() -> None:
     likely = alert(id="two", kind="probability", value=0.4)
-    assert taken(Selection(min_probability=0.3), alert(), likely) == [False, True]
-    assert taken(Selection(min_probability=0.5), likely) == [False]
+    assert takes(Selection(min_probability=0.3), alert(), likely) == [False, True]
+    assert takes(Selection(min_probability=0.5), likely) == [False]
 
 
 @pytest.mark.parametrize(
     ("magnitude", "within", "expected"), [(None, "1d", 0.3), (None, "1h", 0.1), (2.0, "1d", 0.3), (6.0, "1d", 0.01), (6.0, "7d", 0.05)]
 )
-def test_a_forecast_is_as_likely_as_it_says(magnitude: float | None, within: str, expected: float) -> None:
+def test_a_forecast_is_selected_by_its_probability(magnitude: float | None, within: str, expected: float) -> None:
     assert probability(forecast(), magnitude, within) == expected
     for bound, wanted in ((expected, True), (expected + 0.001, False)):
-        assert taken(Selection(min_magnitude=magnitude, min_probability=bound, within=within), forecast()) == [wanted]
+        assert takes(Selection(min_magnitude=magnitude, min_probability=bound, within=within), forecast()) == [wanted]
 
 
-def test_a_forecast_that_says_nothing_of_large_ones_is_not_likely_to_have_them() -> None:
-    assert taken(Selection(min_magnitude=6.0, min_probability=0.001), forecast(m6=None)) == [False]
+def test_a_forecast_without_exceedance_has_probability_zero() -> None:
+    assert takes(Selection(min_magnitude=6.0, min_probability=0.001), forecast(m6=None)) == [False]
 
 
 @pytest.mark.parametrize(
     ("magnitude", "within", "expected"), [(None, "1d", 0.9), (5.0, "1d", 0.05), (5.0, "7d", 0.15), (8.0, "7d", 0.0), (None, "1h", 0.0)]
 )
-def test_an_outlook_is_as_likely_as_it_says(magnitude: float | None, within: str, expected: float) -> None:
+def test_an_outlook_is_selected_by_its_probability(magnitude: float | None, within: str, expected: float) -> None:
     assert outlook_probability(outlook(), magnitude, within) == expected
-    assert taken(Selection(min_magnitude=magnitude, min_probability=expected + 0.001, within=within), outlook()) == [False]
-    assert taken(Selection(min_magnitude=magnitude, min_probability=expected, within=within), outlook()) == [True]
+    assert takes(Selection(min_magnitude=magnitude, min_probability=expected + 0.001, within=within), outlook()) == [False]
+    assert takes(Selection(min_magnitude=magnitude, min_probability=expected, within=within), outlook()) == [True]
 
 
 def test_a_magnitude_alone_leaves_forecasts_alone() -> None:
-    assert taken(Selection(min_magnitude=6.0), forecast()) == [True]
+    assert takes(Selection(min_magnitude=6.0), forecast()) == [True]
 
 
-def test_what_forecasts_do_not_speak_of_is_told() -> None:
+def test_a_span_or_magnitude_that_forecasts_do_not_give_is_refused() -> None:
     with pytest.raises(Problem, match="no span '2d'; choose one of 1h, 1d, 7d, 30d"):
         Selection(within="2d")
     with pytest.raises(Problem, match=r"magnitudes from 5\.5 on; choose one of 4, 5, 6, 7"):
         Selection(min_magnitude=5.5, min_probability=0.1).takes(forecast())
 
 
-def test_only_replays_that_were_wanted_otherwise_are_counted() -> None:
+def test_only_replays_that_match_otherwise_are_counted() -> None:
     selection = Selection([REGION.id])
-    said = [msgspec.structs.replace(one, test=True) for one in (change(event()), change(event(), region=NEIGHBOUR.id), forecast(), alert())]
-    assert taken(selection, *said) == [False] * 4
+    records = [
+        msgspec.structs.replace(one, test=True) for one in (change(event()), change(event(), region=NEIGHBOUR.id), forecast(), alert())
+    ]
+    assert takes(selection, *records) == [False] * 4
     assert selection.left_out_tests == 3
-    assert taken(Selection(include_test=True), *said) == [True] * 4
+    assert takes(Selection(include_test=True), *records) == [True] * 4

@@ -1,4 +1,4 @@
-"""One line of log a decision: what a worker says of what it did."""
+"""The log lines of a worker: one for each decision."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TABLE = table()
 Line = MutableMapping[str, Any]
 
 
-class Ground:
-    """A worker over an embedded log, and what it says when it takes records."""
+class LoggedWorker:
+    """A worker over an embedded log, and the lines it logs when it folds records."""
 
     def __init__(self, folder: Path, batch_size: int = 500) -> None:
         bus = f"sqlite:///{folder}/log.db"
@@ -32,7 +32,7 @@ class Ground:
         self.worker = Worker(log, open_store(bus, log), TABLE, SumForecaster(), rules=rules, batch_size=batch_size)
         self.worker.turn(0.0)
 
-    def said_of(self, records: Sequence[InputRecord]) -> list[Line]:
+    def lines_of(self, records: Sequence[InputRecord]) -> list[Line]:
         self.publisher.publish(records)
         with capture_logs() as lines:
             while self.worker.turn(0.0):
@@ -41,10 +41,10 @@ class Ground:
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Ground]:
-    made = Ground(tmp_path)
-    yield made
-    made.worker.close()
+def worker(tmp_path: Path) -> Iterator[LoggedWorker]:
+    logged = LoggedWorker(tmp_path)
+    yield logged
+    logged.worker.close()
 
 
 def named(lines: list[Line], event_name: str) -> list[Line]:
@@ -55,34 +55,34 @@ def many(count: int) -> list[Change | Heartbeat]:
     return [change(event(f"e{number:03d}", number / 10, 3.0)) for number in range(count)]
 
 
-def test_a_transaction_with_forecasts_is_one_line(ground: Ground) -> None:
-    (line,) = named(ground.said_of([change(event("a", 0, 3.0)), change(event("b", 1, 3.0))]), "committed")
+def test_a_transaction_with_forecasts_is_one_line(worker: LoggedWorker) -> None:
+    (line,) = named(worker.lines_of([change(event("a", 0, 3.0)), change(event("b", 1, 3.0))]), "committed")
     assert (line["records"], line["forecasts"], len(line["partitions"])) == (2, 2, 1)
     assert 0.0 < line["seconds"] < 60.0
 
 
-def test_a_heartbeat_that_leads_to_nothing_is_none(ground: Ground) -> None:
-    assert not ground.said_of([beat(1)])
+def test_a_heartbeat_that_leads_to_nothing_is_not_logged(worker: LoggedWorker) -> None:
+    assert not worker.lines_of([beat(1)])
 
 
-def test_full_batches_are_catching_up_and_are_not_told(tmp_path: Path) -> None:
-    ground = Ground(tmp_path, batch_size=10)
-    assert len(named(ground.said_of(many(25)), "committed")) == 1
-    ground.worker.close()
+def test_full_batches_are_not_logged(tmp_path: Path) -> None:
+    worker = LoggedWorker(tmp_path, batch_size=10)
+    assert len(named(worker.lines_of(many(25)), "committed")) == 1
+    worker.worker.close()
 
 
-def test_each_revision_of_an_alert_is_a_line_with_its_headline_and_reason(ground: Ground) -> None:
-    (line,) = named(ground.said_of([change(event("large", 0, 6.4))]), "alert")
+def test_each_revision_of_an_alert_is_a_line_with_its_headline_and_reason(worker: LoggedWorker) -> None:
+    (line,) = named(worker.lines_of([change(event("large", 0, 6.4))]), "alert")
     assert (line["type"], line["revision"], line["active"], line["test"]) == ("initial", 0, True, False)
     assert "6.4" in line["headline"]
-    (gone,) = named(ground.said_of([change("large", observed=at(1))]), "alert")
-    assert (gone["id"], gone["type"], gone["revision"]) == (line["id"], "retraction", 1)
+    (retraction,) = named(worker.lines_of([change("large", observed=at(1))]), "alert")
+    assert (retraction["id"], retraction["type"], retraction["revision"]) == (line["id"], "retraction", 1)
 
 
-def test_only_a_refold_far_back_is_a_line(ground: Ground) -> None:
-    lines = ground.said_of(many(DEEP_REFOLD_EVENTS + 40))
-    lines += ground.said_of([change(event("late", 29.0, 3.0), observed=at(30))])
+def test_only_a_refold_far_back_is_a_line(worker: LoggedWorker) -> None:
+    lines = worker.lines_of(many(DEEP_REFOLD_EVENTS + 40))
+    lines += worker.lines_of([change(event("late", 29.0, 3.0), observed=at(30))])
     assert not named(lines, "history changed far back")
-    (line,) = named(ground.said_of([change(event("very-late", 0.01, 3.0), observed=at(31))]), "history changed far back")
+    (line,) = named(worker.lines_of([change(event("very-late", 0.01, 3.0), observed=at(31))]), "history changed far back")
     assert line["region"] == "test"
     assert line["events_folded_again"] > DEEP_REFOLD_EVENTS

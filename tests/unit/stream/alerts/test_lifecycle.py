@@ -27,7 +27,7 @@ from stream.records.alert import Alert, decode_alert
 from stream.records.forecast import Exceedance, Forecast
 from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, change, event, table, turns
 
-SEEN = Rule("seen", "magnitude", at_least=6.0, release=5.8, expires_hours=24.0, minimum_interval_minutes=10.0)
+OBSERVED = Rule("seen", "magnitude", at_least=6.0, release=5.8, expires_hours=24.0, minimum_interval_minutes=10.0)
 LIKELY = Rule(
     "likely", "probability", magnitude=6.0, within="1d", at_least=0.2, release=0.1, minimum_interval_minutes=60.0, expires_hours=12.0
 )
@@ -35,7 +35,7 @@ SILENT = Rule("silent", "feed", at_least=300.0, minimum_interval_minutes=10.0)
 
 
 class Loud(SumForecaster):
-    """P(M ≥ 6 within a day) grows with the largest events and fades with the days of silence: easy to reckon with in one's head.
+    """P(M ≥ 6 within a day) grows with the largest events and decays with the days of silence: easy to compute by hand.
 
     memory = magnitude and time of each event, as text
     """
@@ -47,12 +47,12 @@ class Loud(SumForecaster):
         return memory + f"{event.magnitude} {int(event.time)};".encode()
 
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
-        said = super().expect(super().start(region), region, now)
+        expectation = super().expect(super().start(region), region, now)
         events = [one.split() for one in memory.decode().split(";") if one]
         size = sum(10.0 ** (float(magnitude) - 6.5) for magnitude, _ in events)
         days = (int(now) - int(events[-1][1])) / 86_400_000 if events else 0.0
         chance = -math.expm1(-size / (1.0 + 4.0 * days))
-        return said._replace(exceedance=Exceedance({"6": {"1d": chance}}, {"6": {"1d": chance / 0.01}}))
+        return expectation._replace(exceedance=Exceedance({"6": {"1d": chance}}, {"6": {"1d": chance / 0.01}}))
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
         days = (until - since) / 86_400_000
@@ -60,7 +60,7 @@ class Loud(SumForecaster):
 
 
 class Stream:
-    """A partition that is told one thing after another, and what it alerted of."""
+    """A partition that folds one record after another and returns the alerts of each."""
 
     def __init__(self, *rules: Rule) -> None:
         self.partition = Partition(0, table(), Loud(), rules=rules)
@@ -69,12 +69,12 @@ class Stream:
     def __call__(self, record: InputRecord) -> list[Alert]:
         """Gives the alerts of this record alone, through their encoded form."""
         self.sequence += 1
-        said = self.partition.take(msgspec.structs.replace(record, sequence=self.sequence), self.sequence)
-        return [decode_alert(body) for one, body in said if isinstance(one, Alert)]
+        issued = self.partition.take(msgspec.structs.replace(record, sequence=self.sequence), self.sequence)
+        return [decode_alert(body) for one, body in issued if isinstance(one, Alert)]
 
 
-def seen(hours: float, magnitude: float | None, id: str = "big", observed: float | None = None, **fields: Any) -> Change:
-    """An event is heard of."""
+def added(hours: float, magnitude: float | None, id: str = "big", observed: float | None = None, **fields: Any) -> Change:
+    """Return the addition of an event."""
     return change(event(id, hours, magnitude, **fields), observed=at(hours if observed is None else observed))
 
 
@@ -82,14 +82,14 @@ def revised(hours: float, magnitude: float, observed: float, id: str = "big", **
     return change(event(id, hours, magnitude, **fields), kind="updated", observed=at(observed))
 
 
-def gone(observed: float, id: str = "big", merged_into: str | None = None) -> Change:
+def deleted(observed: float, id: str = "big", merged_into: str | None = None) -> Change:
     return change(id, kind="merged" if merged_into else "deleted", observed=at(observed), merged_into=merged_into)
 
 
-def test_a_large_earthquake_begins_an_alert_that_says_what_it_rests_on() -> None:
-    tell = Stream(SEEN)
-    assert tell(seen(0, 5.9, "small")) == []
-    (alert,) = tell(seen(1, 6.2))
+def test_a_large_earthquake_begins_an_alert_that_names_its_event() -> None:
+    stream = Stream(OBSERVED)
+    assert stream(added(0, 5.9, "small")) == []
+    (alert,) = stream(added(1, 6.2))
     assert (alert.alert_type, alert.revision, alert.supersedes, alert.active) == ("initial", 0, None, True)
     assert (alert.rule, alert.kind, alert.region, alert.value, alert.threshold) == ("seen", "magnitude", REGION.id, 6.2, 6.0)
     assert (alert.id, alert.events, alert.input_sequence) == ("seen:test:0-1", ["big"], 1)
@@ -98,9 +98,9 @@ def test_a_large_earthquake_begins_an_alert_that_says_what_it_rests_on() -> None
 
 
 def test_a_deleted_earthquake_retracts_its_alert_once() -> None:
-    tell = Stream(SEEN)
-    (first,) = tell(seen(1, 6.2))
-    (retraction,) = tell(msgspec.structs.replace(gone(2), reason="it was a software error"))
+    stream = Stream(OBSERVED)
+    (first,) = stream(added(1, 6.2))
+    (retraction,) = stream(msgspec.structs.replace(deleted(2), reason="it was a software error"))
     assert (retraction.id, retraction.alert_type, retraction.revision, retraction.supersedes) == (
         first.id,
         "retraction",
@@ -110,162 +110,162 @@ def test_a_deleted_earthquake_retracts_its_alert_once() -> None:
     assert (retraction.active, retraction.expires_at) == (False, at(2))
     assert retraction.reason == "big was deleted (it was a software error)"
     assert retraction.headline == f"Retracted: {first.headline}"
-    assert [tell(gone(3)), tell(beat(4)), tell(beat(30))] == [[], [], []]
+    assert [stream(deleted(3)), stream(beat(4)), stream(beat(30))] == [[], [], []]
 
 
 def test_a_deletion_retracts_even_after_the_alert_has_expired() -> None:
-    tell = Stream(SEEN)
-    tell(seen(1, 6.2))
-    assert [one.alert_type for one in tell(gone(60))] == ["retraction"]
+    stream = Stream(OBSERVED)
+    stream(added(1, 6.2))
+    assert [one.alert_type for one in stream(deleted(60))] == ["retraction"]
 
 
-def test_an_earthquake_that_comes_back_after_its_deletion_is_a_new_alert() -> None:
-    tell = Stream(SEEN)
-    (first,) = tell(seen(1, 6.2))
-    tell(gone(2))
-    (again,) = tell(seen(1, 6.2, observed=3))
+def test_an_earthquake_added_again_after_its_deletion_is_a_new_alert() -> None:
+    stream = Stream(OBSERVED)
+    (first,) = stream(added(1, 6.2))
+    stream(deleted(2))
+    (again,) = stream(added(1, 6.2, observed=3))
     assert again.alert_type == "initial"
     assert again.id != first.id
 
 
 def test_a_magnitude_moved_a_little_changes_nothing() -> None:
-    tell = Stream(SEEN)
-    tell(seen(1, 6.2))
-    assert tell(revised(1, 6.25, 2)) == []
+    stream = Stream(OBSERVED)
+    stream(added(1, 6.2))
+    assert stream(revised(1, 6.25, 2)) == []
 
 
 def test_a_magnitude_between_release_and_threshold_keeps_the_alert_alive() -> None:
-    tell = Stream(SEEN)
-    tell(seen(1, 6.2))
-    (update,) = tell(revised(1, 5.9, 2))
+    stream = Stream(OBSERVED)
+    stream(added(1, 6.2))
+    (update,) = stream(revised(1, 5.9, 2))
     assert (update.alert_type, update.value, update.reason, update.active) == ("update", 5.9, "M 6.2 before", True)
-    (retraction,) = tell(revised(1, 5.7, 3))
+    (retraction,) = stream(revised(1, 5.7, 3))
     assert (retraction.alert_type, retraction.reason) == ("retraction", "revised to M 5.7")
 
 
-def test_revisions_wait_for_the_minimum_interval_and_are_then_made_up_for() -> None:
-    tell = Stream(SEEN)
-    tell(seen(1, 6.2))
-    assert tell(revised(1, 6.6, 1.1)) == []
-    (update,) = tell(beat(2.2))
+def test_revisions_wait_for_the_minimum_interval_and_are_then_issued() -> None:
+    stream = Stream(OBSERVED)
+    stream(added(1, 6.2))
+    assert stream(revised(1, 6.6, 1.1)) == []
+    (update,) = stream(beat(2.2))
     assert (update.value, update.expires_at) == (6.6, at(25))  # a revision makes it no younger
 
 
 def test_an_earthquake_that_turns_out_to_be_a_blast_is_retracted() -> None:
-    tell = Stream(SEEN)
-    tell(seen(1, 6.2))
-    (retraction,) = tell(revised(1, 6.2, 2, type="explosion"))
+    stream = Stream(OBSERVED)
+    stream(added(1, 6.2))
+    (retraction,) = stream(revised(1, 6.2, 2, type="explosion"))
     assert (retraction.alert_type, retraction.reason) == ("retraction", "it is a explosion")
 
 
-def test_what_is_old_news_when_it_is_heard_of_begins_no_alert() -> None:
-    assert Stream(SEEN)(seen(0, 7.0, observed=25)) == []
+def test_an_earthquake_that_becomes_known_late_begins_no_alert() -> None:
+    assert Stream(OBSERVED)(added(0, 7.0, observed=25)) == []
 
 
 def test_a_merged_earthquake_keeps_its_alert_under_the_new_id() -> None:
-    tell = Stream(SEEN)
-    (first,) = tell(seen(1, 6.2))
-    (update,) = tell(gone(2, merged_into="other"))
+    stream = Stream(OBSERVED)
+    (first,) = stream(added(1, 6.2))
+    (update,) = stream(deleted(2, merged_into="other"))
     assert (update.id, update.events, update.active, update.reason) == (first.id, ["other"], True, "big is now other")
-    assert tell(seen(1, 6.2, "other", observed=2)) == []
-    assert [one.alert_type for one in tell(gone(3, "other"))] == ["retraction"]
+    assert stream(added(1, 6.2, "other", observed=2)) == []
+    assert [one.alert_type for one in stream(deleted(3, "other"))] == ["retraction"]
 
 
 def test_an_earthquake_known_by_another_id_already_begins_no_second_alert() -> None:
-    tell = Stream(SEEN)
-    (first,) = tell(seen(1, 6.2))
-    following = tell(seen(1.01, 6.4, "other", observed=2, other_ids=("big",)))
+    stream = Stream(OBSERVED)
+    (first,) = stream(added(1, 6.2))
+    following = stream(added(1.01, 6.4, "other", observed=2, other_ids=("big",)))
     assert [(one.id, one.alert_type, one.events) for one in following] == [(first.id, "update", ["other"])]
 
 
 def test_a_probability_begins_at_its_threshold_and_ends_only_below_its_release() -> None:
-    tell = Stream(LIKELY)
-    (alert,) = tell(seen(0, 6.0))
+    stream = Stream(LIKELY)
+    (alert,) = stream(added(0, 6.0))
     assert (alert.kind, alert.forecast, alert.events, alert.model) == ("probability", "test-0-0", ["big"], "sum-1")
     assert alert.value == pytest.approx(-math.expm1(-(10.0**-0.5)), rel=1e-5)
     assert alert.headline == "Test: probability of M 6 or more within a day: 27 %"
-    said = [one for hours in range(1, 40) for one in tell(beat(hours))]
-    for before, after in pairwise([alert, *said]):
+    following = [one for hours in range(1, 40) for one in stream(beat(hours))]
+    for before, after in pairwise([alert, *following]):
         moved = (before.value or 0.0) >= 1.5 * (after.value or 1.0)
         assert moved or not after.active or after.reason == "it goes on"
-    last = said[-1]
+    last = following[-1]
     assert (last.alert_type, last.active, last.reason) == ("update", False, "it no longer holds")
     assert last.value is not None
     assert 0.08 < last.value < 0.1  # not at 0.2, where it began
 
 
-def test_an_alert_that_goes_on_is_renewed_before_it_expires() -> None:
-    tell = Stream(Rule("likely", "probability", magnitude=6.0, within="1d", at_least=0.2, release=0.01, change=100.0, expires_hours=4.0))
-    issued = [*tell(seen(0, 7.0)), *(one for hours in range(1, 20) for one in tell(beat(hours)))]
+def test_an_alert_that_continues_is_renewed_before_it_expires() -> None:
+    stream = Stream(Rule("likely", "probability", magnitude=6.0, within="1d", at_least=0.2, release=0.01, change=100.0, expires_hours=4.0))
+    issued = [*stream(added(0, 7.0)), *(one for hours in range(1, 20) for one in stream(beat(hours)))]
     assert len(issued) > 3
     for before, after in pairwise(issued):
         assert after.issued_at < before.expires_at
         assert after.supersedes == f"{before.id}.{before.revision}"
 
 
-def test_a_deleted_event_retracts_the_probability_that_rested_on_it() -> None:
-    tell = Stream(LIKELY)
-    (first,) = tell(seen(0, 6.5))
-    (retraction,) = tell(gone(1))
+def test_a_deleted_event_retracts_the_probability_alert_based_on_it() -> None:
+    stream = Stream(LIKELY)
+    (first,) = stream(added(0, 6.5))
+    (retraction,) = stream(deleted(1))
     assert (retraction.id, retraction.alert_type, retraction.forecast) == (first.id, "retraction", "test-0-1")
     assert retraction.value == 0.0
 
 
 def test_a_probability_that_holds_without_the_deleted_event_is_revised() -> None:
-    tell = Stream(LIKELY)
-    tell(seen(0, 6.5, "first"))
-    tell(seen(0.1, 6.5, "second"))
-    (update,) = tell(gone(0.2, "first"))
+    stream = Stream(LIKELY)
+    stream(added(0, 6.5, "first"))
+    stream(added(0.1, 6.5, "second"))
+    (update,) = stream(deleted(0.2, "first"))
     assert (update.alert_type, update.active, update.events) == ("update", True, ["second"])
     assert update.reason == "first was deleted; it holds without it"
 
 
 def test_after_its_end_an_alert_waits_before_it_begins_anew_but_not_after_a_retraction() -> None:
     ended, retracted = Stream(LIKELY), Stream(LIKELY)
-    ended(seen(0, 6.0))
+    ended(added(0, 6.0))
     end = next(one for minutes in range(1, 3_000) for one in ended(beat(minutes / 60.0)) if not one.active)
     soon = (end.issued_at - at(0)) / 3_600_000 + 0.1
-    assert ended(seen(soon, 6.5, "next")) == []
+    assert ended(added(soon, 6.5, "next")) == []
     assert [one.alert_type for one in ended(beat(soon + 1.1))] == ["initial"]
-    retracted(seen(0, 6.0))
-    retracted(gone(1))
-    assert [one.alert_type for one in retracted(seen(1.1, 6.5, "next"))] == ["initial"]
+    retracted(added(0, 6.0))
+    retracted(deleted(1))
+    assert [one.alert_type for one in retracted(added(1.1, 6.5, "next"))] == ["initial"]
 
 
-def test_a_rule_may_speak_of_some_regions_only() -> None:
-    elsewhere = msgspec.structs.replace(SEEN, regions=(NEIGHBOUR.id,))
-    tell = Stream(elsewhere)
-    assert tell(seen(1, 6.2)) == []
+def test_a_rule_may_apply_to_some_regions_only() -> None:
+    elsewhere = msgspec.structs.replace(OBSERVED, regions=(NEIGHBOUR.id,))
+    stream = Stream(elsewhere)
+    assert stream(added(1, 6.2)) == []
     moved = change(event("n", 1, 6.2, longitude=44.0), region=NEIGHBOUR.id)
-    assert [one.region for one in tell(moved)] == [NEIGHBOUR.id]
+    assert [one.region for one in stream(moved)] == [NEIGHBOUR.id]
 
 
-def test_an_outage_is_told_again_and_ends_with_the_next_heartbeat() -> None:
-    tell = Stream(SILENT)
-    assert tell(beat(1)) == []
-    (first,) = tell(Outage(0, at(1), "all_day", 301.0, "HTTP status 503"))
+def test_an_outage_is_reported_again_and_ends_with_the_next_heartbeat() -> None:
+    stream = Stream(SILENT)
+    assert stream(beat(1)) == []
+    (first,) = stream(Outage(0, at(1), "all_day", 301.0, "HTTP status 503"))
     assert (first.region, first.kind, first.value, first.issued_at) == (None, "feed", 301.0, at(1).plus(seconds=301))
     assert first.headline == "Feed: all_day unheard for 301 s: HTTP status 503"
-    assert tell(Outage(0, at(1), "all_day", 601.0, "HTTP status 503")) == []
-    (update,) = tell(Outage(0, at(1), "all_day", 901.0, "HTTP status 503"))
+    assert stream(Outage(0, at(1), "all_day", 601.0, "HTTP status 503")) == []
+    (update,) = stream(Outage(0, at(1), "all_day", 901.0, "HTTP status 503"))
     assert (update.id, update.revision, update.value) == (first.id, 1, 901.0)
-    (end,) = tell(beat(2))
+    (end,) = stream(beat(2))
     assert (end.id, end.alert_type, end.active, end.reason) == (first.id, "update", False, "heard again")
-    assert tell(beat(3)) == []
+    assert stream(beat(3)) == []
 
 
-def test_alerts_of_replays_say_so() -> None:
-    tell = Stream(SEEN)
-    (alert,) = tell(msgspec.structs.replace(seen(1, 6.2), test=True))
+def test_alerts_of_replays_are_marked() -> None:
+    stream = Stream(OBSERVED)
+    (alert,) = stream(msgspec.structs.replace(added(1, 6.2), test=True))
     assert alert.test
 
 
-def test_every_chain_of_revisions_is_whole_on_a_stream_with_all_of_a_feeds_habits() -> None:
-    rules = (msgspec.structs.replace(SEEN, at_least=4.5, release=4.3), msgspec.structs.replace(LIKELY, at_least=0.05, release=0.03))
-    tell, last, live = Stream(*rules), dict[str, Alert](), 0
+def test_every_chain_of_revisions_is_complete_on_a_stream_with_every_kind_of_change() -> None:
+    rules = (msgspec.structs.replace(OBSERVED, at_least=4.5, release=4.3), msgspec.structs.replace(LIKELY, at_least=0.05, release=0.03))
+    stream, last, live = Stream(*rules), dict[str, Alert](), 0
     for changes, heartbeat in turns(1, 200, 0.5):
         records: list[InputRecord] = [*changes, heartbeat]
-        for one in [alert for record in records for alert in tell(record)]:
+        for one in [alert for record in records for alert in stream(record)]:
             before = last.get(one.id)
             assert (one.alert_type == "initial") == (before is None) == (one.supersedes is None)
             if before is not None:
@@ -292,7 +292,7 @@ def _forecast() -> Forecast:
     return forecast
 
 
-def test_counts_far_from_what_was_forecast_are_as_unlikely_as_poissons_law_has_it() -> None:
+def test_counts_far_from_the_forecast_have_the_poisson_tail_probability() -> None:
     rule = Rule("busier", "busy", at_most=1e-3, weeks=2)
     many, few = busy(rule, situation(30, 10.0)), quiet(msgspec.structs.replace(rule, kind="quiet"), situation(2, 10.0))
     assert many is not None
@@ -312,7 +312,7 @@ def test_no_earthquakes_at_all_are_quiet_and_never_busy() -> None:
 
 
 def weekly(gains: list[float]) -> Situation:
-    """Ten earthquakes a week; the model's log score over the Poisson baseline's, by week."""
+    """Return a situation with ten earthquakes a week, given the model's weekly gain in log score over the Poisson baseline."""
     total, weeks = Tally(), list[Week]()
     for number, gained in enumerate(gains):
         total = total.plus(Tally(10, (gained - 5.0, -5.0), (10.0, 10.0)))
@@ -339,7 +339,7 @@ def test_the_built_in_rules_are_a_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[[rule]\n", "is no table of alert rules"),
         ('[[rule]]\nname = "x"\nkind = "loud"\n', "Invalid enum value 'loud'"),
@@ -353,10 +353,10 @@ def test_the_built_in_rules_are_a_table() -> None:
         (2 * '[[rule]]\nname = "x"\nkind = "feed"\nat_least = 6.0\n', "two rules of one name"),
     ],
 )  # fmt: skip
-def test_a_rule_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+def test_an_invalid_rule_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "rules.toml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(Problem, match=re.escape(said)) as refused:
+    with pytest.raises(Problem, match=re.escape(message)) as refused:
         load_rules(file)
     assert "\n" not in str(refused.value)
 

@@ -1,4 +1,4 @@
-"""Which models are in force after which promotions, and the challenger's shadow."""
+"""Which models are in force after which promotions, and a challenger beside the champion."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_lineup_survives_its_encoding() -> None:
     assert Lineup.decode(b"") == Lineup()
 
 
-def test_in_its_shadow_the_champion_says_what_it_says_alone() -> None:
+def test_with_a_challenger_the_champion_expects_what_it_expects_alone() -> None:
     alone, both = SumForecaster("sum-1"), ShadowedForecaster(SumForecaster("sum-1"), SumForecaster("sum-2", weight=3.0))
     one, two = alone.start(REGION), both.start(REGION)
     for earthquake in (event("a", 1.0), event("b", 2.0, 5.1)):
@@ -51,7 +51,7 @@ def test_in_its_shadow_the_champion_says_what_it_says_alone() -> None:
     assert both.name == "sum-1"
 
 
-def test_the_challenger_is_one_more_rival_and_hears_the_same() -> None:
+def test_the_challenger_is_one_more_rival_and_observes_the_same_events() -> None:
     challenger, both = SumForecaster("sum-2", weight=3.0), ShadowedForecaster(SumForecaster("sum-1"), SumForecaster("sum-2", weight=3.0))
     one, two = challenger.start(REGION), both.start(REGION)
     for earthquake in (event("a", 1.0), event("b", 2.0, 5.1)):

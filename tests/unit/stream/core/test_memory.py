@@ -16,12 +16,12 @@ LONG_AGO = at(-10_000)
 
 
 def sequence(count: int) -> list[Event]:
-    """One event an hour, from hour 1 on."""
+    """Return one event an hour, from hour 1 on."""
     return [event(f"e{number:03d}", number, 3.0 + number % 7 / 10) for number in range(1, count + 1)]
 
 
-def grown(forecaster: SumForecaster, events: list[Event]) -> tuple[Window, Memory]:
-    """A window that the events came into one after another."""
+def fold_one_by_one(forecaster: SumForecaster, events: list[Event]) -> tuple[Window, Memory]:
+    """Return the window and memory after the events arrived one after another."""
     window, memory = Window(), Memory(forecaster.start(REGION))
     for one in events:
         edit = window.apply(change(one), REGION, LONG_AGO)
@@ -32,7 +32,7 @@ def grown(forecaster: SumForecaster, events: list[Event]) -> tuple[Window, Memor
 
 def test_events_in_order_cost_one_step_each() -> None:
     forecaster = SumForecaster()
-    window, memory = grown(forecaster, sequence(100))
+    window, memory = fold_one_by_one(forecaster, sequence(100))
     assert forecaster.observed == [one.id for one in window.events]
     assert memory.head == folded(SumForecaster(), window.events, memory.base)
 
@@ -42,19 +42,19 @@ def test_the_memory_of_no_events_is_the_base() -> None:
 
 
 def test_checkpoints_are_every_sixty_fourth_event_and_the_last_sixteen() -> None:
-    _, memory = grown(SumForecaster(), sequence(150))
+    _, memory = fold_one_by_one(SumForecaster(), sequence(150))
     assert [checkpoint.ordinal for checkpoint in memory.checkpoints] == [64, 128, *range(135, 151)]
 
 
 def test_every_thousandth_checkpoint_and_the_last_are_saved() -> None:
-    _, memory = grown(SumForecaster(), sequence(1_100))
+    _, memory = fold_one_by_one(SumForecaster(), sequence(1_100))
     assert [checkpoint.ordinal for checkpoint in memory.sparse().checkpoints] == [1_024, 1_100]
 
 
 @pytest.mark.parametrize(("late_hours", "steps"), [(99.5, 2), (90.5, 11), (85.5, 16), (84.5, 37), (40.5, 101), (0.5, 101)])
 def test_a_late_event_refolds_from_the_nearest_checkpoint(late_hours: float, steps: int) -> None:
     forecaster = SumForecaster()
-    window, memory = grown(forecaster, sequence(100))
+    window, memory = fold_one_by_one(forecaster, sequence(100))
     forecaster.observed.clear()
     edit = window.apply(change(event("late", late_hours, 5.0)), REGION, LONG_AGO)
     assert edit.changed_from is not None
@@ -66,21 +66,21 @@ def test_a_late_event_refolds_from_the_nearest_checkpoint(late_hours: float, ste
 
 def test_an_event_after_all_others_is_no_refold_and_the_last_ones_deletion_folds_none() -> None:
     forecaster = SumForecaster()
-    window, before = grown(forecaster, sequence(20))
+    window, before = fold_one_by_one(forecaster, sequence(20))
     added = window.apply(change(event("new", 21.0)), REGION, LONG_AGO)
     assert added.changed_from is not None
     after = before.refold(forecaster, REGION, added.window, added.changed_from)
     assert after.count_refolded(before, added.changed_from) is None
-    gone = added.window.apply(change("new"), REGION, LONG_AGO)
-    assert gone.changed_from is not None
-    assert after.refold(forecaster, REGION, gone.window, gone.changed_from).count_refolded(after, gone.changed_from) == 0
+    deleted = added.window.apply(change("new"), REGION, LONG_AGO)
+    assert deleted.changed_from is not None
+    assert after.refold(forecaster, REGION, deleted.window, deleted.changed_from).count_refolded(after, deleted.changed_from) == 0
 
 
 def test_a_refold_never_costs_more_than_the_spacing_beyond_what_changed() -> None:
     events = sequence(100)
     for number in range(1, 101):
         forecaster = SumForecaster()
-        window, memory = grown(forecaster, events)
+        window, memory = fold_one_by_one(forecaster, events)
         forecaster.observed.clear()
         edit = window.apply(change(f"e{number:03d}"), REGION, LONG_AGO)
         assert edit.changed_from is not None
@@ -91,19 +91,19 @@ def test_a_refold_never_costs_more_than_the_spacing_beyond_what_changed() -> Non
 @pytest.mark.parametrize("count", [0, 1, 5, 16, 17, 50, 99, 100])
 def test_expiry_moves_the_base_and_does_not_change_the_head(count: int) -> None:
     forecaster = SumForecaster()
-    window, memory = grown(forecaster, sequence(100))
-    shorter, gone = window.expire(at(count + 1))
-    assert len(gone) == count
+    window, memory = fold_one_by_one(forecaster, sequence(100))
+    shorter, expired = window.expire(at(count + 1))
+    assert len(expired) == count
     forecaster.observed.clear()
-    after = memory.expire(forecaster, REGION, gone)
+    after = memory.expire(forecaster, REGION, expired)
     assert len(forecaster.observed) < SPACING
     assert after.head == memory.head
-    assert after.base == folded(SumForecaster(), gone, memory.base)
+    assert after.base == folded(SumForecaster(), expired, memory.base)
     assert after.head == folded(SumForecaster(), shorter.events, after.base)
 
 
 def test_a_saved_memory_comes_back_the_same_and_keeps_the_head() -> None:
-    _, memory = grown(SumForecaster(), sequence(40))
+    _, memory = fold_one_by_one(SumForecaster(), sequence(40))
     kept = decode_memory(encode_memory(memory.sparse()))
     assert kept == memory.sparse()
     assert kept.head == memory.head
@@ -126,13 +126,13 @@ operations = st.lists(
 def test_a_memory_after_any_history_is_the_fold_of_its_window(start: int, history: list[tuple[str, int, int, int]]) -> None:
     """Additions, revisions, late arrivals, deletions, expiries and restarts: the last bit agrees with a fold from scratch."""
     forecaster = SumForecaster()
-    window, memory = grown(forecaster, sequence(start))
+    window, memory = fold_one_by_one(forecaster, sequence(start))
     cutoff = LONG_AGO
     for operation, number, hours, tenths in history:
         if operation == "expire":
             cutoff = max(cutoff, at(hours))
-            window, gone = window.expire(cutoff)
-            memory = memory.expire(forecaster, REGION, gone)
+            window, expired = window.expire(cutoff)
+            memory = memory.expire(forecaster, REGION, expired)
         elif operation == "restart":
             memory = memory.sparse()
         else:
@@ -145,7 +145,7 @@ def test_a_memory_after_any_history_is_the_fold_of_its_window(start: int, histor
 
 
 def check(window: Window, memory: Memory) -> None:
-    """Every checkpoint is the fold up to it, the last one that of the whole window, and there are no more of them than promised."""
+    """Every checkpoint is the fold up to it, the last one that of the whole window, and their number stays within the bound."""
     folds, so_far = {}, memory.base
     for one in window.events:
         so_far = folded(SumForecaster(), [one], so_far)

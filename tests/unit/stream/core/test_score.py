@@ -1,4 +1,4 @@
-"""The prequential score: what was said before is held against what then happened."""
+"""The prequential score: forecasts issued before are compared with what then happened."""
 
 from __future__ import annotations
 
@@ -19,52 +19,52 @@ from stream.records.forecast import Forecast, decode_forecast
 from tests.support.oracle import scores
 from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, table, turns
 
-PLACE = RegionContext(REGION, 3, SumForecaster())
+CONTEXT = RegionContext(REGION, 3, SumForecaster())
 HOUR = 3_600_000
 DAY = 24 * HOUR
 
 
 def after(*records: Change | Heartbeat, state: RegionState | None = None) -> RegionState:
-    """The state after some records, each at the time it was observed."""
-    state = state or first_state(PLACE.forecaster, REGION)
+    """Return the state after some records, each applied at the time it was observed."""
+    state = state or first_state(CONTEXT.forecaster, REGION)
     for one in records:
         at_once = one.observed_at
-        step = on_change(state, one, PLACE, at_once) if isinstance(one, Change) else on_heartbeat(state, one, PLACE, at_once)
+        step = on_change(state, one, CONTEXT, at_once) if isinstance(one, Change) else on_heartbeat(state, one, CONTEXT, at_once)
         state = step.state
     return state
 
 
 def beats(first: int, last: int) -> list[Change | Heartbeat]:
-    """A heartbeat each hour."""
+    """Return a heartbeat for each hour."""
     return [beat(float(hours)) for hours in range(first, last)]
 
 
-def said(state: RegionState, since: float, until: float) -> tuple[Hazard, ...]:
-    return PLACE.forecaster.hazards(state.memory.head, REGION, at(since), at(until))
+def hazards_over(state: RegionState, since: float, until: float) -> tuple[Hazard, ...]:
+    return CONTEXT.forecaster.hazards(state.memory.head, REGION, at(since), at(until))
 
 
 def test_before_the_first_forecast_there_is_nothing_to_score() -> None:
-    assert first_state(PLACE.forecaster, REGION).scoring == Scoring()
+    assert first_state(CONTEXT.forecaster, REGION).scoring == Scoring()
     scoring = after(change(event("a", 1), observed=at(2))).scoring
     assert scoring == Scoring(since=int(at(2)), issued_at=int(at(2)))
 
 
-def test_an_event_is_scored_under_the_forecast_in_force_at_its_origin_and_not_under_one_that_knew_it() -> None:
+def test_an_event_is_scored_by_the_forecast_in_force_at_its_origin_and_not_by_one_that_knew_it() -> None:
     begun = after(change(event("a", 0)), *beats(1, 11))
     in_force = after(state=begun)
     late = after(*beats(11, 12), change(event("b", 10.5), observed=at(11.25)), *beats(12, 40), state=begun)
     tally = late.scoring.total
     assert tally.events == 1
-    assert tally.log_rates[0] == pytest.approx(said(in_force, 10, 11)[0].log_rate_at_start)
+    assert tally.log_rates[0] == pytest.approx(hazards_over(in_force, 10, 11)[0].log_rate_at_start)
     assert tally.log_rates[1] == 0.0
-    assert tally.log_rates[0] != pytest.approx(said(late, 39, 40)[0].log_rate_at_start, abs=0.01)
+    assert tally.log_rates[0] != pytest.approx(hazards_over(late, 39, 40)[0].log_rate_at_start, abs=0.01)
 
 
-def test_an_event_that_calls_for_a_forecast_at_its_own_moment_is_scored_under_the_one_before() -> None:
+def test_an_event_that_leads_to_a_forecast_at_its_own_moment_is_scored_by_the_preceding_one() -> None:
     begun = after(change(event("a", 0)), *beats(1, 3))
     scoring = after(change(event("b", 2.5)), *beats(3, 30), state=begun).scoring
     assert scoring.total.events == 1
-    assert scoring.total.log_rates[0] == pytest.approx(said(begun, 2, 2.5)[0].log_rate_at_start)
+    assert scoring.total.log_rates[0] == pytest.approx(hazards_over(begun, 2, 2.5)[0].log_rate_at_start)
 
 
 def test_intervals_are_settled_a_day_after_they_end() -> None:
@@ -102,7 +102,7 @@ def test_a_revision_within_settled_time_changes_nothing_and_one_across_its_borde
     assert (across.total.events, across.missed, across.withdrawn) == (2, 0, 1)
 
 
-def test_late_news_changes_no_hazard_that_was_said() -> None:
+def test_late_news_changes_no_hazard_that_was_forecast() -> None:
     begun = after(change(event("a", 0)), *beats(1, 20))
     news = after(change(event("b", 3, 6.0), observed=at(20)), state=begun)
     assert news.scoring.pending[:-1] == begun.scoring.pending
@@ -153,32 +153,32 @@ HAZARDS = {
 @pytest.mark.parametrize("hazard", HAZARDS.values(), ids=HAZARDS.keys())
 @pytest.mark.parametrize("silence_days", [0.0, 0.01, 30.0])
 @pytest.mark.parametrize("hours", [0.02, 1.0, 24.0])
-def test_the_hazard_between_is_near_the_one_meant_and_has_its_integral(hazard: object, silence_days: float, hours: float) -> None:
+def test_the_interpolated_hazard_is_near_the_true_one_and_has_its_integral(hazard: object, silence_days: float, hours: float) -> None:
     grid = silence_days + np.linspace(0.0, 1.0, 20_001) ** 6 * hours / 24.0
     rates = hazard(grid)  # type: ignore[operator]
     expected = float((0.5 * (rates[1:] + rates[:-1]) * np.diff(grid)).sum())
-    told = Hazard(expected, math.log(rates[0]), math.log(rates[-1]))
-    interval = Interval(0, round(hours * HOUR), round(silence_days * DAY), (told,))
+    forecast_hazard = Hazard(expected, math.log(rates[0]), math.log(rates[-1]))
+    interval = Interval(0, round(hours * HOUR), round(silence_days * DAY), (forecast_hazard,))
     times = np.unique(np.round(np.linspace(0.0, 1.0, 1001) ** 6 * hours * HOUR).astype(int))
-    drawn = np.exp([log_rate_at(interval, told, int(time)) for time in times])
-    assert float((0.5 * (drawn[1:] + drawn[:-1]) * np.diff(times)).sum()) / DAY == pytest.approx(expected, rel=5e-3)
-    meant = hazard(silence_days + times / DAY)  # type: ignore[operator]
-    assert drawn[-1] == pytest.approx(rates[-1])
-    assert np.abs(np.log(drawn / meant)).max() < (0.35 if hours < 24.0 else 0.75)
-    assert np.abs(np.log(drawn / meant)).mean() < 0.2
+    interpolated = np.exp([log_rate_at(interval, forecast_hazard, int(time)) for time in times])
+    assert float((0.5 * (interpolated[1:] + interpolated[:-1]) * np.diff(times)).sum()) / DAY == pytest.approx(expected, rel=5e-3)
+    true_rates = hazard(silence_days + times / DAY)  # type: ignore[operator]
+    assert interpolated[-1] == pytest.approx(rates[-1])
+    assert np.abs(np.log(interpolated / true_rates)).max() < (0.35 if hours < 24.0 else 0.75)
+    assert np.abs(np.log(interpolated / true_rates)).mean() < 0.2
 
 
 @pytest.mark.parametrize("risen", [-700.0, -1.0, 0.0, 1e-9, 3.0, 700.0])
 def test_extreme_hazards_have_finite_scores(risen: float) -> None:
     for expected in (0.0, 1e-300, 1.0, 1e9):
-        told = Hazard(expected, -5.0, -5.0 + risen)
-        assert math.isfinite(log_rate_at(Interval(0, HOUR, 0, (told,)), told, HOUR // 2))
+        forecast_hazard = Hazard(expected, -5.0, -5.0 + risen)
+        assert math.isfinite(log_rate_at(Interval(0, HOUR, 0, (forecast_hazard,)), forecast_hazard, HOUR // 2))
 
 
-def test_the_true_rate_scores_best_though_news_are_late() -> None:
-    """Halves and doubles of a Poisson process's own rate, over fifty days of hourly forecasts."""
-    chance, rate = np.random.default_rng(5), 12.0
-    times = np.sort(chance.uniform(0.0, 50.0, chance.poisson(50 * rate)))
+def test_the_true_rate_scores_best() -> None:
+    """Compared with half and twice the rate of a Poisson process, over fifty days of hourly forecasts."""
+    rng, rate = np.random.default_rng(5), 12.0
+    times = np.sort(rng.uniform(0.0, 50.0, rng.poisson(50 * rate)))
     events = [event(f"e{number}", float(24.0 * days)) for number, days in enumerate(times)]
     hazards = tuple(Hazard(rate * factor / 24.0, *2 * (math.log(rate * factor),)) for factor in (1.0, 0.5, 2.0))
     bounds = [int(at(float(hours))) for hours in range(50 * 24 + 1)]
@@ -190,20 +190,21 @@ def test_the_true_rate_scores_best_though_news_are_late() -> None:
     assert scored[0] > scored[1:].max() + 50.0
 
 
-def test_the_summary_says_it_per_event_in_six_digits() -> None:
+def test_the_summary_gives_scores_per_event_in_six_digits() -> None:
     scoring = Scoring(since=0, issued_at=DAY, settled_until=HOUR, total=Tally(3, (2.0, 1.0, 0.5), (1.0, 3.0, 0.123456789)), missed=4)
-    said = scoring.summary(("poisson", "etas"))
-    assert said is not None
-    assert (said.since, said.until, said.events, said.missed_events, said.withdrawn_events) == (Instant(0), Instant(HOUR), 3, 4, 0)
-    assert said.expected_events == {"model": 1.0, "poisson": 3.0, "etas": 0.123457}
-    assert said.log_score_per_event == {"model": 0.333333, "poisson": -0.666667, "etas": 0.125514}
-    assert said.gain_per_event == {"poisson": 1.0, "etas": 0.207819}
+    summary = scoring.summary(("poisson", "etas"))
+    assert summary is not None
+    assert (summary.since, summary.until) == (Instant(0), Instant(HOUR))
+    assert (summary.events, summary.missed_events, summary.withdrawn_events) == (3, 4, 0)
+    assert summary.expected_events == {"model": 1.0, "poisson": 3.0, "etas": 0.123457}
+    assert summary.log_score_per_event == {"model": 0.333333, "poisson": -0.666667, "etas": 0.125514}
+    assert summary.gain_per_event == {"poisson": 1.0, "etas": 0.207819}
     assert Scoring(since=0, issued_at=DAY, settled_until=HOUR, total=Tally(0, (0.0,) * 3, (1.0, 3.0, 0.5))).summary(("a", "b")) is None
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_forecasts_score_is_the_one_found_from_the_topics_alone(seed: int) -> None:
-    """Invariant 5, by an oracle that shares no code with the score."""
+def test_the_score_in_every_forecast_equals_that_computed_from_the_topics_alone(seed: int) -> None:
+    """Invariant 5: the oracle shares no code with the score."""
     compared = 0
     for number, records in by_partition(turns(seed, 60, 1.0)).items():
         partition = Partition(number, table(), SumForecaster())

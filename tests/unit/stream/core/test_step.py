@@ -12,27 +12,27 @@ from stream.records.forecast import Forecast
 from tests.support.simulated import REGION, SumForecaster, at, beat, change, event, folded
 
 
-def place(forecaster: SumForecaster | None = None) -> RegionContext:
+def context(forecaster: SumForecaster | None = None) -> RegionContext:
     return RegionContext(REGION, 3, forecaster or SumForecaster())
 
 
 def after(*changes: Change, of: RegionContext | None = None) -> RegionState:
-    """The state after some changes, each at the time it was observed."""
-    of = of or place()
+    """Return the state after some changes, each applied at the time it was observed."""
+    of = of or context()
     state = first_state(of.forecaster, of.region)
     for one in changes:
         state = on_change(state, one, of, one.observed_at).state
     return state
 
 
-def issued(step: Step) -> Forecast:
+def forecast_of(step: Step) -> Forecast:
     assert step.forecast is not None
     return step.forecast
 
 
-def test_a_new_event_is_followed_by_a_forecast_that_says_where_it_comes_from() -> None:
-    step = on_change(after(), change(event("a", 1, 4.0), sequence=17), place(), at(1))
-    forecast = issued(step)
+def test_a_new_event_is_followed_by_a_forecast_that_names_its_input() -> None:
+    step = on_change(after(), change(event("a", 1, 4.0), sequence=17), context(), at(1))
+    forecast = forecast_of(step)
     assert (forecast.id, forecast.region, forecast.input_partition, forecast.input_sequence) == ("test-3-17", "test", 3, 17)
     assert (forecast.cause, forecast.event_id, forecast.model) == ("added", "a", "sum-1")
     assert (forecast.events_in_window, forecast.last_event_at, forecast.issued_at) == (1, at(1), at(1))
@@ -44,20 +44,20 @@ def test_a_new_event_is_followed_by_a_forecast_that_says_where_it_comes_from() -
 @pytest.mark.parametrize("kind", ["updated", "deleted", "merged"])
 def test_every_kind_of_change_to_the_window_is_followed_by_a_forecast(kind: str) -> None:
     subject: Event | str = event("a", 1, 5.0) if kind == "updated" else "a"
-    step = on_change(after(change(event("a", 1, 4.0))), change(subject, kind=kind), place(), at(2))  # type: ignore[arg-type]
-    assert (issued(step).cause, issued(step).event_id) == (kind, "a")
+    step = on_change(after(change(event("a", 1, 4.0))), change(subject, kind=kind), context(), at(2))  # type: ignore[arg-type]
+    assert (forecast_of(step).cause, forecast_of(step).event_id) == (kind, "a")
     assert step.removed == (() if kind == "updated" else ("a",))
 
 
-def test_forecasts_of_replays_say_so() -> None:
+def test_forecasts_of_replays_are_marked() -> None:
     replayed = Change(0, "added", "test", at(0), "file", "a", event("a"), test=True)
-    assert issued(on_change(after(), replayed, place(), at(0))).test
+    assert forecast_of(on_change(after(), replayed, context(), at(0))).test
 
 
-def test_a_status_only_revision_changes_no_forecast_and_calls_for_none() -> None:
+def test_a_status_only_revision_changes_no_forecast_and_leads_to_none() -> None:
     before = after(change(event("a")))
     reviewed = event("a", status="reviewed", updated=at(3))
-    step = on_change(before, change(reviewed, kind="updated"), place(), at(3))
+    step = on_change(before, change(reviewed, kind="updated"), context(), at(3))
     assert step.forecast is None
     assert step.written == reviewed
     assert step.state == RegionState(step.state.window, before.memory, before.due_at, before.scoring)
@@ -71,9 +71,9 @@ def test_a_status_only_revision_changes_no_forecast_and_calls_for_none() -> None
 )
 def test_what_does_not_belong_in_the_window_does_nothing(outside: Event) -> None:
     forecaster = SumForecaster()
-    before = after(change(event("a")), of=place(forecaster))
+    before = after(change(event("a")), of=context(forecaster))
     forecaster.observed.clear()
-    assert on_change(before, change(outside), place(forecaster), at(1)) == Step(before)
+    assert on_change(before, change(outside), context(forecaster), at(1)) == Step(before)
     assert forecaster.observed == []
 
 
@@ -88,8 +88,8 @@ def test_an_event_that_came_and_was_deleted_leaves_the_state_of_a_run_that_never
         assert (saw.window, saw.due_at) == (never.window, never.due_at)
         assert (saw.memory.base, saw.memory.head) == (never.memory.base, never.memory.head)
         following = change(event("z", 51))
-        said, expected = (issued(on_change(state, following, place(), at(51))) for state in (saw, never))
-        assert msgspec.structs.replace(said, score=expected.score) == expected  # the score rests on what was said meanwhile, too
+        actual, expected = (forecast_of(on_change(state, following, context(), at(51))) for state in (saw, never))
+        assert msgspec.structs.replace(actual, score=expected.score) == expected  # the score also depends on the forecasts issued meanwhile
 
 
 def test_a_late_event_gives_the_memory_of_a_run_that_saw_it_in_time() -> None:
@@ -99,9 +99,9 @@ def test_a_late_event_gives_the_memory_of_a_run_that_saw_it_in_time() -> None:
     assert late == in_time
 
 
-def test_expiry_forgets_the_event_and_keeps_its_trace() -> None:
+def test_expiry_drops_the_event_and_keeps_its_effect_on_the_memory() -> None:
     before = after(change(event("old", 0, 7.0)), change(event("a", 30)))
-    step = on_change(before, change(event("b", 121)), place(), at(121))
+    step = on_change(before, change(event("b", 121)), context(), at(121))
     assert step.removed == ("old",)
     assert [one.id for one in step.state.window.events] == ["a", "b"]
     assert step.state.memory.head == folded(SumForecaster(), [event("old", 0, 7.0), event("a", 30), event("b", 121)], before.memory.base)
@@ -109,53 +109,53 @@ def test_expiry_forgets_the_event_and_keeps_its_trace() -> None:
 
 def test_an_expired_event_that_is_deleted_later_changes_nothing() -> None:
     before = after(change(event("old", 0, 7.0)), change(event("a", 30)), change(event("b", 121)))
-    assert on_change(before, change("old"), place(), at(122)) == Step(before)
+    assert on_change(before, change("old"), context(), at(122)) == Step(before)
 
 
 def test_a_deletion_in_the_moment_of_expiry_removes_the_event_once() -> None:
     before = after(change(event("old", 0, 7.0)))
-    step = on_change(before, change("old"), place(), at(121))
+    step = on_change(before, change("old"), context(), at(121))
     assert (step.removed, step.forecast) == (("old",), None)
     assert step.state.memory.head == before.memory.head
 
 
 def test_an_old_event_revised_into_the_window_as_it_expires_stays() -> None:
     before = after(change(event("a", 0)))
-    step = on_change(before, change(event("a", 2)), place(), at(121))
+    step = on_change(before, change(event("a", 2)), context(), at(121))
     assert [one.time for one in step.state.window.events] == [at(2)]
     assert step.written == event("a", 2)
 
 
-def test_heartbeats_speak_only_when_the_forecast_is_due() -> None:
+def test_heartbeats_lead_to_a_forecast_only_when_one_is_due() -> None:
     before = after(change(event("a", 0)))
-    assert on_heartbeat(before, beat(0.99), place(), at(0.99)) == Step(before)
-    step = on_heartbeat(before, beat(1.0, sequence=5), place(), at(1.0))
-    forecast = issued(step)
+    assert on_heartbeat(before, beat(0.99), context(), at(0.99)) == Step(before)
+    step = on_heartbeat(before, beat(1.0, sequence=5), context(), at(1.0))
+    forecast = forecast_of(step)
     assert (forecast.id, forecast.cause, forecast.event_id, forecast.issued_at) == ("test-3-5", "heartbeat", None, at(1))
     assert step.state.due_at == at(2)
     assert (step.state.window, step.state.memory) == (before.window, before.memory)
 
 
-def test_a_region_without_a_forecast_stays_silent() -> None:
-    assert on_heartbeat(after(), beat(1000), place(), at(1000)) == Step(after())
+def test_a_heartbeat_leads_to_no_forecast_before_the_first_event() -> None:
+    assert on_heartbeat(after(), beat(1000), context(), at(1000)) == Step(after())
 
 
 def test_a_due_heartbeat_expires_what_is_too_old() -> None:
     before = after(change(event("a", 0)), change(event("b", 60)))
-    step = on_heartbeat(before, beat(121), place(), at(121))
+    step = on_heartbeat(before, beat(121), context(), at(121))
     assert step.removed == ("a",)
-    assert issued(step).events_in_window == 1
+    assert forecast_of(step).events_in_window == 1
     assert step.state.memory.head == before.memory.head
 
 
-def test_a_forecast_of_silence_rests_on_the_time_that_has_passed() -> None:
+def test_a_reissued_forecast_depends_on_the_time_that_has_passed() -> None:
     before = after(change(event("a", 0)))
-    early, late = (issued(on_heartbeat(before, beat(hours), place(), at(hours))) for hours in (1.0, 5.0))
+    early, late = (forecast_of(on_heartbeat(before, beat(hours), context(), at(hours))) for hours in (1.0, 5.0))
     assert early.wait != late.wait
     assert early.wait == SumForecaster().expect(before.memory.head, REGION, Instant(at(1))).wait
 
 
 def test_an_emptied_window_is_forecast_from_the_base() -> None:
-    step = on_change(after(change(event("a"))), change("a"), place(), at(1))
-    assert (issued(step).events_in_window, issued(step).last_event_at) == (0, None)
+    step = on_change(after(change(event("a"))), change("a"), context(), at(1))
+    assert (forecast_of(step).events_in_window, forecast_of(step).last_event_at) == (0, None)
     assert step.state.memory == after().memory

@@ -1,4 +1,4 @@
-"""The rolling window: what is in it, in which order, and where a change makes it differ."""
+"""The rolling window: its events, their order, and the position from which a change makes it differ."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def test_events_at_the_same_moment_are_told_apart_by_their_ids() -> None:
     assert edit.removed == event("b")
 
 
-def test_a_new_event_differs_from_its_own_place_on() -> None:
+def test_a_new_event_changes_the_window_from_its_own_position_on() -> None:
     edit = window(event("a", 1), event("c", 3)).apply(change(event("b", 2)), REGION, CUTOFF)
     assert edit.changed_from == key_of(event("b", 2))
     assert (edit.added, edit.removed) == (event("b", 2), None)
 
 
 @pytest.mark.parametrize(("from_hours", "to_hours"), [(1.0, 2.0), (2.0, 1.0)])
-def test_a_moved_event_differs_from_the_earlier_of_its_two_places_on(from_hours: float, to_hours: float) -> None:
+def test_a_moved_event_changes_the_window_from_the_earlier_of_its_positions_on(from_hours: float, to_hours: float) -> None:
     edit = window(event("a", from_hours), event("m", 1.5)).apply(change(event("a", to_hours)), REGION, CUTOFF)
     assert edit.changed_from == key_of(event("a", 1.0))
     assert edit.window == window(event("a", to_hours), event("m", 1.5))
@@ -64,7 +64,7 @@ def test_a_status_only_revision_is_kept_but_is_no_difference() -> None:
     [{"magnitude": 4.1}, {"latitude": 37.1}, {"longitude": 37.1}, {"depth_km": None}, {"time": at(0.5)}],
     ids=lambda revision: next(iter(revision)),
 )
-def test_what_a_forecaster_may_look_at_is_a_difference(revision: dict[str, object]) -> None:
+def test_a_revision_of_what_forecasters_use_is_a_difference(revision: dict[str, object]) -> None:
     edit = window(event("a")).apply(change(event("a", **revision)), REGION, CUTOFF)  # type: ignore[arg-type]
     assert edit.changed_from == key_of(event("a"))
 
@@ -98,14 +98,14 @@ def test_the_deletion_of_an_unknown_id_changes_nothing() -> None:
 
 def test_expiry_takes_what_is_older_than_the_cutoff_and_nothing_else() -> None:
     before = window(event("a", 0), event("b", 1), event("c", 2))
-    after, gone = before.expire(at(1))
+    after, expired = before.expire(at(1))
     assert ids(after) == ["b", "c"]
-    assert gone == (event("a", 0),)
+    assert expired == (event("a", 0),)
     assert after.find("a") is None
     assert after.expire(at(1)) == (after, ())
 
 
-def test_what_comes_after_a_place_does_not_count_the_place_itself() -> None:
+def test_events_after_a_position_do_not_include_the_event_there() -> None:
     full = window(event("a", 0), event("b", 1), event("c", 2))
     assert full.after(key_of(event("b", 1))) == (event("c", 2),)
     assert full.after((int(at(0.5)), "x")) == (event("b", 1), event("c", 2))
@@ -123,7 +123,7 @@ def test_a_window_after_any_history_is_the_window_of_the_last_versions(history: 
     built, latest = Window(), dict[str, Event]()
     for one in history:
         edit = built.apply(one, REGION, LONG_AGO)
-        assert edit.window.events[: len(before_place(built, edit.changed_from))] == before_place(built, edit.changed_from)
+        assert edit.window.events[: len(before_key(built, edit.changed_from))] == before_key(built, edit.changed_from)
         built = edit.window
         latest.pop(one.id, None)
         if one.event is not None and belongs_in_window(one.event, REGION, LONG_AGO):
@@ -133,6 +133,6 @@ def test_a_window_after_any_history_is_the_window_of_the_last_versions(history: 
     assert built.expire(cutoff)[0] == window(*(one for one in latest.values() if one.time >= cutoff))
 
 
-def before_place(of: Window, place: tuple[int, str] | None) -> tuple[Event, ...]:
-    """The events that a change from that place on leaves as they were."""
-    return () if place is None else tuple(one for one in of.events if key_of(one) < place)
+def before_key(of: Window, key: tuple[int, str] | None) -> tuple[Event, ...]:
+    """Return the events that a change from that position on leaves as they were."""
+    return () if key is None else tuple(one for one in of.events if key_of(one) < key)

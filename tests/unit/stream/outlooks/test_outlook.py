@@ -17,7 +17,7 @@ from stream.outlooks.schedule import LastOutlook, cause_at, mainshock_of, next_a
 from stream.outlooks.simulator import magnitudes_of
 from stream.records.outlook import RegionOutlook, counts_since, decode_outlook
 from stream.records.schema import schemas
-from tests.support.outlooks import RateSimulator, said
+from tests.support.outlooks import RateSimulator, issue_outlooks
 from tests.support.simulated import REGION, at, beat, by_partition, change, event, table, turns
 
 WIDE = msgspec.structs.replace(REGION, window_days=400.0)
@@ -48,7 +48,7 @@ def test_after_a_mainshock_the_schedule_is_that_of_the_usgs() -> None:
     assert minutes_after_the_shock(14.0) == first_day + two_weeks
 
 
-def test_a_mainshock_learned_of_late_is_told_at_once_and_then_on_schedule() -> None:
+def test_a_mainshock_known_late_has_an_outlook_at_once_and_then_on_schedule() -> None:
     assert minutes_after_the_shock(0.1, known_hours=32 / 60) == [32, 50, 120]
 
 
@@ -67,7 +67,7 @@ def test_a_region_without_a_mainshock_has_one_a_day_at_its_own_minute() -> None:
     assert (other - first) % MILLISECONDS_PER_DAY != 0
 
 
-def test_a_mainshock_is_larger_than_what_came_in_the_thirty_days_before() -> None:
+def test_a_mainshock_is_larger_than_all_events_of_the_thirty_days_before() -> None:
     def found(*events: Event) -> str | None:
         shock = mainshock_of(Window.of(list(events)), WIDE, at(24.0 * 90))
         return None if shock is None else shock.id
@@ -91,61 +91,61 @@ def test_a_mainshock_is_larger_than_what_came_in_the_thirty_days_before() -> Non
         ([SHOCK, event("larger", 0.01, 8.0)], "mainshock"),
     ],
 )
-def test_a_revised_or_deleted_mainshock_calls_for_an_outlook_at_once(now_known: list[Event], expected: str | None) -> None:
+def test_a_revised_or_deleted_mainshock_leads_to_an_outlook_at_once(now_known: list[Event], expected: str | None) -> None:
     issued, window = LastOutlook("first", at(0.5), "main", SHOCK.time, 7.8), Window.of(now_known)
     assert cause_at(issued, window, mainshock_of(window, WIDE, at(0.6)), WIDE, at(0.6)) == expected
 
 
-def told(*records: InputRecord) -> list[InputRecord]:
+def numbered(*records: InputRecord) -> list[InputRecord]:
     return [msgspec.structs.replace(record, sequence=number) for number, record in enumerate(records)]
 
 
-def test_an_outlook_rests_on_all_that_was_said_by_its_moment() -> None:
-    """The second change of the same moment is in, though the first alone would have called for an outlook; no heartbeat is needed."""
+def test_an_outlook_depends_on_all_changes_up_to_its_moment() -> None:
+    """It includes the second change of its moment, although the first one alone makes an outlook due; no heartbeat is needed."""
     shock, second = change(SHOCK, observed=at(0.4)), change(event("second", 0.1, 5.0), observed=at(0.4))
     later = change(event("third", 0.2, 4.0), observed=at(0.45))
     simulator = RateSimulator()
-    made = said(OutlookPartition(0, table()), simulator, told(shock, second, later))
-    assert [(one.cause, one.issued_at, one.input_sequence, one.events_in_window) for one in made] == [("mainshock", at(0.4), 1, 2)]
+    issued = issue_outlooks(OutlookPartition(0, table()), simulator, numbered(shock, second, later))
+    assert [(one.cause, one.issued_at, one.input_sequence, one.events_in_window) for one in issued] == [("mainshock", at(0.4), 1, 2)]
     assert [len(request.events) for request in simulator.requests] == [2]
 
 
-def test_a_deleted_mainshock_is_superseded_and_named_no_more() -> None:
-    records = told(change(SHOCK, observed=at(0.2)), beat(0.25), change("main", observed=at(0.3)), change(event("b", 0.1)), beat(0.3))
-    first, second = said(OutlookPartition(0, table()), RateSimulator(), records)
+def test_a_deleted_mainshock_is_superseded_and_no_longer_named() -> None:
+    records = numbered(change(SHOCK, observed=at(0.2)), beat(0.25), change("main", observed=at(0.3)), change(event("b", 0.1)), beat(0.3))
+    first, second = issue_outlooks(OutlookPartition(0, table()), RateSimulator(), records)
     assert first.mainshock is not None
     assert (first.cause, first.mainshock.id, first.template) == ("mainshock", "main", "Mainshock")
     assert (second.cause, second.mainshock, second.supersedes) == ("revision", None, first.id)
 
 
-def made() -> list[RegionOutlook]:
+def simulated_outlooks() -> list[RegionOutlook]:
     records = by_partition(turns(1, 60, 0.1, 3.0))
-    return [one for number, part in records.items() for one in said(OutlookPartition(number, table()), RateSimulator(), part)]
+    return [one for number, part in records.items() for one in issue_outlooks(OutlookPartition(number, table()), RateSimulator(), part)]
 
 
 def test_outlooks_are_unique_in_order_and_each_supersedes_the_one_before() -> None:
-    outlooks = [one for one in made() if one.region == REGION.id]
+    outlooks = [one for one in simulated_outlooks() if one.region == REGION.id]
     assert len(outlooks) >= 10
     assert len({one.id for one in outlooks}) == len(outlooks)
     assert [one.supersedes for one in outlooks[1:]] == [one.id for one in outlooks[:-1]]
     assert all(one.input_sequence < other.input_sequence for one, other in pairwise(outlooks))
 
 
-def test_a_partition_begun_anew_from_the_topic_goes_on_as_if_it_had_not_stopped() -> None:
+def test_a_partition_restarted_from_the_topic_continues_as_if_it_had_not_stopped() -> None:
     records = by_partition(turns(1, 60, 0.1, 3.0))[4]
-    whole = said(OutlookPartition(4, table()), RateSimulator(), records)
+    whole = issue_outlooks(OutlookPartition(4, table()), RateSimulator(), records)
     half = len(records) // 2
-    first = said(OutlookPartition(4, table()), RateSimulator(), records[:half])
+    first = issue_outlooks(OutlookPartition(4, table()), RateSimulator(), records[:half])
     again = OutlookPartition(4, table(), {one.region: last_outlook_of(one) for one in first})
     for record in records[:half]:
         again.fold(record)
-    assert first + said(again, RateSimulator(), records[half:]) == whole
+    assert first + issue_outlooks(again, RateSimulator(), records[half:]) == whole
 
 
 def test_the_record_has_the_field_names_of_the_usgs_and_fits_its_schema() -> None:
     schema = json.loads(schemas()["outlook.1.json"])
     checker = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
-    for outlook in made():
+    for outlook in simulated_outlooks():
         body = encode(outlook)
         record = json.loads(body)
         assert not list(checker.iter_errors(record))
@@ -161,15 +161,15 @@ def test_the_record_has_the_field_names_of_the_usgs_and_fits_its_schema() -> Non
         assert record["nextForecastTime"] > record["creationTime"]
 
 
-def test_observations_count_what_came_after_the_mainshock() -> None:
+def test_observations_count_the_events_after_the_mainshock() -> None:
     events = [change(event("early", -1.0, 6.0)), change(SHOCK), change(event("a", 0.1, 5.0)), change(event("b", 0.15, 3.0))]
-    outlook = said(OutlookPartition(0, table()), RateSimulator(), told(*events, beat(0.2)))[-1]
+    outlook = issue_outlooks(OutlookPartition(0, table()), RateSimulator(), numbered(*events, beat(0.2)))[-1]
     assert {one.magnitude: one.count for one in outlook.observations} == {3.0: 2, 4.0: 1, 5.0: 1, 6.0: 0, 7.0: 0}
     assert outlook.observed_from == SHOCK.time
 
 
-def test_what_came_since_stands_beside_each_bin() -> None:
-    (outlook,) = said(OutlookPartition(0, table()), RateSimulator(), told(change(SHOCK), beat(0.2)))
+def test_events_since_the_outlook_are_counted_for_each_bin() -> None:
+    (outlook,) = issue_outlooks(OutlookPartition(0, table()), RateSimulator(), numbered(change(SHOCK), beat(0.2)))
     later = [SHOCK, event("a", 0.5, 5.1), event("b", 30.0, 4.0), event("blast", 1.0, 4.0, type="quarry blast")]
     day, week, _, _ = counts_since(outlook, later, at(48.0))
     assert (day.over, day.counts) == (True, [1, 1, 1, 0, 0])
@@ -183,5 +183,5 @@ def test_magnitudes_are_counted_as_far_as_the_region_is_complete() -> None:
     assert complete[5.0] == (5.0, 6.0, 7.0)
 
 
-def test_a_quiet_region_says_nothing_before_its_first_event() -> None:
-    assert not said(OutlookPartition(0, table()), RateSimulator(), [Heartbeat(n, Instant(at(n)), "simulated") for n in range(50)])
+def test_a_region_without_events_has_no_outlook() -> None:
+    assert not issue_outlooks(OutlookPartition(0, table()), RateSimulator(), [Heartbeat(n, Instant(at(n)), "simulated") for n in range(50)])

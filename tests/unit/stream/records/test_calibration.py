@@ -1,4 +1,4 @@
-"""Forecasts against what happened, and the counts that show whether they are calibrated."""
+"""Forecasts compared with what happened, and the counts that show whether they are calibrated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMPLETENESS = REGION.magnitude_of_completeness
 
 
 def forecast(hours: float, rate_per_hour: float = 1.0, number: int = 0) -> Forecast:
-    """Of a Poisson process, and Gutenberg–Richter's law with b = 1."""
+    """Return the exact forecast of a Poisson process with Gutenberg–Richter magnitudes, b = 1."""
     waits = {str(p): -math.log1p(-p) / rate_per_hour for p in QUANTILES}
     sizes = {str(p): COMPLETENESS - math.log10(1.0 - p) for p in QUANTILES}
     wait = Wait(waits["0.5"], waits, {"1d": 1.0}, 24.0 * rate_per_hour)
@@ -38,7 +38,7 @@ def forecast(hours: float, rate_per_hour: float = 1.0, number: int = 0) -> Forec
     )  # fmt: skip
 
 
-def said(*hours: float) -> list[ForecastQuantiles]:
+def quantiles_of(*hours: float) -> list[ForecastQuantiles]:
     return [forecast_quantiles(forecast(one, number=number)) for number, one in enumerate(hours)]
 
 
@@ -46,13 +46,13 @@ def quakes(*hours: float) -> list[Event]:
     return [event(f"e{number}", one) for number, one in enumerate(hours)]
 
 
-def test_an_event_is_judged_by_the_first_forecast_after_the_event_before_it() -> None:
-    pairs = pair_with_forecasts(said(-1.0, 0.5, 1.0, 2.0, 5.0), quakes(0.0, 3.0, 4.0, 6.0))
+def test_an_event_is_compared_with_the_first_forecast_after_the_preceding_event() -> None:
+    pairs = pair_with_forecasts(quantiles_of(-1.0, 0.5, 1.0, 2.0, 5.0), quakes(0.0, 3.0, 4.0, 6.0))
     assert [(e.id, None if f is None else f.id) for e, f in pairs] == [("e1", "test-0-1"), ("e2", None), ("e3", "test-0-4")]
 
 
-def test_a_forecast_at_the_very_moment_of_an_event_is_not_of_it() -> None:
-    ((_, first),) = pair_with_forecasts(said(0.0, 2.0), quakes(0.0, 2.0))
+def test_a_forecast_issued_at_the_time_of_an_event_is_not_compared_with_it() -> None:
+    ((_, first),) = pair_with_forecasts(quantiles_of(0.0, 2.0), quakes(0.0, 2.0))
     assert first is None
 
 
@@ -62,7 +62,7 @@ def test_only_earthquakes_that_are_forecast_count() -> None:
     assert [one.id for one in next_events(events, COMPLETENESS)] == ["a", "b"]
 
 
-def test_an_outcome_says_what_was_forecast_and_what_came() -> None:
+def test_an_outcome_holds_what_was_forecast_and_what_happened() -> None:
     found = outcome_of(forecast_quantiles(forecast(1.0)), event("e", 1.0 + math.log(2.0), 3.5))
     assert (found.forecast_id, found.event_id) == ("test-0-0", "e")
     assert found.wait_hours == pytest.approx(found.median_wait_hours, rel=1e-3)
@@ -78,7 +78,7 @@ def test_a_pit_is_exact_at_the_quantiles_and_beyond_them_for_exponential_laws(p:
     assert magnitude_pit(known.magnitude, COMPLETENESS - math.log10(1.0 - p), COMPLETENESS) == pytest.approx(p, rel=1e-6)
 
 
-def test_a_pit_rises_with_what_came() -> None:
+def test_a_pit_increases_with_the_outcome() -> None:
     known = forecast_quantiles(forecast(0.0))
     waits = [wait_pit(known.wait_hours, 10.0 ** (step / 10.0 - 4.0)) for step in range(60)]
     sizes = [magnitude_pit(known.magnitude, COMPLETENESS + step / 10.0, COMPLETENESS) for step in range(60)]
@@ -88,14 +88,14 @@ def test_a_pit_rises_with_what_came() -> None:
     assert max(high - low for low, high in pairwise(waits)) < 0.2
 
 
-def calibrated(rate_said: float, days: int = 60, seed: int = 4) -> Calibration:
-    """Events of a Poisson process of one an hour, forecast right after each (and hourly) as one of another rate."""
-    chance, calibration = random.Random(seed), Calibration()
+def calibrated(forecast_rate: float, days: int = 60, seed: int = 4) -> Calibration:
+    """Return the calibration of forecasts of `forecast_rate` for a Poisson process of one event an hour, issued right after each event."""
+    rng, calibration = random.Random(seed), Calibration()
     hours, events, number = 0.0, [event("first", 0.0)], 0
     while hours < days * 24.0:
-        calibration.take(forecast(hours + 1e-3, rate_said, number))
-        hours, number = hours + chance.expovariate(1.0), number + 1
-        events.append(event(f"e{number}", hours, round(COMPLETENESS + chance.expovariate(math.log(10.0)), 3)))
+        calibration.take(forecast(hours + 1e-3, forecast_rate, number))
+        hours, number = hours + rng.expovariate(1.0), number + 1
+        events.append(event(f"e{number}", hours, round(COMPLETENESS + rng.expovariate(math.log(10.0)), 3)))
         if number % 20 == 0:
             calibration.settle({REGION.id: events[-200:]}, at(hours))
     return calibration
@@ -114,7 +114,7 @@ def test_right_forecasts_fill_each_class_as_they_should() -> None:
     assert counts.unforecast <= 10
 
 
-def test_forecasts_of_too_few_events_show_as_waits_too_short() -> None:
+def test_forecasts_of_too_few_events_give_too_many_short_waits() -> None:
     assert shares(calibrated(0.2).counts.wait)[0] > 0.15
 
 
@@ -143,7 +143,7 @@ def test_outcomes_are_those_settled_and_those_since_each_once() -> None:
     assert seen == [["e1", "e2", "e3", "e4"]] * 4
 
 
-def test_events_before_the_first_forecast_are_nobody_s() -> None:
+def test_events_before_the_first_forecast_are_not_compared() -> None:
     calibration = Calibration()
     calibration.settle({}, at(-40.0))
     calibration.take(forecast(5.0))
@@ -151,7 +151,7 @@ def test_events_before_the_first_forecast_are_nobody_s() -> None:
     assert (sum(calibration.counts.wait), calibration.counts.unforecast) == (1, 0)
 
 
-def test_a_forecast_with_other_quantiles_is_passed_over() -> None:
+def test_a_forecast_with_other_quantiles_is_skipped() -> None:
     calibration = Calibration()
     whole = forecast(0.0)
     calibration.take(msgspec.structs.replace(whole, wait=msgspec.structs.replace(whole.wait, quantiles_hours={"0.5": 1.0})))

@@ -1,4 +1,4 @@
-"""Within a version, records are added to and no more: what readers were promised stays."""
+"""Within a version of a record, fields may be added and nothing else may change."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ BREAKING: dict[str, tuple[dict[str, Any], Edit, str]] = {
 }
 
 
-@pytest.mark.parametrize(("schema", "edit", "said"), BREAKING.values(), ids=BREAKING.keys())
-def test_what_breaks_readers_is_refused(schema: dict[str, Any], edit: Edit, said: str) -> None:
+@pytest.mark.parametrize(("schema", "edit", "message"), BREAKING.values(), ids=BREAKING.keys())
+def test_what_breaks_readers_is_refused(schema: dict[str, Any], edit: Edit, message: str) -> None:
     found = incompatibilities(schema, edited(schema, edit))
     assert found, "it would have passed"
-    assert any(said in line for line in found), found
+    assert any(message in line for line in found), found
 
 
 def optional(schema: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The committed JSON Schemas are those of the types, and what we write is valid by them."""
+"""The committed JSON Schemas are those of the types, and the records that we write are valid."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SCHEMAS: dict[str, dict[str, Any]] = {name: json.loads(text) for name, text in s
 
 
 def errors(record: bytes) -> list[str]:
-    """What is wrong with a record by the schema that it names."""
-    said = json.loads(record)
-    name = said["$schema"].removeprefix("quakecast.").replace("/", ".") + ".json"
+    """Return what is wrong with a record according to the schema that it names."""
+    decoded = json.loads(record)
+    name = decoded["$schema"].removeprefix("quakecast.").replace("/", ".") + ".json"
     checker = jsonschema.Draft202012Validator(SCHEMAS[name], format_checker=jsonschema.FormatChecker())
-    return [error.message for error in checker.iter_errors(said)]
+    return [error.message for error in checker.iter_errors(decoded)]
 
 
 def letter(**fields: Any) -> DeadLetter:
@@ -30,11 +30,11 @@ def letter(**fields: Any) -> DeadLetter:
 
 
 def forecasts() -> list[bytes]:
-    said: list[bytes] = []
+    issued: list[bytes] = []
     for number, records in by_partition(turns(1, 40, 2.0)).items():
         partition = Partition(number, table(), SumForecaster())
-        said += [body for record in records for _, body in partition.take(record, record.sequence)]
-    return said
+        issued += [body for record in records for _, body in partition.take(record, record.sequence)]
+    return issued
 
 
 def test_the_committed_schemas_are_up_to_date() -> None:
@@ -79,9 +79,9 @@ def test_records_are_valid(record: msgspec.Struct) -> None:
 
 
 def test_forecasts_are_valid() -> None:
-    said = forecasts()
-    assert len(said) > 50
-    assert [error for one in said for error in errors(one)] == []
+    issued = forecasts()
+    assert len(issued) > 50
+    assert [error for one in issued for error in errors(one)] == []
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_forecasts_are_valid() -> None:
     [("kind", "invented"), ("sequence", "7"), ("observed_at", 5), ("id", None), ("event", {"id": "a"}), ("$schema", None)],
 )
 def test_what_is_no_record_is_not_valid(field: str, value: Any) -> None:
-    said = json.loads(encode(change(event("a")))) | {field: value}
+    decoded = json.loads(encode(change(event("a")))) | {field: value}
     checker = jsonschema.Draft202012Validator(SCHEMAS["change.1.json"])
-    assert not checker.is_valid(said)
-    del said[field]
-    assert checker.is_valid(said) == (field == "event")
+    assert not checker.is_valid(decoded)
+    del decoded[field]
+    assert checker.is_valid(decoded) == (field == "event")
