@@ -1,6 +1,7 @@
-"""The forecaster as one model: p(event) = p(wait) · p(place | moment) · p(magnitude | moment, place), scored as any other.
+"""The forecaster's networks as one module: p(event) = p(inter-event time) · p(place | moment) · p(magnitude | moment, place).
 
-Its rate λ(t) and its places come from the same kernels; the memory (LSTM) corrects the waits, a network of its own the magnitudes.
+The rate λ(t) and the places share the weights of the timing network's kernels. The memory (LSTM) corrects the inter-event times; the
+magnitudes have a network of their own.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ from models.timing import Architecture, TimingNetwork
 
 
 class SpaceTimeArchitecture(msgspec.Struct, frozen=True):
-    """The sizes of the whole."""
+    """The sizes of the three networks, and how many past events each uses."""
 
     timing: Architecture
     magnitude_hidden: int = HIDDEN
     magnitude_reach: int = DEFAULT_REACH
     neighbour_reach: int | None = None
-    """How many events back the nearest are looked for; None: all."""
+    """Among how many past events the magnitude network searches the nearest; None: all."""
     place: PlaceArchitecture | None = None
+    """None: a forecaster without places."""
     place_reach: int | None = None
 
 
 class SpaceTimeNetwork(nn.Module):
-    """When, how large, and (if it was trained for that) where."""
+    """The timing and magnitude networks, and the place network if the forecaster was trained with places."""
 
     def __init__(self, architecture: SpaceTimeArchitecture) -> None:
         super().__init__()
@@ -38,10 +40,10 @@ class SpaceTimeNetwork(nn.Module):
 
 
 def require_place(network: SpaceTimeNetwork) -> PlaceNetwork:
-    """Return the network of the places.
+    """Return the place network.
 
     Raises:
-        Problem: the model was trained without one.
+        Problem: the model was trained without places.
     """
     if network.place is None:
         raise Problem("this model was trained without places", "train one with places, `quakecast train lstm`, or use another model")

@@ -1,4 +1,4 @@
-"""A network over maps of a region that re-weights where the next event comes."""
+"""The CNN: a network over maps of a region that re-weights the places of the next event."""
 
 from __future__ import annotations
 

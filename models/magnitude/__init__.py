@@ -1,28 +1,28 @@
-"""How large: Gutenberg–Richter thinned by detection, from a small network."""
+"""The magnitude of the next event: Gutenberg–Richter's law, thinned by detection, from a small network."""
 
 from __future__ import annotations
 
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import (
-    COUNTS,
-    DECAYS,
     DEFAULT_REACH,
     FIRST_LEVEL,
     FIRST_MEAN,
     INPUTS,
+    INPUTS_WITHOUT_PLACE,
     LAG_OFFSET_DAYS,
-    LATEST,
+    LAST_EVENTS,
+    LEVEL_DECAYS,
     LONGEST_LAG_DAYS,
     LOWEST_LEVEL,
     MAGNITUDE_PRODUCTIVITIES,
     MAGNITUDE_TAUS_DAYS,
     MAGNITUDE_TRACES,
-    PLACELESS,
+    MEAN_COUNTS,
     PRIOR_EVENTS,
     PRIOR_EXCESS,
+    SINCE_LAST,
     TRACE_FLOOR,
-    WAIT,
 )
 from models.magnitude.live import LiveMagnitude, quantiles_and_survival
 from models.magnitude.network import (
@@ -30,35 +30,35 @@ from models.magnitude.network import (
     MAGNITUDE_INPUT_LIMIT,
     MagnitudeNetwork,
 )
-from models.magnitude.train import MagnitudeOptions, examples, fit_examples
+from models.magnitude.train import MagnitudeOptions, fit_magnitude, magnitude_examples
 
 __all__ = [
-    "COUNTS",
-    "DECAYS",
     "DEFAULT_REACH",
     "FIRST_LEVEL",
     "FIRST_MEAN",
     "HIDDEN",
     "INPUTS",
+    "INPUTS_WITHOUT_PLACE",
     "LAG_OFFSET_DAYS",
-    "LATEST",
+    "LAST_EVENTS",
+    "LEVEL_DECAYS",
     "LONGEST_LAG_DAYS",
     "LOWEST_LEVEL",
     "MAGNITUDE_INPUT_LIMIT",
     "MAGNITUDE_PRODUCTIVITIES",
     "MAGNITUDE_TAUS_DAYS",
     "MAGNITUDE_TRACES",
-    "PLACELESS",
+    "MEAN_COUNTS",
     "PRIOR_EVENTS",
     "PRIOR_EXCESS",
+    "SINCE_LAST",
     "TRACE_FLOOR",
-    "WAIT",
     "DetectedMagnitude",
     "LiveMagnitude",
     "MagnitudeNetwork",
     "MagnitudeOptions",
-    "examples",
-    "fit_examples",
+    "fit_magnitude",
+    "magnitude_examples",
     "magnitude_features",
     "quantiles_and_survival",
 ]

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from models.catalog import PointPattern
 from models.magnitude.features import (
-    COUNTS,
     COUNTS_NEAREST,
     COUNTS_WITHIN,
-    DECAYS,
     DEFAULT_REACH,
     DISTANCE,
     FARTHEST_KM2,
@@ -27,24 +25,26 @@ from models.magnitude.features import (
     FIRST_NEAREST,
     FIRST_WITHIN,
     INPUTS,
+    INPUTS_WITHOUT_PLACE,
     LAG_OFFSET_DAYS,
-    LATEST,
+    LAST_EVENTS,
+    LEVEL_DECAYS,
     LEVELS,
     LONGEST_LAG_DAYS,
     LOWEST_LEVEL,
     MAGNITUDE_PRODUCTIVITIES,
     MAGNITUDE_TAUS_DAYS,
     MAGNITUDE_TRACES,
+    MEAN_COUNTS,
     OLDER_BY_ONE_KM2,
-    PLACELESS,
     POWERS,
     PRIOR_EXCESS,
     RADII_KM,
     RINGS,
     SCALES_KM,
+    SINCE_LAST,
     TAUS,
     TRACE_FLOOR,
-    WAIT,
     shrunken_mean,
 )
 from models.numerics import FloatArray
@@ -81,9 +81,9 @@ def _fill_rows(
     for i in range(len(days)):
         row = rows[i]
         row[:] = 0.0
-        row[MAGNITUDE_TRACES : MAGNITUDE_TRACES + LATEST] = PRIOR_EXCESS
-        row[MAGNITUDE_TRACES + LATEST : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
-        row[FIRST_LEVEL:WAIT] = LOWEST_LEVEL
+        row[MAGNITUDE_TRACES : MAGNITUDE_TRACES + LAST_EVENTS] = PRIOR_EXCESS
+        row[MAGNITUDE_TRACES + LAST_EVENTS : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
+        row[FIRST_LEVEL:SINCE_LAST] = LOWEST_LEVEL
         row[FIRST_LOCAL_LEVEL:DISTANCE] = LOWEST_LEVEL
         row[DISTANCE] = 0.5 * math.log1p(FARTHEST_KM2)
         first = max(i - reach, 0)
@@ -109,10 +109,10 @@ def _fill_traces(days: FloatArray, positions_km: FloatArray, excesses: FloatArra
                     height = pulse * heights[a]
                     row[k * POWERS + a] += height
                     for r in range(ring, RINGS):
-                        row[PLACELESS + r * MAGNITUDE_TRACES + k * POWERS + a] += height
+                        row[INPUTS_WITHOUT_PLACE + r * MAGNITUDE_TRACES + k * POWERS + a] += height
     for column in range(MAGNITUDE_TRACES):
         row[column] = math.log(row[column] + TRACE_FLOOR)
-    for column in range(PLACELESS, FIRST_WITHIN):
+    for column in range(INPUTS_WITHOUT_PLACE, FIRST_WITHIN):
         row[column] = math.log(row[column] + TRACE_FLOOR)
 
 
@@ -125,18 +125,18 @@ def _fill_levels(days: FloatArray, positions_km: FloatArray, excesses: FloatArra
         log_lag = math.log10(days[i] - days[j] + LAG_OFFSET_DAYS)
         distance_km = math.sqrt(_square_km2(positions_km, i, j))
         for c in range(LEVELS):
-            row[FIRST_LEVEL + c] = max(row[FIRST_LEVEL + c], excesses[j] - DECAYS[c] * log_lag)
+            row[FIRST_LEVEL + c] = max(row[FIRST_LEVEL + c], excesses[j] - LEVEL_DECAYS[c] * log_lag)
         for s in range(len(SCALES_KM)):
             attenuation = math.log10(1.0 + distance_km / SCALES_KM[s])
             for c in range(LEVELS):
                 column = FIRST_LOCAL_LEVEL + s * LEVELS + c
-                row[column] = max(row[column], excesses[j] - DECAYS[c] * log_lag - attenuation)
-        if rank < LATEST:
+                row[column] = max(row[column], excesses[j] - LEVEL_DECAYS[c] * log_lag - attenuation)
+        if rank < LAST_EVENTS:
             row[MAGNITUDE_TRACES + rank] = excesses[j]
-            row[MAGNITUDE_TRACES + LATEST + rank] = log_lag * math.log(10.0)
+            row[MAGNITUDE_TRACES + LAST_EVENTS + rank] = log_lag * math.log(10.0)
         if rank == 0:
             row[DISTANCE] = 0.5 * math.log1p(distance_km * distance_km)
-    row[WAIT] = row[MAGNITUDE_TRACES + LATEST]
+    row[SINCE_LAST] = row[MAGNITUDE_TRACES + LAST_EVENTS]
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -149,10 +149,10 @@ def _fill_means(positions_km: FloatArray, excesses: FloatArray, i: int, first: i
     for j in range(i - 1, first - 1, -1):
         rank = i - 1 - j
         total += excesses[j]
-        for n in range(len(COUNTS)):
-            if rank < COUNTS[n]:
+        for n in range(len(MEAN_COUNTS)):
+            if rank < MEAN_COUNTS[n]:
                 row[FIRST_MEAN + n] = _shrunken_mean(total, rank + 1.0)
-        row[FIRST_MEAN + len(COUNTS)] = _shrunken_mean(total, rank + 1.0)
+        row[FIRST_MEAN + len(MEAN_COUNTS)] = _shrunken_mean(total, rank + 1.0)
         for r in range(_ring(_square_km2(positions_km, i, j)), RINGS):
             for n in range(len(COUNTS_WITHIN)):
                 if counts[r, n] < COUNTS_WITHIN[n]:

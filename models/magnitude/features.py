@@ -34,12 +34,12 @@ from models.numerics import FloatArray
 RADII_KM = np.array([2.0, 6.0, 20.0])
 MAGNITUDE_TAUS_DAYS = np.array([0.0005, 0.002, 0.01, 0.05, 0.25, 1.5, 10.0, 60.0, 365.0])
 MAGNITUDE_PRODUCTIVITIES = np.array([0.0, 2.0])
-DECAYS = np.array([0.5, 0.75, 1.0, 1.5])
+LEVEL_DECAYS = np.array([0.5, 0.75, 1.0, 1.5])
 """c of the hidden level; Helmstetter et al. (2006) found 0.75."""
 SCALES_KM = np.array([3.0, 10.0, 50.0])
 """At this distance the level that an event leaves is log10(2) = 0.3 magnitudes lower than at the event."""
-LATEST = 8
-COUNTS = np.array([8, 32, 128])
+LAST_EVENTS = 8
+MEAN_COUNTS = np.array([8, 32, 128])
 COUNTS_WITHIN = np.array([10, 50, 200])
 COUNTS_NEAREST = np.array([10, 20, 60, 200, 600])
 DEFAULT_REACH = 256
@@ -56,14 +56,14 @@ OLDER_BY_ONE_KM2 = 1e-6
 """Added to the squared distance for each later event: of events at the same place the latest counts as the nearest."""
 
 _DECAY_RATES = 1.0 / MAGNITUDE_TAUS_DAYS
-RINGS, TAUS, POWERS, LEVELS = len(RADII_KM), len(MAGNITUDE_TAUS_DAYS), len(MAGNITUDE_PRODUCTIVITIES), len(DECAYS)
+RINGS, TAUS, POWERS, LEVELS = len(RADII_KM), len(MAGNITUDE_TAUS_DAYS), len(MAGNITUDE_PRODUCTIVITIES), len(LEVEL_DECAYS)
 MAGNITUDE_TRACES = TAUS * POWERS
-FIRST_MEAN = MAGNITUDE_TRACES + 2 * LATEST
-FIRST_LEVEL = FIRST_MEAN + len(COUNTS) + 1
-WAIT = FIRST_LEVEL + LEVELS
-PLACELESS = WAIT + 1
+FIRST_MEAN = MAGNITUDE_TRACES + 2 * LAST_EVENTS
+FIRST_LEVEL = FIRST_MEAN + len(MEAN_COUNTS) + 1
+SINCE_LAST = FIRST_LEVEL + LEVELS
+INPUTS_WITHOUT_PLACE = SINCE_LAST + 1
 """The number of inputs that need no place; they come first."""
-FIRST_WITHIN = PLACELESS + RINGS * MAGNITUDE_TRACES
+FIRST_WITHIN = INPUTS_WITHOUT_PLACE + RINGS * MAGNITUDE_TRACES
 FIRST_LOCAL_LEVEL = FIRST_WITHIN + RINGS * len(COUNTS_WITHIN)
 DISTANCE = FIRST_LOCAL_LEVEL + len(SCALES_KM) * LEVELS
 FIRST_NEAREST = DISTANCE + 1
@@ -83,7 +83,7 @@ def magnitude_features_at(
         place_km: (3,) on the sphere, or None where the place is not known.
 
     Returns:
-        (INPUTS,); the columns from `PLACELESS` on are NaN if `place_km` is None.
+        (INPUTS,); the columns from `INPUTS_WITHOUT_PLACE` on are NaN if `place_km` is None.
     """
     row = np.full(INPUTS, np.nan)
     late = slice(max(len(days) - reach, 0), None)
@@ -91,17 +91,17 @@ def magnitude_features_at(
     log_lags = np.log10(lags + LAG_OFFSET_DAYS)
     pulses = np.exp(lags[:, None] * -_DECAY_RATES) * _DECAY_RATES  # (R, taus)
     powers = np.exp(MAGNITUDE_PRODUCTIVITIES[:, None] * sizes)  # (powers, R)
-    levels = sizes - DECAYS[:, None] * log_lags  # (LEVELS, R)
+    levels = sizes - LEVEL_DECAYS[:, None] * log_lags  # (LEVELS, R)
     row[:MAGNITUDE_TRACES] = np.log((powers @ pulses).T + TRACE_FLOOR).ravel()
-    latest = min(len(sizes), LATEST)
-    row[MAGNITUDE_TRACES : MAGNITUDE_TRACES + LATEST] = PRIOR_EXCESS
-    row[MAGNITUDE_TRACES + LATEST : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
-    row[MAGNITUDE_TRACES : MAGNITUDE_TRACES + latest] = sizes[:LATEST]
-    row[MAGNITUDE_TRACES + LATEST : MAGNITUDE_TRACES + LATEST + latest] = log_lags[:LATEST] * math.log(10.0)
-    counts = np.minimum((*COUNTS, reach), len(sizes))
+    latest = min(len(sizes), LAST_EVENTS)
+    row[MAGNITUDE_TRACES : MAGNITUDE_TRACES + LAST_EVENTS] = PRIOR_EXCESS
+    row[MAGNITUDE_TRACES + LAST_EVENTS : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
+    row[MAGNITUDE_TRACES : MAGNITUDE_TRACES + latest] = sizes[:LAST_EVENTS]
+    row[MAGNITUDE_TRACES + LAST_EVENTS : MAGNITUDE_TRACES + LAST_EVENTS + latest] = log_lags[:LAST_EVENTS] * math.log(10.0)
+    counts = np.minimum((*MEAN_COUNTS, reach), len(sizes))
     row[FIRST_MEAN:FIRST_LEVEL] = shrunken_mean(_partial_sums(sizes)[counts], counts)
-    row[FIRST_LEVEL:WAIT] = levels.max(1, initial=LOWEST_LEVEL)
-    row[WAIT] = row[MAGNITUDE_TRACES + LATEST]
+    row[FIRST_LEVEL:SINCE_LAST] = levels.max(1, initial=LOWEST_LEVEL)
+    row[SINCE_LAST] = row[MAGNITUDE_TRACES + LAST_EVENTS]
     if place_km is not None:
         offsets = positions_km - place_km
         squares = offsets[:, 0] * offsets[:, 0] + offsets[:, 1] * offsets[:, 1] + offsets[:, 2] * offsets[:, 2]  # (N,)
@@ -123,7 +123,7 @@ def _fill_local(
     """
     within = squares <= (RADII_KM * RADII_KM)[:, None]  # (rings, R)
     traces = (within[:, None, :] * powers).reshape(RINGS * POWERS, -1) @ pulses  # (rings · powers, taus)
-    row[PLACELESS:FIRST_WITHIN] = np.log(traces.reshape(RINGS, POWERS, TAUS).transpose(0, 2, 1) + TRACE_FLOOR).ravel()
+    row[INPUTS_WITHOUT_PLACE:FIRST_WITHIN] = np.log(traces.reshape(RINGS, POWERS, TAUS).transpose(0, 2, 1) + TRACE_FLOOR).ravel()
     for ring, near in enumerate(within):
         sums = _partial_sums(sizes[near][: COUNTS_WITHIN[-1]])
         counts = np.minimum(COUNTS_WITHIN, len(sums) - 1)

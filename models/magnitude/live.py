@@ -11,7 +11,7 @@ import numpy as np
 
 from models.catalog import LARGEST_MAGNITUDE
 from models.magnitude.distribution import DetectedMagnitude
-from models.magnitude.features import PLACELESS, magnitude_features_at
+from models.magnitude.features import INPUTS_WITHOUT_PLACE, magnitude_features_at
 from models.magnitude.network import MAGNITUDE_INPUT_LIMIT, MagnitudeNetwork
 from models.numerics import FloatArray, gelu
 
@@ -24,10 +24,10 @@ class LiveMagnitude:
     def __init__(self, network: MagnitudeNetwork, reach: int) -> None:
         weights = {name: value.detach().double().numpy().copy() for name, value in network.state_dict().items()}
         self.reach = reach
-        self._mean, self._scale = weights["input_mean"][:PLACELESS], weights["input_scale"][:PLACELESS]
+        self._mean, self._scale = weights["input_mean"][:INPUTS_WITHOUT_PLACE], weights["input_scale"][:INPUTS_WITHOUT_PLACE]
         self._rate = float(network.gutenberg_richter_rate)
         first = weights["first.weight"]  # without a place: the inputs near it are 0, the flag in the last column is 1
-        self._first, self._first_bias = first[:, :PLACELESS].copy(), weights["first.bias"] + first[:, -1]
+        self._first, self._first_bias = first[:, :INPUTS_WITHOUT_PLACE].copy(), weights["first.bias"] + first[:, -1]
         self._second, self._second_bias = weights["second.weight"], weights["second.bias"]
         self._last, self._last_bias = weights["last.weight"], weights["last.bias"]
 
@@ -42,7 +42,9 @@ class LiveMagnitude:
             ahead_days: (A,) the moments, counted from now.
         """
         days, nowhere = -lags_days, np.zeros((len(lags_days), 3))
-        rows = [magnitude_features_at(days, nowhere, excesses, float(ahead), None, self.reach)[:PLACELESS] for ahead in ahead_days]
+        rows = [
+            magnitude_features_at(days, nowhere, excesses, float(ahead), None, self.reach)[:INPUTS_WITHOUT_PLACE] for ahead in ahead_days
+        ]
         scaled = np.clip((np.stack(rows) - self._mean) * self._scale, -MAGNITUDE_INPUT_LIMIT, MAGNITUDE_INPUT_LIMIT)
         hidden = gelu(np.einsum("oi,ai->ao", self._first, scaled) + self._first_bias)
         hidden = hidden + gelu(np.einsum("oi,ai->ao", self._second, hidden) + self._second_bias)

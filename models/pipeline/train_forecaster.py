@@ -9,7 +9,7 @@ import msgspec
 import torch
 
 from models.catalog import RegionDataset, Span
-from models.magnitude import MagnitudeOptions, examples, fit_examples
+from models.magnitude import MagnitudeOptions, fit_magnitude, magnitude_examples
 from models.place import PlaceArchitecture, PlaceDataset, PlaceNetwork, PlaceOptions, fit_place
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
 from models.timing import Architecture, TimingNetwork, TimingOptions, rows_of, train_timing
@@ -76,8 +76,8 @@ def _magnitudes(
 ) -> dict[str, float]:
     options = msgspec.structs.replace(teaching.magnitude, reach=teaching.magnitude_reach, neighbour_reach=teaching.neighbour_reach)
     taught = [lesson for lesson in lessons if _events(lesson, lesson.train)]
-    parts = [examples(lesson.pattern, lesson.train, lesson.validation, options) for lesson in taught]
-    learned, scores = fit_examples(parts, options, teaching.seed, progress)
+    parts = [magnitude_examples(lesson.pattern, lesson.train, lesson.validation, options) for lesson in taught]
+    learned, scores = fit_magnitude(parts, options, teaching.seed, progress)
     network.magnitude.load_state_dict(learned.state_dict())
     return {
         "magnitude": scores["magnitude"],

@@ -1,4 +1,4 @@
-"""Where: power-law kernels around past events and a background map."""
+"""The place of the next event: power-law kernels around past events and a background map."""
 
 from __future__ import annotations
 

@@ -8,22 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.magnitude import (
-    COUNTS,
-    DECAYS,
     FIRST_LEVEL,
     FIRST_MEAN,
     INPUTS,
     LAG_OFFSET_DAYS,
-    LATEST,
+    LAST_EVENTS,
+    LEVEL_DECAYS,
     LONGEST_LAG_DAYS,
     LOWEST_LEVEL,
     MAGNITUDE_PRODUCTIVITIES,
     MAGNITUDE_TAUS_DAYS,
     MAGNITUDE_TRACES,
+    MEAN_COUNTS,
     PRIOR_EVENTS,
     PRIOR_EXCESS,
+    SINCE_LAST,
     TRACE_FLOOR,
-    WAIT,
 )
 from models.numerics import FloatArray
 from models.simulation.rollout.places import Own
@@ -57,7 +57,7 @@ class Excesses:
         self._latest(rows, own, now)
         self._means(rows, own)
         self._levels(rows, own, now)
-        rows[:, WAIT] = rows[:, MAGNITUDE_TRACES + LATEST]
+        rows[:, SINCE_LAST] = rows[:, MAGNITUDE_TRACES + LAST_EVENTS]
         return rows
 
     def append(self, own: Own) -> None:
@@ -74,16 +74,16 @@ class Excesses:
             self._traces = self._traces - _pulses(days - self._days[row], np.full(len(days), self._sizes[row]))
 
     def _latest(self, rows: FloatArray, own: Own, now: FloatArray) -> None:
-        rows[:, MAGNITUDE_TRACES : MAGNITUDE_TRACES + LATEST] = PRIOR_EXCESS
-        rows[:, MAGNITUDE_TRACES + LATEST : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
-        for rank in range(min(LATEST, own.count + len(self._days))):
+        rows[:, MAGNITUDE_TRACES : MAGNITUDE_TRACES + LAST_EVENTS] = PRIOR_EXCESS
+        rows[:, MAGNITUDE_TRACES + LAST_EVENTS : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
+        for rank in range(min(LAST_EVENTS, own.count + len(self._days))):
             mine = rank < own.count
             size = own["excesses"][-1 - rank] if mine else self._sizes[own.count - rank - 1]
             day = own["days"][-1 - rank] if mine else self._days[own.count - rank - 1]
-            rows[:, MAGNITUDE_TRACES + rank], rows[:, MAGNITUDE_TRACES + LATEST + rank] = size, np.log(now - day + LAG_OFFSET_DAYS)
+            rows[:, MAGNITUDE_TRACES + rank], rows[:, MAGNITUDE_TRACES + LAST_EVENTS + rank] = size, np.log(now - day + LAG_OFFSET_DAYS)
 
     def _means(self, rows: FloatArray, own: Own) -> None:
-        for place, most in enumerate((*COUNTS.tolist(), self._reach)):
+        for place, most in enumerate((*MEAN_COUNTS.tolist(), self._reach)):
             count = min(most, own.count + len(self._days))
             mine = min(count, own.count)
             total = self._total[own.count] - self._total[own.count - mine] + self._ends[count - mine]
@@ -96,7 +96,7 @@ class Excesses:
         logs = [np.log10(now - self._days[front, None] + LAG_OFFSET_DAYS), np.log10(now - own["days"][late] + LAG_OFFSET_DAYS)]
         sizes = [np.broadcast_to(self._sizes[front, None], logs[0].shape), own["excesses"][late]]
         log_lags, size = np.concatenate(logs), np.concatenate(sizes)  # (R, P)
-        for number, decay in enumerate(DECAYS.tolist()):
+        for number, decay in enumerate(LEVEL_DECAYS.tolist()):
             rows[:, FIRST_LEVEL + number] = (size - decay * log_lags).max(0, initial=LOWEST_LEVEL)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import gelu
 
 from models.catalog import LARGEST_MAGNITUDE
-from models.magnitude import MAGNITUDE_INPUT_LIMIT, PLACELESS, DetectedMagnitude
+from models.magnitude import INPUTS_WITHOUT_PLACE, MAGNITUDE_INPUT_LIMIT, DetectedMagnitude
 from models.numerics import FloatArray
 from models.place import PLACE_FLOOR_PER_DAY, PlaceNetwork
 from models.space_time import SpaceTimeNetwork
@@ -100,7 +100,7 @@ class RolloutNetwork:
         scaled = (features - self._size_scaler[0]) * self._size_scaler[1]
         unknown = np.isnan(scaled)
         limited = np.where(unknown, 0.0, np.clip(scaled, -MAGNITUDE_INPUT_LIMIT, MAGNITUDE_INPUT_LIMIT))
-        x = torch.from_numpy(np.concatenate((limited, unknown[:, PLACELESS, None]), 1).astype(np.float32))
+        x = torch.from_numpy(np.concatenate((limited, unknown[:, INPUTS_WITHOUT_PLACE, None]), 1).astype(np.float32))
         (first, bias), (second, more), (last, end) = self._size_layers
         x = gelu(torch.addmm(bias, x, first))
         outputs = torch.addmm(end, x + gelu(torch.addmm(more, x, second)), last).double().numpy()

@@ -20,9 +20,9 @@ from models.catalog.cleaning import LARGEST_MAGNITUDE
 from models.catalog.point_pattern import PointPattern, Span
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.distribution import DetectedMagnitude
-from models.magnitude.features import INPUTS, PLACELESS, magnitude_features_at
+from models.magnitude.features import INPUTS, INPUTS_WITHOUT_PLACE, magnitude_features_at
 from models.magnitude.network import MagnitudeNetwork
-from models.magnitude.train import MagnitudeOptions, examples, fit_examples
+from models.magnitude.train import MagnitudeOptions, fit_magnitude, magnitude_examples
 from models.numerics.arrays import FloatArray
 
 torch.set_num_threads(1)  # threads that wait for each other make small networks slow
@@ -89,8 +89,8 @@ def hidden(count: int, seed: int, completeness: float = 2.0) -> PointPattern:
     return simulated(seen.excesses, seed, completeness, seen.waits)
 
 
-def fit_magnitude(pattern: PointPattern, options: MagnitudeOptions, seed: int = 0) -> tuple[MagnitudeNetwork, dict[str, float]]:
-    return fit_examples([examples(pattern, TRAIN, VALIDATION, options)], options, seed, silent)
+def fit_one(pattern: PointPattern, options: MagnitudeOptions, seed: int = 0) -> tuple[MagnitudeNetwork, dict[str, float]]:
+    return fit_magnitude([magnitude_examples(pattern, TRAIN, VALIDATION, options)], options, seed, silent)
 
 
 def silent(stage: str, epoch: int, epochs: int, scores: dict[str, float]) -> None:
@@ -148,8 +148,8 @@ def test_one_event_and_a_whole_catalogue_have_the_same_inputs() -> None:
         seen = (one.days[:i], one.positions_km[:i], one.excesses[:i], float(one.days[i]))
         assert magnitude_features_at(*seen, one.positions_km[i], reach=100) == pytest.approx(rows[i], abs=1e-9)
         anywhere = magnitude_features_at(*seen, None, reach=100)
-        assert anywhere[:PLACELESS] == pytest.approx(rows[i, :PLACELESS], abs=1e-9)
-        assert np.isnan(anywhere[PLACELESS:]).all()
+        assert anywhere[:INPUTS_WITHOUT_PLACE] == pytest.approx(rows[i, :INPUTS_WITHOUT_PLACE], abs=1e-9)
+        assert np.isnan(anywhere[INPUTS_WITHOUT_PLACE:]).all()
 
 
 def test_the_inputs_of_an_event_know_neither_it_nor_what_comes_later() -> None:
@@ -161,7 +161,7 @@ def test_the_inputs_of_an_event_know_neither_it_nor_what_comes_later() -> None:
 
 
 def test_it_learns_that_small_events_hide_after_large_ones() -> None:
-    network, scores = fit_magnitude(hidden(5_000, 3), QUICK)
+    network, scores = fit_one(hidden(5_000, 3), QUICK)
     assert scores["gain"] > 0.02
     assert scores["gain_without_place"] > 0.02
     assert not network.training
@@ -169,14 +169,14 @@ def test_it_learns_that_small_events_hide_after_large_ones() -> None:
 
 def test_on_stationary_magnitudes_it_stays_at_gutenberg_richter_and_its_tail_is_the_long_run_rate() -> None:
     one = simulated(gutenberg_richter(8_000, 4))
-    network, scores = fit_magnitude(one, QUICK)
+    network, scores = fit_one(one, QUICK)
     assert scores["gain"] > -0.002
     tail_within_half(network, one, lambda excess: math.exp(-RATE * excess))
 
 
 def test_where_small_events_hide_the_tail_still_is_the_long_run_rate() -> None:
     one, long_run = hidden(8_000, 5), hiding(200_000, 6).excesses
-    network, _ = fit_magnitude(one, THOROUGH)
+    network, _ = fit_one(one, THOROUGH)
     tail_within_half(network, one, lambda excess: float((long_run >= excess).mean()))
 
 
@@ -189,7 +189,7 @@ def tail_within_half(network: MagnitudeNetwork, one: PointPattern, long_run: Cal
 
 def test_the_same_seed_gives_the_same_weights_and_they_survive_being_written(tmp_path: Path) -> None:
     one = hidden(1_500, 7)
-    first, second = (fit_magnitude(one, QUICK, 1)[0] for _ in range(2))
+    first, second = (fit_one(one, QUICK, 1)[0] for _ in range(2))
     save_file(first.state_dict(), tmp_path / "weights.safetensors")
     read = MagnitudeNetwork(QUICK.hidden).eval()
     read.load_state_dict(load_file(tmp_path / "weights.safetensors"))
@@ -200,19 +200,22 @@ def test_the_same_seed_gives_the_same_weights_and_they_survive_being_written(tmp
 
 def test_two_patterns_with_completeness_of_their_own_make_one_network() -> None:
     options = QUICK
-    parts = [examples(hidden(2_000, 8 + part, completeness), TRAIN, VALIDATION, options) for part, completeness in enumerate((1.0, 4.5))]
+    parts = [
+        magnitude_examples(hidden(2_000, 8 + part, completeness), TRAIN, VALIDATION, options)
+        for part, completeness in enumerate((1.0, 4.5))
+    ]
     assert [part.upper for part in parts] == [LARGEST_MAGNITUDE - 1.0, LARGEST_MAGNITUDE - 4.5]
-    _, scores = fit_examples(parts, options, 0, silent)
+    _, scores = fit_magnitude(parts, options, 0, silent)
     assert scores["gain"] > 0.0
 
 
 def test_a_pattern_without_validation_teaches_all_the_same() -> None:
     nothing = Span(VALIDATION.end, VALIDATION.end)
-    judged, taught = (examples(hidden(2_000, 8 + part), TRAIN, span, QUICK) for part, span in enumerate((VALIDATION, nothing)))
-    alone, both = (fit_examples(parts, QUICK, 0, silent)[0].state_dict() for parts in ([judged], [judged, taught]))
+    judged, taught = (magnitude_examples(hidden(2_000, 8 + part), TRAIN, span, QUICK) for part, span in enumerate((VALIDATION, nothing)))
+    alone, both = (fit_magnitude(parts, QUICK, 0, silent)[0].state_dict() for parts in ([judged], [judged, taught]))
     assert any(not torch.equal(alone[name], both[name]) for name in alone)
     with pytest.raises(Problem, match="validation span"):
-        fit_examples([taught], QUICK, 0, silent)
+        fit_magnitude([taught], QUICK, 0, silent)
 
 
 def test_an_untrained_network_answers_for_any_inputs() -> None:
@@ -226,4 +229,4 @@ def test_an_untrained_network_answers_for_any_inputs() -> None:
 def test_a_span_without_events_is_a_problem() -> None:
     one = simulated(gutenberg_richter(100, 9))
     with pytest.raises(Problem, match="training span"):
-        examples(one, Span(Instant(0), Instant(1)), VALIDATION, QUICK)
+        magnitude_examples(one, Span(Instant(0), Instant(1)), VALIDATION, QUICK)
