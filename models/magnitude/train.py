@@ -86,8 +86,8 @@ def fit_magnitude(
 
     Returns:
         The network (float64, in evaluation mode), and its scores on the validation spans, nats per event: `magnitude`, the mean ln p;
-        `gain`, its gain over Gutenberg–Richter's law with the b-value of each pattern's training span; and `gain_without_place`, the same where
-        the place is not known.
+        `gain`, its gain over Gutenberg–Richter's law with the b-value of each pattern's training span; and `gain_without_place`, the
+        same where the place is not known.
 
     Raises:
         Problem: no events in any validation span.
