@@ -1,4 +1,4 @@
-"""Draws docs/forecast.png: a simulated sequence, replayed, and what the forecasts said. Run it as `python docs/picture.py`."""
+"""Draws docs/forecast.png: the forecasts of a replayed simulated sequence. Run it as `python docs/picture.py`."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ BLUE, GREY, RED = "#1f5fa8", "#777777", "#c0392b"
 
 
 class Story(NamedTuple):
-    """What is drawn: a region's events, and its forecasts as they were issued."""
+    """The data of the picture: a region's events, and its forecasts as they were issued."""
 
     events: list[Event]
     forecasts: list[Forecast]
 
 
 def story() -> Story:
-    """Simulate, write a catalogue, replay it with the command."""
+    """Simulate a sequence, write it as a catalogue, and replay it with the command."""
     table = RegionTable.load()
     events = Sequence(START, DAYS, SEED, mainshock_after_days=MAINSHOCK_AFTER_DAYS).events
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +55,7 @@ def _write(path: Path, events: list[Event]) -> None:
 
 
 def days(moment: Instant) -> float:
-    """Since the mainshock."""
+    """Days since the mainshock."""
     return (moment - START) / MILLISECONDS_PER_DAY - MAINSHOCK_AFTER_DAYS
 
 

@@ -78,6 +78,14 @@ def test_operators_find_every_variable_in_their_handbook() -> None:
     assert {name for name in VARIABLES | {"QUAKECAST_TOKEN", "QUAKECAST_LOG", "QUAKECAST_CONTACT"} if name not in OPERATORS} == set()
 
 
+def test_every_line_of_log_in_the_handbook_is_one_of_the_code() -> None:
+    table = OPERATORS.partition("| event | meaning |")[2].partition("\n\n")[0]
+    events = re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (.+?) \|", table, re.MULTILINE)))
+    code = "".join(path.read_text(encoding="utf-8") for folder in ("ingest", "stream") for path in (ROOT / folder).rglob("*.py"))
+    assert len(events) >= 12
+    assert [event for event in events if f'"{event}"' not in code] == []
+
+
 def test_the_example_of_a_forecast_is_one() -> None:
     (example,) = blocks(CONSUMERS, "json")
     compact = json.dumps(json.loads(example), separators=(",", ":")).encode()
@@ -102,6 +110,12 @@ def test_the_files_in_toml_are_correct(tmp_path: Path) -> None:
     file.write_text(rules, encoding="utf-8")
     found = {rule.name for rule in load_rules(file)}
     assert found == {rule.name for rule in load_rules()} - {"quieter"} | {"m5-week-hawaii"}
+
+
+def test_the_number_of_named_regions_is_right() -> None:
+    named = tomllib.loads((ROOT / "ingest/regions.toml").read_text(encoding="utf-8"))["region"]
+    assert len(named) == 13, "correct the number in docs/commands.md too"
+    assert "Thirteen named regions" in COMMANDS
 
 
 def test_the_topics_are_those_of_the_log_and_their_records_those_with_schemas() -> None:
