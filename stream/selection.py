@@ -37,7 +37,7 @@ class Selection:
             Problem: the span is not one of the four.
         """
         if within not in HORIZONS_HOURS:
-            raise Problem(f"forecasts speak of no span {within!r}", f"choose one of {', '.join(HORIZONS_HOURS)}")
+            raise Problem(f"forecasts have no span {within!r}", f"choose one of {', '.join(HORIZONS_HOURS)}")
         self._regions, self._include_test, self._include_heartbeats = frozenset(regions), include_test, include_heartbeats
         self._min_magnitude, self._min_probability, self._within, self._resumed = min_magnitude, min_probability, within, resumed
         self._narrow = min_magnitude is not None or min_probability is not None

@@ -103,7 +103,7 @@ class Worker(GroupMember[Owned]):
         self._consumer.seek(number, max(state.position.offset, self._log.starts(EVENTS)[number]))
 
     def _restore(self, number: int, saved: SavedPartition, committed: int) -> Partition | None:
-        """Return the saved state; None if it belongs to another model, another region table, or a log that was created anew."""
+        """Return the saved state; None if it belongs to another model, another region table, or a log that has been created again."""
         if saved.position.basis != basis_of(self._forecaster, self._table) or saved.position.offset > committed:
             return None
         try:
@@ -172,7 +172,7 @@ class Worker(GroupMember[Owned]):
             state = self._owned[number].state
             result = self._store.save(number, state.saved_position, state.position, state.changes())
             if result is WriteResult.POSITION_DIFFERS:
-                log.warning("the store is not where it was left: writing it anew", partition=number)
+                log.warning("the store's position is not the one saved last: replacing its contents", partition=number)
                 result = self._store.replace(number, state.position, state.everything())
             if result is WriteResult.STORE_AHEAD:
                 log.warning("the store is ahead: another worker has this partition", partition=number)

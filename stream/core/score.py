@@ -1,4 +1,4 @@
-"""Verification of the forecasts: each is scored against what then happened, beside its rivals, as the log goes on (prequentially).
+"""Verification of the forecasts: each is scored against what then happened, beside its rivals, as the log advances (prequentially).
 
     forecasts of a region   1            2      3                                        now
                          ───┼────────────┼──────┼────────────────────────────────────────┼──▶

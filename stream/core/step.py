@@ -54,7 +54,7 @@ def first_state(forecaster: Forecaster, region: Region) -> RegionState:
 def take_over(state: RegionState, context: RegionContext, now: Instant) -> RegionState:
     """Return the state after `context.forecaster` has replaced another forecaster.
 
-    The new memory is the fold of the same window, a forecast is due at once, and scoring begins anew.
+    The new memory is the fold of the same window, a forecast is due at once, and scoring starts again from zero.
     """
     memory = Memory(context.forecaster.start(context.region))
     if state.window.events:
@@ -97,7 +97,7 @@ def _expire(state: RegionState, context: RegionContext, now: Instant) -> tuple[W
 
 
 def _close_interval(state: RegionState, context: RegionContext, now: Instant) -> Scoring:
-    """The forecast in force, which rests on the state before this record, is superseded at `now`."""
+    """Return the scoring after the forecast in force, which was issued from the state before this record, is superseded at `now`."""
     return state.scoring.close_interval(state.memory.head, state.window, context.forecaster, context.region, now)
 
 

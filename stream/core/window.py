@@ -35,7 +35,7 @@ class Edit(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Events sorted by key. Events with equal times are told apart by their ids."""
+    """Events sorted by key; events with equal times are sorted by their ids."""
 
     events: tuple[Event, ...] = ()
     origin_times: dict[str, Instant] = {}  # noqa: RUF012 - a window is never written to

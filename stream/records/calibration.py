@@ -141,7 +141,7 @@ def magnitude_pit(quantiles: Quantiles, magnitude: float, completeness: float) -
 
 
 class Calibration:
-    """Counts outcomes by class as the stream's time goes on."""
+    """Counts outcomes by class as the stream's time advances."""
 
     def __init__(self) -> None:
         self._forecasts: dict[str, deque[ForecastQuantiles]] = {}
