@@ -266,7 +266,7 @@ def test_the_rate_of_an_address_is_limited(ground: Ground) -> None:
         assert 429 in statuses
         _, headers, body = found[statuses.index(429)]
         assert int(headers["retry-after"]) >= 1
-        assert "more slowly" in json.loads(body)["remedy"]
+        assert "fewer requests" in json.loads(body)["remedy"]
 
 
 def test_a_client_that_sends_half_a_request_is_let_go(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
