@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from models.catalog.b_value import Slope
+from models.catalog.b_value import Slope, aki_b_value
 from models.catalog.cleaning import LARGEST_MAGNITUDE, Findings, Report, choose, clean, each_once, earthquakes
 from models.catalog.completeness import Completeness, Estimate, Part, assess
 from models.catalog.datasets import FEWEST_EVENTS, RegionDataset, SplitDates, by_region, one_region, read_datasets, read_events
 from models.catalog.gaps import spans
-from models.catalog.magnitude_rounding import common_step, half_bin_of
+from models.catalog.magnitude_rounding import common_step, half_bin_of, round_to_step
 from models.catalog.point_pattern import PointPattern, Span, area_km2, make_point_pattern, read_polygon
 from models.catalog.short_term_incompleteness import FittedRise, fit_short_term_incompleteness
 
@@ -25,6 +25,7 @@ __all__ = [
     "Slope",
     "Span",
     "SplitDates",
+    "aki_b_value",
     "area_km2",
     "assess",
     "by_region",
@@ -40,5 +41,6 @@ __all__ = [
     "read_datasets",
     "read_events",
     "read_polygon",
+    "round_to_step",
     "spans",
 ]

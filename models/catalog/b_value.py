@@ -61,9 +61,18 @@ def in_steps(magnitudes: FloatArray, step: float) -> FloatArray:
     return np.floor(magnitudes / step + _EDGE) * step if step else magnitudes
 
 
+def aki_b_value(mean_excess: float) -> float:
+    """Return b = log10 e / (mean − (Mc − Δ/2)) by Aki (1965), with the half bin by Utsu (1966).
+
+    Args:
+        mean_excess: mean − (Mc − Δ/2), above 0.
+    """
+    return math.log10(math.e) / mean_excess
+
+
 def _aki_utsu(excesses: FloatArray, step: float) -> Slope | None:
     count = len(excesses)
     if count < FEWEST_EVENTS or (mean := float(excesses.mean()) + step / 2.0) <= 0.0:
         return None
-    b = math.log10(math.e) / mean
+    b = aki_b_value(mean)
     return Slope(b, math.log(10.0) * b**2 * float(excesses.std(ddof=1)) / math.sqrt(count), count)

@@ -57,6 +57,11 @@ def half_bin_of(magnitudes: FloatArray) -> float:
     return 0.05 if _are_multiples(magnitudes, TENTH).all() else 0.005
 
 
+def round_to_step(magnitudes: FloatArray, step: float) -> FloatArray:
+    """Return the multiples of a step that are nearest to magnitudes (N,); a step of 0 leaves them as they are."""
+    return np.round(magnitudes / step) * step if step else magnitudes
+
+
 def _share_of_multiples(magnitudes: FloatArray, step: float) -> float:
     return float(_are_multiples(magnitudes, step).mean())
 

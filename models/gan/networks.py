@@ -1,12 +1,14 @@
-"""A generator of aftershock sequences, conditional on the mainshock and on what its place is like, and the critic that teaches it.
+"""The generator of aftershock sequences, conditional on the mainshock and its surroundings, and the critic that it is trained against.
 
-    condition (12), z ~ N(0, 1)²⁷ ─▶ network ─▶ a law for this one sequence ─▶ events (`gan_process`)       generator
-    events ─▶ network for each ─▶ mean, largest ─┐
+    condition (12), z ~ N(0, 1)²⁷ ─▶ network ─▶ law of one sequence ─▶ events (`models.gan.process`)       generator
+    events ─▶ network for each ─▶ mean, maximum ─┐
     statistics, condition ───────────────────────┴─▶ network ─▶ score                                      critic
 
-The generator begins as a textbook sampler (Omori–Utsu, Gutenberg–Richter, a power law of distances, children of events) and learns
-which law holds when: z draws what differs between sequences alike in all that is known. The critic sees sets of events of any number; its
-loss needs no interpolation between sequences of different lengths, which WGAN-GP would (see `gan_train`).
+The generator starts as a textbook sampler (Omori–Utsu, Gutenberg–Richter, a power law of distances, triggered events) and learns which
+law holds under which condition. The noise z describes how sequences of equal conditions differ.
+
+The critic reads sets of any number of events. Its loss needs no interpolation between sequences of different lengths, which WGAN-GP would
+need (see `models.gan.train`).
 """
 
 from __future__ import annotations
@@ -20,10 +22,19 @@ import torch
 from torch import nn
 
 from ingest.problem import Problem
-from models.catalog import LARGEST_MAGNITUDE
-from models.gan.condition import FEATURES, RADIUS_IN_SCALES, Condition
-from models.gan.process import Events, Law, Noise, aftershocks
-from models.gan.statistics import EVENT_COLUMNS, STATISTICS, Seen
+from models.catalog import LARGEST_MAGNITUDE, round_to_step
+from models.gan.condition import (
+    FEATURES,
+    RADIUS_IN_SCALES,
+    Condition,
+    depth_spread_of,
+    excess_of,
+    log_b_value_of,
+    log_background_of,
+    typical_log_count,
+)
+from models.gan.process import Events, Law, Noise, simulate_aftershocks
+from models.gan.statistics import EVENT_COLUMNS, STATISTICS, CriticInput
 from models.numerics import FloatArray
 
 RANGES = {
@@ -42,21 +53,21 @@ RANGES = {
     "hidden": (5.0, 3.0, 8.0),
     "hidden_decay": (0.75, 0.2, 1.4),
 }
-"""Where each number of the law begins, and between which limits it stays."""
+"""Parameters of the law that are bounded: start, lower and upper bound."""
 FREE = ("log_number", "log_background", "log_beta", "depth_shift", "log_depth_spread")
-"""Numbers that are added to what the condition says."""
-WIDEST_FEATURE = 3.0
-FIRST_SPREAD = 0.3
-"""Standard deviation of what differs between sequences alike in their condition, before it is learned."""
+"""Parameters that are added to what the condition gives."""
+FEATURE_LIMIT = 3.0
+INITIAL_SPREAD = 0.3
+"""Standard deviation of a parameter between sequences of equal conditions, before training."""
 MOST_EVENTS = 30_000
-AT_ONCE = 200_000
-"""Events that are made at the same time."""
-LARGEST_NUMBER = 9.5
-"""ln of direct aftershocks."""
+EVENTS_AT_ONCE = 200_000
+"""Approximate number of events simulated at the same time."""
+LARGEST_LOG_NUMBER = 9.5
+"""Upper bound of ln of the expected numbers of direct aftershocks and of background events."""
 
 
 class GanArchitecture(msgspec.Struct, frozen=True):
-    """The sizes of the generator, and the stretch of time its laws are for."""
+    """Sizes of the generator, and the length of its sequences."""
 
     days: float = 30.0
     noise: int = 8
@@ -64,7 +75,7 @@ class GanArchitecture(msgspec.Struct, frozen=True):
     features: int = FEATURES
 
 
-class Simulated(NamedTuple):
+class SimulatedSequence(NamedTuple):
     """N events after a mainshock, in the order of time."""
 
     days: FloatArray
@@ -72,13 +83,13 @@ class Simulated(NamedTuple):
     magnitudes: FloatArray
     east_km: FloatArray
     north_km: FloatArray
-    """(N,) from the mainshock."""
+    """(N,) relative to the mainshock."""
     depth_km: FloatArray
     """(N,) below the surface."""
 
 
 class SequenceGenerator(nn.Module):
-    """Makes sequences; see the module."""
+    """Generates sequences for a condition; see the module."""
 
     centre: torch.Tensor
     width: torch.Tensor
@@ -99,76 +110,83 @@ class SequenceGenerator(nn.Module):
         nn.init.zeros_(self.plain.weight)
         nn.init.zeros_(self.plain.bias)
         nn.init.zeros_(self.varied.weight)
-        nn.init.constant_(self.varied.bias, math.log(FIRST_SPREAD))
+        nn.init.constant_(self.varied.bias, math.log(INITIAL_SPREAD))
         last = self.network[-1]
         assert isinstance(last, nn.Linear)
         nn.init.normal_(last.weight, std=0.03)
         nn.init.zeros_(last.bias)
 
+    def scale(self, features: torch.Tensor) -> torch.Tensor:
+        """Return standardised features, (B, FEATURES)."""
+        return (features - self.centre) / self.width
+
     def law(self, features: torch.Tensor, noise: torch.Tensor) -> Law:
-        """The law of each of B sequences.
+        """Return the law of each of B sequences.
+
+            raw = A x + exp(V x) z₁ + network(x, z₂)        x: standardised features, clipped smoothly in V and the network
 
         Args:
             features: (B, FEATURES) of the conditions.
-            noise: (B, outputs + noise) standard normal: for each number of the law one of its own, and those that the network mixes.
+            noise: (B, outputs + noise) standard normal: z₁, one number for each parameter, and z₂, which the network mixes.
         """
-        scaled = (features - self.centre) / self.width
-        bounded = WIDEST_FEATURE * torch.tanh(scaled / WIDEST_FEATURE)
+        scaled = self.scale(features)
+        clipped = FEATURE_LIMIT * torch.tanh(scaled / FEATURE_LIMIT)
         own, mixed = noise[:, : -self.architecture.noise], noise[:, -self.architecture.noise :]
-        spread = torch.exp(self.varied(bounded).clamp(-5.0, 1.0))  # (B, outputs)
-        raw = self.plain(scaled) + spread * own + self.network(torch.cat((bounded, mixed), 1))  # (B, outputs)
+        spread = torch.exp(self.varied(clipped).clamp(-5.0, 1.0))  # (B, outputs)
+        raw = self.plain(scaled) + spread * own + self.network(torch.cat((clipped, mixed), 1))  # (B, outputs)
         free = dict(zip(FREE, raw[:, : len(FREE), None].unbind(1), strict=True))
-        held = {name: _within(raw[:, len(FREE) + k, None], *limits) for k, (name, limits) in enumerate(RANGES.items())}
-        return self._law(features, free, held)
+        bounded = {name: _within(raw[:, len(FREE) + k, None], *limits) for k, (name, limits) in enumerate(RANGES.items())}
+        return self._law(features, free, bounded)
 
-    def _law(self, features: torch.Tensor, free: dict[str, torch.Tensor], held: dict[str, torch.Tensor]) -> Law:
-        """What the condition says, and what was learned. The columns are those of `Condition.features`."""
-        log_background = (features[:, 3:4] - 1.0) * 3.0 + math.log(self.architecture.days)
-        log_spread = torch.log(torch.exp(features[:, 8:9] + 1.5) - 0.5 + 0.3)
+    def _law(self, features: torch.Tensor, free: dict[str, torch.Tensor], bounded: dict[str, torch.Tensor]) -> Law:
+        """Return the law: background, b and depths as the condition gives them, changed within limits by the learned numbers."""
+        log_background = log_background_of(features) + math.log(self.architecture.days)
+        log_spread = torch.log(depth_spread_of(features) + 0.3)
         return Law(
-            log_number=free["log_number"].clamp(-4.0, LARGEST_NUMBER),
-            log_background=(log_background + 2.5 * torch.tanh(free["log_background"] / 2.5)).clamp(-6.0, LARGEST_NUMBER),
-            beta=math.log(10.0) * torch.exp(features[:, 2:3] + 0.7 * torch.tanh(free["log_beta"])),
+            log_number=free["log_number"].clamp(-4.0, LARGEST_LOG_NUMBER),
+            log_background=(log_background + 2.5 * torch.tanh(free["log_background"] / 2.5)).clamp(-6.0, LARGEST_LOG_NUMBER),
+            beta=math.log(10.0) * torch.exp(log_b_value_of(features) + 0.7 * torch.tanh(free["log_beta"])),
             depth_shift=4.0 * torch.tanh(free["depth_shift"] / 4.0) * torch.exp(log_spread),
             log_depth_spread=log_spread + 2.0 * torch.tanh(free["log_depth_spread"] / 2.0),
-            **held,
+            **bounded,
         )
 
-    def forward(self, features: torch.Tensor, most: int, chance: torch.Generator) -> Events:
-        """B sequences, not packed; their excesses begin at 0 (half a step of rounding below completeness)."""
-        noise = Noise(chance, features)
+    def forward(self, features: torch.Tensor, most_events: int, rng: torch.Generator) -> Events:
+        """Return B sequences, (B, L) with empty slots; excesses begin at 0, which is half a step of rounding below completeness."""
+        noise = Noise(rng, features)
         law = self.law(features, noise.normal(len(features), len(RANGES) + len(FREE) + self.architecture.noise))
-        return aftershocks(law, features[:, :1] + 2.5, RADIUS_IN_SCALES, self.architecture.days, most, noise)
+        return simulate_aftershocks(law, excess_of(features), RADIUS_IN_SCALES, self.architecture.days, most_events, noise)
 
     @torch.no_grad()
-    def sample(self, condition: Condition, n: int, days: float, seed: int) -> list[Simulated]:
-        """So many sequences for a condition, always the same for a seed.
+    def sample(self, condition: Condition, n: int, days: float, seed: int) -> list[SimulatedSequence]:
+        """Return n sequences for a condition; the same seed gives the same sequences.
 
         Args:
-            days: at most those the generator was trained for.
+            days: length of the sequences, at most that of the training.
 
         Raises:
-            Problem: more days than that.
+            Problem: more days than in the training.
         """
         if not 0.0 < days <= self.architecture.days:
             raise Problem(f"the generator makes sequences of at most {self.architecture.days:g} days, not {days:g}", "ask for fewer days")
-        chance = torch.Generator().manual_seed(seed)
-        double = _double(self)
+        rng = torch.Generator().manual_seed(seed)
+        generator = _in_double_precision(self)
         features = torch.from_numpy(condition.features())[None]
-        together = int(max(min(AT_ONCE / (60.0 * math.exp(max(2.0 * condition.excess - 3.0, 0.0))), 256), 1))
-        made: list[Simulated] = []
-        while len(made) < n:
-            events = double(features.expand(min(together, n - len(made)), -1), MOST_EVENTS, chance)
-            strikes = 2.0 * math.pi * torch.rand(len(events.days), generator=chance, dtype=torch.float64)
-            made += [
-                _simulated(Events(*(column[k].numpy() for column in events)), float(strikes[k]), condition, days)
+        expected_events = 60.0 * math.exp(max(typical_log_count(condition.excess), 0.0))
+        at_once = int(max(min(EVENTS_AT_ONCE / expected_events, 256), 1))
+        sequences: list[SimulatedSequence] = []
+        while len(sequences) < n:
+            events = generator(features.expand(min(at_once, n - len(sequences)), -1), MOST_EVENTS, rng)
+            strikes = 2.0 * math.pi * torch.rand(len(events.days), generator=rng, dtype=torch.float64)
+            sequences += [
+                _simulated_sequence(Events(*(column[k].numpy() for column in events)), float(strikes[k]), condition, days)
                 for k in range(len(strikes))
             ]
-        return made
+        return sequences
 
 
 class Critic(nn.Module):
-    """Tells real sequences from made ones."""
+    """Scores how real sequences look."""
 
     def __init__(self, width: int = 40) -> None:
         super().__init__()
@@ -178,48 +196,53 @@ class Critic(nn.Module):
             nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, 1),
         )  # fmt: skip
 
-    def forward(self, events: torch.Tensor, there: torch.Tensor, statistics: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """(B,) scores.
+    def forward(self, events: torch.Tensor, present: torch.Tensor, statistics: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Return the scores of B sequences, (B,); real ones score high after training.
 
         Args:
             events: (B, L, EVENT_COLUMNS).
-            there: (B, L).
+            present: (B, L), 1 or 0.
             statistics: (B, STATISTICS), standardised.
             features: (B, FEATURES), standardised.
         """
-        told = features[:, None].expand(-1, events.shape[1], -1)
-        each = self.each(torch.cat((events, told), 2)) * there[:, :, None]  # (B, L, width)
-        mean = each.sum(1) / (there.sum(1, keepdim=True) + 1.0)
+        of_each_event = features[:, None].expand(-1, events.shape[1], -1)
+        each = self.each(torch.cat((events, of_each_event), 2)) * present[:, :, None]  # (B, L, width)
+        mean = each.sum(1) / (present.sum(1, keepdim=True) + 1.0)
         return torch.squeeze(self.whole(torch.cat((mean, each.amax(1), statistics, features), 1)), 1)
 
 
-def shown(seen: Seen, centre: torch.Tensor, width: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What the critic takes, the statistics standardised."""
-    return seen.events, seen.there, (seen.statistics - centre) / width
+def critic_arguments(given: CriticInput, centre: torch.Tensor, width: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the first three arguments of the critic, with standardised statistics."""
+    return given.events, given.present, (given.statistics - centre) / width
 
 
-def _within(raw: torch.Tensor, begin: float, low: float, high: float) -> torch.Tensor:
-    share = min(max((begin - low) / (high - low), 0.02), 0.98)
+def _within(raw: torch.Tensor, start: float, low: float, high: float) -> torch.Tensor:
+    """Return raw outputs as numbers between two bounds; 0 becomes `start`, or 2 % of the range inside the bound nearest to it."""
+    share = min(max((start - low) / (high - low), 0.02), 0.98)
     return low + (high - low) * torch.sigmoid(raw + math.log(share / (1.0 - share)))
 
 
-def _double(generator: SequenceGenerator) -> SequenceGenerator:
-    """A copy in double precision."""
+def _in_double_precision(generator: SequenceGenerator) -> SequenceGenerator:
     copy = SequenceGenerator(generator.architecture).double()
     copy.load_state_dict(generator.state_dict())
     return copy.eval()
 
 
-def _simulated(events: Events, strike: float, condition: Condition, days: float) -> Simulated:
-    """One sequence, turned so that its rupture has that strike, its magnitudes rounded as the catalogue's."""
+def _simulated_sequence(events: Events, strike: float, condition: Condition, days: float) -> SimulatedSequence:
+    """Return one sequence in km and magnitudes: rotated to a strike (radians), magnitudes rounded as in the catalogue.
+
+    Args:
+        events: (L,) each, as numpy arrays.
+    """
     columns = [np.asarray(column) for column in events]
-    kept = (columns[5] > 0.5) & (columns[0] < days)
-    order = np.flatnonzero(kept)[np.argsort(columns[0][kept], kind="stable")][:MOST_EVENTS]
+    times, present = columns[0], columns[5]
+    rows = (present > 0.5) & (times < days)
+    order = np.flatnonzero(rows)[np.argsort(times[rows], kind="stable")][:MOST_EVENTS]
     times, excesses, along, across, depths = (column[order] for column in columns[:5])
     step, scale = condition.magnitude_step, condition.scale_km
     magnitudes = condition.magnitude_of_completeness + excesses - step / 2.0
-    rounded = np.round(np.round(magnitudes / step) * step, 6) if step else magnitudes
-    return Simulated(
+    rounded = np.round(round_to_step(magnitudes, step), 6) if step else magnitudes
+    return SimulatedSequence(
         days=times,
         magnitudes=np.clip(rounded, condition.magnitude_of_completeness, LARGEST_MAGNITUDE),
         east_km=scale * (along * math.sin(strike) + across * math.cos(strike)),

@@ -1,8 +1,7 @@
-"""Real sequences as tensors of the shape that the generator makes."""
+"""Real sequences as tensors of the form that the generator makes."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,55 +9,61 @@ import numpy as np
 import torch
 
 from ingest.problem import Problem
-from models.gan.process import Events
+from models.gan.process import Events, rotate
 from models.gan.sequences import AftershockSequence
 
 
 @dataclass(frozen=True)
-class Rows:
+class SequenceTensors:
     """R sequences, their events padded to the longest."""
 
     events: Events
-    """(R, L) each, east as `along` and north as `across`; excesses as catalogued."""
+    """(R, L) each, with east as `along` and north as `across`; excesses as in the catalogue."""
     features: torch.Tensor
     """(R, FEATURES) of the conditions."""
     depths_known: torch.Tensor
-    """(R, 1)"""
-    steps: torch.Tensor
-    """(R, 1) what magnitudes are rounded to."""
+    """(R, 1), 1 or 0."""
+    magnitude_steps: torch.Tensor
+    """(R, 1) the step to which magnitudes are rounded."""
 
     def __len__(self) -> int:
         return len(self.features)
 
-    def take(self, rows: torch.Tensor, chance: torch.Generator) -> Events:
-        """Some of them, turned by a random angle and with their rounding filled: excesses then begin at 0."""
-        longest = max(int(self.events.there[rows].sum(1).max()), 2)
-        days, excesses, east, north, depths, there = (column[rows, :longest] for column in self.events)
-        angle = 2.0 * math.pi * torch.rand(len(rows), 1, generator=chance)
-        cosine, sine = torch.cos(angle), torch.sin(angle)
-        filled = excesses + self.steps[rows] * torch.rand(excesses.shape, generator=chance)
-        return Events(days, filled, cosine * east - sine * north, sine * east + cosine * north, depths, there)
+    def select(self, rows: torch.Tensor, rng: torch.Generator) -> Events:
+        """Return the events of B sequences, with random angles of rotation and random magnitudes within the rounding bins.
+
+        Args:
+            rows: (B,) indices of sequences.
+
+        Returns:
+            (B, L) events; excesses then begin at 0, which is half a step below completeness.
+        """
+        longest = max(int(self.events.present[rows].sum(1).max()), 2)
+        days, excesses, east, north, depths, present = (column[rows, :longest] for column in self.events)
+        along, across = rotate(east, north, rng)
+        unrounded = excesses + self.magnitude_steps[rows] * torch.rand(excesses.shape, generator=rng)
+        return Events(days, unrounded, along, across, depths, present)
 
 
-def rows_of(sequences: Sequence[AftershockSequence], most: int) -> Rows:
-    """The first `most` events of the sequences as tensors.
+def sequence_tensors(sequences: Sequence[AftershockSequence], most_events: int) -> SequenceTensors:
+    """Return the first `most_events` events of each sequence as tensors.
 
     Raises:
-        Problem: a number of an event or a condition is not finite (unknown depths are).
+        Problem: a time, place, magnitude or feature is not finite (unknown depths become 0).
     """
-    longest = min(max((len(one) for one in sequences), default=0), most) + 2
+    longest = min(max((len(one) for one in sequences), default=0), most_events) + 2
     columns = np.zeros((6, len(sequences), longest), dtype=np.float32)
     for number, one in enumerate(sequences):
-        count, scale = min(len(one), most), one.condition.scale_km
-        told = (one.days, one.excesses, one.east_km / scale, one.north_km / scale, np.nan_to_num(one.depth_km), np.ones(len(one)))
-        columns[:, number, :count] = np.stack(told)[:, :count]
+        count, scale = min(len(one), most_events), one.condition.scale_km
+        values = (one.days, one.excesses, one.east_km / scale, one.north_km / scale, np.nan_to_num(one.depth_km), np.ones(len(one)))
+        columns[:, number, :count] = np.stack(values)[:, :count]
     features = np.array([one.condition.features() for one in sequences], dtype=np.float32)
     if not (np.isfinite(columns).all() and np.isfinite(features).all()):
         raise Problem("a sequence has a time, place or magnitude that is not a number", "check the catalogue: quakecast catalog FILE")
-    known = torch.tensor([[1.0 if _has_depths(one) else 0.0] for one in sequences])
+    depths_known = torch.tensor([[1.0 if _has_depths(one) else 0.0] for one in sequences])
     steps = torch.tensor([[one.condition.magnitude_step] for one in sequences], dtype=torch.float32)
-    return Rows(Events(*map(torch.from_numpy, columns)), torch.from_numpy(features), known, steps)
+    return SequenceTensors(Events(*map(torch.from_numpy, columns)), torch.from_numpy(features), depths_known, steps)
 
 
-def _has_depths(one: AftershockSequence) -> bool:
-    return one.condition.depths_known and bool(np.isfinite(one.depth_km).all())
+def _has_depths(sequence: AftershockSequence) -> bool:
+    return sequence.condition.depths_known and bool(np.isfinite(sequence.depth_km).all())

@@ -13,7 +13,7 @@ from models.artifact import CURVES, CnnGanCard, Watched, curves_picture, maps_pi
 from models.catalog import RegionDataset, Span
 from models.cnn import MapNetwork, MapOptions, fit_maps, maps_at
 from models.forecaster import SpaceTimeModel
-from models.gan import GanOptions, SequenceGenerator, as_sequence, fit_gan, held_out, sequence_picture
+from models.gan import GanOptions, SequenceGenerator, as_sequence, fit_gan, held_out_sequences, sequence_picture
 from models.pipeline.publish_forecaster import described, rounded
 from models.space_time import SpaceTimeNetwork
 from models.training import Progress
@@ -97,7 +97,7 @@ def _validation_events(lesson: RegionDataset) -> int:
 def _scenarios(lessons: Sequence[RegionDataset], network: SequenceGenerator, seed: int) -> dict[str, bytes]:
     """The largest sequence of the validation spans, and some made for its mainshock; nothing if there is none."""
     days = network.architecture.days
-    held = held_out(lessons, "validation", days)
+    held = held_out_sequences(lessons, "validation", days)
     if not held:
         return {}
     real = max(held, key=len)

@@ -14,8 +14,8 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models.catalog.datasets import RegionDataset
 from models.catalog.magnitude_rounding import common_step
 from models.catalog.point_pattern import PointPattern, Span
-from models.gan.condition import LEAST_EXCESS, Past
-from models.gan.networks import SequenceGenerator, Simulated
+from models.gan.condition import SMALLEST_EXCESS, EarlierEvents
+from models.gan.networks import SequenceGenerator, SimulatedSequence
 from models.gan.sequences import QUIET_DAYS
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import EARTH_RADIUS_KM
@@ -39,7 +39,7 @@ def augmented(lesson: RegionDataset, generator: SequenceGenerator, share: float,
     """
     chance, days = np.random.default_rng(seed), generator.architecture.days
     pattern = lesson.pattern.before(lesson.train.end)
-    rows, past = pattern.rows(lesson.train), Past(pattern)
+    rows, past = pattern.rows(lesson.train), EarlierEvents(pattern)
     wanted, made = share * (rows.stop - rows.start), list[RegionDataset]()
     first = max(pattern.day_of(lesson.train.start), QUIET_DAYS)
     last = pattern.day_of(lesson.train.end) - days
@@ -48,8 +48,8 @@ def augmented(lesson: RegionDataset, generator: SequenceGenerator, share: float,
         if count >= wanted:
             break
         moment = Instant(int(pattern.observed.start) + round(chance.uniform(first, last) * MILLISECONDS_PER_DAY))
-        largest = max(float(pattern.excesses[rows].max()) + FURTHER, LEAST_EXCESS + 0.5)
-        magnitude = round(pattern.magnitude_of_completeness + chance.uniform(LEAST_EXCESS, largest), 2)
+        largest = max(float(pattern.excesses[rows].max()) + FURTHER, SMALLEST_EXCESS + 0.5)
+        magnitude = round(pattern.magnitude_of_completeness + chance.uniform(SMALLEST_EXCESS, largest), 2)
         place = _place(pattern, moment, chance)
         condition = past.condition(moment, magnitude, *place)
         sequence = generator.sample(condition, 1, days, int(chance.integers(2**31)))[0]
@@ -78,7 +78,7 @@ def _lesson(
     magnitude: float,
     place: tuple[float, float],
     depth_km: float,
-    made: Simulated,
+    made: SimulatedSequence,
     days: float,
     number: int,
 ) -> RegionDataset:

@@ -32,11 +32,11 @@ from models.catalog.datasets import RegionDataset, SplitDates, one_region, read_
 from models.catalog.point_pattern import Span
 from models.cnn.train import fit_maps
 from models.forecaster.scored import SpaceTimeModel
-from models.gan.condition import Past
+from models.gan.condition import EarlierEvents
 from models.gan.evaluation.comparison import as_sequence, compare
 from models.gan.evaluation.etas_reference import etas_sequences
 from models.gan.networks import SequenceGenerator
-from models.gan.sequences import AftershockSequence, held_out, taught
+from models.gan.sequences import AftershockSequence, held_out_sequences, training_sequences
 from models.gan.train import GanOptions, fit_sequences
 from models.pipeline.train_forecaster import ForecasterOptions, teach
 from models.scoring.scores import score_report, score_trial
@@ -117,8 +117,8 @@ def by_etas(
     """The real sequences of a part, and what ETAS makes for each; how many were left out is printed."""
     real, made, endless = list[AftershockSequence](), list[list[AftershockSequence]](), 0
     for name, lesson in lessons.items():
-        past = Past(lesson.pattern)
-        for one in held_out([lesson], part):
+        past = EarlierEvents(lesson.pattern)
+        for one in held_out_sequences([lesson], part):
             try:
                 made.append(etas_sequences(etas[name], past, one, EACH, 1))
                 real.append(one)
@@ -138,7 +138,7 @@ def ablation(name: str, lessons: list[RegionDataset], share: float, seeds: int, 
     """Validation scores of the forecaster, and of the CNN beside it, with and without made sequences beside the training span."""
     lesson = lesson_of(name, data / "benchmark")
     lesson = lesson._replace(pattern=lesson.pattern.before(lesson.validation.end), region="", catalogue=name)
-    training = [one for one in taught(lessons) if one.moment < lesson.validation.start.plus(days=-GanOptions().days)]
+    training = [one for one in training_sequences(lessons) if one.moment < lesson.validation.start.plus(days=-GanOptions().days)]
     generator, _, _ = fit_sequences(training, training[::10], GanOptions(), 0)
     for seed in range(seeds):
         made = augmented(lesson, generator, share, seed)
@@ -172,7 +172,7 @@ def main() -> None:
     named = {lesson.catalogue: lesson for lesson in lessons}
     part = "test" if given.held_back else "validation"
     real, made = by_etas(named, part, etas_of(named, given.data))
-    training, validation = taught(lessons), held_out(lessons, "validation")
+    training, validation = training_sequences(lessons), held_out_sequences(lessons, "validation")
     simulated = {"etas": made}
     for seed in range(given.seeds):
         options = msgspec.structs.replace(GanOptions(), steps=given.steps)

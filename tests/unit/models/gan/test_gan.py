@@ -20,17 +20,17 @@ from models.baselines.gutenberg_richter import GutenbergRichter
 from models.catalog.datasets import RegionDataset
 from models.catalog.magnitude_rounding import common_step
 from models.catalog.point_pattern import PointPattern, Span
-from models.gan.condition import Past, condition_of, radius_km
+from models.gan.condition import EarlierEvents, condition_of, radius_km
 from models.gan.evaluation.classifier import area_under_curve, area_with_interval, classifier_scores
 from models.gan.evaluation.comparison import as_sequence, compare
 from models.gan.evaluation.etas_reference import circle, etas_sequences
 from models.gan.evaluation.measures import b_value, omori_p
-from models.gan.evaluation.mode_collapse import modes
+from models.gan.evaluation.mode_collapse import mode_collapse_measures
 from models.gan.networks import GanArchitecture, SequenceGenerator
 from models.gan.pictures import count_picture, score_picture, sequence_picture, training_curves
 from models.gan.process import omori_days
-from models.gan.sequences import AftershockSequence, held_out, mainshocks, sequences_of, taught
-from models.gan.tensors import rows_of
+from models.gan.sequences import AftershockSequence, held_out_sequences, mainshock_rows, sequences_of, training_sequences
+from models.gan.tensors import sequence_tensors
 from models.gan.train import GanOptions, energy_score, fit_gan, fit_sequences
 from tests.measurements.augmentation import augmented
 
@@ -70,8 +70,8 @@ def trained() -> SequenceGenerator:
 
 def test_a_sequence_begins_with_what_was_the_largest_near_for_a_hundred_days() -> None:
     pattern = lesson().pattern
-    past = Past(pattern)
-    rows = list(mainshocks(past, lesson().train))
+    past = EarlierEvents(pattern)
+    rows = list(mainshock_rows(past, lesson().train))
     assert len(rows) > 20
     for row in rows:
         before = slice(int(np.searchsorted(pattern.days, pattern.days[row] - 100.0)), row)
@@ -105,8 +105,8 @@ def test_a_condition_without_any_history_is_finite() -> None:
 
 
 def test_training_spans_and_held_out_spans_share_no_day() -> None:
-    last = max(int(one.moment) for one in taught([lesson()]))
-    first = min(int(one.moment) for one in held_out([lesson()], "validation"))
+    last = max(int(one.moment) for one in training_sequences([lesson()]))
+    first = min(int(one.moment) for one in held_out_sequences([lesson()], "validation"))
     assert last + 30 * 86_400_000 <= int(lesson().validation.start)
     assert first >= int(lesson().validation.start) + 30 * 86_400_000
 
@@ -165,7 +165,7 @@ def test_a_number_that_is_none_is_refused() -> None:
     one = max(real(), key=len)
     broken = replace(one, excesses=np.full(len(one), np.nan))
     with pytest.raises(Problem, match="not a number"):
-        rows_of([broken], 100)
+        sequence_tensors([broken], 100)
 
 
 def test_training_is_repeatable_and_lowers_the_energy_score() -> None:
@@ -216,16 +216,16 @@ def test_mode_collapse_is_seen() -> None:
     whole = np.stack([chance.permutation(ours) + 0.1 * chance.normal(size=(400, 3)) for _ in range(5)], 1)
     collapsed = np.stack([ours[side[:, 0] < 0.0][chance.integers(0, (side < 0.0).sum(), 400)] for _ in range(5)], 1)
     nothing = chance.normal(size=(400, 2))
-    good, bad = modes(ours, whole, nothing), modes(ours, collapsed, nothing)
+    good, bad = mode_collapse_measures(ours, whole, nothing), mode_collapse_measures(ours, collapsed, nothing)
     assert good["recall"] > 0.9
     assert bad["recall"] < 0.65
     assert bad["coverage"] < 0.65 < good["coverage"]
     assert bad["different_bins"] > 0.5
-    assert modes(ours, np.repeat(ours[:, None] * 0.0 + 3.0, 5, 1), nothing)["diversity_count"] < 0.01
+    assert mode_collapse_measures(ours, np.repeat(ours[:, None] * 0.0 + 3.0, 5, 1), nothing)["diversity_count"] < 0.01
 
 
 def test_etas_that_made_the_catalogue_is_not_told_from_it_and_a_poor_maker_is_further_off() -> None:
-    past, chosen = Past(lesson().pattern), real()[:60]
+    past, chosen = EarlierEvents(lesson().pattern), real()[:60]
     made = [etas_sequences(Etas(ETAS, LAW), past, one, 3, 1) for one in chosen]
     poor = [
         [replace(one, excesses=one.excesses * 2.0, east_km=one.east_km * 0.1, north_km=one.north_km * 0.1) for one in group]
