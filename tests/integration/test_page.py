@@ -96,10 +96,10 @@ def test_the_regions_their_forecasts_and_the_state_of_the_stream_appear(seen: Vi
     expect(page.get_by_role("heading", name="California", exact=True)).to_be_visible()
     expect(page.locator(".lead")).to_contain_text(re.compile(r"Another event of M 2\.5 or more within an hour: .* %"))
     for title in (
-        "When the next one may come",
-        "How it moved",
-        "How large the next one may be",
-        "Large ones",
+        "Time to the next event",
+        "Change over time",
+        "Magnitude of the next event",
+        "Large events",
         "Where",
         "Why",
         "Outlook",
@@ -107,7 +107,7 @@ def test_the_regions_their_forecasts_and_the_state_of_the_stream_appear(seen: Vi
     ):
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
     expect(page.locator("table.events tbody tr").first).to_be_visible()
-    expect(page.locator(".panel")).to_contain_text("Each past event holds a share of that rate", timeout=SOON)
+    expect(page.locator(".panel")).to_contain_text("Each past event contributes a share of that rate", timeout=SOON)
     expect(page.locator("#calibration")).to_contain_text("Running gain over ETAS")
     expect(page.locator(".strip")).to_contain_text("lstm-")
     expect(page.locator("#disclaimer")).to_contain_text("not predictions")
@@ -261,7 +261,7 @@ def test_a_server_that_comes_back_is_found_again_and_a_feed_that_is_gone_is_told
 
 
 def oldest_moment(page: Page) -> str:
-    """What the scrubber says at its left end."""
+    """Returns the label of the slider at its left end."""
     page.get_by_role("slider").focus()
     page.keyboard.press("Home")
     expect(page.locator(".moment")).to_contain_text("As of")
@@ -286,7 +286,7 @@ def test_a_replay_says_that_it_is_one_and_goes_back_as_far_as_asked(browser: Bro
             expect(page.locator(".banner.replay")).to_contain_text("Replay, not live")
             expect(page.locator("html[data-forecast]")).to_have_count(1, timeout=SOON)  # the stream begins with the earliest
             earliest = oldest_moment(page)
-            page.get_by_role("button", name="Further back").click()
+            page.get_by_role("button", name="Load earlier").click()
             expect(page.get_by_role("slider")).not_to_have_value("0", timeout=SOON)  # there is something on its left now
             assert days_between(oldest_moment(page), earliest) == pytest.approx(2.0, abs=0.1)
             assert_clean(visitor)
@@ -299,7 +299,7 @@ def test_the_token_is_asked_for_once_and_kept_for_the_session(browser: Browser, 
             page = visitor.open("/#california")
             page.get_by_role("textbox", name="Token").fill("wrong")
             page.keyboard.press("Enter")
-            expect(page.get_by_role("alert").filter(has_text="does not know this token")).to_be_visible(timeout=SOON)
+            expect(page.get_by_role("alert").filter(has_text="does not accept this token")).to_be_visible(timeout=SOON)
             page.get_by_role("textbox", name="Token").fill(TOKEN)
             page.keyboard.press("Enter")
             is_live(page)

@@ -21,7 +21,7 @@ if (options.has("--tests")) {
   await mkdir("dist/assets", { recursive: true });
   await cp("index.html", "dist/index.html");
   await cp("icon.svg", "dist/assets/icon.svg");
-  // Files of their own, not in the script: the fine one is fetched only when somebody zooms in.
+  // Separate files, not part of the script: the fine coastlines are loaded only when the map is zoomed in.
   await cp("node_modules/world-atlas/land-110m.json", "dist/assets/land-110m.json");
   await cp("node_modules/world-atlas/land-50m.json", "dist/assets/land-50m.json");
   const page = {
@@ -43,7 +43,7 @@ if (options.has("--tests")) {
   }
 }
 
-/** The licences of all that is in the bundle, and of the coastlines. */
+/** Returns the licences of all packages in the bundle, and of the coastlines. */
 async function licences(inputs) {
   const packages = new Set(["world-atlas"]);
   for (const input of inputs) {

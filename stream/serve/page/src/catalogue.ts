@@ -1,4 +1,4 @@
-// The earthquakes that the page knows of: each with its versions, so that it can say what was known at a moment. Bounded.
+// The earthquakes that the page has, each with its versions, so that it can show what was known at any moment. Bounded.
 import type { Change, KnownEvent, SeismicEvent } from "./records";
 
 const MOST_EVENTS = 6000;
@@ -7,7 +7,7 @@ const MOST_VERSIONS = 12;
 interface Version {
   at: number;
   region: string;
-  /** None from when it was deleted or merged. */
+  /** Null if this version deletes or merges the event. */
   event: SeismicEvent | null;
 }
 
@@ -22,7 +22,7 @@ export interface Quake extends SeismicEvent {
 
 interface Entry {
   versions: Version[];
-  /** How many there were, also those that are no longer kept. */
+  /** The number of versions, including those that were dropped. */
   count: number;
   origin: number;
 }
@@ -34,38 +34,38 @@ export class Catalogue {
     return this.entries.size;
   }
 
-  /** The newest version, from the API, of an event whose earlier ones are not known. */
+  /** Adds the newest version of an event, from the API, whose earlier versions are not known. */
   seed(known: KnownEvent): void {
     if (this.entries.has(known.id)) return;
     const { region, observed_at, versions, deleted, ...event } = known;
-    const kept: Version[] = [{ at: Date.parse(observed_at), region, event }];
-    if (deleted) kept.push({ at: Date.parse(observed_at) + 1, region, event: null });
-    this.entries.set(known.id, { versions: kept, count: versions, origin: Date.parse(known.time) });
-    this.forget();
+    const list: Version[] = [{ at: Date.parse(observed_at), region, event }];
+    if (deleted) list.push({ at: Date.parse(observed_at) + 1, region, event: null });
+    this.entries.set(known.id, { versions: list, count: versions, origin: Date.parse(known.time) });
+    this.dropOldest();
   }
 
-  /** Takes one change; false when it was known. */
-  take(change: Change): boolean {
+  /** Applies one change; returns false if it changes nothing. */
+  apply(change: Change): boolean {
     const at = Date.parse(change.observed_at);
     const version = { at, region: change.region, event: change.event };
     const entry = this.entries.get(change.id);
     if (entry === undefined) {
       if (change.event === null) return false;
       this.entries.set(change.id, { versions: [version], count: 1, origin: Date.parse(change.event.time) });
-      this.forget();
+      this.dropOldest();
       return true;
     }
-    return this.revise(entry, version);
+    return this.addVersion(entry, version);
   }
 
-  /** The events known at a moment that happened in (since, moment], newest first. */
-  known(moment: number, since: number): Quake[] {
-    const found: Quake[] = [];
+  /** Returns the events in (since, moment] as they were known at that moment, newest first. */
+  knownAt(moment: number, since: number): Quake[] {
+    const quakes: Quake[] = [];
     for (const entry of this.entries.values()) {
       const quake = entry.origin > since - 1 ? asOf(entry, moment) : null;
-      if (quake !== null && quake.at > since && quake.at <= moment) found.push(quake);
+      if (quake !== null && quake.at > since && quake.at <= moment) quakes.push(quake);
     }
-    return found.sort((one, other) => other.at - one.at);
+    return quakes.sort((one, other) => other.at - one.at);
   }
 
   find(id: string, moment: number): Quake | null {
@@ -73,30 +73,20 @@ export class Catalogue {
     return entry === undefined ? null : asOf(entry, moment);
   }
 
-  /** An event as it was last described, even when it was withdrawn since. */
-  lastSaid(id: string): SeismicEvent | null {
-    const versions = this.entries.get(id)?.versions ?? [];
-    for (let index = versions.length - 1; index >= 0; index -= 1) {
-      const event = versions[index]?.event;
-      if (event) return event;
-    }
-    return null;
-  }
-
-  private revise(entry: Entry, version: Version): boolean {
+  private addVersion(entry: Entry, version: Version): boolean {
     const last = entry.versions.at(-1) as Version;
     if (version.at < last.at || (version.at === last.at && same(version, last))) return false;
-    // Across a border an event is deleted in the one region and added in the other, at the same moment: the addition holds.
+    // An event that moves across a border is deleted in one region and added in the other at the same moment: keep the addition.
     if (version.at === last.at && version.event === null && version.region !== last.region) return false;
     entry.versions.push(version);
     entry.count += version.event === null ? 0 : 1;
     if (version.event !== null) entry.origin = Date.parse(version.event.time);
-    if (entry.versions.length > MOST_VERSIONS) entry.versions.splice(1, 1); // the first one says since when it is known
+    if (entry.versions.length > MOST_VERSIONS) entry.versions.splice(1, 1); // keep the first version: it has the time since when the event is known
     return true;
   }
 
-  /** Over the bound, the tenth that happened longest ago goes. */
-  private forget(): void {
+  /** If there are too many events, drops the oldest tenth. */
+  private dropOldest(): void {
     if (this.entries.size <= MOST_EVENTS) return;
     const oldest = [...this.entries].sort(([, one], [, other]) => one.origin - other.origin).slice(0, MOST_EVENTS / 10);
     for (const [id] of oldest) this.entries.delete(id);
@@ -104,11 +94,11 @@ export class Catalogue {
 }
 
 function asOf(entry: Entry, moment: number): Quake | null {
-  let found: Version | null = null;
-  for (const version of entry.versions) if (version.at <= moment) found = version;
-  if (found === null || found.event === null) return null;
+  let version: Version | null = null;
+  for (const each of entry.versions) if (each.at <= moment) version = each;
+  if (version === null || version.event === null) return null;
   const first = entry.versions[0] as Version;
-  return { ...found.event, region: found.region, at: Date.parse(found.event.time), firstSeen: first.at, versions: entry.count };
+  return { ...version.event, region: version.region, at: Date.parse(version.event.time), firstSeen: first.at, versions: entry.count };
 }
 
 function same(one: Version, other: Version): boolean {

@@ -1,4 +1,4 @@
-// The frame of every chart: axes with their words, and a place to draw in. Each chart has its numbers as a table beside it.
+// The frame of every chart: axes with labels, and a plot to draw in. Each chart has its numbers as a table, too.
 import { html, replace, svg, type Child } from "./element";
 import { DAY, HOUR, shortMoment } from "./words";
 
@@ -10,7 +10,7 @@ export interface Axis {
 
 export interface Frame {
   picture: SVGSVGElement;
-  /** Where marks go: the origin is the upper left corner of the plot. */
+  /** The group to draw in; its origin is the upper left corner of the plot. */
   plot: SVGGElement;
 }
 
@@ -21,7 +21,7 @@ const MARGIN = { top: 24, right: 14, bottom: 36, left: 50 };
 export const INNER_WIDTH = WIDTH - MARGIN.left - MARGIN.right;
 export const INNER_HEIGHT = HEIGHT - MARGIN.top - MARGIN.bottom;
 
-/** Axes for a plot of INNER_WIDTH × INNER_HEIGHT. */
+/** Creates the axes of a plot of INNER_WIDTH × INNER_HEIGHT. */
 export function frame(title: string, x: Axis, y: Axis): Frame {
   const plot = svg("g", { transform: `translate(${MARGIN.left},${MARGIN.top})` });
   for (const { at, text } of y.ticks) {
@@ -41,7 +41,7 @@ export function frame(title: string, x: Axis, y: Axis): Frame {
   return { picture, plot };
 }
 
-/** Some moments of a span, at full hours or days, with the day said where it changes. */
+/** Returns some ticks of a time span, at full hours or days; a tick at midnight is labelled with its day. */
 export function timeTicks(since: number, until: number): { at: number; text: string }[] {
   const step = STEPS_HOURS.map((hours) => hours * HOUR).find((each) => (until - since) / each <= 6) ?? 30 * DAY;
   const ticks: { at: number; text: string }[] = [];
@@ -56,7 +56,7 @@ export function line(points: readonly (readonly [number, number])[]): string {
   return points.map(([x, y], index) => `${index === 0 ? "M" : "L"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
 }
 
-/** A heading, a picture, a sentence, and the numbers as a table that stays open while it is renewed. */
+/** A heading, a sentence, a picture, and the numbers as a table; an open table stays open when it is renewed. */
 export class Figure {
   readonly element: HTMLElement;
   private readonly picture = html("div", { class: "picture" });
@@ -64,7 +64,7 @@ export class Figure {
   private readonly table = html("table");
   private readonly numbers: HTMLDetailsElement;
 
-  constructor(title: string, summary = "The numbers") {
+  constructor(title: string, summary = "Table of the numbers") {
     this.numbers = html("details", { class: "numbers" }, html("summary", {}, summary), html("div", { class: "scroll" }, this.table));
     const heading = html("h3", {}, title);
     this.element = html("section", { class: "figure" }, heading, this.sentence, this.picture, this.numbers);
@@ -78,7 +78,7 @@ export class Figure {
   }
 }
 
-/** A table with a heading row; the first cell of each row is its heading. */
+/** Fills a table: a heading row, then rows whose first cell is their heading. */
 export function fillTable(table: HTMLTableElement, heading: readonly string[], rows: readonly (readonly Child[])[]): void {
   const head = html("thead", {}, html("tr", {}, ...heading.map((text) => html("th", { scope: "col" }, text))));
   const body = rows.map((row) =>

@@ -1,4 +1,4 @@
-// What the person chooses for the map: what the regions are coloured by, and which events are drawn.
+// The choices for the map: which probability colours the regions, and which events are drawn.
 import { html } from "./element";
 import { MEASURES, type Measure } from "./measure";
 
@@ -8,14 +8,14 @@ const SMALLEST = [
   { value: 4.5, text: "M ≥ 4.5" },
   { value: 6, text: "M ≥ 6" },
 ];
-const AT_FIRST = 2.5;
+const DEFAULT = 2.5;
 
 export class Choices {
   private readonly measures = html("select", { id: "measure" }, ...MEASURES.map(({ id, label }) => html("option", { value: id }, label)));
   private readonly smallest = html(
     "select",
     { id: "smallest" },
-    ...SMALLEST.map(({ value, text }) => html("option", { value, selected: value === AT_FIRST }, text)),
+    ...SMALLEST.map(({ value, text }) => html("option", { value, selected: value === DEFAULT }, text)),
   );
   readonly element = html(
     "div",
@@ -39,12 +39,12 @@ export class Choices {
   }
 }
 
-/** The map's buttons. */
+/** Creates the zoom buttons of the map. */
 export function zoomButtons(zoomBy: (factor: number) => void, world: () => void, region: () => void): HTMLElement {
   const button = (text: string, label: string, press: () => void): HTMLElement => {
-    const made = html("button", { type: "button", "aria-label": label, title: label }, text);
-    made.addEventListener("click", press);
-    return made;
+    const element = html("button", { type: "button", "aria-label": label, title: label }, text);
+    element.addEventListener("click", press);
+    return element;
   };
   return html(
     "div",
@@ -52,6 +52,6 @@ export function zoomButtons(zoomBy: (factor: number) => void, world: () => void,
     button("+", "Zoom in", () => zoomBy(2)),
     button("−", "Zoom out", () => zoomBy(0.5)),
     button("World", "Whole world", world),
-    button("Region", "Zoom to the region", region),
+    button("Region", "Zoom to the selected region", region),
   );
 }

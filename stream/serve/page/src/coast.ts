@@ -1,4 +1,4 @@
-// The coastlines, from files beside the page: coarse for the world, fine when somebody zooms in.
+// The coastlines, loaded from files: coarse ones for the world, fine ones once the map is zoomed in.
 import { feature } from "topojson-client";
 import type { FeatureCollection } from "geojson";
 import type { GeometryCollection, Topology } from "topojson-specification";
@@ -10,25 +10,25 @@ type Land = Topology<{ land: GeometryCollection }>;
 export class Coast {
   private coarse: FeatureCollection | null = null;
   private fine: FeatureCollection | null = null;
-  private asked = false;
-  /** Called when more of it has come. */
-  onThere: () => void = () => undefined;
+  private isLoadingFine = false;
+  /** Called when coastlines have been loaded. */
+  onLoaded: () => void = () => undefined;
 
   constructor() {
     void this.fetch("/assets/land-110m.json").then((land) => {
       this.coarse = land;
-      this.onThere();
+      this.onLoaded();
     });
   }
 
-  /** What there is for this zoom. */
+  /** Returns the best coastlines that are loaded for a zoom factor. */
   at(zoom: number): FeatureCollection | null {
     if (zoom < FINE_FROM) return this.coarse;
-    if (!this.asked) {
-      this.asked = true;
+    if (!this.isLoadingFine) {
+      this.isLoadingFine = true;
       void this.fetch("/assets/land-50m.json").then((land) => {
         this.fine = land;
-        this.onThere();
+        this.onLoaded();
       });
     }
     return this.fine ?? this.coarse;

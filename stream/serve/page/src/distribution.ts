@@ -1,4 +1,4 @@
-// Curves through the points that a forecast gives of its distributions.
+// Curves through the points of the distributions in a forecast.
 import type { Forecast } from "./records";
 
 /** A point of a curve. */
@@ -6,7 +6,7 @@ export type Pair = readonly [x: number, y: number];
 
 const HOURS: Record<string, number> = { "1h": 1, "1d": 24, "7d": 168, "30d": 720 };
 
-/** P(next event within t): (hours, probability), in the order of time; never falling. */
+/** Returns P(next event within t) as points (hours, probability) in the order of time; never decreasing. */
 export function waitCurve(forecast: Forecast): Pair[] {
   const points: Pair[] = [];
   for (const [probability, hours] of Object.entries(forecast.wait.quantiles_hours)) points.push([hours, Number(probability)]);
@@ -14,10 +14,10 @@ export function waitCurve(forecast: Forecast): Pair[] {
     const hours = HOURS[span];
     if (hours !== undefined) points.push([hours, probability]);
   }
-  return rising(points.filter(([hours]) => hours > 0));
+  return nonDecreasing(points.filter(([hours]) => hours > 0));
 }
 
-/** The curve at a moment, straight in ln t between its points and proportional to t before the first. */
+/** Evaluates the curve: linear in ln t between its points, proportional to t before the first. */
 export function probabilityWithin(curve: readonly Pair[], hours: number): number {
   const first = curve[0];
   if (first === undefined || hours <= 0) return 0;
@@ -30,7 +30,7 @@ export function probabilityWithin(curve: readonly Pair[], hours: number): number
   return (curve.at(-1) as Pair)[1];
 }
 
-/** P(magnitude of the next event ≥ m): (m, probability), from completeness on; never rising. */
+/** Returns P(magnitude of the next event ≥ m) as points (m, probability) from completeness on; never increasing. */
 export function magnitudeCurve(forecast: Forecast): Pair[] {
   const completeness = forecast.magnitude_of_completeness;
   const points: Pair[] = [[completeness, 1]];
@@ -38,16 +38,16 @@ export function magnitudeCurve(forecast: Forecast): Pair[] {
   for (const [value, probability] of Object.entries(forecast.magnitude.probability_at_least)) {
     if (Number(value) > completeness && probability > 0) points.push([Number(value), probability]);
   }
-  return rising(points.map(([m, p]): Pair => [m, -p])).map(([m, p]): Pair => [m, -p]);
+  return nonDecreasing(points.map(([m, p]): Pair => [m, -p])).map(([m, p]): Pair => [m, -p]);
 }
 
-function rising(points: Pair[]): Pair[] {
+function nonDecreasing(points: Pair[]): Pair[] {
   points.sort(([one], [other]) => one - other);
-  const kept: Pair[] = [];
+  const result: Pair[] = [];
   for (const [x, y] of points) {
-    const last = kept.at(-1);
+    const last = result.at(-1);
     if (last !== undefined && x === last[0]) continue;
-    kept.push([x, last === undefined ? y : Math.max(y, last[1])]);
+    result.push([x, last === undefined ? y : Math.max(y, last[1])]);
   }
-  return kept;
+  return result;
 }

@@ -1,10 +1,10 @@
-// Builds the document out of elements and text: nothing from outside is ever read as markup.
+// Builds the document from elements and text nodes; text from outside is never parsed as markup.
 type Attributes = Record<string, string | number | boolean | null | undefined>;
 export type Child = Node | string | number | null | undefined | false;
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An HTML element; `true` sets an attribute without a value, `false` and null leave it out. */
+/** Creates an HTML element. `true` sets an attribute without a value; `false`, null and undefined leave it out. */
 export function html<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   attributes: Attributes = {},
@@ -21,26 +21,26 @@ export function svg<Tag extends keyof SVGElementTagNameMap>(
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** Puts new children in the place of the old ones. */
+/** Replaces all children of an element. */
 export function replace(parent: Element, ...children: Child[]): void {
-  parent.replaceChildren(...children.filter(isThere).map(asContent));
+  parent.replaceChildren(...children.filter(isPresent).map(asContent));
 }
 
-/** Writes a text only when it has changed, so that nobody's selection or screen reader is disturbed. */
-export function say(element: Element, text: string): void {
+/** Sets a text if it has changed, so that selections and screen readers are not disturbed. */
+export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function fill<Made extends Element>(element: Made, attributes: Attributes, children: Child[]): Made {
+function fill<Created extends Element>(element: Created, attributes: Attributes, children: Child[]): Created {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === undefined) continue;
     element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.filter(isThere).map(asContent));
+  element.append(...children.filter(isPresent).map(asContent));
   return element;
 }
 
-function isThere(child: Child): child is Node | string | number {
+function isPresent(child: Child): child is Node | string | number {
   return child !== null && child !== undefined && child !== false;
 }
 

@@ -1,4 +1,4 @@
-// Events on a canvas: size by magnitude, colour by depth, paler with age. Thousands of them are drawn in a few milliseconds.
+// Draws events on a canvas: size by magnitude, colour by depth, paler with age. Thousands take a few milliseconds.
 import type { GeoProjection } from "d3-geo";
 import type { Quake } from "./catalogue";
 import { DAY, HOUR } from "./words";
@@ -17,12 +17,12 @@ export interface Mark {
   radius: number;
 }
 
-/** Pixels. */
+/** Radius of an event’s circle, in pixels. */
 export function radiusOf(magnitude: number | null, zoom: number): number {
   return Math.max(1.2, 0.8 * 2 ** ((magnitude ?? 1) / 2) * (1 + 0.22 * Math.log2(zoom)));
 }
 
-/** 1 for what has just happened, 0.12 a week later. */
+/** Opacity of an event: 1 when it happens, 0.12 a week later. */
 export function opacityOf(ageMilliseconds: number): number {
   const days = Math.max(ageMilliseconds, 0) / DAY;
   return Math.max(0.12, 1 - 0.4 * Math.log2(1 + days * 0.7));
@@ -40,7 +40,7 @@ export function place(quakes: readonly Quake[], projection: GeoProjection, zoom:
   return marks;
 }
 
-/** Oldest first, so that the newest lie on top; the last hour's have a ring. */
+/** Draws the marks, oldest first, so that the newest lie on top; those of the last hour get a ring. */
 export function draw(pen: CanvasRenderingContext2D, marks: readonly Mark[], now: number, colours: readonly string[], ink: string): void {
   for (let index = marks.length - 1; index >= 0; index -= 1) {
     const { quake, x, y, radius } = marks[index] as Mark;
@@ -70,16 +70,16 @@ export function depthClass(depth: number | null): number {
   return DEPTH_CLASSES.filter((each) => (depth ?? 0) >= each.from).length - 1;
 }
 
-/** The mark under a finger or a pointer, the nearest within some pixels. */
+/** Returns the mark that is nearest to a point, within a few pixels. */
 export function nearest(marks: readonly Mark[], x: number, y: number): Mark | null {
-  let found: Mark | null = null;
+  let closest: Mark | null = null;
   let best = 6;
   for (const mark of marks) {
     const distance = Math.hypot(mark.x - x, mark.y - y) - mark.radius;
     if (distance < best) {
       best = distance;
-      found = mark;
+      closest = mark;
     }
   }
-  return found;
+  return closest;
 }

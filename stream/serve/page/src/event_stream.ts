@@ -1,29 +1,29 @@
-// Follows /v1/stream by fetch, which, unlike EventSource, can send an Authorization header. Resumes after the last record received.
-import { Refused, type Server } from "./server";
+// Follows /v1/stream by fetch, because EventSource cannot send an Authorization header. Reconnects and resumes after the last record.
+import { ServerError, type Server } from "./server";
 
 export interface Message {
   topic: string;
   data: string;
 }
 
-/** Cuts a stream of text into server-sent events (WHATWG HTML, 9.2.6), however it is split. */
+/** Parses server-sent events (WHATWG HTML, 9.2.6) from text that may be split anywhere. */
 export class Parser {
   private rest = "";
   private topic = "";
   private data: string[] = [];
-  /** The `id` of the last complete message: where to resume. */
+  /** The `id` of the last complete message, from which to resume. */
   cursor: string | null = null;
   private id: string | null = null;
 
   push(text: string): Message[] {
     const lines = (this.rest + text).split(/\r\n|\n|\r(?!$)/);
     this.rest = lines.pop() ?? "";
-    const found: Message[] = [];
+    const messages: Message[] = [];
     for (const line of lines) {
-      if (line === "") this.end(found);
+      if (line === "") this.end(messages);
       else if (!line.startsWith(":")) this.field(line);
     }
-    return found;
+    return messages;
   }
 
   private field(line: string): void {
@@ -35,9 +35,9 @@ export class Parser {
     else if (name === "id" && !value.includes("\0")) this.id = value;
   }
 
-  private end(found: Message[]): void {
+  private end(messages: Message[]): void {
     if (this.id !== null) this.cursor = this.id;
-    if (this.data.length > 0) found.push({ topic: this.topic || "message", data: this.data.join("\n") });
+    if (this.data.length > 0) messages.push({ topic: this.topic || "message", data: this.data.join("\n") });
     this.topic = "";
     this.data = [];
   }
@@ -45,11 +45,11 @@ export class Parser {
 
 export type Connection = "connecting" | "open" | "lost";
 
-const SILENCE_MILLISECONDS = 45_000; // the server says something every 15 s
+const SILENCE_MILLISECONDS = 45_000; // the server sends a keep-alive every 15 s
 const LONGEST_PAUSE_MILLISECONDS = 30_000;
-const GONE = new Set([400, 404, 410]);
+const CURSOR_INVALID = new Set([400, 404, 410]);
 
-/** Follows a stream until it is told to stop. */
+/** Follows a stream until `stop` is called. */
 export class EventStream {
   private readonly stopped = new AbortController();
   private cursor: string | null = null;
@@ -77,7 +77,7 @@ export class EventStream {
       } catch (error) {
         if (this.stopped.signal.aborted) return;
         trouble = error instanceof Error ? error.message : String(error);
-        if (error instanceof Refused && GONE.has(error.status)) this.cursor = null; // the log is another one: begin anew
+        if (error instanceof ServerError && CURSOR_INVALID.has(error.status)) this.cursor = null; // the log was created anew: start from the beginning
       }
       failures += 1;
       this.onConnection("lost", trouble);
@@ -94,7 +94,7 @@ export class EventStream {
       const headers: Record<string, string> = { Accept: "text/event-stream" };
       if (this.cursor !== null) headers["Last-Event-ID"] = this.cursor;
       const answer = await this.server.open(this.path(), headers, attempt.signal);
-      if (answer.body === null) throw new Refused(answer.status, "the stream has no body");
+      if (answer.body === null) throw new ServerError(answer.status, "the stream has no body");
       onOpen();
       this.onConnection("open", "");
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,4 +1,4 @@
-// Recent events of a region, as a table.
+// A table of the recent events of a region.
 import type { Quake } from "./catalogue";
 import { fillTable } from "./chart";
 import { html } from "./element";
@@ -21,8 +21,8 @@ export class EventTable {
     const complete = quakes.filter((quake) => (quake.magnitude ?? -9) >= completeness).length;
     this.sentence.textContent =
       quakes.length === 0
-        ? `None in the last ${count(days, "day", "days")} that is known here.`
-        : `${count(quakes.length, "event", "events")} in the last ${count(days, "day", "days")}, ${complete} of them of M ${completeness.toFixed(1)} or more, which the forecasts count.` +
+        ? `No events are known in the last ${count(days, "day", "days")}.`
+        : `${count(quakes.length, "event", "events")} in the last ${count(days, "day", "days")}, ${complete} of them of M ${completeness.toFixed(1)} or more, the events that the forecasts are about.` +
           (quakes.length > MOST ? ` The newest ${MOST}:` : "");
     const rows = quakes
       .slice(0, MOST)

@@ -1,17 +1,20 @@
-// Regions as the API gives them, made fit for drawing on a sphere.
+// Converts the regions of the API into polygons on the sphere.
 import { geoArea } from "d3-geo";
 import type { MultiLineString, MultiPolygon, Polygon, Position } from "geojson";
 
 const STEP_DEGREES = 2;
 const HEMISPHERE = 2 * Math.PI;
 
-/** Regions are bounded by straight lines in latitude and longitude, spherical polygons by great circles: so many points between corners. */
-export function spherical(shape: Polygon | MultiPolygon): MultiPolygon {
+/**
+ * Returns a region as a polygon on the sphere. Its sides are straight in latitude and longitude, but those of a polygon on the sphere are
+ * great circles, so points are added between its corners.
+ */
+export function sphericalPolygon(shape: Polygon | MultiPolygon): MultiPolygon {
   const parts = shape.type === "Polygon" ? [shape.coordinates] : shape.coordinates;
-  return { type: "MultiPolygon", coordinates: parts.map((rings) => wound(rings.map(dense))) };
+  return { type: "MultiPolygon", coordinates: parts.map((rings) => oriented(rings.map(withPointsBetween))) };
 }
 
-/** The outline without the seam along the date line, where a region's two halves meet. */
+/** Returns the outline without the seam along the date line, where the two halves of a region meet. */
 export function outline(shape: MultiPolygon): MultiLineString {
   const lines: Position[][] = [];
   for (const ring of shape.coordinates.flat()) {
@@ -33,7 +36,7 @@ function isSeam(point: Position): boolean {
   return Math.abs(point[0] ?? 0) >= 180 - 1e-9 || Math.abs(point[1] ?? 0) >= 90 - 1e-9;
 }
 
-function dense(ring: Position[]): Position[] {
+function withPointsBetween(ring: Position[]): Position[] {
   const points: Position[] = [];
   for (const [index, corner] of ring.entries()) {
     const next = ring[index + 1];
@@ -47,8 +50,8 @@ function dense(ring: Position[]): Position[] {
   return points;
 }
 
-/** GeoJSON winds outer rings anticlockwise, d3 clockwise; the wrong way round, a ring holds the rest of the world. */
-function wound(rings: Position[][]): Position[][] {
+/** Orients rings for d3: outer rings clockwise (GeoJSON: anticlockwise). A ring of the wrong orientation encloses the rest of the world. */
+function oriented(rings: Position[][]): Position[][] {
   return rings.map((ring, index) => {
     const large = geoArea({ type: "Polygon", coordinates: [ring] }) > HEMISPHERE;
     const isHole = index > 0;

@@ -1,4 +1,4 @@
-// What the colours and sizes mean, in words and signs.
+// The legend of the map: colours of regions, colours and sizes of events.
 import { html, replace, svg } from "./element";
 import { DEPTH_CLASSES, radiusOf } from "./event_marks";
 import type { Measure } from "./measure";
@@ -10,15 +10,15 @@ export class Legend {
   readonly element = html(
     "details",
     { class: "legend", open: !matchMedia("(max-width: 720px)").matches },
-    html("summary", {}, "What the colours and circles mean"),
+    html("summary", {}, "Legend"),
     this.classes,
     depths(),
     sizes(),
-    html("p", {}, "Drag to move the map; Ctrl and the wheel, two fingers, or + and − to zoom; click for a region."),
+    html("p", {}, "Drag to move the map. Zoom with Ctrl and the wheel, with two fingers, or with + and −. Click to select a region."),
   );
 
   show(measure: Measure): void {
-    const edges = measure.thresholds.map((value) => measure.edge(value));
+    const edges = measure.thresholds.map((value) => measure.formatThreshold(value));
     const between = edges.slice(1).map((edge, index) => `${edges[index]}–${edge} ${measure.unit}`);
     const words = [`under ${edges[0]} ${measure.unit}`, ...between, `over ${edges.at(-1)} ${measure.unit}`];
     const items = words.map((text, index) => html("li", {}, html("span", { class: `swatch class-${index}`, "aria-hidden": "true" }), text));
@@ -40,7 +40,7 @@ function depths(): HTMLElement {
     {},
     html("li", { class: "title" }, "Events by depth:"),
     ...items,
-    html("li", {}, "paler: longer ago; ringed: within the hour"),
+    html("li", {}, "paler: older; with a ring: in the last hour"),
   );
 }
 
@@ -56,5 +56,5 @@ function sizes(): HTMLElement {
       `M ${magnitude}`,
     );
   });
-  return html("ul", {}, html("li", { class: "title" }, "by size:"), ...items);
+  return html("ul", {}, html("li", { class: "title" }, "Events by magnitude:"), ...items);
 }

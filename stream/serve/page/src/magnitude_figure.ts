@@ -1,4 +1,4 @@
-// How large: the next event's magnitude, and the probability of large ones within a span.
+// The magnitude of the next event, and the probability of large events within a time span.
 import { scaleLinear, scaleLog } from "d3-scale";
 import { fillTable, Figure, frame, INNER_HEIGHT, INNER_WIDTH, line, type Axis } from "./chart";
 import { magnitudeCurve } from "./distribution";
@@ -15,7 +15,7 @@ const SPANS: readonly [string, string][] = [
 ];
 
 export class MagnitudeFigure {
-  private readonly figure = new Figure("How large the next one may be");
+  private readonly figure = new Figure("Magnitude of the next event");
   readonly element = this.figure.element;
 
   show(forecast: Forecast): void {
@@ -29,18 +29,18 @@ export class MagnitudeFigure {
       at,
       text: at === 1 ? "100 %" : `${Number((at * 100).toPrecision(1))} %`,
     }));
-    const title = "Probability that the next event is at least so large";
-    const { picture, plot } = frame(title, x, { scale: height, ticks: chances, label: "at least so large" });
+    const title = "Probability that the next event has at least this magnitude";
+    const { picture, plot } = frame(title, x, { scale: height, ticks: chances, label: "probability of at least this magnitude" });
     const curve = magnitudeCurve(forecast);
     plot.append(svg("path", { class: "curve now", d: line(curve.map(([m, p]) => [left(m), height(Math.max(p, LOWEST))])) }));
     for (const [m, p] of curve.slice(1))
       if (p > LOWEST && m < top) plot.append(svg("circle", { class: "point", cx: left(m), cy: height(p), r: 2.5 }));
     const { quantiles } = forecast.magnitude;
     const sentence =
-      `At least ${completeness.toFixed(1)} by definition; as likely as not over ${forecast.magnitude.median.toFixed(1)}, ` +
-      `one in twenty over ${(quantiles["0.95"] ?? 0).toFixed(1)}.`;
+      `Only events of M ${completeness.toFixed(1)} or more count. The median is ${forecast.magnitude.median.toFixed(1)}; ` +
+      `one in twenty is larger than ${(quantiles["0.95"] ?? 0).toFixed(1)}.`;
     const rows = curve.map(([m, p]) => [m.toFixed(2), percent(p)]);
-    this.figure.show(sentence, picture, ["magnitude", "next event at least so large"], rows);
+    this.figure.show(sentence, picture, ["magnitude", "probability of at least this magnitude"], rows);
   }
 }
 
@@ -50,19 +50,20 @@ export class ExceedanceTable {
   readonly element = html(
     "section",
     { class: "figure" },
-    html("h3", {}, "Large ones"),
+    html("h3", {}, "Large events"),
     this.note,
     html("div", { class: "scroll" }, this.table),
   );
 
   show(forecast: Forecast): void {
-    const said = forecast.exceedance;
-    this.element.hidden = !said;
-    if (!said) return;
-    this.note.textContent = "At least one event of that size, aftershocks of aftershocks included. Small: how many times the usual.";
-    const rows = Object.keys(said.probability)
+    const exceedance = forecast.exceedance;
+    this.element.hidden = !exceedance;
+    if (!exceedance) return;
+    this.note.textContent =
+      "Probability of at least one event of this magnitude, including aftershocks of aftershocks. Small numbers: how many times the long-term probability.";
+    const rows = Object.keys(exceedance.probability)
       .sort()
-      .map((m) => [`M ≥ ${m}`, ...SPANS.map(([span]) => chance(said.probability[m]?.[span], said.gain[m]?.[span]))]);
+      .map((m) => [`M ≥ ${m}`, ...SPANS.map(([span]) => chance(exceedance.probability[m]?.[span], exceedance.gain[m]?.[span]))]);
     fillTable(this.table, ["", ...SPANS.map(([, words]) => `within ${words}`)], rows);
   }
 }

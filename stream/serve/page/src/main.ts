@@ -1,9 +1,9 @@
-// Puts the page together: asks for what is known, then follows the stream.
+// Starts the page: loads the current state, then follows the stream.
 import { EventStream, type Message } from "./event_stream";
 import { Page } from "./page";
 import type { Alert, CameSince, Explanation, Forecast, KnownEvent, Outcome, Region, Status, TopicRecord } from "./records";
 import type { Outlook } from "./outlook";
-import { Refused, Server } from "./server";
+import { ServerError, Server } from "./server";
 import { SignIn } from "./sign_in";
 import { throttled } from "./throttle";
 import { HOUR } from "./words";
@@ -13,48 +13,48 @@ const TOPICS = "events,forecasts,outlooks,alerts,models";
 const HISTORY_HOURS = 48;
 const STATUS_MILLISECONDS = 5_000;
 const SCORES_MILLISECONDS = 60_000;
-const ASKED_MILLISECONDS = 10_000;
-const FURTHER_MILLISECONDS = 60_000;
+const DETAILS_MILLISECONDS = 10_000;
+const EARLIER_MILLISECONDS = 60_000;
 
 const world = new World();
 const server = new Server(new SignIn().ask);
-const askLater = throttled(() => void askAboutRegion(), ASKED_MILLISECONDS);
+const loadDetailsLater = throttled(() => void loadRegionDetails(), DETAILS_MILLISECONDS);
 const publish = throttled(() => world.publish(), 100);
 const page = new Page(
   world,
-  goFurtherBack,
-  () => void askAboutRegion(),
-  (alert) => void askForRevisions(alert),
+  loadEarlier,
+  () => void loadRegionDetails(),
+  (alert) => void loadRevisions(alert),
 );
 
-/** Everything from the messages goes into the world; what cannot be read is left out, and the rest goes on. */
-function take(messages: readonly Message[]): void {
+/** Applies the records of all messages to the world; a record that cannot be read is skipped. */
+function applyMessages(messages: readonly Message[]): void {
   for (const { data } of messages) {
     try {
-      world.take(JSON.parse(data) as TopicRecord);
+      world.apply(JSON.parse(data) as TopicRecord);
     } catch (error) {
-      console.warn("a record that cannot be read is left out", error);
+      console.warn("skipped a record that cannot be read", error);
     }
   }
   publish();
 }
 
 async function start(): Promise<void> {
-  const status = await patiently(() => server.json<Status>("/v1/status"));
+  const status = await retryUntilAnswered(() => server.json<Status>("/v1/status"));
   page.showStatus(status);
   const since = status.stream_time === null ? "beginning" : new Date(Date.parse(status.stream_time) - HISTORY_HOURS * HOUR).toISOString();
-  const [regions, newest, larger, alerts, outlooks] = await patiently(() =>
+  const [regions, newest, larger, alerts, outlooks] = await retryUntilAnswered(() =>
     Promise.all([
       server.json<{ regions: Region[] }>("/v1/regions"),
-      orNothing(server.json<{ events: KnownEvent[] }>("/v1/events?limit=1000"), { events: [] }),
-      orNothing(server.json<{ events: KnownEvent[] }>("/v1/events?limit=1000&min_magnitude=4.5"), { events: [] }),
-      orNothing(server.json<{ alerts: Alert[] }>("/v1/alerts?limit=200"), { alerts: [] }),
-      orNothing(server.json<{ outlooks: Outlook[] }>("/v1/outlooks"), { outlooks: [] }),
+      orDefault(server.json<{ events: KnownEvent[] }>("/v1/events?limit=1000"), { events: [] }),
+      orDefault(server.json<{ events: KnownEvent[] }>("/v1/events?limit=1000&min_magnitude=4.5"), { events: [] }),
+      orDefault(server.json<{ alerts: Alert[] }>("/v1/alerts?limit=200"), { alerts: [] }),
+      orDefault(server.json<{ outlooks: Outlook[] }>("/v1/outlooks"), { outlooks: [] }),
     ]),
   );
   world.setRegions(regions.regions);
   world.seedEvents([...newest.events, ...larger.events]);
-  for (const record of [...alerts.alerts, ...outlooks.outlooks]) world.take(record);
+  for (const record of [...alerts.alerts, ...outlooks.outlooks]) world.apply(record);
   page.setRegions();
   world.publish();
   choose();
@@ -71,15 +71,15 @@ function choose(): void {
 
 function follow(since: string): void {
   const path = (): string => `/v1/stream?topics=${TOPICS}&from=${encodeURIComponent(since)}`;
-  const stream = new EventStream(server, path, take, (state, trouble) => {
+  const stream = new EventStream(server, path, applyMessages, (state, trouble) => {
     page.showConnection(state, trouble);
-    if (state === "open") setTimeout(() => page.tape.listen(), 2_000); // what was there before need not be read out
+    if (state === "open") setTimeout(() => page.tape.listen(), 2_000); // a screen reader need not announce the alerts that were there before
   });
   void stream.follow();
 }
 
-/** Fetches the span before the one that is here, and stops where it meets it. */
-async function goFurtherBack(): Promise<void> {
+/** Loads the hours before the earliest record that the page has. */
+async function loadEarlier(): Promise<void> {
   if (!Number.isFinite(world.earliest)) return;
   const until = world.earliest;
   const since = new Date(until - HISTORY_HOURS * HOUR).toISOString();
@@ -89,18 +89,18 @@ async function goFurtherBack(): Promise<void> {
       clearTimeout(limit);
       done();
     };
-    const takeUntil = (messages: readonly Message[]): void => {
-      take(messages);
+    const applyUntil = (messages: readonly Message[]): void => {
+      applyMessages(messages);
       const last = messages.at(-1);
       if (last !== undefined && timeOf(JSON.parse(last.data) as Partial<Forecast> & { observed_at?: string }) > until) end();
     };
     const stream = new EventStream(
       server,
       () => `/v1/stream?topics=events,forecasts,alerts&from=${encodeURIComponent(since)}`,
-      takeUntil,
+      applyUntil,
       () => undefined,
     );
-    const limit = setTimeout(end, FURTHER_MILLISECONDS);
+    const limit = setTimeout(end, EARLIER_MILLISECONDS);
     void stream.follow();
   });
 }
@@ -123,63 +123,65 @@ async function pollScores(): Promise<void> {
   else page.showPits({ edges: pit.edges, counts: pit.wait }, { edges: pit.edges, counts: pit.magnitude });
 }
 
-let askedFor = "";
+let loadingRegion = "";
 
-/** What only the server knows of the region that is looked at. */
-async function askAboutRegion(): Promise<void> {
+/** Loads what only the server has for the selected region: explanation, outcomes, counts since the outlook. */
+async function loadRegionDetails(): Promise<void> {
   const region = page.region;
   if (region === null) return;
-  askedFor = region;
+  loadingRegion = region;
   const path = `/v1/regions/${encodeURIComponent(region)}`;
-  const tell = async <Body>(asked: Promise<Body>, show: (body: Body | string) => void): Promise<void> => {
-    const body = await orWords(asked);
-    if (askedFor === region) show(body);
+  const load = async <Body>(request: Promise<Body>, show: (body: Body | string) => void): Promise<void> => {
+    const body = await orMessage(request);
+    if (loadingRegion === region) show(body);
   };
   await Promise.all([
     world.forecast(region) === null
       ? page.panel.showWhy("There is no forecast to explain yet.")
-      : tell(server.json<Explanation>(`${path}/explanation`), (said) => page.panel.showWhy(said)),
-    tell(server.json<{ outcomes: Outcome[] }>(`${path}/outcomes?limit=24`), (said) =>
-      page.panel.showOutcomes(typeof said === "string" ? said : said.outcomes),
+      : load(server.json<Explanation>(`${path}/explanation`), (body) => page.panel.showWhy(body)),
+    load(server.json<{ outcomes: Outcome[] }>(`${path}/outcomes?limit=24`), (body) =>
+      page.panel.showOutcomes(typeof body === "string" ? body : body.outcomes),
     ),
-    tell(server.json<{ outlook: Outlook | null; came_since?: CameSince[] }>(path), (said) => {
-      const outlook = typeof said === "string" ? null : said.outlook;
-      page.panel.showCame(typeof said === "string" || outlook === null ? null : { outlook: outlook.id, since: said.came_since ?? [] });
+    load(server.json<{ outlook: Outlook | null; came_since?: CameSince[] }>(path), (body) => {
+      const outlook = typeof body === "string" ? null : body.outlook;
+      page.panel.showCame(typeof body === "string" || outlook === null ? null : { outlook: outlook.id, since: body.came_since ?? [] });
     }),
   ]);
 }
 
-async function askForRevisions(alert: string): Promise<void> {
-  const body = await orWords(server.json<{ revisions: Alert[] }>(`/v1/alerts/${encodeURIComponent(alert)}`));
-  if (typeof body === "string") return; // those that are here stay
-  for (const revision of body.revisions) world.take(revision);
+async function loadRevisions(alert: string): Promise<void> {
+  const body = await orMessage(server.json<{ revisions: Alert[] }>(`/v1/alerts/${encodeURIComponent(alert)}`));
+  if (typeof body === "string") return; // keep the revisions that are here
+  for (const revision of body.revisions) world.apply(revision);
   publish();
 }
 
-async function orWords<Body>(asked: Promise<Body>): Promise<Body | string> {
+/** Returns the body, or a message for people if the request fails. */
+async function orMessage<Body>(request: Promise<Body>): Promise<Body | string> {
   try {
-    return await asked;
+    return await request;
   } catch (error) {
-    if (error instanceof Refused) return `Not to be had now: ${error.message}${error.remedy === "" ? "" : ` (${error.remedy})`}.`;
+    if (error instanceof ServerError)
+      return `This is not available now: ${error.message}${error.remedy === "" ? "" : ` (${error.remedy})`}.`;
     return "The server cannot be reached.";
   }
 }
 
 world.onChange((changed) => {
-  if (changed.has("forecasts")) askLater();
+  if (changed.has("forecasts")) loadDetailsLater();
 });
 
-/** What the server does not have is left out, so that the rest can be shown; a server that cannot be reached is asked again. */
-async function orNothing<Body>(asked: Promise<Body>, nothing: Body): Promise<Body> {
+/** Returns a default if the server does not have the path (404), so that the rest can be shown; other errors are thrown. */
+async function orDefault<Body>(request: Promise<Body>, fallback: Body): Promise<Body> {
   try {
-    return await asked;
+    return await request;
   } catch (error) {
-    if (error instanceof Refused && error.status === 404) return nothing;
+    if (error instanceof ServerError && error.status === 404) return fallback;
     throw error;
   }
 }
 
-/** Again after each pause; a failure is left to the next turn, the stream says that the server is gone. */
+/** Repeats work with pauses. Errors are ignored: the next turn tries again, and the stream reports a lost connection. */
 function repeat(work: () => Promise<void>, milliseconds: number): void {
   const turn = (): void => {
     void work()
@@ -189,8 +191,8 @@ function repeat(work: () => Promise<void>, milliseconds: number): void {
   turn();
 }
 
-/** Tries until the server answers. */
-async function patiently<Value>(work: () => Promise<Value>): Promise<Value> {
+/** Retries work with growing pauses until the server answers. */
+async function retryUntilAnswered<Value>(work: () => Promise<Value>): Promise<Value> {
   for (let pause = 1_000; ; pause = Math.min(2 * pause, 30_000)) {
     try {
       return await work();

@@ -1,5 +1,5 @@
-// The world map: regions by colour, coastlines, and events on top. It can be zoomed, dragged, and clicked; the list beside it does the
-// same by keyboard.
+// The world map: coloured regions, coastlines, and events on top. It can be zoomed, dragged and clicked; the list of regions is its
+// keyboard equivalent.
 import { geoGraticule10, geoPath, type GeoProjection } from "d3-geo";
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomBehavior } from "d3-zoom";
@@ -8,12 +8,12 @@ import type { Quake } from "./catalogue";
 import type { Coast } from "./coast";
 import { html, svg } from "./element";
 import { DEPTH_CLASSES, draw, nearest, place, type Mark } from "./event_marks";
-import { outline, spherical } from "./geometry";
+import { outline, sphericalPolygon } from "./geometry";
 import { heightFor, projection, type View } from "./projection";
 import type { Region } from "./records";
 
 const LARGEST_ZOOM = 40;
-const ROOM = 0.7;
+const FILLED_SHARE = 0.7;
 
 interface Shape {
   filled: SVGPathElement;
@@ -41,7 +41,7 @@ export class WorldMap {
   private now = 0;
   private projected: GeoProjection | null = null;
   private coastline = new Path2D();
-  private moved = true;
+  private viewChanged = true;
   private waiting = false;
 
   constructor(
@@ -49,11 +49,11 @@ export class WorldMap {
     private readonly onSelect: (region: string) => void,
     private readonly describe: (quake: Quake | null, region: string | null) => string,
   ) {
-    coast.onThere = () => this.redraw();
+    coast.onLoaded = () => this.redraw();
     this.picture.append(this.sphere, this.land, this.graticule, this.fills, this.borders);
     this.behaviour = zoom<HTMLDivElement, unknown>()
       .scaleExtent([1, LARGEST_ZOOM])
-      .filter((event: Event) => fitsThePage(event))
+      .filter((event: Event) => controlsMap(event))
       .on("zoom", (event: { transform: View }) => {
         this.view = event.transform;
         this.redraw();
@@ -66,11 +66,11 @@ export class WorldMap {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
   }
 
-  /** The borders; once, for they do not change. */
+  /** Creates the shapes of the regions, once: they do not change. */
   setRegions(regions: readonly Region[]): void {
     for (const region of regions) {
       if (region.geometry === null || this.shapes.has(region.id)) continue;
-      const polygon = spherical(region.geometry);
+      const polygon = sphericalPolygon(region.geometry);
       const filled = svg("path", { class: "region", "data-region": region.id });
       const border = svg("path", { class: "border" });
       this.fills.append(filled);
@@ -80,7 +80,7 @@ export class WorldMap {
     this.redraw();
   }
 
-  /** Colours: by region the class of its value, null where nothing is said. */
+  /** Colours the regions: by region the class of its value, null without a value. */
   colour(classes: ReadonlyMap<string, number | null>, selected: string | null): void {
     for (const [id, shape] of this.shapes) {
       const value = classes.get(id) ?? null;
@@ -100,13 +100,13 @@ export class WorldMap {
     select(this.element).call(this.behaviour.scaleBy, factor);
   }
 
-  /** Shows a region large, with some room around it. */
+  /** Zooms to a region, with some margin around it. */
   zoomTo(region: string): void {
     const shape = this.shapes.get(region);
     if (shape === undefined) return;
     const [[left, top], [right, bottom]] = geoPath(projection(this.width, zoomIdentity)).bounds(shape.polygon);
     const height = heightFor(this.width);
-    const scale = Math.min(LARGEST_ZOOM, ROOM / Math.max((right - left) / this.width, (bottom - top) / height));
+    const scale = Math.min(LARGEST_ZOOM, FILLED_SHARE / Math.max((right - left) / this.width, (bottom - top) / height));
     const view = zoomIdentity
       .translate(this.width / 2 - (scale * (left + right)) / 2, height / 2 - (scale * (top + bottom)) / 2)
       .scale(scale);
@@ -138,21 +138,21 @@ export class WorldMap {
     this.redraw();
   }
 
-  /** Everything, for the view has changed. */
+  /** Draws everything again, because the view has changed. */
   private redraw(): void {
-    this.moved = true;
+    this.viewChanged = true;
     this.schedule();
   }
 
-  /** Once a frame at most, whoever asks how often. */
+  /** Draws in the next animation frame, at most once per frame. */
   private schedule(): void {
     if (this.waiting) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
       if (this.width === 0) return;
-      if (this.moved) this.drawShapes();
-      this.moved = false;
+      if (this.viewChanged) this.drawShapes();
+      this.viewChanged = false;
       this.drawMarks();
     });
   }
@@ -217,8 +217,8 @@ export class WorldMap {
   }
 }
 
-/** The wheel scrolls the page unless Ctrl is held, one finger too: a map must not be a trap. Two fingers, a mouse and the buttons move it. */
-function fitsThePage(event: Event): boolean {
+/** Whether an event controls the map. The wheel without Ctrl and a single finger scroll the page instead, so that users can get past the map. */
+function controlsMap(event: Event): boolean {
   if (event instanceof WheelEvent) return event.ctrlKey || event.metaKey;
   if (typeof TouchEvent !== "undefined" && event instanceof TouchEvent) return event.touches.length > 1;
   return event instanceof MouseEvent ? event.button === 0 : true;

@@ -1,22 +1,22 @@
-// What the map is coloured by and the regions are ordered by.
+// The quantities that colour the map and order the list of regions.
 import type { Forecast } from "./records";
 import { number, percent } from "./words";
 
 export interface Measure {
   id: string;
-  /** As the choice says it. */
+  /** The text of the choice. */
   label: string;
   of: (forecast: Forecast) => number | null;
-  say: (value: number) => string;
-  /** A threshold as the legend says it, in `unit`. */
-  edge: (value: number) => string;
+  format: (value: number) => string;
+  /** Formats a threshold for the legend, in `unit`. */
+  formatThreshold: (value: number) => string;
   unit: string;
-  /** Between the classes of colours. */
+  /** The values between the colour classes. */
   thresholds: readonly number[];
 }
 
 const PROBABILITIES = [0.01, 0.03, 0.1, 0.2, 0.4, 0.7] as const;
-const IN_PERCENT = { edge: (value: number): string => number(100 * value), unit: "%" };
+const IN_PERCENT = { formatThreshold: (value: number): string => number(100 * value), unit: "%" };
 const GAINS = [0.5, 2, 5, 20, 100, 500] as const;
 
 function exceeding(magnitude: string, span: string, words: string): Measure {
@@ -24,7 +24,7 @@ function exceeding(magnitude: string, span: string, words: string): Measure {
     id: `m${magnitude}-${span}`,
     label: `M ≥ ${magnitude} within ${words}`,
     of: (forecast) => forecast.exceedance?.probability[magnitude]?.[span] ?? null,
-    say: percent,
+    format: percent,
     ...IN_PERCENT,
     thresholds: PROBABILITIES,
   };
@@ -39,10 +39,10 @@ export const MEASURES: readonly Measure[] = [
   exceeding("7", "30d", "a month"),
   {
     id: "gain",
-    label: "M ≥ 5 within a day, times the usual",
+    label: "M ≥ 5 within a day, relative to the long-term probability",
     of: (forecast) => forecast.exceedance?.gain["5"]?.["1d"] ?? null,
-    say: (value) => `${number(value)} ×`,
-    edge: number,
+    format: (value) => `${number(value)} ×`,
+    formatThreshold: number,
     unit: "×",
     thresholds: GAINS,
   },
@@ -50,13 +50,13 @@ export const MEASURES: readonly Measure[] = [
     id: "next-1d",
     label: "any event above completeness within a day",
     of: (forecast) => forecast.wait.probability_within["1d"] ?? null,
-    say: percent,
+    format: percent,
     ...IN_PERCENT,
     thresholds: [0.05, 0.1, 0.3, 0.5, 0.8, 0.95],
   },
 ];
 
-/** The class of a value, 0 for the lowest; classes are one more than thresholds. */
+/** Returns the colour class of a value, 0 for the lowest; there is one class more than thresholds. */
 export function classOf(measure: Measure, value: number): number {
   return measure.thresholds.filter((threshold) => value >= threshold).length;
 }

@@ -1,4 +1,4 @@
-// Recent forecasts against what then happened.
+// Recent forecasts beside the events that followed.
 import { scaleLog } from "d3-scale";
 import { Figure, frame, INNER_HEIGHT, INNER_WIDTH } from "./chart";
 import { html, svg } from "./element";
@@ -16,7 +16,7 @@ const TICKS = [
 ];
 
 export class OutcomeFigure {
-  private readonly figure = new Figure("What was said, and what came");
+  private readonly figure = new Figure("Forecast and observed");
   readonly element = this.figure.element;
 
   show(outcomes: readonly Outcome[]): void {
@@ -28,7 +28,11 @@ export class OutcomeFigure {
     const hours = scaleLog([1 / 120, 3000], [0, INNER_WIDTH]).clamp(true);
     const step = INNER_HEIGHT / shown.length;
     const y = { scale: (index: number) => (index + 0.5) * step, ticks: [], label: "newest on top" };
-    const { picture, plot } = frame("Waits: forecast and observed", { scale: hours, ticks: TICKS, label: "wait for the next event" }, y);
+    const { picture, plot } = frame(
+      "Time to the next event: forecast and observed",
+      { scale: hours, ticks: TICKS, label: "time to the next event" },
+      y,
+    );
     for (const [index, outcome] of shown.entries()) {
       const middle = y.scale(index);
       const inside = outcome.wait_hours >= outcome.q05 && outcome.wait_hours <= outcome.q95;
@@ -45,14 +49,14 @@ export class OutcomeFigure {
       plot.append(mark(inside, hours(outcome.wait_hours), middle));
     }
     const within = shown.filter((outcome) => outcome.wait_hours >= outcome.q05 && outcome.wait_hours <= outcome.q95).length;
-    const sentence = `${within} of ${shown.length} waits came within the range that holds nine in ten. Bars: that range; dots: what came (crosses outside).`;
+    const sentence = `${within} of ${shown.length} times were within the 5–95 % range of their forecast (expected: nine in ten). Bars: that range. Dots: observed; crosses: observed outside it.`;
     const rows = shown.map((outcome) => [
       shortMoment(outcome.event_time),
       `${duration(outcome.median_wait_hours * 3600)} (${duration(outcome.q05 * 3600)} – ${duration(outcome.q95 * 3600)})`,
       duration(outcome.wait_hours * 3600),
       outcome.magnitude.toFixed(1),
     ]);
-    this.figure.show(sentence, picture, ["event (UTC)", "wait forecast: median (5–95 %)", "wait observed", "magnitude"], rows);
+    this.figure.show(sentence, picture, ["event (UTC)", "time forecast: median (5–95 %)", "time observed", "magnitude"], rows);
   }
 }
 

@@ -1,9 +1,9 @@
-// An outlook: how many earthquakes to expect in a day, a week, a month and a year, in the field names of the USGS aftershock forecast.
+// An outlook: expected numbers of earthquakes in a day, a week, a month and a year, with the field names of the USGS aftershock forecast.
 import type { Quake } from "./catalogue";
 
 export interface Bin {
   magnitude: number;
-  /** Of at least one. */
+  /** Of at least one event. */
   probability: number;
   median: number;
   p95minimum: number;
@@ -11,7 +11,7 @@ export interface Bin {
 }
 
 export interface Span {
-  /** Milliseconds since 1970, as the USGS has them, or ISO 8601. */
+  /** Milliseconds since 1970, as the USGS uses them, or ISO 8601. */
   timeStart: number | string;
   timeEnd: number | string;
   label: string;
@@ -32,8 +32,8 @@ export interface Outlook {
   test?: boolean;
 }
 
-/** How many earthquakes of at least a magnitude came in a span so far, of those that are known. */
-export function cameSince(span: Span, magnitude: number, known: readonly Quake[], now: number): number {
+/** Counts the known earthquakes of at least a magnitude in the part of a span that is over. */
+export function countSince(span: Span, magnitude: number, known: readonly Quake[], now: number): number {
   const start = timeOf(span.timeStart);
   const end = Math.min(timeOf(span.timeEnd), now);
   return known.filter((quake) => quake.at > start && quake.at <= end && (quake.magnitude ?? -9) >= magnitude - 1e-9).length;
@@ -43,9 +43,9 @@ export function timeOf(time: number | string): number {
   return typeof time === "number" ? time : Date.parse(time);
 }
 
-/** How the count stands against the 95 % range. */
-export function standing(bin: Bin, came: number, over: boolean): "so far within" | "within" | "above" | "below" {
-  if (came > bin.p95maximum) return "above";
-  if (over && came < bin.p95minimum) return "below";
-  return over ? "within" : "so far within";
+/** Compares a count with the 95 % range. Before the span is over, a small count is not yet below the range. */
+export function standing(bin: Bin, observed: number, isOver: boolean): "so far within" | "within" | "above" | "below" {
+  if (observed > bin.p95maximum) return "above";
+  if (isOver && observed < bin.p95minimum) return "below";
+  return isOver ? "within" : "so far within";
 }

@@ -1,8 +1,8 @@
-// How many to expect in a day, a week, a month and a year, and how many came so far.
+// A table of the outlook: expected numbers of events in a day, a week, a month and a year, and the numbers observed so far.
 import type { Quake } from "./catalogue";
 import { fillTable } from "./chart";
-import { html, say } from "./element";
-import { cameSince, standing, timeOf, type Outlook } from "./outlook";
+import { html, setText } from "./element";
+import { countSince, standing, timeOf, type Outlook } from "./outlook";
 import type { CameSince } from "./records";
 import { count, moment, percent } from "./words";
 
@@ -18,35 +18,35 @@ export class OutlookTable {
   );
 
   /**
-   * @param counted what the server, which remembers longer, has counted for this outlook; null for one of the past.
+   * @param counted the counts of the server, which keeps events for longer than the page; null for an outlook of the past.
    */
   show(outlook: Outlook | null, quakes: readonly Quake[], now: number, counted: readonly CameSince[] | null): void {
     this.table.hidden = outlook === null;
     if (outlook === null) {
-      say(this.sentence, "No outlook for this region yet. One is made each day, and after every large event.");
+      setText(this.sentence, "There is no outlook for this region yet. One is issued each day, and after every large event.");
       return;
     }
-    say(
+    setText(
       this.sentence,
       `Issued ${moment(outlook.issued_at)} from ${count(outlook.simulations, "simulated continuation", "simulated continuations")}. ` +
-        "The range holds 95 in 100 of them. “Came” counts what is known so far; a span that is not over may still fill.",
+        "The range contains 95 % of them. “Observed” is the number of events so far; it may still grow until the span is over.",
     );
     const rows = outlook.forecast.flatMap((span) => {
-      const over = timeOf(span.timeEnd) <= now;
+      const isOver = timeOf(span.timeEnd) <= now;
       const counts = counted?.find(({ label }) => label === span.label)?.counts;
       return span.bins.map((bin, index) => {
-        const came = counts?.[index] ?? cameSince(span, bin.magnitude, quakes, now);
-        const cell = html("span", { class: `came ${standing(bin, came, over).replaceAll(" ", "-")}` }, `${came}`);
+        const observed = counts?.[index] ?? countSince(span, bin.magnitude, quakes, now);
+        const cell = html("span", { class: `came ${standing(bin, observed, isOver).replaceAll(" ", "-")}` }, `${observed}`);
         return [
           `${span.label}, M ≥ ${bin.magnitude}`,
           percent(bin.probability),
           `${bin.median}`,
           `${bin.p95minimum} – ${bin.p95maximum}`,
           cell,
-          standing(bin, came, over),
+          standing(bin, observed, isOver),
         ];
       });
     });
-    fillTable(this.table, ["within", "at least one", "median", "95 % range", "came", "which is"], rows);
+    fillTable(this.table, ["within", "at least one", "median", "95 % range", "observed", "compared with the range"], rows);
   }
 }

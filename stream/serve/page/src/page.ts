@@ -1,11 +1,11 @@
-// The views, and which of them is renewed when something has changed.
+// Creates all views, and renews those whose data have changed.
 import { Banners } from "./banners";
 import { ExpectedFigure, GainFigure, PitFigure } from "./calibration";
 import { Choices, zoomButtons } from "./choices";
 import { Coast } from "./coast";
 import type { Quake } from "./catalogue";
 import { fillTable } from "./chart";
-import { html, replace } from "./element";
+import { html } from "./element";
 import type { Connection } from "./event_stream";
 import { Legend } from "./legend";
 import { WorldMap } from "./map";
@@ -36,8 +36,8 @@ export class Page {
   readonly tape: Tape;
   private readonly scrubber: Scrubber;
   private readonly pits = {
-    wait: new PitFigure("Waits", "Events that become known late make waits look shorter than was said."),
-    magnitude: new PitFigure("Magnitudes"),
+    wait: new PitFigure("Time to the next event", "Events that are reported late make these times look shorter than forecast."),
+    magnitude: new PitFigure("Magnitude"),
   };
   private readonly expected = new ExpectedFigure();
   private readonly gain = new GainFigure();
@@ -55,10 +55,10 @@ export class Page {
 
   constructor(
     private readonly world: World,
-    onFurther: () => Promise<void>,
-    /** Somebody looks at another region. */
+    onEarlier: () => Promise<void>,
+    /** Called when another region is selected. */
     private readonly onRegion: (region: string) => void,
-    /** Somebody wants all revisions of an alert. */
+    /** Called when an alert is opened some of whose revisions are missing. */
     onMissing: (alert: string) => void,
   ) {
     this.map = new WorldMap(
@@ -75,7 +75,7 @@ export class Page {
     this.scrubber = new Scrubber((moment) => {
       world.lookAt(moment);
       world.publish();
-    }, onFurther);
+    }, onEarlier);
     this.mount();
     world.onChange((changed) => this.renew(changed));
   }
@@ -85,7 +85,7 @@ export class Page {
   }
 
   select(region: string, focus = false): void {
-    if (region !== this.selected) this.panel.forget();
+    if (region !== this.selected) this.panel.clear();
     this.selected = region;
     history.replaceState(null, "", `#${encodeURIComponent(region)}`);
     this.onRegion(region);
@@ -94,7 +94,7 @@ export class Page {
     if (focus) this.panel.focus();
   }
 
-  /** The region with the largest probability, when nobody has chosen one. */
+  /** Selects the region with the largest probability. */
   selectFirst(): void {
     const value = (id: string): number => {
       const forecast = this.world.forecast(id);
@@ -119,7 +119,7 @@ export class Page {
 
   showConnection(state: Connection, trouble: string): void {
     this.strip.showConnection(state);
-    this.cutOff = state === "lost" ? trouble || "Trying again." : "";
+    this.cutOff = state === "lost" ? trouble || "Reconnecting." : "";
     this.renewStrip();
   }
 
@@ -130,19 +130,19 @@ export class Page {
 
   private mount(): void {
     const put = (id: string, ...parts: HTMLElement[]): void => document.getElementById(id)?.append(...parts);
-    const toRegion = (): void => {
+    const zoomToRegion = (): void => {
       if (this.selected !== null) this.map.zoomTo(this.selected);
     };
     const zoom = zoomButtons(
       (factor) => this.map.zoomBy(factor),
       () => this.map.reset(),
-      toRegion,
+      zoomToRegion,
     );
     const stage = html("div", { class: "stage" }, this.map.element, zoom);
     const table = html(
       "details",
       { class: "numbers" },
-      html("summary", {}, "The largest events on the map, as a table"),
+      html("summary", {}, "Table of the largest events on the map"),
       html("div", { class: "scroll" }, this.largest),
     );
     put("strip", this.strip.element);
@@ -183,13 +183,13 @@ export class Page {
     }
     this.map.colour(classes, this.selected);
     const quakes = world.catalogue
-      .known(world.now, world.now - MAP_DAYS * DAY)
+      .knownAt(world.now, world.now - MAP_DAYS * DAY)
       .filter((quake) => (quake.magnitude ?? -1) >= smallestMagnitude);
     this.map.showEvents(quakes, world.now);
     this.list.show(measure, (id) => world.forecast(id), this.selected);
     this.legend.show(measure);
     const large = [...quakes].sort((one, other) => (other.magnitude ?? -1) - (one.magnitude ?? -1)).slice(0, TABLE_ROWS);
-    document.documentElement.dataset.forecast = world.lastForecast; // drawn by now: whoever measures the delay looks here
+    document.documentElement.dataset.forecast = world.lastForecast; // the newest forecast that is drawn: measurements of the delay read it
     fillTable(
       this.largest,
       ["magnitude", "origin (UTC)", "place", "region"],
@@ -207,7 +207,7 @@ export class Page {
     if (world.clock === 0) return;
     const earliest = Math.min(world.earliest, world.clock);
     const marks: Mark[] = world.catalogue
-      .known(world.clock, earliest)
+      .knownAt(world.clock, earliest)
       .filter((quake) => (quake.magnitude ?? 0) >= LARGE_MAGNITUDE)
       .map((quake) => ({ at: quake.at, kind: "quake", title: `${magnitude(quake.magnitude)} ${quake.place}` }));
     this.scrubber.show(earliest, world.clock, world.isPast ? world.now : null, marks);
@@ -232,14 +232,8 @@ export class Page {
     if (region === null) return "";
     const forecast = this.world.forecast(region);
     const value = forecast === null ? null : this.choices.measure.of(forecast);
-    const said = value === null ? "no forecast" : this.choices.measure.say(value);
+    const text = value === null ? "no forecast" : this.choices.measure.format(value);
     const day = forecast === null ? "" : `; any event within a day ${percent(forecast.wait.probability_within["1d"] ?? 0)}`;
-    return `${this.world.nameOf(region)}: ${this.choices.measure.label}: ${said}${day}`;
+    return `${this.world.nameOf(region)}: ${this.choices.measure.label}: ${text}${day}`;
   }
-}
-
-/** A line in the place of everything, when nothing can be shown. */
-export function sayTrouble(words: string): void {
-  const place = document.getElementById("banners");
-  if (place !== null) replace(place, html("div", { class: "banner cut-off", role: "alert" }, words));
 }

@@ -1,10 +1,10 @@
-// Where things are on the map: the Pacific in the middle, so that its ring of earthquakes is whole.
+// The projection of the map, centred on the Pacific, so that the earthquakes around it are not divided.
 import { geoNaturalEarth1, type GeoProjection } from "d3-geo";
 
 const MIDDLE_LONGITUDE = 155;
-const SHAPE = 0.5; // height by width
+const ASPECT = 0.5; // height divided by width
 
-/** How far the map is zoomed and moved, as d3-zoom has it. */
+/** Zoom factor and translation of the map, as in d3-zoom. */
 export interface View {
   k: number;
   x: number;
@@ -12,7 +12,7 @@ export interface View {
 }
 
 export function heightFor(width: number): number {
-  return Math.round(width * SHAPE);
+  return Math.round(width * ASPECT);
 }
 
 export function projection(width: number, view: View): GeoProjection {

@@ -1,4 +1,4 @@
-// The records of the topics and the bodies of the HTTP API, as far as the page reads them. Times are ISO 8601 in UTC.
+// The fields of the records and of the answers of the API that the page reads. Times are ISO 8601 in UTC.
 import type { MultiPolygon, Polygon } from "geojson";
 
 export interface SeismicEvent {
@@ -41,7 +41,7 @@ export interface OtherRecord {
   $schema: `quakecast.${"promotion" | "activation"}/1`;
 }
 
-/** What `/v1/events` says of an event: its newest version. */
+/** An event of `/v1/events`: its newest version. */
 export interface KnownEvent extends SeismicEvent {
   region: string;
   observed_at: string;
@@ -144,7 +144,7 @@ export interface Contribution {
   share: number;
 }
 
-/** How many came since an outlook was issued, beside one of its spans; `counts` by bin. */
+/** Numbers of events since an outlook was issued, for one of its spans; `counts` by bin. */
 export interface CameSince {
   label: string;
   over: boolean;

@@ -1,5 +1,5 @@
-// All regions with what is forecast for them: one Tab stop, arrow keys within. It does by keyboard and ear what the map does by eye.
-import { html, replace, say } from "./element";
+// The list of all regions with their probabilities: one Tab stop, arrow keys within. The keyboard and screen-reader equivalent of the map.
+import { html, replace, setText } from "./element";
 import { classOf, type Measure } from "./measure";
 import type { Forecast, Region } from "./records";
 
@@ -8,7 +8,7 @@ interface Row {
   element: HTMLLIElement;
   value: HTMLElement;
   swatch: HTMLElement;
-  amount: number;
+  sortKey: number;
 }
 
 export class RegionList {
@@ -35,7 +35,7 @@ export class RegionList {
       const swatch = html("span", { class: "swatch", "aria-hidden": "true" });
       const name = html("span", { class: "name" }, region.name);
       const element = html("li", { role: "option", "data-region": region.id, tabindex: -1, "aria-selected": "false" }, swatch, name, value);
-      this.rows.set(region.id, { region, element, value, swatch, amount: -1 });
+      this.rows.set(region.id, { region, element, value, swatch, sortKey: -1 });
     }
     this.order();
   }
@@ -44,8 +44,8 @@ export class RegionList {
     for (const row of this.rows.values()) {
       const forecast = forecastOf(row.region.id);
       const value = forecast === null ? null : measure.of(forecast);
-      row.amount = value ?? (forecast === null ? -2 : -1);
-      say(row.value, forecast === null ? "no forecast yet" : value === null ? "–" : measure.say(value));
+      row.sortKey = value ?? (forecast === null ? -2 : -1);
+      setText(row.value, forecast === null ? "no forecast yet" : value === null ? "–" : measure.format(value));
       row.element.classList.toggle("unsaid", value === null);
       row.swatch.className = value === null ? "swatch unsaid" : `swatch class-${classOf(measure, value)}`;
       row.element.setAttribute("aria-selected", String(row.region.id === selected));
@@ -54,19 +54,19 @@ export class RegionList {
     this.order();
   }
 
-  /** The largest first; not while somebody is moving through the list. */
+  /** Sorts by value, the largest first; not while the list has the focus. */
   private order(): void {
     if (this.list.contains(document.activeElement)) return;
     const rows = [...this.rows.values()].sort(
-      (one, other) => other.amount - one.amount || one.region.name.localeCompare(other.region.name),
+      (one, other) => other.sortKey - one.sortKey || one.region.name.localeCompare(other.region.name),
     );
     const wanted = rows.map(({ element }) => element);
     if (wanted.some((element, index) => this.list.children[index] !== element)) replace(this.list, ...wanted);
-    this.setStop();
+    this.setTabStop();
   }
 
-  /** The one row that Tab reaches: the selected one, else the first. */
-  private setStop(): void {
+  /** Makes one row reachable by Tab: the selected one, else the first. */
+  private setTabStop(): void {
     const shown = this.shown();
     const stop = shown.find((element) => element.dataset.region === this.selected) ?? shown[0];
     for (const { element } of this.rows.values()) element.tabIndex = element === stop ? 0 : -1;
@@ -81,7 +81,7 @@ export class RegionList {
     for (const { element, region } of this.rows.values()) {
       element.hidden = !`${region.name} ${region.id}`.toLowerCase().includes(wanted);
     }
-    this.setStop();
+    this.setTabStop();
   }
 
   private move(event: KeyboardEvent): void {

@@ -1,6 +1,6 @@
-// Everything of one region: what is forecast, why, and how such forecasts did.
+// The panel of one region: its forecast, its explanation, its outlook, and how earlier forecasts did.
 import type { Coast } from "./coast";
-import { html, replace, say } from "./element";
+import { html, replace, setText } from "./element";
 import { EventTable } from "./event_table";
 import { ExceedanceTable, MagnitudeFigure } from "./magnitude_figure";
 import { OutcomeFigure } from "./outcome_figure";
@@ -17,14 +17,14 @@ const MOVEMENT_DAYS = 3;
 const EVENT_DAYS = 7;
 const WHERE_DAYS = 30;
 
-/** What came since an outlook, as the server has counted it. */
+/** Numbers of events since an outlook, counted by the server. */
 export interface Came {
   outlook: string;
   since: readonly CameSince[];
 }
 
 export class RegionPanel {
-  private readonly heading = html("h2", { tabindex: -1, id: "region-title" }, "No region yet");
+  private readonly heading = html("h2", { tabindex: -1, id: "region-title" }, "No region selected");
   private readonly lead = html("p", { class: "lead" });
   private readonly facts = html("p", { class: "facts" });
   private readonly wait = new WaitCurves();
@@ -70,11 +70,11 @@ export class RegionPanel {
   }
 
   show(region: Region, world: World): void {
-    say(this.heading, region.name);
+    setText(this.heading, region.name);
     const forecast = world.forecast(region.id);
     this.figures.hidden = forecast === null;
     if (forecast === null) {
-      say(this.lead, "No forecast yet: nothing has been heard of this region.");
+      setText(this.lead, "There is no forecast yet: no event of this region is known.");
       replace(this.facts);
       return;
     }
@@ -85,17 +85,17 @@ export class RegionPanel {
     const { now } = world;
     const within = forecast.wait.probability_within;
     const size = forecast.magnitude_of_completeness.toFixed(1);
-    say(
+    setText(
       this.lead,
       `Another event of M ${size} or more within an hour: ${percent(within["1h"] ?? 0)}; within a day: ${percent(within["1d"] ?? 0)}; within a week: ${percent(within["7d"] ?? 0)}.`,
     );
-    say(
+    setText(
       this.facts,
-      `Issued ${moment(forecast.issued_at)} because of: ${cause(forecast)}. Said again by ${moment(forecast.reissue_at)} if nothing comes. Model ${forecast.model}.`,
+      `Issued ${moment(forecast.issued_at)} (${cause(forecast)}). It will be reissued by ${moment(forecast.reissue_at)} if no event arrives. Model: ${forecast.model}.`,
     );
     const since = now - MOVEMENT_DAYS * DAY;
     const history = world.forecastsSince(region.id, since);
-    const known = world.catalogue.known(now, now - WHERE_DAYS * DAY).filter((quake) => quake.region === region.id);
+    const known = world.catalogue.knownAt(now, now - WHERE_DAYS * DAY).filter((quake) => quake.region === region.id);
     const complete = known.filter((quake) => (quake.magnitude ?? -9) >= region.magnitude_of_completeness);
     this.wait.show(forecast, history);
     this.movement.show(
@@ -123,7 +123,7 @@ export class RegionPanel {
     );
   }
 
-  /** What only the server knows; in words why not, when it is not there. */
+  /** Shows an explanation, or a message why there is none. */
   showWhy(explanation: Explanation | string): void {
     if (typeof explanation === "string") this.why.showNothing(explanation);
     else this.why.show(explanation);
@@ -138,10 +138,10 @@ export class RegionPanel {
     this.came = came;
   }
 
-  /** Another region is asked about: what was said of the last one goes. */
-  forget(): void {
+  /** Clears what was loaded for the region before. */
+  clear(): void {
     this.came = null;
-    this.why.showNothing("Asking …");
+    this.why.showNothing("Loading …");
     this.outcomes.element.hidden = true;
   }
 }

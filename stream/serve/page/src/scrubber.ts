@@ -1,5 +1,5 @@
-// Moves through the history that the page holds: everything is shown as it was known at that moment.
-import { html, replace, say } from "./element";
+// A slider over the history that the page has: all views show what was known at the chosen moment.
+import { html, replace, setText } from "./element";
 import { HOUR, MINUTE, moment } from "./words";
 
 export interface Mark {
@@ -12,17 +12,17 @@ const STEPS = 1000;
 const PLAY_MILLISECONDS = 250;
 
 export class Scrubber {
-  private readonly range = html("input", { type: "range", min: 0, max: STEPS, value: STEPS, step: 1, "aria-label": "Moment to look at" });
+  private readonly range = html("input", { type: "range", min: 0, max: STEPS, value: STEPS, step: 1, "aria-label": "Moment to show" });
   private readonly marks = html("div", { class: "marks", "aria-hidden": "true" });
   private readonly label = html("span", { class: "moment" });
   private readonly newest = html("button", { type: "button" }, "Newest");
   private readonly play = html("button", { type: "button", "aria-pressed": "false" }, "Play");
-  private readonly further = html("button", { type: "button" }, "Further back");
+  private readonly earlierButton = html("button", { type: "button" }, "Load earlier");
   readonly element = html(
     "div",
     { class: "scrubber", role: "group", "aria-label": "Move back in time" },
     html("div", { class: "track" }, this.range, this.marks),
-    html("div", { class: "controls" }, this.further, this.play, this.newest, this.label),
+    html("div", { class: "controls" }, this.earlierButton, this.play, this.newest, this.label),
   );
   private earliest = 0;
   private latest = 0;
@@ -31,25 +31,25 @@ export class Scrubber {
 
   constructor(
     private readonly onMove: (moment: number | null) => void,
-    onFurther: () => Promise<void>,
+    onEarlier: () => Promise<void>,
   ) {
     this.range.addEventListener("input", () => this.move(Number(this.range.value)));
-    this.newest.addEventListener("click", () => this.goto(null));
+    this.newest.addEventListener("click", () => this.showMoment(null));
     this.play.addEventListener("click", () => (this.timer === null ? this.start() : this.stop()));
-    this.further.addEventListener("click", () => {
-      this.further.disabled = true;
-      void onFurther().finally(() => (this.further.disabled = false));
+    this.earlierButton.addEventListener("click", () => {
+      this.earlierButton.disabled = true;
+      void onEarlier().finally(() => (this.earlierButton.disabled = false));
     });
   }
 
-  /** The span that there is, and where in it one is; null is the newest. */
+  /** Shows the time span of the history and the chosen moment; null is the newest. */
   show(earliest: number, latest: number, past: number | null, marks: readonly Mark[]): void {
     this.earliest = Math.min(earliest, latest - HOUR);
     this.latest = latest;
     this.past = past;
     const span = this.latest - this.earliest;
     this.range.value = String(past === null ? STEPS : Math.round(((past - this.earliest) / span) * STEPS));
-    this.tell();
+    this.updateLabel();
     replace(
       this.marks,
       ...marks.map(({ at, kind, title }) => {
@@ -60,31 +60,32 @@ export class Scrubber {
     );
   }
 
-  /** Says at once where one is; the views follow. */
-  private tell(): void {
-    const words = this.past === null ? `Newest: ${this.latest === 0 ? "nothing yet" : moment(this.latest)}` : `As of ${moment(this.past)}`;
-    say(this.label, words);
+  /** Updates the label at once; the other views follow later. */
+  private updateLabel(): void {
+    const words =
+      this.past === null ? `Newest: ${this.latest === 0 ? "no record yet" : moment(this.latest)}` : `As of ${moment(this.past)}`;
+    setText(this.label, words);
     this.range.setAttribute("aria-valuetext", words);
     this.newest.disabled = this.past === null;
   }
 
   private move(step: number): void {
-    this.goto(step >= STEPS ? null : this.earliest + ((this.latest - this.earliest) * step) / STEPS);
+    this.showMoment(step >= STEPS ? null : this.earliest + ((this.latest - this.earliest) * step) / STEPS);
   }
 
-  private goto(to: number | null): void {
+  private showMoment(to: number | null): void {
     if (to === null) this.stop();
     this.past = to;
-    this.tell();
+    this.updateLabel();
     this.onMove(to);
   }
 
   private start(): void {
-    if (this.past === null) this.goto(this.earliest);
+    if (this.past === null) this.showMoment(this.earliest);
     const stride = Math.max(MINUTE, (this.latest - this.earliest) / 200);
     this.timer = setInterval(() => {
       const next = (this.past ?? this.latest) + stride;
-      this.goto(next >= this.latest ? null : next);
+      this.showMoment(next >= this.latest ? null : next);
     }, PLAY_MILLISECONDS);
     this.press(true);
   }

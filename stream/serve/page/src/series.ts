@@ -1,8 +1,8 @@
-// What was said over time, oldest first, within a bound: the older half is thinned out before anything new is left out.
+// Values over time, oldest first. When there are too many, every second one of the older half is dropped.
 
 export interface Point<Value> {
   at: number;
-  /** Among points of the same moment, the larger came later. */
+  /** Orders points of the same moment: the larger one is later. */
   order: number;
   value: Value;
 }
@@ -12,7 +12,7 @@ export class Series<Value> {
 
   constructor(private readonly most: number) {}
 
-  /** Takes a point in its place, whichever order they come in; the same point again changes nothing. False if it was there. */
+  /** Inserts a point at its place in time, in whatever order points arrive. Returns false if it was there already. */
   add(at: number, order: number, value: Value): boolean {
     const index = this.after(at, order);
     const before = this.points[index - 1];
@@ -22,12 +22,12 @@ export class Series<Value> {
     return true;
   }
 
-  /** What was in force at a moment: the last point not after it. */
+  /** Returns the value in force at a moment: that of the last point not after it. */
   at(moment: number): Value | null {
     return this.points[this.after(moment, Infinity) - 1]?.value ?? null;
   }
 
-  /** All points in (since, until], oldest first. */
+  /** Returns the points in (since, until], oldest first. */
   between(since: number, until: number): readonly Point<Value>[] {
     return this.points.slice(this.after(since, Infinity), this.after(until, Infinity));
   }
@@ -40,7 +40,7 @@ export class Series<Value> {
     return this.points.length;
   }
 
-  /** The number of points not after (at, order). */
+  /** Returns the number of points not after (at, order), by binary search. */
   private after(at: number, order: number): number {
     let low = 0;
     let high = this.points.length;
@@ -53,7 +53,7 @@ export class Series<Value> {
     return low;
   }
 
-  /** Every second point of the older half goes; the first stays, so that the span does not shrink. */
+  /** Drops every second point of the older half, but not the first, so that the time span stays. */
   private thin(): void {
     const half = this.points.length >> 1;
     this.points = this.points.filter((_, index) => index >= half || index % 2 === 0);

@@ -1,15 +1,15 @@
-// Asks for the access token, once for all requests that wait for it.
+// Asks the user for the access token, once for all requests that wait for it.
 import { html } from "./element";
 
 export class SignIn {
-  private asked: Promise<string> | null = null;
+  private pending: Promise<string> | null = null;
 
-  /** The token that the person gives; several who ask at once share one question. */
+  /** Returns the token that the user enters; requests that ask at the same time share one dialog. */
   readonly ask = (trouble: string): Promise<string> => {
-    this.asked ??= this.open(trouble).finally(() => {
-      this.asked = null;
+    this.pending ??= this.open(trouble).finally(() => {
+      this.pending = null;
     });
-    return this.asked;
+    return this.pending;
   };
 
   private open(trouble: string): Promise<string> {
@@ -18,11 +18,11 @@ export class SignIn {
       "form",
       { method: "dialog" },
       html("h2", { id: "sign-in-title" }, "Access token"),
-      html("p", {}, "This server asks for a token. It is kept until you close this tab."),
+      html("p", {}, "This server requires a token. The token is kept until you close this tab."),
       trouble !== "" && html("p", { class: "trouble", role: "alert" }, trouble),
       html("label", { for: "token" }, "Token"),
       field,
-      html("button", { type: "submit" }, "Go on"),
+      html("button", { type: "submit" }, "Sign in"),
     );
     const dialog = html("dialog", { class: "sign-in", "aria-labelledby": "sign-in-title" }, form);
     dialog.addEventListener("cancel", (event) => event.preventDefault());

@@ -1,10 +1,10 @@
-// The strip on top: is the feed fresh, is anything behind, how quick is it, which model speaks.
-import { html, say } from "./element";
+// The status strip at the top: age of the feed, lag, latencies, the model in force.
+import { html, setText } from "./element";
 import type { Connection } from "./event_stream";
 import type { Status } from "./records";
 import { count, duration, latency, moment } from "./words";
 
-const LAG_TO_MIND = 500;
+const HIGH_LAG = 500;
 
 type Standing = "good" | "mind" | "bad" | "unknown";
 
@@ -17,27 +17,27 @@ class Gauge {
   }
 
   show(text: string, standing: Standing): void {
-    say(this.value, text);
+    setText(this.value, text);
     this.element.dataset.standing = standing;
   }
 }
 
 export class Strip {
-  private readonly clock = new Gauge("Stream time", "How far the stream has come, by the feed's own clock");
-  private readonly feed = new Gauge("Feed heard", "When the feed was last heard");
-  private readonly lag = new Gauge("Behind", "Records in the log that are not forecast yet");
+  private readonly clock = new Gauge("Stream time", "The latest time of the feed that has been processed");
+  private readonly feed = new Gauge("Feed updated", "When the feed last sent news");
+  private readonly lag = new Gauge("Lag", "Records in the log that have no forecast yet");
   private readonly speed = new Gauge(
     "Record to forecast",
-    "From a record in the log to its forecast: half of them are quicker, and 99 in 100",
+    "Time from a record in the log to its forecast: the median and the 99th percentile",
   );
-  private readonly origin = new Gauge("Event to log", "From an earthquake to its record in the log: half of them are quicker");
-  private readonly model = new Gauge("Model", "Which model speaks, and since when");
-  private readonly refused = new Gauge("Odd input", "Input that was not as it should be; kept with its reason");
+  private readonly origin = new Gauge("Event to log", "Time from an earthquake to its record in the log: the median");
+  private readonly model = new Gauge("Model", "The model in force, and since when");
+  private readonly rejected = new Gauge("Rejected input", "Input that could not be used, or only in part; it is kept with the reason");
   private readonly page = new Gauge("This page", "Whether this page is connected");
   readonly element = html(
     "dl",
     { class: "strip", tabindex: 0, "aria-label": "State of the stream" },
-    ...[this.page, this.clock, this.feed, this.lag, this.speed, this.origin, this.model, this.refused].map((gauge) => gauge.element),
+    ...[this.page, this.clock, this.feed, this.lag, this.speed, this.origin, this.model, this.rejected].map((gauge) => gauge.element),
   );
 
   showStatus(status: Status): void {
@@ -47,14 +47,14 @@ export class Strip {
       heard === null ? (status.replay ? "a replay" : "never") : `${duration(heard)} ago`,
       feed.stale && !status.replay ? "bad" : heard === null ? "unknown" : "good",
     );
-    this.lag.show(lag === null ? "–" : count(lag, "record", "records"), lag === null ? "unknown" : lag > LAG_TO_MIND ? "mind" : "good");
+    this.lag.show(lag === null ? "–" : count(lag, "record", "records"), lag === null ? "unknown" : lag > HIGH_LAG ? "mind" : "good");
     const { log_to_forecast_median: half, log_to_forecast_p99: most, origin_to_log_median: known } = seconds;
     this.speed.show(`${latency(half)} (99 %: ${latency(most)})`, half === null ? "unknown" : "good");
     this.origin.show(latency(known), known === null ? "unknown" : "good");
     this.model.show(model?.name ?? "–", model === null ? "unknown" : "good");
-    this.model.element.title = model === null ? "Which model speaks" : `In force since ${moment(model.since)}`;
+    this.model.element.title = model === null ? "The model in force" : `In force since ${moment(model.since)}`;
     const letters = Object.entries(status.dead_letters);
-    this.refused.show(
+    this.rejected.show(
       count(
         letters.reduce((sum, [, many]) => sum + many, 0),
         "item",
@@ -62,7 +62,7 @@ export class Strip {
       ),
       "good",
     );
-    this.refused.element.title = letters.map(([reason, many]) => `${reason}: ${many}`).join("\n") || "Nothing so far";
+    this.rejected.element.title = letters.map(([reason, many]) => `${reason}: ${many}`).join("\n") || "None so far";
   }
 
   showClock(time: number): void {
@@ -70,7 +70,7 @@ export class Strip {
   }
 
   showConnection(state: Connection): void {
-    const words = { connecting: "connecting …", open: "live", lost: "connection lost, trying again" };
+    const words = { connecting: "connecting …", open: "live", lost: "connection lost, reconnecting" };
     this.page.show(words[state], state === "open" ? "good" : state === "lost" ? "bad" : "unknown");
   }
 }

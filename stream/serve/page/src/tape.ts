@@ -1,5 +1,5 @@
-// The alert tape: every alert with its revisions. A retracted one is struck through, and said to be so in words.
-import { html, replace, say } from "./element";
+// The list of alerts with their revisions. A retracted alert is struck through and labelled as retracted.
+import { html, replace, setText } from "./element";
 import type { Alert } from "./records";
 import { moment, readable, shortMoment } from "./words";
 
@@ -13,31 +13,31 @@ export function standing(revisions: readonly Alert[], now: number): Standing {
   return last.active && Date.parse(last.expires_at) > now ? "active" : "over";
 }
 
-const STANDINGS: Record<Standing, string> = { active: "Active", over: "Over", retracted: "Retracted" };
+const STANDINGS: Record<Standing, string> = { active: "Active", over: "Ended", retracted: "Retracted" };
 
 interface Entry {
   element: HTMLLIElement;
-  /** What it was made from: made anew only when that changes. */
+  /** Identifies the state that the element shows; it is built again only when this changes. */
   stamp: string;
 }
 
 export class Tape {
   private readonly list = html("ol", { class: "alerts" });
-  private readonly none = html("p", { class: "none" }, "No alert in the history that is here.");
+  private readonly none = html("p", { class: "none" }, "There are no alerts in the loaded history.");
   private readonly spoken = html("p", { class: "spoken", role: "status", "aria-live": "polite" });
   readonly element = html("div", { class: "tape" }, this.spoken, this.none, this.list);
   private readonly entries = new Map<string, Entry>();
-  private readonly told = new Set<string>();
+  private readonly announced = new Set<string>();
   private quiet = true;
 
   constructor(
     private readonly nameOf: (region: string | null) => string,
     private readonly onSelect: (region: string) => void,
-    /** Somebody wants to see revisions that are not here. */
+    /** Called when an alert is opened some of whose revisions are missing. */
     private readonly onMissing: (alert: string) => void,
   ) {}
 
-  /** From now on, new revisions are spoken. */
+  /** From now on, screen readers announce new revisions. */
   listen(): void {
     this.quiet = false;
   }
@@ -51,7 +51,7 @@ export class Tape {
     if (elements.some((element, index) => this.list.children[index] !== element) || elements.length !== this.list.children.length) {
       replace(this.list, ...elements);
     }
-    this.speak(shown);
+    this.announce(shown);
   }
 
   private entry(revisions: readonly Alert[], state: Standing): HTMLLIElement {
@@ -79,7 +79,7 @@ export class Tape {
     const name = this.nameOf(region);
     const place = region === null ? html("span", {}, name) : html("button", { type: "button", class: "link" }, name);
     if (region !== null) place.addEventListener("click", () => this.onSelect(region));
-    const about = state === "retracted" ? headlineOfWhatIsGone(revisions) : readable(last.headline);
+    const about = state === "retracted" ? headlineBeforeRetraction(revisions) : readable(last.headline);
     const headline = html(state === "retracted" ? "s" : "span", { class: "headline" }, about);
     const line = html(
       "p",
@@ -94,28 +94,28 @@ export class Tape {
     return [line, html("p", { class: "reason" }, words), when, history(revisions)];
   }
 
-  /** One sentence for a screen reader when something new has come. */
-  private speak(shown: readonly (readonly Alert[])[]): void {
+  /** Announces new revisions to screen readers, in one sentence. */
+  private announce(shown: readonly (readonly Alert[])[]): void {
     const words: string[] = [];
     for (const revisions of shown) {
       const last = revisions.at(-1) as Alert;
       const key = `${last.id}.${last.revision}`;
-      if (this.told.has(key)) continue;
-      this.told.add(key);
+      if (this.announced.has(key)) continue;
+      this.announced.add(key);
       const kind = { initial: "New alert", update: "Alert revised", retraction: "Alert retracted" }[last.alert_type];
       words.push(`${kind}: ${readable(last.headline)}`);
     }
-    if (this.told.size > 10 * MOST_SHOWN) this.forgetTold(shown);
-    if (!this.quiet && words.length > 0) say(this.spoken, words.slice(0, 3).join(". "));
+    if (this.announced.size > 10 * MOST_SHOWN) this.dropAnnounced(shown);
+    if (!this.quiet && words.length > 0) setText(this.spoken, words.slice(0, 3).join(". "));
   }
 
-  private forgetTold(shown: readonly (readonly Alert[])[]): void {
-    this.told.clear();
-    for (const revisions of shown) this.told.add(`${(revisions[0] as Alert).id}.${(revisions.at(-1) as Alert).revision}`);
+  private dropAnnounced(shown: readonly (readonly Alert[])[]): void {
+    this.announced.clear();
+    for (const revisions of shown) this.announced.add(`${(revisions[0] as Alert).id}.${(revisions.at(-1) as Alert).revision}`);
   }
 }
 
-function headlineOfWhatIsGone(revisions: readonly Alert[]): string {
+function headlineBeforeRetraction(revisions: readonly Alert[]): string {
   const before = [...revisions].reverse().find((alert) => alert.alert_type !== "retraction");
   return readable((before ?? (revisions.at(-1) as Alert)).headline);
 }

@@ -1,6 +1,6 @@
-// Work that many ask for and that is done once: at most once in some milliseconds, in a frame that is drawn.
+// Limits how often work runs: at most once per interval, in an animation frame.
 
-/** Asks for the work; runs it soon, and again later only if somebody asked since. */
+/** Returns a function that requests the work. Requests made before it runs are served by the same run. */
 export function throttled(work: () => void, milliseconds: number): () => void {
   let last = -Infinity;
   let waiting = false;

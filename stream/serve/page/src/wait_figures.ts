@@ -1,4 +1,4 @@
-// When: the curve of the next event, now and as it was, and how the probability of a day moved.
+// The time to the next event: its distribution now and before, and how the probabilities changed over time.
 import { scaleLinear, scaleLog } from "d3-scale";
 import { Figure, frame, INNER_HEIGHT, INNER_WIDTH, line, timeTicks, type Axis } from "./chart";
 import type { Quake } from "./catalogue";
@@ -30,7 +30,7 @@ const WITHIN: readonly [string, number][] = [
 ];
 
 export class WaitCurves {
-  private readonly figure = new Figure("When the next one may come");
+  private readonly figure = new Figure("Time to the next event");
   readonly element = this.figure.element;
 
   show(forecast: Forecast, earlier: readonly Point<Forecast>[]): void {
@@ -56,8 +56,8 @@ export class WaitCurves {
     const low = forecast.wait.quantiles_hours["0.05"] ?? 0;
     const high = forecast.wait.quantiles_hours["0.95"] ?? 0;
     const sentence =
-      `As likely as not within ${duration(median * 3600)}; with nine chances in ten after ${duration(low * 3600)} to ${duration(high * 3600)}. ` +
-      (former.length > 0 ? "Thin lines: what was said before, paler the longer ago." : "");
+      `Median: ${duration(median * 3600)}. With a probability of 90 % it takes ${duration(low * 3600)} to ${duration(high * 3600)}. ` +
+      (former.length > 0 ? "Thin lines: earlier forecasts, paler with age." : "");
     const before = former[0];
     const rows = WITHIN.map(([words, span]) => [
       `within ${words}`,
@@ -73,7 +73,7 @@ export class WaitCurves {
   }
 }
 
-/** At even steps of ln t, as the curve is read between its points. */
+/** Returns the curve at even steps of ln t. */
 function sampled(curve: readonly Pair[]): Pair[] {
   return Array.from({ length: 61 }, (_, index): Pair => {
     const hours = Math.exp(Math.log(1 / 60) + (index / 60) * Math.log(720 * 60));
@@ -81,7 +81,7 @@ function sampled(curve: readonly Pair[]): Pair[] {
   });
 }
 
-/** Some of many, evenly, oldest first. */
+/** Returns some of the forecasts, evenly spaced, oldest first. */
 function spread(all: readonly Forecast[]): Forecast[] {
   if (all.length <= EARLIER_CURVES) return [...all];
   return Array.from(
@@ -91,10 +91,10 @@ function spread(all: readonly Forecast[]): Forecast[] {
 }
 
 export class Movement {
-  private readonly figure = new Figure("How it moved");
+  private readonly figure = new Figure("Change over time");
   readonly element = this.figure.element;
 
-  /** The probabilities of (since, now], and the events of that time. */
+  /** Shows the probabilities in (since, now], and the events of that time. */
   show(history: readonly Point<Forecast>[], events: readonly Quake[], since: number, now: number): void {
     const time = scaleLinear([since, now], [0, INNER_WIDTH]).clamp(true);
     const height = scaleLinear([0, 1], [INNER_HEIGHT, 0]);
@@ -109,7 +109,7 @@ export class Movement {
       plot.append(svg("path", { class: `curve span-${span}`, d: stairs(history, span, time, height, now) }));
     }
     const largest = [...events].sort((one, other) => (other.magnitude ?? 0) - (one.magnitude ?? 0))[0];
-    const told = largest === undefined ? "" : ` Bars: events, the largest ${magnitude(largest.magnitude)}.`;
+    const bars = largest === undefined ? "" : ` Bars: events; the largest has ${magnitude(largest.magnitude)}.`;
     const rows = history
       .slice(-40)
       .reverse()
@@ -120,15 +120,15 @@ export class Movement {
         percent(value.wait.probability_within["1d"] ?? 0),
       ]);
     this.figure.show(
-      `Within an hour (solid) and within a day (dashed).${told}`,
+      `Probability of an event within an hour (solid) and within a day (dashed).${bars}`,
       picture,
-      ["issued (UTC)", "because", "within 1 hour", "within 1 day"],
+      ["issued (UTC)", "cause", "within 1 hour", "within 1 day"],
       rows,
     );
   }
 }
 
-/** A forecast holds until the next one. */
+/** Returns a step curve: a forecast is in force until the next one. */
 function stairs(
   history: readonly Point<Forecast>[],
   span: string,
@@ -146,10 +146,10 @@ function stairs(
 
 const CAUSES: Record<string, string> = {
   added: "a new event",
-  updated: "an event revised",
-  deleted: "an event withdrawn",
-  merged: "events merged",
-  heartbeat: "time passed",
+  updated: "an event was revised",
+  deleted: "an event was deleted",
+  merged: "events were merged",
+  heartbeat: "time has passed without an event",
 };
 
 export function cause(forecast: Forecast): string {

@@ -1,4 +1,4 @@
-// Where: the region's recent events, and the cells of half a degree that hold the largest shares of what is expected.
+// Where the next event is expected: recent events, and the half-degree cells with the largest shares of the expected rate.
 import { geoMercator, geoPath } from "d3-geo";
 import type { MultiPolygon } from "geojson";
 import type { Quake } from "./catalogue";
@@ -6,7 +6,7 @@ import type { Coast } from "./coast";
 import { Figure, HEIGHT, WIDTH } from "./chart";
 import { svg } from "./element";
 import { radiusOf } from "./event_marks";
-import { outline, spherical } from "./geometry";
+import { outline, sphericalPolygon } from "./geometry";
 import type { Forecast, Region, Spot } from "./records";
 import { place, share } from "./words";
 
@@ -25,15 +25,15 @@ export class WhereFigure {
     const where = forecast.where;
     this.element.hidden = !where;
     if (!where) return;
-    const shape = region.geometry === null ? null : spherical(region.geometry);
+    const shape = region.geometry === null ? null : sphericalPolygon(region.geometry);
     const spots = where.spots.filter((spot) => spot.probability > 0);
     const picture = this.map(shape, spots, quakes.slice(0, MOST_EVENTS));
     const first = spots[0];
     const sentence =
       (first === undefined
         ? ""
-        : `Most likely brought on by events near ${place(first.latitude, first.longitude)} (${share(first.probability)}). `) +
-      `Elsewhere in the region: ${share(where.elsewhere)}. Squares: half a degree, darker for a larger share; circles: events.`;
+        : `The largest share belongs to events near ${place(first.latitude, first.longitude)} (${share(first.probability)}). `) +
+      `Elsewhere in the region: ${share(where.elsewhere)}. Squares: half-degree cells, darker for a larger share. Circles: events.`;
     const rows = spots.map((spot) => [place(spot.latitude, spot.longitude), share(spot.probability)]);
     this.figure.show(sentence, picture, ["half-degree cell", "share"], [...rows, ["elsewhere", share(where.elsewhere)]]);
   }
@@ -85,7 +85,7 @@ export class WhereFigure {
   }
 }
 
-/** A round number of kilometres, a quarter of the picture long at most. */
+/** Returns a scale bar of a round number of kilometres, at most a quarter of the picture long. */
 function scaleBar(radius: number): SVGElement[] {
   const pixelsPerKilometre = radius / EARTH_RADIUS_KM;
   const kilometres = [1000, 500, 200, 100, 50, 20, 10, 5].find((each) => each * pixelsPerKilometre < WIDTH / 4) ?? 5;

@@ -1,6 +1,6 @@
-// Why: which past events hold which share of the rate.
+// The explanation of a forecast: the share of each past event in the expected rate.
 import { fillTable } from "./chart";
-import { html, say, type Child } from "./element";
+import { html, setText, type Child } from "./element";
 import type { Explanation } from "./records";
 import { magnitude, moment, number, place, share, shortMoment } from "./words";
 
@@ -19,10 +19,10 @@ export class WhyFigure {
 
   show(explanation: Explanation): void {
     this.table.hidden = false;
-    say(
+    setText(
       this.sentence,
-      `${number(explanation.rate_per_day)} events a day are expected at ${moment(explanation.at)}. ` +
-        "Each past event holds a share of that rate, larger for the large, the recent and the fertile.",
+      `At ${moment(explanation.at)}, ${number(explanation.rate_per_day)} events per day are expected. ` +
+        "Each past event contributes a share of that rate. Large and recent events, and those in active areas, contribute more.",
     );
     const rows: Child[][] = explanation.events
       .slice(0, MOST)
@@ -41,10 +41,10 @@ export class WhyFigure {
     fillTable(this.table, ["event (UTC)", "share of the rate"], rows);
   }
 
-  /** Nothing to show, and why. */
+  /** Shows a message why there is no explanation. */
   showNothing(words: string): void {
     this.table.hidden = true;
-    say(this.sentence, words);
+    setText(this.sentence, words);
   }
 }
 

@@ -1,4 +1,4 @@
-// Numbers and times as words that a person reads at a glance.
+// Formats numbers and times for people.
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 export const MINUTE = 60_000;
@@ -11,13 +11,13 @@ export function moment(time: number | string): string {
   return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}, ${clock(date)} UTC`;
 }
 
-/** `6 Feb 01:17`, without the year: for lists, whose heading says UTC. */
+/** `6 Feb 01:17`, without the year: for lists whose heading names UTC. */
 export function shortMoment(time: number | string): string {
   const date = new Date(time);
   return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${clock(date)}`;
 }
 
-/** Times within a sentence, as programs write them, in a person's form. */
+/** Replaces the ISO 8601 times in a sentence by the form of `moment`. */
 export function readable(sentence: string): string {
   return sentence.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z/g, (time) => moment(time));
 }
@@ -26,7 +26,7 @@ function clock(date: Date): string {
   return date.toISOString().slice(11, 16);
 }
 
-/** A probability as people say it; never 0 % or 100 %, which no forecast means. */
+/** A probability in percent; never 0 % or 100 %, because no forecast is certain. */
 export function percent(probability: number): string {
   const value = probability * 100;
   if (value > 99.9) return "over 99.9 %";
@@ -37,7 +37,7 @@ export function percent(probability: number): string {
   return "under 0.01 %";
 }
 
-/** A share of a whole, where nothing and everything are possible. */
+/** A share of a whole in percent; here 0 % and 100 % are possible. */
 export function share(part: number): string {
   const value = part * 100;
   return value >= 9.95 || value === 0 ? `${Math.round(value)} %` : value >= 0.95 ? `${value.toFixed(1)} %` : "under 1 %";
@@ -54,7 +54,7 @@ export function duration(seconds: number): string {
   return `${round(seconds / 86400 / 365.25)} years`;
 }
 
-/** Milliseconds, for latencies. */
+/** A latency: milliseconds below one second. */
 export function latency(seconds: number | null): string {
   if (seconds === null) return "–";
   return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : duration(seconds);

@@ -1,4 +1,4 @@
-// All that the page knows, folded from what the stream says: in any order, any record twice, within bounds. It has no clock of its own.
+// The state of the page, folded from the records of the stream: in any order, repeated records allowed, bounded. It reads no clock.
 import { Catalogue } from "./catalogue";
 import type { Outlook } from "./outlook";
 import type { Alert, Change, Forecast, KnownEvent, Region, Score, TopicRecord } from "./records";
@@ -19,13 +19,13 @@ export class World {
   private readonly alertsById = new Map<string, Alert[]>();
   private readonly listeners: ((changed: ReadonlySet<Topic>) => void)[] = [];
   private changed = new Set<Topic>();
-  /** The newest time that the stream has told, milliseconds since 1970. */
+  /** The newest time in the stream, milliseconds since 1970. */
   clock = 0;
-  /** The moment that is looked at; null is the newest. */
+  /** The moment that the page shows; null is the newest. */
   private past: number | null = null;
-  /** Where the history begins that the stream has told, milliseconds since 1970. */
+  /** The time of the earliest record of the stream, milliseconds since 1970. */
   earliest = Infinity;
-  /** Id of the forecast that came last. */
+  /** Id of the forecast that arrived last. */
   lastForecast = "";
   /** Whether the newest records are marked as not live. */
   test = false;
@@ -40,14 +40,14 @@ export class World {
 
   lookAt(moment: number | null): void {
     this.past = moment !== null && moment < this.clock ? moment : null;
-    this.note("clock");
+    this.markChanged("clock");
   }
 
   onChange(listener: (changed: ReadonlySet<Topic>) => void): void {
     this.listeners.push(listener);
   }
 
-  /** Tells everybody what has changed since the last time. */
+  /** Calls the listeners with the topics that have changed since the last call. */
   publish(): void {
     if (this.changed.size === 0) return;
     const changed = this.changed;
@@ -58,37 +58,37 @@ export class World {
   setRegions(regions: readonly Region[]): void {
     for (const region of regions) {
       this.regionsById.set(region.id, region);
-      if (region.forecast !== null) this.takeForecast(region.forecast);
+      if (region.forecast !== null) this.applyForecast(region.forecast);
     }
-    this.note("forecasts");
+    this.markChanged("forecasts");
   }
 
   seedEvents(events: readonly KnownEvent[]): void {
     for (const event of events) {
       this.catalogue.seed(event);
-      this.tell(event.observed_at);
+      this.advanceClock(event.observed_at);
     }
-    this.note("events");
+    this.markChanged("events");
   }
 
   /** Takes a record as the topics have it; what is not known by its schema is left alone. */
-  take(record: TopicRecord | Outlook): void {
+  apply(record: TopicRecord | Outlook): void {
     switch (record.$schema) {
       case "quakecast.change/1":
-        return this.takeChange(record);
+        return this.applyChange(record);
       case "quakecast.heartbeat/1":
         this.test = record.test ?? false;
-        this.begin(this.tell(record.observed_at));
+        this.extendHistory(this.advanceClock(record.observed_at));
         return;
       case "quakecast.forecast/1":
-        return this.takeForecast(record);
+        return this.applyForecast(record);
       case "quakecast.alert/1":
-        return this.takeAlert(record);
+        return this.applyAlert(record);
       case "quakecast.outlook/1":
-        return this.takeOutlook(record);
+        return this.applyOutlook(record);
       case "quakecast.promotion/1":
       case "quakecast.activation/1":
-        return this.note("models");
+        return this.markChanged("models");
     }
   }
 
@@ -108,7 +108,7 @@ export class World {
     return this.forecasts.get(region)?.at(this.now) ?? null;
   }
 
-  /** What was forecast in (since, now], oldest first. */
+  /** Returns the forecasts in (since, now], oldest first. */
   forecastsSince(region: string, since: number): readonly Point<Forecast>[] {
     return this.forecasts.get(region)?.between(since, this.now) ?? [];
   }
@@ -117,86 +117,87 @@ export class World {
     return this.outlooks.get(region)?.at(this.now) ?? null;
   }
 
-  /** Of each alert known by now its revisions so far, the alert with the newest revision first. */
+  /** Returns the revisions of each alert so far; the alert with the newest revision comes first. */
   alerts(): Alert[][] {
     const known: Alert[][] = [];
     for (const revisions of this.alertsById.values()) {
-      const sofar = this.isPast ? revisions.filter((alert) => Date.parse(alert.issued_at) <= this.now) : revisions;
-      if (sofar.length > 0) known.push([...sofar]);
+      const soFar = this.isPast ? revisions.filter((alert) => Date.parse(alert.issued_at) <= this.now) : revisions;
+      if (soFar.length > 0) known.push([...soFar]);
     }
     return known.sort((one, other) => newest(other) - newest(one));
   }
 
-  /** By region, the score that its forecast of a moment carries. */
+  /** Returns, by region, the score in its forecast at a moment. */
   scores(moment = this.now): Map<string, Score> {
-    const found = new Map<string, Score>();
+    const scores = new Map<string, Score>();
     for (const [id, forecasts] of this.forecasts) {
       const score = forecasts.at(moment)?.score;
-      if (score) found.set(id, score);
+      if (score) scores.set(id, score);
     }
-    return found;
+    return scores;
   }
 
-  private takeChange(change: Change): void {
+  private applyChange(change: Change): void {
     this.test = change.test ?? false;
-    this.begin(this.tell(change.observed_at));
-    if (this.catalogue.take(change)) this.note("events");
+    this.extendHistory(this.advanceClock(change.observed_at));
+    if (this.catalogue.apply(change)) this.markChanged("events");
   }
 
-  private takeForecast(forecast: Forecast): void {
-    const at = this.tell(forecast.issued_at);
+  private applyForecast(forecast: Forecast): void {
+    const at = this.advanceClock(forecast.issued_at);
     if (series(this.forecasts, forecast.region, MOST_FORECASTS_A_REGION).add(at, forecast.input_sequence, forecast)) {
       this.lastForecast = forecast.id;
-      this.note("forecasts");
+      this.markChanged("forecasts");
     }
   }
 
-  private takeOutlook(outlook: Outlook): void {
-    const at = this.tell(outlook.issued_at);
-    if (series(this.outlooks, outlook.region, MOST_OUTLOOKS_A_REGION).add(at, outlook.input_sequence, outlook)) this.note("outlooks");
+  private applyOutlook(outlook: Outlook): void {
+    const at = this.advanceClock(outlook.issued_at);
+    if (series(this.outlooks, outlook.region, MOST_OUTLOOKS_A_REGION).add(at, outlook.input_sequence, outlook))
+      this.markChanged("outlooks");
   }
 
-  private takeAlert(alert: Alert): void {
+  private applyAlert(alert: Alert): void {
     const revisions = this.alertsById.get(alert.id) ?? [];
     if (revisions.some((known) => known.revision === alert.revision)) return;
-    this.tell(alert.issued_at);
+    this.advanceClock(alert.issued_at);
     revisions.push(alert);
     revisions.sort((one, other) => one.revision - other.revision);
     if (revisions.length > MOST_REVISIONS) revisions.splice(1, 1);
     this.alertsById.set(alert.id, revisions);
-    this.forgetAlerts();
-    this.note("alerts");
+    this.dropOldestAlerts();
+    this.markChanged("alerts");
   }
 
-  private forgetAlerts(): void {
+  private dropOldestAlerts(): void {
     if (this.alertsById.size <= MOST_ALERTS) return;
     const oldest = [...this.alertsById].sort(([, one], [, other]) => newest(one) - newest(other)).slice(0, MOST_ALERTS / 10);
     for (const [id] of oldest) this.alertsById.delete(id);
   }
 
-  /** Hears a time of the stream. */
-  tell(time: string): number {
+  /** Moves the clock of the stream forward; returns the time in milliseconds. */
+  private advanceClock(time: string): number {
     const at = Date.parse(time);
     if (at > this.clock) {
       this.clock = at;
-      this.note("clock");
+      this.markChanged("clock");
     }
     return at;
   }
 
-  private begin(at: number): void {
+  private extendHistory(at: number): void {
     this.earliest = Math.min(this.earliest, at);
   }
 
-  note(topic: Topic): void {
+  private markChanged(topic: Topic): void {
     this.changed.add(topic);
   }
 }
 
 function series<Value>(all: Map<string, Series<Value>>, key: string, most: number): Series<Value> {
-  const found = all.get(key) ?? new Series<Value>(most);
-  all.set(key, found);
-  return found;
+  const entry = all.get(key) ?? new Series<Value>(most);
+  all.set(key, entry);
+  return entry;
 }
 
 function newest(revisions: readonly Alert[]): number {

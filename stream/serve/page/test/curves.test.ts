@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { geoArea } from "d3-geo";
 import { bannersFor, type Situation } from "../src/banners";
 import { magnitudeCurve, probabilityWithin, waitCurve } from "../src/distribution";
-import { outline, spherical } from "../src/geometry";
-import { cameSince, standing } from "../src/outlook";
+import { outline, sphericalPolygon } from "../src/geometry";
+import { countSince, standing } from "../src/outlook";
 import type { Forecast, Status } from "../src/records";
 import { running, total } from "../src/scores";
 import { standing as alertStanding } from "../src/tape";
@@ -24,7 +24,7 @@ const FORECAST = {
   },
 } as unknown as Forecast;
 
-test("the curve of the wait goes through all that the forecast says, and never falls", () => {
+test("the curve of the time to the next event goes through all points of the forecast and never decreases", () => {
   const curve = waitCurve(FORECAST);
   assert.equal(curve.length, 9);
   for (const [probability, hours] of Object.entries(FORECAST.wait.quantiles_hours))
@@ -39,14 +39,14 @@ test("the curve of the wait goes through all that the forecast says, and never f
   assert.ok(probabilityWithin(curve, 0.001) > 0);
 });
 
-test("the curve of the magnitude begins with certainty at completeness, and never rises", () => {
+test("the curve of the magnitude starts at 1 at completeness and never increases", () => {
   const curve = magnitudeCurve(FORECAST);
   assert.deepEqual(curve[0], [2.5, 1]);
   assert.deepEqual(curve.at(-1), [6, 0.00028]);
   for (const [index, [, probability]] of curve.entries()) assert.ok(index === 0 || probability <= (curve[index - 1]?.[1] ?? 1));
 });
 
-test("regions cover what they enclose, whichever way their rings are wound, and hide the date line's seam", () => {
+test("regions cover what they enclose, whatever the orientation of their rings, and show no seam at the date line", () => {
   const ring = [
     [170, 50],
     [180, 50],
@@ -54,15 +54,15 @@ test("regions cover what they enclose, whichever way their rings are wound, and 
     [170, 60],
     [170, 50],
   ];
-  const east = spherical({ type: "Polygon", coordinates: [ring] });
-  const reversed = spherical({ type: "Polygon", coordinates: [[...ring].reverse()] });
+  const east = sphericalPolygon({ type: "Polygon", coordinates: [ring] });
+  const reversed = sphericalPolygon({ type: "Polygon", coordinates: [[...ring].reverse()] });
   assert.ok(geoArea(east) < 0.05 && Math.abs(geoArea(east) - geoArea(reversed)) < 1e-9);
   for (const line of outline(east).coordinates)
     for (let index = 1; index < line.length; index += 1) assert.ok(!(line[index]?.[0] === 180 && line[index - 1]?.[0] === 180));
   assert.ok(outline(east).coordinates.flat().length >= 16);
 });
 
-test("a probability is never said to be nothing or certain", () => {
+test("a probability is never shown as 0 % or 100 %", () => {
   assert.equal(percent(0), "under 0.01 %");
   assert.equal(percent(1), "over 99.9 %");
   assert.equal(percent(0.0299), "3.0 %");
@@ -83,7 +83,7 @@ function situation(more: Partial<Situation>, feed: Partial<Status["feed"]> = {})
   };
 }
 
-test("banners come for a stale feed, a replay, another time, the past and a lost connection, and not otherwise", () => {
+test("banners are shown for a stale feed, a replay, another time, the past and a lost connection only", () => {
   const kinds = (of: Situation): string[] => bannersFor(of).map(({ kind }) => kind);
   assert.deepEqual(kinds(situation({})), []);
   assert.deepEqual(kinds(situation({}, { stale: true })), ["stale"]);
@@ -92,7 +92,7 @@ test("banners come for a stale feed, a replay, another time, the past and a lost
   assert.deepEqual(kinds(situation({ past: 0, cutOff: "gone" })), ["cut-off", "past"]);
 });
 
-test("an outlook's count is of the span so far, and judged only where it can be", () => {
+test("an outlook's count covers the span so far, and is compared only as far as possible", () => {
   const span = { timeStart: 0, timeEnd: 1000, label: "1 Day", bins: [] };
   const quakes = [
     { at: 0, magnitude: 6 },
@@ -100,15 +100,15 @@ test("an outlook's count is of the span so far, and judged only where it can be"
     { at: 900, magnitude: 4.9 },
     { at: 1500, magnitude: 7 },
   ] as never[];
-  assert.equal(cameSince(span, 5, quakes, 2000), 1);
-  assert.equal(cameSince(span, 4, quakes, 600), 1);
+  assert.equal(countSince(span, 5, quakes, 2000), 1);
+  assert.equal(countSince(span, 4, quakes, 600), 1);
   const bin = { magnitude: 5, probability: 0.5, median: 3, p95minimum: 2, p95maximum: 9 };
   assert.equal(standing(bin, 0, false), "so far within");
   assert.equal(standing(bin, 0, true), "below");
   assert.equal(standing(bin, 10, false), "above");
 });
 
-test("gains are weighed by events", () => {
+test("gains are weighted by events", () => {
   const score = (events: number, etas: number) => ({ events, expected_events: { model: events + 1 }, gain_per_event: { etas } }) as never;
   const sum = total([score(1, 0.4), score(3, 0)]);
   assert.equal(sum.events, 4);

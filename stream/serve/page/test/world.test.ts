@@ -70,14 +70,14 @@ function alert(revision: number, minutes: number, type: Alert["alert_type"]): Al
 }
 
 function magnitudes(world: World): (number | null)[] {
-  return world.catalogue.known(world.now, START - 1).map((quake) => quake.magnitude);
+  return world.catalogue.knownAt(world.now, START - 1).map((quake) => quake.magnitude);
 }
 
-test("an event is shown as it was known at the moment that is looked at", () => {
+test("an event is shown as it was known at the chosen moment", () => {
   const world = new World();
-  world.take(change("added", 10, event("e", 1, 6.2)));
-  world.take(change("updated", 20, event("e", 1, 5.1)));
-  world.take(change("deleted", 30, "e"));
+  world.apply(change("added", 10, event("e", 1, 6.2)));
+  world.apply(change("updated", 20, event("e", 1, 5.1)));
+  world.apply(change("deleted", 30, "e"));
   assert.deepEqual(magnitudes(world), []);
   world.lookAt(START + 25 * MINUTE);
   assert.deepEqual(magnitudes(world), [5.1]);
@@ -87,23 +87,23 @@ test("an event is shown as it was known at the moment that is looked at", () => 
   assert.deepEqual(magnitudes(world), []);
 });
 
-test("an event that moved over a border is where it was added, whichever record comes first", () => {
+test("an event that moved across a border is in its new region, whichever record arrives first", () => {
   for (const order of [
     [0, 1],
     [1, 0],
   ]) {
     const world = new World();
     const moves = [change("deleted", 20, "e", "turkiye"), change("added", 20, event("e", 1), "syria")];
-    world.take(change("added", 10, event("e", 1), "turkiye"));
-    for (const index of order) world.take(moves[index] as Change);
+    world.apply(change("added", 10, event("e", 1), "turkiye"));
+    for (const index of order) world.apply(moves[index] as Change);
     assert.equal(world.catalogue.find("e", world.now)?.region, "syria");
   }
 });
 
-test("a record that comes twice changes nothing", () => {
+test("a repeated record changes nothing", () => {
   const world = new World();
   const records = [change("added", 10, event("e", 1)), forecast(1, 10), alert(0, 10, "initial"), alert(1, 20, "retraction")];
-  for (const record of [...records, ...records]) world.take(record);
+  for (const record of [...records, ...records]) world.apply(record);
   assert.equal(world.catalogue.find("e", world.now)?.versions, 1);
   assert.equal(world.forecastsSince("turkiye", 0).length, 1);
   assert.deepEqual(
@@ -112,10 +112,10 @@ test("a record that comes twice changes nothing", () => {
   );
 });
 
-test("alerts are shown as they stood in the past", () => {
+test("alerts of the past have the revisions of that time", () => {
   const world = new World();
-  world.take(alert(0, 10, "initial"));
-  world.take(alert(1, 60, "retraction"));
+  world.apply(alert(0, 10, "initial"));
+  world.apply(alert(1, 60, "retraction"));
   world.lookAt(START + 30 * MINUTE);
   assert.deepEqual(
     world.alerts().map((revisions) => revisions.at(-1)?.alert_type),
@@ -125,9 +125,9 @@ test("alerts are shown as they stood in the past", () => {
   assert.deepEqual(world.alerts(), []);
 });
 
-test("forecasts that arrive out of order stand in the order of their issue", () => {
+test("forecasts that arrive out of order are sorted by their issue time", () => {
   const world = new World();
-  for (const sequence of [3, 1, 2]) world.take(forecast(sequence, sequence));
+  for (const sequence of [3, 1, 2]) world.apply(forecast(sequence, sequence));
   assert.deepEqual(
     world.forecastsSince("turkiye", 0).map(({ value }) => value.input_sequence),
     [1, 2, 3],
@@ -135,11 +135,11 @@ test("forecasts that arrive out of order stand in the order of their issue", () 
   assert.equal(world.forecast("turkiye")?.input_sequence, 3);
 });
 
-test("days of records leave a bounded memory that still reaches back to the beginning", () => {
+test("days of records need bounded memory and still reach back to the beginning", () => {
   const world = new World();
   for (let minute = 0; minute < 20_000; minute += 1) {
-    world.take(change("added", minute, event(`e${minute}`, minute)));
-    world.take(forecast(minute, minute));
+    world.apply(change("added", minute, event(`e${minute}`, minute)));
+    world.apply(forecast(minute, minute));
   }
   assert.ok(world.catalogue.size <= 6000);
   assert.ok(world.forecastsSince("turkiye", 0).length <= 240);
@@ -147,7 +147,7 @@ test("days of records leave a bounded memory that still reaches back to the begi
   assert.equal(world.forecast("turkiye")?.input_sequence, 19_999);
 });
 
-test("thinning keeps the newer half whole", () => {
+test("thinning keeps all of the newer half", () => {
   const series = new Series<number>(10);
   for (let at = 1; at <= 11; at += 1) series.add(at, 0, at);
   assert.deepEqual(
@@ -156,9 +156,9 @@ test("thinning keeps the newer half whole", () => {
   );
 });
 
-test("the newest moment is followed again once it is reached", () => {
+test("the page follows the newest moment again once it is reached", () => {
   const world = new World();
-  world.take(forecast(1, 10));
+  world.apply(forecast(1, 10));
   world.lookAt(START + 10 * MINUTE);
   assert.equal(world.isPast, false);
 });
