@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.numerics import EARTH_RADIUS_KM, FloatArray
+from models.numerics import EARTH_RADIUS_KM, FloatArray, places, positions_km
 
 SURFACE_OF_EARTH_KM2 = 4.0 * np.pi * EARTH_RADIUS_KM**2
 
@@ -66,9 +66,7 @@ class PointPattern:
     @cached_property
     def positions_km(self) -> FloatArray:
         """(N, 3) on the sphere of the Earth's mean radius, from its centre; chords are great-circle distances to 1 in 10^4 at 300 km."""
-        latitude, longitude = np.radians(self.latitudes), np.radians(self.longitudes)
-        flat = np.cos(latitude)
-        return EARTH_RADIUS_KM * np.stack((flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)), axis=1)
+        return positions_km(places(self.latitudes, self.longitudes))
 
     def day_of(self, moment: Instant) -> float:
         """Days since the observation began."""

@@ -16,7 +16,7 @@ from models.cnn.targets import channels_at, grid_of, log_probs, map_targets, reg
 from models.numerics import FloatArray
 from models.place import PlaceData, kernels_of, place_data
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing import TAUS_DAYS, rows_of
+from models.timing import TAUS_DAYS
 
 _TARGETS_AT_ONCE = 256
 
@@ -83,10 +83,8 @@ def maps_at(base: SpaceTimeNetwork, maps: MapNetwork, pattern: PointPattern, mom
 
 
 def _place_data(base: SpaceTimeNetwork, pattern: PointPattern, background: float) -> PlaceData:
-    architecture = base.architecture
-    rows = rows_of([pattern], architecture.timing.reach)
-    weights = base.timing.weights(rows)[1:].numpy()
-    return place_data(require_place(base), pattern, rows.neighbourhoods[1:], weights, background, len(pattern), architecture.place_reach)
+    kernels, reach = base.timing.evaluate(pattern), base.architecture.place_reach
+    return place_data(require_place(base), pattern, kernels.event_features, kernels.event_weights, background, len(pattern), reach)
 
 
 def _decays(pattern: PointPattern, day: float) -> FloatArray:

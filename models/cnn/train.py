@@ -22,7 +22,6 @@ from models.cnn.network import MapArchitecture, MapNetwork
 from models.cnn.targets import MapTargets, join, log_probs, map_targets
 from models.place import PlaceNetwork, place_data
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing import rows_of
 from models.training import Progress, descend, require_finite
 
 FEWEST_EVENTS = 50
@@ -121,14 +120,9 @@ def _targets_of(
     base: SpaceTimeNetwork, known: PointPattern, dataset: RegionDataset, targets: NDArray[np.int64], grid: Grid, options: MapOptions
 ) -> MapTargets:
     place, architecture = require_place(base), base.architecture
-    rows = rows_of([known], architecture.timing.reach)
-    weights = base.timing.weights(rows)[1:].numpy()
-    background = base.timing.background(dataset.region)
-    if background is None and len(architecture.timing.regions) == 1:
-        background = base.timing.background(architecture.timing.regions[0])
-    if background is None:
-        background = base.timing.fit_background(known, Span(known.observed.start, dataset.train.end))
-    data = place_data(place, known, rows.neighbourhoods[1:], weights, background, len(known), architecture.place_reach)
+    kernels = base.timing.evaluate(known)
+    background = base.timing.background_of(dataset.region, known.before(dataset.train.end))
+    data = place_data(place, known, kernels.event_features, kernels.event_weights, background, len(known), architecture.place_reach)
     half_bin = common_step(known.before(dataset.train.end).magnitudes) / 2.0
     return map_targets(place, data, targets, grid, options.ages_days, half_bin)
 

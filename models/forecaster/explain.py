@@ -10,14 +10,13 @@ memory: in E[ln X], by how much it expects the wait to be longer (or, negative, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from models.numerics import EARTH_RADIUS_KM, FloatArray
+from models.numerics import FloatArray, degrees_of
 from models.timing import (
     BACKGROUND,
     COUNT,
@@ -34,7 +33,8 @@ from models.timing import (
     TimingNetwork,
     conditional_intensity,
     event_rates,
-    wait_of,
+    kernel_weights,
+    wait_of_outputs,
 )
 from stream.records import Contribution, Explanation, Influence
 
@@ -77,12 +77,6 @@ def explain_forecast(
     )
 
 
-def place_of(position_km: FloatArray) -> tuple[float, float]:
-    """(3,) -> latitude, longitude in degrees."""
-    x, y, z = position_km / EARTH_RADIUS_KM
-    return math.degrees(math.asin(min(max(z, -1.0), 1.0))), math.degrees(math.atan2(y, x))
-
-
 def memory_input_names(architecture: Architecture) -> tuple[str, ...]:
     """What the memory is told, in order."""
     kernels = [f"rate that decays over {_span(tau)}" for tau in TAUS_DAYS]
@@ -92,30 +86,30 @@ def memory_input_names(architecture: Architecture) -> tuple[str, ...]:
 
 
 def _contribution(row: FloatArray, share: float, magnitude_of_completeness: float) -> Contribution:
-    latitude, longitude = place_of(row[RING_POSITION])
+    latitude, longitude = map(float, degrees_of(row[RING_POSITION]))
     magnitude = round(float(row[RING_EXCESS]) + magnitude_of_completeness, 4)
     return Contribution(Instant(int(row[RING_TIME])), round(latitude, 5), round(longitude, 5), magnitude, share)
 
 
 def _of_the_last_event(network: TimingNetwork, live: LiveTiming, past: FloatArray, most: int) -> list[Influence]:
-    raw = torch.from_numpy(live.surroundings(past))
+    raw = torch.from_numpy(live.newest_features(past))
     kernels = network.kernels
 
     def log_weight(scaled: torch.Tensor) -> torch.Tensor:
         excesses = scaled[:, 0] / kernels.scaler.scale[0] + kernels.scaler.mean[0]
-        weights: torch.Tensor = (kernels.plain(excesses.clamp_min(0.0)) * kernels.corrections(scaled)).mean(0).sum(1)
+        weights: torch.Tensor = kernel_weights(kernels.plain_weights(excesses.clamp_min(0.0)), kernels.log_corrections(scaled)).sum(1)
         return torch.log(weights)
 
     return _influences(log_weight, kernels.scaler(raw), KERNEL_INPUTS, most)
 
 
 def _of_the_memory(network: TimingNetwork, live: LiveTiming, past: FloatArray, most: int) -> list[Influence]:
-    hidden, told = (torch.from_numpy(part) for part in live.remembered(past))
+    hidden, told = (torch.from_numpy(part) for part in live.memory_state(past))
 
     def lengthening(scaled: torch.Tensor) -> torch.Tensor:
         members, rows = len(hidden), len(scaled)
         states = hidden[:, None].expand(members, rows, -1)
-        wait = wait_of(network.memory.head(states, scaled.expand(members, rows, -1)), scaled[:, :1], scaled[:, 0], scaled[0, :1])
+        wait = wait_of_outputs(network.memory.head(states, scaled.expand(members, rows, -1)), scaled[:, :1], scaled[:, 0], scaled[0, :1])
         means: torch.Tensor = (wait.log_weights.exp() * wait.means).sum(1) - EULER_GAMMA * wait.log_exponential.exp()
         return means
 

@@ -23,7 +23,7 @@ from models.catalog import half_bin_of
 from models.cnn import LiveFactors, LiveMaps, event_increment, reweight_rates
 from models.forecaster.exceedance import LiveExceedance
 from models.magnitude import LiveMagnitude, quantiles_and_survival
-from models.numerics import FloatArray
+from models.numerics import FloatArray, degrees_of
 from models.space_time import SpaceTimeNetwork
 from models.timing import (
     BACKGROUND,
@@ -76,8 +76,7 @@ class LstmForecaster:
         self._magnitude = LiveMagnitude(network.magnitude, min(network.architecture.magnitude_reach, timing.architecture.reach))
         productivity = timing.kernels.log_productivity.detach().double().exp().mean(0).numpy()
         self._exceedance = LiveExceedance(productivity, float(network.magnitude.gutenberg_richter_rate))
-        self._backgrounds = dict(zip(timing.architecture.regions, timing.kernels.background.tolist(), strict=True))
-        self._usual_background = math.exp(float(np.mean(np.log(list(self._backgrounds.values())))))
+        self._background_of = timing.background_of
         self._own_bytes = 8 * self._timing.size
         self._maps_from = self._own_bytes + len(self._baselines.start())
         self._waits = lru_cache(maxsize=REMEMBERED)(self._wait_of)
@@ -107,7 +106,7 @@ class LstmForecaster:
         return f"{self._name}+{self._baselines.basis}"
 
     def start(self, region: Region) -> bytes:
-        background = self._backgrounds.get(region.id, self._usual_background)
+        background = self._background_of(region.id)
         begun = self._timing.start(background).tobytes() + self._baselines.start()
         return begun if self._maps is None else begun + self._maps.start(region.id)
 
@@ -157,7 +156,7 @@ class LstmForecaster:
         """
         past = self.past(memory)
         silence = max(int(now) - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY if past[COUNT] else 0.0
-        wait = self._waits(memory).following(silence)
+        wait = self._waits(memory).given_silence(silence)
         return wait, *wait.log_tail_and_density(_ASKED_DAYS)
 
     def _exceeded(self, memory: bytes, region: Region, now: Instant) -> Exceedance:
@@ -178,7 +177,7 @@ class LstmForecaster:
         if factors is None:
             return rates, rate
         lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
-        return reweight_rates(factors, *_degrees(ring), lags, rates, rate, background)
+        return reweight_rates(factors, *degrees_of(ring[:, RING_POSITION]), lags, rates, rate, background)
 
     def _looked_at(self, memory: bytes, now: Instant) -> int:
         """When the maps are looked at, ms: right after the last event, then after an hour, two, four …: they change no faster."""
@@ -213,15 +212,9 @@ def _wait(quantiles_days: FloatArray, log_tail: FloatArray, log_density: FloatAr
     return Wait(named["0.5"], named, within, rounded(hazard)), due_after_minutes
 
 
-def _degrees(ring: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(n,) latitudes and (n,) longitudes."""
-    x, y, z = ring[:, RING_POSITION].T
-    return np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))
-
-
 def _where(ring: FloatArray, rates: FloatArray, total: float) -> Where:
     """The cells whose recent events hold the largest shares of the rate; the rest may be anywhere in the region."""
-    latitudes, longitudes = _degrees(ring)
+    latitudes, longitudes = degrees_of(ring[:, RING_POSITION])
     rows = np.minimum(np.floor(latitudes / SPOT_DEGREES), 90.0 / SPOT_DEGREES - 1.0)  # the pole belongs to the cell below
     columns = np.minimum(np.floor(longitudes / SPOT_DEGREES), 180.0 / SPOT_DEGREES - 1.0)
     cells, number = np.unique(rows * _COLUMNS + columns, return_inverse=True)

@@ -13,11 +13,11 @@ from models.numerics import FloatArray
 from models.place import place_log_prob
 from models.scoring import EventScores
 from models.space_time import SpaceTimeNetwork
-from models.timing import rows_of, time_outcomes
+from models.timing import PatternKernels, time_scores
 
 
 class SpaceTimeModel:
-    """The network behind the protocol `models.scoring.scored_model.Model`."""
+    """The network behind the protocol `models.scoring.ScoredModel`."""
 
     def __init__(self, network: SpaceTimeNetwork, name: str, region: str | None = None, maps: MapNetwork | None = None) -> None:
         self._network, self._name, self._region, self._maps = network.eval(), name, region, maps
@@ -27,27 +27,21 @@ class SpaceTimeModel:
         return self._name
 
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
-        known = pattern.before(span.end)
-        background = self.background(known, span)
-        told: dict[str, Any] = time_outcomes(self._network.timing, known, span, background) | self._magnitudes(known, span)
-        return EventScores(place_log_prob=self._places(known, span, background), **told)
+        known, timing = pattern.before(span.end), self._network.timing
+        background = timing.background_of(self._region or "", pattern.before(span.start))
+        kernels = timing.evaluate(known)
+        scores: dict[str, Any] = time_scores(timing, kernels, span, background) | self._magnitudes(known, span)
+        return EventScores(place_log_prob=self._places(kernels, span, background), **scores)
 
-    def background(self, pattern: PointPattern, span: Span) -> float:
-        """μ: the region's that it was trained on (there may be one only); else that of the history before the span."""
-        timing = self._network.timing
-        regions = timing.architecture.regions
-        trained = timing.background(regions[0] if len(regions) == 1 else self._region or "")
-        return timing.fit_background(pattern, Span(pattern.observed.start, span.start)) if trained is None else trained
-
-    def _places(self, pattern: PointPattern, span: Span, background: float) -> FloatArray:
-        network, architecture = self._network, self._network.architecture
+    def _places(self, kernels: PatternKernels, span: Span, background: float) -> FloatArray:
+        """Return ln p(place | moment) of the span's events, (n,); NaN from a model without places."""
+        network, pattern = self._network, kernels.pattern
         if network.place is None:
             return np.full(pattern.rows(span).stop - pattern.rows(span).start, np.nan)
         if self._maps is not None:
             return map_log_prob(network, self._maps, pattern, span, self._region or "", background)
-        rows = rows_of([pattern], architecture.timing.reach)
-        weights = network.timing.weights(rows)[1:].numpy()
-        return place_log_prob(network.place, pattern, span, rows.neighbourhoods[1:], weights, background, architecture.place_reach)
+        features, weights = kernels.event_features, kernels.event_weights
+        return place_log_prob(network.place, pattern, span, features, weights, background, network.architecture.place_reach)
 
     def _magnitudes(self, pattern: PointPattern, span: Span) -> dict[str, FloatArray]:
         """Given the moment and the place; the probability integral transform is randomised within the rounding bin.

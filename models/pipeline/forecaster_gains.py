@@ -14,7 +14,7 @@ from models.forecaster import SpaceTimeModel
 from models.pipeline.decision import Gains
 from models.scoring import join_scores, moments, score_trial, scored
 from models.space_time import SpaceTimeNetwork
-from models.timing import time_outcomes
+from models.timing import time_scores
 
 
 def unseen(recent: Span, card_data: Sequence[dict[str, Any]]) -> Span:
@@ -58,8 +58,8 @@ def _asked(network: SpaceTimeNetwork, lesson: RegionDataset, recent: Span) -> tu
 def _silence(network: SpaceTimeNetwork, lesson: RegionDataset, recent: Span) -> float:
     """ln P(no event in the span)."""
     known = lesson.pattern.before(recent.end)
-    background = SpaceTimeModel(network, "lstm", lesson.region).background(known, recent)
-    return float(time_outcomes(network.timing, known, recent, background)["survival_log_prob"])
+    background = network.timing.background_of(lesson.region, known.before(recent.start))
+    return float(time_scores(network.timing, network.timing.evaluate(known), recent, background)["survival_log_prob"])
 
 
 def map_gains(

@@ -10,7 +10,7 @@ import msgspec
 import torch
 
 from models.artifact import CURVES, CnnGanCard, Watched, curves_picture, maps_picture, require_finite_weights, write_cnn_gan
-from models.catalog import RegionDataset, Span
+from models.catalog import RegionDataset
 from models.cnn import MapNetwork, MapOptions, fit_maps, maps_at
 from models.forecaster import SpaceTimeModel
 from models.gan import GanOptions, SequenceGenerator, as_sequence, fit_gan, held_out_sequences, sequence_picture
@@ -85,7 +85,7 @@ def _map_of(lessons: Sequence[RegionDataset], base: SpaceTimeNetwork, network: M
     busiest = max((lesson for lesson in lessons if lesson.region in network.architecture.grids), key=_validation_events)
     moment = busiest.validation.end
     known = busiest.pattern.before(moment)
-    background = SpaceTimeModel(base, "lstm", busiest.region).background(known, Span(moment, moment))
+    background = base.timing.background_of(busiest.region, known)
     return maps_picture(maps_at(base, network, known, moment, busiest.region, background), f"{busiest.region}, {moment}".lstrip(", "))
 
 

@@ -12,7 +12,7 @@ from models.catalog import RegionDataset, Span
 from models.magnitude import MagnitudeOptions, fit_magnitude, magnitude_examples
 from models.place import PlaceArchitecture, PlaceDataset, PlaceNetwork, PlaceOptions, fit_place
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
-from models.timing import Architecture, TimingNetwork, TimingOptions, rows_of, train_timing
+from models.timing import Architecture, TimingNetwork, TimingOptions, train_timing
 from models.training import Checkpoints, Progress, fingerprint
 
 FEWEST_PLACES = 200
@@ -111,12 +111,8 @@ def _places(
 
 
 def _place_lesson(timing: TimingNetwork, lesson: RegionDataset) -> PlaceDataset:
-    rows = rows_of([lesson.pattern], timing.architecture.reach)
-    background = timing.background(lesson.region)
-    assert background is not None
-    return PlaceDataset(
-        lesson.pattern, lesson.train, lesson.validation, rows.neighbourhoods[1:], timing.weights(rows)[1:].numpy(), background
-    )
+    kernels, background = timing.evaluate(lesson.pattern), timing.background_of(lesson.region)
+    return PlaceDataset(lesson.pattern, lesson.train, lesson.validation, kernels.event_features, kernels.event_weights, background)
 
 
 def _with_events(lessons: Sequence[RegionDataset], fewest: int) -> list[RegionDataset]:

@@ -26,7 +26,7 @@ from models.simulation import branching as cascade
 from models.simulation.outlook_counts import Drawn, spans, together
 from models.simulation.rollout import AT_ONCE, Block, Ends, Excesses, Given, History, Own, ProcessPool, Start, live_history, start_at
 from models.space_time import SpaceTimeNetwork
-from models.timing import TAUS_DAYS, expected_events
+from models.timing import EVENT_FEATURES, TAUS_DAYS, expected_events
 from stream.outlooks import SimulatedCounts, SimulationRequest
 from stream.records import SPANS_DAYS, rounded
 
@@ -49,16 +49,13 @@ class NetworkSimulator:
 
     def __init__(self, network: SpaceTimeNetwork, name: str, processes: ProcessPool) -> None:
         self._network, self._name, self._processes = network.eval(), name, processes
-        timing = network.timing
-        self._usual_background = math.exp(float(np.log(timing.kernels.background.detach().numpy()).mean()))
 
     @property
     def name(self) -> str:
         return self._name
 
     def simulate(self, request: SimulationRequest) -> SimulatedCounts:
-        known = self._network.timing.background(request.region.id)
-        background = self._usual_background if known is None else known
+        background = self._network.timing.background_of(request.region.id)
         history = live_history(self._network, window_pattern(request), background)
         start = start_at(history, request.now)
         paths, levels = paths_of(start, background), (*request.magnitudes, request.above)
@@ -134,8 +131,8 @@ def beyond(history: History, start: Start, ends: Ends, background: float, levels
 
 def typical_surroundings(history: History) -> FloatArray:
     """(S, neighbourhood.SIZE) of the window's last events when they came; of a region without any, those of a first event."""
-    found = history.surroundings[-RECENT:]
-    return found if len(found) else np.zeros((1, history.surroundings.shape[1]))
+    found = history.timing.event_features[-RECENT:]
+    return found if len(found) else np.zeros((1, EVENT_FEATURES))
 
 
 def sizes_of(history: History, start: Start) -> cascade.MagnitudeSampling:

@@ -1,13 +1,13 @@
-"""When: the wait in the time that the kernels tell, and a log-normal mixture that corrects it.
+"""The distribution of the time until the next event: a log-normal mixture on the clock that the kernels give.
 
-If the rate λ of `models.timing.excitation` were right, Λ(wait) would be exponential with mean one (Papangelou 1972; Ogata 1988, eq.
-3.3). The
-memory says what it is instead: a mixture of that exponential and of log-normals for X = Λ + ε, so that with s days of silence
+If the rate λ of `models.timing.excitation` were right, Λ(wait) would be exponential with mean 1 (Papangelou 1972; Ogata 1988, eq. 3.3). The
+memory corrects this: X = Λ(wait) + ε follows a mixture of that exponential and of log-normals, with tail Q and density q. With s days of
+silence so far,
 
     P(wait > t | s) = Q(Λ(s + t)) / Q(Λ(s))        p(t | s) = q(Λ(s + t)) λ(s + t) / Q(Λ(s))
 
-A mixture on the plain wait (Shchur et al. 2020, ICLR) extrapolates badly to rates it has never seen; in this clock rates are no matter.
-The formulas are written once and run on torch tensors (training) and numpy arrays (live).
+A mixture on the wait itself (Shchur et al. 2020, ICLR) extrapolates badly to rates that were not in its training; on this clock the rate
+drops out. The formulas run on torch tensors (training) and on numpy arrays (live).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CLOSE = 1e-10
 Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
 
 OFFSET = 1e-7
-"""ε: the density is finite at a wait of zero."""
+"""ε, which keeps the density finite at a wait of zero."""
 LONGEST_WAIT_DAYS = 1e6 / 24.0
 SHORTEST_WAIT_DAYS = 1e-8
 _LOG_WAIT_GRID = np.linspace(math.log(SHORTEST_WAIT_DAYS), math.log(LONGEST_WAIT_DAYS), 41)
@@ -40,57 +40,57 @@ _HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 @dataclass(frozen=True)
 class InterEventTime(Generic[Array]):
-    """The wait after a row, from `elapsed` days on."""
+    """The wait after a row (an event, or the start of a catalogue), counted from `elapsed` days after it."""
 
-    after: Array
-    """(..., T) the excitation just after the row, events per day."""
+    excitation: Array
+    """(..., T) just after the row, events per day."""
     background: Array
     """(...) events per day."""
     taus: Array
     """(T,) days."""
     log_exponential: Array
-    """(...) ln of the exponential's weight: at a wait of zero, where log-normals have no density, it is the rate that is left."""
+    """(...) ln of the exponential's weight; it alone gives a density at a wait of zero, where log-normals have none."""
     log_weights: Array
-    """(..., K) of the log-normals; with the exponential's they sum to 1."""
+    """(..., K) ln of the log-normals' weights; with the exponential's they sum to 1."""
     means: Array
-    """(..., K), of ln Λ."""
+    """(..., K) of ln X."""
     log_sigmas: Array
-    """(..., K)."""
+    """(..., K) of ln X."""
     elapsed: Any = 0.0
     """Days of silence so far, (...) or a number."""
 
-    def following(self, silence: Any) -> InterEventTime[Array]:
-        """The same wait, measured from `silence` days later, nothing having come."""
+    def given_silence(self, silence: Any) -> InterEventTime[Array]:
+        """Return the same wait counted from `silence` days later, given that no event came until then."""
         return replace(self, elapsed=self.elapsed + silence)
 
     def log_survival(self, wait: Any) -> Array:
-        """ln P(wait > given days), (...)."""
+        """Return ln P(no event within `wait` further days), (...)."""
         return self.log_tail_and_density(wait)[0] - self.log_tail_and_density(0.0)[0]
 
     def log_prob(self, wait: Any) -> Array:
-        """ln density, 1/day, (...)."""
+        """Return ln of the density at `wait` further days, 1/day, (...)."""
         return self.log_tail_and_density(wait)[1] - self.log_tail_and_density(0.0)[0]
 
     def hazard(self, wait: Any) -> Array:
-        """Conditional intensity, events per day, after `wait` further days of silence: density / survival."""
+        """Return the conditional intensity after `wait` further days of silence, density / survival, events per day, (...)."""
         log_tail, log_density = self.log_tail_and_density(wait)
         hazard: Array = exp(log_density - log_tail)
         return hazard
 
     def kernel_rate(self, wait: Any) -> Array:
-        """λ, events per day, as the kernels alone have it, after `wait` further days."""
-        rate: Array = conditional_intensity(self.after, self.background, self._since(wait), self.taus)
+        """Return λ of the kernels alone after `wait` further days, events per day, (...)."""
+        rate: Array = conditional_intensity(self.excitation, self.background, self._since(wait), self.taus)
         return rate
 
     def log_tail_and_density(self, wait: Any) -> tuple[Array, Array]:
-        """ln P(X > its value there) and ln density of the wait there, (...); not yet conditioned on the silence."""
+        """Return ln Q(Λ) and ln of the wait's density after `wait` further days, (...) each, not divided by Q at the elapsed time."""
         since = self._since(wait)
-        log_clock = log_clock_of(self.after, self.background, since, self.taus)
-        log_tail, log_density = self.of_clock(log_clock)
-        return log_tail, log_density - log_clock + log(conditional_intensity(self.after, self.background, since, self.taus))
+        log_clock = log_clock_of(self.excitation, self.background, since, self.taus)
+        log_tail, log_density = self.at_clock(log_clock)
+        return log_tail, log_density - log_clock + log(conditional_intensity(self.excitation, self.background, since, self.taus))
 
-    def of_clock(self, log_clock: Any) -> tuple[Array, Array]:
-        """ln of the tail and of the density of the mixture at ln X, (...)."""
+    def at_clock(self, log_clock: Any) -> tuple[Array, Array]:
+        """Return ln of the mixture's tail and of its density in ln X, at ln X: (...) -> (...), (...)."""
         z = (log_clock[..., None] - self.means) * exp(-self.log_sigmas)  # (..., K)
         exponential = self.log_exponential - exp(log_clock)
         log_tail = log_add_exp(log_sum_exp(self.log_weights + log_normal_cdf(-z)), exponential)
@@ -98,7 +98,10 @@ class InterEventTime(Generic[Array]):
         return log_tail, log_add_exp(log_normal, exponential + log_clock)
 
     def quantile(self, probabilities: Any) -> FloatArray:
-        """Days by which the event has come, (Q,) -> (..., Q); numpy only, within `SHORTEST_WAIT_DAYS` and `LONGEST_WAIT_DAYS`."""
+        """Return the days by which the event comes with each probability, (Q,) -> (..., Q); numpy only.
+
+        They lie within `SHORTEST_WAIT_DAYS` and `LONGEST_WAIT_DAYS`.
+        """
         wide = self._widened()
 
         def log_tail(log_wait: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -124,7 +127,7 @@ class InterEventTime(Generic[Array]):
         """
         elapsed = self._since(0.0)  # (P,)
         at_start, at_horizon = (
-            expected_events(self.after, self.background, since, self.taus) for since in (elapsed, elapsed + longest_days)
+            expected_events(self.excitation, self.background, since, self.taus) for since in (elapsed, elapsed + longest_days)
         )
         goal = self._sample_clock(rng, log(at_start + OFFSET)) - OFFSET  # (P,)
         waits, comes = np.full(len(longest_days), np.inf), np.flatnonzero(goal < at_horizon)
@@ -134,10 +137,10 @@ class InterEventTime(Generic[Array]):
 
     def of_rows(self, rows: NDArray[np.int64]) -> InterEventTime[Array]:
         """Return the waits after some of the rows, (R,) integers."""
-        after, background, log_exponential = self.after[rows], self.background[rows], self.log_exponential[rows]
+        excitation, background, log_exponential = self.excitation[rows], self.background[rows], self.log_exponential[rows]
         components = (self.log_weights[rows], self.means[rows], self.log_sigmas[rows])
         elapsed = self.elapsed[rows] if np.ndim(self.elapsed) else self.elapsed
-        return InterEventTime(after, background, self.taus, log_exponential, *components, elapsed)
+        return InterEventTime(excitation, background, self.taus, log_exponential, *components, elapsed)
 
     def _sample_clock(self, rng: np.random.Generator, log_start: FloatArray) -> FloatArray:
         """Draw X from the mixture given X > its value at the start, (P,).
@@ -163,25 +166,26 @@ class InterEventTime(Generic[Array]):
         Newton's method from the left, s ← s + (expected − Λ(s)) / λ(s), starting at expected / λ(0). Λ is concave, so a tangent never
         lands beyond the root.
         """
-        since = expected / (self.background + self.after.sum(1))
+        since = expected / (self.background + self.excitation.sum(1))
         for _ in range(_ITERATIONS):
             decays = np.exp(-since[:, None] / self.taus)  # (P, T)
-            reached = self.background * since + (self.after * self.taus * (1.0 - decays)).sum(1)
-            step = (expected - reached) / (self.background + (self.after * decays).sum(1))
+            reached = self.background * since + (self.excitation * self.taus * (1.0 - decays)).sum(1)
+            step = (expected - reached) / (self.background + (self.excitation * decays).sum(1))
             since = since + np.maximum(step, 0.0)
             if (np.abs(step) <= _CLOSE * since + 1e-14).all():
                 break
         return np.asarray(since)
 
     def _widened(self) -> InterEventTime[FloatArray]:
-        """With an axis for several waits of the same row."""
-        apart = (np.asarray(part)[..., None, :] for part in (self.after, self.log_weights, self.means, self.log_sigmas))
-        after, log_weights, means, log_sigmas = apart
+        """Return the same waits with an axis of length 1 that several times of one row broadcast against."""
+        vectors = (np.asarray(part)[..., None, :] for part in (self.excitation, self.log_weights, self.means, self.log_sigmas))
+        excitation, log_weights, means, log_sigmas = vectors
         scalars = (np.asarray(part, dtype=np.float64)[..., None] for part in (self.background, self.log_exponential, self.elapsed))
         background, log_exponential, elapsed = scalars
-        return InterEventTime(after, background, np.asarray(self.taus), log_exponential, log_weights, means, log_sigmas, elapsed)
+        return InterEventTime(excitation, background, np.asarray(self.taus), log_exponential, log_weights, means, log_sigmas, elapsed)
 
     def _since(self, wait: Any) -> Any:
+        """Return the days since the row, `wait` days from now, in the shape and the library of the background."""
         since = self.elapsed + wait
         if isinstance(self.background, torch.Tensor):
             return torch.as_tensor(since, dtype=self.background.dtype).expand(self.background.shape)
@@ -189,6 +193,6 @@ class InterEventTime(Generic[Array]):
         return np.broadcast_to(np.asarray(since, dtype=np.float64), shape)
 
 
-def log_clock_of(after: Any, background: Any, since: Any, taus: Any) -> Any:
-    """(...) ln X, `since` (...) days after."""
-    return log(expected_events(after, background, since, taus) + OFFSET)
+def log_clock_of(excitation: Any, background: Any, since: Any, taus: Any) -> Any:
+    """Return ln X = ln (Λ + ε), (...), `since` (...) days after a row."""
+    return log(expected_events(excitation, background, since, taus) + OFFSET)

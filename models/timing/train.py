@@ -1,10 +1,10 @@
-"""Training the network of the times in three stages, each by maximum likelihood on the training span.
+"""Training of the inter-event times in three stages, each by maximum likelihood on the training span.
 
-1. *plain*: μ and c_ak, what magnitude alone says of an event's kernel; every step sees the whole span, with its exact gradient.
-2. *kernels*: the members' networks, from the plain kernels on; the epoch of each is the best on the validation span.
-3. *memory*: the members' LSTMs, on chunks of rows after rows that only warm the memory up; likewise.
+1. *plain*: μ and c_ak, the kernel weights by magnitude alone; every step uses the whole span and its exact gradient.
+2. *kernels*: the members' networks, starting from the plain kernels; each member keeps its best step on the validation span.
+3. *memory*: the members' LSTMs, on chunks of rows; each member keeps its best epoch on the validation span.
 
-The validation span chooses epochs and sizes, the test span nothing.
+The validation span chooses steps, epochs and sizes. The test span is never used.
 """
 
 from __future__ import annotations
@@ -23,9 +23,17 @@ from models.training import Checkpoints, Distributed, Progress
 
 
 def train_timing(
-    lessons: Sequence[RegionDataset], architecture: Architecture, options: TimingOptions, seed: int, progress: Progress, stages: Checkpoints
+    datasets: Sequence[RegionDataset],
+    architecture: Architecture,
+    options: TimingOptions,
+    seed: int,
+    progress: Progress,
+    stages: Checkpoints,
 ) -> tuple[TimingNetwork, dict[str, float]]:
     """Train kernels and memory.
+
+    Args:
+        stages: keeps the stages that are done, so that an interrupted training goes on after them.
 
     Returns:
         The network (float64, in evaluation mode), and the validation scores of the stages, nats per event.
@@ -34,17 +42,17 @@ def train_timing(
         Problem: no events in the training or the validation span.
     """
     workers = Distributed()
-    study = timing_training_data(workers.share(lessons), architecture)
+    data = timing_training_data(workers.share(datasets), architecture)
     torch.manual_seed(seed)
     network = TimingNetwork(architecture).double()
-    torch.manual_seed(seed + 1_000 * workers.rank)  # the same start for all workers, dropout of their own
+    torch.manual_seed(seed + 1_000 * workers.rank)  # all workers start from the same weights, each draws its own dropout
 
     def kernels() -> dict[str, float]:
-        plain = fit_plain(network.kernels, study, options, workers, progress)
-        return {"plain": plain, "kernels": fit_kernels(network.kernels, study, options, workers, progress)}
+        plain = fit_plain(network.kernels, data, options, workers, progress)
+        return {"plain": plain, "kernels": fit_kernels(network.kernels, data, options, workers, progress)}
 
     def memory() -> dict[str, float]:
-        return {"time": fit_memory(network.kernels, network.memory, study, options, seed, workers, progress)}
+        return {"time": fit_memory(network.kernels, network.memory, data, options, seed, workers, progress)}
 
     scores = stages.run("kernels", [network.kernels], kernels) | stages.run("memory", [network.memory], memory)
     return network.double().eval(), scores

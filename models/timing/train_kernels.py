@@ -1,4 +1,4 @@
-"""Stages 1 and 2 of the times: the plain kernels, then the members' networks, each step over the whole span with its exact gradient."""
+"""Stages 1 and 2 of the inter-event times: plain kernels, then the members' networks; each step uses the whole span, exactly."""
 
 from __future__ import annotations
 
@@ -7,23 +7,29 @@ import torch
 from torch import nn
 
 from models.timing.excitation import TAUS_DAYS, Excitation
+from models.timing.formulas import magnitude_terms
+from models.timing.model import BACKGROUND_SHARE
 from models.timing.networks import KernelNetwork
-from models.timing.sequence_rows import Intervals, joined
+from models.timing.sequence_rows import Intervals, join_intervals
 from models.timing.training_data import TimingOptions, TimingTrainingData
 from models.training import Best, Distributed, Progress, descend, require_finite
 
 EVERY_STEPS = 3
-BACKGROUND_SHARE = 0.3
-"""Where the fit of μ begins: so much of a region's mean rate."""
+"""Steps from one validation to the next."""
+PATIENCE_CHECKS = 12
+"""Validations without an improvement of any member before training stops."""
 
 
-def fit_plain(kernels: KernelNetwork, study: TimingTrainingData, options: TimingOptions, workers: Distributed, progress: Progress) -> float:
-    """Stage 1; every member starts from the same."""
-    train = joined(study.train)
+def fit_plain(kernels: KernelNetwork, data: TimingTrainingData, options: TimingOptions, workers: Distributed, progress: Progress) -> float:
+    """Fit μ and the plain weights (stage 1), which all members start from; return the validation score, nats per event.
+
+    μ begins at `BACKGROUND_SHARE` of each region's mean rate.
+    """
+    train = join_intervals(data.train)
     stop = int(train.rows.max()) + 1
-    number = study.regions[train.rows].numpy()
+    number = data.regions[train.rows].numpy()
     days, events = (
-        np.bincount(number, part, kernels.log_background.shape[1]) for part in (train.waits_days, train.comes.astype(np.float64))
+        np.bincount(number, part, kernels.log_background.shape[1]) for part in (train.waits_days, train.has_event.astype(np.float64))
     )
     totals = workers.total(torch.from_numpy(np.stack((days, events))))
     with torch.no_grad():
@@ -32,36 +38,38 @@ def fit_plain(kernels: KernelNetwork, study: TimingTrainingData, options: Timing
         kernels.log_productivity[:1].detach().clone().requires_grad_(),
         kernels.log_background[:1].detach().clone().requires_grad_(),
     )
-    powers = torch.exp(study.excesses[:, None] * kernels.powers) * study.comes[:, None]
+    powers = magnitude_terms(data.excesses, kernels.powers) * data.is_event[:, None]
     optimizer = torch.optim.LBFGS([one, background], max_iter=options.plain_steps, history_size=20, line_search_fn="strong_wolfe")
-    seen = 0
+    calls = 0
 
     def closure() -> torch.Tensor:
-        nonlocal seen
-        (score,) = _likelihoods(powers[:stop] @ one.exp(), background.exp(), study, train, workers)
+        nonlocal calls
+        (score,) = _likelihoods(powers[:stop] @ one.exp(), background.exp(), data, train, workers)
         optimizer.zero_grad()
         (-score).backward()
         workers.add_gradients((one, background))
-        seen += 1
-        progress("plain", min(seen, options.plain_steps), options.plain_steps, {"train": float(workers.total(score.detach().clone()))})
+        calls += 1
+        progress("plain", min(calls, options.plain_steps), options.plain_steps, {"train": float(workers.total(score.detach().clone()))})
         return workers.total(-score.detach())
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         kernels.log_productivity.copy_(one.expand_as(kernels.log_productivity))
         kernels.log_background.copy_(background.expand_as(kernels.log_background))
-        reached = float(workers.total(_likelihoods(powers @ one.exp(), background.exp(), study, joined(study.validation), workers))[0])
-    require_finite(reached, "plain", f"step {seen}")
+        reached = float(
+            workers.total(_likelihoods(powers @ one.exp(), background.exp(), data, join_intervals(data.validation), workers))[0]
+        )
+    require_finite(reached, "plain", f"step {calls}")
     return reached
 
 
 def fit_kernels(
-    kernels: KernelNetwork, study: TimingTrainingData, options: TimingOptions, workers: Distributed, progress: Progress
+    kernels: KernelNetwork, data: TimingTrainingData, options: TimingOptions, workers: Distributed, progress: Progress
 ) -> float:
-    """Stage 2: the score of the members' mean."""
-    train, validation = joined(study.train), joined(study.validation)
-    workers.fit_scaler(kernels.scaler, study.surroundings[train.rows[study.comes[train.rows].numpy() > 0]])
-    scaled = kernels.scaler(study.surroundings).float()
+    """Fit the members' networks (stage 2); return the validation score of their mean, nats per event."""
+    train, validation = join_intervals(data.train), join_intervals(data.validation)
+    workers.fit_scaler(kernels.scaler, data.features[train.rows[data.is_event[train.rows].numpy() > 0]])
+    scaled = kernels.scaler(data.features).float()
     stop = int(train.rows.max()) + 1
     networks = nn.ModuleList([kernels.first, kernels.second, kernels.last]).float()
     simple = [kernels.log_productivity, kernels.log_background]
@@ -71,67 +79,71 @@ def fit_kernels(
     best = Best(kernels, kernels.members)
     for step in range(1, options.kernel_steps + 1):
         scores = _likelihoods(
-            _weights(kernels, study, scaled, stop, options.kernel_dropout), kernels.log_background.exp(), study, train, workers
+            _weights(kernels, data, scaled, stop, options.kernel_dropout), kernels.log_background.exp(), data, train, workers
         )
         descend(-scores.sum(), [*networks.parameters(), *simple], optimizer, workers)
         schedule.step()
         if step % EVERY_STEPS == 0:
             with torch.no_grad():
-                found = _likelihoods(_weights(kernels, study, scaled), kernels.log_background.exp(), study, validation, workers)
-            found = workers.total(found)
-            require_finite(found, "kernels", f"step {step}")
-            best.offer(found)
+                reached = _likelihoods(_weights(kernels, data, scaled), kernels.log_background.exp(), data, validation, workers)
+            reached = workers.total(reached)
+            require_finite(reached, "kernels", f"step {step}")
+            best.offer(reached)
             progress(
                 "kernels", step, options.kernel_steps, {"train": float(scores.mean().detach()), "validation": float(best.scores.mean())}
             )
-            if step - EVERY_STEPS * best.since > EVERY_STEPS * 12:
+            if step - EVERY_STEPS * best.since > EVERY_STEPS * PATIENCE_CHECKS:
                 break
     best.restore()
     kernels.double()
     with torch.no_grad():
-        mean = _weights(kernels, study, kernels.scaler(study.surroundings)).mean(0, keepdim=True)
-        return float(workers.total(_likelihoods(mean, kernels.background[None], study, validation, workers))[0])
+        mean = _weights(kernels, data, kernels.scaler(data.features)).mean(0, keepdim=True)
+        return float(workers.total(_likelihoods(mean, kernels.background[None], data, validation, workers))[0])
 
 
-def excitations(kernels: KernelNetwork, study: TimingTrainingData) -> tuple[torch.Tensor, torch.Tensor]:
-    """(R, 12) the excitation after each row, and (R,) the background there."""
+def excitations(kernels: KernelNetwork, data: TimingTrainingData) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the excitation after each row, (R, 12), and the background there, (R,), by the members' mean kernels."""
     with torch.no_grad():
-        weights = _weights(kernels, study, kernels.scaler(study.surroundings)).mean(0, keepdim=True)
-        return Excitation.apply(weights / kernels.taus, study.decays)[0], kernels.background[study.regions]
+        weights = _weights(kernels, data, kernels.scaler(data.features)).mean(0, keepdim=True)
+        return Excitation.apply(weights / kernels.taus, data.decays)[0], kernels.background[data.regions]
 
 
 def _weights(
     kernels: KernelNetwork,
-    study: TimingTrainingData,
+    data: TimingTrainingData,
     scaled: torch.Tensor,
     stop: int | None = None,
     dropout: tuple[float, float] = (0.0, 0.0),
 ) -> torch.Tensor:
-    """(M, R, 12) every member's weights; nothing comes from a first row."""
-    corrections = kernels.corrections(scaled[:stop], dropout).double()
-    weights: torch.Tensor = (
-        kernels.plain(study.excesses[:stop].to(kernels.log_productivity.dtype)).double() * corrections * study.comes[:stop, None]
-    )
+    """Return every member's weights, (M, R, 12); 0 in a first row.
+
+    Args:
+        scaled: (R, EVENT_FEATURES).
+        stop: the row before which to stop; None: all rows.
+    """
+    corrections = kernels.log_corrections(scaled[:stop], dropout).exp().double()
+    plain = kernels.plain_weights(data.excesses[:stop].to(kernels.log_productivity.dtype)).double()
+    weights: torch.Tensor = plain * corrections * data.is_event[:stop, None]
     return weights
 
 
 def _likelihoods(
-    weights: torch.Tensor, background: torch.Tensor, study: TimingTrainingData, part: Intervals, workers: Distributed
+    weights: torch.Tensor, background: torch.Tensor, data: TimingTrainingData, part: Intervals, workers: Distributed
 ) -> torch.Tensor:
-    """(M,) nats per event: (Σ ln λ − Λ) / events over the waits, events of all workers.
+    """Return (Σ ln λ − Λ) / number of events over the intervals, (M,) nats per event; the number is that of all workers.
 
     Args:
         weights: (M, R, 12).
         background: (M, regions).
     """
     taus = torch.from_numpy(TAUS_DAYS)
-    after = Excitation.apply(weights / taus, study.decays[: weights.shape[1]])[:, part.rows]
-    background = background.double()[:, study.regions[part.rows]]  # (M, I)
+    excitation = Excitation.apply(weights / taus, data.decays[: weights.shape[1]])[:, part.rows]
+    background = background.double()[:, data.regions[part.rows]]  # (M, I)
     start, end = torch.from_numpy(part.elapsed_days), torch.from_numpy(part.elapsed_days + part.waits_days)
     left, gone = torch.exp(-end[:, None] / taus), torch.exp(-start[:, None] / taus)  # (I, 12)
-    comes = torch.from_numpy(part.comes.astype(np.float64))
-    rates = background + (after * left).sum(-1)  # (M, I)
-    expected = background * (end - start) + (after * (taus * (gone - left))).sum(-1)
-    count = workers.total(comes.sum())
-    total: torch.Tensor = ((torch.log(rates) * comes).sum(1) - expected.sum(1)) / count
+    has_event = torch.from_numpy(part.has_event.astype(np.float64))
+    rates = background + (excitation * left).sum(-1)  # (M, I)
+    expected = background * (end - start) + (excitation * (taus * (gone - left))).sum(-1)
+    count = workers.total(has_event.sum())
+    total: torch.Tensor = ((torch.log(rates) * has_event).sum(1) - expected.sum(1)) / count
     return total

@@ -1,4 +1,7 @@
-"""Stage 3 of the times: the members' LSTMs, on chunks of rows after rows that only warm the memory up."""
+"""Stage 3 of the inter-event times: the members' LSTMs, on chunks of rows.
+
+The memory starts from zero some rows before each chunk (the warm-up), which are not scored.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ import torch
 from torch import nn
 
 from models.timing.excitation import conditional_intensity
+from models.timing.formulas import wait_of_outputs
 from models.timing.inter_event_time import log_clock_of
-from models.timing.networks import KernelNetwork, MemoryNetwork, memory_inputs, wait_of
-from models.timing.sequence_rows import Intervals, joined
+from models.timing.model import raw_memory_inputs
+from models.timing.networks import KernelNetwork, MemoryNetwork
+from models.timing.sequence_rows import Intervals, join_intervals
 from models.timing.train_kernels import excitations
 from models.timing.training_data import TimingOptions, TimingTrainingData
 from models.training import Best, Distributed, Progress, descend, require_finite
@@ -24,37 +29,35 @@ WARM_UP_OF_VALIDATION = 2048
 def fit_memory(
     kernels: KernelNetwork,
     memory: MemoryNetwork,
-    study: TimingTrainingData,
+    data: TimingTrainingData,
     options: TimingOptions,
     seed: int,
     workers: Distributed,
     progress: Progress,
 ) -> float:
-    """Stage 3: the score of the members' mean mixture."""
-    after, background = excitations(kernels, study)
-    raw = memory_inputs(study.rows, after, background, kernels.taus, study.hours if memory.architecture.hours else None)
-    workers.fit_scaler(memory.scaler, raw[joined(study.train).rows])
+    """Fit the members' LSTMs (stage 3); return the validation score of their mean mixture, nats per event."""
+    excitation, background = excitations(kernels, data)
+    raw = raw_memory_inputs(data.rows, excitation, background, kernels.taus, data.hours if memory.architecture.hours else None)
+    workers.fit_scaler(memory.scaler, raw[join_intervals(data.train).rows])
     inputs = memory.scaler(raw).float()
-    clocks = [_clocks(part, after, background, kernels.taus) for part in (*study.train, *study.validation)]
-    fitting = [chunk for part, clock in zip(study.train, clocks, strict=False) for chunk in _chunks(part, clock, study, options)]
+    clocks = [_clocks(part, excitation, background, kernels.taus) for part in (*data.train, *data.validation)]
+    fitting = [chunk for part, clock in zip(data.train, clocks, strict=False) for chunk in _chunks(part, clock, data, options)]
     whole = msgspec.structs.replace(options, chunk=1 << 30, warm_up=WARM_UP_OF_VALIDATION)
     checking = [
-        chunk
-        for part, clock in zip(study.validation, clocks[len(study.train) :], strict=True)
-        for chunk in _chunks(part, clock, study, whole)
+        chunk for part, clock in zip(data.validation, clocks[len(data.train) :], strict=True) for chunk in _chunks(part, clock, data, whole)
     ]
-    constant = sum(_constant(part, after, background, kernels.taus) for part in study.validation)
-    events = float(workers.total(torch.tensor(float(sum(part.comes.sum() for part in study.validation)))))
+    constant = sum(_constant(part, excitation, background, kernels.taus) for part in data.validation)
+    events = float(workers.total(torch.tensor(float(sum(part.has_event.sum() for part in data.validation)))))
     memory.float()
     optimizer = torch.optim.AdamW(memory.parameters(), lr=options.memory_rate, weight_decay=options.memory_decay)
     batches = workers.largest(-(-len(fitting) // options.batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, options.memory_rate, total_steps=options.memory_epochs * batches, pct_start=0.2
     )
-    order, best = np.random.default_rng(seed + 1_000 * workers.rank), Best(memory, memory.architecture.memory_members)
+    rng, best = np.random.default_rng(seed + 1_000 * workers.rank), Best(memory, memory.architecture.memory_members)
     for epoch in range(1, options.memory_epochs + 1):
         memory.train()
-        for batch in _batches(fitting, options.batch, batches, order):
+        for batch in _batches(fitting, options.batch, batches, rng):
             likelihoods, count = _chunk_likelihoods(memory, inputs, batch, options.memory_dropout)
             descend(-likelihoods.sum() / (count * workers.count), list(memory.parameters()), optimizer, workers)
             schedule.step()
@@ -63,9 +66,9 @@ def fit_memory(
             total = sum(_chunk_likelihoods(memory, inputs, [chunk])[0] for chunk in checking) + torch.zeros(
                 memory.architecture.memory_members
             )
-        reached = (workers.total(total) + workers.total(torch.tensor(constant))) / events
-        require_finite(reached, "memory", f"epoch {epoch}")
-        best.offer(reached)
+        scores = (workers.total(total) + workers.total(torch.tensor(constant))) / events
+        require_finite(scores, "memory", f"epoch {epoch}")
+        best.offer(scores)
         progress("memory", epoch, options.memory_epochs, {"validation": float(best.scores.mean())})
         if epoch - best.since > options.patience:
             break
@@ -78,48 +81,52 @@ def fit_memory(
 
 
 class Chunk(NamedTuple):
-    """Some waits after consecutive rows; rows before `rows[0]` only warm the memory up."""
+    """T intervals after consecutive rows; the rows from `begin` to the first of them are the warm-up."""
 
     begin: int
     """The row where the memory starts."""
     rows: slice
+    """The rows before the intervals."""
     log_starts: torch.Tensor
-    """(T,) ln of the clock where the wait begins to count; −inf at the row itself."""
+    """(T,) ln X where the interval begins; −inf at the row itself."""
     log_ends: torch.Tensor
-    comes: torch.Tensor
+    """(T,) ln X where it ends."""
+    has_event: torch.Tensor
+    """(T,) 1 where an event ends it."""
 
 
-def _clocks(part: Intervals, after: torch.Tensor, background: torch.Tensor, taus: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(I,) ln of the clock where each wait begins to count and where it ends."""
+def _clocks(part: Intervals, excitation: torch.Tensor, background: torch.Tensor, taus: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ln X where each interval begins and where it ends, (I,) each."""
     start, end = torch.from_numpy(part.elapsed_days), torch.from_numpy(part.elapsed_days + part.waits_days)
-    rows, level = after[part.rows], background[part.rows]
+    rows, level = excitation[part.rows], background[part.rows]
     log_starts = torch.where(start > 0.0, log_clock_of(rows, level, start, taus), -torch.inf)
     return log_starts.float(), log_clock_of(rows, level, end, taus).float()
 
 
-def _constant(part: Intervals, after: torch.Tensor, background: torch.Tensor, taus: torch.Tensor) -> float:
-    """What the density of the wait has beyond that of ln X: Σ ln λ − ln X over the events."""
+def _constant(part: Intervals, excitation: torch.Tensor, background: torch.Tensor, taus: torch.Tensor) -> float:
+    """Return Σ ln λ − ln X over the events: ln of the wait's density less that of ln X, which no training changes."""
     end = torch.from_numpy(part.elapsed_days + part.waits_days)
-    rows, level = after[part.rows], background[part.rows]
+    rows, level = excitation[part.rows], background[part.rows]
     terms = torch.log(conditional_intensity(rows, level, end, taus)) - log_clock_of(rows, level, end, taus)
-    return float(terms[torch.from_numpy(part.comes)].sum())
+    return float(terms[torch.from_numpy(part.has_event)].sum())
 
 
 def _chunks(
-    part: Intervals, clocks: tuple[torch.Tensor, torch.Tensor], study: TimingTrainingData, options: TimingOptions
+    part: Intervals, clocks: tuple[torch.Tensor, torch.Tensor], data: TimingTrainingData, options: TimingOptions
 ) -> Iterator[Chunk]:
-    firsts = study.rows.firsts
+    """Yield the intervals in pieces of `chunk`, each with a warm-up that does not reach beyond its pattern's beginning."""
+    firsts = data.rows.firsts
     beginning = int(firsts[np.searchsorted(firsts, part.rows[0], side="right") - 1])
-    comes = torch.from_numpy(part.comes.astype(np.float32))
+    has_event = torch.from_numpy(part.has_event.astype(np.float32))
     for low in range(0, len(part.rows), options.chunk):
         piece = slice(low, min(low + options.chunk, len(part.rows)))
         rows = slice(int(part.rows[piece.start]), int(part.rows[piece.stop - 1]) + 1)
-        yield Chunk(max(rows.start - options.warm_up, beginning), rows, clocks[0][piece], clocks[1][piece], comes[piece])
+        yield Chunk(max(rows.start - options.warm_up, beginning), rows, clocks[0][piece], clocks[1][piece], has_event[piece])
 
 
-def _batches(chunks: list[Chunk], size: int, count: int, order: np.random.Generator) -> Iterator[list[Chunk]]:
-    """`count` batches of the chunks in random order, beginning again where they end."""
-    shuffled = order.permutation(len(chunks))
+def _batches(chunks: list[Chunk], size: int, count: int, rng: np.random.Generator) -> Iterator[list[Chunk]]:
+    """Yield `count` batches of the chunks in random order; once all are used, the same order begins again."""
+    shuffled = rng.permutation(len(chunks))
     if -(-len(chunks) // size) < count:
         shuffled = np.resize(shuffled, count * size)
     for low in range(0, len(shuffled), size):
@@ -129,29 +136,30 @@ def _batches(chunks: list[Chunk], size: int, count: int, order: np.random.Genera
 def _chunk_likelihoods(
     memory: MemoryNetwork, inputs: torch.Tensor, batch: list[Chunk], dropout: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(M,) Σ ln p(ln X) of the chunks' waits by member, and how many events they hold."""
+    """Return Σ ln p(ln X) over the chunks' intervals for each member, (M,), and the number of events in them, at least 1."""
     outputs = _outputs(memory, inputs, batch, dropout)  # (M, T, 3 K + 1)
     parts = [_log_likelihood(outputs[member : member + 1], batch) for member in range(len(outputs))]
-    return torch.stack([part.sum() for part in parts]), torch.cat([chunk.comes for chunk in batch]).sum().clamp_min(1.0)
+    return torch.stack([part.sum() for part in parts]), torch.cat([chunk.has_event for chunk in batch]).sum().clamp_min(1.0)
 
 
 def _mixed_likelihood(memory: MemoryNetwork, inputs: torch.Tensor, chunk: Chunk) -> float:
+    """Return Σ ln p(ln X) of the members' mean mixture."""
     return float(_log_likelihood(_outputs(memory, inputs, [chunk], 0.0), [chunk]).sum())
 
 
 def _outputs(memory: MemoryNetwork, inputs: torch.Tensor, batch: list[Chunk], dropout: float) -> torch.Tensor:
-    """(M, T, 3 K + 1) at the rows of the chunks, end to end."""
+    """Return the memory's outputs at the rows of the chunks, end to end, (M, T, 3 K + 1)."""
     pieces = [inputs[chunk.begin : chunk.rows.stop] for chunk in batch]
     outputs = memory(nn.utils.rnn.pad_sequence(pieces, batch_first=True), dropout)  # (M, B, T, 3 K + 1)
     return torch.cat([outputs[:, b, chunk.rows.start - chunk.begin : chunk.rows.stop - chunk.begin] for b, chunk in enumerate(batch)], 1)
 
 
 def _log_likelihood(outputs: torch.Tensor, batch: list[Chunk]) -> torch.Tensor:
-    """(T,) ln density of ln X where an event came, ln of its tail where none did."""
+    """Return ln density of ln X where an event ends the interval, else ln of the tail, given the tail at its beginning: (T,)."""
     log_starts = torch.cat([chunk.log_starts for chunk in batch])
-    log_ends, comes = torch.cat([chunk.log_ends for chunk in batch]), torch.cat([chunk.comes for chunk in batch])
-    nothing = outputs.new_zeros(len(log_ends))
-    wait = wait_of(outputs, nothing[:, None], nothing, nothing[:1])
-    log_tail, log_density = wait.of_clock(log_ends)
-    before = torch.where(torch.isfinite(log_starts), wait.of_clock(log_starts.clamp_min(-30.0))[0], 0.0)
-    return torch.where(comes > 0.0, log_density, log_tail) - before
+    log_ends, has_event = torch.cat([chunk.log_ends for chunk in batch]), torch.cat([chunk.has_event for chunk in batch])
+    unused = outputs.new_zeros(len(log_ends))  # in place of the excitation, the background and the time constants
+    wait = wait_of_outputs(outputs, unused[:, None], unused, unused[:1])
+    log_tail, log_density = wait.at_clock(log_ends)
+    before = torch.where(torch.isfinite(log_starts), wait.at_clock(log_starts.clamp_min(-30.0))[0], 0.0)
+    return torch.where(has_event > 0.0, log_density, log_tail) - before

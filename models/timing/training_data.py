@@ -1,4 +1,4 @@
-"""Lessons laid end to end as tensors, and what the stages of a training share."""
+"""The datasets of the training regions laid end to end as tensors, and the options that the stages of a training share."""
 
 from __future__ import annotations
 
@@ -17,54 +17,66 @@ from models.timing.sequence_rows import Intervals, Rows, intervals_of, rows_of
 
 
 class TimingOptions(msgspec.Struct, frozen=True):
-    """How to train the network of the times."""
+    """How to train the networks of the inter-event times."""
 
     plain_steps: int = 80
     kernel_steps: int = 100
     kernel_rate: float = 1e-2
+    """The learning rate."""
     kernel_decay: float = 0.1
     kernel_dropout: tuple[float, float] = (0.3, 0.3)
     memory_epochs: int = 30
     memory_rate: float = 2e-3
+    """The learning rate."""
     memory_decay: float = 3e-2
     memory_dropout: float = 0.2
     chunk: int = 256
+    """Intervals of one training example of the memory."""
     warm_up: int = 128
+    """Rows before a chunk that the memory reads first, unscored."""
     batch: int = 8
+    """Chunks in one step."""
     patience: int = 6
+    """Epochs without an improvement of any member before training stops."""
 
 
 @dataclass(frozen=True)
 class TimingTrainingData:
-    """The lessons laid end to end, float64 tensors."""
+    """The regions' datasets laid end to end, R rows; float64 tensors."""
 
     rows: Rows
     excesses: torch.Tensor
-    comes: torch.Tensor
-    surroundings: torch.Tensor
+    """(R,) magnitude above completeness."""
+    is_event: torch.Tensor
+    """(R,) 1, or 0 in a row before a pattern's first event."""
+    features: torch.Tensor
+    """(R, EVENT_FEATURES)"""
     decays: torch.Tensor
+    """(R, 12) of the excitation since the row before."""
     hours: torch.Tensor
+    """(R,) local solar time."""
     regions: torch.Tensor
-    """(R,) the number of each row's region."""
+    """(R,) the index of each row's region in the architecture."""
     train: list[Intervals]
+    """Of each dataset; likewise `validation`."""
     validation: list[Intervals]
 
 
-def timing_training_data(lessons: Sequence[RegionDataset], architecture: Architecture) -> TimingTrainingData:
-    """Lay the lessons end to end.
+def timing_training_data(datasets: Sequence[RegionDataset], architecture: Architecture) -> TimingTrainingData:
+    """Return the datasets laid end to end.
 
     Raises:
         Problem: no events in the training or the validation span.
     """
-    rows = rows_of([lesson.pattern for lesson in lessons], architecture.reach)
-    pairs = list(zip(lessons, rows.firsts.tolist(), strict=True))
-    train = [intervals_of(lesson.pattern, lesson.train, first) for lesson, first in pairs]
-    validation = [intervals_of(lesson.pattern, lesson.validation, first) for lesson, first in pairs]
+    rows = rows_of([dataset.pattern for dataset in datasets], architecture.reach)
+    pairs = list(zip(datasets, rows.firsts.tolist(), strict=True))
+    train = [intervals_of(dataset.pattern, dataset.train, first) for dataset, first in pairs]
+    validation = [intervals_of(dataset.pattern, dataset.validation, first) for dataset, first in pairs]
     for name, parts in (("training", train), ("validation", validation)):
-        if not sum(int(part.comes.sum()) for part in parts):
+        if not sum(int(part.has_event.sum()) for part in parts):
             raise Problem(f"no events in the {name} span", "choose other dates or a lower magnitude of completeness")
-    hours = [np.concatenate(([0.0], local_hours(lesson.pattern))) for lesson in lessons]
-    regions = [np.full(len(lesson.pattern) + 1, architecture.regions.index(lesson.region)) for lesson in lessons]
-    columns = (rows.excesses, rows.comes, rows.neighbourhoods, decays_of(rows.waits), np.concatenate(hours), np.concatenate(regions))
-    excesses, comes, surroundings, decays, hour, region = map(torch.from_numpy, columns)
-    return TimingTrainingData(rows, excesses, comes, surroundings, decays, hour, region, train, validation)
+    hours = [np.concatenate(([0.0], local_hours(dataset.pattern))) for dataset in datasets]
+    regions = [np.full(len(dataset.pattern) + 1, architecture.regions.index(dataset.region)) for dataset in datasets]
+    columns = (rows.excesses, rows.is_event, rows.features, decays_of(rows.waits), np.concatenate(hours), np.concatenate(regions))
+    excesses, is_event, features, decays, hour, region = map(torch.from_numpy, columns)
+    return TimingTrainingData(rows, excesses, is_event, features, decays, hour, region, train, validation)

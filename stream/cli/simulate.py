@@ -140,8 +140,7 @@ def _simulate(
     around = circle(shock.latitude, shock.longitude, 3.0 * radius_km(shock.magnitude) + 50.0)
     if source in (SimulationSource.forecaster, SimulationSource.cnn):
         network, card = read_forecaster(model)
-        known = network.timing.background(region)
-        background = known if known is not None else BACKGROUND_SHARE * rate
+        background = network.timing.background_of(region, mean_rate=rate)
         maps, name = _cnn_map(card.name, region, past) if source is SimulationSource.cnn else (None, card.name)
         return by_forecaster(network, past, shock, days, n, seed, background, around, name, maps)
     if len(past) >= 200:

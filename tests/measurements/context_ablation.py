@@ -34,7 +34,7 @@ from models.numerics.arrays import FloatArray
 from models.scoring.scores import bootstrap_interval
 from models.space_time import SpaceTimeNetwork
 from models.timing.inter_event_time import InterEventTime
-from models.timing.sequence_rows import intervals_of, rows_of
+from models.timing.sequence_rows import intervals_of
 from tests.measurements.skill import BENCHMARKS, DATA, lesson_of
 
 SIDE, AT_ONCE = 24, 512
@@ -46,7 +46,7 @@ Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 def contexts(base: SpaceTimeNetwork, lesson: RegionDataset, rows: slice, *, after: bool) -> torch.Tensor:
     """(n, channels) of the maps at the events' own cells, right after the events or right before them."""
     pattern = lesson.pattern.before(lesson.validation.end)
-    weights = base.timing.weights(rows_of([pattern], base.architecture.timing.reach))[1:].numpy()
+    weights = base.timing.evaluate(pattern).event_weights
     background = float(base.timing.kernels.background.detach()[0])
     before = pattern.before(lesson.train.end)
     grid = grid_over(before.latitudes, before.longitudes, SIDE)
@@ -65,9 +65,9 @@ def time_scores(base: SpaceTimeNetwork, lesson: RegionDataset, span_name: str) -
     pattern, span = lesson.pattern.before(lesson.validation.end), getattr(lesson, span_name)
     background = float(base.timing.kernels.background.detach()[0])
     part = intervals_of(pattern, span)
-    chosen = np.flatnonzero((part.rows > 0) & part.comes)
-    waits = base.timing.waits(pattern, background).of_rows(part.rows[chosen]).following(part.elapsed_days[chosen])
-    names = ("after", "background", "log_exponential", "log_weights", "means", "log_sigmas", "elapsed")
+    chosen = np.flatnonzero((part.rows > 0) & part.has_event)
+    waits = base.timing.waits(base.timing.evaluate(pattern), background).of_rows(part.rows[chosen]).given_silence(part.elapsed_days[chosen])
+    names = ("excitation", "background", "log_exponential", "log_weights", "means", "log_sigmas", "elapsed")
     tensors = [torch.from_numpy(np.ascontiguousarray(getattr(waits, name))) for name in names]
     lasted = torch.from_numpy(part.waits_days[chosen])
 

@@ -107,7 +107,7 @@ class Referee:
         self._known = known = self.lesson.pattern.before(self.lesson.validation.end)
         self._law = fit_poisson(known, self.lesson.train).magnitudes
         self._etas = Etas.load(DATA / "etas_parameters.json", NAME, self._law)
-        self._history = history_of(network, known, network.timing.background(network.timing.architecture.regions[0]) or 0.1)
+        self._history = history_of(network, known, network.timing.background_of(network.timing.architecture.regions[0]))
         self._grid = csep.grid_of(self._polygon, known.magnitude_of_completeness)
         self._long_run = csep.long_run_of(self._grid, known.before(self.lesson.train.end))
         self._maps = maps_of(network, self.lesson._replace(pattern=known, region="")) if with_maps else None

@@ -213,7 +213,7 @@ def print_regions(log: Log, table: RegionTable, shared: ProcessPool, at: Instant
     simulator, inside = NetworkSimulator(network, "it", shared), [0, 0]
     print(f"{'region':20} {'window':>6} {'last week':>9} {'mean':>6} {'seconds':>8} {'outlook':>8} {'week: median, 95 %':>20} {'came':>4}")
     for asked, later in sorted(windows(log, table, at), key=lambda one: -_last_week(one[0])):
-        background = network.timing.background(asked.region.id) or 0.1
+        background = network.timing.learned_background(asked.region.id) or 0.1
         best, drawn = min(_timed(network, asked, background, shared) for _ in range(TIMES))
         began = time.perf_counter()
         week = simulator.simulate(asked).forecast[1]

@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_HOUR, Instant
-from models.numerics import EARTH_RADIUS_KM, FloatArray
+from models.numerics import FloatArray, positions_km
 from models.simulation.rollout.cnn_map import of_events
 from models.simulation.rollout.magnitude_features import Excesses
 from models.simulation.rollout.neighbours import Neighbours
 from models.simulation.rollout.networks import RolloutNetwork
 from models.simulation.rollout.places import Own, advanced, displaced, learned, parents
 from models.simulation.rollout.start import Start
-from models.simulation.rollout.timing_state import features_of, memory_at, remembered, wait_after
+from models.simulation.rollout.timing_state import features_of, memory_at, next_memory, wait_after
 from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import EVENT_FEATURES, KERNELS, TAUS_DAYS
 
@@ -125,7 +125,7 @@ class _Rollout:
                 self._end(self._alive, since, stopped=True)
                 return
             wait = wait_after(self._network, self._memory, self._background)
-            ahead = wait.following(elapsed).sample(self._chance, np.maximum(days - since, 0.0))
+            ahead = wait.given_silence(elapsed).sample(self._chance, np.maximum(days - since, 0.0))
             goes_on = self._alive & np.isfinite(ahead) & (since + np.where(np.isfinite(ahead), ahead, 0.0) < days)
             self._end(self._alive & ~goes_on, np.full(len(since), days))
             self._alive = goes_on
@@ -165,9 +165,7 @@ class _Rollout:
             self._start, self._own, self._network, sums, self._memory.excitation * fading, self._background, now, self._region, self._chance
         )
         places = displaced(discs, self._region, self._chance)
-        positions = EARTH_RADIUS_KM * np.stack(
-            (places[:, 2] * np.cos(places[:, 1]), places[:, 2] * np.sin(places[:, 1]), np.sin(places[:, 0])), 1
-        )
+        positions = positions_km(places)
         excesses = self._drawn_excesses(now)
         features = features_of(self._start, self._own, self._memory, waits, now, positions, self._timing.reach)
         features[:, 0] = excesses
@@ -178,8 +176,8 @@ class _Rollout:
             of_rates, of_worths = of_events(self._start.factors, places, np.zeros(len(places)), self._given.days)
             kernels |= {"rates": kernels["rates"] * np.tile(of_rates, self._discs), "worths": kernels["worths"] * of_worths}
         hour = (int(self._moment) / MILLISECONDS_PER_HOUR + 24.0 * now + np.degrees(places[:, 1]) / 15.0) % 24.0
-        told_hour = hour if self._timing.hours else None
-        self._memory = remembered(self._network, self._memory, features, weights, waits, self._background, told_hour)
+        local_hour = hour if self._timing.hours else None
+        self._memory = next_memory(self._network, self._memory, features, weights, waits, self._background, local_hour)
         self._sums, self._last = sums + kernels["rates"], now
         self._note(features, now)
         self._own.append(days=now, positions=positions, excesses=excesses, depths=discs.depths_km, roots=discs.roots, **kernels)
@@ -196,7 +194,7 @@ class _Rollout:
     def _drawn_excesses(self, now: FloatArray) -> FloatArray:
         """(P,) above completeness, rounded as the catalogue is."""
         lowest, step = self._start.magnitude_of_completeness, self._start.step
-        law = self._network.sizes(self._excesses.features(self._own, now), lowest)
+        law = self._network.magnitudes(self._excesses.features(self._own, now), lowest)
         if len(self._levels):
             self.reaching.append(law.survival_at_each(self._levels)[self._alive])
         magnitudes = lowest - step / 2.0 + law.sample(self._chance)
@@ -207,7 +205,7 @@ class _Rollout:
         """Keep those that go on."""
         rows = np.flatnonzero(self._alive)
         self._numbers, self._alive, self._last = self._numbers[rows], self._alive[rows], self._last[rows]
-        self._memory, self._sums = self._memory.of(rows), self._sums[rows]
+        self._memory, self._sums = self._memory.of_paths(rows), self._sums[rows]
         self._own.keep(rows)
         self._excesses.keep(rows)
         return waits[rows]

@@ -57,24 +57,19 @@ class Continuations(NamedTuple):
 
 
 def roll_forward(
-    network: SpaceTimeNetwork, pattern: PointPattern, moment: Instant, days: float, n: int, seed: int, background: float | None = None,
+    network: SpaceTimeNetwork, pattern: PointPattern, moment: Instant, days: float, n: int, seed: int, background: float,
     region: shapely.Polygon | None = None, most_events: int = MOST_EVENTS, maps: RegionMaps | None = None,
 ) -> Continuations:  # fmt: skip
     """N continuations of a pattern from a moment on, of which nothing later is looked at.
 
     Args:
-        background: μ, events per day; None: the region's that the model was trained on, if there is one only.
+        background: μ, events per day.
         region: corners in (longitude, latitude); no event falls outside.
         maps: of the CNN; None: events come where the kernels alone say.
 
     Raises:
         Problem: the model knows no places, or the numbers make no sense.
     """
-    if background is None:
-        regions = network.timing.architecture.regions
-        background = network.timing.background(regions[0]) if len(regions) == 1 else None
-    if background is None:
-        raise Problem("the background rate of this region is not known", "give it, or fit it on the history")
     history = history_of(network, pattern.before(moment), background)
     factors = None if maps is None else factors_at(maps, history, moment)
     return rolled(history, moment, days, n, seed, region, most_events, factors)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.numerics import EARTH_RADIUS_KM, FloatArray, IntArray
+from models.numerics import FloatArray, IntArray, fast_offsets_km
 from models.place import NEAREST, RANKS, SCALES, NeighbourGeometry, moment_geometry
 from models.simulation.rollout.places import Own
 from models.simulation.rollout.start import Start
@@ -103,9 +103,6 @@ class Neighbours:
 
 
 def _offsets(places: FloatArray, others: FloatArray) -> tuple[SingleArray, SingleArray]:
-    """(P, 3), (P, N, 3) -> (P, N) east and (P, N) north, km: `surroundings.offsets_km`, single once the differences are taken."""
-    north = others[..., 0] - places[:, None, 0]
-    east = others[..., 1] - places[:, None, 1]
-    east -= 2.0 * np.pi * np.rint(east / (2.0 * np.pi))
-    middle = 0.5 * (others[..., 2] + places[:, None, 2]) * (1.0 + 0.125 * north * north)
-    return (EARTH_RADIUS_KM * east * middle).astype(np.float32), (EARTH_RADIUS_KM * north).astype(np.float32)
+    """Return how far east and north the others lie, km, in single precision: (P, 3), (P, N, 3) -> (P, N), (P, N)."""
+    east, north = fast_offsets_km(places[:, None], others)
+    return east.astype(np.float32), north.astype(np.float32)

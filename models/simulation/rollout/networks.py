@@ -1,8 +1,8 @@
-"""The forecaster's networks as a roll asks them: many rows at a time, few calls, in single precision.
+"""The forecaster's networks for simulated paths: many rows at a time, few calls, in single precision.
 
-The formulas are those of `models.timing.networks`, `models.place.network` and `models.magnitude.network`; a test holds the numbers to
-a few parts in a million.
-A roll takes thousands of steps, most with few rows, so what a call costs matters as much as what it computes.
+The formulas are those of `models.timing.formulas`, `models.place.network` and `models.magnitude.network`; a test holds the numbers equal to
+a few parts in a million. A simulation takes thousands of steps, most with few rows, so the cost of a call matters as much as its work:
+the weights are copied into plain tensors once, and a layer is one fused call.
 """
 
 from __future__ import annotations
@@ -19,14 +19,24 @@ from models.magnitude import INPUTS_WITHOUT_PLACE, MAGNITUDE_INPUT_LIMIT, Detect
 from models.numerics import FloatArray
 from models.place import PLACE_FLOOR_PER_DAY, PlaceNetwork
 from models.space_time import SpaceTimeNetwork
-from models.timing import KERNEL_PRODUCTIVITIES, KERNELS, LARGEST_FACTOR, TAUS_DAYS
-from models.training import INPUT_LIMIT, Scaler, bounded
+from models.timing import (
+    KERNEL_PRODUCTIVITIES,
+    KERNELS,
+    TAUS_DAYS,
+    Layer,
+    kernel_weights,
+    log_corrections,
+    lstm_step,
+    magnitude_terms,
+    memory_head,
+)
+from models.training import Scaler, bounded, scale_inputs
 
 _LAG_SLOPE = 0.25
 
 
 class PlaceKernels(NamedTuple):
-    """Of P new events."""
+    """The spatial kernels of P new events."""
 
     rates: FloatArray
     """(P, discs · 12) 1/day."""
@@ -38,18 +48,18 @@ class PlaceKernels(NamedTuple):
 
 
 class RolloutNetwork:
-    """A frozen copy of the weights."""
+    """A frozen copy of the weights of timing, place and magnitude networks."""
 
     def __init__(self, network: SpaceTimeNetwork, place: PlaceNetwork) -> None:
         kernels, memory, sizes = network.timing.kernels, network.timing.memory, network.magnitude
         self._productivity = kernels.log_productivity.detach().exp().numpy()  # (M, a, 12)
         self._kernel_scaler, self._memory_scaler = _scaler(kernels.scaler), _scaler(memory.scaler)
-        self._kernel_layers = [_single(layer.weight, layer.bias) for layer in (kernels.first, kernels.second, kernels.last)]
-        self._head = [_single(layer.weight, layer.bias) for layer in (memory.inner, memory.outer)]
+        self._kernel_layers = [_member_layer(layer.weight, layer.bias) for layer in (kernels.first, kernels.second, kernels.last)]
+        self._head = [_member_layer(layer.weight, layer.bias) for layer in (memory.inner, memory.outer)]
         states = [layer.state_dict() for layer in memory.layers]
         gates = [torch.cat((state["weight_ih_l0"], state["weight_hh_l0"]), 1).T for state in states]
         biases = [(state["bias_ih_l0"] + state["bias_hh_l0"])[None] for state in states]
-        self._gates, self._members = _single(torch.stack(gates), torch.stack(biases)), len(gates)
+        self._gates, self._members = _member_layer(torch.stack(gates), torch.stack(biases)), len(gates)
         self._place_scaler, self._moment_scaler = _scaler(place.scaler), _scaler(place.moment_scaler)
         self._place_layers = [_single(layer.weight.T, layer.bias) for layer in (place.first, place.second, place.last)]
         self._moment_layers = [_single(layer.weight.T, layer.bias) for layer in (place.moment_first, place.moment_last)]
@@ -65,38 +75,28 @@ class RolloutNetwork:
         self._size_layers = [_single(layer.weight.T, layer.bias) for layer in (sizes.first, sizes.second, sizes.last)]
         self._tail_rate = float(sizes.gutenberg_richter_rate)
 
-    def weights(self, excesses: FloatArray, surroundings: FloatArray) -> FloatArray:
-        """(P,), (P, neighbourhood.SIZE) -> (P, 12) events each is expected to bring."""
-        x = _scaled(surroundings, self._kernel_scaler).expand(len(self._productivity), -1, -1)
-        (first, bias), (second, more), (last, end) = self._kernel_layers
-        x = gelu(torch.baddbmm(more, gelu(torch.baddbmm(bias, x, first)), second))
-        corrections = np.exp(LARGEST_FACTOR * torch.tanh(torch.baddbmm(end, x, last) / LARGEST_FACTOR).double().numpy())  # (M, P, 12)
-        plain = np.exp(excesses[:, None] * KERNEL_PRODUCTIVITIES) @ self._productivity
-        weights: FloatArray = (plain * corrections).mean(0)
+    def weights(self, excesses: FloatArray, features: FloatArray) -> FloatArray:
+        """Return the events that each event is expected to bring, by kernel: (P,), (P, EVENT_FEATURES) -> (P, 12)."""
+        scaled = _scale(features, self._kernel_scaler).expand(len(self._productivity), -1, -1)
+        corrections = log_corrections(scaled, *self._kernel_layers).double().numpy()  # (M, P, 12)
+        weights: FloatArray = kernel_weights(magnitude_terms(excesses, KERNEL_PRODUCTIVITIES) @ self._productivity, corrections)
         return weights
 
-    def told(self, raw: FloatArray) -> torch.Tensor:
-        """(P, inputs) of the memory -> scaled."""
-        return _scaled(raw, self._memory_scaler)
+    def scale_memory_inputs(self, raw: FloatArray) -> torch.Tensor:
+        """Return the memory's inputs scaled, (P, inputs)."""
+        return _scale(raw, self._memory_scaler)
 
-    def head(self, hidden: torch.Tensor, told: torch.Tensor) -> FloatArray:
-        """(M, P, hidden), (P, inputs) -> (M, P, 3 K + 1) as `models.timing.networks.wait_of` takes it."""
-        (inner, bias), (outer, end) = self._head
-        context = torch.cat((hidden, told.expand(self._members, -1, -1)), -1)
-        context = torch.cat((context, gelu(torch.baddbmm(bias, context, inner))), -1)
-        outputs: FloatArray = torch.baddbmm(end, context, outer).double().numpy()
+    def head(self, hidden: torch.Tensor, scaled: torch.Tensor) -> FloatArray:
+        """Return the head's outputs: (M, P, hidden), (P, inputs) -> (M, P, 3 K + 1) as `wait_of_outputs` takes them."""
+        outputs: FloatArray = memory_head(hidden, scaled.expand(self._members, -1, -1), *self._head).double().numpy()
         return outputs
 
-    def step(self, told: torch.Tensor, hidden: torch.Tensor, cell: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(P, inputs), (M, P, hidden) twice -> the LSTM one event later."""
-        weight, bias = self._gates
-        gates = torch.baddbmm(bias, torch.cat((told.expand(self._members, -1, -1), hidden), -1), weight)
-        enters, forgets, content, leaves = gates.chunk(4, -1)
-        cell = torch.sigmoid(forgets) * cell + torch.sigmoid(enters) * torch.tanh(content)
-        return torch.sigmoid(leaves) * torch.tanh(cell), cell
+    def step(self, scaled: torch.Tensor, hidden: torch.Tensor, cell: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the LSTM's hidden state and cell one event later: (P, inputs), (M, P, hidden) twice -> (M, P, hidden) twice."""
+        return lstm_step(self._gates(torch.cat((scaled.expand(self._members, -1, -1), hidden), -1)), cell)
 
-    def sizes(self, features: FloatArray, magnitude_of_completeness: float) -> DetectedMagnitude[FloatArray]:
-        """(P, INPUTS), NaN where a place would be needed -> the laws of the excesses."""
+    def magnitudes(self, features: FloatArray, magnitude_of_completeness: float) -> DetectedMagnitude[FloatArray]:
+        """Return the distributions of the excesses: (P, INPUTS), NaN in the inputs that need a place -> (P,)."""
         scaled = (features - self._size_scaler[0]) * self._size_scaler[1]
         unknown = np.isnan(scaled)
         limited = np.where(unknown, 0.0, np.clip(scaled, -MAGNITUDE_INPUT_LIMIT, MAGNITUDE_INPUT_LIMIT))
@@ -107,17 +107,29 @@ class RolloutNetwork:
         return DetectedMagnitude.of_outputs(outputs, self._tail_rate, LARGEST_MAGNITUDE - magnitude_of_completeness)
 
     def background(self, excitation: FloatArray, rate: float) -> FloatArray:
-        """(P, 12) of the times at each moment, and their μ -> (P,) μ', 1/day."""
+        """Return μ' of the place network, (P,) 1/day.
+
+        Args:
+            excitation: (P, 12) of the timing network at each moment.
+            rate: its μ, events per day.
+        """
         (first, bias), (last, end) = self._moment_layers
-        x = gelu(torch.addmm(bias, _scaled(np.log(excitation + PLACE_FLOOR_PER_DAY), self._moment_scaler), first))
+        x = gelu(torch.addmm(bias, _scale(np.log(excitation + PLACE_FLOOR_PER_DAY), self._moment_scaler), first))
         outputs = bounded(torch.addmm(end, x, last)[:, 0]).double().numpy()
-        found: FloatArray = rate * np.exp(float(self._place["log_background_factor"]) + outputs)
-        return found
+        background: FloatArray = rate * np.exp(float(self._place["log_background_factor"]) + outputs)
+        return background
 
     def kernels(self, inputs: FloatArray, excesses: FloatArray, spacing: FloatArray, weights: FloatArray) -> PlaceKernels:
-        """(P, features + surroundings.SIZE), (P,), (P,) and the times' weights (P, 12) -> the places' kernels."""
+        """Return the spatial kernels of P new events, as `PlaceNetwork`.
+
+        Args:
+            inputs: (P, EVENT_FEATURES + geometry features).
+            excesses: (P,) above completeness.
+            spacing: (P,) of the neighbour geometry.
+            weights: (P, 12) of the timing network.
+        """
         (first, bias), (second, more), (last, end) = self._place_layers
-        x = gelu(torch.addmm(bias, _scaled(inputs, self._place_scaler), first))
+        x = gelu(torch.addmm(bias, _scale(inputs, self._place_scaler), first))
         factors = bounded(torch.addmm(end, gelu(torch.addmm(more, x, second)), last)).double().numpy()  # (P, outputs)
         own, discs, taus = self._place, self._discs, _LAG_SLOPE * np.log(TAUS_DAYS)
         edges = np.cumsum([KERNELS, discs + 1, discs + 1, discs])
@@ -136,12 +148,20 @@ class RolloutNetwork:
 
 
 def _single(weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return weight and bias in single precision."""
     return weight.detach().float().contiguous(), bias.detach().float().contiguous()
+
+
+def _member_layer(weight: torch.Tensor, bias: torch.Tensor) -> Layer:
+    """Return a layer of M members, single precision, as a function: (M, R, inputs) -> (M, R, outputs)."""
+    weight, bias = _single(weight, bias)
+    return lambda x: torch.baddbmm(bias, x, weight)
 
 
 def _scaler(scaler: Scaler) -> tuple[FloatArray, FloatArray]:
     return scaler.mean.double().numpy(), scaler.scale.double().numpy()
 
 
-def _scaled(raw: FloatArray, scaler: tuple[FloatArray, FloatArray]) -> torch.Tensor:
-    return torch.from_numpy(np.clip((raw - scaler[0]) * scaler[1], -INPUT_LIMIT, INPUT_LIMIT).astype(np.float32))
+def _scale(raw: FloatArray, scaler: tuple[FloatArray, FloatArray]) -> torch.Tensor:
+    """Return (P, inputs) scaled, in single precision."""
+    return torch.from_numpy(scale_inputs(raw, *scaler).astype(np.float32))

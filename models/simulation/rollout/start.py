@@ -1,6 +1,6 @@
-"""Where simulated continuations begin: a pattern's events as the network knows them, and the state at one moment after some of them.
+"""Where simulated paths begin: a pattern's events as the networks describe them, and the state at one moment after some of them.
 
-All continuations share what came before the moment; what is cheap to look up many times is prepared here once.
+All paths share what came before the moment; what is looked up many times is computed here once.
 """
 
 from __future__ import annotations
@@ -18,42 +18,38 @@ from models.cnn import Factors
 from models.numerics import FloatArray
 from models.place import Kernels, kernels_of, place_data, slow_days
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing import KERNELS, TAUS_DAYS, TRACE_PRODUCTIVITIES, TRACE_TAUS_DAYS, local_hours, memory_inputs, rows_of
+from models.timing import KERNELS, TAUS_DAYS, TRACE_PRODUCTIVITIES, TRACE_TAUS_DAYS, PatternKernels
 
 WARM_UP = 2_048
-"""The memory is run from so many events before the moment; it forgets faster."""
+"""The memory is run from this many events before the moment; what came earlier no longer changes its state."""
 TAU_COUNT, POWER_COUNT = len(TRACE_TAUS_DAYS), len(TRACE_PRODUCTIVITIES)
 
 
 @dataclass(frozen=True)
 class History:
-    """A pattern's N events with their kernels, each from what came before it; a moment sees a part of them."""
+    """A pattern's N events with their kernels, each computed from the events before it, so one history serves all moments within it."""
 
     network: SpaceTimeNetwork
     pattern: PointPattern
     background: float
     """μ, events per day."""
-    weights: FloatArray
-    """(N, 12) of the times."""
-    after: FloatArray
-    """(N + 1, 12) excitation just after each row; row 0: nothing has come yet."""
-    told: torch.Tensor
-    """(N + 1, inputs) what the memory is told, scaled."""
-    surroundings: FloatArray
-    """(N, neighbourhood.SIZE) of each event when it came."""
+    timing: PatternKernels
+    """Of the timing network."""
+    memory_inputs: torch.Tensor
+    """(N + 1, inputs) scaled; row 0 is before the first event."""
     kernels: Kernels
-    """Of the places; numpy arrays of N rows."""
+    """Of the place network; numpy arrays of N rows."""
     places: FloatArray
     """(N, 3) latitude, longitude (radians), the latitude's cosine."""
     directions: FloatArray
-    """(N, 2) east and north."""
+    """(N, 2) east and north, a unit vector along the neighbours' elongation."""
 
 
 class Start(NamedTuple):
-    """What all continuations from a moment share: H events before it, days counted from it."""
+    """What all paths from a moment share: the H events before it; days count from the moment."""
 
     days: FloatArray
-    """(H,) not positive."""
+    """(H,) of the events, not positive."""
     positions_km: FloatArray
     """(H, 3)"""
     excesses: FloatArray
@@ -61,14 +57,14 @@ class Start(NamedTuple):
     """(12,) just after the last event."""
     traces: FloatArray
     """(taus, a) of the region, just after the last event."""
-    told: torch.Tensor
-    """(inputs,) and (M, hidden) twice: the memory after the last event."""
+    scaled_inputs: torch.Tensor
+    """(inputs,) of the memory at the last event; then its hidden state and cell, (M, hidden) each."""
     hidden: torch.Tensor
     cell: torch.Tensor
     sums: FloatArray
-    """(M · 12,) rates of the places' discs by kernel at the moment, 1/day."""
+    """(M · 12,) rates of the events' discs by kernel at the moment, 1/day."""
     cumulative: FloatArray
-    """(H, M · 12) and (H,): of each event's part in them, and of its worth in the background map."""
+    """(H, M · 12) running sums over the events of their parts in `sums`; (H,) of their weights in the background map."""
     worths: FloatArray
     widths_km2: FloatArray
     """(H, M + 1)"""
@@ -79,43 +75,40 @@ class Start(NamedTuple):
     directions: FloatArray
     depths_km: FloatArray
     tree: cKDTree | None
-    """Of the positions."""
+    """Of the positions; None without events."""
     magnitude_of_completeness: float
     step: float
-    """What magnitudes are rounded to; 0: not at all."""
+    """The step to which magnitudes are rounded; 0: not at all."""
     area_km2: float
     factors: Factors | None = None
-    """By which the CNN's map re-weights where events come; None: as they are."""
+    """Factors by which the CNN's map re-weights places; None: no CNN."""
 
     @property
     def silence_days(self) -> float:
-        """From the last event to the moment."""
+        """Days from the last event to the moment."""
         return -float(self.days[-1]) if len(self.days) else 0.0
 
 
 @torch.no_grad()
 def history_of(network: SpaceTimeNetwork, pattern: PointPattern, background: float) -> History:
-    """Make a pattern ready; of no event is anything used that came after it.
+    """Return a pattern's events with their kernels; an event's kernel depends on earlier events only.
+
+    Args:
+        background: μ, events per day.
 
     Raises:
-        Problem: the model knows no places.
+        Problem: the model was trained without places.
     """
-    timing, place = network.timing, require_place(network).eval()
-    rows = rows_of([pattern], timing.architecture.reach)
-    weights, after = timing.weights(rows).numpy()[1:], timing.excitation(rows)
-    everywhere = torch.full((len(rows.waits),), background, dtype=torch.float64)
-    hours = torch.from_numpy(np.concatenate(([0.0], local_hours(pattern)))) if timing.architecture.hours else None
-    told = timing.memory.scaler(memory_inputs(rows, after, everywhere, timing.kernels.taus, hours))
-    features, reach = rows.neighbourhoods[1:], network.architecture.place_reach
-    study = place_data(place, pattern, features, weights, background, len(pattern), reach)
-    kernels = kernels_of(place, study, len(pattern)).numpy()
-    return History(
-        network, pattern, background, weights, after.numpy(), told, features, kernels, study.setting.places, study.setting.directions
-    )
+    place, timing = require_place(network).eval(), network.timing.evaluate(pattern)
+    features, weights, reach = timing.event_features, timing.event_weights, network.architecture.place_reach
+    data = place_data(place, pattern, features, weights, background, len(pattern), reach)
+    kernels = kernels_of(place, data, len(pattern)).numpy()
+    inputs = network.timing.memory_inputs(timing, background)
+    return History(network, pattern, background, timing, inputs, kernels, data.setting.places, data.setting.directions)
 
 
 def start_at(history: History, moment: Instant) -> Start:
-    """The state at a moment: of the events before it."""
+    """Return the state at a moment, from the events before it."""
     pattern, place = history.pattern.before(moment), require_place(history.network).eval()
     count = len(pattern)
     days = (pattern.times - int(moment)) / MILLISECONDS_PER_DAY
@@ -128,9 +121,9 @@ def start_at(history: History, moment: Instant) -> Start:
         days=days,
         positions_km=pattern.positions_km,
         excesses=pattern.excesses,
-        excitation=history.after[count],
+        excitation=history.timing.excitation[count],
         traces=_traces(days, pattern.excesses),
-        told=history.told[count],
+        scaled_inputs=history.memory_inputs[count],
         hidden=hidden,
         cell=cell,
         sums=rates.sum(0),
@@ -151,14 +144,14 @@ def start_at(history: History, moment: Instant) -> Start:
 
 @torch.no_grad()
 def _memory(history: History, row: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(M, hidden) twice: the LSTM's state after a row."""
-    told = history.told[None, max(row - WARM_UP, 0) : row + 1]
-    states = [layer(told)[1] for layer in history.network.timing.memory.layers]
+    """Return the LSTM's hidden state and cell after a row, (M, hidden) each."""
+    inputs = history.memory_inputs[None, max(row - WARM_UP, 0) : row + 1]
+    states = [layer(inputs)[1] for layer in history.network.timing.memory.layers]
     return torch.cat([hidden[0] for hidden, _ in states]), torch.cat([cell[0] for _, cell in states])
 
 
 def _traces(days: FloatArray, excesses: FloatArray) -> FloatArray:
-    """(taus, a) Σ exp(a x) exp(−lag/τ)/τ just after the last event."""
+    """Return the region's traces Σ exp(a x) exp(−lag/τ)/τ just after the last event, (taus, a)."""
     if not len(days):
         return np.zeros((TAU_COUNT, POWER_COUNT))
     taus = TRACE_TAUS_DAYS

@@ -1,7 +1,7 @@
-"""A region's window made ready to be rolled forward, in numpy: what `models.simulation.rollout.start.history_of` gives, without a compiler.
+"""The same as `models.simulation.rollout.start.history_of`, in numpy: for the window of a live region, without a compiler.
 
-A live process is up at once, and its windows are short: hundreds of events, some thousands after a great one. A test holds that the
-numbers are those of the compiled loops.
+A live process has to answer at once, so it does not wait for numba to compile; its windows are short, hundreds of events, some thousands
+after a great earthquake. A test holds the numbers equal to those of the compiled loops.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]
 
 from models.catalog import PointPattern
 from models.numerics import FloatArray, offsets_km
@@ -17,97 +16,68 @@ from models.place import NEAREST, pattern_geometry, places_of
 from models.simulation.rollout.start import History
 from models.space_time import SpaceTimeNetwork, require_place
 from models.timing import (
-    FIRST_WAIT_DAYS,
-    KERNELS,
-    NEGLIGIBLE_LAGS,
-    ONE_SECOND_IN_DAYS,
-    RADII_KM,
-    TAUS_DAYS,
-    TRACE_FLOOR_PER_DAY,
-    TRACE_PRODUCTIVITIES,
-    TRACE_TAUS_DAYS,
-    decays_of,
-    local_hours,
-    memory_inputs,
-    rows_of,
+    LOCAL_TRACES,
+    SQUARED_RADII_KM2,
+    TRACES,
+    local_traces_of_pairs,
+    pattern_features,
+    sum_with_decay,
+    trace_decays,
+    trace_jumps,
 )
 
 _AT_ONCE = 256
-_SQUARES = RADII_KM**2
 
 
 @torch.no_grad()
 def live_history(network: SpaceTimeNetwork, pattern: PointPattern, background: float) -> History:
-    """As `history_of`.
+    """Return what `history_of` returns.
 
     Raises:
-        Problem: the model knows no places.
+        Problem: the model was trained without places.
     """
-    timing, place = network.timing, require_place(network).eval()
-    rows = rows_of([pattern], timing.architecture.reach, surroundings_when_they_came)
-    weights = timing.weights(rows).numpy()[1:]
-    jumps = np.concatenate((np.zeros((1, KERNELS)), weights / TAUS_DAYS))
-    after = torch.from_numpy(running_sums(jumps, decays_of(rows.waits)))
-    everywhere = torch.full((len(rows.waits),), background, dtype=torch.float64)
-    hours = torch.from_numpy(np.concatenate(([0.0], local_hours(pattern)))) if timing.architecture.hours else None
-    told = timing.memory.scaler(memory_inputs(rows, after, everywhere, timing.kernels.taus, hours))
+    place = require_place(network).eval()
+    timing = network.timing.evaluate(pattern, event_features, sum_with_decay)
+    inputs = network.timing.memory_inputs(timing, background)
     nearest = nearest_earlier(pattern, network.architecture.place_reach)
     around = pattern_geometry(pattern, nearest, place.architecture.narrowest_km)
-    raw = torch.from_numpy(np.concatenate((rows.neighbourhoods[1:], around.features), axis=1))
+    raw = torch.from_numpy(np.concatenate((timing.event_features, around.features), axis=1))
     spacing, excesses = torch.from_numpy(around.spacing), torch.from_numpy(pattern.excesses)
-    kernels = place(place.scaler(raw).float(), excesses, spacing, torch.from_numpy(np.log(weights))).numpy()
-    places, features = places_of(pattern), rows.neighbourhoods[1:]
-    return History(network, pattern, background, weights, after.numpy(), told, features, kernels, places, around.directions)
+    kernels = place(place.scaler(raw).float(), excesses, spacing, torch.from_numpy(np.log(timing.event_weights))).numpy()
+    return History(network, pattern, background, timing, inputs, kernels, places_of(pattern), around.directions)
 
 
-def running_sums(jumps: FloatArray, decays: FloatArray) -> FloatArray:
-    """(R, K) what each row adds, (R, K) what is left at it of the sum before -> (R, K) the sums just after each row."""
-    sums = jumps.copy()
-    for row in range(1, len(sums)):
-        sums[row] += sums[row - 1] * decays[row]
-    return sums
-
-
-def surroundings_when_they_came(pattern: PointPattern, reach: int) -> FloatArray:
-    """(N, neighbourhood.SIZE) as `neighbourhood.neighbourhoods`."""
+def event_features(pattern: PointPattern, reach: int) -> FloatArray:
+    """Return the features of each event just before it came, (N, EVENT_FEATURES), as `models.timing.event_features`."""
     count = len(pattern)
-    waits = np.diff(pattern.days, prepend=pattern.days[:1] - FIRST_WAIT_DAYS)
-    apart = np.linalg.norm(np.diff(pattern.positions_km, axis=0, prepend=pattern.positions_km[:1]), axis=1)
-    own = np.stack((pattern.excesses, np.log(waits + ONE_SECOND_IN_DAYS), np.log1p(apart)), axis=1)
-    rings = len(RADII_KM) * len(TRACE_TAUS_DAYS) * len(TRACE_PRODUCTIVITIES)
-    local = [_local(pattern, np.arange(low, min(low + _AT_ONCE, count)), reach) for low in range(0, count, _AT_ONCE)]
-    traces = np.concatenate((np.concatenate([np.empty((0, rings)), *local]), _everywhere(pattern)), axis=1)
-    return np.concatenate((own, np.log(traces + TRACE_FLOOR_PER_DAY)), axis=1)
+    pieces = [_local_traces(pattern, np.arange(low, min(low + _AT_ONCE, count)), reach) for low in range(0, count, _AT_ONCE)]
+    return pattern_features(pattern, np.concatenate([np.empty((0, LOCAL_TRACES)), *pieces]), _region_traces(pattern))
 
 
-def _local(pattern: PointPattern, targets: NDArray[np.int64], reach: int) -> FloatArray:
-    """(T, radii · taus · a) traces within the radii, of the last `reach` events before each target: pairs, summed by target and ring."""
+def _local_traces(pattern: PointPattern, targets: NDArray[np.int64], reach: int) -> FloatArray:
+    """Return the local traces of some events, (T, LOCAL_TRACES), from the last `reach` events before each."""
     sources = targets[:, None] - 1 - np.arange(reach)  # (T, reach)
-    there = sources >= 0
     squares = np.square(pattern.positions_km[targets, None] - pattern.positions_km[np.maximum(sources, 0)]).sum(2)
-    rows, which = np.nonzero(there & (squares <= _SQUARES[-1]))
+    rows, which = np.nonzero((sources >= 0) & (squares <= SQUARED_RADII_KM2[-1]))
     source = sources[rows, which]
-    rings = np.searchsorted(_SQUARES, squares[rows, which], side="left")
-    fading = (pattern.days[targets[rows]] - pattern.days[source])[:, None] / TRACE_TAUS_DAYS  # (pairs, taus)
-    heights = np.where(fading < NEGLIGIBLE_LAGS, np.exp(-np.minimum(fading, NEGLIGIBLE_LAGS)), 0.0) / TRACE_TAUS_DAYS
-    values = heights[:, :, None] * np.exp(pattern.excesses[source, None] * TRACE_PRODUCTIVITIES)[:, None, :]
-    group, size = len(RADII_KM) * rows + rings, len(RADII_KM) * len(targets)
-    gather = csr_matrix((np.ones(len(group)), (group, np.arange(len(group)))), shape=(size, len(group)))
-    sums = (gather @ values.reshape(len(group), values.shape[1] * values.shape[2])).reshape(len(targets), len(RADII_KM), -1)
-    return np.asarray(np.cumsum(sums, 1).reshape(len(targets), -1))
+    lags = pattern.days[targets[rows]] - pattern.days[source]
+    return local_traces_of_pairs(rows, lags, squares[rows, which], pattern.excesses[source], len(targets))
 
 
-def _everywhere(pattern: PointPattern) -> FloatArray:
-    """(N, taus · a) traces of all earlier events, just before each."""
-    jumps = np.exp(pattern.excesses[:, None] * TRACE_PRODUCTIVITIES)[:, None, :] / TRACE_TAUS_DAYS[:, None]  # (N, taus, a)
-    decays = np.exp(-np.diff(pattern.days, prepend=pattern.days[:1])[:, None] / TRACE_TAUS_DAYS)[..., None]
-    after = running_sums(jumps, decays)
+def _region_traces(pattern: PointPattern) -> FloatArray:
+    """Return the region's traces of all earlier events, just before each event, (N, TRACES)."""
+    decays = trace_decays(np.diff(pattern.days, prepend=pattern.days[:1]))
+    after = sum_with_decay(trace_jumps(pattern.excesses), decays)  # (N, taus, a)
     before = np.concatenate((0.0 * after[:1], after[:-1] * decays[1:]))
-    return before.reshape(len(pattern), before.shape[1] * before.shape[2])
+    return before.reshape(len(pattern), TRACES)
 
 
 def nearest_earlier(pattern: PointPattern, reach: int | None) -> NDArray[np.int32]:
-    """(N, NEAREST) rows of the nearest earlier events, in the order of distance; −1 where there are fewer."""
+    """Return the rows of the nearest earlier events, in the order of distance, (N, NEAREST); −1 where there are fewer.
+
+    Args:
+        reach: how many events back to look; None: all.
+    """
     count, where = len(pattern), places_of(pattern)
     found = np.full((count, NEAREST), -1, np.int32)
     for low in range(0, count, _AT_ONCE):

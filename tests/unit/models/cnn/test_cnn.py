@@ -39,7 +39,7 @@ class Ground(NamedTuple):
 def ground() -> Ground:
     taught = lesson()
     base, _ = teach([taught], QUICK, silent)
-    background = base.timing.background(taught.region)
+    background = base.timing.learned_background(taught.region)
     assert background is not None
     return Ground(base, taught, background)
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ingest.instant import Instant
-from models.forecaster.explain import KERNEL_INPUTS, explain_forecast, memory_input_names, place_of
+from models.forecaster.explain import KERNEL_INPUTS, explain_forecast, memory_input_names
+from models.numerics.geometry import degrees_of
 from models.timing.excitation_features import EVENT_FEATURES
 from models.timing.live import BACKGROUND, LiveTiming, event_rates
 from models.timing.model import TimingNetwork
@@ -43,7 +44,7 @@ def test_each_share_is_the_events_own_term_of_the_rate(told: tuple[TimingNetwork
     rates = event_rates(ring, now)
     explanation = explain_forecast(network, past, "test", 2.5, now, most=1)
     assert explanation.events[0].share * explanation.rate_per_day == pytest.approx(rates.max())
-    latitude, longitude = place_of(ring[int(rates.argmax()), 1:4])
+    latitude, longitude = degrees_of(ring[int(rates.argmax()), 1:4])
     assert (latitude, longitude) == pytest.approx((explanation.events[0].latitude, explanation.events[0].longitude), abs=1e-4)
 
 
@@ -61,7 +62,7 @@ def test_influences_add_up_to_what_the_network_says(told: tuple[TimingNetwork, n
 def test_the_surroundings_that_are_explained_are_those_the_kernel_was_made_of(told: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
     network, past, _ = told
     live = LiveTiming(network)
-    raw = torch.from_numpy(live.surroundings(past))[None]
+    raw = torch.from_numpy(live.newest_features(past))[None]
     with torch.no_grad():
         weights = network.kernels(raw[:, 0], raw)[0].numpy()
     assert weights == pytest.approx(live.ring(past)[-1, 5:17], rel=1e-4)

@@ -91,7 +91,8 @@ def forecaster() -> LstmForecaster:
 def test_live_waits_are_those_of_training(network: SpaceTimeNetwork, forecaster: LstmForecaster) -> None:
     """What the forecaster says before any event and after each is what the sequence pass gives, but for rounding."""
     events, background = swarm(30), float(network.timing.kernels.background.detach()[0])
-    offline = network.timing.waits(make_point_pattern(events, REGION.magnitude_of_completeness, Span(at(0), at(1e6))), background)
+    pattern = make_point_pattern(events, REGION.magnitude_of_completeness, Span(at(0), at(1e6)))
+    offline = network.timing.waits(network.timing.evaluate(pattern), background)
     survivals = [offline.log_survival(hours / 24.0) for hours in HORIZONS_HOURS.values()]
     memory = forecaster.start(REGION)
     for i, each in enumerate([None, *events]):
@@ -135,7 +136,7 @@ def test_the_hazard_that_is_scored_is_the_one_that_was_said(
     for moment, log_rate in ((begin, own.log_rate_at_start), (end, own.log_rate_at_end)):
         assert math.exp(log_rate) == pytest.approx(forecaster.expect(memory, REGION, moment).wait.hazard_per_day, rel=1e-5)
     wait, baselines = LiveTiming(network.timing).wait(forecaster.past(memory)), LiveBaselines.load()
-    lost = float(wait.following(since / 24.0).log_survival((until - since) / 24.0))
+    lost = float(wait.given_silence(since / 24.0).log_survival((until - since) / 24.0))
     assert own.expected_events == pytest.approx(-lost, abs=1e-9)
     assert tuple(rivals) == baselines.hazards(memory[-baselines.size_bytes :], REGION, begin, end)
 

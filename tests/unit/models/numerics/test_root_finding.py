@@ -55,7 +55,7 @@ def magnitudes(draw: st.DrawFn) -> DetectedMagnitude[FloatArray]:
 @settings(max_examples=40, deadline=None)
 @given(waits(), st.sampled_from([0.0, 1e-3, 40.0, CENTURY_DAYS]))
 def test_the_density_of_the_wait_integrates_to_what_the_survival_lost(wait: InterEventTime[FloatArray], silence: float) -> None:
-    after = wait.following(silence)
+    after = wait.given_silence(silence)
     grid = np.linspace(math.log(1e-11), math.log(1e9), 40_001)
     times = np.exp(grid)[:, None]
     mass = np.trapezoid((np.exp(after.log_prob(times)) * times)[:, 0], grid)
@@ -67,7 +67,7 @@ def test_the_density_of_the_wait_integrates_to_what_the_survival_lost(wait: Inte
 @settings(max_examples=60, deadline=None)
 @given(waits(), st.sampled_from([0.0, 1e-6, 0.1, 40.0, CENTURY_DAYS]))
 def test_the_quantile_of_the_wait_inverts_its_survival(wait: InterEventTime[FloatArray], silence: float) -> None:
-    after = wait.following(silence)
+    after = wait.given_silence(silence)
     times = after.quantile(PROBABILITIES)
     assert (np.diff(times) >= 0).all()
     within = (times > SHORTEST_WAIT_DAYS * 1.001) & (times < LONGEST_WAIT_DAYS * 0.999)
@@ -78,10 +78,10 @@ def test_the_quantile_of_the_wait_inverts_its_survival(wait: InterEventTime[Floa
 @given(waits(), st.floats(0.0, 100.0), st.floats(0.0, 100.0))
 def test_silence_conditions_the_wait(wait: InterEventTime[FloatArray], silence: float, further: float) -> None:
     joint = float(wait.log_survival(silence + further))
-    parts = float(wait.log_survival(silence)) + float(wait.following(silence).log_survival(further))
+    parts = float(wait.log_survival(silence)) + float(wait.given_silence(silence).log_survival(further))
     assert joint == pytest.approx(parts, rel=1e-9, abs=1e-9)
     hazard = math.log(float(wait.hazard(silence)))
-    assert hazard == pytest.approx(float(wait.following(silence).log_prob(0.0)), abs=1e-6)
+    assert hazard == pytest.approx(float(wait.given_silence(silence).log_prob(0.0)), abs=1e-6)
 
 
 @pytest.mark.parametrize("silence", [0.0, 1.0, CENTURY_DAYS])
@@ -89,7 +89,7 @@ def test_silence_conditions_the_wait(wait: InterEventTime[FloatArray], silence: 
 @pytest.mark.parametrize("log_sigma", [-1.5, 1.5])
 @pytest.mark.parametrize("log_rate", [-12.0, 12.0])
 def test_extreme_waits_stay_finite(silence: float, mean: float, log_sigma: float, log_rate: float) -> None:
-    wait = wait_of(np.zeros(2), np.array([mean]), np.array([log_sigma]), np.full(13, log_rate)).following(silence)
+    wait = wait_of(np.zeros(2), np.array([mean]), np.array([log_sigma]), np.full(13, log_rate)).given_silence(silence)
     times = np.array([0.0, 1e-8, 1.0, CENTURY_DAYS])[:, None]
     for values in (wait.log_prob(times), wait.log_survival(times), wait.hazard(times), wait.quantile(PROBABILITIES)):
         assert np.isfinite(values).all()
@@ -103,8 +103,8 @@ def test_training_and_live_use_have_the_same_numbers(wait: InterEventTime[FloatA
     for silence in (0.0, 3.0):
         for name in ("log_prob", "log_survival", "hazard"):
             for days in (0.0, 1e-5, 0.3, 20.0):
-                expected = float(getattr(theirs.following(silence), name)(days))
-                assert float(getattr(wait.following(silence), name)(days)) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+                expected = float(getattr(theirs.given_silence(silence), name)(days))
+                assert float(getattr(wait.given_silence(silence), name)(days)) == pytest.approx(expected, rel=1e-9, abs=1e-9)
     excesses = np.array([0.0, 0.1, 1.9, 2.5, 3.9])
     parts = (magnitude.log_rate, magnitude.middle, magnitude.log_sigma, magnitude.log_complete)
     log_rate, middle, log_sigma, log_complete = (torch.from_numpy(np.full(len(excesses), part)) for part in parts)
@@ -122,7 +122,7 @@ def test_gradients_of_extreme_waits_are_finite() -> None:
     after, background = torch.full((KERNELS,), 3.0, dtype=torch.float64), torch.tensor(0.1, dtype=torch.float64)
     wait = InterEventTime(
         after, background, torch.from_numpy(TAUS_DAYS), log_weights[0], log_weights[1:], means, log_sigmas
-    ).following(0.5)  # fmt: skip
+    ).given_silence(0.5)  # fmt: skip
     values = [function(days) for function in (wait.log_prob, wait.log_survival) for days in (0.0, CENTURY_DAYS)]
     torch.stack(values).sum().backward()  # type: ignore[no-untyped-call]
     for parameter in (means, log_sigmas, logits):
@@ -156,8 +156,8 @@ def test_quantiles_of_a_batch_are_those_of_its_rows() -> None:
     random = np.random.default_rng(1)
     parts = random.normal(0, 1, (7, 6)), random.normal(0, 4, (7, 5)), random.uniform(-1, 1, (7, 5)), random.normal(0, 2, (7, 13))
     silences = random.uniform(0, 3, 7)
-    whole = wait_of(*parts).following(silences)
-    rows = [wait_of(*(part[i] for part in parts)).following(silences[i]) for i in range(7)]
+    whole = wait_of(*parts).given_silence(silences)
+    rows = [wait_of(*(part[i] for part in parts)).given_silence(silences[i]) for i in range(7)]
     assert whole.quantile(PROBABILITIES) == pytest.approx(np.stack([row.quantile(PROBABILITIES) for row in rows]), rel=1e-8)
 
 

@@ -169,8 +169,8 @@ def test_regions_of_several_catalogues_learn_one_network_with_a_background_each(
     assert written.architecture.timing.regions == ("one", "two")
     assert [data["name"] for data in written.data] == ["one", "two"]
     network, _ = read_forecaster(tmp_path / "lstm")
-    assert network.timing.background("one") != network.timing.background("two")
-    assert network.timing.background("three") is None
+    assert network.timing.learned_background("one") != network.timing.learned_background("two")
+    assert network.timing.learned_background("three") is None
 
 
 def test_too_little_to_learn_from_is_a_problem(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ingest.instant import Instant
 from models.artifact.forecaster_files import read_forecaster
 from models.catalog.point_pattern import PointPattern, make_point_pattern
 from models.magnitude.distribution import DetectedMagnitude
-from models.numerics.geometry import offsets_km, places
+from models.numerics.geometry import offsets_km, places, positions_km
 from models.place.neighbour_geometry import NEAREST, offset_geometry
 from models.simulation import branching as cascade
 from models.simulation.outlook import NetworkSimulator, sizes_of, window_pattern
@@ -67,7 +67,9 @@ def given(network: SpaceTimeNetwork, days: float = 7.0, spared: float = 0.0) -> 
 
 def test_a_window_made_ready_in_numpy_is_that_of_the_compiled_loops(network: SpaceTimeNetwork) -> None:
     fast, slow = live_history(network, past(150), BACKGROUND), history_of(network, past(150), BACKGROUND)
-    for name in ("weights", "after", "told", "surroundings", "places", "directions"):
+    for name in ("weights", "excitation", "event_features"):
+        np.testing.assert_allclose(getattr(fast.timing, name), getattr(slow.timing, name), rtol=1e-6, atol=1e-9, err_msg=name)
+    for name in ("memory_inputs", "places", "directions"):
         np.testing.assert_allclose(getattr(fast, name), getattr(slow, name), rtol=1e-6, atol=1e-9, err_msg=name)
     for one, other in zip(fast.kernels, slow.kernels, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
@@ -77,14 +79,16 @@ def test_the_networks_in_single_precision_say_what_the_trained_ones_do(network: 
     history = live_history(network, past(), BACKGROUND)
     roll, start = RolloutNetwork(network, require_place(network).eval()), start_at(history, NOW)
     excesses = past().excesses
-    np.testing.assert_allclose(roll.weights(excesses, history.surroundings), history.weights, rtol=1e-4)
-    hidden, cell, told = start.hidden[:, None], start.cell[:, None], start.told[None]
+    np.testing.assert_allclose(roll.weights(excesses, history.timing.event_features), history.timing.event_weights, rtol=1e-4)
+    hidden, cell, scaled = start.hidden[:, None], start.cell[:, None], start.scaled_inputs[None]
     with torch.no_grad():
-        expected = network.timing.memory.head(hidden, told.expand(len(hidden), 1, -1)).numpy()
-        states = [layer(told[None], (h[None], c[None]))[1] for layer, h, c in zip(network.timing.memory.layers, hidden, cell, strict=True)]
+        expected = network.timing.memory.head(hidden, scaled.expand(len(hidden), 1, -1)).numpy()
+        states = [
+            layer(scaled[None], (h[None], c[None]))[1] for layer, h, c in zip(network.timing.memory.layers, hidden, cell, strict=True)
+        ]
     with torch.inference_mode():
-        np.testing.assert_allclose(roll.head(hidden.float(), told.float()), expected, rtol=1e-3, atol=1e-4)
-        stepped = roll.step(told.float(), hidden.float(), cell.float())
+        np.testing.assert_allclose(roll.head(hidden.float(), scaled.float()), expected, rtol=1e-3, atol=1e-4)
+        stepped = roll.step(scaled.float(), hidden.float(), cell.float())
     for place in (0, 1):
         np.testing.assert_allclose(stepped[place][:, 0], torch.cat([state[place][0] for state in states]), rtol=1e-4, atol=1e-5)
 
@@ -96,7 +100,7 @@ def test_the_nearest_are_found_though_only_the_roots_neighbours_are_looked_at(ne
     roots = chance.integers(-1, count, rows)
     near = start.places[np.maximum(roots, 0), :2] + chance.normal(0.0, 1.0, (rows, 2)) * chance.choice([1e-4, 3e-3, 0.05], (rows, 1))
     new = places(np.degrees(near[:, 0]), np.degrees(near[:, 1]))
-    positions = 6371.0 * np.stack((new[:, 2] * np.cos(new[:, 1]), new[:, 2] * np.sin(new[:, 1]), np.sin(new[:, 0])), 1)
+    positions = positions_km(new)
     found = Neighbours(start, 0.1).around(Own(rows, 2), new, positions, roots)
     offsets = offsets_km(new[:, None], start.places)
     order = np.argsort(np.square(offsets).sum(2), 1)[:, :NEAREST]

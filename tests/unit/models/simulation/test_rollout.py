@@ -21,7 +21,7 @@ from models.simulation.rollout.cnn_map import RegionMaps, factors_at
 from models.simulation.rollout.continuations import Continuations, roll_forward, rolled
 from models.simulation.rollout.start import history_of
 from models.space_time import SpaceTimeNetwork
-from models.timing.model import time_outcomes
+from models.timing.model import time_scores
 
 NOW = Instant.parse("2020-01-01")
 BACKGROUND = 0.2
@@ -83,7 +83,7 @@ def test_simulated_waits_are_uniform_under_the_network_as_training_runs_it(netwo
             depths_km=np.append(past.depths_km, made.depths_km[rows]),
             observed=Span(past.observed.start, Instant(int(times[-1]) + 1)),
         )
-        found = time_outcomes(network.timing, whole, Span(NOW, whole.observed.end), BACKGROUND)
+        found = time_scores(network.timing, network.timing.evaluate(whole), Span(NOW, whole.observed.end), BACKGROUND)
         pits.append(found["time_pit"])
     pit = np.concatenate(pits)
     assert len(pit) == 600

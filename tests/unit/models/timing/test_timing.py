@@ -17,10 +17,11 @@ from models.catalog.datasets import RegionDataset, SplitDates, one_region
 from models.catalog.point_pattern import PointPattern, Span, make_point_pattern
 from models.timing.excitation import KERNELS, TAUS_DAYS, Excitation, conditional_intensity, decays_of, excitation_after, expected_events
 from models.timing.excitation_features import EVENT_FEATURES, OWN_FEATURES, TRACE_FLOOR_PER_DAY, TRACES, event_features, local_traces
+from models.timing.formulas import lstm_step, wait_of_outputs
 from models.timing.live import LiveTiming
-from models.timing.model import TimingNetwork, time_outcomes
-from models.timing.networks import Architecture, exponential_start, wait_of
-from models.timing.sequence_rows import intervals_of, rows_of
+from models.timing.model import TimingNetwork, time_scores
+from models.timing.networks import Architecture, exponential_start
+from models.timing.sequence_rows import intervals_of
 from models.timing.train import train_timing
 from models.timing.training_data import TimingOptions, timing_training_data
 from models.training.checkpoints import Checkpoints
@@ -81,7 +82,7 @@ def test_local_traces_are_the_same_by_both_ways() -> None:
         assert offline[i, local] == pytest.approx(logs, abs=1e-9)
 
 
-def test_an_event_changes_no_neighbourhood_before_it() -> None:
+def test_an_event_changes_no_features_before_it() -> None:
     one = simulated()
     shorter = one.before(Instant(int(one.times[50])))
     assert np.array_equal(event_features(one, 64)[: len(shorter)], event_features(shorter, 64))
@@ -90,7 +91,7 @@ def test_an_event_changes_no_neighbourhood_before_it() -> None:
 def test_a_wait_integrates_to_one_and_its_quantiles_invert_its_survival() -> None:
     torch.manual_seed(1)
     outputs = torch.randn(2, 3, 13, dtype=torch.float64).numpy()
-    wait = wait_of(outputs, np.abs(outputs[0, :, :1]) * np.ones(KERNELS), np.full(3, 0.7), TAUS_DAYS).following(0.25)
+    wait = wait_of_outputs(outputs, np.abs(outputs[0, :, :1]) * np.ones(KERNELS), np.full(3, 0.7), TAUS_DAYS).given_silence(0.25)
     grid = np.geomspace(1e-9, 3_000.0, 400_001)[:, None]
     density = np.exp(wait.log_prob(grid))
     assert np.trapezoid(density, grid[:, 0], axis=0) == pytest.approx(1.0, abs=2e-3)
@@ -104,8 +105,8 @@ def test_the_mixture_starts_as_the_exponential_that_perfect_kernels_would_give()
     start = exponential_start(16)
     expected = np.array([0.01, 0.1, 0.5, 1.0, 3.0])
     nothing = np.zeros((len(expected), 1))
-    wait = wait_of(start.expand(1, len(expected), -1).numpy(), nothing, nothing[:, 0], np.ones(1))
-    assert np.exp(wait.of_clock(np.log(expected))[0]) == pytest.approx(np.exp(-expected), abs=0.01)
+    wait = wait_of_outputs(start.expand(1, len(expected), -1).numpy(), nothing, nothing[:, 0], np.ones(1))
+    assert np.exp(wait.at_clock(np.log(expected))[0]) == pytest.approx(np.exp(-expected), abs=0.01)
 
 
 def test_a_span_sees_each_wait_once_and_its_ends_as_they_are() -> None:
@@ -113,20 +114,20 @@ def test_a_span_sees_each_wait_once_and_its_ends_as_they_are() -> None:
     span = Span(START.plus(days=2.0), START.plus(days=5.0))
     part = intervals_of(one, span)
     rows = one.rows(span)
-    assert part.comes.sum() == rows.stop - rows.start
+    assert part.has_event.sum() == rows.stop - rows.start
     assert float(part.waits_days.sum()) == pytest.approx(3.0)
     assert part.elapsed_days[0] == pytest.approx(2.0 - one.days[rows.start - 1])
     assert not part.elapsed_days[1:].any()
-    assert not part.comes[-1]
+    assert not part.has_event[-1]
 
 
 def test_the_live_step_gives_the_numbers_of_the_sequence_pass() -> None:
     one, network = simulated(), shaken(SMALL)
-    offline, live = network.waits(one, 0.7), LiveTiming(network)
+    offline, live = network.waits(network.evaluate(one), 0.7), LiveTiming(network)
     past = live.start(0.7)
     for i in range(len(one)):
         wait = live.wait(past)
-        for name in ("after", "log_exponential", "log_weights", "means", "log_sigmas"):
+        for name in ("excitation", "log_exponential", "log_weights", "means", "log_sigmas"):
             assert getattr(wait, name) == pytest.approx(getattr(offline, name)[i], abs=1e-8, rel=1e-8), (i, name)
         past = live.advance(past, int(one.times[i]), one.latitudes[i], one.longitudes[i], one.excesses[i])
 
@@ -135,23 +136,29 @@ def test_one_step_of_the_layer_gives_the_numbers_of_the_sequence_pass() -> None:
     network = shaken(SMALL).memory
     scaled = torch.randn(50, SMALL.inputs, dtype=torch.float64)
     whole = network(scaled[None])[:, 0]
-    state = (torch.zeros(2, 8, dtype=torch.float64), torch.zeros(2, 8, dtype=torch.float64))
+    layers = [layer.state_dict() for layer in network.layers]
+    weight = torch.stack(
+        [torch.cat((layer["weight_ih_l0"], layer["weight_hh_l0"]), 1) for layer in layers]
+    )  # (M, 4 hidden, inputs + hidden)
+    bias = torch.stack([layer["bias_ih_l0"] + layer["bias_hh_l0"] for layer in layers])
+    hidden, cell = torch.zeros(2, 8, dtype=torch.float64), torch.zeros(2, 8, dtype=torch.float64)
     for i, row in enumerate(scaled):
-        state = network.step(row, state)
-        outputs = network.head(state[0][:, None], row.expand(2, 1, -1))[:, 0]
-        assert torch.allclose(outputs, whole[:, i], atol=1e-5)
+        gates = torch.einsum("moi,mi->mo", weight, torch.cat((row.expand(2, -1), hidden), 1)) + bias
+        hidden, cell = lstm_step(gates, cell)
+        outputs = network.head(hidden[:, None], row.expand(2, 1, -1))[:, 0]
+        assert torch.allclose(outputs, whole[:, i], atol=1e-12)
 
 
 def test_a_catalogue_of_one_place_moved_elsewhere_is_forecast_alike() -> None:
     one, network = simulated(), shaken(msgspec.structs.replace(SMALL, hours=False))
     moved = PointPattern(one.times, -one.latitudes, one.longitudes + 20.0, one.magnitudes, one.depths_km, 2.5, one.observed)
-    assert network.waits(one, 0.7).means == pytest.approx(network.waits(moved, 0.7).means, abs=1e-6)
+    assert network.waits(network.evaluate(one), 0.7).means == pytest.approx(network.waits(network.evaluate(moved), 0.7).means, abs=1e-6)
 
 
 def test_outcomes_add_up_to_the_likelihood_of_the_whole() -> None:
     one, network = simulated(), shaken(SMALL)
     whole, first, second = (Span(START.plus(days=low), START.plus(days=high)) for low, high in ((1.0, 7.0), (1.0, 3.5), (3.5, 7.0)))
-    scores = [time_outcomes(network, one, span, 0.7) for span in (whole, first, second)]
+    scores = [time_scores(network, network.evaluate(one.before(span.end)), span, 0.7) for span in (whole, first, second)]
     total, *parts = [float(score["time_log_prob"].sum() + score["survival_log_prob"]) for score in scores]
     assert total == pytest.approx(sum(parts), abs=1e-6)
 
@@ -159,7 +166,7 @@ def test_outcomes_add_up_to_the_likelihood_of_the_whole() -> None:
 def test_the_background_of_an_unknown_catalogue_is_the_most_likely_one() -> None:
     one, network = simulated(), shaken(SMALL)
     span = Span(START, START.plus(days=1.0))
-    part, after = intervals_of(one, span), network.excitation(rows_of([one], SMALL.reach)).numpy()
+    part, after = intervals_of(one, span), network.evaluate(one).excitation
     end, begin = part.elapsed_days + part.waits_days, part.elapsed_days
 
     def likelihood(background: float) -> float:
@@ -167,7 +174,7 @@ def test_the_background_of_an_unknown_catalogue_is_the_most_likely_one() -> None
         count = expected_events(after[part.rows], background, end, TAUS_DAYS) - expected_events(
             after[part.rows], background, begin, TAUS_DAYS
         )
-        return float(np.log(rates)[part.comes].sum() - count.sum())
+        return float(np.log(rates)[part.has_event].sum() - count.sum())
 
     fitted = network.fit_background(one, span)
     assert likelihood(fitted) >= max(likelihood(0.9 * fitted), likelihood(1.1 * fitted))
@@ -214,5 +221,5 @@ def test_years_out_of_order_are_refused() -> None:
 
 def test_silence_after_a_burst_calms_the_forecast() -> None:
     start = exponential_start(8).expand(1, -1).numpy()
-    wait = wait_of(start, np.full(KERNELS, 5.0), np.float64(0.1), TAUS_DAYS)
-    assert float(wait.hazard(0.0)) > 2.0 * float(wait.following(1.0).hazard(0.0)) > 0.0
+    wait = wait_of_outputs(start, np.full(KERNELS, 5.0), np.float64(0.1), TAUS_DAYS)
+    assert float(wait.hazard(0.0)) > 2.0 * float(wait.given_silence(1.0).hazard(0.0)) > 0.0
