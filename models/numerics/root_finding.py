@@ -1,4 +1,4 @@
-"""Where a decreasing function takes given values: the quantiles of distributions that have no formula for them."""
+"""Inversion of decreasing functions: the quantiles of distributions that have no formula for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from models.numerics.arrays import FloatArray
 
 _MOST_STEPS = 80
-_BISECTED = 1e-12
+_CONVERGED = 1e-12
+"""Steps shorter than this end the search."""
 _CONVERGING = 1e-5
 """A Newton step this short leaves an error of about its square."""
 
@@ -22,17 +23,19 @@ def invert_decreasing(
     slopes: FloatArray,
     target: FloatArray,
 ) -> FloatArray:
-    """Where a decreasing function takes the `target` values: bracketed by a grid, then Newton steps kept inside the bracket.
+    """Return the points at which a decreasing function takes the target values.
+
+    A grid brackets each point; Newton steps refine it, and a step that leaves the bracket is replaced by a bisection.
 
     Args:
-        function: value and slope at points of target's shape.
+        function: returns value and slope at points of the target's shape.
         grid: (G,) increasing points.
-        values: (..., G) the function there.
+        values: (..., G) the function at the grid's points.
         slopes: (..., G) its slope there.
-        target: (..., Q) values; those beyond the grid give its ends.
+        target: (..., Q) values; one beyond the grid gives the grid's end.
 
     Returns:
-        (..., Q) points, to about 1e-11.
+        (..., Q) points, exact to about 1e-11.
     """
     cell = (values[..., None, :] > target[..., None]).sum(-1)  # (..., Q)
     beyond = (cell == 0) | (cell == len(grid))
@@ -46,17 +49,17 @@ def invert_decreasing(
             above = value > target
             low, high = np.where(above, point, low), np.where(above, high, point)
             newton = point + (target - value) / slope
-            inside = (newton >= low) & (newton <= high)  # false for what is not a number, too
+            inside = (newton >= low) & (newton <= high)  # also false for NaN
             following = np.where(inside, newton, 0.5 * (low + high))
             moved = np.maximum.reduce(np.abs(following - point), None)
             point = following
-            if moved < _BISECTED or (moved < _CONVERGING and inside.all()):
+            if moved < _CONVERGED or (moved < _CONVERGING and inside.all()):
                 break
     return point
 
 
 def _between(low: FloatArray, high: FloatArray, cell: Any, values: FloatArray, slopes: FloatArray, target: FloatArray) -> FloatArray:
-    """A first guess inside the cell: the cubic through its ends' points and slopes, of the inverse function (Hermite)."""
+    """Return a first guess inside each cell, (..., Q): the Hermite cubic of the inverse function through the cell's ends."""
     row = np.arange(cell.size).reshape(cell.shape) // cell.shape[-1]
     flat_values, flat_slopes = values.reshape(-1, values.shape[-1]), slopes.reshape(-1, values.shape[-1])
     at_low = flat_values[row, cell - 1]

@@ -49,7 +49,7 @@ def productivity(network: TimingNetwork, surroundings: FloatArray) -> FloatArray
     """(excesses, 12) events that one of each excess on the grid is expected to bring, by kernel.
 
     Args:
-        surroundings: (S, neighbourhood.SIZE) typical ones; their own excess (column 0) does not enter.
+        surroundings: (S, EVENT_FEATURES) typical ones; their own excess (column 0) does not enter.
     """
     rows = np.repeat(surroundings[None], len(_GRID), 0)  # (G, S, SIZE)
     rows[..., 0] = _GRID[:, None]

@@ -24,7 +24,19 @@ from models.catalog import PointPattern, Span, make_point_pattern
 from models.numerics import FloatArray
 from models.simulation import branching as cascade
 from models.simulation.outlook_counts import Drawn, spans, together
-from models.simulation.rollout import AT_ONCE, Block, Ends, Excesses, Given, History, Own, ProcessPool, Start, live_history, start_at
+from models.simulation.rollout import (
+    PATHS_AT_ONCE,
+    Block,
+    BlockEnds,
+    History,
+    OwnEvents,
+    ProcessPool,
+    RecentExcesses,
+    RolloutSettings,
+    Start,
+    live_history,
+    start_at,
+)
 from models.space_time import SpaceTimeNetwork
 from models.timing import EVENT_FEATURES, TAUS_DAYS, expected_events
 from stream.outlooks import SimulatedCounts, SimulationRequest
@@ -59,7 +71,7 @@ class NetworkSimulator:
         history = live_history(self._network, window_pattern(request), background)
         start = start_at(history, request.now)
         paths, levels = paths_of(start, background), (*request.magnitudes, request.above)
-        given = Given(self._network, start, background, request.now, MONTH_DAYS, request.seed, None, MOST_EVENTS, levels, SPARED)
+        given = RolloutSettings(self._network, start, background, request.now, MONTH_DAYS, request.seed, None, MOST_EVENTS, levels, SPARED)
         month = self._processes.run(given, paths)
         ends = joined_ends([part.ends for part in month])
         found = beyond(history, start, ends, background, levels, request.seed)
@@ -81,7 +93,7 @@ def paths_of(start: Start, background: float) -> int:
     """How many: whole blocks, the more the fewer events are to be expected in the month (their children double what the kernels say)."""
     left = start.excitation * np.exp(-start.silence_days / TAUS_DAYS)
     expected = 2.0 * float(expected_events(left, background, np.float64(MONTH_DAYS), TAUS_DAYS)) + 1.0
-    wanted = math.ceil(EVENTS_WANTED / expected / AT_ONCE) * AT_ONCE
+    wanted = math.ceil(EVENTS_WANTED / expected / PATHS_AT_ONCE) * PATHS_AT_ONCE
     return min(max(wanted, FEWEST_PATHS), MOST_PATHS)
 
 
@@ -94,9 +106,9 @@ def by_network(month: list[Block]) -> list[Drawn]:
     ]
 
 
-def joined_ends(parts: list[Ends]) -> Ends:
+def joined_ends(parts: list[BlockEnds]) -> BlockEnds:
     """Of all blocks."""
-    return Ends(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return BlockEnds(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 class Beyond(NamedTuple):
@@ -107,19 +119,19 @@ class Beyond(NamedTuple):
     """By label, (N,) paths that were cut."""
 
 
-def beyond(history: History, start: Start, ends: Ends, background: float, levels: tuple[float, ...], seed: int) -> Beyond:
+def beyond(history: History, start: Start, ends: BlockEnds, background: float, levels: tuple[float, ...], seed: int) -> Beyond:
     """Go on by the kernels: those that stopped to the end of the month, then all to the end of the year."""
     chance = np.random.default_rng((seed, 2**32 - 1))  # no block has that number
     timing, usual = history.network.timing, typical_surroundings(history)
     sizes = sizes_of(history, start)
     stopped = np.flatnonzero(ends.stopped)
-    busy = cascade.productivity(timing, ends.last_surroundings if len(ends.last_surroundings) else usual)
+    busy = cascade.productivity(timing, ends.last_features if len(ends.last_features) else usual)
     first = cascade.cascade(
         ends.excitation[stopped], ends.days[stopped], MONTH_DAYS, background, busy, sizes, MOST_EVENTS_BY_KERNELS, chance
     )
     excitation = ends.excitation.copy()
     excitation[stopped] = cascade.excitation_at(MONTH_DAYS, excitation[stopped], ends.days[stopped], first, busy)
-    late = ends.surroundings[ends.surroundings_days >= LATE_DAYS]
+    late = ends.features[ends.features_days >= LATE_DAYS]
     calm = cascade.productivity(timing, late if len(late) >= FEWEST_LATE else np.concatenate((late, usual)))
     month = np.full(len(excitation), MONTH_DAYS)
     rest = cascade.cascade(excitation, month, YEAR_DAYS, background, calm, sizes, MOST_EVENTS_BY_KERNELS, chance)
@@ -130,7 +142,7 @@ def beyond(history: History, start: Start, ends: Ends, background: float, levels
 
 
 def typical_surroundings(history: History) -> FloatArray:
-    """(S, neighbourhood.SIZE) of the window's last events when they came; of a region without any, those of a first event."""
+    """(S, EVENT_FEATURES) of the window's last events when they came; of a region without any, those of a first event."""
     found = history.timing.event_features[-RECENT:]
     return found if len(found) else np.zeros((1, EVENT_FEATURES))
 
@@ -138,7 +150,7 @@ def typical_surroundings(history: History) -> FloatArray:
 def sizes_of(history: History, start: Start) -> cascade.MagnitudeSampling:
     """The magnitudes' law once the present has been forgotten: a month on, when nothing hides the small ones."""
     network, completeness = history.network, start.magnitude_of_completeness
-    told = Excesses(start, 1, network.architecture.magnitude_reach).features(Own(1, 1), np.array([MONTH_DAYS]))
+    told = RecentExcesses(start, 1, network.architecture.magnitude_reach).features(OwnEvents(1, 1), np.array([MONTH_DAYS]))
     return cascade.MagnitudeSampling(network.magnitude.distribution(told, completeness), completeness, start.step)
 
 

@@ -1,4 +1,4 @@
-"""What every training loop shares: layers, best weights, checkpoints, several machines, divergence."""
+"""What all training loops share: layers, gradient steps, best weights, checkpoints, several machines, divergence."""
 
 from __future__ import annotations
 

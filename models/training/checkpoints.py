@@ -1,6 +1,6 @@
-"""Training that can be interrupted: each finished stage is kept beside the model that is to be, and is not trained again.
+"""Checkpoints of a training: each finished stage is saved, so that an interrupted training resumes after it.
 
-What is kept belongs to one training: the same lessons, sizes, options and seed. Anything else begins anew.
+Checkpoints belong to one training, with the same datasets, sizes, options and seed; any other training starts from the beginning.
 """
 
 from __future__ import annotations
@@ -24,22 +24,26 @@ from models.training.distributed import Distributed
 Scores = dict[str, float]
 
 
-def fingerprint(lessons: Sequence[RegionDataset], *settings: Any) -> str:
-    """Names a training by all that it depends on."""
+def fingerprint(datasets: Sequence[RegionDataset], *settings: Any) -> str:
+    """Return a name for a training that depends on its datasets and all its settings: 16 hexadecimal digits."""
     digest = hashlib.sha256(msgspec.json.encode([msgspec.to_builtins(one) for one in settings]))
-    for lesson in lessons:
-        pattern = lesson.pattern
+    for dataset in datasets:
+        pattern = dataset.pattern
         for column in (pattern.times, pattern.latitudes, pattern.longitudes, pattern.magnitudes, pattern.depths_km):
             digest.update(column.tobytes())
-        digest.update(repr((pattern.magnitude_of_completeness, lesson.train, lesson.validation, lesson.region)).encode())
+        digest.update(repr((pattern.magnitude_of_completeness, dataset.train, dataset.validation, dataset.region)).encode())
     return digest.hexdigest()[:16]
 
 
 class Checkpoints:
-    """The finished stages of one training, in a folder of their own (none: nothing is kept).
+    """The finished stages of one training, in a folder of their own.
+
+    Args:
+        folder: None saves nothing.
+        name: of the training, from `fingerprint`.
 
     Raises:
-        Problem: the folder cannot be written, when it is made or when a stage is done.
+        Problem: the folder cannot be written, now or when a stage ends.
     """
 
     def __init__(self, folder: Path | None, name: str) -> None:
@@ -48,44 +52,48 @@ class Checkpoints:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise _cannot_keep(self._folder, error.strerror) from None
+                raise _unwritable(self._folder, error.strerror) from None
 
     def run(self, name: str, networks: Sequence[nn.Module], train: Callable[[], Scores]) -> Scores:
-        """Train, or take the weights and scores from where they were kept."""
+        """Load a stage's weights into the networks if it was saved, else train and save it; return its scores."""
         networks_list = nn.ModuleList(networks)
-        kept = self._kept(name)
-        if kept is not None:
-            weights, scores = kept
+        saved = self._load(name)
+        if saved is not None:
+            weights, scores = saved
             networks_list.load_state_dict(weights)
             return scores
         scores = train()
-        self._keep(name, networks_list, scores)
+        self._save(name, networks_list, scores)
         return scores
 
     def clear(self) -> None:
-        """The model is written: nothing needs to be kept."""
+        """Delete the saved stages, once the model itself is written."""
         if self._folder is not None and not Distributed().rank:
             shutil.rmtree(self._folder.parent, ignore_errors=True)
 
-    def _kept(self, name: str) -> tuple[dict[str, torch.Tensor], Scores] | None:
+    def _load(self, name: str) -> tuple[dict[str, torch.Tensor], Scores] | None:
         if self._folder is None:
             return None
         try:
             scores = msgspec.json.decode((self._folder / f"{name}.json").read_bytes(), type=Scores)
             return load_file(self._folder / f"{name}.safetensors"), scores
         except (OSError, msgspec.DecodeError, SafetensorError):
-            return None  # not finished, or damaged: it is trained again
+            return None  # not finished or damaged: the stage is trained again
 
-    def _keep(self, name: str, networks: nn.Module, scores: Scores) -> None:
+    def _save(self, name: str, networks: nn.Module, scores: Scores) -> None:
         if self._folder is None or Distributed().rank:
             return
         weights = {key: value.detach().contiguous() for key, value in networks.state_dict().items()}
         try:
             save_file(weights, self._folder / f"{name}.safetensors")
-            (self._folder / f"{name}.json").write_bytes(msgspec.json.encode(scores))  # last: it says that the stage is whole
+            (self._folder / f"{name}.json").write_bytes(
+                msgspec.json.encode(scores)
+            )  # last, because its presence marks the stage as complete
         except (OSError, SafetensorError) as error:
-            raise _cannot_keep(self._folder, str(error).splitlines()[0]) from None
+            raise _unwritable(self._folder, str(error).splitlines()[0]) from None
 
 
-def _cannot_keep(folder: Path, why: str | None) -> Problem:
-    return Problem(f"cannot keep what was trained in {folder} ({why})", "make room, or name a folder that can be written")
+def _unwritable(folder: Path, why: str | None) -> Problem:
+    return Problem(
+        f"cannot write the checkpoint folder {folder} ({why})", "free disk space, or choose an output folder that can be written"
+    )

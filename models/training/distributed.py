@@ -1,6 +1,6 @@
-"""Training on one machine or on several: `torchrun` starts the same program on each, and they add up their gradients.
+"""Training on several machines: `torchrun` starts the same program on each, and they add up their gradients (torch.distributed).
 
-Each worker takes every `count`-th pattern or chunk; sums over all of them make one step the same as on a single machine.
+Each worker takes every `count`-th pattern or chunk. Losses are sums over all workers, so that one step is the same as on a single machine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Part = TypeVar("Part")
 
 
 class Distributed:
-    """This worker's place among all of them."""
+    """This worker's rank among all, and the sums over all workers; a single process counts as one worker."""
 
     def __init__(self) -> None:
         self.count = int(os.environ.get("WORLD_SIZE", "1"))
@@ -27,24 +27,24 @@ class Distributed:
             distributed.init_process_group("gloo")
 
     def share(self, parts: Sequence[Part]) -> list[Part]:
-        """What is this worker's of the parts; all of them when there are fewer than workers."""
+        """Return this worker's share of the parts; all of them when there are fewer parts than workers."""
         return list(parts[self.rank :: self.count]) if len(parts) >= self.count else list(parts)
 
     def total(self, value: torch.Tensor) -> torch.Tensor:
-        """The sum over all workers."""
+        """Return the sum over all workers; `value` is overwritten with it."""
         if self.count > 1:
             distributed.all_reduce(value)
         return value
 
     def largest(self, value: int) -> int:
-        """The largest of all workers' values."""
-        found = torch.tensor(value)
+        """Return the largest of all workers' values."""
+        largest = torch.tensor(value)
         if self.count > 1:
-            distributed.all_reduce(found, distributed.ReduceOp.MAX)
-        return int(found)
+            distributed.all_reduce(largest, distributed.ReduceOp.MAX)
+        return int(largest)
 
     def fit_scaler(self, scaler: Scaler, raw: torch.Tensor) -> None:
-        """Take mean and spread of all workers' (R, inputs)."""
+        """Set a scaler's mean and scale from all workers' inputs, (R, inputs) each."""
         if self.count == 1:
             scaler.fit(raw)
             return

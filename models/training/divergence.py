@@ -1,4 +1,4 @@
-"""A training that came to nothing is told at once: neither NaN nor what silently stayed where it began is ever written."""
+"""Detection of a diverged training: a model whose loss became NaN is never written."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import torch
 
 from ingest.problem import Problem
 
-REMEDY = "look for impossible values in the catalogue (quakecast catalog), or train with smaller rates"
+REMEDY = "look for impossible values in the catalogue (quakecast catalog), or train with smaller learning rates"
 
 
 def require_finite(score: float | torch.Tensor, stage: str, reached: str) -> None:
-    """Look at a score or a loss of a stage: one, or one of each member.
+    """Check a score or a loss of a training stage: one number, or one for each member.
 
     Args:
-        reached: `epoch 3`, `step 120`.
+        reached: how far the stage is: `epoch 3`, `step 120`.
 
     Raises:
         Problem: it is NaN or infinite.
     """
     values = score.tolist() if isinstance(score, torch.Tensor) else score
     if not all(math.isfinite(value) for value in (values if isinstance(values, list) else [values])):
-        raise Problem(f"the training came to nothing in the stage {stage}, {reached} (NaN)", REMEDY)
+        raise Problem(f"the training diverged in stage {stage}, {reached}: the loss is not finite", REMEDY)

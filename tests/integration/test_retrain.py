@@ -87,7 +87,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_is_full_at_the_end_of_a_stage_is_told_in_one_line_and_the_stage_is_not_taken_for_done(small_disk: Path) -> None:
     stages, large = Checkpoints(small_disk / "training", "this"), nn.Linear(1_000, 1_000)
-    with pytest.raises(Problem, match="cannot keep what was trained") as caught:
+    with pytest.raises(Problem, match="cannot write the checkpoint folder") as caught:
         stages.run("kernels", [large], lambda: {"kernels": 1.0})
     assert "\n" not in str(caught.value)
     assert stages.run("kernels", [nn.Linear(2, 2)], lambda: {"kernels": 2.0}) == {"kernels": 2.0}, "trained again"

@@ -35,7 +35,7 @@ from models.cnn.factors import Factors
 from models.cnn.train import fit_maps
 from models.numerics.arrays import FloatArray
 from models.simulation.rollout.cnn_map import RegionMaps, factors_at
-from models.simulation.rollout.continuations import rolled
+from models.simulation.rollout.continuations import simulate_from
 from models.simulation.rollout.start import history_of
 from models.space_time import SpaceTimeNetwork
 from tests.measurements import csep
@@ -127,7 +127,7 @@ class Referee:
         return told
 
     def _rolled(self, number: int, moment: Instant, factors: Factors | None) -> Made:
-        own = rolled(self._history, moment, self._days, self._simulations, number, self._polygon, MOST_EVENTS, factors)
+        own = simulate_from(self._history, moment, self._days, self._simulations, number, self._polygon, MOST_EVENTS, factors)
         return Made(own.longitudes, own.latitudes, own.magnitudes, own.counts(self._days))
 
     def _judged(self, name: str, made: Made, came: PointPattern, seed: int) -> dict[str, Any]:

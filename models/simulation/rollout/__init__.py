@@ -1,26 +1,26 @@
-"""Continuations of the forecaster, rolled forward event by event."""
+"""Possible futures of a region, simulated event by event from the forecaster's own distributions."""
 
 from __future__ import annotations
 
-from models.simulation.rollout.block import AT_ONCE, Block, Ends, Given
+from models.simulation.rollout.block import PATHS_AT_ONCE, Block, BlockEnds, RolloutSettings
 from models.simulation.rollout.cnn_map import RegionMaps
 from models.simulation.rollout.continuations import roll_forward
-from models.simulation.rollout.magnitude_features import Excesses
-from models.simulation.rollout.places import Own
+from models.simulation.rollout.magnitude_features import RecentExcesses
+from models.simulation.rollout.places import OwnEvents
 from models.simulation.rollout.processes import ProcessPool
 from models.simulation.rollout.start import History, Start, start_at
 from models.simulation.rollout.window_history import live_history
 
 __all__ = [
-    "AT_ONCE",
+    "PATHS_AT_ONCE",
     "Block",
-    "Ends",
-    "Excesses",
-    "Given",
+    "BlockEnds",
     "History",
-    "Own",
+    "OwnEvents",
     "ProcessPool",
+    "RecentExcesses",
     "RegionMaps",
+    "RolloutSettings",
     "Start",
     "live_history",
     "roll_forward",

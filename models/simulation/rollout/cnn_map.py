@@ -1,7 +1,7 @@
-"""The CNN's map of a moment in continuations from it: where events come is re-weighted, how many are not.
+"""The CNN in simulated paths: its map at the start re-weights where events come, but not how many.
 
-The map is the one at the moment: what the continuations themselves bring does not change it. An event's rates are weighted for the age at
-which the next of its own is to be expected: now's, and the shorter of the kernel's time constant and half the horizon.
+The map stays as it is at the start; simulated events do not change it. The factors depend on an event's age. They are taken for the age at
+which its next offspring is expected: its age now, plus the time constant of the kernel or half the horizon, whichever is shorter.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from models.timing import KERNELS, TAUS_DAYS
 
 
 class RegionMaps(NamedTuple):
-    """A CNN, and the grid of a region's map."""
+    """A CNN and the grid of a region's map."""
 
     network: MapNetwork
     grid: Grid
 
 
 def factors_at(maps: RegionMaps, history: History, moment: Instant) -> Factors:
-    """After all events before a moment."""
+    """Return the factors of the CNN's map after all events before a moment."""
     known = history.pattern.before(moment)
     count, day = len(known), history.pattern.day_of(moment)
     asked = (maps.grid, known, history.timing.event_weights[:count], history.background, np.array([count]))
@@ -34,15 +34,17 @@ def factors_at(maps: RegionMaps, history: History, moment: Instant) -> Factors:
     return cell_factors(copy.deepcopy(maps.network).double().eval(), maps.grid, input_channels(states[0], day, history.background))
 
 
-def reweighted(start: Start, factors: Factors, horizon_days: float) -> Start:
-    """The start of continuations of so many days, its rates and worths as the map has them."""
-    of_rates, of_worths = of_events(factors, start.places, -start.days, horizon_days)
+def reweight_start(start: Start, factors: Factors, horizon_days: float) -> Start:
+    """Return the start of paths of so many days, with rates and background weights multiplied by the map's factors."""
+    of_rates, of_background_weights = factors_of_events(factors, start.places, -start.days, horizon_days)
     rates = np.diff(start.cumulative, axis=0, prepend=0.0) * np.tile(of_rates, start.cumulative.shape[1] // KERNELS)
-    worths = np.diff(start.worths, prepend=0.0) * of_worths
-    return start._replace(cumulative=np.cumsum(rates, 0), sums=rates.sum(0), worths=np.cumsum(worths), factors=factors)
+    background_weights = np.diff(start.background_weights, prepend=0.0) * of_background_weights
+    return start._replace(
+        cumulative=np.cumsum(rates, 0), sums=rates.sum(0), background_weights=np.cumsum(background_weights), factors=factors
+    )
 
 
-def of_events(factors: Factors, places: FloatArray, ages_days: FloatArray, horizon_days: float) -> tuple[FloatArray, FloatArray]:
-    """(N, 3) latitudes and longitudes in radians, (N,) -> (N, 12) factors of their rates, and (N,) of their worths."""
+def factors_of_events(factors: Factors, places: FloatArray, ages_days: FloatArray, horizon_days: float) -> tuple[FloatArray, FloatArray]:
+    """Return the factors of events: (N, 3) places, (N,) ages in days -> (N, 12) of their rates, (N,) of their background weights."""
     expected = ages_days[:, None] + np.minimum(TAUS_DAYS, horizon_days / 2.0)
     return factors.at_events(np.degrees(places[:, 0]), np.degrees(places[:, 1]), expected)

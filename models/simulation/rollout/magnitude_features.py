@@ -1,4 +1,4 @@
-"""What the magnitude network is told of many continuations: `models.magnitude.features` without a place, for P pasts at once."""
+"""The magnitude network's inputs for many simulated paths: `models.magnitude.features` without a place, for P pasts at once."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from models.magnitude import (
     TRACE_FLOOR,
 )
 from models.numerics import FloatArray
-from models.simulation.rollout.places import Own
+from models.simulation.rollout.places import OwnEvents
 from models.simulation.rollout.start import Start
 
 
-class Excesses:
-    """The last `reach` excesses of P continuations."""
+class RecentExcesses:
+    """The last `reach` excesses of P paths, as running sums where a sum can be kept."""
 
     def __init__(self, start: Start, paths: int, reach: int) -> None:
         self._reach = reach
@@ -49,8 +49,8 @@ class Excesses:
     def keep(self, rows: NDArray[np.int64]) -> None:
         self._at, self._traces, self._total = self._at[rows], self._traces[rows], self._total[:, rows]
 
-    def features(self, own: Own, now: FloatArray) -> FloatArray:
-        """(P, INPUTS) at `now` (P,) days since the moment; NaN where a place would be needed."""
+    def features(self, own: OwnEvents, now: FloatArray) -> FloatArray:
+        """Return the inputs at `now`, (P,) days since the moment: (P, INPUTS); NaN in the inputs that need a place."""
         rows = np.full((len(now), INPUTS), np.nan)
         left = np.exp((self._at - now)[:, None] / MAGNITUDE_TAUS_DAYS)[..., None]
         rows[:, :MAGNITUDE_TRACES] = np.log(np.maximum(self._traces * left, 0.0) + TRACE_FLOOR).reshape(len(now), -1)
@@ -60,8 +60,8 @@ class Excesses:
         rows[:, SINCE_LAST] = rows[:, MAGNITUDE_TRACES + LAST_EVENTS]
         return rows
 
-    def append(self, own: Own) -> None:
-        """Take in the event that has just been appended to the continuations' own, and let go of the one beyond reach."""
+    def append(self, own: OwnEvents) -> None:
+        """Add the event that has just been appended to the paths' own events, and remove the one that is now beyond reach."""
         days, sizes = own["days"][-1], own["excesses"][-1]
         self._traces = self._traces * np.exp((self._at - days)[:, None] / MAGNITUDE_TAUS_DAYS)[..., None] + _pulses(0.0 * days, sizes)
         self._at = days
@@ -73,7 +73,7 @@ class Excesses:
             row = len(self._days) + leaving
             self._traces = self._traces - _pulses(days - self._days[row], np.full(len(days), self._sizes[row]))
 
-    def _latest(self, rows: FloatArray, own: Own, now: FloatArray) -> None:
+    def _latest(self, rows: FloatArray, own: OwnEvents, now: FloatArray) -> None:
         rows[:, MAGNITUDE_TRACES : MAGNITUDE_TRACES + LAST_EVENTS] = PRIOR_EXCESS
         rows[:, MAGNITUDE_TRACES + LAST_EVENTS : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
         for rank in range(min(LAST_EVENTS, own.count + len(self._days))):
@@ -82,15 +82,18 @@ class Excesses:
             day = own["days"][-1 - rank] if mine else self._days[own.count - rank - 1]
             rows[:, MAGNITUDE_TRACES + rank], rows[:, MAGNITUDE_TRACES + LAST_EVENTS + rank] = size, np.log(now - day + LAG_OFFSET_DAYS)
 
-    def _means(self, rows: FloatArray, own: Own) -> None:
+    def _means(self, rows: FloatArray, own: OwnEvents) -> None:
         for place, most in enumerate((*MEAN_COUNTS.tolist(), self._reach)):
             count = min(most, own.count + len(self._days))
             mine = min(count, own.count)
             total = self._total[own.count] - self._total[own.count - mine] + self._ends[count - mine]
             rows[:, FIRST_MEAN + place] = (total + PRIOR_EVENTS * PRIOR_EXCESS) / (count + PRIOR_EVENTS) - PRIOR_EXCESS
 
-    def _levels(self, rows: FloatArray, own: Own, now: FloatArray) -> None:
-        """Of the events before the moment only those can stand out that are as large as all that came after them."""
+    def _levels(self, rows: FloatArray, own: OwnEvents, now: FloatArray) -> None:
+        """Write the hidden levels, max over events of (x − c log10 lag).
+
+        Of the events before the moment, only those as large as all later ones can give the maximum.
+        """
         front = self._front[self._front >= len(self._days) - max(self._reach - own.count, 0)]
         late = slice(max(own.count - self._reach, 0), None)
         logs = [np.log10(now - self._days[front, None] + LAG_OFFSET_DAYS), np.log10(now - own["days"][late] + LAG_OFFSET_DAYS)]
@@ -101,6 +104,6 @@ class Excesses:
 
 
 def _pulses(lags: FloatArray, sizes: FloatArray) -> FloatArray:
-    """(P, taus, powers) exp(a x) exp(−lag/τ)/τ."""
+    """Return exp(a x) exp(−lag/τ)/τ: (P,), (P,) -> (P, taus, powers)."""
     fading = np.exp(-lags[:, None] / MAGNITUDE_TAUS_DAYS) / MAGNITUDE_TAUS_DAYS
     return np.asarray(fading[..., None] * np.exp(sizes[:, None] * MAGNITUDE_PRODUCTIVITIES)[:, None, :])

@@ -1,9 +1,9 @@
-"""How the earlier events lie about the new events of many continuations: `models.place.neighbour_geometry` for P pasts at once.
+"""The neighbour geometry of the new events of many paths: `models.place.neighbour_geometry` for P pasts at once.
 
-A new event lies near the event before the moment that it descends from, its *root*; so the nearest are looked for among the nearest of
-the root, which are found once. If d is the distance to the hundredth found, δ that to the root, and the root's list reaches to r, nothing
-nearer can be missing when d + δ ≤ r (triangle inequality); where that does not hold, all of the past is searched. Distances and sums over
-the nearest are taken by thresholds, in single precision: nothing is put in order but numbers.
+A new event lies near its *root*, the event before the moment from which it descends. Its nearest earlier events are therefore searched
+among the root's nearest, a list that is computed once. Let d be the distance to the farthest that is needed, δ that to the root, and r the
+reach of the root's list. By the triangle inequality no nearer event can be missing when d + δ ≤ r; where this does not hold, all of the
+past is searched. Sums over the nearest use a distance threshold, in single precision, so only distances are sorted, never events.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from models.numerics import FloatArray, IntArray, fast_offsets_km
 from models.place import NEAREST, RANKS, SCALES, NeighbourGeometry, moment_geometry
-from models.simulation.rollout.places import Own
+from models.simulation.rollout.places import OwnEvents
 from models.simulation.rollout.start import Start
 
 SingleArray = NDArray[np.float32]
 
 LISTED = 176
 OWN_NEIGHBOURS = 512
-"""Of a continuation's own events so many of the last are looked at."""
+"""How many of a path's own latest events are searched."""
 _SAFETY = 0.99
 
 
 class Neighbours:
-    """The past's events about those of one block of continuations."""
+    """Searches the neighbours of new events among the past's and the paths' own events, for one block."""
 
     def __init__(self, start: Start, narrowest_km: float) -> None:
         self._start, self._narrowest, self._widest = start, narrowest_km, float(np.sqrt(start.area_km2))
@@ -34,8 +34,8 @@ class Neighbours:
         self._lists = np.zeros((0 if self._all else count, LISTED), np.int64)
         self._reach = np.full(count, -1.0)  # of each list, km; not made yet where negative
 
-    def around(self, own: Own, places: FloatArray, positions: FloatArray, roots: IntArray) -> NeighbourGeometry:
-        """How all earlier events lie about the new ones.
+    def around(self, own: OwnEvents, places: FloatArray, positions: FloatArray, roots: IntArray) -> NeighbourGeometry:
+        """Return the geometry of the nearest earlier events of each new event.
 
         Args:
             places, positions: (P, 3) of the new events; `roots`: (P,) as in `models.simulation.rollout.places.Discs`.
@@ -49,7 +49,7 @@ class Neighbours:
         return self._described(places, np.concatenate((self._start.places[listed], late), 1), safe, positions)
 
     def _listed(self, places: FloatArray, positions: FloatArray, roots: IntArray) -> tuple[IntArray, FloatArray]:
-        """(P, LISTED) rows of the past, and (P,) the squared distance within which none is missing."""
+        """Return rows of the past, (P, LISTED), and the squared distance within which that list is complete, (P,) km²."""
         start = self._start
         assert start.tree is not None
         known = roots >= 0
@@ -77,7 +77,7 @@ class Neighbours:
         self, rows: IntArray, places: FloatArray, positions: FloatArray, others: FloatArray, east: SingleArray, north: SingleArray,
         squares: SingleArray, ranked: SingleArray,
     ) -> None:  # fmt: skip
-        """Put the past's nearest in the place of the root's for those whose list does not reach far enough."""
+        """Replace, in place, the root's neighbours by the past's nearest for the rows whose list does not reach far enough."""
         if not len(rows):
             return
         assert self._start.tree is not None

@@ -43,7 +43,7 @@ class PlaceKernels(NamedTuple):
     widths_km2: FloatArray
     """(P, discs + 1)"""
     stretches: FloatArray
-    worths: FloatArray
+    background_weights: FloatArray
     """(P,)"""
 
 
@@ -143,8 +143,8 @@ class RolloutNetwork:
         widths[:, :discs] += own["width_by_magnitude"] * excesses[:, None]
         narrowest = 2.0 * math.log(self._narrowest) + 2.0 * np.abs(stretches)
         widths = narrowest + np.logaddexp(0.0, widths - narrowest)
-        worths = np.exp(worth[:, 0]) * self._worth_share
-        return PlaceKernels(rates.reshape(len(rates), -1), np.exp(widths), np.exp(stretches), worths)
+        background_weights = np.exp(worth[:, 0]) * self._worth_share
+        return PlaceKernels(rates.reshape(len(rates), -1), np.exp(widths), np.exp(stretches), background_weights)
 
 
 def _single(weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,8 +1,8 @@
-"""Where the events of many continuations come: which earlier event each belongs to, and how far from it.
+"""Places of the simulated events: from which earlier event each descends, and how far from it.
 
-A disc and a kernel are drawn by their share of the rate, then the event within them: among those before the moment from sums that all
-continuations share (within one kernel the shares never change again), among a continuation's own by its own. The offset is drawn from the
-stretched Pareto disc itself: P(r² > s) = (d/(s + d))^ρ.
+First a disc and a kernel are drawn by their share of the rate, then the event within them. Among the events before the moment it is drawn
+from running sums that all paths share (within one kernel the shares no longer change); among a path's own events, from that path's sums.
+The offset is drawn from the stretched Pareto disc: P(r² > s) = (d/(s + d))^ρ.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SMALLEST = 1e-12
 
 
 class Discs(NamedTuple):
-    """The discs that P new events are drawn from."""
+    """The discs from which P new events are drawn."""
 
     places: FloatArray
     """(P, 3)"""
@@ -36,7 +36,7 @@ class Discs(NamedTuple):
     powers: FloatArray
     depths_km: FloatArray
     roots: IntArray
-    """Which event before the moment each descends from; −1: none."""
+    """The event before the moment from which each descends; −1: none."""
 
     def of(self, rows: IntArray) -> Discs:
         widths, stretches = self.widths_km2[rows], self.stretches[rows]
@@ -45,8 +45,8 @@ class Discs(NamedTuple):
         )  # fmt: skip
 
 
-class Own:
-    """The places of P continuations' own events, step by step: (steps, P, …), room for more."""
+class OwnEvents:
+    """The own events of P paths, step by step: arrays of (steps, P, …) that grow by doubling."""
 
     def __init__(self, paths: int, discs: int, steps: int = 8) -> None:
         self.count = 0
@@ -59,18 +59,18 @@ class Own:
             "rates": np.empty((steps, paths, discs * KERNELS), np.float32),
             "widths": np.empty((steps, paths, discs + 1), np.float32),
             "stretches": np.empty((steps, paths, discs + 1), np.float32),
-            "worths": np.empty((steps, paths)),
+            "background_weights": np.empty((steps, paths)),
             "depths": np.empty((steps, paths)),
             "roots": np.empty((steps, paths), np.int64),
         }
 
     def __getitem__(self, name: str) -> FloatArray:
-        """(steps so far, P, …), a view."""
+        """Return one column, (steps so far, P, …), a view."""
         part: FloatArray = self._parts[name][: self.count]
         return part
 
     def append(self, **values: NDArray[Any]) -> None:
-        """One event of each."""
+        """Append one event of each path."""
         if self.count == len(self._parts["days"]):
             self._parts = {name: np.concatenate((part, np.empty_like(part))) for name, part in self._parts.items()}
         for name, value in values.items():
@@ -78,66 +78,71 @@ class Own:
         self.count += 1
 
     def keep(self, rows: IntArray) -> None:
-        """Only these continuations."""
+        """Keep these paths only."""
         self._parts = {name: part[:, rows] for name, part in self._parts.items()}
 
 
-def parents(
-    start: Start, own: Own, network: RolloutNetwork, sums: FloatArray, excitation: FloatArray, rate: float, now: FloatArray,
-    region: shapely.Polygon | None, chance: np.random.Generator,
+def sample_parents(
+    start: Start, own: OwnEvents, network: RolloutNetwork, sums: FloatArray, excitation: FloatArray, rate: float, now: FloatArray,
+    region: shapely.Polygon | None, rng: np.random.Generator,
 ) -> Discs:  # fmt: skip
-    """The discs that the next events belong to.
+    """Draw the discs to which the next events belong.
 
     Args:
-        sums: (P, M · 12) rates of the continuations' own events' discs at `now`, 1/day.
-        excitation: (P, 12) of the times, at `now`; and μ, `rate`.
+        sums: (P, M · 12) rates of the discs of the paths' own events at `now`, 1/day.
+        excitation: (P, 12) of the timing network at `now`.
+        rate: its μ, events per day.
         now: (P,) days since the moment.
-        region: where a background event that no past event brings may be; None: by past events all the same.
+        region: where the uniform part of the background may fall; None: the background lies around past events only.
     """
     paths, columns = sums.shape
     taus = np.tile(TAUS_DAYS, columns // KERNELS)
     before = start.sums * np.exp(-now[:, None] / taus)  # (P, columns)
     background = network.background(excitation, rate) * (1.0 if start.factors is None else start.factors.everywhere)  # (P,)
     bounds = np.cumsum(np.column_stack((before, sums, background)), 1)  # (P, 2 columns + 1)
-    drawn = chance.random(paths) * bounds[:, -1]
+    drawn = rng.random(paths) * bounds[:, -1]
     choice = np.minimum((bounds <= drawn[:, None]).sum(1), 2 * columns)
-    share: FloatArray = np.asarray(chance.random(paths))
+    share: FloatArray = np.asarray(rng.random(paths))
     parent: IntArray = np.full(paths, -1, np.int64)  # a row of the events before the moment; own events after them
     disc = np.where(choice < 2 * columns, (choice % columns) // KERNELS, len(start.powers) - 1)
     for column in np.unique(choice[choice < columns]).tolist():
         rows = np.flatnonzero(choice == column)
-        parent[rows] = _row(start.cumulative[:, column], share[rows])
+        parent[rows] = _rows_at(start.cumulative[:, column], share[rows])
     rows = np.flatnonzero((choice >= columns) & (choice < 2 * columns))
     if len(rows):
-        parent[rows] = len(start.days) + _own_row(own, rows, choice[rows] - columns, taus, now[rows], share[rows])
+        parent[rows] = len(start.days) + _own_rows_at(own, rows, choice[rows] - columns, taus, now[rows], share[rows])
     rows = np.flatnonzero(choice == 2 * columns)
-    parent[rows] = _background(start, own, rows, share[rows], chance.random(len(rows)) < network.uniform_share, region is not None)
-    return _discs(start, own, parent, disc, region, chance)
+    parent[rows] = _background_parents(start, own, rows, share[rows], rng.random(len(rows)) < network.uniform_share, region is not None)
+    return _discs(start, own, parent, disc, region, rng)
 
 
-def _row(cumulative: FloatArray, share: FloatArray) -> IntArray:
+def _rows_at(cumulative: FloatArray, share: FloatArray) -> IntArray:
     return np.asarray(np.minimum(np.searchsorted(cumulative, share * cumulative[-1], side="right"), len(cumulative) - 1))
 
 
-def _own_row(own: Own, rows: IntArray, columns: IntArray, taus: FloatArray, now: FloatArray, share: FloatArray) -> IntArray:
+def _own_rows_at(own: OwnEvents, rows: IntArray, columns: IntArray, taus: FloatArray, now: FloatArray, share: FloatArray) -> IntArray:
     fading = np.exp((own["days"][:, rows] - now) / taus[columns])  # (steps, R)
     cumulative = np.cumsum(own["rates"][:, rows, columns] * fading, 0)
     return np.asarray(np.minimum((cumulative <= share * cumulative[-1]).sum(0), own.count - 1))
 
 
-def _background(start: Start, own: Own, rows: IntArray, share: FloatArray, uniform: NDArray[np.bool_], region: bool) -> IntArray:
-    """−1: anywhere in the region."""
-    before = float(start.worths[-1]) if len(start.worths) else 0.0
-    cumulative = before + np.cumsum(own["worths"][:, rows], 0)  # (steps, R)
+def _background_parents(
+    start: Start, own: OwnEvents, rows: IntArray, share: FloatArray, uniform: NDArray[np.bool_], region: bool
+) -> IntArray:
+    """Draw the events around which background events fall, (R,) rows; −1: anywhere in the region."""
+    before = float(start.background_weights[-1]) if len(start.background_weights) else 0.0
+    cumulative = before + np.cumsum(own["background_weights"][:, rows], 0)  # (steps, R)
     whole = cumulative[-1] if own.count else np.full(len(rows), before)
     value = share * whole
-    found = np.searchsorted(start.worths, value, side="right")
-    found = np.where(found < len(start.worths), found, len(start.worths) + (cumulative <= value).sum(0))
-    found = np.minimum(found, len(start.worths) + own.count - 1)
+    found = np.searchsorted(start.background_weights, value, side="right")
+    found = np.where(found < len(start.background_weights), found, len(start.background_weights) + (cumulative <= value).sum(0))
+    found = np.minimum(found, len(start.background_weights) + own.count - 1)
     return np.where((uniform & region) | (whole <= 0.0), -1, found)
 
 
-def _discs(start: Start, own: Own, parent: IntArray, disc: IntArray, region: shapely.Polygon | None, chance: np.random.Generator) -> Discs:
+def _discs(
+    start: Start, own: OwnEvents, parent: IntArray, disc: IntArray, region: shapely.Polygon | None, rng: np.random.Generator
+) -> Discs:
     paths, before = len(parent), len(start.days)
     widths, stretches, powers, depths = (np.zeros(paths) for _ in range(4))
     roots = np.where(parent < before, parent, -1)
@@ -161,29 +166,29 @@ def _discs(start: Start, own: Own, parent: IntArray, disc: IntArray, region: sha
             part[rows] = value
         found.powers[rows] = start.powers[which]
     anywhere = np.flatnonzero(parent < 0)
-    found.places[anywhere] = _anywhere(region, len(anywhere), chance)
+    found.places[anywhere] = _sample_region(region, len(anywhere), rng)
     found.powers[anywhere], found.stretches[anywhere], found.widths_km2[anywhere] = 1.0, 1.0, 0.0
     found.directions[anywhere, 0], found.depths_km[anywhere] = 1.0, np.nan
     return found
 
 
-def _anywhere(region: shapely.Polygon | None, count: int, chance: np.random.Generator) -> FloatArray:
-    """(n, 3) places uniform in a region; at the equator's beginning without one (only where nothing is known at all)."""
+def _sample_region(region: shapely.Polygon | None, count: int, rng: np.random.Generator) -> FloatArray:
+    """Draw places uniform in a region, (n, 3); without a region (and without any event) they lie at latitude and longitude 0."""
     found = np.empty((0, 2))
     west, south, east, north = (0.0, 0.0, 0.0, 0.0) if region is None else region.bounds
     while len(found) < count:
-        latitudes = np.degrees(np.arcsin(chance.uniform(np.sin(np.radians(south)), np.sin(np.radians(north)), 4 * count)))
-        longitudes = chance.uniform(west, east, 4 * count)
+        latitudes = np.degrees(np.arcsin(rng.uniform(np.sin(np.radians(south)), np.sin(np.radians(north)), 4 * count)))
+        longitudes = rng.uniform(west, east, 4 * count)
         inside = np.ones(len(latitudes), np.bool_) if region is None else shapely.intersects_xy(region, longitudes, latitudes)
         found = np.concatenate((found, np.radians(np.column_stack((latitudes, longitudes))[inside])))
     return np.column_stack((found[:count], np.cos(found[:count, 0])))
 
 
-def displaced(discs: Discs, region: shapely.Polygon | None, chance: np.random.Generator) -> FloatArray:
-    """(P, 3) a place from each disc, drawn again where it falls outside the region: what lies there is no event of the region's."""
+def sample_places(discs: Discs, region: shapely.Polygon | None, rng: np.random.Generator) -> FloatArray:
+    """Draw a place from each disc, (P, 3); one outside the region is drawn again, since it would be no event of the region."""
     places, wrong = discs.places.copy(), np.arange(len(discs.places))
     for _ in range(_TRIES):
-        places[wrong] = _offset(discs.of(wrong), chance)
+        places[wrong] = _sample_offsets(discs.of(wrong), rng)
         latitudes, longitudes = np.degrees(places[wrong, :2]).T
         near = np.hypot(*offsets_km(discs.places[wrong], places[wrong]).T) <= FARTHEST_KM
         outside = ~near if region is None else ~(near & shapely.intersects_xy(region, longitudes, latitudes))
@@ -194,10 +199,10 @@ def displaced(discs: Discs, region: shapely.Polygon | None, chance: np.random.Ge
     return places
 
 
-def _offset(discs: Discs, chance: np.random.Generator) -> FloatArray:
+def _sample_offsets(discs: Discs, rng: np.random.Generator) -> FloatArray:
     count = len(discs.places)
-    radius = np.sqrt(discs.widths_km2 * np.expm1(-np.log(np.maximum(chance.random(count), _SMALLEST)) / discs.powers))
-    angle = chance.uniform(0.0, 2.0 * np.pi, count)
+    radius = np.sqrt(discs.widths_km2 * np.expm1(-np.log(np.maximum(rng.random(count), _SMALLEST)) / discs.powers))
+    angle = rng.uniform(0.0, 2.0 * np.pi, count)
     along, across = discs.stretches * radius * np.cos(angle), radius * np.sin(angle) / discs.stretches
     east = along * discs.directions[:, 0] - across * discs.directions[:, 1]
     north = along * discs.directions[:, 1] + across * discs.directions[:, 0]
@@ -208,24 +213,24 @@ def _offset(discs: Discs, chance: np.random.Generator) -> FloatArray:
     return np.column_stack((latitude, longitude, np.cos(latitude)))
 
 
-def learned(
+def new_kernels(
     network: RolloutNetwork, around: NeighbourGeometry, places: FloatArray, features: FloatArray, excesses: FloatArray, weights: FloatArray
 ) -> dict[str, FloatArray]:
-    """The kernels that the new events get, as `Own` keeps them.
+    """Return the kernels of the new events, as columns of `OwnEvents`.
 
     Args:
-        around: how all events before, of the moment's past and of the own ones, lie about the new ones.
+        around: the geometry of all earlier events around the new ones.
         places: (P, 3) of the new events; `features`: (P, F) and `weights`: (P, 12) of the times.
     """
     inputs = np.concatenate((features, around.features), axis=1)
     kernels = network.kernels(inputs, excesses, around.spacing, weights)
     return {
         "places": places, "directions": around.directions, "rates": kernels.rates, "widths": kernels.widths_km2,
-        "stretches": kernels.stretches, "worths": kernels.worths,
+        "stretches": kernels.stretches, "background_weights": kernels.background_weights,
     }  # fmt: skip
 
 
-def advanced(sums: FloatArray, wait: FloatArray) -> FloatArray:
-    """(P, M · 12) what is left of the sums (P,) days later."""
+def decay_sums(sums: FloatArray, wait: FloatArray) -> FloatArray:
+    """Return what is left of the sums after `wait` (P,) days: (P, M · 12)."""
     taus = np.tile(TAUS_DAYS, sums.shape[1] // KERNELS)
     return np.asarray(sums * np.exp(-wait[:, None] / taus))

@@ -65,7 +65,7 @@ class Start(NamedTuple):
     """(M · 12,) rates of the events' discs by kernel at the moment, 1/day."""
     cumulative: FloatArray
     """(H, M · 12) running sums over the events of their parts in `sums`; (H,) of their weights in the background map."""
-    worths: FloatArray
+    background_weights: FloatArray
     widths_km2: FloatArray
     """(H, M + 1)"""
     stretches: FloatArray
@@ -128,7 +128,7 @@ def start_at(history: History, moment: Instant) -> Start:
         cell=cell,
         sums=rates.sum(0),
         cumulative=np.cumsum(rates, 0),
-        worths=np.cumsum(np.exp(kernels.log_background_weights) * slow),
+        background_weights=np.cumsum(np.exp(kernels.log_background_weights) * slow),
         widths_km2=np.exp(kernels.log_widths),
         stretches=np.exp(kernels.log_stretches),
         powers=np.exp(kernels.log_powers),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.numerics import FloatArray
 from models.simulation.rollout.networks import RolloutNetwork
-from models.simulation.rollout.places import Own
+from models.simulation.rollout.places import OwnEvents
 from models.simulation.rollout.start import Start
 from models.timing import (
     FIRST_WAIT_DAYS,
@@ -70,7 +70,9 @@ def wait_after(network: RolloutNetwork, memory: Memory, background: float) -> In
     return wait_of_outputs(outputs, memory.excitation, np.full(len(memory.excitation), background), TAUS_DAYS)
 
 
-def features_of(start: Start, own: Own, memory: Memory, wait: FloatArray, now: FloatArray, positions: FloatArray, reach: int) -> FloatArray:
+def features_of(
+    start: Start, own: OwnEvents, memory: Memory, wait: FloatArray, now: FloatArray, positions: FloatArray, reach: int
+) -> FloatArray:
     """Return the features of the new events, (paths, EVENT_FEATURES); column 0, the magnitude, is left 0 because it is drawn later.
 
     Args:
@@ -88,7 +90,7 @@ def features_of(start: Start, own: Own, memory: Memory, wait: FloatArray, now: F
     return np.concatenate((columns, log_traces(_local_traces(start, own, now, positions, reach), traces)), 1)
 
 
-def _local_traces(start: Start, own: Own, now: FloatArray, positions: FloatArray, reach: int) -> FloatArray:
+def _local_traces(start: Start, own: OwnEvents, now: FloatArray, positions: FloatArray, reach: int) -> FloatArray:
     """Return the local traces of the new events, (paths, LOCAL_TRACES).
 
     The earlier events within reach are those before the moment, which all paths share, and each path's own; a pair of a new event and an

@@ -20,10 +20,10 @@ from models.place.neighbour_geometry import NEAREST, offset_geometry
 from models.simulation import branching as cascade
 from models.simulation.outlook import NetworkSimulator, sizes_of, window_pattern
 from models.simulation.outlook_counts import Drawn, spans
-from models.simulation.rollout.block import Given, block
+from models.simulation.rollout.block import RolloutSettings, simulate_block
 from models.simulation.rollout.neighbours import LISTED, Neighbours
 from models.simulation.rollout.networks import RolloutNetwork
-from models.simulation.rollout.places import Own
+from models.simulation.rollout.places import OwnEvents
 from models.simulation.rollout.processes import ProcessPool
 from models.simulation.rollout.start import history_of, start_at
 from models.simulation.rollout.window_history import live_history
@@ -60,9 +60,9 @@ def network() -> SpaceTimeNetwork:
     return read_forecaster()[0].eval()
 
 
-def given(network: SpaceTimeNetwork, days: float = 7.0, spared: float = 0.0) -> Given:
+def given(network: SpaceTimeNetwork, days: float = 7.0, spared: float = 0.0) -> RolloutSettings:
     start = start_at(live_history(network, past(), BACKGROUND), NOW)
-    return Given(network, start, BACKGROUND, NOW, days, 3, None, 500, (3.0, 5.0), spared)
+    return RolloutSettings(network, start, BACKGROUND, NOW, days, 3, None, 500, (3.0, 5.0), spared)
 
 
 def test_a_window_made_ready_in_numpy_is_that_of_the_compiled_loops(network: SpaceTimeNetwork) -> None:
@@ -101,7 +101,7 @@ def test_the_nearest_are_found_though_only_the_roots_neighbours_are_looked_at(ne
     near = start.places[np.maximum(roots, 0), :2] + chance.normal(0.0, 1.0, (rows, 2)) * chance.choice([1e-4, 3e-3, 0.05], (rows, 1))
     new = places(np.degrees(near[:, 0]), np.degrees(near[:, 1]))
     positions = positions_km(new)
-    found = Neighbours(start, 0.1).around(Own(rows, 2), new, positions, roots)
+    found = Neighbours(start, 0.1).around(OwnEvents(rows, 2), new, positions, roots)
     offsets = offsets_km(new[:, None], start.places)
     order = np.argsort(np.square(offsets).sum(2), 1)[:, :NEAREST]
     padded, known = np.zeros((rows, NEAREST, 2)), np.zeros((rows, NEAREST), np.bool_)
@@ -112,7 +112,7 @@ def test_the_nearest_are_found_though_only_the_roots_neighbours_are_looked_at(ne
 
 
 def test_those_that_are_spared_are_the_longest_and_all_others_are_as_they_were(network: SpaceTimeNetwork) -> None:
-    whole, spared = block(given(network), 0, 100), block(given(network, spared=0.05), 0, 100)
+    whole, spared = simulate_block(given(network), 0, 100), simulate_block(given(network, spared=0.05), 0, 100)
     assert 0 < spared.ends.stopped.sum() <= 5
     counts = [np.bincount(one.columns[5].astype(int), minlength=100) for one in (whole, spared)]
     stopped = spared.ends.stopped

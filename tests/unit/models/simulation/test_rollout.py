@@ -18,7 +18,7 @@ from models.cnn.grid import Grid
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.gan.evaluation.etas_reference import circle
 from models.simulation.rollout.cnn_map import RegionMaps, factors_at
-from models.simulation.rollout.continuations import Continuations, roll_forward, rolled
+from models.simulation.rollout.continuations import Continuations, roll_forward, simulate_from
 from models.simulation.rollout.start import history_of
 from models.space_time import SpaceTimeNetwork
 from models.timing.model import time_scores
@@ -102,7 +102,7 @@ def test_numbers_without_sense_are_a_problem(network: SpaceTimeNetwork, past: Po
 
 
 def _mapped(network: SpaceTimeNetwork, past: PointPattern, factors: Factors | None) -> Continuations:
-    return rolled(history_of(network, past, BACKGROUND), NOW, 7.0, 60, 0, REGION, 500, factors)
+    return simulate_from(history_of(network, past, BACKGROUND), NOW, 7.0, 60, 0, REGION, 500, factors)
 
 
 def test_an_untrained_map_changes_nothing(network: SpaceTimeNetwork, past: PointPattern) -> None:
