@@ -131,5 +131,5 @@ def test_a_region_with_three_events_is_a_problem_and_so_is_a_model_without_place
 
 
 def test_a_training_that_comes_to_nothing_is_a_problem(ground: Ground) -> None:
-    with pytest.raises(Problem, match="NaN"):
+    with pytest.raises(Problem, match="diverged"):
         fit_maps(ground.base, [ground.lesson], msgspec.structs.replace(SMALL, rate=1e30))
