@@ -12,7 +12,6 @@ import torch
 from models.artifact import CURVES, CnnGanCard, Watched, curves_picture, maps_picture, require_finite_weights, write_cnn_gan
 from models.catalog import RegionDataset
 from models.cnn import MapNetwork, MapOptions, fit_maps, maps_at
-from models.forecaster import SpaceTimeModel
 from models.gan import GanOptions, SequenceGenerator, as_sequence, fit_gan, held_out_sequences, sequence_picture
 from models.pipeline.publish_forecaster import described, rounded
 from models.space_time import SpaceTimeNetwork
