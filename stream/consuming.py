@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
 import structlog
@@ -16,7 +17,7 @@ Owned = TypeVar("Owned")
 log = structlog.get_logger()
 
 
-class GroupMember(Generic[Owned]):
+class GroupMember(ABC, Generic[Owned]):
     """A member of a consumer group over the input log, with a transactional producer of its own.
 
     A subclass loads the state of an assigned partition in `_own`, and commits through `_producer`.
@@ -35,9 +36,9 @@ class GroupMember(Generic[Owned]):
         """By partition, the state that is held."""
         self._failed_commits = 0
 
+    @abstractmethod
     def _own(self, number: int) -> None:
         """Load the state of a partition into `_owned`, and seek to its next record."""
-        raise NotImplementedError
 
     def _rebalance(self, batch: Batch) -> bool:
         """Follow the group's assignment; return whether it has changed."""

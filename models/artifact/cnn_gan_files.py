@@ -1,4 +1,4 @@
-"""The CNN and the GAN on disk: folders as `models.artifact.manifest` writes them, with weights, `card.json`, the card as a page, and
+"""The CNN and the GAN on disk: folders as `models.registry.manifest` writes them, with weights, `card.json`, the card as a page, and
 pictures."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The forecaster on disk: weights, `card.json` and the card as a page, in a folder as `models.artifact.manifest` writes it."""
+"""The forecaster on disk: weights, `card.json` and the card as a page, in a folder as `models.registry.manifest` writes it."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _RATE_FLOOR, _SPACING_FLOOR_KM, _DISTANCE_FLOOR = 0.02, 0.02, 0.02
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """A mainshock and its surroundings. Its aftershocks do not enter."""
+    """A mainshock and the seismicity before it. Its aftershocks are not used."""
 
     magnitude: float
     magnitude_of_completeness: float

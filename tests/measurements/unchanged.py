@@ -6,7 +6,8 @@
     python -m tests.measurements.unchanged --list
 
 Each case runs commands in an empty folder and hashes every file that they leave there, standard output included. Reads the recorded data
-beside the checkout. Floating point differs between kinds of processor: compare tables of one machine.
+beside the checkout. Floating point differs between kinds of processor: compare tables of one machine. A process in which numba compiles
+can give other last bits than one that finds the compiled code: run `evaluate` once before it is compared.
 """
 
 from __future__ import annotations
@@ -77,8 +78,9 @@ CASES: dict[str, list[Command]] = {
           "--seed", "1", "--model", "lstm", "-o", "cnn"], ""),
     ],
 }  # fmt: skip
-UNHASHED = ("errors.log", "store.db")
-"""Files that hold clock times, or pages of a database in no certain order."""
+UNHASHED = ("errors.log", "store.db", "card.json", "CARD.md", "manifest.json")
+"""Files that hold clock times (a model's card says how long its training took, and its manifest hashes the card), or pages of a database
+in no certain order."""
 
 Table = dict[str, dict[str, str]]
 """By case and file, the SHA-256."""
@@ -88,13 +90,16 @@ def hashes_of(name: str, folder: Path) -> dict[str, str]:
     """Run a case in a folder.
 
     Raises:
-        subprocess.CalledProcessError: a command failed; its messages are in the folder's errors.log.
+        subprocess.CalledProcessError: a command failed; its messages are on standard error.
     """
     environment = os.environ | {"PYTHONPATH": str(ROOT), "QUAKECAST_MODELS": str(folder / "models")}
     for arguments, output in CASES[name]:
         with (folder / "errors.log").open("ab") as errors, (folder / (output or os.devnull)).open("wb") as standard_output:
             command = [sys.executable, "-m", "stream.cli", *arguments]
-            subprocess.run(command, cwd=folder, env=environment, stdout=standard_output, stderr=errors, check=True)
+            ran = subprocess.run(command, cwd=folder, env=environment, stdout=standard_output, stderr=errors, check=False)
+        if ran.returncode:
+            sys.stderr.write((folder / "errors.log").read_text(encoding="utf-8"))
+            ran.check_returncode()
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(UNHASHED))
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
