@@ -1,4 +1,4 @@
-"""A catalogue from an FDSN event service, fetched page by page and written to a file that is complete or does not exist.
+"""Fetches a catalogue from an FDSN event service page by page, and writes it to a file that is complete or does not exist.
 
 Pages are cut by time, not by number: each begins at the origin time of the last event of the page before, and ids already written are
 left out. So events that are added, deleted or moved in the catalogue meanwhile do not shift the pages.
@@ -39,8 +39,9 @@ COLUMNS = (
 )  # fmt: skip
 
 Fetch = Callable[[Instant, Instant, int], bytes]
-"""From a span and a limit to one page of CSV, oldest first, empty when there are no events; raises `ConnectionError` when it may go well
-the next time."""
+"""Fetches the events from one time to another, up to a limit, as CSV, oldest first; empty when there are none.
+
+It raises `ConnectionError` when a repeated request may succeed."""
 Progress = Callable[[float, float], None]
 """Called with the number of days done, and the number in all."""
 
@@ -77,7 +78,7 @@ def backfill(
     """Yield the events with origin times from `start` to `end`, oldest first, each id once, and dead letters.
 
     Raises:
-        Problem: the service refuses, or does not answer after several attempts.
+        Problem: the service refuses the request, or does not answer after several attempts.
     """
     seen: set[str] = set()
     total_days = (end - start) / MILLISECONDS_PER_DAY
@@ -103,7 +104,7 @@ def backfill_to_file(path: Path, items: Iterator[Event | DeadLetter]) -> Backfil
         Problem: the file cannot be written, or `items` raises it; then the file does not exist, or is the former one.
     """
     count, letters = 0, []
-    with _whole_or_not_at_all(path) as stream:
+    with _complete_or_absent(path) as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(COLUMNS)
         for item in items:
@@ -119,7 +120,7 @@ def _page(
     fetch: Fetch, start: Instant, end: Instant, most_events: int, sleep: Callable[[float], None]
 ) -> tuple[list[Event | DeadLetter], bool]:
     """Return one page, and whether it was full, so that more may follow."""
-    said = ""
+    trouble = ""
     for attempt in range(TRIES):
         if attempt:
             sleep(min(FIRST_WAIT_SECONDS * 2 ** (attempt - 1), LONGEST_WAIT_SECONDS))
@@ -127,36 +128,36 @@ def _page(
         try:
             body = fetch(start, end, limit)
         except ConnectionError as error:
-            said = str(error)
+            trouble = str(error)
             continue
-        written = body.decode("utf-8", "replace")
+        table = body.decode("utf-8", "replace")
         if not body:
             return [], False
-        if body.endswith(b"\n") and header_of(io.StringIO(written)):
-            return list(read_table(io.StringIO(written, newline=""), "fdsn")), body.count(b"\n") > limit
-        said = "its answer is no whole table of events"
-    raise Problem(f"the service does not answer, asked {TRIES} times ({said})", "try again later, or a shorter span")
+        if body.endswith(b"\n") and header_of(io.StringIO(table)):
+            return list(read_table(io.StringIO(table, newline=""), "fdsn")), body.count(b"\n") > limit
+        trouble = "its answer is not a complete table of events"
+    raise Problem(f"the service did not answer {TRIES} requests ({trouble})", "try again later, or choose a shorter span")
 
 
 def _next_position(position: Instant, events: list[Event]) -> Instant:
     """Return where the page after a full one begins."""
     if not events:
-        raise Problem(f"a full page of events from {position} on has none that can be used", "begin after that time")
+        raise Problem(f"none of the events on the page that begins at {position} can be used", "choose a span that begins later")
     latest = max(event.time for event in events)
     return latest if latest > position else Instant(position + 1)
 
 
 def _row(event: Event) -> list[object]:
-    said = {
+    values = {
         "time": event.time, "latitude": event.latitude, "longitude": event.longitude, "depth": event.depth_km, "mag": event.magnitude,
         "magType": event.magnitude_type, "net": event.network, "id": event.id, "updated": event.updated, "place": event.place,
         "type": event.type, "status": event.status,
     }  # fmt: skip
-    return [said.get(column) for column in COLUMNS]
+    return [values.get(column) for column in COLUMNS]
 
 
 @contextmanager
-def _whole_or_not_at_all(path: Path) -> Iterator[TextIO]:
+def _complete_or_absent(path: Path) -> Iterator[TextIO]:
     """Yield a text file that gets its name when it is complete; it is removed if the writing is interrupted."""
     opener = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
     partial = path.with_name(f".{path.name}.partial")

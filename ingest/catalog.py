@@ -1,4 +1,4 @@
-"""Files of events in any form, recognised by their content and not by their names; plain, or compressed with xz, gzip or bzip2."""
+"""Reads files of events in any form, recognised by content, not by name; plain, or compressed with xz, gzip or bzip2."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OPENERS = {b"\xfd7zXZ\x00": lzma.open, b"\x1f\x8b": gzip.open, b"BZh": bz2.open
 _SQLITE = b"SQLite format 3\x00"
 _BEGINNING_BYTES = 65_536
 FEWEST_DELIMITERS = 3
-"""A first line with so many commas or bars belongs to a table, perhaps without a header."""
+"""A first line with at least so many commas, semicolons or bars belongs to a table, perhaps one without a header."""
 
 
 def kind_of(path: Path) -> FileKind:
@@ -41,7 +41,7 @@ def kind_of(path: Path) -> FileKind:
 def read_catalog(path: Path) -> Iterator[Event | DeadLetter]:
     """Yield the events of a catalogue file, each id once (its newest version), and its dead letters.
 
-    USGS CSV and its relatives, FDSN text, benchmark tables, GeoJSON, and whatever else ObsPy reads.
+    The file may be USGS CSV or a similar table, FDSN text, a benchmark table, GeoJSON, or any form that ObsPy reads.
 
     Raises:
         Problem: the file is missing, empty, unreadable, or not a catalogue.
@@ -55,7 +55,7 @@ def read_catalog(path: Path) -> Iterator[Event | DeadLetter]:
         elif form == "obspy":
             yield from _read_by_obspy(stream.read(), source)
         else:
-            raise Problem(f"{path} is not a catalogue but {_WHAT[form]}", "replay it, or give a catalogue")
+            raise Problem(f"{path} is not a catalogue but {_WHAT[form]}", "replay it with `quakecast replay`, or give a catalogue")
 
 
 def read_changes(path: Path) -> Iterator[Observation | DeadLetter]:
@@ -78,17 +78,17 @@ def _form_of(path: Path) -> _Form:
         raise Problem(f"{path} is empty", "give a file with events")
     if beginning.startswith(_SQLITE):
         return "sqlite"
-    written = beginning.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
-    if written.startswith("{"):
-        return "records" if '"$schema"' in written.partition("\n")[0] else "geojson"
-    header = header_of(written.splitlines())
+    start = beginning.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    if start.startswith("{"):
+        return "records" if '"$schema"' in start.partition("\n")[0] else "geojson"
+    header = header_of(start.splitlines())
     if header is not None:
         return "changelog" if is_changelog(header_names(header)) else "table"
-    if written.lower().startswith(("<!doctype html", "<html")):
+    if start.lower().startswith(("<!doctype html", "<html")):
         raise Problem(f"{path} is a web page, not a catalogue", "fetch the catalogue again")
-    if "\0" in written:
+    if "\0" in start:
         return "obspy"
-    first = written.partition("\n")[0]
+    first = start.partition("\n")[0]
     return "table" if max(map(first.count, ",;|")) >= FEWEST_DELIMITERS else "obspy"
 
 
@@ -102,7 +102,7 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
         with cast(BinaryIO, opener(path, "rb")) as stream:  # type: ignore[operator]
             yield stream
     except FileNotFoundError:
-        raise Problem(f"no file {path}", "give the path of an existing file") from None
+        raise Problem(f"the file {path} does not exist", "give the path of an existing file") from None
     except IsADirectoryError:
         raise Problem(f"{path} is a folder", "give the files in it") from None
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
@@ -120,9 +120,9 @@ def _read_geojson(body: bytes, source: str) -> Iterator[Event | DeadLetter]:
     if (
         not payload.events
         and payload.dead_letters
-        and (whole := payload.dead_letters[0]).reason in ("not_json", "truncated", "not_geojson")
+        and (letter := payload.dead_letters[0]).reason in ("not_json", "truncated", "not_geojson")
     ):
-        raise Problem(f"{source} is not GeoJSON ({whole.detail})", "fetch it again")
+        raise Problem(f"{source} is not GeoJSON ({letter.detail})", "fetch it again")
     yield from payload.dead_letters
     yield from payload.events
 

@@ -1,6 +1,6 @@
-"""Compares the sources' reports with the log, which gives the changes. Pure.
+"""Compares the reports of sources with the state of the log, and derives the changes. Pure.
 
-Each report has the time of its source (`as_of`). The newest report of an event wins, whichever channel it comes from, so that a week feed
+Each report has the time of its source (`as_of`). The newest report of an event counts, whichever channel it comes from, so that a week feed
 from a slow cache does not undo what the day feed has reported since.
 """
 
@@ -16,7 +16,7 @@ UNNUMBERED = -1
 """The sequence of a change before it is published."""
 
 
-class Known(NamedTuple):
+class LedgerEntry(NamedTuple):
     """The latest version of an event, its region, and the source's time when it was last reported."""
 
     event: Event
@@ -25,49 +25,55 @@ class Known(NamedTuple):
 
 
 class Ledger:
-    """The state of every event of the recent past, as the log has it."""
+    """The present version of every event of the recent past, by the changes in the log."""
 
     def __init__(self, table: RegionTable, *, test: bool = False) -> None:
-        self.known: dict[str, Known] = {}
+        self.entries: dict[str, LedgerEntry] = {}
         self._ended: dict[str, Instant] = {}
+        """By id of a deleted or merged event, the source's time of its end."""
         self._table, self._test = table, test
 
     def recall(self, change: Change) -> None:
         """Apply a change that is in the log already.
 
-        The changes of a partition come in order, but the partitions one after another: for an event that moved to another region, the
-        newest change wins.
+        The changes of one partition come in their order, but the partitions one after another: for an event that moved to another region,
+        the newest change counts.
         """
-        before = self.known.get(change.id)
+        before = self.entries.get(change.id)
         if change.event is not None:
             if self._is_newer(change, before):
-                self.known[change.id] = Known(change.event, change.region, change.observed_at)
+                self.entries[change.id] = LedgerEntry(change.event, change.region, change.observed_at)
                 self._ended.pop(change.id, None)
         elif before is None or before.region == change.region:
-            self.known.pop(change.id, None)
+            self.entries.pop(change.id, None)
             self._ended[change.id] = max(change.observed_at, self._ended.get(change.id, change.observed_at))
 
-    def _is_newer(self, change: Change, before: Known | None) -> bool:
+    def _is_newer(self, change: Change, before: LedgerEntry | None) -> bool:
         if before is not None and before.region != change.region:
-            return change.observed_at > before.as_of  # it left this region at that time
+            return change.observed_at > before.as_of  # the event left this region at that time
         return change.observed_at >= (before.as_of if before else self._ended.get(change.id, change.observed_at))
 
     def observe(self, event: Event, as_of: Instant, source: str) -> list[Change]:
         """Apply the report of an event.
 
+        Args:
+            as_of: the source's time of the report.
+            source: the name of the channel.
+
         Returns:
-            No change, an addition, a revision, or, when the event has moved to another region, a deletion there and an addition here.
+            No change, an addition, a revision, or, when the event has moved to another region, a deletion from the region before and an
+            addition to the new one.
         """
-        before = self.known.get(event.id)
+        before = self.entries.get(event.id)
         if as_of < (before.as_of if before else self._ended.get(event.id, as_of)):
             return []
         if before is None and self._ended.get(event.id) == as_of:
             return []
         if before is not None and before.event == event:
-            self.known[event.id] = before._replace(as_of=as_of)
+            self.entries[event.id] = before._replace(as_of=as_of)
             return []
         region = self._table.region_of(event.latitude, event.longitude).id
-        self.known[event.id] = Known(event, region, as_of)
+        self.entries[event.id] = LedgerEntry(event, region, as_of)
         self._ended.pop(event.id, None)
         if before is None or before.region == region:
             return [self._change("added" if before is None else "updated", region, event.id, as_of, source, event=event)]
@@ -76,25 +82,30 @@ class Ledger:
 
     def remove(self, event_id: str, as_of: Instant, source: str, reason: str, merged_into: str | None = None) -> list[Change]:
         """Apply the report that an event is deleted, or merged into another. Returns the change, if it is new."""
-        before = self.known.get(event_id)
+        before = self.entries.get(event_id)
         if before is None or as_of < before.as_of:
             return []
-        del self.known[event_id]
+        del self.entries[event_id]
         self._ended[event_id] = as_of
         kind: Kind = "deleted" if merged_into is None else "merged"
         return [self._change(kind, before.region, event_id, as_of, source, reason=reason, merged_into=merged_into)]
 
     def expected(self, since: Instant, minimum_magnitude: float | None) -> set[str]:
-        """Return the ids that a complete channel over a span must list."""
+        """Return the ids that a complete channel must list.
+
+        Args:
+            since: the start of the channel's span.
+            minimum_magnitude: the channel's limit; None when it has none.
+        """
         return {
             event_id
-            for event_id, (event, _, _) in self.known.items()
+            for event_id, (event, _, _) in self.entries.items()
             if event.time >= since and (minimum_magnitude is None or (event.magnitude is not None and event.magnitude >= minimum_magnitude))
         }
 
     def forget(self, before: Instant) -> None:
         """Drop events, and ends of events, that are older than any channel reaches."""
-        self.known = {event_id: known for event_id, known in self.known.items() if known.event.time >= before}
+        self.entries = {event_id: entry for event_id, entry in self.entries.items() if entry.event.time >= before}
         self._ended = {event_id: as_of for event_id, as_of in self._ended.items() if as_of >= before}
 
     def _change(

@@ -1,4 +1,4 @@
-"""The records of the input log: events, their changes, and the clock.
+"""The records of the input log: changes of events, heartbeats, outages and promotions; and the dead letters.
 
 Every record is a frozen struct that is encoded as JSON (`encode`, `decode`), with its schema and version in `"$schema"`.
 Units are part of the names; latitude and longitude are degrees (WGS84), times are `Instant`s.
@@ -143,7 +143,7 @@ def decode_with(decoder: msgspec.json.Decoder[Record], data: bytes | str) -> Rec
     """Decode a record with a decoder that has `decode_hook`.
 
     Raises:
-        msgspec.DecodeError: the data are no such record, whatever is wrong with them.
+        msgspec.DecodeError: the data cannot be decoded as such a record, for whatever reason.
     """
     try:
         return decoder.decode(data)

@@ -29,12 +29,12 @@ from ingest.event import Change
 from ingest.instant import MILLISECONDS_PER_SECOND, Instant
 from ingest.problem import Problem
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # otherwise each counter has a second series with its creation time
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 DELAY_BUCKETS_SECONDS = (60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0, 21_600.0, 86_400.0, 604_800.0)
-"""A network's automatic solution takes a minute or two, small events hours, late catalogues days."""
+"""A network's automatic solution takes a minute or two, small events take hours, late catalogues days."""
 CHANGED, UNCHANGED, OLDER, DAMAGED = "changed", "unchanged", "older", "damaged"
-"""Results of a poll that was answered: with new reports, the same reports, older ones (from a cache), or none that can be used."""
+"""Results of a poll that was answered: with new reports, the same as before, older ones (from a cache), or none that can be used."""
 
 
 class Exposition:
@@ -104,18 +104,22 @@ class IngestMetrics:
             registry=registry,
         )
 
-    def polled(self, source: str, result: str) -> None:
+    def count_poll(self, source: str, result: str) -> None:
         """Count a poll by its result."""
         self._polls.labels(source, result).inc()
 
-    def changed(self, changes: Iterable[Change], *, first_look: bool) -> None:
-        """Count changes that were written to the log."""
+    def count_changes(self, changes: Iterable[Change], *, first_poll: bool) -> None:
+        """Count changes that were written to the log, and observe the latency of additions.
+
+        Args:
+            first_poll: the first poll of a channel since the start; its additions may be old, so their latency is not observed.
+        """
         for change in changes:
             self._changes.labels(change.kind).inc()
-            if change.kind == "added" and change.event is not None and not first_look:
+            if change.kind == "added" and change.event is not None and not first_poll:
                 self._delay.observe(max(0.0, (change.observed_at - change.event.time) / MILLISECONDS_PER_SECOND))
 
-    def watch(
+    def export_gauges(
         self,
         feed_time: Callable[[], Instant | None],
         unheard_seconds: Callable[[], float],

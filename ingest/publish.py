@@ -1,4 +1,4 @@
-"""Writes the input log: numbers the records of each partition without gaps, and reads after a restart what is in it already."""
+"""Writes the input log: numbers the records of each partition without gaps, and reads at the start what the log holds already."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ingest.region import RegionTable, partition_of
 
 HORIZON_DAYS = 40.0
 """How far back the log is read at the start: a little more than the longest channel reaches."""
-LAST_RECORDS = 64
+RECORDS_READ_BACK = 64
 
 
 class Publisher:
-    """The only writer of the input log."""
+    """The only writer of the input log. At the start it reads the last `HORIZON_DAYS`, so that it publishes nothing twice."""
 
     def __init__(self, log: Log, table: RegionTable, *, name: str = "ingest", test: bool = False) -> None:
         log.create_topics()
@@ -30,14 +30,16 @@ class Publisher:
         self._partitions = len(log.starts(EVENTS))
         self.sequences = dict.fromkeys(range(self._partitions), -1)
         """By partition, the sequence of its last record."""
-        self._dead: set[tuple[str | None, str, str]] = set()
+        self._written_letters: set[tuple[str | None, str, str]] = set()
+        """Id, reason and payload of the dead letters in the log."""
         self.ledger = Ledger(table, test=test)
         self.clock: Instant | None = None
         """The latest source time in the log."""
         self.dead_letters: Counter[str] = Counter()
+        """Number of dead letters written since the start, by reason."""
         for partition in range(self._partitions):
-            self._recall(partition)
-        self._recall_dead_letters()
+            self._read_partition(partition)
+        self._read_dead_letters()
 
     def publish(self, records: Iterable[InputRecord], dead_letters: Iterable[DeadLetter] = ()) -> int:
         """Write changes and heartbeats in their order (a heartbeat once into every partition) and dead letters, as one transaction.
@@ -85,33 +87,35 @@ class Publisher:
 
     def _is_new(self, letter: DeadLetter) -> bool:
         identity = (letter.id, letter.reason, letter.payload if letter.id else f"{letter.source} {letter.observed_at} {letter.payload}")
-        if identity in self._dead:
+        if identity in self._written_letters:
             return False
-        self._dead.add(identity)
+        self._written_letters.add(identity)
         return True
 
-    def _recall(self, partition: int) -> None:
-        last = self._last(partition)
+    def _read_partition(self, partition: int) -> None:
+        """Apply the changes in a partition to the ledger; continue its sequence and the clock."""
+        last = self._last_record(partition)
         if last is None:
             return
         start = self._log.offset_at(EVENTS, partition, last.observed_at.plus(days=-HORIZON_DAYS))
-        for known in _readable(self._log.read(EVENTS, partition, start, self._log.ends(EVENTS)[partition])):
-            self.sequences[partition] = known.sequence
-            self._advance(known.observed_at)
-            if isinstance(known, Change):
-                self.ledger.recall(known)
+        for record in _readable(self._log.read(EVENTS, partition, start, self._log.ends(EVENTS)[partition])):
+            self.sequences[partition] = record.sequence
+            self._advance(record.observed_at)
+            if isinstance(record, Change):
+                self.ledger.recall(record)
 
-    def _last(self, partition: int) -> InputRecord | None:
+    def _last_record(self, partition: int) -> InputRecord | None:
+        """Return the last input record of a partition: read backwards until one can be decoded."""
         start, end = self._log.starts(EVENTS)[partition], self._log.ends(EVENTS)[partition]
-        look = end
-        while look > start:
-            look = max(start, look - LAST_RECORDS)
-            found = list(_readable(self._log.read(EVENTS, partition, look, end)))
-            if found:
-                return found[-1]
+        offset = end
+        while offset > start:
+            offset = max(start, offset - RECORDS_READ_BACK)
+            records = list(_readable(self._log.read(EVENTS, partition, offset, end)))
+            if records:
+                return records[-1]
         return None
 
-    def _recall_dead_letters(self) -> None:
+    def _read_dead_letters(self) -> None:
         if self.clock is None:
             return
         start = self._log.offset_at(DEAD_LETTERS, 0, self.clock.plus(days=-HORIZON_DAYS))
@@ -123,14 +127,14 @@ class Publisher:
 
 
 def _readable(records: Iterable[Record]) -> Iterator[InputRecord]:
-    """Yield the input records; promotions and foreign records (which the workers turn into dead letters) are skipped."""
+    """Yield the decoded input records. Promotions, and records of another schema, which the workers make dead letters, are skipped."""
     for record in records:
         with suppress(msgspec.DecodeError):
-            known = decode(record.value)
-            if not isinstance(known, Promotion):
-                yield known
+            decoded = decode(record.value)
+            if not isinstance(decoded, Promotion):
+                yield decoded
 
 
 def heartbeat(observed_at: Instant, source: str, *, test: bool = False) -> Heartbeat:
-    """Return a heartbeat to be published, not numbered yet."""
+    """Return a heartbeat that has no sequence number yet."""
     return Heartbeat(-1, observed_at, source, test)

@@ -1,4 +1,4 @@
-"""Checks a source's description of an event by one set of rules, the same for feeds, tables and catalogue files.
+"""Checks a source's description of an event. The rules are the same for feeds, tables and catalogue files.
 
 The unchecked description is an `EventDescription`; `examine` returns the event that can be used, if any, and the codes of its oddities.
 `ODDITIES` lists for each code whether the event is used nevertheless, and what was done. The values of events that are used are finite
@@ -20,7 +20,7 @@ from ingest.instant import Instant
 FIRST_TIME = Instant.parse("1900-01-01")
 LAST_TIME = Instant.parse("9999-12-31T23:59:59.999")
 EPOCH_DAMAGE_MS = 10_000
-"""Times from 1970-01-01T00:00:00 up to this are damaged: the feed's unreadable time becomes 2000, an empty one 0."""
+"""Times from 1970-01-01T00:00:00 up to this are damaged: the feed turns a time that it cannot read into 2000 ms, an empty one into 0."""
 ALLOWED_AHEAD_MS = 5 * 60 * 1_000
 """How far an origin time may lie after the source's own time."""
 LARGEST_MAGNITUDE = 12.0
@@ -66,7 +66,7 @@ ODDITIES = {
 
 
 class EventDescription(NamedTuple):
-    """The unchecked description of one event by its source: numbers may be text, anything may be missing (None or "").
+    """The unchecked description of one event by its source: numbers may be text, any field may be missing (None or "").
 
     `UNSET` marks a field that the source's form does not have, so that its absence is no oddity.
     """
@@ -89,32 +89,39 @@ class EventDescription(NamedTuple):
 
 
 def examine(described: EventDescription, clock: Instant | None) -> tuple[Event | None, list[str]]:
-    """Return the event to use, or None, and its oddities (keys of `ODDITIES`). Never raises.
+    """Check a description by all rules. Never raises.
 
     Args:
         clock: the source's own time of the report; None when unknown: then no origin time counts as in the future.
+
+    Returns:
+        The event to use, None when it is dropped; and its oddities, which are keys of `ODDITIES`.
     """
     identifier, time = text(described.id), moment(described.time)
     latitude, longitude = number(described.latitude), number(described.longitude)
-    status = text(described.status)
-    dropped = _reason_to_drop(identifier, status, time, clock, latitude, longitude)
+    dropped = _reason_to_drop(identifier, text(described.status), time, clock, latitude, longitude)
     if dropped or time is None or latitude is None or longitude is None:
         return None, [dropped or "time_damaged"]
+    return _repaired_event(described, identifier, time, latitude, longitude)
+
+
+def _repaired_event(
+    described: EventDescription, identifier: str, time: Instant, latitude: float, longitude: float
+) -> tuple[Event, list[str]]:
+    """Return the event, its damaged fields repaired or left out, and the codes of what was damaged."""
     odd: list[str] = []
-    if not -180.0 <= longitude <= 180.0:
-        longitude = (longitude + 180.0) % 360.0 - 180.0
-        odd.append("longitude_wrapped")
+    longitude_degrees = _longitude(longitude, odd)
     event = Event(
         id=identifier,
         time=time,
         updated=_updated(described.updated, time, odd),
         latitude=latitude,
-        longitude=longitude,
+        longitude=longitude_degrees,
         depth_km=_depth_km(described.depth_km, odd),
         magnitude=_magnitude(described.magnitude, odd),
         magnitude_type=text(described.magnitude_type).lower(),
         type=_type(text(described.type), odd),
-        status=_status(status, odd),
+        status=_status(text(described.status), odd),
         network=text(described.network),
         place=text(described.place),
         other_ids=_other_ids(described.ids, identifier),
@@ -125,8 +132,8 @@ def examine(described: EventDescription, clock: Instant | None) -> tuple[Event |
 def with_derived_id(described: EventDescription) -> EventDescription:
     """Return the description with an id derived from time, place and magnitude: the same in every copy of a catalogue without ids."""
     facts = (described.time, described.longitude, described.latitude, described.depth_km, described.magnitude)
-    said = ",".join(str(fact).strip() for fact in facts if fact is not UNSET)
-    return described._replace(id=f"row{blake2b(said.encode('utf-8', 'replace'), digest_size=8).hexdigest()}")
+    joined = ",".join(str(fact).strip() for fact in facts if fact is not UNSET)
+    return described._replace(id=f"row{blake2b(joined.encode('utf-8', 'replace'), digest_size=8).hexdigest()}")
 
 
 def dead_letter(reason: str, source: str, observed_at: Instant | None, payload: str, identifier: str | None = None) -> DeadLetter:
@@ -144,13 +151,13 @@ def dead_letter(reason: str, source: str, observed_at: Instant | None, payload: 
 
 
 class Newest:
-    """Keeps, of the events with the same id in one input, the one revised last (of equals the first), in the order of arrival."""
+    """Keeps the newest version of each event of one input, in the order of arrival. Of versions revised at one time, the first is kept."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Event] = {}
 
     def take(self, described: EventDescription, clock: Instant | None) -> list[str]:
-        """Examine one more description and keep its event if it is usable. Returns its oddities."""
+        """Examine one more description, and keep its event if it can be used. Returns its oddities."""
         event, odd = examine(described, clock)
         if event is None:
             return odd
@@ -212,6 +219,14 @@ def _reason_to_drop(
     return next((reason for holds, reason in rules if holds), None)
 
 
+def _longitude(value: float, odd: list[str]) -> float:
+    """Bring a longitude within ±180 degrees."""
+    if -180.0 <= value <= 180.0:
+        return value
+    odd.append("longitude_wrapped")
+    return (value + 180.0) % 360.0 - 180.0
+
+
 def _updated(value: Any, time: Instant, odd: list[str]) -> Instant:
     updated = time if value is UNSET else moment(value)
     if updated is None:
@@ -246,10 +261,10 @@ def _magnitude(value: Any, odd: list[str]) -> float | None:
 
 
 def _type(value: str, odd: list[str]) -> str:
-    mended = value.lower().replace("_", " ")
-    if mended != value:
+    spelled = value.lower().replace("_", " ")
+    if spelled != value:
         odd.append("type_spelling")
-    return mended or EARTHQUAKE
+    return spelled or EARTHQUAKE
 
 
 def _status(value: str, odd: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""The region table: the region of each epicentre, its magnitude of completeness, and the length of its window.
+"""The region table: finds the region of an epicentre, with its magnitude of completeness and the length of its window.
 
 Named polygons come first (`regions.toml`, or a file of the user); the 50 Flinn–Engdahl seismic regions cover the rest of the world.
 """
@@ -69,7 +69,7 @@ class RegionTable:
 
     @classmethod
     def load(cls, file: Path | None = None) -> RegionTable:
-        """Load the table of a file with the keys of `regions.toml`; without one, that of `QUAKECAST_REGIONS`, else the built-in one.
+        """Load a table from a file with the keys of `regions.toml`: the one given, else that of `QUAKECAST_REGIONS`, else the built-in one.
 
         Raises:
             Problem: the file is missing or is not TOML, or an entry lacks a key or a valid polygon.
@@ -80,7 +80,7 @@ class RegionTable:
             rows = tomllib.loads(path.read_text(encoding="utf-8"))["region"]
             return cls([(msgspec.convert(row, Region), _polygon(row["polygon"])) for row in rows])
         except FileNotFoundError:
-            raise Problem(f"no region file {path}", "name an existing TOML file with --regions") from None
+            raise Problem(f"the region file {path} does not exist", "name an existing TOML file with --regions") from None
         except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, msgspec.ValidationError, shapely.errors.GEOSException) as error:
             raise Problem(
                 f"{path} is not a region table ({type(error).__name__}: {error})", "compare it with ingest/regions.toml"
@@ -97,7 +97,7 @@ class RegionTable:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identifies the table's regions, completeness and windows, on which forecasts depend."""
+        """Hash of the table's regions, completeness and windows, on which forecasts depend."""
         return sha256(msgspec.json.encode(list(self))).hexdigest()[:12]
 
     def region_of(self, latitude: float, longitude: float) -> Region:

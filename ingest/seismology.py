@@ -22,8 +22,8 @@ from ingest.problem import Problem
 from ingest.quality import EventDescription, with_derived_id
 from ingest.xml_text import xml_text
 
-_MADE_UP_ID = re.compile(r"smi:local/(event/)?[0-9a-f]{8}-[0-9a-f-]{27}")
-"""ObsPy's prefix for events without an id; the rest of the name differs each time."""
+_RANDOM_ID = re.compile(r"smi:local/(event/)?[0-9a-f]{8}-[0-9a-f-]{27}")
+"""The name that ObsPy gives to an event without an id. It differs at each reading, so it is of no use as an id."""
 _STATED_ID = re.compile(r"[?&]eventid=([^&#]+)", re.IGNORECASE)
 _NOT_IN_PUBLIC_IDS = re.compile(r"[^\w.*()~'-]", re.ASCII)
 METRES_PER_KM = 1_000.0
@@ -50,9 +50,9 @@ def read_catalogue(stream: BinaryIO, source: str) -> Iterator[EventDescription]:
             warnings.simplefilter("ignore")
             catalogue = obspy.read_events(stream)
     except Exception as error:  # ObsPy's readers raise any exception on damaged input
-        said = "" if "Unknown format" in str(error) else f" ({type(error).__name__}: {_first_line(error)})"
+        reason = "" if "Unknown format" in str(error) else f" ({type(error).__name__}: {_first_line(error)})"
         raise Problem(
-            f"{source} is not a catalogue in a known form{said}",
+            f"{source} is not a catalogue in a known form{reason}",
             "give a USGS CSV, GeoJSON, QuakeML or another form that ObsPy reads",
         ) from None
     return (described if described.id else with_derived_id(described) for described in map(_describe, catalogue))
@@ -67,7 +67,7 @@ def event_id(event: Any) -> str:
     with suppress(KeyError, AttributeError):
         return str(extra["eventsource"].value + extra["eventid"].value)
     public_id = str(event.resource_id.id) if event.resource_id else ""
-    if _MADE_UP_ID.fullmatch(public_id):
+    if _RANDOM_ID.fullmatch(public_id):
         return ""
     stated = _STATED_ID.search(public_id)
     return stated[1] if stated else public_id.partition("#")[0].removesuffix("/event").rpartition("/")[2]
@@ -119,7 +119,7 @@ def fdsn_client(base_url: str, user_agent: str, timeout_seconds: float) -> Clien
     a standard, so discovery is left out.
 
     Raises:
-        Problem: the address is not one.
+        Problem: the address is not a valid URL.
     """
     try:
         client = Client(base_url, user_agent=user_agent, timeout=timeout_seconds, _discover_services=False)
@@ -137,7 +137,7 @@ def fetch_events(client: Client, start: Instant, end: Instant, minimum_magnitude
         form: the service's parameter `format`.
 
     Raises:
-        ConnectionError: no answer, or one that says to try again.
+        ConnectionError: the service does not answer, or answers that the request may be repeated.
         Problem: the service refuses the request.
     """
     first, last = (obspy.UTCDateTime(ns=int(bound) * NANOSECONDS_PER_MILLISECOND) for bound in (start, end))
@@ -158,17 +158,17 @@ def _first_line(error: Exception) -> str:
 
 
 def quakeml(rows: Iterable[tuple[Instant, float, float, float | None, float]], comment: str) -> bytes:
-    """Return QuakeML of events (time, latitude, longitude, depth in km, magnitude), each with the comment."""
+    """Return QuakeML of events (time, latitude, longitude in degrees, depth in km, magnitude), each with the comment."""
     catalogue = obspy.core.event.Catalog(resource_id="smi:local/simulated", description=comment)
     for number, (time, latitude, longitude, depth_km, magnitude) in enumerate(rows):
         depth = None if depth_km is None else depth_km * METRES_PER_KM
         name = f"smi:local/simulated/{number}"
-        said = obspy.core.event.Comment(text=comment, resource_id=f"{name}/comment")
+        note = obspy.core.event.Comment(text=comment, resource_id=f"{name}/comment")
         origin = obspy.core.event.Origin(
             resource_id=f"{name}/origin", time=obspy.UTCDateTime(int(time) / 1_000.0), latitude=latitude, longitude=longitude, depth=depth
         )
         size = obspy.core.event.Magnitude(resource_id=f"{name}/magnitude", mag=magnitude, origin_id=origin.resource_id)
-        catalogue.append(obspy.core.event.Event(resource_id=name, origins=[origin], magnitudes=[size], comments=[said]))
+        catalogue.append(obspy.core.event.Event(resource_id=name, origins=[origin], magnitudes=[size], comments=[note]))
     buffer = io.BytesIO()
     catalogue.write(buffer, format="QUAKEML")
     return buffer.getvalue()
@@ -183,7 +183,7 @@ def events_quakeml(events: Iterable[Event]) -> bytes:
 
 
 def _obspy_event(event: Event) -> Any:
-    """Return an ObsPy event. Types that QuakeML does not know are left out; an event that is not reviewed is preliminary."""
+    """Return an ObsPy event. A type that QuakeML does not have is left out; an event that is not reviewed is preliminary."""
     core = obspy.core.event
     name = f"quakeml:quakecast/event/{_NOT_IN_PUBLIC_IDS.sub('_', event.id)}"
     author = core.CreationInfo(agency_id=_short(event.network, 64), creation_time=_utc(event.updated))
@@ -197,17 +197,17 @@ def _obspy_event(event: Event) -> Any:
         resource_id=f"{name}/origin", time=_utc(event.time), latitude=event.latitude, longitude=event.longitude,
         depth=None if event.depth_km is None else event.depth_km * METRES_PER_KM, **evaluation,
     )  # fmt: skip
-    written = core.Event(resource_id=name, origins=[origin], creation_info=author, preferred_origin_id=origin.resource_id)
-    written.event_type = EventType(event.type) if event.type.lower() in EventType.keys() else None  # noqa: SIM118  no mapping
+    quake = core.Event(resource_id=name, origins=[origin], creation_info=author, preferred_origin_id=origin.resource_id)
+    quake.event_type = EventType(event.type) if event.type.lower() in EventType.keys() else None  # noqa: SIM118  no mapping
     if event.magnitude is not None:
         kind = _short(event.magnitude_type, 32)
         size = core.Magnitude(
             resource_id=f"{name}/magnitude", mag=event.magnitude, magnitude_type=kind, origin_id=origin.resource_id, **evaluation
         )
-        written.magnitudes, written.preferred_magnitude_id = [size], size.resource_id
+        quake.magnitudes, quake.preferred_magnitude_id = [size], size.resource_id
     if place := xml_text(event.place):
-        written.event_descriptions = [core.EventDescription(text=place, type="region name")]
-    return written
+        quake.event_descriptions = [core.EventDescription(text=place, type="region name")]
+    return quake
 
 
 def _short(text: str, most: int) -> str | None:

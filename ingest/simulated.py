@@ -1,7 +1,7 @@
 """A simulated earthquake sequence in the shape of the USGS feed, for demonstrations and tests without a network.
 
-Background events at a few places and, by branching, their aftershocks: magnitudes after Gutenberg & Richter (1944), a productivity of
-K·10^(α(m − Mc)) and delays after Omori–Utsu, (t + c)^(−p) (Utsu 1961) — the temporal ETAS model (Ogata 1988).
+The sequence has background events in a few areas and, by branching, their aftershocks: magnitudes after Gutenberg & Richter (1944), a
+productivity of K·10^(α(m − Mc)) and delays after Omori–Utsu, (t + c)^(−p) (Utsu 1961) — the temporal ETAS model (Ogata 1988).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ OMORI_C_DAYS, OMORI_P = 0.01, 1.2
 LONGEST_DELAY_DAYS = 60.0
 
 
-class Source(NamedTuple):
-    """A place of background events."""
+class BackgroundSource(NamedTuple):
+    """An area where background events occur."""
 
     network: str
     latitude: float
@@ -33,10 +33,10 @@ class Source(NamedTuple):
 
 
 SOURCES = (
-    Source("ci", 35.77, -117.60, 3.0, "Ridgecrest, CA (simulated)"),
-    Source("ak", 61.30, -149.90, 4.0, "Anchorage, Alaska (simulated)"),
-    Source("pr", 17.95, -66.90, 2.5, "Guánica, Puerto Rico (simulated)"),
-    Source("hv", 19.20, -155.50, 2.0, "Pāhala, Hawaii (simulated)"),
+    BackgroundSource("ci", 35.77, -117.60, 3.0, "Ridgecrest, CA (simulated)"),
+    BackgroundSource("ak", 61.30, -149.90, 4.0, "Anchorage, Alaska (simulated)"),
+    BackgroundSource("pr", 17.95, -66.90, 2.5, "Guánica, Puerto Rico (simulated)"),
+    BackgroundSource("hv", 19.20, -155.50, 2.0, "Pāhala, Hawaii (simulated)"),
 )
 
 
@@ -53,29 +53,29 @@ class Sequence:
         self.events = sorted(events, key=lambda event: event.time)
 
     def _background(self, days: float) -> list[Event]:
-        found = []
+        events = []
         for source in SOURCES:
             time = self._random.expovariate(source.events_per_day)
             while time < days:
                 near = [centre + self._random.gauss(0, 0.2) for centre in (source.latitude, source.longitude)]
-                found.append(self._event(source, self._start.plus(days=time), self._magnitude(), *near))
+                events.append(self._event(source, self._start.plus(days=time), self._magnitude(), *near))
                 time += self._random.expovariate(source.events_per_day)
-        return found
+        return events
 
     def _aftershocks(self, parent: Event) -> list[Event]:
         excess = (parent.magnitude or COMPLETENESS) - COMPLETENESS
         expected = PRODUCTIVITY * 10 ** (ALPHA * excess)
         source = next(source for source in SOURCES if source.network == parent.network)
         spread_degrees = 0.01 * 10 ** (0.4 * excess)
-        found = []
+        events = []
         for _ in range(self._poisson(expected)):
             time = parent.time.plus(days=self._delay_days())
             if time < self._end:
                 near = [centre + self._random.gauss(0, spread_degrees) for centre in (parent.latitude, parent.longitude)]
-                found.append(self._event(source, time, min(self._magnitude(), LARGEST_MAGNITUDE), *near))
-        return found
+                events.append(self._event(source, time, min(self._magnitude(), LARGEST_MAGNITUDE), *near))
+        return events
 
-    def _event(self, source: Source, time: Instant, magnitude: float, latitude: float, longitude: float) -> Event:
+    def _event(self, source: BackgroundSource, time: Instant, magnitude: float, latitude: float, longitude: float) -> Event:
         identity = f"{source.network}sim{self._random.getrandbits(40):010x}"
         depth = round(self._random.uniform(2.0, 15.0), 2)
         place = (round(latitude, 4), round(longitude, 4), depth)

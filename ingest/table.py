@@ -42,7 +42,7 @@ MOST_LINES_BEFORE_HEADER = 20
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """One row of a change log: what a feed reported of one event."""
+    """One row of a change log: a feed's report of one event."""
 
     observed_at: Instant
     op: str
@@ -98,8 +98,8 @@ def read_changelog(stream: TextIO, source: str) -> Iterator[Observation | DeadLe
         if (reason := _misfit(row, form)) is not None:
             yield dead_letter(reason, source, None, _beginning(row))
             continue
-        said_at, op = observed_and_op(row)
-        yield from _observe(moment(said_at), op.strip().lower(), form.describe(row), row, source)
+        observed_at, op = observed_and_op(row)
+        yield from _observe(moment(observed_at), op.strip().lower(), form.describe(row), row, source)
 
 
 def _observe(
@@ -119,9 +119,12 @@ def _observe(
 
 
 def header_of(lines: Iterable[str]) -> str | None:
-    """Return the header of a table of events, if the first line that is neither blank nor a comment is one; reads no further line."""
+    """Return the header of a table of events: the first line that is neither blank nor a comment. None when that line is no header.
+
+    No line after the header is read, so that the rows can be read from the same stream.
+    """
     for number, line in enumerate(lines):
-        if _recognises(line):
+        if _is_header(line):
             return line
         if line.strip() and (not line.startswith("#") or number >= MOST_LINES_BEFORE_HEADER):
             break
@@ -129,7 +132,7 @@ def header_of(lines: Iterable[str]) -> str | None:
 
 
 def is_changelog(names: tuple[str, ...]) -> bool:
-    """Whether these columns (lower case) are those of a change log."""
+    """Return whether these columns (lower case) are those of a change log."""
     return {"observed_at", "op", "id"} <= set(names)
 
 
@@ -196,8 +199,8 @@ def _legacy(described: EventDescription, date: str) -> EventDescription:
     elif "T" not in date:
         time = f"{date.strip()}T{described.time.strip():0>8}"
     lowered = {field: getattr(described, field).lower() for field in ("id", "type", "status", "network")}
-    made = described._replace(time=time, **lowered)
-    return made if made.id else with_derived_id(made)
+    converted = described._replace(time=time, **lowered)
+    return converted if converted.id else with_derived_id(converted)
 
 
 def _misfit(row: list[str], form: Form) -> str | None:
@@ -210,7 +213,8 @@ def _delimiter(line: str) -> str:
     return max(",;|\t", key=line.count)
 
 
-def _recognises(line: str) -> bool:
+def _is_header(line: str) -> bool:
+    """Return whether a line names all the columns that a table of events needs."""
     names = header_names(line)
     return all(_position(names, field) is not None for field in REQUIRED)
 

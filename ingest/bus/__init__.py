@@ -59,7 +59,7 @@ def open_log(url: str) -> Log:
     """Open the log at `sqlite:///file` or `kafka://host:9092[,host:9092][/namespace][?option=value]`.
 
     Raises:
-        Problem: another scheme, or nobody answers there.
+        Problem: the URL has another scheme, or no broker answers.
     """
     scheme = urlsplit(url).scheme
     if scheme == "sqlite":
@@ -68,13 +68,13 @@ def open_log(url: str) -> Log:
         from ingest.bus.kafka import KafkaLog  # Kafka's client is loaded only when it is used
 
         return KafkaLog.connect(url)
-    raise Problem(f"{url!r} is no log", "use --bus kafka://host:9092 or --bus sqlite:///file")
+    raise Problem(f"{url!r} does not name a log by kafka:// or sqlite:///", "give --bus kafka://host:9092 or --bus sqlite:///file")
 
 
 def producer_name(url: str, group: str) -> str:
     """Return the transactional id of a worker of a group.
 
-    On Kafka it is this process's own, because several workers share the partitions. The embedded log has one worker for each group: a new
-    process takes over from the former one by the same name.
+    On Kafka each process has a name of its own, because several workers share the partitions. The embedded log has one worker for each
+    group: a new process takes over from the former one by the same name.
     """
     return f"{group}-{socket.gethostname()}-{os.getpid()}" if urlsplit(url).scheme == "kafka" else group

@@ -27,7 +27,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A transaction, written as a whole or not at all; one inside another is part of it."""
+        """Run the block in a transaction, written as a whole or not at all. A transaction inside another is part of it."""
         if self.connection.in_transaction:
             yield self.connection
             return

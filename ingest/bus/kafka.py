@@ -80,8 +80,8 @@ class KafkaLog:
         parts = urlsplit(url)
         options: dict[str, Any] = {"bootstrap_servers": parts.netloc.split(","), "bootstrap_timeout_ms": CONNECT_MILLISECONDS}
         options |= {name: _plain(value) for name, value in parse_qsl(parts.query)}
-        given = {k.removeprefix(OPTION_PREFIX).lower(): v for k, v in os.environ.items() if k.startswith(OPTION_PREFIX)}
-        options |= {name: _plain(value) for name, value in given.items()}
+        variables = {k.removeprefix(OPTION_PREFIX).lower(): v for k, v in os.environ.items() if k.startswith(OPTION_PREFIX)}
+        options |= {name: _plain(value) for name, value in variables.items()}
         log = cls(options, parts.path.strip("/") or NAMESPACE)
         try:
             log._reader = KafkaConsumer(**log._options, **(CONSUMER_OPTIONS | {"isolation_level": "read_uncommitted"}))
@@ -96,42 +96,42 @@ class KafkaLog:
     def _name(self, topic: str) -> str:
         return topic if self._namespace == NAMESPACE else f"{self._namespace}.{topic.partition('.')[2]}"
 
-    def _places(self, topic: str) -> list[KafkaTopicPartition]:
+    def _partitions(self, topic: str) -> list[KafkaTopicPartition]:
         return [KafkaTopicPartition(self._name(topic), partition) for partition in range(TOPICS[topic])]
 
     def create_topics(self) -> None:
         admin = KafkaAdminClient(**self._options)
         try:
-            there = set(admin.list_topics())
+            existing = set(admin.list_topics())
             for topic, partitions in TOPICS.items():
-                if self._name(topic) not in there:
+                if self._name(topic) not in existing:
                     _create(admin, self._name(topic), partitions)
         finally:
             admin.close()
         for topic, partitions in TOPICS.items():
-            found = len(self._reader.partitions_for_topic(self._name(topic)) or ())
-            if found != partitions:
+            count = len(self._reader.partitions_for_topic(self._name(topic)) or ())
+            if count != partitions:
                 remedy = "delete it, or use another namespace: kafka://host:9092/namespace"
-                raise Problem(f"topic {self._name(topic)} has {found} partitions instead of {partitions}", remedy)
+                raise Problem(f"topic {self._name(topic)} has {count} partitions instead of {partitions}", remedy)
 
     def starts(self, topic: str) -> dict[int, int]:
-        return {place.partition: offset for place, offset in self._reader.beginning_offsets(self._places(topic)).items()}
+        return {each.partition: offset for each, offset in self._reader.beginning_offsets(self._partitions(topic)).items()}
 
     def ends(self, topic: str) -> dict[int, int]:
-        return {place.partition: offset for place, offset in self._reader.end_offsets(self._places(topic)).items()}
+        return {each.partition: offset for each, offset in self._reader.end_offsets(self._partitions(topic)).items()}
 
     def offset_at(self, topic: str, partition: int, time: Instant) -> int:
-        place = KafkaTopicPartition(self._name(topic), partition)
-        found = self._reader.offsets_for_times({place: max(0, int(time))})[place]
+        topic_partition = KafkaTopicPartition(self._name(topic), partition)
+        found = self._reader.offsets_for_times({topic_partition: max(0, int(time))})[topic_partition]
         return self.ends(topic)[partition] if found is None else int(found.offset)
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
-        place = KafkaTopicPartition(self._name(topic), partition)
+        topic_partition = KafkaTopicPartition(self._name(topic), partition)
         consumer = KafkaConsumer(**self._options, **CONSUMER_OPTIONS)
         try:
-            consumer.assign([place])
-            consumer.seek(place, start)
-            while consumer.position(place) < end:
+            consumer.assign([topic_partition])
+            consumer.seek(topic_partition, start)
+            while consumer.position(topic_partition) < end:
                 for records in consumer.poll(timeout_ms=SHORT_POLL_MILLISECONDS, max_records=2_000).values():
                     for record in records:
                         if record.offset >= end:
@@ -141,7 +141,8 @@ class KafkaLog:
             consumer.close()
 
     def follow(self, start: Mapping[TopicPartition, int]) -> KafkaFollower:
-        return KafkaFollower(self._options, {KafkaTopicPartition(self._name(topic), p): (topic, at) for (topic, p), at in start.items()})
+        positions = {KafkaTopicPartition(self._name(topic), partition): (topic, offset) for (topic, partition), offset in start.items()}
+        return KafkaFollower(self._options, positions)
 
     def producer(self, name: str) -> Producer:
         return Producer(self._options, f"{self._namespace}-{name}", self._name)
@@ -158,19 +159,19 @@ class KafkaFollower:
     """A consumer without a group over all the partitions."""
 
     def __init__(self, options: dict[str, Any], start: dict[KafkaTopicPartition, tuple[str, int]]) -> None:
-        self._topics = {place: topic for place, (topic, _) in start.items()}
+        self._topics = {each: topic for each, (topic, _) in start.items()}
         self._consumer = KafkaConsumer(**options, **CONSUMER_OPTIONS)
         self._consumer.assign(list(start))
-        for place, (_, offset) in start.items():
-            self._consumer.seek(place, offset)
+        for topic_partition, (_, offset) in start.items():
+            self._consumer.seek(topic_partition, offset)
 
     def poll(self, most: int, wait_seconds: float) -> list[Record]:
         deadline = time.monotonic() + wait_seconds
         while True:  # a poll may end early without records when it reads the marker of a transaction
             left = max(0.0, deadline - time.monotonic())
-            found = self._consumer.poll(timeout_ms=round(left * 1_000), max_records=most)
-            if found or left <= 0.0:
-                return [_record(self._topics[place], record) for place, records in found.items() for record in records]
+            polled = self._consumer.poll(timeout_ms=round(left * 1_000), max_records=most)
+            if polled or left <= 0.0:
+                return [_record(self._topics[each], record) for each, records in polled.items() for record in records]
 
     def close(self) -> None:
         self._consumer.close(autocommit=False)
@@ -226,19 +227,19 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.subscribe([topic_name], listener=self)
 
     def on_partitions_assigned(self, assigned: list[KafkaTopicPartition]) -> None:
-        self._gained |= {place.partition for place in assigned}
+        self._gained |= {each.partition for each in assigned}
 
     def on_partitions_revoked(self, revoked: list[KafkaTopicPartition]) -> None:
-        self._lost |= {place.partition for place in revoked}
+        self._lost |= {each.partition for each in revoked}
         self._gained -= self._lost
 
     def poll(self, most: int, wait_seconds: float) -> Batch:
-        found = self._consumer.poll(timeout_ms=round(wait_seconds * 1_000), max_records=most)
+        polled = self._consumer.poll(timeout_ms=round(wait_seconds * 1_000), max_records=most)
         self.membership = self._consumer.group_metadata()
         gained, lost = frozenset(self._gained), frozenset(self._lost)
         self._gained, self._lost = set(), set()
-        kept = (record for place, records in found.items() if place.partition not in gained | lost for record in records)
-        return Batch([_record(self._topic, record) for record in kept], gained, lost)
+        taken = (record for each, records in polled.items() if each.partition not in gained | lost for record in records)
+        return Batch([_record(self._topic, record) for record in taken], gained, lost)
 
     def committed(self, partition: int) -> int | None:
         offset = self._consumer.committed(KafkaTopicPartition(self._topic_name, partition))
@@ -255,7 +256,7 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
-    with contextlib.suppress(TopicAlreadyExistsError):  # another process has created it
+    with contextlib.suppress(TopicAlreadyExistsError):  # another process has created it meanwhile
         admin.create_topics({name: {"num_partitions": partitions, "configs": TOPIC_SETTINGS}}, wait_for_metadata=True)
 
 

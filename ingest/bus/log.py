@@ -31,7 +31,7 @@ TOPICS = {
 
 
 TopicPartition = tuple[str, int]
-"""A topic's partition."""
+"""Name of a topic, and number of a partition."""
 
 
 class Outgoing(NamedTuple):
@@ -67,7 +67,7 @@ class Batch(NamedTuple):
 
 
 class NotCommitted(Exception):
-    """Nothing was written: the partitions are assigned to another consumer, or the log aborted the commit. Reload the state, and go on."""
+    """Nothing was written: the partitions are assigned to another consumer, or the log aborted the commit. Reload the state."""
 
 
 class Consumer(Protocol):
@@ -113,7 +113,7 @@ class Producer(Protocol):
 
 
 class Follower(Protocol):
-    """Reads several partitions from given offsets on, as records arrive; it belongs to no group and to one thread."""
+    """Reads several partitions from given offsets on, as records arrive. It is a member of no group, and for one thread only."""
 
     def poll(self, most: int, wait_seconds: float) -> list[Record]:
         """Return up to `most` committed records, those of a partition in order, waiting at most `wait_seconds` for the first of them."""

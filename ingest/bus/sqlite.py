@@ -20,9 +20,9 @@ CREATE TABLE IF NOT EXISTS records (
 CREATE TABLE IF NOT EXISTS consumed (name TEXT, partition INTEGER, offset INTEGER, PRIMARY KEY (name, partition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS producers (name TEXT PRIMARY KEY, epoch INTEGER) WITHOUT ROWID;
 """
-SECONDS_BETWEEN_LOOKS = 0.02
-FOLLOWER_SECONDS_BETWEEN_LOOKS = 0.005
-"""Short, because people and programs wait for what a follower reads; a look costs some microseconds."""
+SECONDS_BETWEEN_CHECKS = 0.02
+FOLLOWER_SECONDS_BETWEEN_CHECKS = 0.005
+"""Short, because people and programs wait for the records that a follower reads; a check takes some microseconds."""
 READ_AHEAD = 1_000
 
 
@@ -36,7 +36,7 @@ class SqliteLog:
         database.connection.executescript(SCHEMA)
 
     def create_topics(self) -> None:
-        """Nothing to create: the topics are those of `TOPICS`."""
+        """Do nothing: every topic of `TOPICS` exists in the table of records."""
 
     def starts(self, topic: str) -> dict[int, int]:
         return dict.fromkeys(range(TOPICS[topic]), 0)
@@ -64,8 +64,8 @@ class SqliteLog:
 
     def rows(self, topic: str, partition: int, start: int, most: int) -> list[Record]:
         query = "SELECT offset, key, value, time FROM records WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT ?"
-        found = self.database.connection.execute(query, (topic, partition, start, most))
-        return [Record(topic, partition, offset, key, value, Instant(time)) for offset, key, value, time in found]
+        selected = self.database.connection.execute(query, (topic, partition, start, most))
+        return [Record(topic, partition, offset, key, value, Instant(time)) for offset, key, value, time in selected]
 
     def follow(self, start: Mapping[TopicPartition, int]) -> SqliteFollower:
         return SqliteFollower(self.database.path, start)
@@ -99,19 +99,19 @@ class SqliteFollower:
         if version == self._version:
             return []
         taken: list[Record] = []
-        for place, position in self._positions.items():
-            rows = self._log.rows(*place, position, most - len(taken))
+        for (topic, partition), position in self._positions.items():
+            rows = self._log.rows(topic, partition, position, most - len(taken))
             if rows:
-                self._positions[place] = rows[-1].offset + 1
+                self._positions[topic, partition] = rows[-1].offset + 1
                 taken += rows
             if len(taken) == most:
-                return taken  # there may be more records: keep the former version, so that the next poll looks again
+                return taken  # there may be more records: keep the former version, so that the next poll reads again
         self._version = version
         return taken
 
     def _wait_for_a_write(self, deadline: float) -> None:
         while self._log.database.version() == self._version and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, FOLLOWER_SECONDS_BETWEEN_LOOKS))
+            time.sleep(min(left, FOLLOWER_SECONDS_BETWEEN_CHECKS))
 
     def close(self) -> None:
         self._log.close()
@@ -150,13 +150,13 @@ class SqliteProducer:
     def _numbered(self, outgoing: Sequence[Outgoing]) -> Iterator[tuple[str, int, int, bytes, bytes, int]]:
         ends: dict[tuple[str, int], int] = {}
         for topic, partition, key, value, moment in outgoing:
-            place = (topic, partition)
-            offset = ends[place] if place in ends else self._log.end(topic, partition)
-            ends[place] = offset + 1
+            target = (topic, partition)
+            offset = ends[target] if target in ends else self._log.end(topic, partition)
+            ends[target] = offset + 1
             yield topic, partition, offset, key, value, int(moment)
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: the connection belongs to the log."""
 
 
 class SqliteConsumer:
@@ -192,7 +192,7 @@ class SqliteConsumer:
 
     def _wait_for_a_write(self, deadline: float) -> None:
         while (version := self._log.database.version()) == self._version and time.monotonic() < deadline:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+            time.sleep(SECONDS_BETWEEN_CHECKS)
         self._version = version
 
     def committed(self, partition: int) -> int | None:

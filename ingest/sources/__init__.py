@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ingest.sources.protocol import Asked, Channel, Fate, PollFailed, Reports, Source
+from ingest.sources.protocol import Channel, LookupResult, PollContext, PollFailed, Reports, Source
 from ingest.sources.usgs import UsgsSource, contact
 from ingest.sources.usgs_geojson import Payload, parse_geojson
 from ingest.sources.usgs_http import USGS
 
 __all__ = [
     "USGS",
-    "Asked",
     "Channel",
-    "Fate",
+    "LookupResult",
     "Payload",
+    "PollContext",
     "PollFailed",
     "Reports",
     "Source",

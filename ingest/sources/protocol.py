@@ -1,7 +1,7 @@
-"""A source of earthquake reports, as ingest sees it: channels that are polled, and what the disappearance of an id means.
+"""The protocol of a source of earthquake reports: channels that are polled, and a lookup of single events.
 
-The loop around a source (`ingest.poller`) knows this protocol and nothing else of it: the rhythm, back-off, heartbeats, outages and
-changes are the same for every source.
+The loop around a source (`ingest.poller`) uses this protocol and nothing else of it: periods, back-off, heartbeats, outages and changes
+are the same for every source.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from ingest.instant import Instant
 
 
 class Channel(NamedTuple):
-    """One thing that a source can be asked for, such as a summary of the last day."""
+    """One resource of a source that can be polled, such as the summary of the last day."""
 
     name: str
     periods: int
-    """It is polled once in so many periods. The source's first channel has 1: it is the pulse, by which the source is alive or not."""
+    """The channel is polled once in so many periods. The source's first channel has 1: its polls decide whether the source is alive."""
     span_days: float
     """How far back its reports reach."""
     minimum_magnitude: float | None = None
     """Events below this magnitude may be missing; None when there is no such limit."""
     is_complete: bool = True
-    """Whether each poll lists every event of the span, so that an id that is no longer listed has disappeared."""
+    """True when each poll lists every event of the span, so that an id that is no longer listed has disappeared."""
 
 
-class Asked(NamedTuple):
-    """What is known when a channel is polled."""
+class PollContext(NamedTuple):
+    """The state of the poller that a source may use when it polls a channel."""
 
     now: Instant
     """This machine's time."""
@@ -38,7 +38,7 @@ class Asked(NamedTuple):
     channel_time: Instant | None
     """The source's time at the last poll of this channel by this process."""
     fingerprint: bytes | None
-    """Of the channel's last reports that were taken."""
+    """The fingerprint of the channel's last reports that were published."""
 
 
 class Reports(NamedTuple):
@@ -47,39 +47,37 @@ class Reports(NamedTuple):
     fingerprint: bytes
     """Equal fingerprints mean equal reports."""
     observed_at: Instant | None
-    """The source's time; None when the reports are those of `Asked.fingerprint`, and were not read again."""
+    """The source's time; None when the reports are those of `PollContext.fingerprint`, which are not parsed again."""
     events: list[Event]
     """In any order; no id occurs twice."""
     deleted_ids: list[str]
-    """Events that the source says it has deleted."""
+    """Ids of the events that the source reports as deleted."""
     dead_letters: list[DeadLetter]
-    """What could not be used."""
+    """One for each piece of the answer that could not be used."""
     beginning: str = ""
     """The first characters of the answer as it was received, for a dead letter."""
     expires_in_seconds: float | None = None
-    """When the source says that it will have something new; None when it does not say."""
+    """Seconds until the answer expires, by the source's own headers; None when they are missing."""
 
 
-class Fate(NamedTuple):
-    """What became of an event whose id has disappeared from a complete channel."""
+class LookupResult(NamedTuple):
+    """The present state of an event whose id has disappeared from a complete channel."""
 
     event: Event | None
-    """The event as it is now: with the same id it only left the channel's span or limit, with another id it was merged into that one.
-
-    None: it was deleted.
-    """
+    """The present version of the event. With the same id, the event only left the channel's span or magnitude limit; with another id, it
+    was merged into that event. None: it was deleted."""
     reason: str = ""
-    """For the record of the change."""
+    """The reason in the record of the change."""
 
 
 class PollFailed(Exception):
-    """A channel gave nothing that can be used.
+    """A poll brought nothing that can be used.
 
     Args:
         result: one word for the metrics, such as `unreachable`.
         trouble: what was wrong, for people.
-        retry_after_seconds: how long the source wants to be left alone.
-        dead_letters: what was received instead.
+        retry_after_seconds: seconds for which the source asks not to be polled; None when it does not ask.
+        dead_letters: what was received instead of reports.
     """
 
     def __init__(
@@ -94,22 +92,25 @@ class Source(Protocol):
 
     @property
     def address(self) -> str:
-        """Where it is, for people."""
+        """The address of the source, for log lines and messages."""
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """What can be polled; the first is the pulse."""
+        """The channels; polls of the first decide whether the source is alive."""
 
-    def poll(self, channel: Channel, asked: Asked) -> Reports:
-        """Ask a channel once.
+    def poll(self, channel: Channel, context: PollContext) -> Reports:
+        """Poll a channel once.
 
         Raises:
-            PollFailed: it does not answer, or with nothing that can be used.
+            PollFailed: the source does not answer, or nothing in the answer can be used.
         """
 
-    def fate_of(self, event_id: str, channel: Channel, observed_at: Instant) -> Fate | None:
-        """Return what became of an event that a complete channel no longer lists; None when the source cannot say yet.
+    def look_up(self, event_id: str, channel: Channel, observed_at: Instant) -> LookupResult | None:
+        """Look up an event that a complete channel no longer lists.
 
         Args:
-            observed_at: the source's time at the poll in which it was missing.
+            observed_at: the source's time at the poll in which the event was missing.
+
+        Returns:
+            The event's present state; None when the source does not know it yet: the poller looks it up again after the next poll.
         """

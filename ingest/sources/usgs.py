@@ -1,9 +1,9 @@
 """The USGS: its summary feeds, and the list of revisions of its FDSN event service.
 
-The day feed is the pulse: it is polled once a minute, just after it expires. The week and month feeds and the list of revisions are polled
-more rarely; they hold events that the day feed never shows. An id that disappears from a feed is looked up at its detail address: 409
-means that it was deleted, another id that it was merged into that one, 200 with the same id that it only left the feed. 404 several times
-in a row counts as deleted.
+The day feed is the first channel: it is polled once a minute, just after it expires, and its polls decide whether the source is alive. The
+week and month feeds and the list of revisions are polled more rarely; they hold events that the day feed never shows. An id that disappears
+from a feed is looked up at its detail address: status 409 means that the event was deleted, another id that it was merged into that event,
+status 200 with the same id that it only left the feed. Status 404 several times in a row counts as deleted.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import os
 from ingest.event import DeadLetter
 from ingest.instant import Instant
 from ingest.problem import Problem
-from ingest.sources.protocol import Asked, Channel, Fate, PollFailed, Reports
+from ingest.sources.protocol import Channel, LookupResult, PollContext, PollFailed, Reports
 from ingest.sources.usgs_geojson import parse_geojson
 from ingest.sources.usgs_http import BEGINNING_BYTES, USGS, HttpAnswer, RequestFailed, UsgsServer, detail_path, summary_path, updates_path
 
 MISSING_TIMES_UNTIL_DELETED = 3
 """After so many 404s in a row an event counts as deleted."""
 OVERLAP_SECONDS = 600.0
-"""The list of revisions is asked for this much more than since the last time."""
+"""Each request for the list of revisions begins this long before the last one, so that no revision falls between two requests."""
 OVERLAP_AFTER_A_START_DAYS = 1.0
 UPDATES_REACH_DAYS = 35.0
 
@@ -38,7 +38,7 @@ class UsgsSource:
     """The USGS services at one address, as a `Source`.
 
     Args:
-        base_url: the real one, or a stand-in's.
+        base_url: address of the USGS services, or of a stand-in.
         contact: the operator's address for the user agent; see `contact`.
     """
 
@@ -47,27 +47,27 @@ class UsgsSource:
     def __init__(self, base_url: str = USGS, contact: str | None = None) -> None:
         self._server = UsgsServer(base_url, contact)
         self._missing: dict[str, int] = {}
-        """By event id, how many times in a row its detail address answered 404."""
+        """By event id, the number of times in a row that its detail address answered 404."""
 
     @property
     def address(self) -> str:
         return self._server.base_url
 
-    def poll(self, channel: Channel, asked: Asked) -> Reports:
+    def poll(self, channel: Channel, context: PollContext) -> Reports:
         """Fetch and parse a feed, or the list of revisions.
 
         Raises:
             PollFailed: no answer, a status other than 200, or a body that is no feed.
         """
-        answer = self._fetch(channel, asked)
+        answer = self._fetch(channel, context)
         fingerprint = hashlib.sha256(answer.body).digest()
-        if fingerprint == asked.fingerprint:
+        if fingerprint == context.fingerprint:
             return Reports(fingerprint, None, [], [], [], expires_in_seconds=answer.expires_in_seconds)
-        payload = parse_geojson(answer.body, channel.name, asked.source_time)
+        payload = parse_geojson(answer.body, channel.name, context.source_time)
         beginning = answer.body[:BEGINNING_BYTES].decode(errors="replace")
         if payload.generated is None:
             trouble = "the body is no feed"
-            letters = payload.dead_letters or [_letter("feed_time_damaged", trouble, beginning, channel, asked)]
+            letters = payload.dead_letters or [_letter("feed_time_damaged", trouble, beginning, channel, context)]
             raise PollFailed("damaged", trouble, None, letters)
         return Reports(
             fingerprint,
@@ -79,7 +79,7 @@ class UsgsSource:
             answer.expires_in_seconds,
         )
 
-    def fate_of(self, event_id: str, channel: Channel, observed_at: Instant) -> Fate | None:
+    def look_up(self, event_id: str, channel: Channel, observed_at: Instant) -> LookupResult | None:
         """Look an event up at its detail address."""
         try:
             answer = self._server.get(detail_path(event_id))
@@ -90,13 +90,13 @@ class UsgsSource:
             self._missing[event_id] = self._missing.get(event_id, 0) + 1
         is_deleted = answer.status == 409 or self._missing.get(event_id, 0) >= MISSING_TIMES_UNTIL_DELETED
         if is_deleted or (detail and event_id in detail.deleted_ids):
-            fate = Fate(None, f"deleted, says its detail address ({answer.status})")
+            found = LookupResult(None, f"deleted, says its detail address ({answer.status})")
         elif detail and detail.events:
-            fate = Fate(detail.events[0], "its detail address gives another event")
+            found = LookupResult(detail.events[0], "its detail address gives another event")
         else:
             return None
         self._missing.pop(event_id, None)
-        return fate
+        return found
 
     def check(self) -> str:
         """Fetch the feed of the last hour, and describe the answer in a few words.
@@ -114,12 +114,12 @@ class UsgsSource:
         """Release the connections."""
         self._server.close()
 
-    def _fetch(self, channel: Channel, asked: Asked) -> HttpAnswer:
+    def _fetch(self, channel: Channel, context: PollContext) -> HttpAnswer:
         try:
-            answer = self._server.get(_path(channel, asked))
+            answer = self._server.get(_path(channel, context))
         except RequestFailed as failed:
             beginning = failed.beginning.decode(errors="replace")
-            letters = [_letter(failed.reason, failed.detail, beginning, channel, asked)] if beginning else []
+            letters = [_letter(failed.reason, failed.detail, beginning, channel, context)] if beginning else []
             raise PollFailed(failed.reason, str(failed), None, letters) from None
         if answer.status != 200:
             raise PollFailed(f"status_{answer.status}", f"HTTP status {answer.status}", answer.retry_after_seconds)
@@ -127,17 +127,17 @@ class UsgsSource:
 
 
 def contact() -> str | None:
-    """The operator's address for the user agent, from the environment variable `QUAKECAST_CONTACT`."""
+    """Return the operator's address for the user agent, from the environment variable `QUAKECAST_CONTACT`."""
     return os.environ.get("QUAKECAST_CONTACT")
 
 
-def _path(channel: Channel, asked: Asked) -> str:
+def _path(channel: Channel, context: PollContext) -> str:
     if channel != UPDATES:
         return summary_path(channel.name)
-    now = asked.source_time or asked.log_time or asked.now
-    last = asked.channel_time or (asked.log_time or now).plus(days=-OVERLAP_AFTER_A_START_DAYS)
+    now = context.source_time or context.log_time or context.now
+    last = context.channel_time or (context.log_time or now).plus(days=-OVERLAP_AFTER_A_START_DAYS)
     return updates_path(last.plus(seconds=-OVERLAP_SECONDS), now.plus(days=-UPDATES_REACH_DAYS))
 
 
-def _letter(reason: str, detail: str, beginning: str, channel: Channel, asked: Asked) -> DeadLetter:
-    return DeadLetter(asked.source_time or asked.now, channel.name, reason, detail, used=False, payload=beginning)
+def _letter(reason: str, detail: str, beginning: str, channel: Channel, context: PollContext) -> DeadLetter:
+    return DeadLetter(context.source_time or context.now, channel.name, reason, detail, used=False, payload=beginning)

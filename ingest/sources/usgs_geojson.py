@@ -27,7 +27,7 @@ class Payload(NamedTuple):
     """In the body's order; no id occurs twice."""
     dead_letters: list[DeadLetter]
     deleted_ids: list[str]
-    """Events that the source says it has deleted."""
+    """Ids of the events that the source reports as deleted."""
 
 
 class _Properties(msgspec.Struct):

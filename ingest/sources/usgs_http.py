@@ -49,10 +49,10 @@ class UsgsServer:
         """Make one request.
 
         Args:
-            path: with the query.
+            path: path and query.
 
         Raises:
-            RequestFailed: nobody answers, the connection broke, or the body is too large or too slow.
+            RequestFailed: no server answers, the connection broke, or the body is too large or too slow.
         """
         try:
             with self._client.stream("GET", self.base_url + path) as response:
@@ -66,17 +66,17 @@ class UsgsServer:
 
 
 def summary_path(name: str) -> str:
-    """Path of a summary feed: `all_day`, `2.5_month`, …"""
+    """Return the path of a summary feed: `all_day`, `2.5_month`, …"""
     return f"/earthquakes/feed/v1.0/summary/{name}.geojson"
 
 
 def detail_path(event_id: str) -> str:
-    """Path of one event's details."""
+    """Return the path of one event's details."""
     return f"/earthquakes/feed/v1.0/detail/{event_id}.geojson"
 
 
 def updates_path(updated_after: Instant, since: Instant) -> str:
-    """Path of an FDSN query: events with origin times after `since` that were revised or deleted after `updated_after`."""
+    """Return the path of an FDSN query for events with origin times after `since`, revised or deleted after `updated_after`."""
     query = {"format": "geojson", "updatedafter": str(updated_after)[:-1], "starttime": str(since)[:-1], "includedeleted": "true"}
     return f"/fdsnws/event/1/query?{urlencode(query | {'orderby': 'time', 'limit': '20000'})}"
 

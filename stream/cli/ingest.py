@@ -44,7 +44,7 @@ def ingest(
     stop = stop_on_signals()
     event_log = open_log(bus)
     publisher = Publisher(event_log, RegionTable.load(regions))
-    log.info("ingest", bus=public_address(bus), usgs=usgs, known_events=len(publisher.ledger.known))
+    log.info("ingest", bus=public_address(bus), usgs=usgs, known_events=len(publisher.ledger.entries))
     exposition = Exposition()
     poller = Poller(UsgsSource(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
     serve_metrics(exposition, metrics_host, metrics_port, stop, bus, feed=feed_probe(poller))

@@ -46,7 +46,7 @@ def require_log(bus: str) -> str:
         Problem: it names an SQLite file that does not exist; opening it would create one.
     """
     if bus.startswith("sqlite:") and not sqlite_path(bus).exists():
-        raise Problem(f"there is no log {bus}", "start quakecast up, or name the log with --bus")
+        raise Problem(f"the log {bus} does not exist", "start quakecast up, or name another log with --bus")
     return bus
 
 

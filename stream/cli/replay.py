@@ -81,7 +81,10 @@ def replay(
         raise typer.BadParameter("--from must be before --to")
     for source in sources:
         if source.startswith("sqlite:") and not sqlite_path(source).is_file():  # SQLite would create one
-            raise Problem(f"no file {sqlite_path(source)}", "give a recorded log that exists: sqlite:///relative or sqlite:////absolute")
+            raise Problem(
+                f"the file {sqlite_path(source)} does not exist",
+                "give a recorded log that exists: sqlite:///relative or sqlite:////absolute",
+            )
     if any(is_log(source) for source in sources) and len(sources) > 1:
         raise typer.BadParameter("a recorded log is replayed alone")
     if bus is not None and bus.startswith("kafka:") and store is None:

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from ingest.bus import Log
 from ingest.instant import Instant
 from ingest.metrics import Exposition
-from ingest.poller import STALE_AFTER_SECONDS
-from ingest.poller import Status as PollerStatus
+from ingest.poller import STALE_AFTER_SECONDS, SourceStatus
 from ingest.region import Region, RegionTable
 from stream.export import DEFAULT_SENDER, region_geometry
 from stream.monitoring import Health
@@ -34,7 +33,7 @@ class Sources(NamedTuple):
     """Opens a connection to the log, for one thread."""
     store_positions: StorePositions
     """How far the workers are."""
-    poller: Callable[[], PollerStatus] | None = None
+    poller: Callable[[], SourceStatus] | None = None
     """Returns the state of the poller, if the feed is polled in this process."""
     explain: Callable[[str], Explanation] | None = None
     """Returns a region's explanation."""

@@ -37,4 +37,4 @@ def open_store(url: str, log: Log | None = None) -> Store:
         from stream.store.redis import RedisStore  # only users of Redis load its client
 
         return RedisStore.connect(url)
-    raise Problem(f"{url!r} is not the URL of a store", "use --store redis://host:6379/0 or --store sqlite:///file")
+    raise Problem(f"{url!r} does not name a store by redis:// or sqlite:///", "give --store redis://host:6379/0 or --store sqlite:///file")

@@ -53,17 +53,23 @@ WRONG_USAGE = (
 WRONG_OUTSIDE = (
     (f"tail forecasts --bus {NO_BROKER}", "no Kafka broker answers at 127.0.0.1:9 "),
     (f"ingest --bus {NO_BROKER}", "start it, or name another with --bus kafka://host:9092"),
-    ("tail forecasts --bus file.db", "'file.db' is no log; use --bus kafka://host:9092 or --bus sqlite:///file"),
+    (
+        "tail forecasts --bus file.db",
+        "'file.db' does not name a log by kafka:// or sqlite:///; give --bus kafka://host:9092 or --bus sqlite:///file",
+    ),
     ("forecast --bus sqlite:///log.db --store redis://127.0.0.1:9/0", "no Redis answers at 127.0.0.1:9/0 "),
     ("replay catalogue.csv --model damaged", "the model in damaged cannot be read "),
-    ("promote lstm-1 --bus sqlite:///none.db", "there is no log sqlite:///none.db; start quakecast up, or name the log with --bus"),
-    ("retrain --catalog empty.csv --bus sqlite:///none.db", "there is no log sqlite:///none.db; "),
+    (
+        "promote lstm-1 --bus sqlite:///none.db",
+        "the log sqlite:///none.db does not exist; start quakecast up, or name another log with --bus",
+    ),
+    ("retrain --catalog empty.csv --bus sqlite:///none.db", "the log sqlite:///none.db does not exist; "),
     (
         "train cnn -o x --catalog empty.csv --magnitude-of-completeness 3 --validation-start 2023-02-02 --end 2023-02-03",
         "empty.csv is empty; ",
     ),
-    ("replay missing.csv", "no file missing.csv; "),
-    ("replay sqlite:///missing.db", "no file missing.db; "),
+    ("replay missing.csv", "the file missing.csv does not exist; "),
+    ("replay sqlite:///missing.db", "the file missing.db does not exist; "),
     ("replay empty.csv", "empty.csv is empty; "),
     ("replay headerless.csv", "headerless.csv has no header line that names its columns "),
     ("replay catalogue.csv --regions regions.toml", "regions.toml is not a region table (TOMLDecodeError: "),

@@ -388,5 +388,5 @@ def test_an_unreachable_redis_is_reported_in_one_line() -> None:
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(Problem, match="is not the URL of a store"):
+    with pytest.raises(Problem, match="does not name a store"):
         open_store("postgres://somewhere")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ingest.event import Event
 from ingest.instant import Instant
-from ingest.sources import Asked, Channel, Fate, PollFailed, Reports
+from ingest.sources import Channel, LookupResult, PollContext, PollFailed, Reports
 
 PULSE = Channel("memory", 1, 1.0)
 
@@ -18,15 +18,15 @@ class MemorySource:
         self.observed_at: Instant | None = None
         self.events: list[Event] = []
         self.deleted_ids: list[str] = []
-        self.fates: dict[str, Fate] = {}
+        self.fates: dict[str, LookupResult] = {}
         self.trouble: str | None = None
 
-    def poll(self, channel: Channel, asked: Asked) -> Reports:
+    def poll(self, channel: Channel, asked: PollContext) -> Reports:
         if self.trouble is not None or self.observed_at is None:
             raise PollFailed("unreachable", self.trouble or "nothing yet")
         fingerprint = repr((self.observed_at, self.events, self.deleted_ids)).encode()
         observed_at = None if fingerprint == asked.fingerprint else self.observed_at
         return Reports(fingerprint, observed_at, list(self.events), list(self.deleted_ids), [])
 
-    def fate_of(self, event_id: str, channel: Channel, observed_at: Instant) -> Fate | None:
+    def look_up(self, event_id: str, channel: Channel, observed_at: Instant) -> LookupResult | None:
         return self.fates.get(event_id)

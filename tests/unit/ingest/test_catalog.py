@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_used_is_a_problem(tmp_path: Path, content: bytes,
 
 
 def test_a_missing_file_and_a_folder_are_problems(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="no file"):
+    with pytest.raises(Problem, match="does not exist"):
         kind_of(tmp_path / "nothing")
     with pytest.raises(Problem, match="is a folder"):
         kind_of(tmp_path)

@@ -70,7 +70,7 @@ def test_a_stale_statement_takes_nothing_back() -> None:
     seen.observe(event("a", magnitude=4.4), at(5), "all_day")
     assert seen.observe(event("a", magnitude=4.0), at(4), "all_week") == []
     assert seen.remove("a", at(4), "all_week", "it is not there") == []
-    assert seen.known["a"].event.magnitude == 4.4
+    assert seen.entries["a"].event.magnitude == 4.4
 
 
 def test_a_repeated_statement_counts_as_a_new_one_in_time() -> None:
@@ -103,7 +103,7 @@ def test_forgetting_drops_events_and_tombstones_beyond_the_horizon() -> None:
     seen.observe(event("ended", 0), at(1), "all_day")
     seen.remove("ended", at(2), "all_day", "deleted")
     seen.forget(at(10))
-    assert set(seen.known) == {"new"}
+    assert set(seen.entries) == {"new"}
     assert kinds(seen.observe(event("ended", 0), at(1.5), "all_day")) == [("added", REGION.id)]
 
 
@@ -145,7 +145,7 @@ def test_a_ledger_recalled_from_the_log_knows_where_an_event_is_in_whichever_ord
         told += first.observe(version, at(hour), "all_day") if version else first.remove("a", at(hour), "all_day", "deleted")
     for order in permutations(by_region(told)):
         again = recalled(*order)
-        assert again.known == first.known
+        assert again.entries == first.entries
         shown = versions[-1] or event("a")
         stale, fresh = at(len(versions) - 1.5), at(len(versions))
         assert again.observe(shown, stale, "all_week") == []
@@ -160,5 +160,5 @@ def test_a_ledger_recalled_from_a_long_history_repeats_nothing() -> None:
         [r for r in records if isinstance(r, Change)] for records in by_partition(made).values() if len(records) > len(made)
     ):
         again = recalled(*order)
-        assert {known.event for known in again.known.values()} == {known.event for known in first.known.values()}
-        assert [again.observe(known.event, at(500), "all_day") for known in first.known.values()] == [[]] * len(first.known)
+        assert {known.event for known in again.entries.values()} == {known.event for known in first.entries.values()}
+        assert [again.observe(known.event, at(500), "all_day") for known in first.entries.values()] == [[]] * len(first.entries)

@@ -12,7 +12,7 @@ from ingest.bus import open_log
 from ingest.event import Event
 from ingest.poller import Poller
 from ingest.publish import Publisher
-from ingest.sources import Asked, Fate, PollFailed, Reports, Source, UsgsSource
+from ingest.sources import LookupResult, PollContext, PollFailed, Reports, Source, UsgsSource
 from ingest.sources.usgs_http import detail_path
 from tests.support.memory_source import MemorySource
 from tests.support.simulated import at, event, table
@@ -58,7 +58,7 @@ class MemoryStage:
         self._memory.deleted_ids = [one.id for one in deleted]
 
     def decide(self, event_id: str, event: Event | None) -> None:
-        self._memory.fates[event_id] = Fate(event)
+        self._memory.fates[event_id] = LookupResult(event)
 
     def break_down(self) -> None:
         self._memory.trouble = "switched off"
@@ -71,7 +71,7 @@ def stage(request: pytest.FixtureRequest, server: Server) -> Stage:
 
 def poll(stage: Stage, fingerprint: bytes | None = None) -> Reports:
     """Poll the pulse as the loop does."""
-    return stage.source.poll(stage.source.channels[0], Asked(at(9), None, None, None, fingerprint))
+    return stage.source.poll(stage.source.channels[0], PollContext(at(9), None, None, None, fingerprint))
 
 
 def test_the_first_channel_is_the_pulse(stage: Stage) -> None:
@@ -114,7 +114,7 @@ def test_the_fate_of_an_event_is_deleted_merged_still_there_or_unknown(stage: St
     stage.decide("gone", None)
     stage.decide("merged", event("other"))
     stage.decide("old", event("old"))
-    found = {name: stage.source.fate_of(name, stage.source.channels[0], at(3)) for name in ("gone", "merged", "old", "unheard-of")}
+    found = {name: stage.source.look_up(name, stage.source.channels[0], at(3)) for name in ("gone", "merged", "old", "unheard-of")}
     events = {name: fate.event.id if fate.event else None for name, fate in found.items() if fate is not None}
     assert events == {"gone": None, "merged": "other", "old": "old"}
     assert found["unheard-of"] is None
@@ -132,7 +132,7 @@ class Following:
         self.poller.turn()
 
     def known(self) -> set[str]:
-        return set(self.poller.ledger.known)
+        return set(self.poller.ledger.entries)
 
 
 @pytest.fixture

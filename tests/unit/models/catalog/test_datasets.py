@@ -164,7 +164,7 @@ BAD = {
     "a date that is none": (entry("one", years='validation_start = "soon"\nend = 2023-05-01'), "validation_start"),
     "years in another order": (entry("one", years="validation_start = 2023-05-01\nend = 2023-04-01"), "the years of one are not in order"),
     "a start after the validation": (entry("one", "start = 2023-04-15"), "the years of one are not in order"),
-    "a file that is missing": (entry("missing"), "no file"),
+    "a file that is missing": (entry("missing"), "does not exist"),
     "a polygon that is missing": (entry("one", 'magnitude_of_completeness = 2.5\npolygon = "no.npy"'), "cannot read the polygon"),
 }
 

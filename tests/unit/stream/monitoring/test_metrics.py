@@ -152,8 +152,8 @@ def test_delays_are_from_origin_to_log_without_the_events_of_the_first_poll() ->
     exposition = Exposition()
     metrics = IngestMetrics(exposition)
     old, new = change(event("old", 0), observed=at(23)), change(event("new", 0), observed=at(0.05))
-    metrics.changed([old], first_look=True)
-    metrics.changed([new, change("old"), change(event("old", 0), kind="updated", observed=at(30))], first_look=False)
+    metrics.count_changes([old], first_poll=True)
+    metrics.count_changes([new, change("old"), change(event("old", 0), kind="updated", observed=at(30))], first_poll=False)
     values = metric_values(exposition)
     assert values["quakecast_origin_to_log_latency_seconds_sum"] == pytest.approx(180.0)
     assert values["quakecast_origin_to_log_latency_seconds_count"] == 1
@@ -201,7 +201,7 @@ def test_names_and_units_pass_promtool(tmp_path: Path) -> None:
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not installed: apt-get install prometheus")
     exposition, worker = finished_worker(tmp_path, [change(event("a", 0)), change(event("b", 1)), beat(30)])
-    IngestMetrics(exposition).watch(lambda: START, lambda: 1.0, lambda: 0, lambda: 3, dict)
+    IngestMetrics(exposition).export_gauges(lambda: START, lambda: 1.0, lambda: 0, lambda: 3, dict)
     watch_health(exposition, Health({"log": lambda: "answers"}), lambda: {0: 0})
     checked = subprocess.run(["promtool", "check", "metrics"], input=exposition.text(), capture_output=True, check=False)
     assert checked.returncode == 0, (checked.stdout + checked.stderr).decode()
