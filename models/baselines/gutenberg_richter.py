@@ -17,9 +17,9 @@ import numpy as np
 
 from ingest.problem import Problem
 from models.catalog import PointPattern, Span, common_step
+from models.scoring import randomise_within_bin
 
 SMALLEST_MEAN_EXCESS = 1e-3
-PIT_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,12 @@ class GutenbergRichter:
     """The step to which magnitudes are rounded; 0 if they are not. The law begins half a step below completeness."""
 
     def outcomes(self, pattern: PointPattern, span: Span) -> dict[str, Any]:
-        """Return the magnitude fields of `EventScores`; the PIT is at a random point of the bin (Czado et al. 2009, Biometrics 65)."""
+        """Return the magnitude fields of `EventScores`."""
         beginning = pattern.magnitude_of_completeness - self.step / 2.0
         excesses = np.maximum(pattern.magnitudes[pattern.rows(span)] - beginning, 0.0)  # (N,)
-        within = np.random.default_rng(PIT_SEED).uniform(-0.5, 0.5, len(excesses)) * self.step
         return {
             "magnitude_log_prob": math.log(self.beta) - self.beta * excesses,
-            "magnitude_pit": -np.expm1(-self.beta * np.maximum(excesses + within, 0.0)),
+            "magnitude_pit": -np.expm1(-self.beta * randomise_within_bin(excesses, 0.5, self.step)),
             "median_magnitude": np.full(len(excesses), beginning + math.log(2.0) / self.beta),
         }
 

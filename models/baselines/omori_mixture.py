@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls  # type: ignore[import-untyped, unused-ignore]
 
+from models.baselines.etas import Omori
 from models.numerics import FloatArray
 
 EXPONENTIALS = 16
@@ -20,6 +21,11 @@ class Shape(NamedTuple):
     p: float
     taper_days: float
 
+    @property
+    def omori(self) -> Omori:
+        """The decay (t + c)^−p exp(−t/T)."""
+        return Omori(self.c_days, self.p - 1.0, self.taper_days)
+
 
 def mixture(shape: Shape) -> tuple[FloatArray, FloatArray]:
     """Fit the tapered Omori–Utsu decay by a mixture of exponentials: non-negative least squares of relative errors in log time.
@@ -29,12 +35,6 @@ def mixture(shape: Shape) -> tuple[FloatArray, FloatArray]:
     """
     taus = np.geomspace(0.3 * shape.c_days, shape.taper_days, EXPONENTIALS)
     times = np.concatenate(([0.0], np.geomspace(0.05 * shape.c_days, 1.5 * shape.taper_days, 300)))
-    wanted = decay(times, shape)
+    wanted = shape.omori.density(times)
     weights, _ = nnls(np.exp(-times[:, None] / taus) / taus / wanted[:, None], np.ones(len(times)))
     return taus, weights / weights.sum()
-
-
-def decay(days: FloatArray, shape: Shape) -> FloatArray:
-    """Return (t + c)^−p exp(−t/T), not normalised."""
-    value: FloatArray = (days + shape.c_days) ** -shape.p * np.exp(-days / shape.taper_days)
-    return value

@@ -16,28 +16,30 @@ from models.cnn.targets import channels_at, grid_of, log_probs, map_targets, reg
 from models.numerics import FloatArray
 from models.place import PlaceData, kernels_of, place_data
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing import TAUS_DAYS
+from models.timing import TAUS_DAYS, PatternKernels
 
 _TARGETS_AT_ONCE = 256
 
 
 @torch.no_grad()
-def map_log_prob(base: SpaceTimeNetwork, maps: MapNetwork, pattern: PointPattern, span: Span, region: str, background: float) -> FloatArray:
+def map_log_prob(
+    base: SpaceTimeNetwork, maps: MapNetwork, kernels: PatternKernels, span: Span, region: str, background: float
+) -> FloatArray:
     """Return ln p(place | moment, past) of the span's events, (n,), 1/km², with the factors of the CNN.
 
     Args:
+        kernels: of the timing network, for the pattern up to the span's end.
         region: the region's id: a region that the CNN was trained on has its own grid.
         background: μ of the timing network, events per day.
     """
-    place, rows = require_place(base), pattern.rows(span)
+    place, pattern, rows = require_place(base), kernels.pattern, kernels.pattern.rows(span)
     targets = np.arange(max(rows.start, 1), rows.stop)
     log_prob = np.full(rows.stop - rows.start, -math.log(pattern.area_km2))  # the first event has no past: uniform
     if not len(targets):
         return log_prob
-    known = pattern.before(span.end)
-    data = _place_data(base, known, background)
-    earlier = known.before(span.start)  # a grid over the events to be scored would know where they are
-    grid, pieces = grid_of(maps.architecture, region, earlier if len(earlier) else known), []
+    data = _place_data(base, kernels, background)
+    earlier = pattern.before(span.start)  # a grid over the events to be scored would know where they are
+    grid, pieces = grid_of(maps.architecture, region, earlier if len(earlier) else pattern), []
     for low in range(0, len(targets), _TARGETS_AT_ONCE):
         chosen = map_targets(place, data, targets[low : low + _TARGETS_AT_ONCE], grid, maps.architecture.ages_days, 0.0)
         pieces.append(log_probs(maps.eval(), chosen, place.uniform_share)[0])
@@ -65,7 +67,8 @@ def maps_at(base: SpaceTimeNetwork, maps: MapNetwork, pattern: PointPattern, mom
         background: μ of the timing network, events per day.
     """
     place, architecture = require_place(base), maps.architecture
-    grid, data, day = grid_of(architecture, region, pattern), _place_data(base, pattern, background), pattern.day_of(moment)
+    grid, day = grid_of(architecture, region, pattern), pattern.day_of(moment)
+    data = _place_data(base, base.timing.evaluate(pattern), background)
     after_all = np.array([len(pattern)])
     channels = channels_at(grid, pattern, data.log_weights.exp().numpy(), background, after_all, np.array([day]))
     factors, everywhere, log_rates = maps.eval()(maps.scaled(torch.from_numpy(channels)))
@@ -82,8 +85,8 @@ def maps_at(base: SpaceTimeNetwork, maps: MapNetwork, pattern: PointPattern, mom
     return Maps(grid, (cells / cells.sum()).reshape(square), (beta / math.log(10.0)).reshape(square), above.reshape(square))
 
 
-def _place_data(base: SpaceTimeNetwork, pattern: PointPattern, background: float) -> PlaceData:
-    kernels, reach = base.timing.evaluate(pattern), base.architecture.place_reach
+def _place_data(base: SpaceTimeNetwork, kernels: PatternKernels, background: float) -> PlaceData:
+    pattern, reach = kernels.pattern, base.architecture.place_reach
     return place_data(require_place(base), pattern, kernels.event_features, kernels.event_weights, background, len(pattern), reach)
 
 

@@ -20,7 +20,7 @@ class Factors(NamedTuple):
     """(bands − 1,) where one band of ages ends and the next begins."""
     cells: FloatArray
     """(bands + 1, cells) the factor of the rates of events of each band of ages; the last row is that of the background map."""
-    everywhere: float
+    background: float
     """The factor of the region's background rate."""
 
     def at_events(self, latitudes: FloatArray, longitudes: FloatArray, ages_days: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -108,7 +108,7 @@ def reweight_rates(
     recent = factors.at_events(latitudes, longitudes, lags_days[:, None])[0][:, 0] * rates
     older = max(rate - background - float(rates.sum()), 0.0)
     mean_factor = float((live.rates * factors.cells[-2]).sum() / max(live.rates.sum(), np.finfo(np.float64).tiny))
-    return recent, float(recent.sum()) + older * mean_factor + background * factors.everywhere
+    return recent, float(recent.sum()) + older * mean_factor + background * factors.background
 
 
 def _with_cells(index: IntArray, states: FloatArray, cells: IntArray) -> tuple[IntArray, FloatArray]:

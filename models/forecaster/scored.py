@@ -11,7 +11,7 @@ from models.cnn import MapNetwork, map_log_prob
 from models.magnitude import magnitude_features
 from models.numerics import FloatArray
 from models.place import place_log_prob
-from models.scoring import EventScores
+from models.scoring import EventScores, randomise_within_bin
 from models.space_time import SpaceTimeNetwork
 from models.timing import PatternKernels, time_scores
 
@@ -39,7 +39,7 @@ class SpaceTimeModel:
         if network.place is None:
             return np.full(pattern.rows(span).stop - pattern.rows(span).start, np.nan)
         if self._maps is not None:
-            return map_log_prob(network, self._maps, pattern, span, self._region or "", background)
+            return map_log_prob(network, self._maps, kernels, span, self._region or "", background)
         features, weights = kernels.event_features, kernels.event_weights
         return place_log_prob(network.place, pattern, span, features, weights, background, network.architecture.place_reach)
 
@@ -54,10 +54,9 @@ class SpaceTimeModel:
         features = magnitude_features(pattern, architecture.magnitude_reach, architecture.neighbour_reach)[rows]
         law = network.distribution(features, pattern.magnitude_of_completeness)
         excesses = pattern.excesses[rows] + half_bin
-        within_bin = np.random.default_rng(0).uniform(-half_bin, half_bin, len(excesses))
         median = law.quantile(np.array([0.5]))[:, 0] - half_bin + pattern.magnitude_of_completeness
         return {
             "magnitude_log_prob": law.log_prob(excesses),
-            "magnitude_pit": 1.0 - law.survival(np.maximum(excesses + within_bin, 0.0)),
+            "magnitude_pit": 1.0 - law.survival(randomise_within_bin(excesses, half_bin)),
             "median_magnitude": median,
         }

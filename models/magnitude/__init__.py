@@ -19,10 +19,10 @@ from models.magnitude.features import (
     MAGNITUDE_TAUS_DAYS,
     MAGNITUDE_TRACES,
     MEAN_COUNTS,
-    PRIOR_EVENTS,
     PRIOR_EXCESS,
     SINCE_LAST,
     TRACE_FLOOR,
+    shrunken_mean,
 )
 from models.magnitude.live import LiveMagnitude, quantiles_and_survival
 from models.magnitude.network import (
@@ -49,7 +49,6 @@ __all__ = [
     "MAGNITUDE_TAUS_DAYS",
     "MAGNITUDE_TRACES",
     "MEAN_COUNTS",
-    "PRIOR_EVENTS",
     "PRIOR_EXCESS",
     "SINCE_LAST",
     "TRACE_FLOOR",
@@ -61,4 +60,5 @@ __all__ = [
     "magnitude_examples",
     "magnitude_features",
     "quantiles_and_survival",
+    "shrunken_mean",
 ]

@@ -10,8 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from models.catalog import PointPattern, Span
 from models.numerics import FloatArray
+
+PIT_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -48,3 +52,21 @@ class ScoredModel(Protocol):
 
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
         """How it had forecast the events of `span`; `pattern` holds them and what came before."""
+
+
+def randomise_within_bin(excesses: FloatArray, half_width: float, unit: float = 1.0) -> FloatArray:
+    """Return magnitudes at a random point of their rounding bins: there the PIT of rounded magnitudes is uniform if calibrated.
+
+    Czado, Gneiting & Held (2009, Biometrics 65, 1254–1261). The numbers are the same for each call. A caller that knows half a bin and one
+    that knows a bin's width (half of it in units of it) differ in the last bits, so the function takes both forms.
+
+    Args:
+        excesses: (N,) magnitudes above the lowest one that the law gives.
+        half_width: half the width of a bin, in `unit`.
+        unit: a number of magnitude units.
+
+    Returns:
+        (N,) not below 0.
+    """
+    offsets = np.random.default_rng(PIT_SEED).uniform(-half_width, half_width, len(excesses)) * unit
+    return np.maximum(excesses + offsets, 0.0)

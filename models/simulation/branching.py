@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.baselines import LARGEST_EXCESS
 from models.magnitude import DetectedMagnitude
 from models.numerics import FloatArray, IntArray
+from models.simulation.rollout import sample_excesses
 from models.timing import KERNELS, TAUS_DAYS, TimingNetwork
 
 EXCESS_STEP = 0.1
-LARGEST_EXCESS = 8.0
 _GRID = np.arange(0.0, LARGEST_EXCESS + 0.5 * EXCESS_STEP, EXCESS_STEP)
 
 
@@ -130,9 +131,7 @@ def _lags(expected: FloatArray, parents: IntArray, left: FloatArray, chance: np.
 def _excesses(count: int, sizes: MagnitudeSampling, chance: np.random.Generator) -> FloatArray:
     law, lowest, step = sizes.law, sizes.magnitude_of_completeness, sizes.step
     rate, middle, sigma, complete = (np.full(count, part[0]) for part in (law.log_rate, law.middle, law.log_sigma, law.log_complete))
-    magnitudes = lowest - step / 2.0 + DetectedMagnitude(rate, middle, sigma, complete, law.tail_rate, law.upper).sample(chance)
-    rounded = np.round(magnitudes / step) * step if step else magnitudes
-    return np.clip(np.round(rounded - lowest, 6), 0.0, LARGEST_EXCESS)
+    return sample_excesses(DetectedMagnitude(rate, middle, sigma, complete, law.tail_rate, law.upper), lowest, step, chance)
 
 
 def _rows_of(excesses: FloatArray) -> IntArray:

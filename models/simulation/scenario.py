@@ -147,8 +147,7 @@ def usual_etas(past: PointPattern, rate: float) -> EtasParameters:
     """
     common = load(BUILT_IN)
     omega, c = common.p - 1.0, common.c_days
-    whole = float(Omori(c, omega, common.taper_days).integral(np.array(np.inf)))
-    k0 = common.productivity / whole * RHO / math.pi * 10.0 ** (LOG10_D * RHO)
+    k0 = common.productivity / Omori(c, omega, common.taper_days).total * RHO / math.pi * 10.0 ** (LOG10_D * RHO)
     return EtasParameters(
         past.magnitude_of_completeness, past.area_km2, math.log10(rate / past.area_km2), math.log10(k0), common.alpha + RHO * GAMMA,
         math.log10(c), omega, math.log10(common.taper_days), LOG10_D, GAMMA, RHO,

@@ -114,12 +114,11 @@ def fitted(pattern: PointPattern, span: Span, inverted_background: bool = True) 
 def parameters_of(theta: FloatArray, pattern: PointPattern) -> EtasParameters:
     """Convert the likelihood's parameters (9,) to those of the formula."""
     rho, omori = math.exp(theta[RHO]), Omori(math.exp(theta[C]), float(theta[OMEGA]), math.exp(theta[TAU]))
-    log_whole = math.log(float(omori.integral(np.array(np.inf))))
     return EtasParameters(
         magnitude_of_completeness=pattern.magnitude_of_completeness,
         area_km2=pattern.area_km2,
         log10_mu=float(theta[BACKGROUND] - math.log(pattern.area_km2)) / _LOG_10,
-        log10_k0=float(theta[OFFSPRING] - log_whole + theta[RHO] - math.log(math.pi) + rho * theta[D]) / _LOG_10,
+        log10_k0=float(theta[OFFSPRING] - math.log(omori.total) + theta[RHO] - math.log(math.pi) + rho * theta[D]) / _LOG_10,
         a=float(theta[GROWTH] + rho * theta[GAMMA]),
         log10_c=float(theta[C]) / _LOG_10,
         omega=omori.omega,

@@ -28,7 +28,6 @@ SIZE = 9
 _DECAY = (C, OMEGA, TAU)
 _DIFFERENCE = 1e-5
 _GRID = 4_000
-_EVER = np.array(np.inf)
 _LOG_PI = math.log(math.pi)
 
 
@@ -64,10 +63,10 @@ def negative_log_likelihood(theta: FloatArray, pairs: Pairs, background: FloatAr
         theta: (9,) in the order of the constants above.
         background: (N,) density of background events at the targets, 1/km².
     """
-    brought = np.exp(theta[OFFSPRING] + theta[GROWTH] * stretch.excesses)  # (M,) in all time
+    brought = _offspring(theta, stretch.excesses)
     grid = np.concatenate(([0.0], np.geomspace(math.exp(theta[C]) * 1e-3, float(stretch.until_end.max(initial=1.0)), _GRID)))
     shares = _shares(_omori(theta), grid, stretch)
-    whole, whole_slopes = _with_slopes(theta, lambda one: math.log(float(one.integral(_EVER))))
+    whole, whole_slopes = _with_slopes(theta, lambda one: math.log(one.total))
     triggered, triggered_slopes = _with_slopes(theta, lambda one: float(brought @ _shares(one, grid, stretch)))
     value, gradient, pull = _log_rates(theta, whole, *pairs, background)
     arisen = math.exp(theta[BACKGROUND]) * stretch.days
@@ -78,15 +77,26 @@ def negative_log_likelihood(theta: FloatArray, pairs: Pairs, background: FloatAr
 
 def untriggered(theta: FloatArray, pairs: Pairs, background: FloatArray) -> FloatArray:
     """(N,) the probability that nothing triggered a target: μ b/λ (Zhuang, Ogata & Vere-Jones 2002, eq. 14)."""
+    arisen = math.exp(theta[BACKGROUND]) * background
+    sums = np.concatenate(([0.0], np.cumsum(pair_rates(theta, pairs))))[pairs.begins]
+    probabilities: FloatArray = arisen / (arisen + np.diff(sums))
+    return probabilities
+
+
+def pair_rates(theta: FloatArray, pairs: Pairs) -> FloatArray:
+    """Return (P,) what each pair contributes to λ, by its weight: the formula of the module, 1/(day km²)."""
     omori, rho = _omori(theta), math.exp(theta[RHO])
     log_scales = theta[D] + theta[GAMMA] * pairs.excesses
     spread = rho / math.pi * np.exp(rho * log_scales) * (pairs.squares + np.exp(log_scales)) ** -(1.0 + rho)
-    decay = omori.density(pairs.lags) / float(omori.integral(_EVER))
-    parts = pairs.weights * np.exp(theta[OFFSPRING] + theta[GROWTH] * pairs.excesses) * decay * spread
-    arisen = math.exp(theta[BACKGROUND]) * background
-    sums = np.concatenate(([0.0], np.cumsum(parts)))[pairs.begins]
-    probabilities: FloatArray = arisen / (arisen + np.diff(sums))
-    return probabilities
+    decay = omori.density(pairs.lags) / omori.total
+    rates: FloatArray = pairs.weights * _offspring(theta, pairs.excesses) * decay * spread
+    return rates
+
+
+def _offspring(theta: FloatArray, excesses: FloatArray) -> FloatArray:
+    """Return (M,) N exp(α Δm): the expected number of events that each event triggers, anywhere and in all time."""
+    offspring: FloatArray = np.exp(theta[OFFSPRING] + theta[GROWTH] * excesses)
+    return offspring
 
 
 def _omori(theta: FloatArray) -> Omori:
@@ -95,7 +105,7 @@ def _omori(theta: FloatArray) -> Omori:
 
 def _shares(omori: Omori, grid: FloatArray, stretch: Stretch) -> FloatArray:
     """Return (M,) the share of each event's aftershocks that falls into the span: G/G(∞), interpolated in 4,000 lags."""
-    values = omori.integral(grid) / omori.integral(_EVER)
+    values = omori.integral(grid) / omori.total
     shares: FloatArray = np.interp(stretch.until_end, grid, values) - np.interp(stretch.until_start, grid, values)
     return shares
 
@@ -122,6 +132,9 @@ def _log_rates(
     background: FloatArray,
 ) -> tuple[float, FloatArray, float]:
     """Return Σ ln λ, its gradient without that of G(∞), and Σ of the triggered parts of λ (which G(∞) divides)."""
+    # λ of a target is its background plus its pairs. The part of a pair is that of `pair_rates`, here as one exponential of a sum of
+    # logarithms, because the gradient needs their terms; the last bits differ, and a test compares the two. The gradient of ln λ in each
+    # parameter is Σ part × ∂ ln part / λ over the pairs.
     c, tau, rho = math.exp(theta[C]), math.exp(theta[TAU]), math.exp(theta[RHO])
     p, q = 1.0 + theta[OMEGA], 1.0 + rho
     constant = theta[OFFSPRING] - log_whole + theta[RHO] - _LOG_PI

@@ -87,10 +87,19 @@ class EtasParameters(msgspec.Struct, frozen=True):
         jumps: FloatArray = np.exp(self.log_productivities(excesses)) * math.pi / self.rho * self.scales_km2(excesses) ** -self.rho
         return jumps
 
+    @property
+    def offspring_at_completeness(self) -> float:
+        """N = κ G(∞) at Δm = 0: the expected number of direct aftershocks of an event at completeness, anywhere and in all time.
+
+        N = k0 π/ρ d^(−ρ) G(∞). Two callers solve this for k0: `parameters_of` of the fit in logarithms, and the parameters of a scenario
+        without a fit in plain numbers. Their last bits differ, so both forms stay; a test compares them.
+        """
+        return float(self.jumps(np.zeros(1))[0] * self.omori.total)
+
     def branching_ratio(self, beta: float) -> float:
         """The mean number of direct aftershocks of an event with a Gutenberg–Richter magnitude; infinite if a − ργ ≥ β."""
         growth = self.a - self.rho * self.gamma
-        each = float(self.jumps(np.zeros(1))[0] * self.omori.integral(np.array(np.inf)))
+        each = self.offspring_at_completeness
         return each * beta / (beta - growth) if growth < beta else math.inf
 
 

@@ -27,6 +27,7 @@ _STANDING = 1e-3
 _SLOWEST_LOG = 25.0
 """How far below them the integral begins, divided by p."""
 _NO_POWER = 1e-9
+_EVER = np.array(np.inf)
 
 
 class Exponentials(NamedTuple):
@@ -59,6 +60,11 @@ class Omori(NamedTuple):
         begun = upper_gamma(-self.omega, np.array(self.c / self.tau))
         left = upper_gamma(-self.omega, (np.asarray(lags) + self.c) / self.tau)
         return np.asarray(factor * (begun - left))
+
+    @property
+    def total(self) -> float:
+        """G(∞), which divides g to make it the density of a lag."""
+        return float(self.integral(_EVER))
 
     def exponentials(self, longest_days: float) -> Exponentials:
         """g as a sum of exponentials, to 1 part in 10^7 at lags up to `longest_days`."""

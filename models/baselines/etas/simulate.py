@@ -17,7 +17,7 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines.etas.model import EtasParameters
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.catalog import LARGEST_MAGNITUDE, PointPattern, Span, area_km2
+from models.catalog import LARGEST_MAGNITUDE, PointPattern, Span, area_km2, round_to_step
 from models.numerics import EARTH_RADIUS_KM, FloatArray
 
 MOST_EVENTS = 2_000_000
@@ -153,8 +153,7 @@ def _drawn_magnitudes(given: EtasParameters, law: GutenbergRichter, count: int, 
     """(N,) rounded as the law's are, none below completeness."""
     step = law.step
     drawn = given.magnitude_of_completeness - step / 2.0 + chance.exponential(1.0 / law.beta, count)
-    rounded = np.round(drawn / step) * step if step else drawn
-    magnitudes: FloatArray = np.clip(np.round(rounded, 6), given.magnitude_of_completeness, LARGEST_MAGNITUDE)
+    magnitudes: FloatArray = np.clip(np.round(round_to_step(drawn, step), 6), given.magnitude_of_completeness, LARGEST_MAGNITUDE)
     return magnitudes
 
 

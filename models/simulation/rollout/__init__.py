@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.simulation.rollout.block import PATHS_AT_ONCE, Block, BlockEnds, RolloutSettings
 from models.simulation.rollout.cnn_map import RegionMaps
 from models.simulation.rollout.continuations import roll_forward
-from models.simulation.rollout.magnitude_features import RecentExcesses
+from models.simulation.rollout.magnitude_features import RecentExcesses, sample_excesses
 from models.simulation.rollout.places import OwnEvents
 from models.simulation.rollout.processes import ProcessPool
 from models.simulation.rollout.start import History, Start, start_at
@@ -24,5 +24,6 @@ __all__ = [
     "Start",
     "live_history",
     "roll_forward",
+    "sample_excesses",
     "start_at",
 ]

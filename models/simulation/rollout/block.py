@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ingest.instant import MILLISECONDS_PER_HOUR, Instant
 from models.numerics import FloatArray, positions_km
 from models.simulation.rollout.cnn_map import factors_of_events
-from models.simulation.rollout.magnitude_features import RecentExcesses
+from models.simulation.rollout.magnitude_features import RecentExcesses, sample_excesses
 from models.simulation.rollout.neighbours import Neighbours
 from models.simulation.rollout.networks import RolloutNetwork
 from models.simulation.rollout.places import OwnEvents, decay_sums, new_kernels, sample_parents, sample_places
@@ -26,7 +26,6 @@ from models.timing import EVENT_FEATURES, KERNELS, TAUS_DAYS
 
 PATHS_AT_ONCE = 500
 """Paths of a block: few enough that their arrays stay in the processor's cache."""
-LARGEST_EXCESS = 8.0
 _COMPACT = 0.8
 _KEPT_EVERY = 32
 _LAST_STEPS, _LAST_OF_A_STEP = 16, 4
@@ -203,9 +202,7 @@ class _Rollout:
         law = self._network.magnitudes(self._excesses.features(self._own, now), lowest)
         if len(self._levels):
             self.reaching.append(law.survival_at_each(self._levels)[self._alive])
-        magnitudes = lowest - step / 2.0 + law.sample(self._rng)
-        rounded = np.round(magnitudes / step) * step if step else magnitudes
-        return np.clip(np.round(rounded - lowest, 6), 0.0, LARGEST_EXCESS)
+        return sample_excesses(law, lowest, step, self._rng)
 
     def _drop(self, waits: FloatArray) -> FloatArray:
         """Keep the paths that are still running; return their waits."""

@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from models.baselines import LARGEST_EXCESS
+from models.catalog import round_to_step
 from models.magnitude import (
     FIRST_LEVEL,
     FIRST_MEAN,
@@ -20,10 +22,11 @@ from models.magnitude import (
     MAGNITUDE_TAUS_DAYS,
     MAGNITUDE_TRACES,
     MEAN_COUNTS,
-    PRIOR_EVENTS,
     PRIOR_EXCESS,
     SINCE_LAST,
     TRACE_FLOOR,
+    DetectedMagnitude,
+    shrunken_mean,
 )
 from models.numerics import FloatArray
 from models.simulation.rollout.places import OwnEvents
@@ -87,7 +90,7 @@ class RecentExcesses:
             count = min(most, own.count + len(self._days))
             mine = min(count, own.count)
             total = self._total[own.count] - self._total[own.count - mine] + self._ends[count - mine]
-            rows[:, FIRST_MEAN + place] = (total + PRIOR_EVENTS * PRIOR_EXCESS) / (count + PRIOR_EVENTS) - PRIOR_EXCESS
+            rows[:, FIRST_MEAN + place] = shrunken_mean(total, count)
 
     def _levels(self, rows: FloatArray, own: OwnEvents, now: FloatArray) -> None:
         """Write the hidden levels, max over events of (x − c log10 lag).
@@ -101,6 +104,19 @@ class RecentExcesses:
         log_lags, size = np.concatenate(logs), np.concatenate(sizes)  # (R, P)
         for number, decay in enumerate(LEVEL_DECAYS.tolist()):
             rows[:, FIRST_LEVEL + number] = (size - decay * log_lags).max(0, initial=LOWEST_LEVEL)
+
+
+def sample_excesses(
+    law: DetectedMagnitude[FloatArray], magnitude_of_completeness: float, step: float, rng: np.random.Generator
+) -> FloatArray:
+    """Draw a magnitude above completeness from each of P laws, (P,), rounded as the catalogue's and not above `LARGEST_EXCESS`.
+
+    Args:
+        law: of excesses, which begin half a step below completeness.
+        step: the step to which magnitudes are rounded; 0: not at all.
+    """
+    magnitudes = round_to_step(magnitude_of_completeness - step / 2.0 + law.sample(rng), step)
+    return np.clip(np.round(magnitudes - magnitude_of_completeness, 6), 0.0, LARGEST_EXCESS)
 
 
 def _pulses(lags: FloatArray, sizes: FloatArray) -> FloatArray:

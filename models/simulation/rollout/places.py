@@ -98,7 +98,7 @@ def sample_parents(
     paths, columns = sums.shape
     taus = np.tile(TAUS_DAYS, columns // KERNELS)
     before = start.sums * np.exp(-now[:, None] / taus)  # (P, columns)
-    background = network.background(excitation, rate) * (1.0 if start.factors is None else start.factors.everywhere)  # (P,)
+    background = network.background(excitation, rate) * (1.0 if start.factors is None else start.factors.background)  # (P,)
     bounds = np.cumsum(np.column_stack((before, sums, background)), 1)  # (P, 2 columns + 1)
     drawn = rng.random(paths) * bounds[:, -1]
     choice = np.minimum((bounds <= drawn[:, None]).sum(1), 2 * columns)

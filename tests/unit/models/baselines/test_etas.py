@@ -18,14 +18,16 @@ from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
 from models.baselines.etas import fit as etas_fit
-from models.baselines.etas.likelihood import SIZE, negative_log_likelihood
+from models.baselines.etas.likelihood import SIZE, _log_rates, _omori, negative_log_likelihood, pair_rates
 from models.baselines.etas.model import PUBLISHED, Etas, EtasParameters, published
 from models.baselines.etas.omori import Omori
 from models.baselines.etas.simulate import simulate_etas
 from models.baselines.gutenberg_richter import GutenbergRichter
+from models.baselines.streaming import BUILT_IN, load
 from models.catalog.point_pattern import PointPattern, Span, area_km2, make_point_pattern, read_polygon
 from models.forecaster.model_by_name import FittingData, model_by_name
 from models.numerics.geometry import distance_km
+from models.simulation.scenario import usual_etas
 
 REGION = shapely.box(10.0, 40.0, 16.0, 45.0)
 LAW = GutenbergRichter(2.3, 0.1)
@@ -138,6 +140,23 @@ def test_the_gradient_of_the_likelihood_is_right() -> None:
         step = 1e-5 * np.eye(SIZE)[k]
         above, below = (negative_log_likelihood(theta + sign * step, pairs, background, stretch)[0] for sign in (1.0, -1.0))
         assert gradient[k] == pytest.approx((above - below) / 2e-5, rel=1e-3, abs=0.05)
+
+
+def test_the_compiled_rates_are_those_of_the_formula() -> None:
+    known = few(400)
+    theta = etas_fit.usual(known, known.rows(known.observed), DAYS)
+    pairs, background = etas_fit.sample(theta, known, 0, 20), np.full(len(known), 1.0 / known.area_km2)
+    targets = np.repeat(np.arange(len(known)), np.diff(pairs.begins))
+    rates = math.exp(theta[0]) * background + np.bincount(targets, pair_rates(theta, pairs), len(known))
+    compiled, _, _ = _log_rates(theta, math.log(_omori(theta).total), *pairs, background)
+    assert compiled == pytest.approx(np.log(rates).sum(), rel=1e-12)
+
+
+def test_parameters_have_the_offspring_that_they_were_made_of() -> None:
+    """Both ways to solve N = k0 π/ρ d^(−ρ) G(∞) for k0: in logarithms after a fit, in plain numbers for a scenario without one."""
+    theta = etas_fit.usual(EVENTS, EVENTS.rows(EVENTS.observed), DAYS)
+    assert etas_fit.parameters_of(theta, EVENTS).offspring_at_completeness == pytest.approx(math.exp(theta[1]), rel=1e-12)
+    assert usual_etas(EVENTS, 0.1).offspring_at_completeness == pytest.approx(load(BUILT_IN).productivity, rel=1e-12)
 
 
 def test_the_sampled_likelihood_is_the_exact_one_where_it_was_drawn() -> None:

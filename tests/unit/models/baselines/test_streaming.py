@@ -14,7 +14,7 @@ from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable
-from models.baselines.omori_mixture import Shape, decay, mixture
+from models.baselines.omori_mixture import Shape, mixture
 from models.baselines.streaming import PRIOR_DAYS, LiveBaselines, Parameters, Regional, load, save
 from models.baselines.streaming_fit import fit_live_baselines, regional_training
 from models.catalog.point_pattern import PointPattern, Span, make_point_pattern
@@ -104,7 +104,7 @@ def test_the_mixture_is_the_tapered_decay_within_a_hundredth(c_days: float, p: f
     assert weights.sum() == pytest.approx(1.0)
     assert (weights >= 0.0).all()
     times = np.concatenate(([0.0], np.geomspace(1e-4, taper_days, 1_000)))
-    ratio = (np.exp(-times[:, None] / taus) / taus * weights).sum(1) / decay(times, shape)
+    ratio = (np.exp(-times[:, None] / taus) / taus * weights).sum(1) / shape.omori.density(times)
     assert np.abs(ratio / np.median(ratio) - 1.0).max() < 0.02  # about the middle, so within 0.01 of the best scale
 
 

@@ -19,7 +19,7 @@ from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.median import fit_median
 from models.baselines.poisson import fit_poisson
 from models.catalog.point_pattern import PointPattern, Span, make_point_pattern
-from models.scoring.scored_model import ScoredModel
+from models.scoring.scored_model import ScoredModel, randomise_within_bin
 from models.scoring.scores import bootstrap_interval, join_scores, score_report, score_trial, scored
 
 COMPLETENESS, BETA, RATE_PER_DAY, AREA_KM2 = 2.5, 2.3, 4.0, 1_000.0
@@ -154,3 +154,10 @@ def test_the_stationary_fit_has_the_benchmark_s_scores(recorded: Path, name: str
     scores = score_report([score_trial(model, known, Span(years[1], years[2]), {})])
     assert scores["time_log_likelihood"] == pytest.approx(time, abs=0.001)
     assert scores["magnitude_log_likelihood"] == pytest.approx(magnitude, abs=0.001)
+
+
+def test_magnitudes_at_random_in_their_bins_are_the_same_for_half_a_bin_and_for_half_of_a_unit() -> None:
+    excesses = np.array([0.05, 0.15, 0.15, 1.25])
+    randomised = randomise_within_bin(excesses, 0.05)
+    assert randomise_within_bin(excesses, 0.5, 0.1) == pytest.approx(randomised, rel=1e-12)
+    assert np.abs(randomised - excesses).max() <= 0.05
