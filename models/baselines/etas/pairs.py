@@ -71,7 +71,8 @@ def _linear(nodes: FloatArray, values: FloatArray) -> FloatArray:
 
 def squared_distances_km2(ones: FloatArray, others: FloatArray) -> FloatArray:
     """(P, 3), (P, 3) km from the Earth's centre -> (P,) r² = (2R asin(chord/2R))² to three terms: 1 in 10^6 at 2,000 km."""
-    return _squared_arc(((ones - others) ** 2).sum(1))
+    squares: FloatArray = _squared_arc(((ones - others) ** 2).sum(1))
+    return squares
 
 
 def _squared_arc(chord: Any) -> Any:
