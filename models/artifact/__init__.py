@@ -1,25 +1,32 @@
-"""Models on disk: files, hashes, cards, the registry."""
+"""Models on disk: their files, their cards, and the pictures on the cards."""
 
 from __future__ import annotations
 
-from models.artifact.card import pages
-from models.artifact.cnn_gan_files import CURVES, CnnGanCard, built_in_cnn, read_cnn, read_gan, require_finite_weights, write_cnn_gan
-from models.artifact.forecaster_files import Card, read_forecaster, write_forecaster
-from models.artifact.pictures import Watched, curves_picture, maps_picture
+from models.artifact.card import Card, CnnGanCard
+from models.artifact.card_page import CURVES
+from models.artifact.model_files import (
+    built_in_cnn,
+    read_cnn,
+    read_forecaster,
+    read_gan,
+    write_cnn,
+    write_forecaster,
+    write_gan,
+)
+from models.artifact.pictures import CurveRecorder, curves_picture, maps_picture
 
 __all__ = [
     "CURVES",
     "Card",
     "CnnGanCard",
-    "Watched",
+    "CurveRecorder",
     "built_in_cnn",
     "curves_picture",
     "maps_picture",
-    "pages",
     "read_cnn",
     "read_forecaster",
     "read_gan",
-    "require_finite_weights",
-    "write_cnn_gan",
+    "write_cnn",
     "write_forecaster",
+    "write_gan",
 ]

@@ -1,10 +1,10 @@
-"""Pictures for the cards (PNG): how a training went, and what a CNN says of a region."""
+"""Pictures for the cards (PNG): training curves, calibration, and the maps of a CNN."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from models.training import Progress
 
 Curves = Mapping[str, Sequence[tuple[int, float]]]
-"""By what was measured, (step, value)."""
+"""For each score, its (step, value) points."""
 MOST_COLUMNS = 3
 
 
-class Watched:
-    """Passes the progress of a training on, and keeps its scores as curves."""
+class CurveRecorder:
+    """A `Progress` that records the scores of a training as curves, and passes them on.
+
+    Args:
+        progress: receives each call unchanged.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -34,7 +38,15 @@ class Watched:
 
 
 def curves_picture(curves: Curves, unit: str) -> bytes:
-    """One panel a score, step by step."""
+    """Draw the curves of a training, one panel for each score.
+
+    Args:
+        curves: by name, the (step, value) points of a score.
+        unit: of the values.
+
+    Returns:
+        A PNG.
+    """
     columns = min(max(len(curves), 1), MOST_COLUMNS)
     rows = math.ceil(max(len(curves), 1) / columns)
     figure = new_figure(3.6 * columns, 2.4 * rows)
@@ -48,8 +60,50 @@ def curves_picture(curves: Curves, unit: str) -> bytes:
     return png_of(figure)
 
 
+def reliability_picture(scores: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Draw reliability diagrams: PITs of inter-event times and magnitudes against the share of events that reached them.
+
+    The diagonal is perfect calibration (Diebold, Gunther & Tay 1998, Int. Econ. Rev. 39, 863–883).
+
+    Args:
+        scores: by span, with the histograms `pit_time_histogram` and `pit_magnitude_histogram`; spans without them are not drawn.
+
+    Returns:
+        A PNG.
+    """
+    figure = new_figure(8.0, 4.0 + 0.25 * len(scores))
+    axes = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axis, factor in zip(axes, ("time", "magnitude"), strict=True):
+        axis.plot([0, 1], [0, 1], color="0.6", linewidth=1.0, linestyle="--")
+        for name, one in scores.items():
+            counts = one.get(f"pit_{factor}_histogram")
+            if counts:
+                axis.plot(*_cumulative_shares(counts), label=name, linewidth=1.5)
+        axis.set(title=factor, xlabel="forecast probability", aspect="equal", xlim=(0, 1), ylim=(0, 1))
+    axes[0].set_ylabel("observed share")
+    figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, loc="outside lower center")
+    return png_of(figure)
+
+
+def _cumulative_shares(counts: Sequence[int]) -> tuple[list[float], list[float]]:
+    """Return the edges of B bins between 0 and 1, (B + 1,), and the share of all counts up to each edge, (B + 1,)."""
+    total, reached, shares = sum(counts), 0, [0.0]
+    for count in counts:
+        reached += count
+        shares.append(reached / total)
+    return [n / len(counts) for n in range(len(counts) + 1)], shares
+
+
 def maps_picture(maps: Maps, title: str) -> bytes:
-    """Where the next event will be (logarithmic), the b-value, and P(M ≥ 5) of an event, by cell."""
+    """Draw a CNN's maps of a region: probability of the next event (logarithmic colours), b-value, and P(M ≥ 5) of an event, by cell.
+
+    Args:
+        maps: one value for each cell of its grid.
+        title: of the figure.
+
+    Returns:
+        A PNG.
+    """
     largest = float(maps.probability.max())
     panels = (
         (maps.probability, "P(next event in the cell)", log_colours(max(largest * 1e-4, 1e-12), largest)),

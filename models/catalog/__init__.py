@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.catalog.b_value import Slope, aki_b_value
 from models.catalog.cleaning import LARGEST_MAGNITUDE, Findings, Report, choose, clean, each_once, earthquakes
 from models.catalog.completeness import Completeness, Estimate, Part, assess
-from models.catalog.datasets import FEWEST_EVENTS, RegionDataset, SplitDates, by_region, one_region, read_datasets, read_events
+from models.catalog.datasets import FEWEST_EVENTS, RegionDataset, SplitDates, datasets_by_region, one_region, read_datasets, read_events
 from models.catalog.gaps import spans
 from models.catalog.magnitude_rounding import common_step, half_bin_of, round_to_step
 from models.catalog.point_pattern import PointPattern, Span, area_km2, make_point_pattern, read_polygon
@@ -28,10 +28,10 @@ __all__ = [
     "aki_b_value",
     "area_km2",
     "assess",
-    "by_region",
     "choose",
     "clean",
     "common_step",
+    "datasets_by_region",
     "each_once",
     "earthquakes",
     "fit_short_term_incompleteness",

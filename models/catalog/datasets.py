@@ -135,10 +135,10 @@ def _lessons(
     if source.magnitude_of_completeness is not None:
         polygon = None if source.polygon is None else folder / source.polygon
         return [one_region(earthquakes(events), source.magnitude_of_completeness, polygon, years, source.name)]
-    return by_region(source.name, earthquakes(events), years, region_of, source.lowest_magnitude, taken)
+    return datasets_by_region(source.name, earthquakes(events), years, region_of, source.lowest_magnitude, taken)
 
 
-def by_region(
+def datasets_by_region(
     name: str,
     events: list[Event],
     years: SplitDates,

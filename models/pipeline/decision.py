@@ -1,4 +1,4 @@
-"""Is a new model better than the one in force? By the interval of what it gained, event by event, and by nothing else."""
+"""The decision whether a new model replaces the one in force: only the interval of its gain per event decides."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from models.numerics import FloatArray
 from models.scoring import bootstrap_interval
 
 FEWEST_EVENTS = 50
-"""Fewer in the recent span decide nothing."""
-NOTHING: dict[str, float | None] = {"mean": None, "low": None, "high": None}
+"""In the recent span, below which no new model is promoted."""
+NO_GAIN: dict[str, float | None] = {"mean": None, "low": None, "high": None}
 
 
 class Gains(NamedTuple):
-    """By how much a challenger was better, event by event."""
+    """How much better a challenger is than the incumbent, event by event."""
 
     differences: FloatArray
-    """(N + T,) or (N,) nats: challenger − incumbent; the T are the survivals to the spans' ends."""
-    came: NDArray[np.int64]
-    """(N,) ms."""
-    ends: NDArray[np.int64]
-    """(T,) or (0,) ms."""
+    """(N + T,) or (N,) nats: challenger − incumbent; the last T are of the survivals to the spans' ends."""
+    event_times: NDArray[np.int64]
+    """(N,) milliseconds since 1970."""
+    end_times: NDArray[np.int64]
+    """(T,) or (0,) milliseconds since 1970."""
 
 
 class Decision(NamedTuple):
-    """Whether the challenger comes into force."""
+    """Whether a challenger replaces the incumbent, and why."""
 
     kind: str
     challenger: str
@@ -39,10 +39,10 @@ class Decision(NamedTuple):
     """Nats per event: mean and 95 % interval."""
     events: int
     failed: bool = False
-    """The new model could not be made or compared."""
+    """Whether the new model could not be trained or compared."""
 
     def line(self) -> str:
-        """For a person."""
+        """Return the decision in one line for people."""
         mean, low, high = (self.gain[name] for name in ("mean", "low", "high"))
         number = "" if mean is None else f" {mean:+.4f} nats an event" + (f" [{low:+.4f}, {high:+.4f}]" if low is not None else "")
         verdict = "promote" if self.promoted else "keep"
@@ -52,12 +52,12 @@ class Decision(NamedTuple):
 
 
 def decide(kind: str, challenger: str, incumbent: str, gains: Gains) -> Decision:
-    """By the interval alone: better beyond it, or not."""
-    events = len(gains.came)
+    """Return the decision by the interval of the gain: the challenger is promoted if its lower end is above 0."""
+    events = len(gains.event_times)
     if events < FEWEST_EVENTS:
         why = f"{events} events that neither has seen are too few to decide ({FEWEST_EVENTS} are needed)"
-        return Decision(kind, challenger, incumbent, False, why, dict(NOTHING), events)
-    gain = bootstrap_interval(gains.differences, gains.came, gains.ends)
+        return Decision(kind, challenger, incumbent, False, why, dict(NO_GAIN), events)
+    gain = bootstrap_interval(gains.differences, gains.event_times, gains.end_times)
     low = gain["low"]
     if low is None:
         return Decision(kind, challenger, incumbent, False, "the span is too short for an interval", gain, events)
@@ -65,6 +65,6 @@ def decide(kind: str, challenger: str, incumbent: str, gains: Gains) -> Decision
     return Decision(kind, challenger, incumbent, low > 0.0, why, gain, events)
 
 
-def undecided(kind: str, incumbent: str | None, problem: Problem) -> Decision:
-    """What is in force goes on, for there is nothing to put in its place."""
-    return Decision(kind, "none", incumbent or "none", False, str(problem), dict(NOTHING), 0, failed=True)
+def keep_incumbent(kind: str, incumbent: str | None, problem: Problem) -> Decision:
+    """Return the decision for a kind whose new model could not be trained or compared: the incumbent stays in force."""
+    return Decision(kind, "none", incumbent or "none", False, str(problem), dict(NO_GAIN), 0, failed=True)

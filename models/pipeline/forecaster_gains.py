@@ -1,4 +1,4 @@
-"""By how much a new forecaster or CNN is better than another, event by event, over the recent time of a catalogue's regions."""
+"""Gains of one forecaster, or one CNN, over another: event by event, over the recent span of a catalogue's regions."""
 
 from __future__ import annotations
 
@@ -12,67 +12,74 @@ from models.catalog import RegionDataset, Span
 from models.cnn import MapNetwork
 from models.forecaster import SpaceTimeModel
 from models.pipeline.decision import Gains
-from models.scoring import join_scores, moments, score_trial, scored
+from models.scoring import Trial, event_and_end_times, join_scores, score_trial, span_scores
 from models.space_time import SpaceTimeNetwork
 from models.timing import time_scores
 
 
-def unseen(recent: Span, card_data: Sequence[dict[str, Any]]) -> Span:
-    """The part of a span that comes after everything a model learned from or was chosen by; of no length if it has seen it all."""
+def unseen_span(recent: Span, card_data: Sequence[dict[str, Any]]) -> Span:
+    """Return the part of a span after everything that a model was trained on or chosen by; of no length if it has seen it all.
+
+    Args:
+        card_data: the `data` of the model's card.
+    """
     ends = [Instant.parse(one["validation"]["to"]) for one in card_data]
     return Span(min(max([recent.start, *ends]), recent.end), recent.end)
 
 
-def judged(lessons: Sequence[RegionDataset], recent: Span) -> list[RegionDataset]:
-    """Those whose catalogue covers something of a span, and something before it."""
-    seen = [lesson.pattern.observed for lesson in lessons]
-    return [lesson for lesson, one in zip(lessons, seen, strict=True) if one.start < recent.start < min(one.end, recent.end)]
+def datasets_covering(datasets: Sequence[RegionDataset], recent: Span) -> list[RegionDataset]:
+    """Return the datasets whose catalogue covers a part of a span, and some time before it."""
+    observed = [dataset.pattern.observed for dataset in datasets]
+    return [dataset for dataset, one in zip(datasets, observed, strict=True) if one.start < recent.start < min(one.end, recent.end)]
 
 
-def forecaster_gains(challenger: SpaceTimeNetwork, incumbent: SpaceTimeNetwork, lessons: Sequence[RegionDataset], recent: Span) -> Gains:
-    """Of time, place and magnitude together, over the regions' recent spans; places only where both speak of them.
+def forecaster_gains(challenger: SpaceTimeNetwork, incumbent: SpaceTimeNetwork, datasets: Sequence[RegionDataset], recent: Span) -> Gains:
+    """Return the gains in time, place and magnitude together over the regions' recent spans; in place only where both have places.
 
-    A region in which nothing came counts by its silence: else whoever expects too much everywhere would seem the better.
+    A region without any event in the span counts by the probability of that silence; without it, a network that expects too many events
+    everywhere would gain.
     """
-    held, silences, ends = [], [], []
-    for lesson in judged(lessons, recent):
-        rows = lesson.pattern.rows(recent)
+    trials, silences, ends = list[list[Trial]](), [], []
+    for dataset in datasets_covering(datasets, recent):
+        rows = dataset.pattern.rows(recent)
         if rows.start < rows.stop:
-            held.append([score_trial(*_asked(network, lesson, recent), {}) for network in (challenger, incumbent)])
+            trials.append([_trial(network, dataset, recent) for network in (challenger, incumbent)])
         else:
-            silences.append(_silence(challenger, lesson, recent) - _silence(incumbent, lesson, recent))
+            silences.append(_silence_log_prob(challenger, dataset, recent) - _silence_log_prob(incumbent, dataset, recent))
             ends.append(int(recent.end))
-    if not held:
+    if not trials:
         return Gains(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
-    ours, theirs = (join_scores([scored(one.pattern, one.span, one.outcomes) for one in part]) for part in zip(*held, strict=True))
-    came, ended = moments([pair[0] for pair in held])
-    marks = ours.magnitude - theirs.magnitude + np.nan_to_num(ours.place - theirs.place)
-    gained = ours.time - theirs.time + np.pad(marks, (0, len(ended)))
-    return Gains(np.append(gained, silences), came, np.append(ended, ends).astype(np.int64))
+    new, old = (join_scores([span_scores(one.pattern, one.span, one.outcomes) for one in part]) for part in zip(*trials, strict=True))
+    event_times, end_times = event_and_end_times([pair[0] for pair in trials])
+    marks = new.magnitude - old.magnitude + np.nan_to_num(new.place - old.place)
+    gains = new.time - old.time + np.pad(marks, (0, len(end_times)))
+    return Gains(np.append(gains, silences), event_times, np.append(end_times, ends).astype(np.int64))
 
 
-def _asked(network: SpaceTimeNetwork, lesson: RegionDataset, recent: Span) -> tuple[SpaceTimeModel, Any, Span]:
-    return SpaceTimeModel(network, "lstm", lesson.region), lesson.pattern, recent
+def _trial(network: SpaceTimeNetwork, dataset: RegionDataset, recent: Span) -> Trial:
+    return score_trial(SpaceTimeModel(network, "lstm", dataset.region), dataset.pattern, recent, {})
 
 
-def _silence(network: SpaceTimeNetwork, lesson: RegionDataset, recent: Span) -> float:
-    """ln P(no event in the span)."""
-    known = lesson.pattern.before(recent.end)
-    background = network.timing.background_of(lesson.region, known.before(recent.start))
-    return float(time_scores(network.timing, network.timing.evaluate(known), recent, background)["survival_log_prob"])
+def _silence_log_prob(network: SpaceTimeNetwork, dataset: RegionDataset, recent: Span) -> float:
+    """Return ln P(no event in the span)."""
+    history = dataset.pattern.before(recent.end)
+    background = network.timing.background_of(dataset.region, history.before(recent.start))
+    return float(time_scores(network.timing, network.timing.evaluate(history), recent, background)["survival_log_prob"])
 
 
 def map_gains(
-    base: SpaceTimeNetwork, challenger: MapNetwork, incumbent: MapNetwork | None, lessons: Sequence[RegionDataset], recent: Span
+    base: SpaceTimeNetwork, challenger: MapNetwork, incumbent: MapNetwork | None, datasets: Sequence[RegionDataset], recent: Span
 ) -> Gains:
-    """Of the places, over the regions' recent spans."""
-    found, came = [], []
-    for lesson in judged(lessons, recent):
-        rows = lesson.pattern.rows(recent)
+    """Return the gains in place of one CNN over another, or over none, on the same forecaster, over the regions' recent spans."""
+    differences, event_times = [], []
+    for dataset in datasets_covering(datasets, recent):
+        rows = dataset.pattern.rows(recent)
         if rows.start < rows.stop:
-            both = (SpaceTimeModel(base, "lstm", lesson.region, maps).outcomes(lesson.pattern, recent) for maps in (challenger, incumbent))
-            ours, theirs = (outcomes.place_log_prob for outcomes in both)
-            found.append(ours - theirs)
-            came.append(lesson.pattern.times[rows])
-    joined = (np.concatenate(found), np.concatenate(came)) if found else (np.empty(0), np.empty(0, np.int64))
+            both = (
+                SpaceTimeModel(base, "lstm", dataset.region, maps).outcomes(dataset.pattern, recent) for maps in (challenger, incumbent)
+            )
+            new, old = (outcomes.place_log_prob for outcomes in both)
+            differences.append(new - old)
+            event_times.append(dataset.pattern.times[rows])
+    joined = (np.concatenate(differences), np.concatenate(event_times)) if differences else (np.empty(0), np.empty(0, np.int64))
     return Gains(*joined, np.empty(0, np.int64))

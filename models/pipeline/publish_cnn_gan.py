@@ -1,4 +1,4 @@
-"""From lessons to the artefacts of a CNN and of a GAN: train, describe, draw, write."""
+"""Train a CNN or a GAN, draw its pictures, and write it with its card."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import torch
 
-from models.artifact import CURVES, CnnGanCard, Watched, curves_picture, maps_picture, require_finite_weights, write_cnn_gan
+from models.artifact import CURVES, CnnGanCard, CurveRecorder, curves_picture, maps_picture, write_cnn, write_gan
 from models.catalog import RegionDataset
 from models.cnn import MapNetwork, MapOptions, fit_maps, maps_at
 from models.gan import GanOptions, SequenceGenerator, as_sequence, fit_gan, held_out_sequences, sequence_picture
-from models.pipeline.publish_forecaster import described, rounded
+from models.pipeline.card_fields import card_fields
 from models.space_time import SpaceTimeNetwork
-from models.training import Progress
+from models.training import Progress, require_finite_weights
 
 MAPS, SEQUENCES = "maps.png", "sequences.png"
 SCENARIOS = 3
@@ -31,74 +31,85 @@ GAN_NOTES = (
 
 
 def publish_cnn(
-    lessons: Sequence[RegionDataset],
+    datasets: Sequence[RegionDataset],
     folder: Path,
     base: tuple[SpaceTimeNetwork, str],
     options: MapOptions,
     seed: int,
     progress: Progress,
 ) -> CnnGanCard:
-    """Train a CNN on top of a forecaster (network and name) and write it.
+    """Train a CNN on top of a forecaster and write it with its card.
+
+    Args:
+        datasets: one or more regions.
+        folder: of the new model.
+        base: the forecaster's network and name.
+        options: of the training.
+        seed: the same seed gives the same model.
+        progress: called after each step.
+
+    Returns:
+        The card as written.
 
     Raises:
-        Problem: too few events, NaNs, or the folder cannot be written.
+        Problem: too few events, a training that diverged, or a folder that cannot be written.
     """
     torch.set_num_threads(1)
-    began, watched = time.monotonic(), Watched(progress)
-    network, scores = fit_maps(base[0], lessons, options, seed, watched)
+    began, recorder = time.monotonic(), CurveRecorder(progress)
+    network, scores = fit_maps(base[0], datasets, options, seed, recorder)
     require_finite_weights(network, "CNN")
-    card = {
-        "data": described(lessons),
-        "options": {"seed": seed} | msgspec.to_builtins(options),
-        "training": {"seconds": round(time.monotonic() - began)},
-        "scores": {"validation": rounded(scores)},
-        "notes": list(CNN_NOTES),
-    }
-    pictures = {CURVES: curves_picture(watched.curves, "nats per event"), MAPS: _map_of(lessons, base[0], network)}
-    return write_cnn_gan(folder, "cnn", network, network.architecture, card, base=base[1], pictures=pictures)
+    training = {"seconds": round(time.monotonic() - began)}
+    fields = card_fields(datasets, {"seed": seed} | msgspec.to_builtins(options), training, {"validation": scores}, CNN_NOTES)
+    pictures = {CURVES: curves_picture(recorder.curves, "nats per event"), MAPS: _maps_of_busiest_region(datasets, base[0], network)}
+    return write_cnn(folder, network, fields, base[1], pictures)
 
 
-def publish_gan(lessons: Sequence[RegionDataset], folder: Path, options: GanOptions, seed: int, progress: Progress) -> CnnGanCard:
-    """Train a generator of sequences and write it.
+def publish_gan(datasets: Sequence[RegionDataset], folder: Path, options: GanOptions, seed: int, progress: Progress) -> CnnGanCard:
+    """Train a generator of aftershock sequences and write it with its card.
+
+    Args:
+        datasets: one or more regions.
+        folder: of the new model.
+        options: of the training.
+        seed: the same seed gives the same model.
+        progress: called after each step.
+
+    Returns:
+        The card as written.
 
     Raises:
-        Problem: too few sequences, NaNs, or the folder cannot be written.
+        Problem: too few sequences, a training that diverged, or a folder that cannot be written.
     """
     torch.set_num_threads(1)
-    began, watched = time.monotonic(), Watched(progress)
-    network, scores = fit_gan(lessons, options, seed, watched)
+    began, recorder = time.monotonic(), CurveRecorder(progress)
+    network, scores = fit_gan(datasets, options, seed, recorder)
     require_finite_weights(network, "GAN")
-    card = {
-        "data": described(lessons),
-        "options": {"seed": seed} | msgspec.to_builtins(options),
-        "training": {"seconds": round(time.monotonic() - began)},
-        "scores": {"validation": rounded(scores)},
-        "notes": list(GAN_NOTES),
-    }
-    pictures = {CURVES: curves_picture(watched.curves, "loss")} | _scenarios(lessons, network, seed)
-    return write_cnn_gan(folder, "gan", network, network.architecture, card, pictures=pictures)
+    training = {"seconds": round(time.monotonic() - began)}
+    fields = card_fields(datasets, {"seed": seed} | msgspec.to_builtins(options), training, {"validation": scores}, GAN_NOTES)
+    pictures = {CURVES: curves_picture(recorder.curves, "loss")} | _scenarios(datasets, network, seed)
+    return write_gan(folder, network, fields, pictures)
 
 
-def _map_of(lessons: Sequence[RegionDataset], base: SpaceTimeNetwork, network: MapNetwork) -> bytes:
-    """The maps of the region with the most events, at the end of its validation span."""
-    busiest = max((lesson for lesson in lessons if lesson.region in network.architecture.grids), key=_validation_events)
+def _maps_of_busiest_region(datasets: Sequence[RegionDataset], base: SpaceTimeNetwork, network: MapNetwork) -> bytes:
+    """Draw the maps of the region with the most validation events, at the end of its validation span."""
+    busiest = max((dataset for dataset in datasets if dataset.region in network.architecture.grids), key=_validation_events)
     moment = busiest.validation.end
-    known = busiest.pattern.before(moment)
-    background = base.timing.background_of(busiest.region, known)
-    return maps_picture(maps_at(base, network, known, moment, busiest.region, background), f"{busiest.region}, {moment}".lstrip(", "))
+    history = busiest.pattern.before(moment)
+    background = base.timing.background_of(busiest.region, history)
+    return maps_picture(maps_at(base, network, history, moment, busiest.region, background), f"{busiest.region}, {moment}".lstrip(", "))
 
 
-def _validation_events(lesson: RegionDataset) -> int:
-    rows = lesson.pattern.rows(lesson.validation)
+def _validation_events(dataset: RegionDataset) -> int:
+    rows = dataset.pattern.rows(dataset.validation)
     return len(range(rows.start, rows.stop))
 
 
-def _scenarios(lessons: Sequence[RegionDataset], network: SequenceGenerator, seed: int) -> dict[str, bytes]:
-    """The largest sequence of the validation spans, and some made for its mainshock; nothing if there is none."""
+def _scenarios(datasets: Sequence[RegionDataset], network: SequenceGenerator, seed: int) -> dict[str, bytes]:
+    """Draw the largest sequence of the validation spans beside simulated ones for its mainshock; nothing if there is none."""
     days = network.architecture.days
-    held = held_out_sequences(lessons, "validation", days)
-    if not held:
+    held_out = held_out_sequences(datasets, "validation", days)
+    if not held_out:
         return {}
-    real = max(held, key=len)
-    made = [as_sequence(one, real) for one in network.sample(real.condition, SCENARIOS, days, seed)]
-    return {SEQUENCES: sequence_picture(real, made)}
+    largest = max(held_out, key=len)
+    simulated = [as_sequence(one, largest) for one in network.sample(largest.condition, SCENARIOS, days, seed)]
+    return {SEQUENCES: sequence_picture(largest, simulated)}

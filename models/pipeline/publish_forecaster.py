@@ -1,4 +1,4 @@
-"""From lessons to an artefact: train, score the validation span (and, if asked, the held-back time, once), write weights, card and page."""
+"""Train a forecaster, score it on the validation span (and, if asked, on the held-back span, once), and write it with its card."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import Any, Literal
 
 import msgspec
 
-from ingest.instant import Instant
 from ingest.problem import Problem
-from models.artifact import Card, Watched, curves_picture, pages, write_forecaster
+from models.artifact import Card, CurveRecorder, curves_picture, write_forecaster
 from models.baselines import fit_poisson
 from models.catalog import RegionDataset, Span
 from models.forecaster import SpaceTimeModel
-from models.pipeline.train_forecaster import ForecasterOptions, teach
+from models.pipeline.card_fields import card_fields
+from models.pipeline.train_forecaster import ForecasterOptions, train_forecaster
 from models.scoring import ScoredModel, score_report, score_trial
 from models.space_time import SpaceTimeNetwork
 from models.training import Distributed, Progress
 
 Part = Literal["validation", "test"]
+FitBaselines = Callable[[RegionDataset], dict[str, ScoredModel]]
+"""Fits baselines to the training span of a dataset."""
 NOTES = (
     "The wait is that to the region's next event at or above its magnitude of completeness; scores are means over events.",
     "Each network's epoch is chosen on the validation span, so scores there are slightly too good; the held-back time chose nothing.",
@@ -32,88 +34,63 @@ NOTES = (
 )
 
 
-def publish(
-    lessons: Sequence[RegionDataset],
+def publish_lstm(
+    datasets: Sequence[RegionDataset],
     folder: Path,
-    teaching: ForecasterOptions,
+    options: ForecasterOptions,
     progress: Progress,
     *,
     score_held_back: bool = False,
-    baselines: Callable[[RegionDataset], dict[str, ScoredModel]] | None = None,
+    fit_baselines: FitBaselines | None = None,
 ) -> Card:
-    """Train on the lessons and write the artefact to `folder`.
+    """Train a forecaster and write it with its card.
+
+    An interrupted training continues from the checkpoints beside `folder`, if datasets and options are the same.
 
     Args:
-        score_held_back: score the time after the validation span, too.
-        baselines: fitted on a lesson's training span; None: Poisson with Gutenberg–Richter.
+        datasets: one or more regions.
+        folder: of the new model.
+        options: of the training, its seed among them.
+        progress: called after each step or epoch.
+        score_held_back: score the span after the validation span too.
+        fit_baselines: the baselines on the card; None: Poisson with Gutenberg–Richter.
+
+    Returns:
+        The card as written.
 
     Raises:
-        Problem: too few events, or the folder cannot be written.
+        Problem: too few events, a training that diverged, or a folder that cannot be written.
     """
-    began, kept = time.monotonic(), folder.with_name(f".{folder.name}-training")
+    began, checkpoints = time.monotonic(), folder.with_name(f".{folder.name}-training")
     if Distributed().rank:  # all workers come to the same model; the first one writes it
         folder = Path(tempfile.mkdtemp()) / folder.name
-    watched = Watched(progress)
-    network, stages = teach(lessons, teaching, watched, kept)
-    training = stages | {"seconds": round(time.monotonic() - began)}
-    fitted = baselines or (lambda lesson: {"poisson": fit_poisson(lesson.pattern, lesson.train)})
-    scores = {"validation": scores_of(network, lessons, "validation", fitted)}
+    recorder = CurveRecorder(progress)
+    network, stage_scores = train_forecaster(datasets, options, recorder, checkpoints)
+    training = stage_scores | {"seconds": round(time.monotonic() - began)}
+    fit = fit_baselines or (lambda dataset: {"poisson": fit_poisson(dataset.pattern, dataset.train)})
+    scores = {"validation": part_scores(network, datasets, "validation", fit)}
     if score_held_back:
-        scores["held back"] = scores_of(network, lessons, "test", fitted)
-    given = {
-        "data": described(lessons),
-        "options": msgspec.to_builtins(teaching),
-        "training": rounded(training),
-        "scores": rounded(scores),
-        "notes": list(NOTES),
-    }
-    curves = curves_picture(watched.curves, "nats per event")
-    return write_forecaster(folder, network, given, lambda whole: pages(whole, curves))
+        scores["held back"] = part_scores(network, datasets, "test", fit)
+    fields = card_fields(datasets, msgspec.to_builtins(options), training, scores, NOTES)
+    return write_forecaster(folder, network, fields, curves_picture(recorder.curves, "nats per event"))
 
 
-def scores_of(
-    network: SpaceTimeNetwork, lessons: Sequence[RegionDataset], part: Part, baselines: Callable[[RegionDataset], dict[str, ScoredModel]]
-) -> dict[str, Any]:
-    """Over all lessons that have events in that part of their years.
+def part_scores(network: SpaceTimeNetwork, datasets: Sequence[RegionDataset], part: Part, fit_baselines: FitBaselines) -> dict[str, Any]:
+    """Score a network on the same part of all datasets that have events in it and in their training span.
+
+    Returns:
+        The report of `models.scoring.score_report`.
 
     Raises:
-        Problem: none has.
+        Problem: no dataset has events in that part.
     """
     trials = []
-    for lesson in lessons:
-        span: Span = getattr(lesson, part)
-        rows, taught = lesson.pattern.rows(span), lesson.pattern.rows(lesson.train)
-        if rows.start < rows.stop and taught.start < taught.stop:
-            model = SpaceTimeModel(network, "lstm", lesson.region)
-            trials.append(score_trial(model, lesson.pattern, span, baselines(lesson)))
+    for dataset in datasets:
+        span: Span = getattr(dataset, part)
+        rows, training_rows = dataset.pattern.rows(span), dataset.pattern.rows(dataset.train)
+        if rows.start < rows.stop and training_rows.start < training_rows.stop:
+            model = SpaceTimeModel(network, "lstm", dataset.region)
+            trials.append(score_trial(model, dataset.pattern, span, fit_baselines(dataset)))
     if not trials:
         raise Problem(f"no events in the {part} span", "choose another period or a lower magnitude of completeness")
     return score_report(trials)
-
-
-def described(lessons: Sequence[RegionDataset]) -> list[dict[str, Any]]:
-    """Per catalogue, what was learned from it."""
-    names = dict.fromkeys(lesson.catalogue for lesson in lessons)
-    return [_described(name, [lesson for lesson in lessons if lesson.catalogue == name]) for name in names]
-
-
-def _described(name: str, lessons: list[RegionDataset]) -> dict[str, Any]:
-    completeness = sorted({lesson.pattern.magnitude_of_completeness for lesson in lessons})
-    known: dict[str, Any] = {
-        "name": name,
-        "regions": len({lesson.region for lesson in lessons}),
-        "magnitude_of_completeness": completeness[0] if len(completeness) == 1 else f"{completeness[0]}–{completeness[-1]}",
-    }
-    for part in ("train", "validation", "test"):
-        spans = [getattr(lesson, part) for lesson in lessons]
-        rows = [lesson.pattern.rows(span) for lesson, span in zip(lessons, spans, strict=True)]
-        first, last = min(int(span.start) for span in spans), max(int(span.end) for span in spans)
-        known[part] = {"from": str(Instant(first)), "to": str(Instant(last)), "events": sum(max(row.stop - row.start, 0) for row in rows)}
-    return known
-
-
-def rounded(value: Any) -> Any:
-    """Floats to five significant digits, throughout."""
-    if isinstance(value, dict):
-        return {name: rounded(inner) for name, inner in value.items()}
-    return float(f"{value:.5g}") if isinstance(value, float) else value

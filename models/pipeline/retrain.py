@@ -1,10 +1,11 @@
-"""Retraining: is the new model better than the one in force, on time that neither has seen?
+"""Retraining: train each kind of model again, and compare it with the one in force on time that neither has seen.
 
     catalogue  ├──────────── training ────────────┼─ validation ─┼──── recent ────┤ now
                                                    chooses         decides
 
-A model is promoted only if its log-likelihood per event in the recent span is larger beyond the 95 % interval of a paired block bootstrap
-(`models.scoring.scores.interval`). If the incumbent has learned from part of the recent span, only what came after that counts.
+A model is promoted only if its gain in log-likelihood per event over the recent span is above 0 with its whole 95 % interval, by a paired
+block bootstrap (`models.scoring.bootstrap_interval`). If the incumbent was trained on a part of the recent span, only the time after that
+part counts.
 """
 
 from __future__ import annotations
@@ -20,81 +21,81 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from models.artifact import read_cnn, read_forecaster, read_gan
-from models.catalog import FEWEST_EVENTS, RegionDataset, Span, SplitDates, by_region, earthquakes, read_events
+from models.catalog import FEWEST_EVENTS, RegionDataset, Span, SplitDates, datasets_by_region, earthquakes, read_events
 from models.cnn import MapOptions
 from models.gan import GanOptions
-from models.pipeline.decision import Decision, decide, undecided
-from models.pipeline.forecaster_gains import forecaster_gains, map_gains, unseen
+from models.pipeline.decision import Decision, decide, keep_incumbent
+from models.pipeline.forecaster_gains import forecaster_gains, map_gains, unseen_span
 from models.pipeline.generator_gains import sequence_gains
 from models.pipeline.publish_cnn_gan import publish_cnn, publish_gan
-from models.pipeline.publish_forecaster import publish
+from models.pipeline.publish_forecaster import publish_lstm
 from models.pipeline.train_forecaster import ForecasterOptions
 from models.registry import Registry
 from models.training import Progress
 
-FEWEST_IN_A_REGION = FEWEST_EVENTS
-
 
 class Plan(NamedTuple):
-    """What is trained, on what."""
+    """What is trained, and on which catalogue."""
 
     catalogues: tuple[Path, ...]
     recent_days: float
     validation_days: float
     kinds: tuple[str, ...]
+    """Of `lstm`, `cnn` and `gan`."""
     seed: int
     table: RegionTable
     models: Path | None
-    """Folder of the registry."""
+    """Folder of the registry; None: the default."""
     lowest_magnitude: float | None
-    """Where the catalogue was cut; None: at the smallest in it."""
-    teaching: ForecasterOptions = ForecasterOptions(reach=128, kernel_members=1, memory_members=2, place_reach=512)
+    """From which the catalogue was downloaded; None: the smallest in it."""
+    forecaster: ForecasterOptions = ForecasterOptions(reach=128, kernel_members=1, memory_members=2, place_reach=512)
     maps: MapOptions = MapOptions()
     gan: GanOptions = GanOptions()
 
-    def teaching_of(self) -> ForecasterOptions:
-        """How the forecaster is trained, with this plan's seed."""
-        return msgspec.structs.replace(self.teaching, seed=self.seed)
 
+def retrain_models(plan: Plan, in_force: Mapping[str, str], folder: Path, progress: Progress) -> Iterator[Decision]:
+    """Train each kind and compare it with the one in force, the forecaster first: the CNN is trained on top of whichever will be in force.
 
-def retrained(plan: Plan, in_force: Mapping[str, str], folder: Path, progress: Progress) -> Iterator[Decision]:
-    """Train each kind and compare it with the one in force, the forecaster first: the CNN goes on top of whichever will be in force.
-
-    A kind that cannot be trained or compared is kept as it is, with the reason; the others go on.
+    If a kind cannot be trained or compared, its incumbent stays, and the other kinds follow.
 
     Args:
-        in_force: names by kind; kinds that are missing are the built-in ones.
-        folder: where models are written before they enter the registry.
+        plan: what is trained, and on which catalogue.
+        in_force: names by kind; for a kind that is missing, the built-in model.
+        folder: where models are written before they are copied into the registry.
+        progress: called after each step or epoch.
+
+    Yields:
+        The decision on each kind of the plan.
 
     Raises:
         Problem: the catalogue is empty or too small.
     """
-    torch.set_num_threads(plan.teaching.threads)
-    round_ = _Round(plan, Registry(plan.models), *lessons_of(plan), folder, progress)
-    champions = round_.registry.speaking(in_force)
+    torch.set_num_threads(plan.forecaster.threads)
+    retraining = _Retraining(plan, Registry(plan.models), *recent_datasets(plan), folder, progress)
+    incumbents = retraining.registry.models_in_use(in_force)
     if "lstm" in plan.kinds:
-        decision = _or_kept("lstm", champions.get("lstm"), round_.forecaster)
+        decision = _attempt("lstm", incumbents.get("lstm"), retraining.forecaster)
         yield decision
         if decision.promoted:
-            champions = {kind: name for kind, name in champions.items() if kind != "cnn"} | {"lstm": decision.challenger}
+            incumbents = {kind: name for kind, name in incumbents.items() if kind != "cnn"} | {"lstm": decision.challenger}
     if "cnn" in plan.kinds:
-        yield _or_kept("cnn", champions.get("cnn"), lambda stays: round_.maps(champions["lstm"], stays))
+        yield _attempt("cnn", incumbents.get("cnn"), lambda incumbent: retraining.cnn(incumbents["lstm"], incumbent))
     if "gan" in plan.kinds:
-        yield _or_kept("gan", champions.get("gan"), round_.generator)
+        yield _attempt("gan", incumbents.get("gan"), retraining.gan)
 
 
-def _or_kept(kind: str, incumbent: str | None, attempt: Callable[[str | None], Decision]) -> Decision:
+def _attempt(kind: str, incumbent: str | None, train_and_decide: Callable[[str | None], Decision]) -> Decision:
     try:
-        return attempt(incumbent)
+        return train_and_decide(incumbent)
     except Problem as problem:
-        return undecided(kind, incumbent, problem)
+        return keep_incumbent(kind, incumbent, problem)
 
 
-def lessons_of(plan: Plan) -> tuple[list[RegionDataset], Span]:
-    """The catalogue by regions, its years divided from the end backwards, and the recent span.
+def recent_datasets(plan: Plan) -> tuple[list[RegionDataset], Span]:
+    """Return the catalogue by regions, divided from its end backwards, and the recent span.
 
     Raises:
-        Problem: it is empty, shorter than that, or no region has enough events.
+        Problem: the catalogue is empty, too short, or no region has enough events.
     """
     events = earthquakes(read_events(plan.catalogues))
     if not events:
@@ -102,52 +103,58 @@ def lessons_of(plan: Plan) -> tuple[list[RegionDataset], Span]:
     first, last = min(event.time for event in events), max(event.time for event in events)
     end = Instant(int(last) + 1)
     recent = Span(end.plus(days=-plan.recent_days), end)
-    chosen_from = recent.start.plus(days=-plan.validation_days)
-    if first >= chosen_from:
+    validation_start = recent.start.plus(days=-plan.validation_days)
+    if first >= validation_start:
         days = (last - first) / MILLISECONDS_PER_DAY
         raise Problem(
-            f"the catalogue's {days:.0f} days are not more than the {plan.recent_days + plan.validation_days:.0f} that decide and choose",
+            f"the catalogue covers {days:.0f} days, but validation and comparison need more than "
+            f"{plan.recent_days + plan.validation_days:.0f}",
             "give an earlier --from, or fewer --recent-days and --validation-days",
         )
-    years = SplitDates(None, None, chosen_from, recent.start, end)
-    lessons = by_region("newest", events, years, plan.table.region_of, plan.lowest_magnitude)
-    if not lessons:
-        raise Problem(f"no region has {FEWEST_IN_A_REGION} events in the catalogue", "give an earlier --from or a lower --min-magnitude")
-    return lessons, recent
+    dates = SplitDates(None, None, validation_start, recent.start, end)
+    datasets = datasets_by_region("newest", events, dates, plan.table.region_of, plan.lowest_magnitude)
+    if not datasets:
+        raise Problem(f"no region has {FEWEST_EVENTS} events in the catalogue", "give an earlier --from or a lower --min-magnitude")
+    return datasets, recent
 
 
-class _Round(NamedTuple):
-    """One retraining: what is learned from, and where the models go."""
+class _Retraining(NamedTuple):
+    """What the models are trained on, and where they are written."""
 
     plan: Plan
     registry: Registry
-    lessons: list[RegionDataset]
+    datasets: list[RegionDataset]
     recent: Span
     folder: Path
     progress: Progress
 
     def forecaster(self, incumbent: str | None) -> Decision:
+        """Train a forecaster and compare it with the incumbent."""
         assert incumbent is not None  # one comes with the program
-        theirs, their_card = read_forecaster(self.registry.find(incumbent))
-        card = publish(self.lessons, self.folder / "lstm", self.plan.teaching_of(), self.progress)
-        ours, _ = read_forecaster(self.registry.add(self.folder / "lstm"))
-        return decide("lstm", card.name, incumbent, forecaster_gains(ours, theirs, self.lessons, unseen(self.recent, their_card.data)))
+        old, old_card = read_forecaster(self.registry.find(incumbent))
+        options = msgspec.structs.replace(self.plan.forecaster, seed=self.plan.seed)
+        card = publish_lstm(self.datasets, self.folder / "lstm", options, self.progress)
+        new, _ = read_forecaster(self.registry.add(self.folder / "lstm"))
+        gains = forecaster_gains(new, old, self.datasets, unseen_span(self.recent, old_card.data))
+        return decide("lstm", card.name, incumbent, gains)
 
-    def maps(self, base: str, incumbent: str | None) -> Decision:
-        """The CNN on top of the forecaster `base`, against the one that is on it, or against none."""
+    def cnn(self, base: str, incumbent: str | None) -> Decision:
+        """Train a CNN on top of the forecaster of the name `base`, and compare it with the incumbent on top of it, or with none."""
         network, base_card = read_forecaster(self.registry.find(base))
-        theirs, seen = None, unseen(self.recent, base_card.data)
+        old, unseen = None, unseen_span(self.recent, base_card.data)
         if incumbent is not None:
-            theirs, their_card = read_cnn(self.registry.find(incumbent))
-            seen = unseen(seen, their_card.data)
-        card = publish_cnn(self.lessons, self.folder / "cnn", (network, base), self.plan.maps, self.plan.seed, self.progress)
-        ours, _ = read_cnn(self.registry.add(self.folder / "cnn"))
-        return decide("cnn", card.name, incumbent or "none", map_gains(network, ours, theirs, self.lessons, seen))
+            old, old_card = read_cnn(self.registry.find(incumbent))
+            unseen = unseen_span(unseen, old_card.data)
+        card = publish_cnn(self.datasets, self.folder / "cnn", (network, base), self.plan.maps, self.plan.seed, self.progress)
+        new, _ = read_cnn(self.registry.add(self.folder / "cnn"))
+        return decide("cnn", card.name, incumbent or "none", map_gains(network, new, old, self.datasets, unseen))
 
-    def generator(self, incumbent: str | None) -> Decision:
+    def gan(self, incumbent: str | None) -> Decision:
+        """Train a generator of sequences and compare it with the incumbent."""
         if incumbent is None:
             raise Problem("no gan is in force to compare a new one with", "train one with `quakecast train gan` and promote it by its name")
-        theirs, their_card = read_gan(self.registry.find(incumbent))
-        card = publish_gan(self.lessons, self.folder / "gan", self.plan.gan, self.plan.seed, self.progress)
-        ours, _ = read_gan(self.registry.add(self.folder / "gan"))
-        return decide("gan", card.name, incumbent, sequence_gains(ours, theirs, self.lessons, unseen(self.recent, their_card.data)))
+        old, old_card = read_gan(self.registry.find(incumbent))
+        card = publish_gan(self.datasets, self.folder / "gan", self.plan.gan, self.plan.seed, self.progress)
+        new, _ = read_gan(self.registry.add(self.folder / "gan"))
+        gains = sequence_gains(new, old, self.datasets, unseen_span(self.recent, old_card.data))
+        return decide("gan", card.name, incumbent, gains)

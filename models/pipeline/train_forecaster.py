@@ -1,4 +1,4 @@
-"""One training of the whole forecaster: times, then magnitudes, then places, each stage kept until the model is written."""
+"""Training of a forecaster: times, then magnitudes, then places; each finished stage is saved until the model is written."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from models.timing import Architecture, TimingNetwork, TimingOptions, train_timi
 from models.training import Checkpoints, Progress, fingerprint
 
 FEWEST_PLACES = 200
-"""A pattern with fewer events in training teaches no places."""
+"""In the training span of a dataset, below which places are not trained on it."""
 
 
 class ForecasterOptions(msgspec.Struct, frozen=True):
-    """How a forecaster is trained."""
+    """Options of the training of a forecaster."""
 
     seed: int = 0
     threads: int = 1
@@ -28,9 +28,9 @@ class ForecasterOptions(msgspec.Struct, frozen=True):
     kernel_members: int = 2
     memory_members: int = 4
     hours: bool = False
-    """Tell the memory the hour of the day."""
+    """Whether the hour of the day is an input of the memory."""
     narrowest_km: float | None = 0.1
-    """Of a kernel on the map; None: no places are learned."""
+    """Width of the narrowest spatial kernel; None: no places are trained."""
     magnitude_reach: int = 256
     neighbour_reach: int | None = None
     place_reach: int | None = None
@@ -39,46 +39,50 @@ class ForecasterOptions(msgspec.Struct, frozen=True):
     place: PlaceOptions = PlaceOptions()
 
 
-def teach(
-    lessons: Sequence[RegionDataset], teaching: ForecasterOptions, progress: Progress, folder: Path | None = None
+def train_forecaster(
+    datasets: Sequence[RegionDataset], options: ForecasterOptions, progress: Progress, folder: Path | None = None
 ) -> tuple[SpaceTimeNetwork, dict[str, float]]:
-    """Train on the lessons.
+    """Train a forecaster on one or more regions.
 
     Args:
-        folder: where finished stages are kept; None: nowhere.
+        datasets: the regions' patterns and spans.
+        options: of the training, its seed among them.
+        progress: called after each step or epoch.
+        folder: of the checkpoints, which are removed at the end; None: none are saved.
 
     Returns:
         The network (float64, in evaluation mode), and each stage's scores on the validation spans, nats per event.
 
     Raises:
-        Problem: too few events.
+        Problem: too few events, a training that diverged, or a folder that cannot be written.
     """
-    torch.set_num_threads(teaching.threads)
-    stages = Checkpoints(folder, fingerprint(lessons, teaching))
-    regions = tuple(sorted({lesson.region for lesson in lessons}))
-    sizes = Architecture(regions, teaching.reach, teaching.kernel_members, memory_members=teaching.memory_members, hours=teaching.hours)
-    timing, scores = train_timing(lessons, sizes, teaching.timing, teaching.seed, progress, stages)
-    architecture = SpaceTimeArchitecture(timing=sizes, magnitude_reach=teaching.magnitude_reach, neighbour_reach=teaching.neighbour_reach)
+    torch.set_num_threads(options.threads)
+    stages = Checkpoints(folder, fingerprint(datasets, options))
+    regions = tuple(sorted({dataset.region for dataset in datasets}))
+    sizes = Architecture(regions, options.reach, options.kernel_members, memory_members=options.memory_members, hours=options.hours)
+    timing, scores = train_timing(datasets, sizes, options.timing, options.seed, progress, stages)
+    architecture = SpaceTimeArchitecture(timing=sizes, magnitude_reach=options.magnitude_reach, neighbour_reach=options.neighbour_reach)
     network = SpaceTimeNetwork(architecture)
     network.timing = timing
-    scores |= stages.run("magnitude", [network.magnitude], lambda: _magnitudes(network, lessons, teaching, progress))
-    if teaching.narrowest_km is not None:
-        place, place_scores = _places(timing, lessons, teaching, teaching.narrowest_km, progress, stages)
-        architecture = msgspec.structs.replace(architecture, place=place.architecture, place_reach=teaching.place_reach)
+    scores |= stages.run("magnitude", [network.magnitude], lambda: _train_magnitudes(network, datasets, options, progress))
+    if options.narrowest_km is not None:
+        place, place_scores = _train_places(timing, datasets, options, options.narrowest_km, progress, stages)
+        architecture = msgspec.structs.replace(architecture, place=place.architecture, place_reach=options.place_reach)
         network.architecture, network.place = architecture, place
         scores |= place_scores
     stages.clear()
     return network.eval(), scores
 
 
-def _magnitudes(
-    network: SpaceTimeNetwork, lessons: Sequence[RegionDataset], teaching: ForecasterOptions, progress: Progress
+def _train_magnitudes(
+    network: SpaceTimeNetwork, datasets: Sequence[RegionDataset], options: ForecasterOptions, progress: Progress
 ) -> dict[str, float]:
-    options = msgspec.structs.replace(teaching.magnitude, reach=teaching.magnitude_reach, neighbour_reach=teaching.neighbour_reach)
-    taught = [lesson for lesson in lessons if _events(lesson, lesson.train)]
-    parts = [magnitude_examples(lesson.pattern, lesson.train, lesson.validation, options) for lesson in taught]
-    learned, scores = fit_magnitude(parts, options, teaching.seed, progress)
-    network.magnitude.load_state_dict(learned.state_dict())
+    """Train the network's magnitudes in place; return their scores."""
+    sizes = msgspec.structs.replace(options.magnitude, reach=options.magnitude_reach, neighbour_reach=options.neighbour_reach)
+    with_events = [dataset for dataset in datasets if _event_count(dataset, dataset.train)]
+    parts = [magnitude_examples(dataset.pattern, dataset.train, dataset.validation, sizes) for dataset in with_events]
+    trained, scores = fit_magnitude(parts, sizes, options.seed, progress)
+    network.magnitude.load_state_dict(trained.state_dict())
     return {
         "magnitude": scores["magnitude"],
         "magnitude_gain": scores["gain"],
@@ -86,40 +90,40 @@ def _magnitudes(
     }
 
 
-def _places(
+def _train_places(
     timing: TimingNetwork,
-    lessons: Sequence[RegionDataset],
-    teaching: ForecasterOptions,
+    datasets: Sequence[RegionDataset],
+    options: ForecasterOptions,
     narrowest_km: float,
     progress: Progress,
     stages: Checkpoints,
 ) -> tuple[PlaceNetwork, dict[str, float]]:
-    options = msgspec.structs.replace(teaching.place, reach=teaching.place_reach)
-    learned = [_place_lesson(timing, lesson) for lesson in _with_events(lessons, FEWEST_PLACES)]
-    network = PlaceNetwork(PlaceArchitecture(learned[0].features.shape[1], narrowest_km))
+    sizes = msgspec.structs.replace(options.place, reach=options.place_reach)
+    place_datasets = [_place_dataset(timing, dataset) for dataset in _large_enough(datasets, FEWEST_PLACES)]
+    network = PlaceNetwork(PlaceArchitecture(place_datasets[0].features.shape[1], narrowest_km))
     best: dict[str, float] = {}
 
-    def fit() -> dict[str, float]:
-        def seen(stage: str, step: int, steps: int, scores: dict[str, float]) -> None:
+    def train() -> dict[str, float]:
+        def record_best(stage: str, step: int, steps: int, scores: dict[str, float]) -> None:
             best["place"] = max(best.get("place", scores["validation"]), scores["validation"])
             progress(stage, step, steps, scores)
 
-        network.load_state_dict(fit_place(learned, narrowest_km, options, teaching.seed, seen).state_dict())
+        network.load_state_dict(fit_place(place_datasets, narrowest_km, sizes, options.seed, record_best).state_dict())
         return best
 
-    return network, stages.run("place", [network], fit)
+    return network, stages.run("place", [network], train)
 
 
-def _place_lesson(timing: TimingNetwork, lesson: RegionDataset) -> PlaceDataset:
-    kernels, background = timing.evaluate(lesson.pattern), timing.background_of(lesson.region)
-    return PlaceDataset(lesson.pattern, lesson.train, lesson.validation, kernels.event_features, kernels.event_weights, background)
+def _place_dataset(timing: TimingNetwork, dataset: RegionDataset) -> PlaceDataset:
+    kernels, background = timing.evaluate(dataset.pattern), timing.background_of(dataset.region)
+    return PlaceDataset(dataset.pattern, dataset.train, dataset.validation, kernels.event_features, kernels.event_weights, background)
 
 
-def _with_events(lessons: Sequence[RegionDataset], fewest: int) -> list[RegionDataset]:
-    """Those with so many events in training, and any in validation."""
-    return [lesson for lesson in lessons if _events(lesson, lesson.train) >= fewest and _events(lesson, lesson.validation)]
+def _large_enough(datasets: Sequence[RegionDataset], fewest: int) -> list[RegionDataset]:
+    """Return the datasets with at least `fewest` events in training, and any in validation."""
+    return [dataset for dataset in datasets if _event_count(dataset, dataset.train) >= fewest and _event_count(dataset, dataset.validation)]
 
 
-def _events(lesson: RegionDataset, span: Span) -> int:
-    rows = lesson.pattern.rows(span)
+def _event_count(dataset: RegionDataset, span: Span) -> int:
+    rows = dataset.pattern.rows(span)
     return len(range(rows.start, rows.stop))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from models.registry.manifest import verify_model_folder, write_model_folder
+from models.registry.manifest import CARD, verify_model_folder, write_model_folder
 from models.registry.registry import KINDS, Entry, Registry, built_in
 
 __all__ = [
+    "CARD",
     "KINDS",
     "Entry",
     "Registry",

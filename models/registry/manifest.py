@@ -19,7 +19,7 @@ import msgspec
 
 from ingest.problem import Problem
 
-MANIFEST = "manifest.json"
+MANIFEST, CARD = "manifest.json", "card.json"
 FORMAT = "quakecast.manifest/1"
 REMEDY = "copy the whole folder again, or train the model again"
 

@@ -11,11 +11,10 @@ import msgspec
 
 from ingest.problem import Problem
 from models import PRETRAINED
-from models.registry.manifest import read_manifest, verify_model_folder, write_model_folder
+from models.registry.manifest import CARD, read_manifest, verify_model_folder, write_model_folder
 
 DEFAULT_FOLDER = Path("quakecast-models")
 KINDS = ("lstm", "cnn", "gan")
-CARD = "card.json"
 
 
 class Entry(NamedTuple):
@@ -84,7 +83,7 @@ class Registry:
             folders = sorted(path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith("."))
             yield from (_entry(path, built_in=False) for path in folders)
 
-    def speaking(self, in_force: Mapping[str, str]) -> dict[str, str]:
+    def models_in_use(self, in_force: Mapping[str, str]) -> dict[str, str]:
         """By kind, whose word counts: the models promoted last, else those that come with the program; a CNN only on its own forecaster.
 
         Args:
@@ -96,12 +95,12 @@ class Registry:
         on_it = [name for name in (in_force.get("cnn"), own.get("cnn")) if name and bases.get(name, found["lstm"]) == found["lstm"]]
         return {kind: name for kind, name in found.items() if kind != "cnn"} | ({"cnn": on_it[0]} if on_it else {})
 
-    def newest_at(self) -> float | None:
+    def newest_model_time(self) -> float | None:
         """When the last model came in, seconds since 1970; None: there is none."""
         folders = [path for path in self.folder.iterdir() if path.is_dir()] if self.folder.is_dir() else []
         return max((path.stat().st_mtime for path in folders if not path.name.startswith(".")), default=None)
 
-    def sweep(self) -> None:
+    def remove_leftovers(self) -> None:
         """Remove what was left behind by a writer that was killed."""
         for path in self.folder.glob(".*") if self.folder.is_dir() else ():
             if path.is_dir():

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from models.scoring.inter_event_times import SHORTEST_WAIT_DAYS, Waits, waits
 from models.scoring.scored_model import EventScores, ScoredModel, randomise_within_bin
-from models.scoring.scores import bootstrap_interval, join_scores, moments, score_report, score_trial, scored
+from models.scoring.scores import Trial, bootstrap_interval, event_and_end_times, join_scores, score_report, score_trial, span_scores
 
 __all__ = [
     "SHORTEST_WAIT_DAYS",
     "EventScores",
     "ScoredModel",
+    "Trial",
     "Waits",
     "bootstrap_interval",
+    "event_and_end_times",
     "join_scores",
-    "moments",
     "randomise_within_bin",
     "score_report",
     "score_trial",
-    "scored",
+    "span_scores",
     "waits",
 ]

@@ -49,7 +49,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Scored:
+class SpanScores:
     """What one model got: N events of T spans."""
 
     time: FloatArray
@@ -76,24 +76,24 @@ def score_report(trials: Sequence[Trial]) -> dict[str, Any]:
     Raises:
         Problem: no events in the spans.
     """
-    ours = join_scores([scored(one.pattern, one.span, one.outcomes) for one in trials])
+    ours = join_scores([span_scores(one.pattern, one.span, one.outcomes) for one in trials])
     if not len(ours.place):
         raise Problem("no events in the period to score", "choose another period or a lower magnitude of completeness")
     names = list(trials[0].baselines)
-    theirs = {name: join_scores([scored(one.pattern, one.span, one.baselines[name]) for one in trials]) for name in names}
-    came, ends = moments(trials)
+    theirs = {name: join_scores([span_scores(one.pattern, one.span, one.baselines[name]) for one in trials]) for name in names}
+    came, ends = event_and_end_times(trials)
     gains = {
         gain: bootstrap_interval(getattr(ours, factor) - getattr(theirs[name], factor), came, ends if factor == "time" else ends[:0])
         for gain, name, factor in GAINS
         if name in theirs
     }
-    return summary(ours) | {"baselines": {name: summary(one) for name, one in theirs.items()}} | gains
+    return mean_scores(ours) | {"baselines": {name: mean_scores(one) for name, one in theirs.items()}} | gains
 
 
-def scored(pattern: PointPattern, span: Span, outcomes: EventScores) -> Scored:
+def span_scores(pattern: PointPattern, span: Span, outcomes: EventScores) -> SpanScores:
     """One model's outcomes beside what happened."""
     happened = waits(pattern, span).scored  # (N,) days
-    return Scored(
+    return SpanScores(
         time=np.append(outcomes.time_log_prob, outcomes.survival_log_prob),
         place=outcomes.place_log_prob,
         magnitude=outcomes.magnitude_log_prob,
@@ -104,20 +104,20 @@ def scored(pattern: PointPattern, span: Span, outcomes: EventScores) -> Scored:
     )
 
 
-def join_scores(parts: Sequence[Scored]) -> Scored:
+def join_scores(parts: Sequence[SpanScores]) -> SpanScores:
     """Several spans as one: all waits, then all survivals."""
-    columns = {field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Scored)}
+    columns = {field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(SpanScores)}
     columns["time"] = np.concatenate([*(part.time[:-1] for part in parts), *(part.time[-1:] for part in parts)])
-    return Scored(**columns)
+    return SpanScores(**columns)
 
 
-def moments(trials: Sequence[Trial]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def event_and_end_times(trials: Sequence[Trial]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """When the events came, (N,), and when the spans ended, (T,), milliseconds since 1970."""
     came = [one.pattern.times[one.pattern.rows(one.span)] for one in trials]
     return np.concatenate(came), np.array([int(one.span.end) for one in trials], dtype=np.int64)
 
 
-def summary(one: Scored) -> dict[str, Any]:
+def mean_scores(one: SpanScores) -> dict[str, Any]:
     """The means that are reported."""
     count, pit = len(one.place), one.time_pit
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.training.checkpoints import Checkpoints, fingerprint
 from models.training.distributed import Distributed
-from models.training.divergence import require_finite
+from models.training.divergence import require_finite, require_finite_weights
 from models.training.layers import INPUT_LIMIT, LARGEST_LOG_FACTOR, MemberLinear, Scaler, bounded, scale_inputs
 from models.training.loop import Best, Progress, descend
 
@@ -21,5 +21,6 @@ __all__ = [
     "descend",
     "fingerprint",
     "require_finite",
+    "require_finite_weights",
     "scale_inputs",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import nn
 
 from ingest.problem import Problem
 
@@ -23,3 +24,16 @@ def require_finite(score: float | torch.Tensor, stage: str, reached: str) -> Non
     values = score.tolist() if isinstance(score, torch.Tensor) else score
     if not all(math.isfinite(value) for value in (values if isinstance(values, list) else [values])):
         raise Problem(f"the training diverged in stage {stage}, {reached}: the loss is not finite", REMEDY)
+
+
+def require_finite_weights(network: nn.Module, name: str) -> None:
+    """Check every weight of a trained network.
+
+    Args:
+        name: of the model, for the message.
+
+    Raises:
+        Problem: a weight is NaN or infinite.
+    """
+    if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
+        raise Problem(f"the training of the {name} diverged: its weights are not finite", REMEDY)

@@ -33,7 +33,7 @@ def models(
 
     registry = Registry(models)
     entries = list(registry.entries())
-    forecasting = registry.speaking({} if bus is None else _champions(bus))
+    forecasting = registry.models_in_use({} if bus is None else _champions(bus))
     if json:
         rows = [_row(entry, forecasting.get(entry.kind) == entry.name) for entry in entries]
         typer.echo(msgspec.json.encode(rows))

@@ -94,14 +94,14 @@ def retrain(
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not among {', '.join(KINDS)}", param_hint="--only")
     event_log = open_log(require_log(bus))
     event_log.create_topics()
-    Registry(models).sweep()
+    Registry(models).remove_leftovers()
     catalogues = Catalogues(tuple(catalog or ()), usgs, start, min_magnitude)
     choice = Choice(recent_days, validation_days, chosen, seed, RegionTable.load(regions), models)
     if every_days is None:
         if _retrain_once(catalogues, choice, event_log, threading.Event(), dry_run=dry_run, json=json):
             raise typer.Exit(1)
         return
-    stop, since = stop_on_signals(), Registry(models).newest_at()  # do not train again only because the service was restarted
+    stop, since = stop_on_signals(), Registry(models).newest_model_time()  # do not train again only because the service was restarted
     while not _wait(stop, since, every_days):
         since = time.time()
         try:
@@ -124,7 +124,7 @@ def _wait(stop: threading.Event, since: float | None, days: float) -> bool:
 
 def _retrain_once(catalogues: Catalogues, choice: Choice, event_log: Log, stop: threading.Event, *, dry_run: bool, json: bool) -> bool:
     """Train and decide once. Returns whether a kind could not be trained or compared."""
-    from models.pipeline import Plan, retrained
+    from models.pipeline import Plan, retrain_models
 
     failed = False
     with tempfile.TemporaryDirectory(prefix="quakecast-retrain-") as folder, progress_bars() as tell:
@@ -136,7 +136,7 @@ def _retrain_once(catalogues: Catalogues, choice: Choice, event_log: Log, stop: 
 
         files = catalogues.files or (_backfill(Path(folder), catalogues),)
         plan = Plan(files, *choice, None if catalogues.files else catalogues.min_magnitude)
-        for decision in retrained(plan, models_in_force(event_log), Path(folder), watched):
+        for decision in retrain_models(plan, models_in_force(event_log), Path(folder), watched):
             _act(decision, event_log, dry_run=dry_run, json=json)
             failed |= decision.failed
     return failed

@@ -134,8 +134,8 @@ def _simulate(
     from models.simulation import by_etas, by_forecaster, by_gan
 
     if source is SimulationSource.gan:
-        generator, companion = read_gan(model)
-        return by_gan(generator, past, shock, days, n, seed, companion.name)
+        generator, gan_card = read_gan(model)
+        return by_gan(generator, past, shock, days, n, seed, gan_card.name)
     rate = max(len(past) / max(past.day_of(past.observed.end), 1.0), 1e-3) if len(past) else USUAL_PER_DAY
     around = circle(shock.latitude, shock.longitude, 3.0 * radius_km(shock.magnitude) + 50.0)
     if source in (SimulationSource.forecaster, SimulationSource.cnn):

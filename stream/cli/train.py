@@ -70,12 +70,12 @@ def train_lstm(
     regions: RegionsOption = None,
 ) -> None:
     """Train the LSTM forecaster on one catalogue taken as one region, or on several catalogues for many regions."""
-    from models.pipeline import ForecasterOptions, publish
+    from models.pipeline import ForecasterOptions, publish_lstm
 
-    lessons = _datasets(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
-    finest = min(lesson.pattern.magnitude_of_completeness for lesson in lessons)
+    datasets = _datasets(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
+    finest = min(dataset.pattern.magnitude_of_completeness for dataset in datasets)
     narrowest_km = (0.05 if finest < WELL_LOCATED else 0.1) if places else None
-    teaching = ForecasterOptions(
+    options = ForecasterOptions(
         seed=seed,
         threads=threads,
         reach=reach,
@@ -85,7 +85,7 @@ def train_lstm(
         narrowest_km=narrowest_km,
     )
     with progress_bars() as tell:
-        card = publish(lessons, output, teaching, tell, score_held_back=score_held_back)
+        card = publish_lstm(datasets, output, options, tell, score_held_back=score_held_back)
     for name, value in card.training.items():
         typer.echo(f"{name:28}{value:12.5g}")
     typer.echo(f"written to {output}; use it with --model {output}", err=True)
@@ -110,10 +110,10 @@ def train_cnn(
     from models.cnn import MapOptions
     from models.pipeline import publish_cnn
 
-    lessons = _datasets(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
+    datasets = _datasets(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
     network, card = read_forecaster(model)
     with progress_bars() as tell:
-        made = publish_cnn(lessons, output, (network, card.name), MapOptions(), seed, tell)
+        made = publish_cnn(datasets, output, (network, card.name), MapOptions(), seed, tell)
     _report(made.scores["validation"], output)
 
 
@@ -134,9 +134,9 @@ def train_gan(
     from models.gan import GanOptions
     from models.pipeline import publish_gan
 
-    lessons = _datasets(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
+    datasets = _datasets(curriculum, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
     with progress_bars() as tell:
-        made = publish_gan(lessons, output, GanOptions(), seed, tell)
+        made = publish_gan(datasets, output, GanOptions(), seed, tell)
     _report(made.scores["validation"], output)
 
 

@@ -17,8 +17,7 @@ from ingest.bus import open_log
 from ingest.problem import Problem
 from ingest.simulated import Sequence
 from models import PRETRAINED
-from models.artifact.forecaster_files import CARD
-from models.registry.manifest import write_model_folder
+from models.registry.manifest import CARD, write_model_folder
 from models.registry.registry import Registry
 from models.training.checkpoints import Checkpoints
 from stream.promotion import read_promotions

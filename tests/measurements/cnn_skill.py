@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.artifact.forecaster_files import read_forecaster
+from models.artifact.model_files import read_forecaster
 from models.baselines.etas.background import BackgroundMap
 from models.catalog.datasets import RegionDataset
 from models.cnn.train import MapOptions, fit_map_network, map_training_data

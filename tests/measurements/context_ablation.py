@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.artifact.forecaster_files import read_forecaster
+from models.artifact.model_files import read_forecaster
 from models.catalog.datasets import RegionDataset
 from models.catalog.magnitude_rounding import common_step
 from models.cnn.grid import grid_over

@@ -25,7 +25,7 @@ from scipy.stats import binomtest  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.artifact.forecaster_files import read_forecaster
+from models.artifact.model_files import read_forecaster
 from models.baselines.etas.model import Etas
 from models.baselines.etas.simulate import lasting, simulate_etas
 from models.baselines.poisson import fit_poisson

@@ -38,7 +38,7 @@ from models.gan.evaluation.etas_reference import etas_sequences
 from models.gan.networks import SequenceGenerator
 from models.gan.sequences import AftershockSequence, held_out_sequences, training_sequences
 from models.gan.train import GanOptions, fit_sequences
-from models.pipeline.train_forecaster import ForecasterOptions, teach
+from models.pipeline.train_forecaster import ForecasterOptions, train_forecaster
 from models.scoring.scores import score_report, score_trial
 from tests.measurements.augmentation import augmented
 from tests.measurements.skill import BENCHMARKS, lesson_of
@@ -144,7 +144,9 @@ def ablation(name: str, lessons: list[RegionDataset], share: float, seeds: int, 
         made = augmented(lesson, generator, share, seed)
         networks = []
         for more in ([], made):
-            network, _ = teach([lesson, *more], ForecasterOptions(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km), lambda *_: None)
+            network, _ = train_forecaster(
+                [lesson, *more], ForecasterOptions(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km), lambda *_: None
+            )
             networks.append(network)
             found = score_report([score_trial(SpaceTimeModel(network, "lstm"), lesson.pattern, lesson.validation, {})])
             kept = {key: found[f"{key}_log_likelihood"] for key in ("time", "magnitude", "place")}

@@ -20,13 +20,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ingest.instant import Instant
-from models.artifact.forecaster_files import read_forecaster
+from models.artifact.model_files import read_forecaster
 from models.baselines.etas.model import Etas
 from models.baselines.poisson import fit_poisson
 from models.catalog.cleaning import each_once
 from models.catalog.datasets import RegionDataset, SplitDates, one_region, read_events
 from models.forecaster.scored import SpaceTimeModel
-from models.pipeline.publish_forecaster import publish
+from models.pipeline.publish_forecaster import publish_lstm
 from models.pipeline.train_forecaster import ForecasterOptions
 from models.scoring.scored_model import ScoredModel
 from models.scoring.scores import score_report, score_trial
@@ -78,7 +78,7 @@ def report_of(name: str, lesson: RegionDataset, seed: int, folder: Path, data: P
     place = folder / f"{name}-{seed}"
     known = lesson._replace(pattern=lesson.pattern.before(lesson.validation.end), region="", catalogue=name)
     teaching = ForecasterOptions(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km)
-    card = publish([known], place, teaching, lambda *_: None, baselines=lambda one: baselines_of(one, name, data))
+    card = publish_lstm([known], place, teaching, lambda *_: None, fit_baselines=lambda one: baselines_of(one, name, data))
     return place, card.scores["validation"], float(card.training["seconds"])
 
 

@@ -24,7 +24,7 @@ from ingest.event import Event, Promotion, decode
 from ingest.instant import MILLISECONDS_PER_HOUR, Instant
 from ingest.publish import Publisher
 from ingest.region import RegionTable, partition_of
-from models.artifact.forecaster_files import read_forecaster
+from models.artifact.model_files import read_forecaster
 from models.simulation.outlook import MOST_EVENTS, SPARED, NetworkSimulator, window_pattern
 from models.simulation.rollout.block import RolloutSettings
 from models.simulation.rollout.processes import ProcessPool

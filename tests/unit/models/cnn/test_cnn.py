@@ -20,9 +20,9 @@ from models.cnn.network import MapArchitecture, MapNetwork
 from models.cnn.train import MapOptions, fit_maps
 from models.forecaster.scored import SpaceTimeModel
 from models.numerics.arrays import FloatArray
-from models.pipeline.train_forecaster import teach
+from models.pipeline.train_forecaster import train_forecaster
 from models.space_time import SpaceTimeNetwork
-from tests.unit.models.pipeline.test_publish_forecaster import QUICK, lesson, silent
+from tests.unit.models.pipeline.test_publish_forecaster import QUICK, ignore_progress, simulated_dataset
 
 SMALL = MapOptions(side=8, width=6, layers=2, steps=20, batch=16, validate_every=10, most_targets=120, validation_targets=60)
 
@@ -31,17 +31,17 @@ class Ground(NamedTuple):
     """A forecaster trained on a simulated catalogue."""
 
     base: SpaceTimeNetwork
-    lesson: RegionDataset
+    dataset: RegionDataset
     background: float
 
 
 @pytest.fixture(scope="module")
 def ground() -> Ground:
-    taught = lesson()
-    base, _ = teach([taught], QUICK, silent)
-    background = base.timing.learned_background(taught.region)
+    dataset = simulated_dataset()
+    base, _ = train_forecaster([dataset], QUICK, ignore_progress)
+    background = base.timing.learned_background(dataset.region)
     assert background is not None
-    return Ground(base, taught, background)
+    return Ground(base, dataset, background)
 
 
 def untrained(architecture: MapArchitecture | None = None) -> MapNetwork:
@@ -59,8 +59,8 @@ def shaken(seed: int = 0) -> MapNetwork:
 
 
 def scores(ground: Ground, network: MapNetwork | None, pattern: PointPattern | None = None) -> FloatArray:
-    model = SpaceTimeModel(ground.base, "lstm", ground.lesson.region, network)
-    return model.outcomes(pattern or ground.lesson.pattern, ground.lesson.validation).place_log_prob
+    model = SpaceTimeModel(ground.base, "lstm", ground.dataset.region, network)
+    return model.outcomes(pattern or ground.dataset.pattern, ground.dataset.validation).place_log_prob
 
 
 def test_untrained_it_is_the_model_without_it(ground: Ground) -> None:
@@ -68,15 +68,15 @@ def test_untrained_it_is_the_model_without_it(ground: Ground) -> None:
 
 
 def test_trained_or_not_nothing_later_moves_a_score(ground: Ground) -> None:
-    network, span = shaken(), ground.lesson.validation
-    known = ground.lesson.pattern.before(span.end)
+    network, span = shaken(), ground.dataset.validation
+    known = ground.dataset.pattern.before(span.end)
     whole, cut = scores(ground, network), scores(ground, network, known)
     assert whole == pytest.approx(cut, abs=1e-6)
     assert np.abs(whole - scores(ground, None)).max() > 0.01, "the shaken network does something"
 
 
 def test_whatever_its_factors_are_its_map_adds_up_to_one(ground: Ground) -> None:
-    found = maps_at(ground.base, shaken(), ground.lesson.pattern, ground.lesson.pattern.observed.end, "", ground.background)
+    found = maps_at(ground.base, shaken(), ground.dataset.pattern, ground.dataset.pattern.observed.end, "", ground.background)
     assert found.probability.sum() == pytest.approx(1.0)
     assert found.probability.shape == (8, 8)
     assert (found.probability > 0.0).all()
@@ -85,7 +85,7 @@ def test_whatever_its_factors_are_its_map_adds_up_to_one(ground: Ground) -> None
 
 
 def test_maps_live_are_the_maps_of_a_catalogue(ground: Ground) -> None:
-    pattern, weights = ground.lesson.pattern, np.full((len(ground.lesson.pattern), 12), 0.02)
+    pattern, weights = ground.dataset.pattern, np.full((len(ground.dataset.pattern), 12), 0.02)
     grid = grid_over(pattern.latitudes, pattern.longitudes, 8)
     cells, parts = grid.parts(pattern.latitudes, pattern.longitudes)
     live = maps.empty_maps(grid)
@@ -112,8 +112,8 @@ def test_a_grid_reaches_across_the_date_line() -> None:
 
 
 def test_training_never_lowers_the_validation_score_and_gives_the_same_twice(ground: Ground) -> None:
-    network, found = fit_maps(ground.base, [ground.lesson], SMALL, seed=1)
-    again, _ = fit_maps(ground.base, [ground.lesson], SMALL, seed=1)
+    network, found = fit_maps(ground.base, [ground.dataset], SMALL, seed=1)
+    again, _ = fit_maps(ground.base, [ground.dataset], SMALL, seed=1)
     assert found["validation_gain"] >= 0.0
     assert all(torch.equal(one, other) for one, other in zip(network.state_dict().values(), again.state_dict().values(), strict=True))
     gain = (scores(ground, network) - scores(ground, None)).mean()
@@ -121,15 +121,15 @@ def test_training_never_lowers_the_validation_score_and_gives_the_same_twice(gro
 
 
 def test_a_region_with_three_events_is_a_problem_and_so_is_a_model_without_places(ground: Ground) -> None:
-    pattern = ground.lesson.pattern
-    few = ground.lesson._replace(train=ground.lesson.train._replace(end=pattern.observed.start.plus(days=0.5)))
+    pattern = ground.dataset.pattern
+    few = ground.dataset._replace(train=ground.dataset.train._replace(end=pattern.observed.start.plus(days=0.5)))
     with pytest.raises(Problem, match="too few events"):
         fit_maps(ground.base, [few], SMALL)
     architecture = msgspec.structs.replace(ground.base.architecture, place=None)
     with pytest.raises(Problem, match="trained without places"):
-        fit_maps(SpaceTimeNetwork(architecture), [ground.lesson], SMALL)
+        fit_maps(SpaceTimeNetwork(architecture), [ground.dataset], SMALL)
 
 
 def test_a_training_that_comes_to_nothing_is_a_problem(ground: Ground) -> None:
     with pytest.raises(Problem, match="diverged"):
-        fit_maps(ground.base, [ground.lesson], msgspec.structs.replace(SMALL, rate=1e30))
+        fit_maps(ground.base, [ground.dataset], msgspec.structs.replace(SMALL, rate=1e30))

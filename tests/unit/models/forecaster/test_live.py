@@ -21,11 +21,12 @@ import torch
 from ingest.event import Event
 from ingest.problem import Problem
 from ingest.region import Region
-from models.artifact.forecaster_files import CARD, WEIGHTS, read_forecaster, write_forecaster
+from models.artifact.model_files import WEIGHTS, read_forecaster, write_forecaster
 from models.baselines.streaming import LiveBaselines
 from models.catalog.point_pattern import Span, make_point_pattern
 from models.forecaster.live import SPOT_DEGREES, LstmForecaster
 from models.magnitude.features import magnitude_features_at
+from models.registry.manifest import CARD
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
 from models.timing.live import BACKGROUND, LiveTiming
 from stream.core.forecaster import Expectation, Forecaster

@@ -1,4 +1,4 @@
-"""From a simulated catalogue to an artefact: written whole, read back with the same numbers, interrupted and gone on with, shared out."""
+"""A forecaster trained on a simulated catalogue and written: read back unchanged, resumed when interrupted, trained by two workers."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ import torch
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.simulated import Sequence
-from models.artifact.card import CURVES, PAGE, PICTURE
-from models.artifact.forecaster_files import CARD, WEIGHTS, Card, read_forecaster, write_forecaster
+from models.artifact.card import Card
+from models.artifact.card_page import CURVES, PAGE, RELIABILITY
+from models.artifact.model_files import WEIGHTS, read_forecaster, write_forecaster
 from models.catalog.datasets import RegionDataset, SplitDates, one_region
 from models.forecaster.scored import SpaceTimeModel
 from models.magnitude.train import MagnitudeOptions
-from models.pipeline.publish_forecaster import publish, rounded
-from models.pipeline.train_forecaster import ForecasterOptions, teach
+from models.pipeline.card_fields import round_floats
+from models.pipeline.publish_forecaster import publish_lstm
+from models.pipeline.train_forecaster import ForecasterOptions, train_forecaster
 from models.place.train import PlaceOptions
-from models.registry.manifest import MANIFEST
+from models.registry.manifest import CARD, MANIFEST
 from models.timing.training_data import TimingOptions
 from tests.support.paths import ROOT
 
@@ -43,47 +45,47 @@ QUICK = ForecasterOptions(
     place=PlaceOptions(steps=12, batch=64, validate_every=4, validation_targets=100),
 )
 TIMES_ALONE = msgspec.structs.replace(QUICK, narrowest_km=None)
-FILES = (WEIGHTS, CARD, PAGE, PICTURE, CURVES)
+FILES = (WEIGHTS, CARD, PAGE, RELIABILITY, CURVES)
 
 
 class Interrupted(Exception):
-    """Somebody pulled the plug."""
+    """The training process was killed."""
 
 
-def lesson(seed: int = 7, region: str = "simulated", days: float = 30.0) -> RegionDataset:
-    """A sequence with its mainshock in training, and its years divided."""
+def simulated_dataset(seed: int = 7, region: str = "simulated", days: float = 30.0) -> RegionDataset:
+    """Return an aftershock sequence whose mainshock is in the training span."""
     years = SplitDates(START, START.plus(days=1.0), START.plus(days=0.7 * days), START.plus(days=0.85 * days))
     return one_region(Sequence(START, days, seed, mainshock=6.0).events, 2.5, None, years, region)
 
 
-def silent(*_: Any) -> None:
-    """Nobody watches."""
+def ignore_progress(*_: Any) -> None:
+    """A `Progress` that does nothing."""
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Card, list[str]]:
     folder, stages = tmp_path_factory.mktemp("models") / "lstm", list[str]()
-    written = publish([lesson()], folder, QUICK, lambda stage, *_: stages.append(stage), score_held_back=True)
+    written = publish_lstm([simulated_dataset()], folder, QUICK, lambda stage, *_: stages.append(stage), score_held_back=True)
     return folder, written, stages
 
 
-def test_an_artefact_is_weights_a_card_a_page_and_a_picture(published: tuple[Path, Card, list[str]]) -> None:
+def test_a_written_forecaster_has_weights_a_card_a_page_and_pictures(published: tuple[Path, Card, list[str]]) -> None:
     folder, written, stages = published
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, MANIFEST])
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left beside it"
     assert list(dict.fromkeys(stages)) == ["plain", "kernels", "memory", "magnitude", "place"]
-    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in (PICTURE, CURVES))
+    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in (RELIABILITY, CURVES))
     page = (folder / PAGE).read_text(encoding="utf-8")
     assert written.name in page
     assert "Nobody can predict earthquakes" in page
     assert "| simulated | 1 | 2.5 |" in page
 
 
-def test_the_card_says_what_was_learned_from_and_what_was_measured(published: tuple[Path, Card, list[str]]) -> None:
+def test_the_card_has_the_data_the_options_and_the_scores(published: tuple[Path, Card, list[str]]) -> None:
     _, written, _ = published
-    taught, (data,) = lesson(), written.data
+    dataset, (data,) = simulated_dataset(), written.data
     assert data["train"]["events"] > data["validation"]["events"] > 0
-    assert data["test"]["from"] == data["validation"]["to"] == str(taught.validation.end)
+    assert data["test"]["from"] == data["validation"]["to"] == str(dataset.validation.end)
     assert written.options["seed"] == 1
     assert {"plain", "kernels", "time", "magnitude", "place", "seconds"} <= set(written.training)
     assert set(written.scores) == {"validation", "held back"}
@@ -93,12 +95,12 @@ def test_the_card_says_what_was_learned_from_and_what_was_measured(published: tu
         assert None not in (scores["time_log_likelihood"], scores["place_log_likelihood"], scores["magnitude_log_likelihood"])
 
 
-def test_what_is_read_back_gives_the_numbers_of_the_card(published: tuple[Path, Card, list[str]]) -> None:
+def test_a_forecaster_read_back_gives_the_scores_of_its_card(published: tuple[Path, Card, list[str]]) -> None:
     folder, written, _ = published
     network, again = read_forecaster(folder)
     assert msgspec.json.encode(again) == msgspec.json.encode(written)
-    taught = lesson()
-    outcomes = SpaceTimeModel(network, written.name, taught.region).outcomes(taught.pattern, taught.validation)
+    dataset = simulated_dataset()
+    outcomes = SpaceTimeModel(network, written.name, dataset.region).outcomes(dataset.pattern, dataset.validation)
     scores = written.scores["validation"]
     time = (outcomes.time_log_prob.sum() + outcomes.survival_log_prob) / len(outcomes)
     assert time == pytest.approx(scores["time_log_likelihood"], abs=1e-4)
@@ -120,52 +122,54 @@ def test_damaged_weights_are_refused(tmp_path: Path, published: tuple[Path, Card
         read_forecaster(damaged)
 
 
-def test_an_interrupted_training_goes_on_with_the_stage_it_was_in(tmp_path: Path) -> None:
-    def pull_the_plug(stage: str, *_: Any) -> None:
+def test_an_interrupted_training_resumes_with_the_unfinished_stage(tmp_path: Path) -> None:
+    def interrupt(stage: str, *_: Any) -> None:
         if stage == "magnitude":
             raise Interrupted
 
     folder = tmp_path / "lstm"
     with pytest.raises(Interrupted):
-        publish([lesson()], folder, TIMES_ALONE, pull_the_plug)
-    assert not folder.exists(), "half a model is none"
+        publish_lstm([simulated_dataset()], folder, TIMES_ALONE, interrupt)
+    assert not folder.exists(), "an interrupted training writes no model"
     stages: list[str] = []
-    gone_on = publish([lesson()], folder, TIMES_ALONE, lambda stage, *_: stages.append(stage))
+    resumed = publish_lstm([simulated_dataset()], folder, TIMES_ALONE, lambda stage, *_: stages.append(stage))
     assert set(stages) == {"magnitude"}
-    at_once = publish([lesson()], tmp_path / "other", TIMES_ALONE, silent)
-    assert gone_on.weights_sha256 == at_once.weights_sha256
+    uninterrupted = publish_lstm([simulated_dataset()], tmp_path / "other", TIMES_ALONE, ignore_progress)
+    assert resumed.weights_sha256 == uninterrupted.weights_sha256
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lstm", "other"]
 
 
-def test_what_was_kept_of_another_training_is_not_used(tmp_path: Path) -> None:
-    def pull_the_plug(stage: str, *_: Any) -> None:
+def test_checkpoints_of_another_training_are_not_used(tmp_path: Path) -> None:
+    def interrupt(stage: str, *_: Any) -> None:
         if stage == "magnitude":
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        publish([lesson()], tmp_path / "lstm", TIMES_ALONE, pull_the_plug)
+        publish_lstm([simulated_dataset()], tmp_path / "lstm", TIMES_ALONE, interrupt)
     stages: list[str] = []
-    publish([lesson()], tmp_path / "lstm", msgspec.structs.replace(TIMES_ALONE, seed=2), lambda stage, *_: stages.append(stage))
+    publish_lstm(
+        [simulated_dataset()], tmp_path / "lstm", msgspec.structs.replace(TIMES_ALONE, seed=2), lambda stage, *_: stages.append(stage)
+    )
     assert stages[0] == "plain"
 
 
-def test_the_held_back_time_changes_no_weight() -> None:
-    taught = lesson()
-    blind = taught._replace(pattern=taught.pattern.before(taught.validation.end))
-    networks = [teach([one], QUICK, silent)[0] for one in (taught, blind)]
+def test_events_of_the_held_back_span_change_no_weight() -> None:
+    dataset = simulated_dataset()
+    blind = dataset._replace(pattern=dataset.pattern.before(dataset.validation.end))
+    networks = [train_forecaster([one], QUICK, ignore_progress)[0] for one in (dataset, blind)]
     first, second = (network.state_dict() for network in networks)
     assert all(value.equal(second[name]) for name, value in first.items())
 
 
-def test_without_places_nothing_is_said_of_them(tmp_path: Path) -> None:
-    written = publish([lesson()], tmp_path / "lstm", TIMES_ALONE, silent)
+def test_a_forecaster_without_places_has_no_place_score(tmp_path: Path) -> None:
+    written = publish_lstm([simulated_dataset()], tmp_path / "lstm", TIMES_ALONE, ignore_progress)
     assert written.architecture.place is None
     assert written.scores["validation"]["place_log_likelihood"] is None
 
 
-def test_regions_of_several_catalogues_learn_one_network_with_a_background_each(tmp_path: Path) -> None:
-    lessons = [lesson(7, "one"), lesson(8, "two")]
-    written = publish(lessons, tmp_path / "lstm", TIMES_ALONE, silent)
+def test_one_network_is_trained_for_several_regions_with_a_background_rate_each(tmp_path: Path) -> None:
+    datasets = [simulated_dataset(7, "one"), simulated_dataset(8, "two")]
+    written = publish_lstm(datasets, tmp_path / "lstm", TIMES_ALONE, ignore_progress)
     assert written.architecture.timing.regions == ("one", "two")
     assert [data["name"] for data in written.data] == ["one", "two"]
     network, _ = read_forecaster(tmp_path / "lstm")
@@ -173,10 +177,10 @@ def test_regions_of_several_catalogues_learn_one_network_with_a_background_each(
     assert network.timing.learned_background("three") is None
 
 
-def test_too_little_to_learn_from_is_a_problem(tmp_path: Path) -> None:
+def test_a_training_span_without_events_is_a_problem(tmp_path: Path) -> None:
     years = SplitDates(START, START.plus(days=500.0), START.plus(days=590.0), START.plus(days=600.0))
     with pytest.raises(Problem, match="no events in the training span"):
-        publish([one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)], tmp_path / "lstm", QUICK, silent)
+        publish_lstm([one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)], tmp_path / "lstm", QUICK, ignore_progress)
 
 
 def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path, published: tuple[Path, Card, list[str]]) -> None:
@@ -188,30 +192,30 @@ def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path, published:
 
 
 def test_numbers_on_a_card_have_five_digits() -> None:
-    assert rounded({"a": 1.23456789, "b": {"c": 123456.0, "d": None, "e": [1, 2]}}) == {
+    assert round_floats({"a": 1.23456789, "b": {"c": 123456.0, "d": None, "e": [1, 2]}}) == {
         "a": 1.2346,
         "b": {"c": 123460.0, "d": None, "e": [1, 2]},
     }
 
 
-TOGETHER = """
+TWO_WORKERS = """
 import json, sys
 import torch
 from models.timing import Architecture, train_timing
 from models.training import Checkpoints
-from tests.unit.models.pipeline.test_publish_forecaster import QUICK, lesson
+from tests.unit.models.pipeline.test_publish_forecaster import QUICK, simulated_dataset
 torch.set_num_threads(1)
-lessons = [lesson(7, "one"), lesson(8, "two"), lesson(9, "three")]
+datasets = [simulated_dataset(7, "one"), simulated_dataset(8, "two"), simulated_dataset(9, "three")]
 sizes = Architecture(("one", "three", "two"), 32, 1, (16, 8), 2, 8, 8, 4)
-network, scores = train_timing(lessons, sizes, QUICK.timing, 1, lambda *_: None, Checkpoints(None, ""))
+network, scores = train_timing(datasets, sizes, QUICK.timing, 1, lambda *_: None, Checkpoints(None, ""))
 weights = float(sum(value.double().abs().sum() for value in network.parameters()))
 sys.stdout.write(json.dumps(scores | {"weights": weights}) + "\\n")
 """
 
 
 def test_two_workers_reach_the_same_scores(tmp_path: Path) -> None:
-    script = tmp_path / "together.py"
-    script.write_text(TOGETHER, encoding="utf-8")
+    script = tmp_path / "two_workers.py"
+    script.write_text(TWO_WORKERS, encoding="utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -224,6 +228,6 @@ def test_two_workers_reach_the_same_scores(tmp_path: Path) -> None:
     assert all(np.isfinite(value) for value in one.values())
 
 
-def test_training_leaves_the_number_of_threads_as_it_was_told() -> None:
-    teach([lesson(days=10.0)], msgspec.structs.replace(TIMES_ALONE, threads=1), silent)
+def test_training_uses_the_given_number_of_threads() -> None:
+    train_forecaster([simulated_dataset(days=10.0)], msgspec.structs.replace(TIMES_ALONE, threads=1), ignore_progress)
     assert torch.get_num_threads() == 1

@@ -1,4 +1,4 @@
-"""Retraining: a new model comes into force only if it is better beyond chance on time that neither has seen."""
+"""Retraining: a new model is promoted only if its whole interval of gain, on time that neither model has seen, is above 0."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from ingest.simulated import Sequence
-from models.artifact.forecaster_files import WEIGHTS, write_forecaster
+from models.artifact.model_files import WEIGHTS, write_forecaster
 from models.catalog.point_pattern import PointPattern, Span
 from models.cnn.train import MapOptions
 from models.pipeline.decision import FEWEST_EVENTS, Decision, Gains, decide
-from models.pipeline.forecaster_gains import forecaster_gains, judged, unseen
-from models.pipeline.retrain import Plan, lessons_of, retrained
+from models.pipeline.forecaster_gains import datasets_covering, forecaster_gains, unseen_span
+from models.pipeline.retrain import Plan, recent_datasets, retrain_models
 from models.registry.registry import Registry, built_in
 from stream.cli.application import application
 from stream.cli.retrain import _act
 from stream.promotion import models_in_force
 from tests.support.stand_ins import csv_of
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
-from tests.unit.models.pipeline.test_publish_forecaster import QUICK, lesson, silent
+from tests.unit.models.pipeline.test_publish_forecaster import QUICK, ignore_progress, simulated_dataset
 
 START = Instant.parse("2024-01-01T00:00:00Z")
 DAYS = 120.0
@@ -39,25 +39,25 @@ QUICK_MAPS = MapOptions(side=6, width=4, steps=4, batch=16, validate_every=2, mo
 
 @pytest.fixture
 def logging_as_before() -> Iterator[None]:
-    """The command sets up its log on the standard error of its own run, which is gone after it."""
+    """Reset the logging, which the command writes to the standard error of its own run."""
     yield
     structlog.reset_defaults()
 
 
 def gains(mean: float, events: int = 400, days: float = 200.0, spread: float = 0.1) -> Gains:
-    """One number an event, spread evenly over some days."""
+    """Return gains of events that are spread evenly over some days."""
     differences = mean + np.random.default_rng(0).normal(0.0, spread, events)
     came = int(START) + np.linspace(0.0, days * MILLISECONDS_PER_DAY, events).astype(np.int64)
     return Gains(differences, came, np.empty(0, np.int64))
 
 
 def without_events_in(one: PointPattern, span: Span) -> PointPattern:
-    """Nothing came in the span, and the catalogue covers it."""
+    """Return a pattern that covers the span but has no event in it."""
     return replace(one.before(span.start), observed=Span(one.observed.start, span.end))
 
 
 @pytest.mark.parametrize(
-    ("gained", "promoted", "why"),
+    ("of_challenger", "promoted", "why"),
     [
         (gains(0.1), True, "better beyond its interval"),
         (gains(0.005), False, "not better beyond its interval"),
@@ -69,50 +69,52 @@ def without_events_in(one: PointPattern, span: Span) -> PointPattern:
     ],
     ids=["better", "better by chance", "worse", "few events", "few days", "not a number", "no events"],
 )
-def test_only_what_is_better_beyond_its_interval_is_promoted(gained: Gains, promoted: bool, why: str) -> None:
-    decision = decide("lstm", "lstm-new", "lstm-old", gained)
+def test_a_model_is_promoted_only_if_its_whole_interval_is_above_zero(of_challenger: Gains, promoted: bool, why: str) -> None:
+    decision = decide("lstm", "lstm-new", "lstm-old", of_challenger)
     assert decision.promoted is promoted
     assert why in decision.why
     assert decision.line().startswith(f"lstm: promote lstm-new: {why}" if promoted else "lstm: keep lstm-old: ")
     assert "\n" not in decision.line()
 
 
-def test_a_decision_says_its_numbers() -> None:
+def test_the_line_of_a_decision_has_the_gain_the_interval_and_the_events() -> None:
     line = decide("cnn", "cnn-new", "none", gains(0.1)).line()
     assert re.search(r"; \+0\.09\d+ nats an event \[\+0\.08\d+, \+0\.1\d+\] on 400 events$", line)
 
 
-def test_what_the_incumbent_has_seen_does_not_count() -> None:
+def test_time_that_the_incumbent_was_trained_on_does_not_count() -> None:
     recent = Span(START, START.plus(days=100.0))
 
-    def seen_until(days: float) -> Span:
-        return unseen(recent, [{"validation": {"to": str(START.plus(days=-50.0))}}, {"validation": {"to": str(START.plus(days=days))}}])
+    def unseen_after(days: float) -> Span:
+        return unseen_span(
+            recent, [{"validation": {"to": str(START.plus(days=-50.0))}}, {"validation": {"to": str(START.plus(days=days))}}]
+        )
 
-    assert seen_until(-10.0) == recent
-    assert seen_until(40.0) == Span(START.plus(days=40.0), recent.end)
-    assert seen_until(400.0) == Span(recent.end, recent.end)
-    assert unseen(recent, []) == recent
+    assert unseen_after(-10.0) == recent
+    assert unseen_after(40.0) == Span(START.plus(days=40.0), recent.end)
+    assert unseen_after(400.0) == Span(recent.end, recent.end)
+    assert unseen_span(recent, []) == recent
 
 
-def test_a_region_that_was_silent_counts_by_its_silence() -> None:
-    busy, network, other = lesson(region="busy"), small_network(), small_network()
+def test_a_region_without_events_counts_by_the_probability_of_that_silence() -> None:
+    busy, network, other = simulated_dataset(region="busy"), small_network(), small_network()
     other.timing.kernels.log_background.data += 1.0
     recent = busy.test
-    silent_one = busy._replace(pattern=without_events_in(busy.pattern, recent), region="silent")
-    assert judged([busy, silent_one], recent) == [busy, silent_one]
-    alone, both = (forecaster_gains(network, other, lessons, recent) for lessons in ([busy], [busy, silent_one]))
+    without_events = busy._replace(pattern=without_events_in(busy.pattern, recent), region="ignore_progress")
+    assert datasets_covering([busy, without_events], recent) == [busy, without_events]
+    alone, both = (forecaster_gains(network, other, datasets, recent) for datasets in ([busy], [busy, without_events]))
     assert len(both.differences) == len(alone.differences) + 1
-    assert both.ends.tolist() == [int(recent.end)] * 2
-    assert both.differences[-1] > 0.0, "who expects less is the better where nothing came"
-    assert not forecaster_gains(network, network, [busy, silent_one], recent).differences.any()
+    assert both.end_times.tolist() == [int(recent.end)] * 2
+    assert both.differences[-1] > 0.0, "the network that expects fewer events gains where none came"
+    assert not forecaster_gains(network, network, [busy, without_events], recent).differences.any()
 
 
-def test_a_region_whose_catalogue_ended_or_only_began_within_the_span_is_not_judged() -> None:
-    taught = lesson()
-    ended = taught._replace(pattern=taught.pattern.before(taught.test.start))
-    began = Span(Instant(int(taught.pattern.observed.start) - 1), taught.test.end)
-    assert judged([taught, ended], taught.test) == [taught]
-    assert judged([taught], began) == []
+def test_a_region_whose_catalogue_ends_or_begins_within_the_span_is_not_compared() -> None:
+    dataset = simulated_dataset()
+    ended = dataset._replace(pattern=dataset.pattern.before(dataset.test.start))
+    began = Span(Instant(int(dataset.pattern.observed.start) - 1), dataset.test.end)
+    assert datasets_covering([dataset, ended], dataset.test) == [dataset]
+    assert datasets_covering([dataset], began) == []
 
 
 @pytest.fixture(scope="module")
@@ -126,28 +128,28 @@ def plan(catalogue: Path, models: Path, kinds: tuple[str, ...] = ("lstm",)) -> P
     return Plan((catalogue,), 65.0, 20.0, kinds, 1, RegionTable.load(None), models, 2.5, QUICK, QUICK_MAPS)
 
 
-def poor(models: Path) -> str:
-    """An incumbent that learned nothing."""
-    card = write_forecaster(models.parent / "poor", small_network(), EMPTY_CARD)
-    Registry(models).add(models.parent / "poor")
+def untrained_forecaster(models: Path) -> str:
+    """Add an untrained forecaster to the registry; return its name."""
+    card = write_forecaster(models.parent / "untrained", small_network(), EMPTY_CARD)
+    Registry(models).add(models.parent / "untrained")
     return card.name
 
 
 @pytest.fixture(scope="module")
-def round_of_three(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Decision], Path, str]:
-    """All kinds retrained against a poor forecaster: the decisions, the folder of models, the incumbent."""
+def retraining(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Decision], Path, str]:
+    """Retrain all kinds, with an untrained forecaster in force; return the decisions, the folder of models, and the incumbent."""
     models, trained = tmp_path_factory.mktemp("retrained") / "models", tmp_path_factory.mktemp("trained")
-    incumbent = poor(models)
-    decisions = list(retrained(plan(catalogue, models, ("lstm", "cnn", "gan")), {"lstm": incumbent}, trained, silent))
+    incumbent = untrained_forecaster(models)
+    decisions = list(retrain_models(plan(catalogue, models, ("lstm", "cnn", "gan")), {"lstm": incumbent}, trained, ignore_progress))
     return decisions, models, incumbent
 
 
-def test_a_better_forecaster_is_promoted_and_the_cnn_is_made_on_top_of_it(round_of_three: tuple[list[Decision], Path, str]) -> None:
-    (lstm, cnn, _), models, incumbent = round_of_three
+def test_a_better_forecaster_is_promoted_and_the_cnn_is_trained_on_top_of_it(retraining: tuple[list[Decision], Path, str]) -> None:
+    (lstm, cnn, _), models, incumbent = retraining
     assert (lstm.kind, lstm.incumbent, lstm.promoted) == ("lstm", incumbent, True)
     assert lstm.gain["low"] is not None
     assert lstm.gain["low"] > 0.0
-    assert (cnn.kind, cnn.incumbent) == ("cnn", "none"), "that of the old forecaster left with it"
+    assert (cnn.kind, cnn.incumbent) == ("cnn", "none"), "the CNN of the old forecaster went out of force with it"
     cards = {entry.name: entry for entry in Registry(models).entries()}
     assert cards[cnn.challenger].card["base"] == lstm.challenger
     assert all(entry.damage is None for entry in cards.values())
@@ -155,38 +157,38 @@ def test_a_better_forecaster_is_promoted_and_the_cnn_is_made_on_top_of_it(round_
         assert any((entry.folder / name).is_file() for entry in cards.values() if not entry.built_in)
 
 
-def test_a_kind_that_cannot_be_trained_stays_as_it_is_and_says_why(round_of_three: tuple[list[Decision], Path, str]) -> None:
-    gan = round_of_three[0][-1]
+def test_a_kind_that_cannot_be_trained_keeps_its_incumbent_and_gives_the_reason(retraining: tuple[list[Decision], Path, str]) -> None:
+    gan = retraining[0][-1]
     assert (gan.kind, gan.promoted, gan.failed) == ("gan", False, True)
     assert re.search(r"sequences to train the generator on|no gan is in force", gan.line())
-    assert not [entry for entry in Registry(round_of_three[1]).entries() if entry.kind == "gan" and not entry.built_in]
+    assert not [entry for entry in Registry(retraining[1]).entries() if entry.kind == "gan" and not entry.built_in]
 
 
-def test_the_new_models_learned_nothing_of_the_time_that_decides(round_of_three: tuple[list[Decision], Path, str], catalogue: Path) -> None:
-    _, recent = lessons_of(plan(catalogue, Path("none")))
-    for decision in round_of_three[0][:2]:
-        card = next(entry.card for entry in Registry(round_of_three[1]).entries() if entry.name == decision.challenger)
+def test_the_new_models_are_not_trained_on_the_recent_span(retraining: tuple[list[Decision], Path, str], catalogue: Path) -> None:
+    _, recent = recent_datasets(plan(catalogue, Path("none")))
+    for decision in retraining[0][:2]:
+        card = next(entry.card for entry in Registry(retraining[1]).entries() if entry.name == decision.challenger)
         assert [one["validation"]["to"] for one in card["data"]] == [str(recent.start)]
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_dry_run_prints_the_decision_and_promotes_nothing(
-    round_of_three: tuple[list[Decision], Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], dry_run: bool
+    retraining: tuple[list[Decision], Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], dry_run: bool
 ) -> None:
     log = SqliteLog(Database(tmp_path / "log.db"))
     log.create_topics()
-    for decision in round_of_three[0]:
+    for decision in retraining[0]:
         _act(decision, log, dry_run=dry_run, json=False)
-    lstm = round_of_three[0][0]
-    assert capsys.readouterr().out.splitlines() == [decision.line() for decision in round_of_three[0]]
+    lstm = retraining[0][0]
+    assert capsys.readouterr().out.splitlines() == [decision.line() for decision in retraining[0]]
     assert models_in_force(log).get("lstm") == (None if dry_run else lstm.challenger)
 
 
-def test_an_incumbent_that_is_damaged_is_told_before_anything_is_trained(catalogue: Path, tmp_path: Path) -> None:
+def test_a_damaged_incumbent_is_reported_before_any_training(catalogue: Path, tmp_path: Path) -> None:
     models, stages = tmp_path / "models", list[str]()
-    incumbent = poor(models)
+    incumbent = untrained_forecaster(models)
     (models / incumbent / WEIGHTS).write_bytes(b"")
-    (decision,) = retrained(plan(catalogue, models), {"lstm": incumbent}, tmp_path, lambda stage, *_: stages.append(stage))
+    (decision,) = retrain_models(plan(catalogue, models), {"lstm": incumbent}, tmp_path, lambda stage, *_: stages.append(stage))
     assert decision.failed
     assert "is damaged: weights.safetensors" in decision.line()
     assert not stages
@@ -197,21 +199,21 @@ def test_an_incumbent_that_is_damaged_is_told_before_anything_is_trained(catalog
     [
         (0, "no events in"),
         (3, "no region has 20 events"),
-        (2, "is not more than|are not more than"),
+        (2, "validation and comparison need more than"),
     ],
 )
-def test_a_catalogue_with_next_to_nothing_in_it_is_a_problem(tmp_path: Path, rows: int, said: str) -> None:
+def test_a_catalogue_with_too_few_events_is_a_problem(tmp_path: Path, rows: int, said: str) -> None:
     file = tmp_path / "few.csv"
     events = Sequence(START, DAYS, 7, mainshock=5.0).events
     few = {0: [], 3: [events[0], events[1], events[-1]], 2: events[:2]}[rows]
     file.write_bytes(csv_of(few))
     with pytest.raises(Problem, match=said):
-        list(retrained(plan(file, tmp_path / "models"), {}, tmp_path, silent))
+        list(retrain_models(plan(file, tmp_path / "models"), {}, tmp_path, ignore_progress))
     assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.usefixtures("logging_as_before")
-def test_the_command_refuses_a_kind_that_is_none_and_a_log_that_is_not_there(tmp_path: Path) -> None:
+def test_the_command_refuses_an_unknown_kind_and_a_missing_log(tmp_path: Path) -> None:
     ask = ["retrain", "--catalog", "none.csv", "--models", str(tmp_path / "models")]
     unknown = CliRunner().invoke(application, [*ask, "--only", "rnn"])
     assert unknown.exit_code == 2
@@ -225,5 +227,5 @@ def test_without_any_promotion_the_built_in_models_are_the_incumbents(catalogue:
     def stop_at_once(*_: object) -> None:
         raise Problem("stopped", "by the test")
 
-    (decision,) = retrained(plan(catalogue, tmp_path / "models"), {}, tmp_path, stop_at_once)
+    (decision,) = retrain_models(plan(catalogue, tmp_path / "models"), {}, tmp_path, stop_at_once)
     assert decision.incumbent == built_in("lstm")

@@ -20,7 +20,7 @@ from models.baselines.median import fit_median
 from models.baselines.poisson import fit_poisson
 from models.catalog.point_pattern import PointPattern, Span, make_point_pattern
 from models.scoring.scored_model import ScoredModel, randomise_within_bin
-from models.scoring.scores import bootstrap_interval, join_scores, score_report, score_trial, scored
+from models.scoring.scores import bootstrap_interval, join_scores, score_report, score_trial, span_scores
 
 COMPLETENESS, BETA, RATE_PER_DAY, AREA_KM2 = 2.5, 2.3, 4.0, 1_000.0
 BENCHMARK = {"SanJac_10": (1.0, "2016", "2018", 0.794, -0.157), "WHITE_06": (0.6, "2017", "2021", 1.715, -0.192)}
@@ -124,13 +124,13 @@ def test_several_regions_score_as_one_by_their_sums() -> None:
     alone = [score_report([score_trial(STATIONARY, one, span, {})]) for one, span in spans]
     assert both["events"] == sum(one["events"] for one in alone)
     assert both["time_log_likelihood"] * both["events"] == pytest.approx(sum(one["time_log_likelihood"] * one["events"] for one in alone))
-    parts = [scored(one, span, STATIONARY.outcomes(one, span)) for one, span in spans]
+    parts = [span_scores(one, span, STATIONARY.outcomes(one, span)) for one, span in spans]
     assert join_scores(parts).time[-2:] == pytest.approx([part.time[-1] for part in parts])
 
 
 def test_a_region_without_events_in_its_span_still_counts_its_silence() -> None:
     silent = pattern_of(np.array([1.0]), np.array([3.0]), 500.0)
-    (part,) = [scored(silent, HELD_BACK, STATIONARY.outcomes(silent, HELD_BACK))]
+    (part,) = [span_scores(silent, HELD_BACK, STATIONARY.outcomes(silent, HELD_BACK))]
     assert part.time == pytest.approx([-250.0 * STATIONARY.rate_per_day])
     with pytest.raises(Problem, match="no events in the period"):
         score_report([score_trial(STATIONARY, silent, HELD_BACK, {})])

@@ -12,7 +12,7 @@ import torch
 
 from ingest.event import encode
 from ingest.instant import Instant
-from models.artifact.forecaster_files import read_forecaster
+from models.artifact.model_files import read_forecaster
 from models.catalog.point_pattern import PointPattern, make_point_pattern
 from models.magnitude.distribution import DetectedMagnitude
 from models.numerics.geometry import offsets_km, places, positions_km

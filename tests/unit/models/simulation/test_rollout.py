@@ -11,7 +11,7 @@ from scipy.stats import kstest  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.artifact.forecaster_files import read_forecaster
+from models.artifact.model_files import read_forecaster
 from models.catalog.point_pattern import PointPattern, Span
 from models.cnn.factors import Factors
 from models.cnn.grid import Grid

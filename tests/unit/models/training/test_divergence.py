@@ -1,4 +1,4 @@
-"""A training that comes to nothing ends with the stage and the step in which it did, and leaves no model behind."""
+"""A training that diverges ends with a problem that names the stage and the step, and writes no model."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from ingest.problem import Problem
-from models.pipeline.publish_forecaster import publish
+from models.pipeline.publish_forecaster import publish_lstm
 from models.pipeline.train_forecaster import ForecasterOptions
 from models.training.divergence import require_finite
-from tests.unit.models.pipeline.test_publish_forecaster import QUICK, TIMES_ALONE, lesson, silent
+from tests.unit.models.pipeline.test_publish_forecaster import QUICK, TIMES_ALONE, ignore_progress, simulated_dataset
 
 FAR_TOO_LARGE = 1e30
 
@@ -36,17 +36,19 @@ def with_rate(teaching: ForecasterOptions, part: str, name: str) -> ForecasterOp
 )
 def test_a_stage_that_diverges_is_named_and_nothing_is_written(tmp_path: Path, teaching: ForecasterOptions, said: str) -> None:
     with pytest.raises(Problem, match=said) as caught:
-        publish([lesson()], tmp_path / "lstm", teaching, silent)
+        publish_lstm([simulated_dataset()], tmp_path / "lstm", teaching, ignore_progress)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "lstm").exists()
 
 
 def test_a_magnitude_that_is_no_number_ends_the_first_stage(tmp_path: Path) -> None:
-    taught = lesson()
-    magnitudes = taught.pattern.magnitudes.copy()
-    magnitudes[taught.pattern.rows(taught.train).start + 5] = np.nan
+    dataset = simulated_dataset()
+    magnitudes = dataset.pattern.magnitudes.copy()
+    magnitudes[dataset.pattern.rows(dataset.train).start + 5] = np.nan
     with pytest.raises(Problem, match="stage plain"):
-        publish([taught._replace(pattern=replace(taught.pattern, magnitudes=magnitudes))], tmp_path / "lstm", TIMES_ALONE, silent)
+        publish_lstm(
+            [dataset._replace(pattern=replace(dataset.pattern, magnitudes=magnitudes))], tmp_path / "lstm", TIMES_ALONE, ignore_progress
+        )
     assert not (tmp_path / "lstm").exists()
 
 

@@ -14,7 +14,7 @@ from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable, partition_of
-from models.artifact.forecaster_files import write_forecaster
+from models.artifact.model_files import write_forecaster
 from models.forecaster.live import LstmForecaster
 from stream.cli.application import application
 from stream.partition import Partition

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from ingest.instant import Instant
 from ingest.problem import Problem
-from models.artifact.forecaster_files import write_forecaster
+from models.artifact.model_files import write_forecaster
 from models.catalog.cleaning import LARGEST_MAGNITUDE
 from stream.cli.application import application
 from stream.cli.simulate import LARGEST_MAINSHOCK

@@ -12,9 +12,9 @@ import torch
 
 from ingest.problem import Problem
 from models import PRETRAINED
-from models.artifact.forecaster_files import CARD, WEIGHTS, read_forecaster, write_forecaster
+from models.artifact.model_files import WEIGHTS, read_forecaster, write_forecaster
 from models.forecaster.library import ModelLibrary
-from models.registry.manifest import verify_model_folder, write_model_folder
+from models.registry.manifest import CARD, verify_model_folder, write_model_folder
 from models.registry.registry import Registry, built_in
 from stream.core.lineup import Lineup
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
@@ -144,7 +144,7 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path, registry: Regis
     registry.add(trained)
     shutil.copytree(registry.folder / name, registry.folder / f".{name}-x1y2z3")
     assert len(list(registry.entries())) == len(list(Registry(tmp_path / "none").entries())) + 1
-    registry.sweep()
+    registry.remove_leftovers()
     assert [path.name for path in registry.folder.iterdir()] == [name]
 
 
