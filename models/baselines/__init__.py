@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from models.baselines.etas import Etas, EtasParameters, Omori, fit_etas, lasting, published, simulate_etas, stem
+from models.baselines.etas import (
+    Etas,
+    EtasParameters,
+    Omori,
+    catalogue_stem,
+    fit_etas,
+    prepare_history,
+    published_parameters_file,
+    simulate_etas,
+)
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.median import fit_median
 from models.baselines.poisson import fit_poisson
-from models.baselines.streaming import BUILT_IN, LARGEST_EXCESS, LiveBaselines, load
+from models.baselines.streaming import BUILT_IN, LARGEST_EXCESS, LiveBaselines, read_parameters
 from models.baselines.textbook import fit_textbook
 from models.baselines.weibull import fit_weibull
 
@@ -18,14 +27,14 @@ __all__ = [
     "GutenbergRichter",
     "LiveBaselines",
     "Omori",
+    "catalogue_stem",
     "fit_etas",
     "fit_median",
     "fit_poisson",
     "fit_textbook",
     "fit_weibull",
-    "lasting",
-    "load",
-    "published",
+    "prepare_history",
+    "published_parameters_file",
+    "read_parameters",
     "simulate_etas",
-    "stem",
 ]

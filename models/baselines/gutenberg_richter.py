@@ -43,7 +43,11 @@ class GutenbergRichter:
 
 
 def fit_gutenberg_richter(pattern: PointPattern, span: Span) -> GutenbergRichter:
-    """Fit by maximum likelihood on the events of a span.
+    """Fit β by maximum likelihood on the events of a span, with the step to which their magnitudes are rounded.
+
+    Args:
+        pattern: the events; only those of the span are used.
+        span: the training span.
 
     Raises:
         Problem: the span has no events.

@@ -1,4 +1,4 @@
-"""Always the median: the point forecast is the median wait and the median magnitude of the training span, independent of the past.
+"""The constant median: the point forecast is the median wait and the median magnitude of the training span, independent of the past.
 
 These constants minimise the mean absolute error over the training span: the baseline for errors in minutes and magnitude units.
 """
@@ -30,11 +30,15 @@ class Median:
         """Return the two constants for each event of the span, also at the span's start."""
         rows = pattern.rows(span)
         count = rows.stop - rows.start
-        return points(np.full(count, self.wait_days), np.full(count, self.magnitude))
+        return point_scores(np.full(count, self.wait_days), np.full(count, self.magnitude))
 
 
 def fit_median(pattern: PointPattern, span: Span) -> Median:
-    """Return the medians of the span's waits and magnitudes.
+    """Fit both constants: the medians of the span's waits (days) and magnitudes.
+
+    Args:
+        pattern: the events; only those of the span are used.
+        span: the training span.
 
     Raises:
         Problem: the span has no events.
@@ -45,16 +49,21 @@ def fit_median(pattern: PointPattern, span: Span) -> Median:
     return Median(float(np.median(waits(pattern, span).whole)), float(np.median(pattern.magnitudes[rows])))
 
 
-def points(median_wait_days: FloatArray, median_magnitude: FloatArray) -> EventScores:
-    """(N,), (N,) -> the scores of a model that gives point forecasts and no distribution: its log-likelihoods are NaN."""
-    unsaid = np.full(len(median_wait_days), np.nan)
+def point_scores(median_wait_days: FloatArray, median_magnitude: FloatArray) -> EventScores:
+    """Return the scores of a model that forecasts points and no distributions: its log-likelihoods are NaN.
+
+    Args:
+        median_wait_days: (N,) forecasts of the waits, days.
+        median_magnitude: (N,) forecasts of the magnitudes.
+    """
+    missing = np.full(len(median_wait_days), np.nan)
     return EventScores(
-        time_log_prob=unsaid,
+        time_log_prob=missing,
         survival_log_prob=float("nan"),
-        time_pit=unsaid,
+        time_pit=missing,
         median_wait_days=median_wait_days,
-        place_log_prob=unsaid,
-        magnitude_log_prob=unsaid,
-        magnitude_pit=unsaid,
+        place_log_prob=missing,
+        magnitude_log_prob=missing,
+        magnitude_pit=missing,
         median_magnitude=median_magnitude,
     )

@@ -14,12 +14,14 @@ EXPONENTIALS = 16
 
 
 class Shape(NamedTuple):
-    """The parameters that all regions share."""
+    """The parameters of temporal ETAS that all regions share."""
 
     alpha: float
+    """Productivity grows by exp(alpha) per magnitude unit."""
     c_days: float
     p: float
     taper_days: float
+    """T."""
 
     @property
     def omori(self) -> Omori:
@@ -27,7 +29,7 @@ class Shape(NamedTuple):
         return Omori(self.c_days, self.p - 1.0, self.taper_days)
 
 
-def mixture(shape: Shape) -> tuple[FloatArray, FloatArray]:
+def fit_mixture(shape: Shape) -> tuple[FloatArray, FloatArray]:
     """Fit the tapered Omori–Utsu decay by a mixture of exponentials: non-negative least squares of relative errors in log time.
 
     Returns:
@@ -35,6 +37,6 @@ def mixture(shape: Shape) -> tuple[FloatArray, FloatArray]:
     """
     taus = np.geomspace(0.3 * shape.c_days, shape.taper_days, EXPONENTIALS)
     times = np.concatenate(([0.0], np.geomspace(0.05 * shape.c_days, 1.5 * shape.taper_days, 300)))
-    wanted = shape.omori.density(times)
-    weights, _ = nnls(np.exp(-times[:, None] / taus) / taus / wanted[:, None], np.ones(len(times)))
+    decay = shape.omori.density(times)
+    weights, _ = nnls(np.exp(-times[:, None] / taus) / taus / decay[:, None], np.ones(len(times)))
     return taus, weights / weights.sum()

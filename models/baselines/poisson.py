@@ -31,13 +31,13 @@ class Stationary:
 
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
         """Score a span's events. The time since the last event changes nothing."""
-        given = waits(pattern, span)
-        count, rate = len(given.whole), self.rate_per_day
-        open_end = given.censored if count else given.censored - given.silence
+        span_waits = waits(pattern, span)
+        count, rate = len(span_waits.whole), self.rate_per_day
+        open_end = span_waits.censored if count else span_waits.censored - span_waits.silence
         return EventScores(
-            time_log_prob=math.log(rate) - rate * given.scored,
+            time_log_prob=math.log(rate) - rate * span_waits.scored,
             survival_log_prob=-rate * open_end,
-            time_pit=-np.expm1(-rate * given.scored),
+            time_pit=-np.expm1(-rate * span_waits.scored),
             median_wait_days=np.full(count, math.log(2.0) / rate),
             place_log_prob=np.full(count, -math.log(pattern.area_km2)),
             **self.magnitudes.outcomes(pattern, span),
@@ -45,7 +45,11 @@ class Stationary:
 
 
 def fit_poisson(pattern: PointPattern, span: Span) -> Stationary:
-    """Fit both by maximum likelihood on the events of a span.
+    """Fit the rate (events per day) and β by maximum likelihood on the events of a span.
+
+    Args:
+        pattern: the events; only those of the span are used.
+        span: the training span.
 
     Raises:
         Problem: the span has no duration or no events.

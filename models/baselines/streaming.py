@@ -10,8 +10,8 @@
     λ(t) = μ + Σ_{t_j < t} K exp(α (m_j − Mc)) g(t − t_j)        g(t) ∝ (t + c)^−p exp(−t/T),  ∫ g = 1
 
 with g as a mixture Σ_k w_k exp(−t/τ_k)/τ_k, so that the past is K sums S_k, each with its own exponential decay. μ and K are the
-region's own, the other parameters are common (`models.baselines.streaming_fit`). For a region that was not fitted, μ is the common share
-of its Poisson rate.
+region's own, the other parameters are common (`models.baselines.streaming_fit`). For a region that was not fitted, μ is the share
+`background_share` of its Poisson rate.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ from stream.core import Hazard
 
 BUILT_IN = PRETRAINED / "baselines.json"
 LARGEST_EXCESS = 8.0
-"""The productivity of larger events is that of an event this far above completeness."""
+"""The largest magnitude above completeness that counts: larger events have the productivity of this one, and none is simulated."""
 PRIOR_DAYS = 365.0
+"""Weight of the fitted long-run rate, as a time of observation."""
 FIRST, LAST, COUNT, FIRST_SUM = 0, 1, 2, 3
 
 
@@ -85,13 +86,17 @@ class _Kernel(NamedTuple):
 
 
 class LiveBaselines:
-    """Both baselines over one vector: bytes in, bytes out."""
+    """Both baselines with one memory: bytes in, bytes out.
+
+    Args:
+        parameters: a fit; regions that it does not have get its common parameters.
+    """
 
     rivals = ("poisson", "etas")
 
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
-        self.basis = f"baselines-{sha256(encode(parameters)).hexdigest()[:12]}"
+        self.basis = f"baselines-{sha256(encode_parameters(parameters)).hexdigest()[:12]}"
         self.taus_days = np.array(parameters.time_constants_days)
         self._start = np.zeros(FIRST_SUM + len(self.taus_days)).tobytes()
         self.size_bytes = len(self._start)
@@ -99,19 +104,24 @@ class LiveBaselines:
 
     @classmethod
     def load(cls, file: Path | None = None) -> LiveBaselines:
-        """Load the baselines of a file that `save` wrote; without one, the built-in fit.
+        """Load the baselines from a file that `write_parameters` wrote; without a file, the built-in fit.
 
         Raises:
             Problem: the file does not exist, or holds no fit.
         """
-        return cls(load(file or BUILT_IN))
+        return cls(read_parameters(file or BUILT_IN))
 
     def start(self) -> bytes:
         """Return the memory before any event."""
         return self._start
 
     def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
-        """Return the memory after one more event."""
+        """Return the memory after one more event.
+
+        Args:
+            memory: before the event.
+            region: the region whose productivity and completeness apply.
+        """
         before = np.frombuffer(memory)
         after, time = before.copy(), float(event.time)
         excess = min(max((event.magnitude or 0.0) - region.magnitude_of_completeness, 0.0), LARGEST_EXCESS)
@@ -126,46 +136,51 @@ class LiveBaselines:
         return after.tobytes()
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, Hazard]:
-        """Return the hazards of Poisson and ETAS from one moment to a later one, given that no event occurs in between."""
+        """Return the hazards of Poisson and ETAS from one moment to a later one, given that no event occurs in between.
+
+        Args:
+            memory: after the last event before `since`.
+        """
         vector, kernel = np.frombuffer(memory), self._kernel(region)
         first, last, count = vector[:FIRST_SUM].tolist()
         span = (until - since) / MILLISECONDS_PER_DAY
-        seen = max(since - first, 0.0) / MILLISECONDS_PER_DAY if count else 0.0
+        observed = max(since - first, 0.0) / MILLISECONDS_PER_DAY if count else 0.0
         silence = max(since - last, 0.0) / MILLISECONDS_PER_DAY if count else 0.0
-        events, days = kernel.rate_per_day * PRIOR_DAYS + max(count - 1.0, 0.0), PRIOR_DAYS + seen
+        events, days = kernel.rate_per_day * PRIOR_DAYS + max(count - 1.0, 0.0), PRIOR_DAYS + observed
         at_start, at_end, expected = events / days, events / (days + span), events * math.log1p(span / days)
         poisson = Hazard(expected, math.log(at_start), math.log(at_end))
         triggered = vector[FIRST_SUM:] * np.exp(-silence / self.taus_days)  # (K,)
-        lost = triggered * -np.expm1(-span / self.taus_days)  # (K,) the part that decays within the span
-        now, later = float(np.add.reduce(triggered)), float(np.add.reduce(triggered - lost))
-        to_come = float(np.add.reduce(lost * self.taus_days))
-        steady, share = kernel.background_per_day, kernel.share_of_poisson
+        decayed = triggered * -np.expm1(-span / self.taus_days)  # (K,) the part that decays within the span
+        now, later = float(np.add.reduce(triggered)), float(np.add.reduce(triggered - decayed))
+        expected_triggered = float(np.add.reduce(decayed * self.taus_days))
+        background, share = kernel.background_per_day, kernel.share_of_poisson
         etas = Hazard(
-            steady * span + share * expected + to_come,
-            math.log(steady + share * at_start + now),
-            math.log(steady + share * at_end + later),
+            background * span + share * expected + expected_triggered,
+            math.log(background + share * at_start + now),
+            math.log(background + share * at_end + later),
         )
         return poisson, etas
 
     def _kernel_of(self, region: Region) -> _Kernel:
-        whole, own = self.parameters, self.parameters.regions.get(region.id)
-        heights = np.array(whole.weights) / self.taus_days
+        common, own = self.parameters, self.parameters.regions.get(region.id)
+        heights = np.array(common.weights) / self.taus_days
         if own is None or own.magnitude_of_completeness != region.magnitude_of_completeness:
-            return _Kernel(whole.rate_per_day, 0.0, whole.background_share, whole.productivity * heights)
+            return _Kernel(common.rate_per_day, 0.0, common.background_share, common.productivity * heights)
         return _Kernel(own.rate_per_day, own.background_per_day, 0.0, own.productivity * heights)
 
 
-def encode(parameters: Parameters) -> bytes:
+def encode_parameters(parameters: Parameters) -> bytes:
+    """Return a fit as indented JSON; its hash names the fit."""
     return msgspec.json.format(msgspec.json.encode(parameters))
 
 
-def save(parameters: Parameters, file: Path) -> None:
-    """Write a fit as JSON."""
-    file.write_bytes(encode(parameters) + b"\n")
+def write_parameters(parameters: Parameters, file: Path) -> None:
+    """Write a fit as JSON; `read_parameters` reads it."""
+    file.write_bytes(encode_parameters(parameters) + b"\n")
 
 
-def load(file: Path) -> Parameters:
-    """Read a fit.
+def read_parameters(file: Path) -> Parameters:
+    """Read a fit that `write_parameters` wrote.
 
     Raises:
         Problem: the file does not exist, or holds no fit.

@@ -1,10 +1,10 @@
-"""Fits the baselines of the stream: `python -m models.baselines.streaming_fit FEED … --also OLDER … --until 2023-07-01 -o FILE`.
+"""Fit the baselines of the stream: `python -m models.baselines.streaming_fit FEED … --also OLDER … --until 2023-07-01 -o FILE`.
 
 Maximum likelihood of temporal ETAS in the form that runs in the stream, a mixture of exponentials, so its log-likelihood
 Σ ln λ(t_i) − ∫ λ dt (Daley & Vere-Jones 2003, eq. 7.2.2) is exact and O(N). The decay (α, c, p, T) is common; each region has its own
 μ and K, by expectation–maximisation over which events were triggered (Veen & Schoenberg 2008, J. Am. Stat. Assoc. 103, 614–624), shrunk
-towards all regions together as if each had a few more events that resemble theirs. Older catalogues may be used for the decay too, which
-a year of the feed is too short for; the regions' own rates are those of the feed, which does not report all events of catalogues.
+towards the values of all regions, as if each region had ten more events like the average one. A year of the feed is too short to fit the
+decay, so older catalogues may be used for it too; the regions' own rates are those of the feed, which reports fewer events than catalogues.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from ingest.catalog import read_catalog
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import RegionTable
-from models.baselines.omori_mixture import Shape, mixture
-from models.baselines.streaming import Parameters, Regional, save
+from models.baselines.omori_mixture import Shape, fit_mixture
+from models.baselines.streaming import Parameters, Regional, write_parameters
 from models.catalog import PointPattern, Span, choose, make_point_pattern, spans
 from models.numerics import FloatArray
 
 Part = tuple[str, PointPattern, Span]
 """A region's id, its events, and the span that is fitted."""
 
-LEANING_EVENTS = 10.0
-"""Number of average events, of all regions together, added to each region's own for μ and for K."""
+SHRINKAGE_EVENTS = 10.0
+"""Number of average events of all regions that are added to each region's own for μ and for K."""
 FEWEST_EVENTS = 5
 STEPS = 60
 """Steps of expectation–maximisation for each choice of the common parameters."""
 BOUNDS = ((0.0, 3.0), (math.log(1e-4), math.log(1.0)), (0.6, 1.8), (math.log(5.0), math.log(3000.0)))
 """α, ln c (days), p, ln T (days)."""
-BEGINNING = (1.5, math.log(0.01), 1.1, math.log(300.0))
+START = (1.5, math.log(0.01), 1.1, math.log(300.0))
 
 
 class _Sums(NamedTuple):
@@ -62,44 +62,47 @@ def fit_live_baselines(training: Iterable[Part], data: Iterable[str] = (), *, al
         training: region id, its events (those before the span trigger), and the span whose events are fitted. A region may occur again.
         data: lines that describe the training data, kept with the fit.
         also: further spans, used for the common decay only.
+
+    Returns:
+        The common decay, and μ, K (events per day, events) of each region in `training`.
     """
     parts = [(region, events.before(span.end), span) for region, events, span in training]
-    shape = _shape([*parts, *((region, events.before(span.end), span) for region, events, span in also)])
-    counts, days = _counts(parts)
+    shape = _fit_shape([*parts, *((region, events.before(span.end), span) for region, events, span in also)])
+    counts, days = _counts_and_days(parts)
     total = sum(counts.values())
-    taus, weights = mixture(shape)
-    found = _regional(_all_sums(parts, shape))
+    taus, weights = fit_mixture(shape)
+    fit = _fit_regions(_sums_of_parts(parts, shape))
     common = (total + 1.0) / (sum(days.values()) + 30.0 * len(days) + 1.0)
     regions = {
         region: Regional(
             magnitude_of_completeness=events.magnitude_of_completeness,
             rate_per_day=(counts[region] + 1.0) / (days[region] + 1.0 / common),
-            background_per_day=found.backgrounds[region],
-            productivity=found.productivities[region],
+            background_per_day=fit.backgrounds[region],
+            productivity=fit.productivities[region],
             events=counts[region],
         )
         for region, events, _ in parts
     }
     poisson = sum(n * math.log(regions[region].rate_per_day) - regions[region].rate_per_day * days[region] for region, n in counts.items())
-    said = f"{total} events, mean nats per event (in sample): poisson {poisson / total:.4f}, etas {found.log_likelihood / total:.4f}"
-    return Parameters(
-        *shape, tuple(taus.tolist()), tuple(weights.tolist()), common, found.share, found.productivity, regions, (*data, said)
-    )
+    summary = f"{total} events, mean nats per event (in sample): poisson {poisson / total:.4f}, etas {fit.log_likelihood / total:.4f}"
+    return Parameters(*shape, tuple(taus.tolist()), tuple(weights.tolist()), common, fit.share, fit.productivity, regions, (*data, summary))
 
 
-def _shape(parts: list[Part]) -> Shape:
-    total = max(sum(_counts(parts)[0].values()), 1)
+def _fit_shape(parts: list[Part]) -> Shape:
+    """Fit the common decay: L-BFGS over α, ln c, p, ln T, each step with the best μ and K of every region."""
+    total = max(sum(_counts_and_days(parts)[0].values()), 1)
 
-    def shape(values: FloatArray) -> Shape:
+    def shape_of(values: FloatArray) -> Shape:
         return Shape(float(values[0]), math.exp(values[1]), float(values[2]), math.exp(values[3]))
 
     def cost(values: FloatArray) -> float:
-        return -_regional(_all_sums(parts, shape(values))).log_likelihood / total
+        return -_fit_regions(_sums_of_parts(parts, shape_of(values))).log_likelihood / total
 
-    return shape(minimize(cost, BEGINNING, method="L-BFGS-B", bounds=BOUNDS, options={"eps": 1e-4, "maxiter": 60}).x)
+    return shape_of(minimize(cost, START, method="L-BFGS-B", bounds=BOUNDS, options={"eps": 1e-4, "maxiter": 60}).x)
 
 
-def _counts(parts: list[Part]) -> tuple[dict[str, int], dict[str, float]]:
+def _counts_and_days(parts: list[Part]) -> tuple[dict[str, int], dict[str, float]]:
+    """Return the number of events and the days of each region, over all its spans."""
     counts, days = defaultdict[str, int](int), defaultdict[str, float](float)
     for region, events, span in parts:
         rows = events.rows(span)
@@ -108,20 +111,21 @@ def _counts(parts: list[Part]) -> tuple[dict[str, int], dict[str, float]]:
     return dict(counts), dict(days)
 
 
-class _Regional(NamedTuple):
+class _RegionalFit(NamedTuple):
     """μ and K of each region, and their log-likelihood."""
 
     backgrounds: dict[str, float]
     productivities: dict[str, float]
     share: float
-    """Share of background events, all regions together."""
+    """Share of background events, over all regions."""
     productivity: float
-    """K of all regions together."""
+    """K, over all regions."""
     log_likelihood: float
     """Σ ln λ − ∫ λ, without the shrinkage."""
 
 
-def _regional(sums: list[_Sums]) -> _Regional:
+def _fit_regions(sums: list[_Sums]) -> _RegionalFit:
+    """Fit μ and K of each region to all its spans."""
     by_region = defaultdict[str, list[_Sums]](list)
     for one in sums:
         by_region[one.region].append(one)
@@ -131,18 +135,20 @@ def _regional(sums: list[_Sums]) -> _Regional:
     days = np.array([sum(one.days for one in by_region[name]) for name in names])
     offsets = np.cumsum([0, *(len(excitation) for excitation in excitations)])
     whole = np.concatenate(excitations)
-    mu, k, share, common = _maximise(whole, offsets, compensators, days, LEANING_EVENTS, STEPS)
+    mu, k, share, common = _maximise(whole, offsets, compensators, days, SHRINKAGE_EVENTS, STEPS)
     region_of_event = np.repeat(np.arange(len(names)), np.diff(offsets))
     log_likelihood = np.log(mu[region_of_event] + k[region_of_event] * whole).sum() - (mu * days + k * compensators).sum()
     by_name = dict(zip(names, mu.tolist(), strict=True)), dict(zip(names, k.tolist(), strict=True))
-    return _Regional(*by_name, float(share), float(common), float(log_likelihood))
+    return _RegionalFit(*by_name, float(share), float(common), float(log_likelihood))
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _maximise(
-    excitation: FloatArray, offsets: NDArray[np.int64], compensators: FloatArray, days: FloatArray, leaning: float, steps: int
+    excitation: FloatArray, offsets: NDArray[np.int64], compensators: FloatArray, days: FloatArray, shrinkage: float, steps: int
 ) -> tuple[FloatArray, FloatArray, float, float]:
-    """Return μ (R,) and K (R,) by expectation–maximisation, shrunk towards the common share of background events and the common K."""
+    """Return μ (R,) and K (R,) by expectation–maximisation, the common share of background events, and the common K."""
+    # Expectation: an event is background with probability μ/(μ + K e), e its excitation. Maximisation: μ is the number of background
+    # events per day, K that of triggered events per unit of the compensator, each with `shrinkage` average events added.
     regions = len(days)
     counts = (offsets[1:] - offsets[:-1]).astype(np.float64)
     rates = (counts + 0.5) / days
@@ -155,27 +161,29 @@ def _maximise(
                 background[r] += mu[r] / (mu[r] + k[r] * excitation[i])
         triggered = counts - background
         share, common = background.sum() / counts.sum(), triggered.sum() / compensators.sum()
-        mu = (background + leaning * share) / (days + leaning / rates)
-        k = (triggered + leaning * (1.0 - share)) / (compensators + leaning * (1.0 - share) / common)
+        mu = (background + shrinkage * share) / (days + shrinkage / rates)
+        k = (triggered + shrinkage * (1.0 - share)) / (compensators + shrinkage * (1.0 - share) / common)
     return mu, k, share, common
 
 
-def _all_sums(parts: list[Part], shape: Shape) -> list[_Sums]:
-    taus, weights = mixture(shape)
-    made: list[_Sums] = []
+def _sums_of_parts(parts: list[Part], shape: Shape) -> list[_Sums]:
+    """Return the sums of each part for a given decay."""
+    taus, weights = fit_mixture(shape)
+    sums: list[_Sums] = []
     for region, events, span in parts:
         rows, first, last = events.rows(span), events.day_of(span.start), events.day_of(span.end)
         jumps = np.exp(shape.alpha * events.excesses)
-        excitation, compensator = _excite(events.days, jumps, taus, weights, first, last)
-        made.append(_Sums(region, excitation[rows], float(compensator), last - first))
-    return made
+        excitation, compensator = _excitation(events.days, jumps, taus, weights, first, last)
+        sums.append(_Sums(region, excitation[rows], float(compensator), last - first))
+    return sums
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _excite(
+def _excitation(
     days: FloatArray, jumps: FloatArray, taus: FloatArray, weights: FloatArray, first: float, last: float
 ) -> tuple[FloatArray, float]:
-    """Return (N,) Σ_j jump_j g(t_i − t_j) just before each event, and the integral of that rate from `first` to `last`."""
+    """Return Σ_j jump_j g(t_i − t_j) just before each event, (N,), and the integral of that rate from `first` to `last`."""
+    # One exponential at a time: its sum decays from event to event, and each event adds its jump after its own rate is taken.
     excitation, compensator = np.zeros(len(days)), 0.0
     for k in range(len(taus)):
         carried = 0.0
@@ -188,26 +196,26 @@ def _excite(
     return excitation, compensator
 
 
-def regional_training(events: Iterable[Event], table: RegionTable) -> list[Part]:
+def regional_parts(events: Iterable[Event], table: RegionTable) -> list[Part]:
     """Return each region's spans without gaps in one catalogue, where that goes down to the region's magnitude of completeness.
 
     Args:
         events: sorted earthquakes without duplicates.
     """
-    known, region_of = list(events), cache(table.region_of)
-    lowest = min((event.magnitude or 0.0 for event in known), default=0.0)
+    catalogue, region_of = list(events), cache(table.region_of)
+    lowest = min((event.magnitude or 0.0 for event in catalogue), default=0.0)
     members = defaultdict[str, list[Event]](list)
-    for event in known:
+    for event in catalogue:
         region = region_of(event.latitude, event.longitude)
         if lowest <= region.magnitude_of_completeness:
             members[region.id].append(event)
-    pieces = [Span(*piece) for piece in spans([int(event.time) for event in known])]
-    made = (
+    pieces = [Span(*piece) for piece in spans([int(event.time) for event in catalogue])]
+    parts = (
         (name, make_point_pattern(members[name], table[name].magnitude_of_completeness, piece), piece)
         for name in sorted(members)
         for piece in pieces
     )
-    return [(name, one, piece) for name, one, piece in made if len(one) >= FEWEST_EVENTS]
+    return [(name, one, piece) for name, one, piece in parts if len(one) >= FEWEST_EVENTS]
 
 
 def main() -> None:
@@ -216,15 +224,15 @@ def main() -> None:
     parser.add_argument("--also", nargs="+", type=Path, action="append", default=[], help="another catalogue's: it teaches the decay alone")
     parser.add_argument("--until", required=True, type=Instant.parse, help="nothing from then on is looked at")
     parser.add_argument("--output", "-o", type=Path, required=True)
-    given = parser.parse_args()
-    said, parts = list[str](), list[list[Part]]()
-    for files in (given.files, *given.also):
-        read = (item for file in files for item in read_catalog(file) if isinstance(item, Event) and item.time < given.until)
+    options = parser.parse_args()
+    data, parts = list[str](), list[list[Part]]()
+    for files in (options.files, *options.also):
+        read = (item for file in files for item in read_catalog(file) if isinstance(item, Event) and item.time < options.until)
         events = choose(read).kept
-        said.append(f"{', '.join(file.name for file in files)}: {len(events)} earthquakes before {given.until}")
-        parts.append(regional_training(events, RegionTable.load()))
-    fitted = fit_live_baselines(parts[0], said, also=[part for more in parts[1:] for part in more])
-    save(fitted, given.output)
+        data.append(f"{', '.join(file.name for file in files)}: {len(events)} earthquakes before {options.until}")
+        parts.append(regional_parts(events, RegionTable.load()))
+    fitted = fit_live_baselines(parts[0], data, also=[part for more in parts[1:] for part in more])
+    write_parameters(fitted, options.output)
     print(*fitted.data, f"alpha {fitted.alpha:.3f}, c {fitted.c_days:.5f} d, p {fitted.p:.3f}, taper {fitted.taper_days:.0f} d", sep="\n")
 
 

@@ -4,7 +4,7 @@
         -> [Conv2D(32) – pool – Conv2D(64) – dense(128)] -> LSTM(128) -> LSTM(128) -> dense(2)
         -> (minutes to the next event, its magnitude), scaled likewise
 
-It gives point forecasts and no distribution, so its log-likelihoods are NaN. Training with squared error gives a conditional mean (Bishop
+Its forecasts are points, not distributions, so its log-likelihoods are NaN. Training with squared error gives a conditional mean (Bishop
 2006, Pattern Recognition and Machine Learning, eq. 1.89), and waits are so skewed that their mean is far above most of them: on
 Californian catalogues its median error in minutes is 1.3 to 2.4 times that of the constant median, its mean error 0.9 to 1.25 times.
 In `EventScores` its forecast takes the place of the median. Mean absolute errors of 5 minutes and 0.5 magnitude units are reported for it
@@ -27,7 +27,7 @@ from torch import nn
 
 from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
-from models.baselines.median import points
+from models.baselines.median import point_scores
 from models.catalog import PointPattern, Span
 from models.numerics import FloatArray
 from models.scoring import EventScores, waits
@@ -71,14 +71,14 @@ class Scaler(NamedTuple):
     width: FloatArray
     """(Q,) highest minus lowest; 1 where they are equal."""
 
-    def scaled(self, values: FloatArray) -> FloatArray:
-        """(..., Q) in their own units -> in [0, 1] over the training span."""
+    def scale(self, values: FloatArray) -> FloatArray:
+        """Scale quantities (..., Q) in their own units to [0, 1] over the training span."""
         result: FloatArray = (values - self.low) / self.width
         return result
 
 
 class FrontEndImage(nn.Module):
-    """Conv2D(32) – pool – Conv2D(64) – dense(128) on the window as an image: (B, window, Q) -> (B, window/2, 128)."""
+    """Convolutions over the window as an image: (B, window, Q) -> (B, window/2, 128)."""
 
     def __init__(self, quantities: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class FrontEndImage(nn.Module):
 
 
 class Network(nn.Module):
-    """(B, window, Q) -> (B, 2), both scaled."""
+    """The whole network: (B, window, Q) -> (B, 2) wait and magnitude, all scaled."""
 
     def __init__(self, quantities: int, cell: Cell, front_end: FrontEnd) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class Network(nn.Module):
 
 
 class Textbook:
-    """A trained network with its scalers."""
+    """A trained network with its scaler; a `models.scoring.ScoredModel`."""
 
     def __init__(self, network: Network, scaler: Scaler, options: TextbookOptions) -> None:
         self.network, self.scaler, self.options = network, scaler, options
@@ -119,39 +119,44 @@ class Textbook:
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
         """Return the point forecast before each event of the span; waits below 0 become 0, the first counts from the span's start."""
         rows = pattern.rows(span)
-        windows = _windows(self.scaler.scaled(quantities(pattern, len(self.scaler.low) > 4)), self.options.window)
-        with _threads(self.options.threads):
-            scaled = _predicted(self.network, windows, np.arange(rows.start, rows.stop))  # (N, 2)
+        windows = _windows(self.scaler.scale(quantities(pattern, len(self.scaler.low) > 4)), self.options.window)
+        with _torch_threads(self.options.threads):
+            scaled = _predict(self.network, windows, np.arange(rows.start, rows.stop))  # (N, 2)
         chosen = [_WAIT, _MAGNITUDE]
         minutes, magnitudes = (scaled * self.scaler.width[chosen] + self.scaler.low[chosen]).T
         wait_days = np.maximum(minutes / MINUTES_PER_DAY - waits(pattern, span).elapsed, 0.0)
-        return points(wait_days, magnitudes)
+        return point_scores(wait_days, magnitudes)
 
 
 def fit_textbook(pattern: PointPattern, span: Span, options: TextbookOptions | None = None) -> Textbook:
-    """Train on the events of a span; earlier events serve as inputs only. Takes minutes on one thread; a seed fixes the result.
+    """Train the network on the events of a span; earlier events serve as inputs only. This takes minutes on one thread.
+
+    Args:
+        pattern: the events; depths are an input if one of the span is known.
+        span: the training span.
+        options: cell, front end, seed and training; the same seed gives the same weights. None: the defaults.
 
     Raises:
         Problem: fewer than 20 events in the span.
     """
-    chosen = options or TextbookOptions()
+    options = options or TextbookOptions()
     rows = pattern.rows(span)
     targets = np.arange(max(rows.start, 1), rows.stop)
     if len(targets) < 20:
         raise Problem(f"{len(targets)} events in the training span", "give the network at least 20")
     raw = quantities(pattern, bool(np.isfinite(pattern.depths_km[targets]).any()))  # (N, Q)
     scaler = _scaler(raw[targets])
-    values = scaler.scaled(raw)
-    known = len(targets) - max(int(chosen.stopping_share * len(targets)), 1)
-    with _threads(chosen.threads), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(chosen.seed)
-        network = Network(values.shape[1], chosen.cell, chosen.front_end)
-        _descend(network, values, targets[:known], targets[known:], chosen)
-    return Textbook(network.eval(), scaler, chosen)
+    values = scaler.scale(raw)
+    count = len(targets) - max(int(options.stopping_share * len(targets)), 1)
+    with _torch_threads(options.threads), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        network = Network(values.shape[1], options.cell, options.front_end)
+        _train(network, values, targets[:count], targets[count:], options)
+    return Textbook(network.eval(), scaler, options)
 
 
 def quantities(pattern: PointPattern, with_depths: bool) -> FloatArray:
-    """(N, 4 or 5) of each event: minutes since the one before it, latitude, longitude, magnitude, depth in km (NaN where unknown)."""
+    """Return the quantities of each event, (N, 4 or 5): minutes since the last event, latitude, longitude, magnitude, depth (km or NaN)."""
     minutes = np.diff(pattern.times, prepend=pattern.times[:1]) / MILLISECONDS_PER_DAY * MINUTES_PER_DAY
     columns = [minutes, pattern.latitudes, pattern.longitudes, pattern.magnitudes]
     return np.stack(columns + [pattern.depths_km] * with_depths, axis=1)
@@ -163,35 +168,40 @@ def _scaler(raw: FloatArray) -> Scaler:
 
 
 def _windows(values: FloatArray, window: int) -> torch.Tensor:
-    """(N, Q) -> (N + 1, window, Q) float32, the events before each and before the next to come; a view. Unknown depths are 0."""
+    """Return the events before each event and before the next one: (N, Q) -> (N + 1, window, Q) float32, a view. Unknown depths are 0."""
     padded = np.concatenate((np.zeros((window, values.shape[1])), np.nan_to_num(values))).astype(np.float32)
     return torch.from_numpy(padded).unfold(0, window, 1).transpose(1, 2)
 
 
-def _predicted(network: Network, windows: torch.Tensor, rows: NDArray[np.int64]) -> FloatArray:
-    """Return (R, 2) scaled forecasts of the events in `rows`."""
+def _predict(network: Network, windows: torch.Tensor, rows: NDArray[np.int64]) -> FloatArray:
+    """Return the scaled forecasts of the events in `rows`, (R, 2)."""
     with torch.no_grad():
         parts = [network(windows[torch.from_numpy(part)]) for part in _batches(rows, 1024)]
     return torch.cat([torch.zeros(0, 2), *parts]).double().numpy()
 
 
-def _descend(
-    network: Network, values: FloatArray, learning: NDArray[np.int64], stopping: NDArray[np.int64], options: TextbookOptions
+def _train(
+    network: Network, values: FloatArray, training: NDArray[np.int64], stopping: NDArray[np.int64], options: TextbookOptions
 ) -> None:
-    """Minimise the mean squared error of the scaled wait and magnitude with Adam; keep the weights of the best epoch."""
-    windows, wanted = _windows(values, options.window), values[:, [_WAIT, _MAGNITUDE]]
+    """Minimise the mean squared error of the scaled wait and magnitude with Adam; load the weights of the best epoch.
+
+    Args:
+        values: (N, Q) scaled quantities of all events.
+        training, stopping: rows whose errors are minimised, and rows whose errors choose the epoch.
+    """
+    windows, targets = _windows(values, options.window), values[:, [_WAIT, _MAGNITUDE]]
     optimizer, order = torch.optim.Adam(network.parameters(), lr=options.learning_rate), np.random.default_rng(options.seed)
     stopping = stopping[:: -(-2 * len(stopping) // options.windows_per_epoch)]
     best, best_error, best_epoch = copy.deepcopy(network.state_dict()), np.inf, 0
     for epoch in range(options.epochs):
-        for rows in _batches(order.permutation(learning)[: options.windows_per_epoch], options.batch):
-            error = nn.functional.mse_loss(network(windows[torch.from_numpy(rows)]), torch.from_numpy(wanted[rows]).float())
+        for rows in _batches(order.permutation(training)[: options.windows_per_epoch], options.batch):
+            error = nn.functional.mse_loss(network(windows[torch.from_numpy(rows)]), torch.from_numpy(targets[rows]).float())
             optimizer.zero_grad()
             error.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        checked = float(((_predicted(network, windows, stopping) - wanted[stopping]) ** 2).mean())
-        if checked < best_error:
-            best, best_error, best_epoch = copy.deepcopy(network.state_dict()), checked, epoch
+        stopping_error = float(((_predict(network, windows, stopping) - targets[stopping]) ** 2).mean())
+        if stopping_error < best_error:
+            best, best_error, best_epoch = copy.deepcopy(network.state_dict()), stopping_error, epoch
         elif epoch - best_epoch >= options.patience:
             break
     network.load_state_dict(best)
@@ -202,8 +212,8 @@ def _batches(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Set the number of torch's threads, on which its last bits depend."""
+def _torch_threads(count: int) -> Iterator[None]:
+    """Set the number of torch's threads for a while: the last bits of the results depend on it."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

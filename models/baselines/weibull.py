@@ -45,18 +45,18 @@ class WeibullRenewal:
         return "weibull"
 
     def cumulative_hazard(self, days: FloatArray) -> FloatArray:
-        """(N,) −ln S: (t/s)^k."""
+        """Return −ln S = (t/s)^k of waits (N,), days."""
         return (days / self.scale_days) ** self.shape
 
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
         """Score a span's events. During the first second the hazard is that at its end, because for k < 1 it is infinite at 0."""
-        given = waits(pattern, span)
-        elapsed = self.cumulative_hazard(given.elapsed)  # (N,)
-        spent = self.cumulative_hazard(given.whole) - elapsed  # (N,) of a unit exponential
-        median = self.scale_days * (elapsed + math.log(2.0)) ** (1.0 / self.shape) - given.elapsed
+        span_waits = waits(pattern, span)
+        elapsed = self.cumulative_hazard(span_waits.elapsed)  # (N,)
+        spent = self.cumulative_hazard(span_waits.whole) - elapsed  # (N,) a unit exponential, if the model holds
+        median = self.scale_days * (elapsed + math.log(2.0)) ** (1.0 / self.shape) - span_waits.elapsed
         return EventScores(
-            time_log_prob=self._log_hazard(given.whole) - spent,
-            survival_log_prob=float(self._open_end(given)),
+            time_log_prob=self._log_hazard(span_waits.whole) - spent,
+            survival_log_prob=float(self._open_end(span_waits)),
             time_pit=-np.expm1(-spent),
             median_wait_days=median,
             place_log_prob=np.full(len(spent), -math.log(pattern.area_km2)),
@@ -64,18 +64,22 @@ class WeibullRenewal:
         )
 
     def _log_hazard(self, days: FloatArray) -> FloatArray:
-        """(N,) ln of the hazard, 1/day."""
+        """Return the ln of the hazard (1/day) at waits (N,), days."""
         ratio = np.log(np.maximum(days, SHORTEST_WAIT_DAYS) / self.scale_days)
         return math.log(self.shape / self.scale_days) + (self.shape - 1.0) * ratio
 
-    def _open_end(self, given: Waits) -> FloatArray:
-        """ln P(no event from the last one, or the span's start, to its end)."""
-        known = given.silence if not len(given.whole) else 0.0
-        return self.cumulative_hazard(np.array(known)) - self.cumulative_hazard(np.array(given.censored))
+    def _open_end(self, span_waits: Waits) -> FloatArray:
+        """Return ln P(no event from the last one, or from the span's start, to the span's end)."""
+        elapsed = span_waits.silence if not len(span_waits.whole) else 0.0
+        return self.cumulative_hazard(np.array(elapsed)) - self.cumulative_hazard(np.array(span_waits.censored))
 
 
 def fit_weibull(pattern: PointPattern, span: Span) -> WeibullRenewal:
-    """Fit both laws by maximum likelihood on the events of a span, given the time without events before it.
+    """Fit waits (k, s in days) and magnitudes (β) by maximum likelihood on a span's events, given the silence before it.
+
+    Args:
+        pattern: the events; before the span's only the last one counts.
+        span: the training span.
 
     Raises:
         Problem: fewer than two events in the span.
@@ -87,11 +91,11 @@ def fit_weibull(pattern: PointPattern, span: Span) -> WeibullRenewal:
     return WeibullRenewal(shape, scale, fit_gutenberg_richter(pattern, span))
 
 
-def maximum_likelihood(given: Waits) -> tuple[float, float]:
+def maximum_likelihood(span_waits: Waits) -> tuple[float, float]:
     """Return k and s (days) of at least two waits; waits below one second count as one second."""
-    unit = float(given.whole.mean()) or SHORTEST_WAIT_DAYS
-    whole = np.maximum(given.whole, SHORTEST_WAIT_DAYS) / unit  # (N,)
-    ends = np.array((given.censored, given.silence)) / unit
+    unit = float(span_waits.whole.mean()) or SHORTEST_WAIT_DAYS
+    whole = np.maximum(span_waits.whole, SHORTEST_WAIT_DAYS) / unit  # (N,)
+    ends = np.array((span_waits.censored, span_waits.silence)) / unit
     logs, count = np.log(whole), len(whole)
 
     def area(k: float) -> float:
@@ -103,6 +107,6 @@ def maximum_likelihood(given: Waits) -> tuple[float, float]:
         return -count * log_k + count * math.log(max(area(k), 1e-300) / count) - (k - 1.0) * float(logs.sum())
 
     low, high = SHAPES
-    found = minimize_scalar(loss, bounds=(math.log(low), math.log(high)), method="bounded", options={"xatol": 1e-9})
-    k = math.exp(float(found.x))
+    optimum = minimize_scalar(loss, bounds=(math.log(low), math.log(high)), method="bounded", options={"xatol": 1e-9})
+    k = math.exp(float(optimum.x))
     return k, unit * (area(k) / count) ** (1.0 / k)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ingest.problem import Problem
 from models.artifact import read_forecaster
-from models.baselines import Etas, fit_etas, fit_median, fit_poisson, fit_textbook, fit_weibull, published, stem
+from models.baselines import Etas, catalogue_stem, fit_etas, fit_median, fit_poisson, fit_textbook, fit_weibull, published_parameters_file
 from models.catalog import PointPattern, Span
 from models.forecaster.scored import SpaceTimeModel
 from models.scoring import ScoredModel
@@ -28,8 +28,8 @@ class FittingData(NamedTuple):
 def _etas(ground: FittingData) -> ScoredModel:
     """The parameters that were given; else the published ones of this catalogue at this completeness; else fitted."""
     magnitudes = fit_poisson(ground.pattern, ground.training).magnitudes
-    name, completeness = stem(ground.catalogues[0]), ground.pattern.magnitude_of_completeness
-    file = ground.parameters or (published(ground.catalogues[0]) if len(ground.catalogues) == 1 else None)
+    name, completeness = catalogue_stem(ground.catalogues[0]), ground.pattern.magnitude_of_completeness
+    file = ground.parameters or (published_parameters_file(ground.catalogues[0]) if len(ground.catalogues) == 1 else None)
     if file is not None:
         found = Etas.load(file, name, magnitudes)
         if abs(found.parameters.magnitude_of_completeness - completeness) < 1e-6:

@@ -62,7 +62,7 @@ def productivity(network: TimingNetwork, surroundings: FloatArray) -> FloatArray
 
 def cascade(
     excitation: FloatArray, start: FloatArray, end: float, background: float, table: FloatArray, sizes: MagnitudeSampling, most_events: int,
-    chance: np.random.Generator,
+    rng: np.random.Generator,
 ) -> BranchingEvents:  # fmt: skip
     """Continue P paths to the end.
 
@@ -75,12 +75,12 @@ def cascade(
     """
     paths = len(start)
     totals, cut = np.zeros(paths, np.int64), np.zeros(paths, np.bool_)
-    generation, made = _immigrants(excitation, start, end, background, sizes, chance), []
+    generation, made = _immigrants(excitation, start, end, background, sizes, rng), []
     while len(generation[0]):
         made.append(generation)
         totals += np.bincount(generation[0], minlength=paths)
         cut |= totals > most_events
-        generation = _children(*generation, cut, end, table, sizes, chance)
+        generation = _children(*generation, cut, end, table, sizes, rng)
     columns = [np.concatenate([one[column] for one in made]) if made else np.empty(0) for column in range(3)]
     return BranchingEvents(columns[0].astype(np.int64), columns[1], columns[2], cut)
 
@@ -95,43 +95,43 @@ def excitation_at(moment: float, excitation: FloatArray, start: FloatArray, foun
 
 
 def _immigrants(
-    excitation: FloatArray, start: FloatArray, end: float, background: float, sizes: MagnitudeSampling, chance: np.random.Generator
+    excitation: FloatArray, start: FloatArray, end: float, background: float, sizes: MagnitudeSampling, rng: np.random.Generator
 ) -> tuple[IntArray, FloatArray, FloatArray]:
     left = np.maximum(end - start, 0.0)
-    plain = np.repeat(np.arange(len(start)), chance.poisson(background * left))
-    plain_days = start[plain] + chance.random(len(plain)) * left[plain]
+    plain = np.repeat(np.arange(len(start)), rng.poisson(background * left))
+    plain_days = start[plain] + rng.random(len(plain)) * left[plain]
     expected = excitation * TAUS_DAYS * -np.expm1(-left[:, None] / TAUS_DAYS)  # (P, 12)
-    brought = np.repeat(np.arange(len(start)), chance.poisson(expected.sum(1)))
-    lags = _lags(expected, brought, left[brought], chance)
+    brought = np.repeat(np.arange(len(start)), rng.poisson(expected.sum(1)))
+    lags = _lags(expected, brought, left[brought], rng)
     paths, days = np.concatenate((plain, brought)), np.concatenate((plain_days, start[brought] + lags))
-    return paths, days, _excesses(len(paths), sizes, chance)
+    return paths, days, _excesses(len(paths), sizes, rng)
 
 
 def _children(
     paths: IntArray, days: FloatArray, excesses: FloatArray, cut: NDArray[np.bool_], end: float, table: FloatArray, sizes:
     MagnitudeSampling,
-    chance: np.random.Generator,
+    rng: np.random.Generator,
 ) -> tuple[IntArray, FloatArray, FloatArray]:  # fmt: skip
     left = end - days
     expected = table[_rows_of(excesses)] * -np.expm1(-left[:, None] / TAUS_DAYS)  # (E, 12)
     expected[cut[paths]] = 0.0
-    parents = np.repeat(np.arange(len(paths)), chance.poisson(expected.sum(1)))
-    lags = _lags(expected, parents, left[parents], chance)
-    return paths[parents], days[parents] + lags, _excesses(len(parents), sizes, chance)
+    parents = np.repeat(np.arange(len(paths)), rng.poisson(expected.sum(1)))
+    lags = _lags(expected, parents, left[parents], rng)
+    return paths[parents], days[parents] + lags, _excesses(len(parents), sizes, rng)
 
 
-def _lags(expected: FloatArray, parents: IntArray, left: FloatArray, chance: np.random.Generator) -> FloatArray:
+def _lags(expected: FloatArray, parents: IntArray, left: FloatArray, rng: np.random.Generator) -> FloatArray:
     """(C,) how long after their parents: a kernel by its share, and the exponential cut off at what is left, by its inverse."""
     bounds = np.cumsum(expected[parents], 1)
-    kernel = np.minimum((bounds <= (chance.random(len(parents)) * bounds[:, -1])[:, None]).sum(1), KERNELS - 1)
+    kernel = np.minimum((bounds <= (rng.random(len(parents)) * bounds[:, -1])[:, None]).sum(1), KERNELS - 1)
     taus = TAUS_DAYS[kernel]
-    return np.asarray(np.minimum(-taus * np.log1p(chance.random(len(parents)) * np.expm1(-left / taus)), left))
+    return np.asarray(np.minimum(-taus * np.log1p(rng.random(len(parents)) * np.expm1(-left / taus)), left))
 
 
-def _excesses(count: int, sizes: MagnitudeSampling, chance: np.random.Generator) -> FloatArray:
+def _excesses(count: int, sizes: MagnitudeSampling, rng: np.random.Generator) -> FloatArray:
     law, lowest, step = sizes.law, sizes.magnitude_of_completeness, sizes.step
     rate, middle, sigma, complete = (np.full(count, part[0]) for part in (law.log_rate, law.middle, law.log_sigma, law.log_complete))
-    return sample_excesses(DetectedMagnitude(rate, middle, sigma, complete, law.tail_rate, law.upper), lowest, step, chance)
+    return sample_excesses(DetectedMagnitude(rate, middle, sigma, complete, law.tail_rate, law.upper), lowest, step, rng)
 
 
 def _rows_of(excesses: FloatArray) -> IntArray:

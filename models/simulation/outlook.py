@@ -121,20 +121,18 @@ class Beyond(NamedTuple):
 
 def beyond(history: History, start: Start, ends: BlockEnds, background: float, levels: tuple[float, ...], seed: int) -> Beyond:
     """Go on by the kernels: those that stopped to the end of the month, then all to the end of the year."""
-    chance = np.random.default_rng((seed, 2**32 - 1))  # no block has that number
+    rng = np.random.default_rng((seed, 2**32 - 1))  # no block has that number
     timing, usual = history.network.timing, typical_surroundings(history)
     sizes = sizes_of(history, start)
     stopped = np.flatnonzero(ends.stopped)
     busy = cascade.productivity(timing, ends.last_features if len(ends.last_features) else usual)
-    first = cascade.cascade(
-        ends.excitation[stopped], ends.days[stopped], MONTH_DAYS, background, busy, sizes, MOST_EVENTS_BY_KERNELS, chance
-    )
+    first = cascade.cascade(ends.excitation[stopped], ends.days[stopped], MONTH_DAYS, background, busy, sizes, MOST_EVENTS_BY_KERNELS, rng)
     excitation = ends.excitation.copy()
     excitation[stopped] = cascade.excitation_at(MONTH_DAYS, excitation[stopped], ends.days[stopped], first, busy)
     late = ends.features[ends.features_days >= LATE_DAYS]
     calm = cascade.productivity(timing, late if len(late) >= FEWEST_LATE else np.concatenate((late, usual)))
     month = np.full(len(excitation), MONTH_DAYS)
-    rest = cascade.cascade(excitation, month, YEAR_DAYS, background, calm, sizes, MOST_EVENTS_BY_KERNELS, chance)
+    rest = cascade.cascade(excitation, month, YEAR_DAYS, background, calm, sizes, MOST_EVENTS_BY_KERNELS, rng)
     cut = np.zeros(len(month), np.bool_)
     cut[stopped] = first.cut
     without_end = {label: cut | rest.cut if days > MONTH_DAYS else cut for label, days in SPANS_DAYS.items()}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
-from models.baselines import BUILT_IN, EtasParameters, GutenbergRichter, Omori, lasting, load, simulate_etas
+from models.baselines import BUILT_IN, EtasParameters, GutenbergRichter, Omori, prepare_history, read_parameters, simulate_etas
 from models.catalog import PointPattern, Span
 from models.gan import SequenceGenerator, condition_of
 from models.numerics import EARTH_RADIUS_KM, FloatArray
@@ -125,7 +125,7 @@ def by_etas(
     """ETAS; without parameters, those of the usual size and the region's background `rate`."""
     known = with_mainshock(past, mainshock)
     parameters, law = given or (usual_etas(past, rate), GutenbergRichter(B_VALUE * math.log(10.0), 0.0))
-    made, cut, before = list[PointPattern](), 0, lasting(parameters, known, days)
+    made, cut, before = list[PointPattern](), 0, prepare_history(parameters, known, days)
     while len(made) < n:
         try:
             made.append(simulate_etas(parameters, law, region, days, seed * n + len(made) + cut, before, most_events=ETAS_EVENTS))
@@ -145,7 +145,7 @@ def usual_etas(past: PointPattern, rate: float) -> EtasParameters:
 
     The jump κ ∫g of an event at completeness is their productivity, and grows by exp(alpha) a magnitude: a = alpha + ρ γ.
     """
-    common = load(BUILT_IN)
+    common = read_parameters(BUILT_IN)
     omega, c = common.p - 1.0, common.c_days
     k0 = common.productivity / Omori(c, omega, common.taper_days).total * RHO / math.pi * 10.0 ** (LOG10_D * RHO)
     return EtasParameters(

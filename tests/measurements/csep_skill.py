@@ -27,7 +27,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from models.artifact.model_files import read_forecaster
 from models.baselines.etas.model import Etas
-from models.baselines.etas.simulate import lasting, simulate_etas
+from models.baselines.etas.simulate import prepare_history, simulate_etas
 from models.baselines.poisson import fit_poisson
 from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import PointPattern, Span, read_polygon
@@ -144,7 +144,7 @@ class Referee:
 def simulated_by_etas(etas: Etas, polygon: shapely.Polygon, days: float, n: int, number: int, past: PointPattern) -> tuple[Made, int]:
     """So many simulations, and how many more had no end: the published parameters let a few run away."""
     assert etas.magnitudes is not None
-    made, given_up, before = list[PointPattern](), 0, lasting(etas.parameters, past, days)
+    made, given_up, before = list[PointPattern](), 0, prepare_history(etas.parameters, past, days)
     while len(made) < n:
         try:
             seed = 100_000 * number + len(made) + given_up

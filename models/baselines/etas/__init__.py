@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from models.baselines.etas.fit import fit_etas
-from models.baselines.etas.model import Etas, EtasParameters, published, stem
+from models.baselines.etas.model import Etas, EtasParameters, catalogue_stem, published_parameters_file
 from models.baselines.etas.omori import Omori
-from models.baselines.etas.simulate import lasting, simulate_etas
+from models.baselines.etas.simulate import prepare_history, simulate_etas
 
 __all__ = [
     "Etas",
     "EtasParameters",
     "Omori",
+    "catalogue_stem",
     "fit_etas",
-    "lasting",
-    "published",
+    "prepare_history",
+    "published_parameters_file",
     "simulate_etas",
-    "stem",
 ]

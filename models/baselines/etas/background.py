@@ -18,7 +18,9 @@ from scipy.spatial import cKDTree  # type: ignore[import-untyped, unused-ignore]
 from models.numerics import FloatArray
 
 UNIFORM_SHARE = 0.01
+"""ε."""
 NEIGHBOUR = 10
+"""n: a kernel is as wide as the distance to this nearest neighbour."""
 SMALLEST_WIDTH_KM = 0.5
 
 
@@ -36,7 +38,7 @@ class BackgroundMap:
 
     @property
     def kernels(self) -> FloatArray:
-        """(M, 5) place, share and width of each event."""
+        """(M, 5) place (km), share and width (km) of each event."""
         return np.column_stack((self.places, self.shares, self.widths_km))
 
     @classmethod
@@ -46,14 +48,14 @@ class BackgroundMap:
         return cls(places, kernels[:, 3].copy(), kernels[:, 4].copy(), area_km2)
 
     def density(self, places: FloatArray) -> FloatArray:
-        """(N, 3) -> (N,) 1/km²."""
-        smoothed = _smoothed(places, self.places, self.shares, self.widths_km)
+        """Return b at places, (N, 3) km -> (N,) 1/km²."""
+        smoothed = _smooth(places, self.places, self.shares, self.widths_km)
         return (1.0 - UNIFORM_SHARE) * smoothed + UNIFORM_SHARE / self.area_km2
 
     def density_without_itself(self) -> FloatArray:
-        """(M,) density at the events themselves, each left out of its own estimate, for use in a fit."""
+        """Return b at the events themselves, (M,) 1/km², each left out of its own estimate: a fit needs it so."""
         own = self.shares / (2.0 * math.pi * self.widths_km**2)
-        others = (_smoothed(self.places, self.places, self.shares, self.widths_km) - own) / np.maximum(1.0 - self.shares, 1e-9)
+        others = (_smooth(self.places, self.places, self.shares, self.widths_km) - own) / np.maximum(1.0 - self.shares, 1e-9)
         return (1.0 - UNIFORM_SHARE) * np.maximum(others, 0.0) + UNIFORM_SHARE / self.area_km2
 
 
@@ -65,9 +67,9 @@ def background_map(places: FloatArray, probabilities: FloatArray, area_km2: floa
 
 
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _smoothed(targets: FloatArray, places: FloatArray, shares: FloatArray, widths: FloatArray) -> FloatArray:
-    """(N,) Σ_j share_j N(x − x_j; h_j), kernels cut at six widths."""
-    found = np.zeros(len(targets))
+def _smooth(targets: FloatArray, places: FloatArray, shares: FloatArray, widths: FloatArray) -> FloatArray:
+    """Return Σ_j share_j N(x − x_j; h_j) at each target, (N,) 1/km²; a kernel ends at six widths."""
+    densities = np.zeros(len(targets))
     for n in range(len(targets)):
         total = 0.0
         for j in range(len(places)):
@@ -75,5 +77,5 @@ def _smoothed(targets: FloatArray, places: FloatArray, shares: FloatArray, width
             half = 0.5 * (x * x + y * y + z * z) / (widths[j] * widths[j])
             if half < 18.0:
                 total += shares[j] * math.exp(-half) / (2.0 * math.pi * widths[j] * widths[j])
-        found[n] = total
-    return found
+        densities[n] = total
+    return densities

@@ -44,8 +44,8 @@ class Pairs(NamedTuple):
     """(P,)"""
 
 
-class Stretch(NamedTuple):
-    """The domain of the integral of the rate."""
+class IntegrationDomain(NamedTuple):
+    """The domain over which the rate is integrated."""
 
     days: float
     """Length of the span, days."""
@@ -56,30 +56,30 @@ class Stretch(NamedTuple):
     """(M,) days from each event to the span's start, not below 0, and to its end."""
 
 
-def negative_log_likelihood(theta: FloatArray, pairs: Pairs, background: FloatArray, stretch: Stretch) -> tuple[float, FloatArray]:
-    """−ln L and its gradient, (9,).
+def negative_log_likelihood(theta: FloatArray, pairs: Pairs, background: FloatArray, domain: IntegrationDomain) -> tuple[float, FloatArray]:
+    """Return −ln L and its gradient, (9,).
 
     Args:
-        theta: (9,) in the order of the constants above.
+        theta: (9,) in the order of `BACKGROUND` … `RHO`.
         background: (N,) density of background events at the targets, 1/km².
     """
-    brought = _offspring(theta, stretch.excesses)
-    grid = np.concatenate(([0.0], np.geomspace(math.exp(theta[C]) * 1e-3, float(stretch.until_end.max(initial=1.0)), _GRID)))
-    shares = _shares(_omori(theta), grid, stretch)
+    offspring = _offspring(theta, domain.excesses)
+    grid = np.concatenate(([0.0], np.geomspace(math.exp(theta[C]) * 1e-3, float(domain.until_end.max(initial=1.0)), _GRID)))
+    shares = _shares(_omori(theta), grid, domain)
     whole, whole_slopes = _with_slopes(theta, lambda one: math.log(one.total))
-    triggered, triggered_slopes = _with_slopes(theta, lambda one: float(brought @ _shares(one, grid, stretch)))
+    triggered, triggered_slopes = _with_slopes(theta, lambda one: float(offspring @ _shares(one, grid, domain)))
     value, gradient, pull = _log_rates(theta, whole, *pairs, background)
-    arisen = math.exp(theta[BACKGROUND]) * stretch.days
+    background_events = math.exp(theta[BACKGROUND]) * domain.days
     gradient[list(_DECAY)] -= pull * whole_slopes + triggered_slopes
-    gradient[[BACKGROUND, OFFSPRING, GROWTH]] -= arisen, triggered, float((brought * shares) @ stretch.excesses)
-    return triggered + arisen - value, -gradient
+    gradient[[BACKGROUND, OFFSPRING, GROWTH]] -= background_events, triggered, float((offspring * shares) @ domain.excesses)
+    return triggered + background_events - value, -gradient
 
 
 def untriggered(theta: FloatArray, pairs: Pairs, background: FloatArray) -> FloatArray:
-    """(N,) the probability that nothing triggered a target: μ b/λ (Zhuang, Ogata & Vere-Jones 2002, eq. 14)."""
-    arisen = math.exp(theta[BACKGROUND]) * background
+    """Return (N,) the probability that nothing triggered a target: μ b/λ (Zhuang, Ogata & Vere-Jones 2002, eq. 14)."""
+    background_rate = math.exp(theta[BACKGROUND]) * background
     sums = np.concatenate(([0.0], np.cumsum(pair_rates(theta, pairs))))[pairs.begins]
-    probabilities: FloatArray = arisen / (arisen + np.diff(sums))
+    probabilities: FloatArray = background_rate / (background_rate + np.diff(sums))
     return probabilities
 
 
@@ -103,10 +103,10 @@ def _omori(theta: FloatArray) -> Omori:
     return Omori(math.exp(theta[C]), float(theta[OMEGA]), math.exp(theta[TAU]))
 
 
-def _shares(omori: Omori, grid: FloatArray, stretch: Stretch) -> FloatArray:
+def _shares(omori: Omori, grid: FloatArray, domain: IntegrationDomain) -> FloatArray:
     """Return (M,) the share of each event's aftershocks that falls into the span: G/G(∞), interpolated in 4,000 lags."""
     values = omori.integral(grid) / omori.total
-    shares: FloatArray = np.interp(stretch.until_end, grid, values) - np.interp(stretch.until_start, grid, values)
+    shares: FloatArray = np.interp(domain.until_end, grid, values) - np.interp(domain.until_start, grid, values)
     return shares
 
 
@@ -142,7 +142,7 @@ def _log_rates(
     own = np.zeros(SIZE)
     for n in range(len(background)):
         own[:] = 0.0
-        arisen = math.exp(theta[BACKGROUND]) * background[n]
+        background_rate = math.exp(theta[BACKGROUND]) * background[n]
         for k in range(begins[n], begins[n + 1]):
             log_scale = theta[D] + theta[GAMMA] * excesses[k]
             scale, later = math.exp(log_scale), lags[k] + c
@@ -158,8 +158,8 @@ def _log_rates(
             own[D] += wider
             own[GAMMA] += wider * excesses[k]
             own[RHO] += part * (1.0 + rho * (log_scale - log_area))
-        rate = arisen + own[OFFSPRING]
-        own[BACKGROUND] = arisen
+        rate = background_rate + own[OFFSPRING]
+        own[BACKGROUND] = background_rate
         value += math.log(rate)
         pull += own[OFFSPRING] / rate
         gradient += own / rate

@@ -1,4 +1,4 @@
-"""ETAS, the epidemic-type aftershock sequence, the field's standard: every event triggers others, which trigger others in turn.
+"""ETAS, the epidemic-type aftershock sequence model: every event triggers others, which trigger others in turn.
 
     λ(t, x) = μ b(x) + Σ_j k0 exp(a (m_j − Mc)) exp(−Δt/τ) / (Δt + c)^(1+ω) / (r² + d exp(γ (m_j − Mc)))^(1+ρ)
 
@@ -23,7 +23,7 @@ import numpy as np
 from ingest.problem import Problem
 from models.baselines.etas.background import BackgroundMap
 from models.baselines.etas.omori import Omori
-from models.baselines.etas.pairs import Kernel, Sources, tables, triggered_densities
+from models.baselines.etas.pairs import Kernel, Sources, factor_tables, triggered_densities
 from models.baselines.etas.times import TimeForecasts, time_forecasts
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.catalog import PointPattern, Span
@@ -57,7 +57,7 @@ class EtasParameters(msgspec.Struct, frozen=True):
 
     @property
     def background_per_day(self) -> float:
-        """μ area."""
+        """μ area: the background rate of the whole region."""
         return float(10.0**self.log10_mu) * self.area_km2
 
     @property
@@ -69,21 +69,21 @@ class EtasParameters(msgspec.Struct, frozen=True):
         return Kernel(self.omori.c, 1.0 + self.omega, 1.0 / self.omori.tau, 1.0 + self.rho)
 
     def excesses(self, magnitudes: FloatArray) -> FloatArray:
-        """(N,) m − Mc, rounded."""
+        """Return m − Mc of magnitudes (N,), m rounded to 0.1, not below 0."""
         return excesses_above(magnitudes, self.magnitude_of_completeness)
 
     def log_productivities(self, excesses: FloatArray) -> FloatArray:
-        """(N,) ln k0 exp(a Δm)."""
+        """Return ln k0 exp(a Δm) of excesses (N,)."""
         logs: FloatArray = self.log10_k0 * math.log(10.0) + self.a * excesses
         return logs
 
     def scales_km2(self, excesses: FloatArray) -> FloatArray:
-        """(N,) d exp(γ Δm)."""
+        """Return d exp(γ Δm) of excesses (N,), km²."""
         scales: FloatArray = 10.0**self.log10_d * np.exp(self.gamma * excesses)
         return scales
 
     def jumps(self, excesses: FloatArray) -> FloatArray:
-        """(N,) κ: the number of events that each event is expected to trigger anywhere, per unit of G."""
+        """Return κ of excesses (N,): the number of events that each event is expected to trigger anywhere, per unit of G."""
         jumps: FloatArray = np.exp(self.log_productivities(excesses)) * math.pi / self.rho * self.scales_km2(excesses) ** -self.rho
         return jumps
 
@@ -97,7 +97,13 @@ class EtasParameters(msgspec.Struct, frozen=True):
         return float(self.jumps(np.zeros(1))[0] * self.omori.total)
 
     def branching_ratio(self, beta: float) -> float:
-        """The mean number of direct aftershocks of an event with a Gutenberg–Richter magnitude; infinite if a − ργ ≥ β."""
+        """Return the mean number of direct aftershocks of an event with a Gutenberg–Richter magnitude.
+
+            n = ∫ β exp(−β x) N exp((a − ργ) x) dx = N β/(β − (a − ργ)),     infinite if a − ργ ≥ β
+
+        Args:
+            beta: β = b ln 10, per unit of magnitude.
+        """
         growth = self.a - self.rho * self.gamma
         each = self.offspring_at_completeness
         return each * beta / (beta - growth) if growth < beta else math.inf
@@ -117,7 +123,7 @@ class Etas:
         return "etas"
 
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
-        """Score a span's events. The sums over places take some nanoseconds per pair of events."""
+        """Score a span's events, (N,); see `EventScores`. The sums over places take some nanoseconds per pair of events."""
         times = self.times(pattern, span)
         return EventScores(
             time_log_prob=np.log(times.rates) - times.expected[:-1],
@@ -129,42 +135,46 @@ class Etas:
         )
 
     def times(self, pattern: PointPattern, span: Span) -> TimeForecasts:
-        """Return rates, expected numbers and medians of a span's waits."""
-        known, given = pattern.before(span.end), self.parameters
-        decay = given.omori.exponentials(max(pattern.day_of(span.end), 1.0))
-        return time_forecasts(known, span, given.background_per_day, given.jumps(given.excesses(known.magnitudes)), decay)
+        """Return rates (1/day), expected numbers and medians (days) of a span's waits."""
+        past, parameters = pattern.before(span.end), self.parameters
+        decay = parameters.omori.exponentials(max(pattern.day_of(span.end), 1.0))
+        return time_forecasts(past, span, parameters.background_per_day, parameters.jumps(parameters.excesses(past.magnitudes)), decay)
 
     def densities(self, pattern: PointPattern, span: Span) -> FloatArray:
-        """(N,) λ(t, x) at a span's events, 1/(day km²)."""
-        rows, given = pattern.rows(span), self.parameters
-        sources = sources_of(given, pattern, rows.stop)
-        triggered = triggered_densities(sources, given.kernel.c, *tables(given.kernel, sources), rows.start)
-        return triggered + given.background_per_day * self._background(pattern, rows)
+        """Return λ(t, x) at a span's events, (N,), 1/(day km²)."""
+        rows, parameters = pattern.rows(span), self.parameters
+        sources = sources_of(parameters, pattern, rows.stop)
+        triggered = triggered_densities(sources, parameters.kernel.c, *factor_tables(parameters.kernel, sources), rows.start)
+        return triggered + parameters.background_per_day * self._background(pattern, rows)
 
     def _background(self, pattern: PointPattern, rows: slice) -> FloatArray | float:
-        """(N,) the density of background events, 1/km²."""
+        """Return the density of background events at the events of some rows, (N,) or one for all, 1/km²."""
         return 1.0 / self.parameters.area_km2 if self.background is None else self.background.density(pattern.positions_km[rows])
 
     def _magnitudes(self, pattern: PointPattern, span: Span) -> dict[str, FloatArray]:
         if self.magnitudes is not None:
             return self.magnitudes.outcomes(pattern, span)
         rows = pattern.rows(span)
-        unsaid = np.full(rows.stop - rows.start, np.nan)
-        return {"magnitude_log_prob": unsaid, "magnitude_pit": unsaid, "median_magnitude": unsaid}
+        missing = np.full(rows.stop - rows.start, np.nan)
+        return {"magnitude_log_prob": missing, "magnitude_pit": missing, "median_magnitude": missing}
 
     @classmethod
     def load(cls, file: Path, name: str | None = None, magnitudes: GutenbergRichter | None = None) -> Etas:
-        """Load the parameters in a file: those of the catalogue `name` if it holds several.
+        """Read the parameters in a JSON file.
+
+        Args:
+            name: the catalogue whose parameters are read, if the file holds those of several.
+            magnitudes: the law of magnitudes; None: magnitudes are not scored.
 
         Raises:
             Problem: the file cannot be read, or has no parameters of that name.
         """
         try:
-            whole = file.read_bytes()
-            held = msgspec.json.decode(whole, type=dict[str, msgspec.Raw])
-            if "log10_mu" not in held and name not in held:
-                raise Problem(f"{file} has no ETAS parameters of {name}", f"it has {', '.join(sorted(set(held) - {'_about'}))}")
-            raw = whole if "log10_mu" in held else held[name or ""]
+            content = file.read_bytes()
+            entries = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+            if "log10_mu" not in entries and name not in entries:
+                raise Problem(f"{file} has no ETAS parameters of {name}", f"it has {', '.join(sorted(set(entries) - {'_about'}))}")
+            raw = content if "log10_mu" in entries else entries[name or ""]
             saved = msgspec.json.decode(raw, type=_Saved)
             return cls(msgspec.json.decode(raw, type=EtasParameters), magnitudes, _map_of(saved))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -177,15 +187,15 @@ class Etas:
             Problem: the file cannot be written.
         """
         kernels = None if self.background is None else self.background.kernels.tolist()
-        whole = msgspec.structs.asdict(self.parameters) | {"background_kernels": kernels}
+        content = msgspec.structs.asdict(self.parameters) | {"background_kernels": kernels}
         try:
-            file.write_bytes(msgspec.json.encode(whole) + b"\n")
+            file.write_bytes(msgspec.json.encode(content) + b"\n")
         except OSError as error:
             raise Problem(f"cannot write {file} ({error.strerror})", "name a file that can be written") from None
 
 
 class _Saved(EtasParameters, frozen=True):
-    """The further content of a file that `save` writes."""
+    """What a file that `save` writes holds besides the parameters."""
 
     background_kernels: list[tuple[float, float, float, float, float]] | None = None
     """Place (3 × km from the Earth's centre), share and width (km) of each."""
@@ -196,27 +206,31 @@ def _map_of(saved: _Saved) -> BackgroundMap | None:
 
 
 def excesses_above(magnitudes: FloatArray, magnitude_of_completeness: float) -> FloatArray:
-    """(N,) m − Mc, m rounded to 0.1 (halves up), not below 0."""
+    """Return m − Mc of magnitudes (N,), m rounded to 0.1 (halves up), not below 0."""
     rounded = np.floor(magnitudes / _STEP + 0.5 + _EDGE) * _STEP
     return np.maximum(rounded - magnitude_of_completeness, 0.0)
 
 
-def sources_of(given: EtasParameters, pattern: PointPattern, stop: int) -> Sources:
+def sources_of(parameters: EtasParameters, pattern: PointPattern, stop: int) -> Sources:
     """Return the pattern's events before row `stop` as triggering events."""
-    excesses, places = given.excesses(pattern.magnitudes[:stop]), np.ascontiguousarray(pattern.positions_km[:stop].T)
-    return Sources(pattern.days[:stop], places, np.exp(given.log_productivities(excesses)), given.scales_km2(excesses))
+    excesses, places = parameters.excesses(pattern.magnitudes[:stop]), np.ascontiguousarray(pattern.positions_km[:stop].T)
+    return Sources(pattern.days[:stop], places, np.exp(parameters.log_productivities(excesses)), parameters.scales_km2(excesses))
 
 
-def published(catalogue: Path) -> Path | None:
-    """Return the file of published parameters beside a catalogue that has an entry for it (by the stem of its name), if there is one."""
+def published_parameters_file(catalogue: Path) -> Path | None:
+    """Return the file of published parameters beside a catalogue, or None if there is none or it has no entry for the catalogue.
+
+    Args:
+        catalogue: the catalogue's file; entries have the names of `catalogue_stem`.
+    """
     file = catalogue.with_name(PUBLISHED)
     try:
-        held = msgspec.json.decode(file.read_bytes(), type=dict[str, msgspec.Raw])
+        entries = msgspec.json.decode(file.read_bytes(), type=dict[str, msgspec.Raw])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return file if stem(catalogue) in held else None
+    return file if catalogue_stem(catalogue) in entries else None
 
 
-def stem(catalogue: Path) -> str:
+def catalogue_stem(catalogue: Path) -> str:
     """Return a file's name without its suffixes: `ComCat_25` of `ComCat_25.csv.xz`."""
     return catalogue.name.partition(".")[0]

@@ -22,11 +22,12 @@ from models.numerics import FloatArray
 STEP = 0.5
 _DECAYED = 36.0
 """The fastest term has fallen to exp(−36) within c."""
-_STANDING = 1e-3
+_NEARLY_CONSTANT = 1e-3
 """Terms that decay by less than this within the longest lag are merged into one."""
 _SLOWEST_LOG = 25.0
-"""How far below them the integral begins, divided by p."""
+"""The integral begins this far below them in u, divided by p."""
 _NO_POWER = 1e-9
+"""A power s nearer to 0 counts as 0, where Γ(0, x) is the exponential integral."""
 _EVER = np.array(np.inf)
 
 
@@ -50,16 +51,16 @@ class Omori(NamedTuple):
     """τ, days: the taper, which limits the duration of sequences."""
 
     def density(self, lags: FloatArray) -> FloatArray:
-        """(...) g at lags, days; not normalised."""
+        """Return g at lags (...), days; not normalised."""
         decay: FloatArray = np.exp(-lags / self.tau) * (lags + self.c) ** -(1.0 + self.omega)
         return decay
 
     def integral(self, lags: FloatArray) -> FloatArray:
-        """(...) G up to lags, days; also infinite ones."""
+        """Return G up to lags (...), days, which may be infinite."""
         factor = np.exp(self.c / self.tau) * self.tau**-self.omega
-        begun = upper_gamma(-self.omega, np.array(self.c / self.tau))
-        left = upper_gamma(-self.omega, (np.asarray(lags) + self.c) / self.tau)
-        return np.asarray(factor * (begun - left))
+        at_start = upper_gamma(-self.omega, np.array(self.c / self.tau))
+        at_lags = upper_gamma(-self.omega, (np.asarray(lags) + self.c) / self.tau)
+        return np.asarray(factor * (at_start - at_lags))
 
     @property
     def total(self) -> float:
@@ -67,22 +68,25 @@ class Omori(NamedTuple):
         return float(self.integral(_EVER))
 
     def exponentials(self, longest_days: float) -> Exponentials:
-        """g as a sum of exponentials, to 1 part in 10^7 at lags up to `longest_days`."""
+        """Return g as a sum of exponentials, accurate to 1 part in 10^7 at lags up to `longest_days`."""
         p = 1.0 + self.omega
-        split = np.log(_STANDING / (longest_days + self.c))
+        split = np.log(_NEARLY_CONSTANT / (longest_days + self.c))
         u = np.arange(split - _SLOWEST_LOG / p, np.log(_DECAYED / self.c) + STEP, STEP)
         weights, rates = STEP / gamma(p) * np.exp(p * u - np.exp(u) * self.c), np.exp(u)
-        standing = u < split
-        slow = weights[standing].sum()
+        slowest = u < split
+        slow = weights[slowest].sum()
         merged = Exponentials(
-            np.concatenate(([slow], weights[~standing])),
-            np.concatenate(([(weights * rates)[standing].sum() / slow], rates[~standing])),
+            np.concatenate(([slow], weights[~slowest])),
+            np.concatenate(([(weights * rates)[slowest].sum() / slow], rates[~slowest])),
         )
         return Exponentials(merged.weights, merged.rates + 1.0 / self.tau)
 
 
 def upper_gamma(s: float, x: FloatArray) -> FloatArray:
-    """Γ(s, x) = ∫ₓ^∞ t^(s−1) e^(−t) dt for s > −1 and x > 0; below 0 by Γ(s + 1, x) = s Γ(s, x) + x^s e^(−x) (DLMF 8.8.2)."""
+    """Return the upper incomplete gamma function Γ(s, x) = ∫ₓ^∞ t^(s−1) e^(−t) dt for s > −1 and x (...) > 0.
+
+    For s < 0 by Γ(s + 1, x) = s Γ(s, x) + x^s e^(−x) (DLMF 8.8.2).
+    """
     if abs(s) < _NO_POWER:
         return np.asarray(exp1(x), dtype=np.float64)
     if s > 0.0:

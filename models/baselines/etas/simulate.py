@@ -1,4 +1,4 @@
-"""Catalogues that ETAS makes up: background events, their aftershocks, the aftershocks' aftershocks, generation by generation.
+"""Catalogues simulated by ETAS: background events, their aftershocks, the aftershocks' aftershocks, generation by generation.
 
 A branching process has the distribution of the conditional rate (Hawkes & Oakes 1974, J. Appl. Probab. 11, 493–503): each event has a
 Poisson number of direct aftershocks with mean κ (G(end − t) − G(start − t)), independent of all else; their lags have density g/G, their
@@ -28,44 +28,49 @@ _SMALLEST_LAG = 1e-4
 """Of the grid of lags, in c."""
 
 
-class Lasting(NamedTuple):
-    """What of a past goes on triggering: made once for many simulations, of which it would be nearly all of the work."""
+class PreparedHistory(NamedTuple):
+    """The events of a history that still trigger, prepared once for many simulations: each alone would spend most of its time on this."""
 
     begin: Instant
-    """Where its observation ends."""
-    mothers: _Mothers
+    """Where the history's observation ends and the simulations begin."""
+    parents: _Parents
 
 
 class _Generation(NamedTuple):
     """N events."""
 
     days: FloatArray
-    """(N,) since the simulation's start; history has negative ones."""
+    """(N,) days since the simulation's start; negative in the history."""
     places: FloatArray
     """(N, 2) latitude and longitude, degrees."""
     magnitudes: FloatArray
 
 
-class _Mothers(NamedTuple):
-    """N events that trigger, and how much."""
+class _Parents(NamedTuple):
+    """N events that trigger, and the expected numbers of their direct aftershocks."""
 
     events: _Generation
-    begun: FloatArray
+    integrals_at_start: FloatArray
     """(N,) G at the simulation's start, 0 for what comes later."""
-    ended: FloatArray
+    integrals_at_end: FloatArray
     """(N,) G at its end."""
     means: FloatArray
-    """(N,) expected direct aftershocks between them."""
+    """(N,) the expected number of direct aftershocks between them, κ (G(end − t) − G(start − t))."""
 
 
-def lasting(parameters: EtasParameters, history: PointPattern, days: float) -> Lasting:
-    """The past of simulations over so many days from where its observation ends."""
+def prepare_history(parameters: EtasParameters, history: PointPattern, days: float) -> PreparedHistory:
+    """Prepare a history for simulations that begin where its observation ends.
+
+    Args:
+        history: the events so far; those that will hardly trigger any more are left out.
+        days: the length of the simulations.
+    """
     begin = history.observed.end
     places = np.column_stack((history.latitudes, history.longitudes))
-    mothers = _mothers(_Generation(history.days - history.day_of(begin), places, history.magnitudes), parameters, days)
-    counted = mothers.means > LEAST_MEAN
-    events = _Generation(*(column[counted] for column in mothers.events))
-    return Lasting(begin, _Mothers(events, *(column[counted] for column in mothers[1:])))
+    parents = _expected_aftershocks(_Generation(history.days - history.day_of(begin), places, history.magnitudes), parameters, days)
+    active = parents.means > LEAST_MEAN
+    events = _Generation(*(column[active] for column in parents.events))
+    return PreparedHistory(begin, _Parents(events, *(column[active] for column in parents[1:])))
 
 
 def simulate_etas(
@@ -74,91 +79,99 @@ def simulate_etas(
     polygon: shapely.Polygon,
     days: float,
     seed: int,
-    history: PointPattern | Lasting | None = None,
+    history: PointPattern | PreparedHistory | None = None,
     start: Instant | None = None,
     most_events: int = MOST_EVENTS,
 ) -> PointPattern:
-    """What might happen in a region (background events uniform in it) in so many days.
+    """Simulate the events of a region over so many days; background events are uniform in it.
 
     Args:
-        polygon: corners in (longitude, latitude).
-        history: what came before and goes on triggering; the simulation then begins where its observation ends. For many simulations from
-            one past and over the same days, make it `lasting` once.
-        start: where it begins without one; None: 1970.
-        most_events: where it is given up.
+        magnitudes: the law of magnitudes, and the step to which they are rounded.
+        polygon: corners in (longitude, latitude), degrees.
+        seed: the same seed gives the same events.
+        history: earlier events, which go on triggering; the simulation begins where their observation ends. For many simulations from one
+            history over the same days, call `prepare_history` once.
+        start: where the simulation begins without a history; None: 1970.
+        most_events: the number of events at which it stops with an error.
 
     Returns:
-        The simulated events inside the polygon; aftershocks outside trigger too, but are not in it.
+        The simulated events inside the polygon. Aftershocks outside trigger others too, but are left out.
 
     Raises:
-        Problem: there is no end to it, because events trigger more than one each.
+        Problem: more than `most_events` events, because each triggers more than one other.
     """
-    chance = np.random.default_rng(seed)
-    past = lasting(parameters, history, days) if isinstance(history, PointPattern) else history
+    rng = np.random.default_rng(seed)
+    past = prepare_history(parameters, history, days) if isinstance(history, PointPattern) else history
     begin = (start or Instant(0)) if past is None else past.begin
-    generations = [_background(parameters, magnitudes, polygon, days, chance)]
+    generations = [_draw_background(parameters, magnitudes, polygon, days, rng)]
     if past is not None:
-        generations.append(_aftershocks(past.mothers, parameters, magnitudes, days, chance))
-    parents = _joined(generations)
-    while len(parents.days):
-        parents = _aftershocks(_mothers(parents, parameters, days), parameters, magnitudes, days, chance)
-        generations.append(parents)
+        generations.append(_draw_aftershocks(past.parents, parameters, magnitudes, days, rng))
+    newest = _join(generations)
+    while len(newest.days):
+        newest = _draw_aftershocks(_expected_aftershocks(newest, parameters, days), parameters, magnitudes, days, rng)
+        generations.append(newest)
         if sum(len(one.days) for one in generations) > most_events:
             raise Problem(
                 f"the simulation has more than {most_events:,} events", "take fewer days, or parameters with a smaller branching ratio"
             )
-    return _pattern(_joined(generations), parameters.magnitude_of_completeness, begin, days, polygon)
+    return _pattern(_join(generations), parameters.magnitude_of_completeness, begin, days, polygon)
 
 
-def _background(
-    given: EtasParameters, magnitudes: GutenbergRichter, polygon: shapely.Polygon, days: float, chance: np.random.Generator
+def _draw_background(
+    parameters: EtasParameters, magnitudes: GutenbergRichter, polygon: shapely.Polygon, days: float, rng: np.random.Generator
 ) -> _Generation:
-    count = int(chance.poisson(10.0**given.log10_mu * area_km2(polygon) * days))
+    count = int(rng.poisson(10.0**parameters.log10_mu * area_km2(polygon) * days))
     places = np.empty((0, 2))
     west, south, east, north = polygon.bounds
     low, high = math.sin(math.radians(south)), math.sin(math.radians(north))
     while len(places) < count:
-        latitudes, longitudes = np.degrees(np.arcsin(chance.uniform(low, high, count))), chance.uniform(west, east, count)
+        latitudes, longitudes = np.degrees(np.arcsin(rng.uniform(low, high, count))), rng.uniform(west, east, count)
         inside = shapely.intersects_xy(polygon, longitudes, latitudes)
         places = np.concatenate((places, np.column_stack((latitudes, longitudes))[inside]))
-    return _Generation(chance.uniform(0.0, days, count), places[:count], _drawn_magnitudes(given, magnitudes, count, chance))
+    return _Generation(rng.uniform(0.0, days, count), places[:count], _draw_magnitudes(parameters, magnitudes, count, rng))
 
 
-def _mothers(events: _Generation, given: EtasParameters, days: float) -> _Mothers:
-    omori = given.omori
-    begun, ended = omori.integral(np.maximum(-events.days, 0.0)), omori.integral(np.maximum(days - events.days, 0.0))
-    means = given.jumps(given.excesses(events.magnitudes)) * np.maximum(ended - begun, 0.0)
-    return _Mothers(events, begun, ended, means)
+def _expected_aftershocks(events: _Generation, parameters: EtasParameters, days: float) -> _Parents:
+    omori = parameters.omori
+    at_start, at_end = omori.integral(np.maximum(-events.days, 0.0)), omori.integral(np.maximum(days - events.days, 0.0))
+    means = parameters.jumps(parameters.excesses(events.magnitudes)) * np.maximum(at_end - at_start, 0.0)
+    return _Parents(events, at_start, at_end, means)
 
 
-def _aftershocks(
-    mothers: _Mothers, given: EtasParameters, magnitudes: GutenbergRichter, days: float, chance: np.random.Generator
+def _draw_aftershocks(
+    parents: _Parents, parameters: EtasParameters, magnitudes: GutenbergRichter, days: float, rng: np.random.Generator
 ) -> _Generation:
-    """The direct aftershocks within the simulated days."""
-    events, omori, numbers = mothers.events, given.omori, chance.poisson(mothers.means)
-    mother = np.repeat(np.arange(len(numbers)), numbers)
-    if not len(mother):
+    """Draw the direct aftershocks within the simulated days.
+
+    A lag is the inverse of G, interpolated, at a uniform point between G at the simulation's start and at its end.
+    """
+    events, omori, numbers = parents.events, parameters.omori, rng.poisson(parents.means)
+    parent = np.repeat(np.arange(len(numbers)), numbers)
+    if not len(parent):
         return _Generation(np.empty(0), np.empty((0, 2)), np.empty(0))
-    longest = float((days - events.days[mother]).max(initial=1.0))
+    longest = float((days - events.days[parent]).max(initial=1.0))
     lags = np.concatenate(([0.0], np.geomspace(omori.c * _SMALLEST_LAG, longest, _GRID)))
-    share = chance.uniform(mothers.begun[mother], mothers.ended[mother])
-    after = np.interp(share, omori.integral(lags), lags)
-    scales = given.scales_km2(given.excesses(events.magnitudes))[mother]
-    squares = scales * (chance.random(len(mother)) ** (-1.0 / given.rho) - 1.0)
-    places = _displaced(events.places[mother], np.sqrt(squares), chance.uniform(0.0, 2.0 * math.pi, len(mother)))
-    return _Generation(events.days[mother] + after, places, _drawn_magnitudes(given, magnitudes, len(mother), chance))
+    integral = rng.uniform(parents.integrals_at_start[parent], parents.integrals_at_end[parent])
+    after = np.interp(integral, omori.integral(lags), lags)
+    scales = parameters.scales_km2(parameters.excesses(events.magnitudes))[parent]
+    squares = scales * (rng.random(len(parent)) ** (-1.0 / parameters.rho) - 1.0)
+    places = _displace(events.places[parent], np.sqrt(squares), rng.uniform(0.0, 2.0 * math.pi, len(parent)))
+    return _Generation(events.days[parent] + after, places, _draw_magnitudes(parameters, magnitudes, len(parent), rng))
 
 
-def _drawn_magnitudes(given: EtasParameters, law: GutenbergRichter, count: int, chance: np.random.Generator) -> FloatArray:
-    """(N,) rounded as the law's are, none below completeness."""
+def _draw_magnitudes(parameters: EtasParameters, law: GutenbergRichter, count: int, rng: np.random.Generator) -> FloatArray:
+    """Draw N magnitudes, (N,), rounded to the law's step, none below completeness."""
     step = law.step
-    drawn = given.magnitude_of_completeness - step / 2.0 + chance.exponential(1.0 / law.beta, count)
-    magnitudes: FloatArray = np.clip(np.round(round_to_step(drawn, step), 6), given.magnitude_of_completeness, LARGEST_MAGNITUDE)
+    drawn = parameters.magnitude_of_completeness - step / 2.0 + rng.exponential(1.0 / law.beta, count)
+    magnitudes: FloatArray = np.clip(np.round(round_to_step(drawn, step), 6), parameters.magnitude_of_completeness, LARGEST_MAGNITUDE)
     return magnitudes
 
 
-def _displaced(places: FloatArray, distances_km: FloatArray, azimuths: FloatArray) -> FloatArray:
-    """(N, 2) places that far away along great circles, at most half around the Earth."""
+def _displace(places: FloatArray, distances_km: FloatArray, azimuths: FloatArray) -> FloatArray:
+    """Return the places at distances (N,) km and azimuths (N,) radians from places (N, 2) along great circles, (N, 2) degrees.
+
+    A distance is at most half of the Earth's circumference.
+    """
     arc = np.minimum(distances_km / EARTH_RADIUS_KM, math.pi)
     latitude, longitude = np.radians(places).T
     sine = np.sin(latitude) * np.cos(arc) + np.cos(latitude) * np.sin(arc) * np.cos(azimuths)
@@ -168,7 +181,7 @@ def _displaced(places: FloatArray, distances_km: FloatArray, azimuths: FloatArra
     return np.asarray(np.degrees(np.column_stack((np.arcsin(np.clip(sine, -1.0, 1.0)), wrapped))), dtype=np.float64)
 
 
-def _joined(generations: list[_Generation]) -> _Generation:
+def _join(generations: list[_Generation]) -> _Generation:
     return _Generation(*(np.concatenate(columns) for columns in zip(*generations, strict=True)))
 
 

@@ -1,8 +1,8 @@
-"""When, by ETAS: each wait's density, expected number and median, with the past carried in a sum of exponentials.
+"""The waits of ETAS: density, expected number and median of each, with the past carried in a sum of exponentials.
 
     λ(s) = μ + Σ_k S_k exp(−r_k s)        Λ(s) = μ s + Σ_k S_k/r_k (1 − exp(−r_k s))        s days after the last event
 
-where S_k = w_k Σ_j κ_j exp(−r_k (t − t_j)) and κ_j is what event j is expected to bring per unit of G.
+where S_k = w_k Σ_j κ_j exp(−r_k (t − t_j)) and κ_j is the number of events that event j is expected to trigger per unit of G.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class TimeForecasts(NamedTuple):
 
 
 def time_forecasts(pattern: PointPattern, span: Span, background: float, jumps: FloatArray, decay: Exponentials) -> TimeForecasts:
-    """All waits of a span.
+    """Compute the forecasts of all waits of a span.
 
     Args:
         background: μ, events per day.
-        jumps: (at least the events before the span's end,) κ_j.
-        decay: g, good for lags up to the pattern's length.
+        jumps: (M,) κ_j of the pattern's events, at least of those before the span's end.
+        decay: g, accurate at lags up to the pattern's length.
     """
     rows = pattern.rows(span)
     moments = np.concatenate((pattern.days[: rows.stop], [pattern.day_of(span.end)]))
@@ -51,7 +51,17 @@ def time_forecasts(pattern: PointPattern, span: Span, background: float, jumps: 
 def _forecasts(
     moments: FloatArray, jumps: FloatArray, weights: FloatArray, rates: FloatArray, background: float, first: int, begin: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(N + 1,) moments, the last one the span's end -> λ (N − first,), Λ (N − first + 1,), medians (N − first,)."""
+    """Return λ (N − first,), Λ (N − first + 1,) and medians (N − first,).
+
+    Args:
+        moments: (N + 1,) days of the events; the last is the span's end.
+        jumps: (N,) κ.
+        weights, rates: (K,) of the exponentials.
+        first: the first row whose wait is forecast.
+        begin: day of the span's start.
+    """
+    # The K sums decay over each wait, and grow by κ w at each event. Events before the span only fill the sums; the first wait counts from
+    # the span's start, the last one ends with the span.
     count = len(jumps)
     sums = np.zeros(len(rates))
     now = 0.0
@@ -77,7 +87,7 @@ def _forecasts(
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _median(sums: FloatArray, rates: FloatArray, background: float) -> float:
-    """Where Λ reaches ln 2: Newton steps in ln s, kept between ln 2/λ(0) and ln 2/μ (λ falls from the one to the other)."""
+    """Return where Λ reaches ln 2, days: Newton steps in ln s between ln 2/λ(0) and ln 2/μ, since λ falls from λ(0) to μ."""
     low, high = math.log(_LOG_2 / (background + sums.sum())), math.log(_LOG_2 / background)
     x = low
     for _ in range(_STEPS):

@@ -1,4 +1,4 @@
-"""ETAS: its formulas against plain sums, its fit on catalogues that it made up itself, and the benchmark's published scores."""
+"""ETAS: its formulas against plain sums, its fit on catalogues that it simulated, and the benchmark's published scores."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from models.baselines.etas import fit as etas_fit
 from models.baselines.etas.likelihood import SIZE, _log_rates, _omori, negative_log_likelihood, pair_rates
-from models.baselines.etas.model import PUBLISHED, Etas, EtasParameters, published
+from models.baselines.etas.model import PUBLISHED, Etas, EtasParameters, published_parameters_file
 from models.baselines.etas.omori import Omori
 from models.baselines.etas.simulate import simulate_etas
 from models.baselines.gutenberg_richter import GutenbergRichter
-from models.baselines.streaming import BUILT_IN, load
+from models.baselines.streaming import BUILT_IN, read_parameters
 from models.catalog.point_pattern import PointPattern, Span, area_km2, make_point_pattern, read_polygon
 from models.forecaster.model_by_name import FittingData, model_by_name
 from models.numerics.geometry import distance_km
@@ -41,7 +41,7 @@ MODEL = Etas(TRUTH, LAW)
 
 
 def few(count: int = 60) -> PointPattern:
-    """The first events, small enough for plain sums."""
+    """Return the first events, few enough for plain sums."""
     return EVENTS.before(Instant(int(EVENTS.times[count])))
 
 
@@ -95,7 +95,7 @@ def test_densities_of_places_are_the_formula_s_along_great_circles() -> None:
         assert found[n] == pytest.approx(total, rel=2e-5)
 
 
-def test_nothing_after_an_event_changes_what_was_said_of_it() -> None:
+def test_nothing_after_an_event_changes_its_scores() -> None:
     known = few()
     early = Span(known.observed.start, Instant(int(known.times[40])))
     alone, whole = MODEL.outcomes(known.before(early.end), early), MODEL.outcomes(known, known.observed)
@@ -103,7 +103,7 @@ def test_nothing_after_an_event_changes_what_was_said_of_it() -> None:
     assert alone.time_log_prob == pytest.approx(whole.time_log_prob[:40], abs=1e-6)
 
 
-def test_its_own_simulation_is_calibrated_to_it() -> None:
+def test_the_model_is_calibrated_on_its_own_simulation() -> None:
     found = MODEL.outcomes(EVENTS, Span(Instant.parse("1971-01-01T00:00:00Z"), EVENTS.observed.end))
     assert float(found.time_pit.mean()) == pytest.approx(0.5, abs=0.02)
     assert float((found.time_pit < 0.1).mean()) == pytest.approx(0.1, abs=0.02)
@@ -117,7 +117,7 @@ def test_simulated_counts_agree_with_the_branching_ratio() -> None:
     assert counts == [len(simulate_etas(TRUTH, LAW, REGION, DAYS, seed)) for seed in range(12)]
 
 
-def test_a_simulation_goes_on_from_a_history() -> None:
+def test_a_simulation_continues_a_history() -> None:
     mainshock = replace(few(1), magnitudes=np.array([9.0]), latitudes=np.array([42.0]), longitudes=np.array([13.0]))
     mainshock = replace(mainshock, observed=Span(mainshock.observed.start, Instant(int(mainshock.times[0]) + 1)))
     after = simulate_etas(TRUTH, LAW, REGION, 10.0, 0, mainshock)
@@ -132,20 +132,20 @@ def test_a_simulation_without_end_is_refused() -> None:
 
 def test_the_gradient_of_the_likelihood_is_right() -> None:
     known = few(400)
-    rows, stretch = known.rows(known.observed), etas_fit.stretch_of(known, known.observed)
-    theta = etas_fit.usual(known, rows, stretch.days)
-    pairs, background = etas_fit.sample(theta, known, 0, 20), np.full(len(known), 1.0 / known.area_km2)
-    gradient = negative_log_likelihood(theta, pairs, background, stretch)[1]
+    rows, domain = known.rows(known.observed), etas_fit.integration_domain(known, known.observed)
+    theta = etas_fit.initial_parameters(known, rows, domain.days)
+    pairs, background = etas_fit.sample_pairs(theta, known, 0, 20), np.full(len(known), 1.0 / known.area_km2)
+    gradient = negative_log_likelihood(theta, pairs, background, domain)[1]
     for k in range(SIZE):
         step = 1e-5 * np.eye(SIZE)[k]
-        above, below = (negative_log_likelihood(theta + sign * step, pairs, background, stretch)[0] for sign in (1.0, -1.0))
+        above, below = (negative_log_likelihood(theta + sign * step, pairs, background, domain)[0] for sign in (1.0, -1.0))
         assert gradient[k] == pytest.approx((above - below) / 2e-5, rel=1e-3, abs=0.05)
 
 
 def test_the_compiled_rates_are_those_of_the_formula() -> None:
     known = few(400)
-    theta = etas_fit.usual(known, known.rows(known.observed), DAYS)
-    pairs, background = etas_fit.sample(theta, known, 0, 20), np.full(len(known), 1.0 / known.area_km2)
+    theta = etas_fit.initial_parameters(known, known.rows(known.observed), DAYS)
+    pairs, background = etas_fit.sample_pairs(theta, known, 0, 20), np.full(len(known), 1.0 / known.area_km2)
     targets = np.repeat(np.arange(len(known)), np.diff(pairs.begins))
     rates = math.exp(theta[0]) * background + np.bincount(targets, pair_rates(theta, pairs), len(known))
     compiled, _, _ = _log_rates(theta, math.log(_omori(theta).total), *pairs, background)
@@ -154,23 +154,23 @@ def test_the_compiled_rates_are_those_of_the_formula() -> None:
 
 def test_parameters_have_the_offspring_that_they_were_made_of() -> None:
     """Both ways to solve N = k0 π/ρ d^(−ρ) G(∞) for k0: in logarithms after a fit, in plain numbers for a scenario without one."""
-    theta = etas_fit.usual(EVENTS, EVENTS.rows(EVENTS.observed), DAYS)
+    theta = etas_fit.initial_parameters(EVENTS, EVENTS.rows(EVENTS.observed), DAYS)
     assert etas_fit.parameters_of(theta, EVENTS).offspring_at_completeness == pytest.approx(math.exp(theta[1]), rel=1e-12)
-    assert usual_etas(EVENTS, 0.1).offspring_at_completeness == pytest.approx(load(BUILT_IN).productivity, rel=1e-12)
+    assert usual_etas(EVENTS, 0.1).offspring_at_completeness == pytest.approx(read_parameters(BUILT_IN).productivity, rel=1e-12)
 
 
 def test_the_sampled_likelihood_is_the_exact_one_where_it_was_drawn() -> None:
-    theta = etas_fit.usual(EVENTS, EVENTS.rows(EVENTS.observed), DAYS)
-    pairs, background = etas_fit.sample(theta, EVENTS, 0, 16), np.full(len(EVENTS), 1.0 / EVENTS.area_km2)
-    stretch = etas_fit.stretch_of(EVENTS, EVENTS.observed)
+    theta = etas_fit.initial_parameters(EVENTS, EVENTS.rows(EVENTS.observed), DAYS)
+    pairs, background = etas_fit.sample_pairs(theta, EVENTS, 0, 16), np.full(len(EVENTS), 1.0 / EVENTS.area_km2)
+    domain = etas_fit.integration_domain(EVENTS, EVENTS.observed)
     model = Etas(etas_fit.parameters_of(theta, EVENTS))
     exact = np.log(model.densities(EVENTS, EVENTS.observed)).sum() - model.times(EVENTS, EVENTS.observed).expected.sum()
-    assert -negative_log_likelihood(theta, pairs, background, stretch)[0] == pytest.approx(exact, abs=0.02 * len(EVENTS))
+    assert -negative_log_likelihood(theta, pairs, background, domain)[0] == pytest.approx(exact, abs=0.02 * len(EVENTS))
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-def test_the_fit_finds_the_parameters_that_made_the_events(inverted: bool) -> None:
-    found = etas_fit.fitted(EVENTS, EVENTS.observed, inverted)
+def test_the_fit_finds_the_parameters_of_the_simulation(inverted: bool) -> None:
+    found = etas_fit.fit_with_likelihood(EVENTS, EVENTS.observed, inverted)
     given = found.etas.parameters
     close = {"log10_mu": 0.05, "a": 0.25, "log10_c": 0.2, "omega": 0.1, "log10_tau": 0.4, "log10_d": 0.15, "gamma": 0.3, "rho": 0.15}
     assert {name for name, off in close.items() if abs(getattr(given, name) - getattr(TRUTH, name)) > off} == set()
@@ -178,7 +178,7 @@ def test_the_fit_finds_the_parameters_that_made_the_events(inverted: bool) -> No
     assert float(found.background_probabilities.mean()) == pytest.approx(untriggered, abs=0.05)
 
 
-def test_parameters_come_back_from_their_file(tmp_path: Path) -> None:
+def test_parameters_are_the_same_after_writing_and_reading(tmp_path: Path) -> None:
     fitted = etas_fit.fit_etas(few(300), few(300).observed)
     fitted.save(tmp_path / "own.json")
     again = Etas.load(tmp_path / "own.json")
@@ -187,16 +187,16 @@ def test_parameters_come_back_from_their_file(tmp_path: Path) -> None:
 
 
 def test_published_parameters_lie_beside_the_catalogue_under_its_name(tmp_path: Path) -> None:
-    (tmp_path / PUBLISHED).write_bytes(msgspec.json.encode({"_about": "made up", "Here_25": msgspec.to_builtins(TRUTH)}))
-    assert published(tmp_path / "Here_25.csv.xz") == tmp_path / PUBLISHED
-    assert published(tmp_path / "There_25.csv") is None
+    (tmp_path / PUBLISHED).write_bytes(msgspec.json.encode({"_about": "model up", "Here_25": msgspec.to_builtins(TRUTH)}))
+    assert published_parameters_file(tmp_path / "Here_25.csv.xz") == tmp_path / PUBLISHED
+    assert published_parameters_file(tmp_path / "There_25.csv") is None
     ground = FittingData(EVENTS, EVENTS.observed, [tmp_path / "Here_25.csv.xz"], None)
-    made = model_by_name("etas", ground)
-    assert isinstance(made, Etas)
-    assert made.parameters == TRUTH
+    model = model_by_name("etas", ground)
+    assert isinstance(model, Etas)
+    assert model.parameters == TRUTH
 
 
-def test_bad_parameters_are_named(tmp_path: Path) -> None:
+def test_bad_parameter_files_are_problems(tmp_path: Path) -> None:
     file = tmp_path / "bad.json"
     file.write_text('{"log10_mu": "many"}')
     with pytest.raises(Problem, match="cannot be read"):

@@ -1,4 +1,4 @@
-"""The baselines that run in the stream: rates by plain sums over the past, fits that find what made the data, honest about time."""
+"""The baselines that run in the stream: rates against plain sums over the past, fits against simulations, nothing from the future."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable
-from models.baselines.omori_mixture import Shape, mixture
-from models.baselines.streaming import PRIOR_DAYS, LiveBaselines, Parameters, Regional, load, save
-from models.baselines.streaming_fit import fit_live_baselines, regional_training
+from models.baselines.omori_mixture import Shape, fit_mixture
+from models.baselines.streaming import PRIOR_DAYS, LiveBaselines, Parameters, Regional, read_parameters, write_parameters
+from models.baselines.streaming_fit import fit_live_baselines, regional_parts
 from models.catalog.point_pattern import PointPattern, Span, make_point_pattern
 from tests.support.simulated import NEIGHBOUR, REGION, at, event, table
 
@@ -25,7 +25,7 @@ DAYS = 400.0
 
 
 def parameters(regions: dict[str, Regional] | None = None) -> Parameters:
-    taus, weights = mixture(SHAPE)
+    taus, weights = fit_mixture(SHAPE)
     own = {REGION.id: Regional(2.5, 0.7, 0.3, 0.2)} if regions is None else regions
     return Parameters(*SHAPE, tuple(taus.tolist()), tuple(weights.tolist()), 0.5, 0.4, 0.15, own)
 
@@ -33,7 +33,7 @@ def parameters(regions: dict[str, Regional] | None = None) -> Parameters:
 EVENTS = [event("a", 0.0, 4.0), event("b", 5.0, 2.6), event("c", 5.0, 3.1), event("d", 30.0, 5.2)]
 
 
-def remembered(baselines: LiveBaselines, events: list[Event], region: Region = REGION) -> bytes:
+def memory_after(baselines: LiveBaselines, events: list[Event], region: Region = REGION) -> bytes:
     memory = baselines.start()
     for one in events:
         memory = baselines.observe(memory, one, region)
@@ -41,7 +41,7 @@ def remembered(baselines: LiveBaselines, events: list[Event], region: Region = R
 
 
 def etas_rate(of: Parameters, hours: float, background: float, productivity: float, completeness: float = 2.5) -> float:
-    """By a plain sum over the past."""
+    """Return the rate of ETAS by a plain sum over the past."""
     rate = background
     for one in EVENTS:
         days = (at(hours) - one.time) / MILLISECONDS_PER_DAY
@@ -53,7 +53,7 @@ def etas_rate(of: Parameters, hours: float, background: float, productivity: flo
 @pytest.mark.parametrize(("since", "until"), [(30.0, 30.5), (31.0, 32.0), (40.0, 240.0), (5_000.0, 5_001.0)])
 def test_the_etas_rate_is_a_sum_over_the_past_and_its_expectation_the_integral(since: float, until: float) -> None:
     baselines = LiveBaselines(parameters())
-    _, etas = baselines.hazards(remembered(baselines, EVENTS), REGION, at(since), at(until))
+    _, etas = baselines.hazards(memory_after(baselines, EVENTS), REGION, at(since), at(until))
     assert etas.log_rate_at_start == pytest.approx(math.log(etas_rate(baselines.parameters, since, 0.3, 0.2)))
     assert etas.log_rate_at_end == pytest.approx(math.log(etas_rate(baselines.parameters, until, 0.3, 0.2)))
     hours = since + np.linspace(0.0, 1.0, 4001) ** 3 * (until - since)
@@ -61,11 +61,11 @@ def test_the_etas_rate_is_a_sum_over_the_past_and_its_expectation_the_integral(s
     assert etas.expected_events == pytest.approx(float((0.5 * (rates[1:] + rates[:-1]) * np.diff(hours)).sum()) / 24.0, rel=1e-4)
 
 
-def test_the_poisson_rate_leans_on_the_fit_and_moves_to_what_is_seen() -> None:
+def test_the_poisson_rate_begins_at_the_fit_and_approaches_the_observed_rate() -> None:
     baselines = LiveBaselines(parameters())
     before, _ = baselines.hazards(baselines.start(), REGION, at(0), at(24))
     assert math.exp(before.log_rate_at_start) == pytest.approx(0.7)
-    memory = remembered(baselines, [event(f"e{number}", 2.0 * number) for number in range(24 * 365)])  # twelve a day for two years
+    memory = memory_after(baselines, [event(f"e{number}", 2.0 * number) for number in range(24 * 365)])  # twelve a day for two years
     after, _ = baselines.hazards(memory, REGION, at(2.0 * 24 * 365), at(2.0 * 24 * 365 + 24))
     events, days = 0.7 * PRIOR_DAYS + 24 * 365 - 1, PRIOR_DAYS + 730.0
     assert math.exp(after.log_rate_at_start) == pytest.approx(events / days)
@@ -79,7 +79,7 @@ def test_a_region_that_was_not_fitted_gets_the_common_rates(region: Region) -> N
     poisson, etas = baselines.hazards(baselines.start(), region, at(0), at(1))
     assert math.exp(poisson.log_rate_at_start) == pytest.approx(0.5)
     assert math.exp(etas.log_rate_at_start) == pytest.approx(0.4 * 0.5)
-    memory = remembered(baselines, EVENTS, region)
+    memory = memory_after(baselines, EVENTS, region)
     poisson, etas = baselines.hazards(memory, region, at(31), at(32))
     steady = 0.4 * math.exp(poisson.log_rate_at_start)
     assert math.exp(etas.log_rate_at_start) == pytest.approx(etas_rate(baselines.parameters, 31, steady, 0.15, completeness=3.0))
@@ -89,7 +89,7 @@ def test_a_region_that_was_not_fitted_gets_the_common_rates(region: Region) -> N
 @pytest.mark.parametrize("hours", [-1e6, 0.0, 876_600.0])
 def test_extreme_records_give_finite_hazards(magnitude: float, hours: float) -> None:
     baselines = LiveBaselines.load()
-    memory = remembered(baselines, [event(str(n), when, magnitude) for n, when in enumerate((0.0, 0.0, 876_600.0, 876_600.0))])
+    memory = memory_after(baselines, [event(str(n), when, magnitude) for n, when in enumerate((0.0, 0.0, 876_600.0, 876_600.0))])
     for hazard in baselines.hazards(memory, REGION, at(876_600.0 + hours), at(876_600.0 + hours + 1e-3)):
         assert all(math.isfinite(value) for value in hazard)
         assert hazard.expected_events >= 0.0
@@ -100,7 +100,7 @@ def test_extreme_records_give_finite_hazards(magnitude: float, hours: float) -> 
 @pytest.mark.parametrize("taper_days", [30.0, 3000.0])
 def test_the_mixture_is_the_tapered_decay_within_a_hundredth(c_days: float, p: float, taper_days: float) -> None:
     shape = Shape(1.0, c_days, p, taper_days)
-    taus, weights = mixture(shape)
+    taus, weights = fit_mixture(shape)
     assert weights.sum() == pytest.approx(1.0)
     assert (weights >= 0.0).all()
     times = np.concatenate(([0.0], np.geomspace(1e-4, taper_days, 1_000)))
@@ -109,18 +109,18 @@ def test_the_mixture_is_the_tapered_decay_within_a_hundredth(c_days: float, p: f
 
 
 def simulated(background: float, productivity: float, seed: int, days: float = DAYS) -> list[Event]:
-    """Temporal ETAS by branching, magnitudes with b = 1 from 2.5."""
-    chance = np.random.default_rng(seed)
-    taus, weights = mixture(SHAPE)
-    waiting = list(chance.uniform(0.0, days, chance.poisson(background * days)))
-    made: list[tuple[float, float]] = []
+    """Simulate temporal ETAS by branching, magnitudes with b = 1 from 2.5."""
+    rng = np.random.default_rng(seed)
+    taus, weights = fit_mixture(SHAPE)
+    waiting = list(rng.uniform(0.0, days, rng.poisson(background * days)))
+    events: list[tuple[float, float]] = []
     while waiting:
-        time, excess = waiting.pop(), min(chance.exponential(1.0 / math.log(10.0)), 4.0)
-        made.append((time, 2.5 + excess))
-        children = chance.poisson(productivity * math.exp(SHAPE.alpha * excess))
-        lags = chance.exponential(taus[chance.choice(len(taus), children, p=weights)])
+        time, excess = waiting.pop(), min(rng.exponential(1.0 / math.log(10.0)), 4.0)
+        events.append((time, 2.5 + excess))
+        children = rng.poisson(productivity * math.exp(SHAPE.alpha * excess))
+        lags = rng.exponential(taus[rng.choice(len(taus), children, p=weights)])
         waiting += [time + lag for lag in lags if time + lag < days]
-    return [event(f"{seed}-{number}", 24.0 * time, magnitude) for number, (time, magnitude) in enumerate(sorted(made))]
+    return [event(f"{seed}-{number}", 24.0 * time, magnitude) for number, (time, magnitude) in enumerate(sorted(events))]
 
 
 WHOLE = Span(at(0), at(24.0 * DAYS))
@@ -139,31 +139,31 @@ def fitted() -> Parameters:
     return fit_live_baselines([(name, one, TRAINING) for name, one in patterns().items()])
 
 
-def test_a_fit_finds_what_made_the_data(fitted: Parameters) -> None:
+def test_a_fit_finds_the_parameters_of_the_simulation(fitted: Parameters) -> None:
     assert fitted.alpha == pytest.approx(SHAPE.alpha, abs=0.3)
     assert fitted.p == pytest.approx(SHAPE.p, abs=0.2)
     assert fitted.c_days == pytest.approx(SHAPE.c_days, rel=1.0)
     busy, quiet = fitted.regions["busy"], fitted.regions["quiet"]
     assert busy.productivity == pytest.approx(0.38, rel=0.2)
-    assert busy.background_per_day == pytest.approx(3.0, rel=0.6)  # 200 days do not tell the last aftershocks from background
+    assert busy.background_per_day == pytest.approx(3.0, rel=0.6)  # 200 days do not distinguish late aftershocks from background
     assert quiet.background_per_day == pytest.approx(0.8, rel=0.6)
     for name, one in patterns().items():
         assert fitted.regions[name].rate_per_day == pytest.approx(len(one.before(TRAINING.end).days[one.rows(TRAINING)]) / 200.0, rel=0.05)
 
 
-def test_a_fit_looks_at_nothing_after_its_span(fitted: Parameters) -> None:
-    cut = [(name, one.before(TRAINING.end), TRAINING) for name, one in patterns().items()]
-    assert fit_live_baselines(cut) == fitted
+def test_a_fit_uses_nothing_after_its_span(fitted: Parameters) -> None:
+    truncated = [(name, one.before(TRAINING.end), TRAINING) for name, one in patterns().items()]
+    assert fit_live_baselines(truncated) == fitted
 
 
-def test_another_catalogue_teaches_the_decay_alone() -> None:
+def test_another_catalogue_changes_the_decay_alone() -> None:
     quiet = [("quiet", patterns()["quiet"], TRAINING)]
-    taught = fit_live_baselines(quiet, also=[("busy", patterns()["busy"], TRAINING)])
+    both = fit_live_baselines(quiet, also=[("busy", patterns()["busy"], TRAINING)])
     alone = fit_live_baselines(quiet)
-    assert set(taught.regions) == {"quiet"}
-    assert taught.regions["quiet"].rate_per_day == alone.regions["quiet"].rate_per_day
-    assert abs(taught.p - SHAPE.p) < 0.2
-    assert taught.p != alone.p
+    assert set(both.regions) == {"quiet"}
+    assert both.regions["quiet"].rate_per_day == alone.regions["quiet"].rate_per_day
+    assert abs(both.p - SHAPE.p) < 0.2
+    assert both.p != alone.p
 
 
 def test_after_its_span_the_fitted_etas_beats_the_fitted_poisson(fitted: Parameters) -> None:
@@ -178,16 +178,16 @@ def test_after_its_span_the_fitted_etas_beats_the_fitted_poisson(fitted: Paramet
     assert gain > 10.0
 
 
-def test_training_takes_the_regions_that_the_catalogue_is_complete_for() -> None:
+def test_training_uses_the_regions_that_the_catalogue_is_complete_for() -> None:
     inside = [event(f"w{number}", 2.0 * number, 3.5, longitude=35.0 + 10.0 * (number % 2)) for number in range(200)]
-    parts = regional_training(inside, table())
-    assert {name for name, _, _ in parts} == set()  # cut at 3.5, above the completeness of both
-    parts = regional_training([*inside, event("small", 401.0, 2.0, longitude=35.0)], table())
+    parts = regional_parts(inside, table())
+    assert {name for name, _, _ in parts} == set()  # it ends at 3.5, above the completeness of both
+    parts = regional_parts([*inside, event("small", 401.0, 2.0, longitude=35.0)], table())
     assert {name: len(one) for name, one, _ in parts} == {"test": 99, "neighbour": 100}  # the span begins just after the first event
 
 
-def test_a_fit_is_kept_as_json_and_named_by_what_is_in_it(tmp_path: Path) -> None:
-    save(parameters(), tmp_path / "baselines.json")
+def test_a_fit_is_written_as_json_and_named_by_its_content(tmp_path: Path) -> None:
+    write_parameters(parameters(), tmp_path / "baselines.json")
     again = LiveBaselines.load(tmp_path / "baselines.json")
     assert again.parameters == parameters()
     assert again.basis == LiveBaselines(parameters()).basis != LiveBaselines(parameters({})).basis
@@ -195,14 +195,14 @@ def test_a_fit_is_kept_as_json_and_named_by_what_is_in_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "{}", "<html>", msgspec.json.encode(msgspec.structs.replace(parameters(), weights=(1.0,))).decode()])
-def test_what_is_no_fit_is_a_problem_in_one_line(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_fit_is_a_problem(tmp_path: Path, text: str) -> None:
     (tmp_path / "bad.json").write_text(text, encoding="utf-8")
     for file in (tmp_path / "bad.json", tmp_path / "missing.json"):
         with pytest.raises(Problem, match="holds no baselines"):
-            load(file)
+            read_parameters(file)
 
 
-def test_the_built_in_fit_knows_the_regions_of_the_table() -> None:
+def test_the_built_in_fit_has_the_regions_of_the_table() -> None:
     fit = LiveBaselines.load().parameters
     known = [region for region in RegionTable.load() if region.id in fit.regions]
     assert len(known) > 40
@@ -212,6 +212,6 @@ def test_the_built_in_fit_knows_the_regions_of_the_table() -> None:
 
 def test_the_memory_holds_the_moments_of_the_first_and_the_last_event() -> None:
     baselines = LiveBaselines(parameters())
-    first, last, count = np.frombuffer(remembered(baselines, EVENTS))[:3]
+    first, last, count = np.frombuffer(memory_after(baselines, EVENTS))[:3]
     assert (Instant(int(first)), Instant(int(last)), count) == (EVENTS[0].time, EVENTS[-1].time, 4)
     assert len(baselines.start()) == baselines.size_bytes

@@ -1,4 +1,4 @@
-"""Forecasts of one number: always the median, and the textbook network."""
+"""Point forecasts: the constant median, and the textbook network."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ TRAINING, LATER = (
 
 
 def alternating(days: float = 80.0, known_depths: bool = False) -> PointPattern:
-    """Waits of 1 and 8 hours by turns, give or take a little; magnitude 3 ends the short ones and 4 the long ones."""
-    chance = np.random.default_rng(0)
+    """Return events with alternating waits of about 1 and 8 hours; magnitude 3 ends the short waits and 4 the long ones."""
+    rng = np.random.default_rng(0)
     count = int(days * 24.0 / sum(HOURS) * 2.0)
     long = np.arange(count) % 2
-    hours = np.cumsum(np.take(HOURS, long) + chance.uniform(-0.1, 0.1, count))
+    hours = np.cumsum(np.take(HOURS, long) + rng.uniform(-0.1, 0.1, count))
     return PointPattern(
         times=np.round(hours / 24.0 * MILLISECONDS_PER_DAY).astype(np.int64),
-        latitudes=37.0 + chance.uniform(size=count),
-        longitudes=-118.0 + chance.uniform(size=count),
+        latitudes=37.0 + rng.uniform(size=count),
+        longitudes=-118.0 + rng.uniform(size=count),
         magnitudes=np.where(long, 4.0, 3.0),
-        depths_km=chance.uniform(2.0, 12.0, count) if known_depths else np.full(count, np.nan),
+        depths_km=rng.uniform(2.0, 12.0, count) if known_depths else np.full(count, np.nan),
         magnitude_of_completeness=2.5,
         observed=Span(Instant(0), Instant(round(days * MILLISECONDS_PER_DAY))),
     )
@@ -48,7 +48,7 @@ def quick() -> Textbook:
 
 
 def mean_error_hours(outcomes: EventScores, pattern: PointPattern, span: Span) -> float:
-    """Of the waits after the first."""
+    """Return the mean absolute error of the waits after the first."""
     waits = np.diff(pattern.days[pattern.rows(span)])
     return float(np.abs(outcomes.median_wait_days[1:] - waits).mean()) * 24.0
 
@@ -77,27 +77,27 @@ def test_the_network_learns_what_follows_what() -> None:
 
 
 @pytest.mark.parametrize("model", ["median", "textbook"])
-def test_a_forecast_of_one_number_has_no_probabilities(model: str, quick: Textbook) -> None:
+def test_a_point_forecast_has_no_probabilities(model: str, quick: Textbook) -> None:
     given: ScoredModel = quick if model == "textbook" else fit_median(alternating(), TRAINING)
     outcomes = given.outcomes(alternating(), LATER)
-    unsaid = ("time_log_prob", "time_pit", "place_log_prob", "magnitude_log_prob", "magnitude_pit", "survival_log_prob")
-    assert all(np.isnan(getattr(outcomes, name)).all() for name in unsaid)
+    without = ("time_log_prob", "time_pit", "place_log_prob", "magnitude_log_prob", "magnitude_pit", "survival_log_prob")
+    assert all(np.isnan(getattr(outcomes, name)).all() for name in without)
     assert np.isfinite(outcomes.median_wait_days).all()
     assert np.isfinite(outcomes.median_magnitude).all()
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize("front_end", ["none", "conv"])
-def test_every_network_is_the_same_again_for_the_same_seed(cell: Cell, front_end: FrontEnd) -> None:
+def test_the_same_seed_gives_the_same_network(cell: Cell, front_end: FrontEnd) -> None:
     options = msgspec.structs.replace(QUICK, cell=cell, front_end=front_end, epochs=1, windows_per_epoch=64)
     first, again, other = (fit_textbook(alternating(), TRAINING, msgspec.structs.replace(options, seed=seed)) for seed in (1, 1, 2))
-    said: list[Any] = [model.outcomes(alternating(), LATER).median_wait_days for model in (first, again, other)]
-    assert np.array_equal(said[0], said[1])
-    assert not np.array_equal(said[0], said[2])
+    waits: list[Any] = [model.outcomes(alternating(), LATER).median_wait_days for model in (first, again, other)]
+    assert np.array_equal(waits[0], waits[1])
+    assert not np.array_equal(waits[0], waits[2])
     assert first.name == f"textbook{'-conv' if front_end == 'conv' else ''}-{cell}-1"
 
 
-def test_training_leaves_chance_and_threads_elsewhere_alone() -> None:
+def test_training_changes_neither_random_state_nor_threads_elsewhere() -> None:
     torch.manual_seed(5)
     expected, threads = torch.rand(3), torch.get_num_threads()
     torch.manual_seed(5)
@@ -106,14 +106,14 @@ def test_training_leaves_chance_and_threads_elsewhere_alone() -> None:
     assert torch.get_num_threads() == threads
 
 
-def test_training_sees_nothing_after_its_span(quick: Textbook) -> None:
+def test_training_uses_nothing_after_its_span(quick: Textbook) -> None:
     known = fit_textbook(alternating().before(TRAINING.end), TRAINING, QUICK)
     assert all(torch.equal(one, other) for one, other in zip(known.network.parameters(), quick.network.parameters(), strict=True))
     assert np.array_equal(known.scaler.low, quick.scaler.low)
     assert np.array_equal(known.scaler.width, quick.scaler.width)
 
 
-def test_a_forecast_does_not_look_at_its_event_nor_past_it(quick: Textbook) -> None:
+def test_a_forecast_uses_neither_its_event_nor_later_ones(quick: Textbook) -> None:
     events = alternating()
     rows = events.rows(LATER)
     row = rows.start + 7
@@ -136,7 +136,7 @@ def test_the_first_forecast_counts_from_the_spans_start(quick: Textbook) -> None
     assert later == pytest.approx(from_event - 600.0 / 86_400.0, abs=1e-6)
 
 
-def test_depths_are_used_where_the_training_span_knows_them(quick: Textbook) -> None:
+def test_depths_are_used_if_the_training_span_has_them(quick: Textbook) -> None:
     deep = alternating(known_depths=True)
     model = fit_textbook(deep, TRAINING, QUICK)
     assert (len(quick.scaler.low), len(model.scaler.low)) == (4, 5)

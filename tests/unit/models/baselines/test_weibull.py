@@ -1,4 +1,4 @@
-"""The Weibull renewal: its maximum likelihood, and what it says of each wait."""
+"""The Weibull renewal: its maximum likelihood, and its forecast of each wait."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ def pattern_of(days: NDArray[np.float64], magnitudes: NDArray[np.float64] | None
 
 
 def simulated(count: int = 4000, seed: int = 0) -> PointPattern:
-    chance = np.random.default_rng(seed)
-    magnitudes = np.round(COMPLETENESS - 0.05 + chance.exponential(1.0 / BETA, count), 1)
-    return pattern_of(np.cumsum(SCALE_DAYS * chance.weibull(SHAPE, count)), np.maximum(magnitudes, COMPLETENESS))
+    rng = np.random.default_rng(seed)
+    magnitudes = np.round(COMPLETENESS - 0.05 + rng.exponential(1.0 / BETA, count), 1)
+    return pattern_of(np.cumsum(SCALE_DAYS * rng.weibull(SHAPE, count)), np.maximum(magnitudes, COMPLETENESS))
 
 
 RENEWAL = WeibullRenewal(SHAPE, SCALE_DAYS, GutenbergRichter(BETA, 0.1))
 
 
-def test_the_waits_of_a_span_are_cut_at_its_start_and_its_end() -> None:
-    given = waits(pattern_of(np.array([1.0, 4.0, 6.0, 9.0])), Span(day(3.0), day(8.0)))
-    assert given.whole == pytest.approx([3.0, 2.0])
-    assert given.scored == pytest.approx([1.0, 2.0])
-    assert (given.silence, given.censored) == pytest.approx((2.0, 2.0))
+def test_the_waits_of_a_span_are_truncated_at_its_start_and_censored_at_its_end() -> None:
+    span_waits = waits(pattern_of(np.array([1.0, 4.0, 6.0, 9.0])), Span(day(3.0), day(8.0)))
+    assert span_waits.whole == pytest.approx([3.0, 2.0])
+    assert span_waits.scored == pytest.approx([1.0, 2.0])
+    assert (span_waits.silence, span_waits.censored) == pytest.approx((2.0, 2.0))
 
 
 def test_without_an_earlier_event_the_observation_start_stands_for_one() -> None:
-    given = waits(pattern_of(np.array([4.0])), Span(day(3.0), day(8.0)))
-    assert (given.silence, given.whole[0]) == pytest.approx((3.0, 4.0))
+    span_waits = waits(pattern_of(np.array([4.0])), Span(day(3.0), day(8.0)))
+    assert (span_waits.silence, span_waits.whole[0]) == pytest.approx((3.0, 4.0))
 
 
-def test_the_parameters_that_made_the_events_are_found_again() -> None:
+def test_the_fit_finds_the_parameters_of_the_simulation() -> None:
     model = fit_weibull(simulated(), Span(day(50.0), day(2000.0)))
     assert model.shape == pytest.approx(SHAPE, rel=0.05)
     assert model.scale_days == pytest.approx(SCALE_DAYS, rel=0.1)
@@ -70,31 +70,31 @@ def test_the_parameters_that_made_the_events_are_found_again() -> None:
 
 
 def test_the_fit_is_the_maximum_of_the_likelihood_with_truncation_and_censoring() -> None:
-    given = Waits(whole=np.array([3.0, 0.2, 1.1, 0.4]), silence=2.0, censored=5.0)
+    span_waits = Waits(whole=np.array([3.0, 0.2, 1.1, 0.4]), silence=2.0, censored=5.0)
 
     def loss(logs: NDArray[np.float64]) -> float:
         k, s = np.exp(logs)
-        logs_of_density = np.log(k / s) + (k - 1.0) * np.log(given.whole / s) - (given.whole / s) ** k
-        return -float(logs_of_density.sum() + (given.silence / s) ** k - (given.censored / s) ** k)
+        logs_of_density = np.log(k / s) + (k - 1.0) * np.log(span_waits.whole / s) - (span_waits.whole / s) ** k
+        return -float(logs_of_density.sum() + (span_waits.silence / s) ** k - (span_waits.censored / s) ** k)
 
     best = minimize(loss, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12, "maxiter": 4000})
-    assert maximum_likelihood(given) == pytest.approx(tuple(np.exp(best.x)), rel=1e-5)
+    assert maximum_likelihood(span_waits) == pytest.approx(tuple(np.exp(best.x)), rel=1e-5)
 
 
 def test_the_fit_sees_nothing_after_its_span_and_of_what_came_before_only_the_silence() -> None:
     whole, span = simulated(400), Span(day(50.0), day(150.0))
-    known = fit_weibull(whole.before(span.end), span)
-    assert known == fit_weibull(whole, span)
+    fit = fit_weibull(whole.before(span.end), span)
+    assert fit == fit_weibull(whole, span)
     rows = whole.rows(span)
     alone = whole.days[rows.start - 1 : rows.stop]
-    assert known.shape == fit_weibull(pattern_of(alone, whole.magnitudes[rows.start - 1 : rows.stop]), span).shape
+    assert fit.shape == fit_weibull(pattern_of(alone, whole.magnitudes[rows.start - 1 : rows.stop]), span).shape
 
 
 def test_the_log_likelihood_of_a_span_does_not_depend_on_where_it_is_divided() -> None:
     events = simulated(300)
     parts = [RENEWAL.outcomes(events, Span(day(a), day(b))) for a, b in ((10.0, 40.0), (40.0, 90.0), (10.0, 90.0))]
-    first, second, together = (part.time_log_prob.sum() + part.survival_log_prob for part in parts)
-    assert first + second == pytest.approx(together)
+    first, second, both = (part.time_log_prob.sum() + part.survival_log_prob for part in parts)
+    assert first + second == pytest.approx(both)
 
 
 def test_the_density_of_the_first_wait_given_the_silence_integrates_to_one() -> None:
@@ -112,7 +112,7 @@ def test_the_median_is_where_half_the_probability_lies_also_after_a_silence() ->
     assert median > RENEWAL.outcomes(pattern_of(np.array([1.0, 4.0])), Span(day(1.0), day(9.0))).median_wait_days[0]
 
 
-def test_it_is_calibrated_on_what_it_made() -> None:
+def test_the_model_is_calibrated_on_its_own_simulation() -> None:
     outcomes = RENEWAL.outcomes(simulated(), Span(day(50.0), day(2000.0)))
     for pit in (outcomes.time_pit, outcomes.magnitude_pit):
         shares, _ = np.histogram(pit, bins=10, range=(0.0, 1.0))
@@ -130,7 +130,7 @@ def test_a_span_without_events_is_scored_by_its_silence_alone() -> None:
     assert outcomes.survival_log_prob == pytest.approx((2.0 / SCALE_DAYS) ** SHAPE - (8.0 / SCALE_DAYS) ** SHAPE)
 
 
-def test_places_are_uniform_and_the_median_magnitude_is_the_laws() -> None:
+def test_places_are_uniform_and_the_median_magnitude_is_that_of_the_law() -> None:
     model: ScoredModel = RENEWAL
     outcomes = model.outcomes(pattern_of(np.array([1.0, 2.0])), Span(day(0.0), day(3.0)))
     assert outcomes.place_log_prob == pytest.approx(-math.log(1000.0))
