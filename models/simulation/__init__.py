@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from models.simulation.outlook import NetworkSimulator
 from models.simulation.rollout import ProcessPool, RegionMaps
-from models.simulation.scenario import SAID, Mainshock, Scenarios, by_etas, by_forecaster, by_gan, csv_of, table_lines, write
+from models.simulation.scenario import (
+    DISCLAIMER,
+    Mainshock,
+    Scenarios,
+    etas_scenarios,
+    forecaster_scenarios,
+    gan_scenarios,
+    scenario_csv,
+    table_lines,
+    write_folder,
+)
 from models.simulation.scenario_pictures import expected_maps_picture, scenario_picture
 
 __all__ = [
-    "SAID",
+    "DISCLAIMER",
     "Mainshock",
     "NetworkSimulator",
     "ProcessPool",
     "RegionMaps",
     "Scenarios",
-    "by_etas",
-    "by_forecaster",
-    "by_gan",
-    "csv_of",
+    "etas_scenarios",
     "expected_maps_picture",
+    "forecaster_scenarios",
+    "gan_scenarios",
+    "scenario_csv",
     "scenario_picture",
     "table_lines",
-    "write",
+    "write_folder",
 ]

@@ -1,10 +1,11 @@
-"""Continuations by the kernels alone: a branching process over all paths at once, a generation at a time (Galton & Watson 1875).
+"""Continuations by the kernels alone: a branching process over all paths at once, one generation after another.
 
-    immigrants (background, what past events still bring) ─▶ their children ─▶ theirs …   until none comes before the end
+    immigrants (background, and offspring of past events) ─▶ their offspring ─▶ theirs …   until no event comes before the end
 
-What an event of an excess x brings is a table W_k(x): the forecaster's own kernels, averaged over surroundings that are typical for what
-is continued. Neither the memory nor the places of single events enter, so an event costs a microsecond or two instead of some fifty, and
-the cost does not hang on the longest path (Hawkes & Oakes 1974, J. Appl. Probab. 11, 493–503: the process as clusters).
+An event of an excess x is expected to trigger W_k(x) events by kernel k. W is a table: the forecaster's own kernels, averaged over
+surroundings that are typical for what is continued. Neither the memory nor the places of single events enter, so an event costs about 1 µs
+instead of 50 µs, and the cost does not depend on the longest path (Hawkes & Oakes 1974, J. Appl. Probab. 11, 493–503: the process as
+clusters).
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ _GRID = np.arange(0.0, LARGEST_EXCESS + 0.5 * EXCESS_STEP, EXCESS_STEP)
 
 
 class MagnitudeSampling(NamedTuple):
-    """How magnitudes are drawn."""
+    """The law from which magnitudes are drawn."""
 
     law: DetectedMagnitude[FloatArray]
-    """One law for all, (1,)."""
+    """One law for all events, (1,)."""
     magnitude_of_completeness: float
     step: float
-    """What magnitudes are rounded to; 0: not at all."""
+    """The step to which magnitudes are rounded; 0: not at all."""
 
 
 class BranchingEvents(NamedTuple):
@@ -41,98 +42,111 @@ class BranchingEvents(NamedTuple):
     paths: IntArray
     days: FloatArray
     excesses: FloatArray
-    cut: NDArray[np.bool_]
-    """(P,) which had more events than one may have: their later generations are missing."""
+    truncated: NDArray[np.bool_]
+    """(P,) whether a path reached the largest number of events; its later generations are missing."""
 
 
 @torch.no_grad()
-def productivity(network: TimingNetwork, surroundings: FloatArray) -> FloatArray:
-    """(excesses, 12) events that one of each excess on the grid is expected to bring, by kernel.
+def productivity_table(network: TimingNetwork, surroundings: FloatArray) -> FloatArray:
+    """Return W, (excesses, 12): the events that one event of each excess on the grid is expected to trigger, by kernel.
 
     Args:
-        surroundings: (S, EVENT_FEATURES) typical ones; their own excess (column 0) does not enter.
+        surroundings: (S, EVENT_FEATURES) of typical events; W is the mean over them. Their own excess (column 0) does not enter.
     """
-    rows = np.repeat(surroundings[None], len(_GRID), 0)  # (G, S, SIZE)
+    rows = np.repeat(surroundings[None], len(_GRID), 0)  # (G, S, EVENT_FEATURES)
     rows[..., 0] = _GRID[:, None]
     excesses = torch.from_numpy(np.repeat(_GRID, len(surroundings)))
-    found = network.kernels(excesses, torch.from_numpy(rows.reshape(-1, rows.shape[-1])))
-    table: FloatArray = found.numpy().reshape(len(_GRID), len(surroundings), -1).mean(1)
+    weights = network.kernels(excesses, torch.from_numpy(rows.reshape(-1, rows.shape[-1])))
+    table: FloatArray = weights.numpy().reshape(len(_GRID), len(surroundings), -1).mean(1)
     return table
 
 
-def cascade(
-    excitation: FloatArray, start: FloatArray, end: float, background: float, table: FloatArray, sizes: MagnitudeSampling, most_events: int,
-    rng: np.random.Generator,
+def simulate_branching(
+    excitation: FloatArray, start: FloatArray, end: float, background: float, table: FloatArray, magnitudes: MagnitudeSampling,
+    most_events: int, rng: np.random.Generator,
 ) -> BranchingEvents:  # fmt: skip
-    """Continue P paths to the end.
+    """Continue P paths to the end, generation by generation.
 
     Args:
-        excitation: (P, 12) at the paths' own `start`, 1/day; what came before enters by it alone.
-        start: (P,) days; `end`: of all.
-        background: events per day.
-        table: as `productivity` gives it.
-        most_events: of a path.
+        excitation: (P, 12) at the paths' own `start`, 1/day; earlier events enter through it alone.
+        start: (P,) days at which the paths are continued.
+        end: the day on which all of them end.
+        background: μ, events per day.
+        table: (excesses, 12) of `productivity_table`.
+        most_events: a path with more events gets no further generation.
     """
     paths = len(start)
-    totals, cut = np.zeros(paths, np.int64), np.zeros(paths, np.bool_)
-    generation, made = _immigrants(excitation, start, end, background, sizes, rng), []
+    totals, truncated = np.zeros(paths, np.int64), np.zeros(paths, np.bool_)
+    generation, generations = _draw_immigrants(excitation, start, end, background, magnitudes, rng), []
     while len(generation[0]):
-        made.append(generation)
+        generations.append(generation)
         totals += np.bincount(generation[0], minlength=paths)
-        cut |= totals > most_events
-        generation = _children(*generation, cut, end, table, sizes, rng)
-    columns = [np.concatenate([one[column] for one in made]) if made else np.empty(0) for column in range(3)]
-    return BranchingEvents(columns[0].astype(np.int64), columns[1], columns[2], cut)
+        truncated |= totals > most_events
+        generation = _draw_offspring(*generation, truncated, end, table, magnitudes, rng)
+    columns = [np.concatenate([one[column] for one in generations]) if generations else np.empty(0) for column in range(3)]
+    return BranchingEvents(columns[0].astype(np.int64), columns[1], columns[2], truncated)
 
 
-def excitation_at(moment: float, excitation: FloatArray, start: FloatArray, found: BranchingEvents, table: FloatArray) -> FloatArray:
-    """(P, 12) excitation at a moment after a cascade: what it began with, and what its events add, decayed."""
-    left = excitation * np.exp(-(moment - start)[:, None] / TAUS_DAYS)
-    added = table[_rows_of(found.excesses)] / TAUS_DAYS * np.exp(-(moment - found.days)[:, None] / TAUS_DAYS)
+def excitation_at(moment: float, excitation: FloatArray, start: FloatArray, events: BranchingEvents, table: FloatArray) -> FloatArray:
+    """Return the excitation at a moment after a simulation, (P, 12) 1/day: what was there at its start and what its events add, decayed.
+
+    Args:
+        moment: days.
+        excitation, start, table: as `simulate_branching` had them.
+        events: the events that it drew.
+    """
+    decayed = excitation * np.exp(-(moment - start)[:, None] / TAUS_DAYS)
+    added = table[_table_rows(events.excesses)] / TAUS_DAYS * np.exp(-(moment - events.days)[:, None] / TAUS_DAYS)
     for kernel in range(KERNELS):
-        left[:, kernel] += np.bincount(found.paths, added[:, kernel], len(left))
-    return left
+        decayed[:, kernel] += np.bincount(events.paths, added[:, kernel], len(decayed))
+    return decayed
 
 
-def _immigrants(
-    excitation: FloatArray, start: FloatArray, end: float, background: float, sizes: MagnitudeSampling, rng: np.random.Generator
+def _draw_immigrants(
+    excitation: FloatArray, start: FloatArray, end: float, background: float, magnitudes: MagnitudeSampling, rng: np.random.Generator
 ) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Draw the background events and the direct offspring of the events before the start: paths, days and excesses, (E,) each."""
     left = np.maximum(end - start, 0.0)
-    plain = np.repeat(np.arange(len(start)), rng.poisson(background * left))
-    plain_days = start[plain] + rng.random(len(plain)) * left[plain]
+    background_paths = np.repeat(np.arange(len(start)), rng.poisson(background * left))
+    background_days = start[background_paths] + rng.random(len(background_paths)) * left[background_paths]
     expected = excitation * TAUS_DAYS * -np.expm1(-left[:, None] / TAUS_DAYS)  # (P, 12)
-    brought = np.repeat(np.arange(len(start)), rng.poisson(expected.sum(1)))
-    lags = _lags(expected, brought, left[brought], rng)
-    paths, days = np.concatenate((plain, brought)), np.concatenate((plain_days, start[brought] + lags))
-    return paths, days, _excesses(len(paths), sizes, rng)
+    triggered = np.repeat(np.arange(len(start)), rng.poisson(expected.sum(1)))
+    lags = _draw_lags(expected, triggered, left[triggered], rng)
+    paths, days = np.concatenate((background_paths, triggered)), np.concatenate((background_days, start[triggered] + lags))
+    return paths, days, _draw_excesses(len(paths), magnitudes, rng)
 
 
-def _children(
-    paths: IntArray, days: FloatArray, excesses: FloatArray, cut: NDArray[np.bool_], end: float, table: FloatArray, sizes:
-    MagnitudeSampling,
-    rng: np.random.Generator,
+def _draw_offspring(
+    paths: IntArray, days: FloatArray, excesses: FloatArray, truncated: NDArray[np.bool_], end: float, table: FloatArray,
+    magnitudes: MagnitudeSampling, rng: np.random.Generator,
 ) -> tuple[IntArray, FloatArray, FloatArray]:  # fmt: skip
+    """Draw the direct offspring of the events of one generation, but for those of truncated paths: paths, days and excesses, (E,) each."""
     left = end - days
-    expected = table[_rows_of(excesses)] * -np.expm1(-left[:, None] / TAUS_DAYS)  # (E, 12)
-    expected[cut[paths]] = 0.0
+    expected = table[_table_rows(excesses)] * -np.expm1(-left[:, None] / TAUS_DAYS)  # (E, 12)
+    expected[truncated[paths]] = 0.0
     parents = np.repeat(np.arange(len(paths)), rng.poisson(expected.sum(1)))
-    lags = _lags(expected, parents, left[parents], rng)
-    return paths[parents], days[parents] + lags, _excesses(len(parents), sizes, rng)
+    lags = _draw_lags(expected, parents, left[parents], rng)
+    return paths[parents], days[parents] + lags, _draw_excesses(len(parents), magnitudes, rng)
 
 
-def _lags(expected: FloatArray, parents: IntArray, left: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """(C,) how long after their parents: a kernel by its share, and the exponential cut off at what is left, by its inverse."""
+def _draw_lags(expected: FloatArray, parents: IntArray, left: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Draw the lags between parents and offspring, (C,) days.
+
+    A kernel is drawn by its share of the expected number, then a lag from its exponential, truncated at the time left, by the inverse of
+    its distribution function.
+    """
     bounds = np.cumsum(expected[parents], 1)
     kernel = np.minimum((bounds <= (rng.random(len(parents)) * bounds[:, -1])[:, None]).sum(1), KERNELS - 1)
     taus = TAUS_DAYS[kernel]
     return np.asarray(np.minimum(-taus * np.log1p(rng.random(len(parents)) * np.expm1(-left / taus)), left))
 
 
-def _excesses(count: int, sizes: MagnitudeSampling, rng: np.random.Generator) -> FloatArray:
-    law, lowest, step = sizes.law, sizes.magnitude_of_completeness, sizes.step
+def _draw_excesses(count: int, magnitudes: MagnitudeSampling, rng: np.random.Generator) -> FloatArray:
+    law = magnitudes.law
     rate, middle, sigma, complete = (np.full(count, part[0]) for part in (law.log_rate, law.middle, law.log_sigma, law.log_complete))
-    return sample_excesses(DetectedMagnitude(rate, middle, sigma, complete, law.tail_rate, law.upper), lowest, step, rng)
+    laws = DetectedMagnitude(rate, middle, sigma, complete, law.tail_rate, law.upper)
+    return sample_excesses(laws, magnitudes.magnitude_of_completeness, magnitudes.step, rng)
 
 
-def _rows_of(excesses: FloatArray) -> IntArray:
+def _table_rows(excesses: FloatArray) -> IntArray:
     return np.asarray(np.rint(excesses / EXCESS_STEP), np.int64)

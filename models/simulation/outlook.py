@@ -1,14 +1,13 @@
-"""Outlooks by rolling the forecaster forward: a month by the network, the rest of a year by its kernels.
+"""Outlooks by rolling the forecaster forward: a month by the network, the rest of the year by its kernels.
 
-    window ─▶ 30 days, event by event (`models.simulation.rollout.continuations`) ─▶ 11 months more (`models.simulation.branching`) ─▶
-    counts ─▶ numbers
-                  └─ the last 2 % of the paths, which would go on for thousands of events ─▶ `models.simulation.branching`
+    window ─▶ 30 days, event by event (`rollout.continuations`) ─▶ 11 months more (`branching`) ─▶ events ─▶ counts (`outlook_counts`)
+                  └─ the last 2 % of the paths, which would go on for thousands of events ─▶ `branching`
 
-The network costs some 50 µs an event and a step for each event of the longest path, so a year of a busy region would take minutes. After a
-month the state of the sequence has mostly been forgotten, and what is left is how the region goes on: there the kernels alone, with the
-productivity that the network gave to the events late in the simulated month, cost half a microsecond. The longest paths of each block of
-500 leave the network early for the same reason; no quantile up to 97.5 % hangs on how long exactly they become. A path that has no end
-is cut, counted, and stands above all others.
+The network needs about 50 µs for an event and one step for each event of the longest path, so a year of a busy region would take minutes.
+After a month most of the state of the sequence has been forgotten, and the region's long-run activity is left: the kernels alone, with the
+productivity that the network gave to the events late in the simulated month, need about 0.5 µs for an event. The longest paths of each
+block of 500 leave the network early for the same reason; no quantile up to 97.5 % depends on how long exactly they become. A path with more
+than `MOST_EVENTS_BY_KERNELS` events is truncated, counted, and stands above all others.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from numpy.typing import NDArray
 from models.baselines import LARGEST_EXCESS
 from models.catalog import PointPattern, Span, make_point_pattern
 from models.numerics import FloatArray
-from models.simulation import branching as cascade
-from models.simulation.outlook_counts import Drawn, spans, together
+from models.simulation.branching import BranchingEvents, MagnitudeSampling, excitation_at, productivity_table, simulate_branching
+from models.simulation.outlook_counts import SimulatedEvents, join_events, outlook_spans
 from models.simulation.rollout import (
     PATHS_AT_ONCE,
     Block,
@@ -45,19 +44,27 @@ from stream.records import SPANS_DAYS, rounded
 MONTH_DAYS, YEAR_DAYS = SPANS_DAYS["1 Month"], SPANS_DAYS["1 Year"]
 FEWEST_PATHS, MOST_PATHS = 1_000, 3_000
 EVENTS_WANTED = 30_000
-"""Of all paths in the month: so many tell the quantiles, more cost seconds."""
+"""The number of events of all paths in the month: enough for the quantiles, while more would take seconds."""
 MOST_EVENTS = 2_000
-"""Of a path's month by the network; it goes on by the kernels."""
+"""The largest number of events of a path's month by the network; the path is continued by the kernels."""
 MOST_EVENTS_BY_KERNELS = 100_000
-SPARED = 0.02
+STOP_SHARE = 0.02
+"""The share of a block's paths, the longest ones, that leave the network before the end of the month."""
 LATE_DAYS = 10.0
+"""Simulated events after this day are typical for the rest of the year, if there are at least `FEWEST_LATE`."""
 FEWEST_LATE = 64
 RECENT = 128
-"""Events of the window whose surroundings stand for the region's, where the simulated month has too few."""
+"""The number of the window's last events that are typical for the region where the simulated month has too few."""
 
 
 class NetworkSimulator:
-    """`stream.records.outlook.Simulator` by the space–time network; some processes share its work, and no number hangs on how many."""
+    """`stream.outlooks.Simulator` by the space–time network; no number depends on how many processes share the work.
+
+    Args:
+        network: a forecaster with places.
+        name: the network's name, with its exact weights.
+        processes: the processes that simulate the blocks.
+    """
 
     def __init__(self, network: SpaceTimeNetwork, name: str, processes: ProcessPool) -> None:
         self._network, self._name, self._processes = network.eval(), name, processes
@@ -67,96 +74,118 @@ class NetworkSimulator:
         return self._name
 
     def simulate(self, request: SimulationRequest) -> SimulatedCounts:
+        """Return the numbers of events for each of `SPANS_DAYS`; the same request gives the same numbers.
+
+        Raises:
+            Problem: the model was trained without places.
+        """
         background = self._network.timing.background_of(request.region.id)
         history = live_history(self._network, window_pattern(request), background)
         start = start_at(history, request.now)
-        paths, levels = paths_of(start, background), (*request.magnitudes, request.above)
-        given = RolloutSettings(self._network, start, background, request.now, MONTH_DAYS, request.seed, None, MOST_EVENTS, levels, SPARED)
-        month = self._processes.run(given, paths)
-        ends = joined_ends([part.ends for part in month])
-        found = beyond(history, start, ends, background, levels, request.seed)
-        drawn = together([*by_network(month), *found.drawn])
-        forecast = spans(drawn, paths, request.now, levels, found.without_end)
+        paths, levels = number_of_paths(start, background), (*request.magnitudes, request.above)
+        settings = RolloutSettings(
+            self._network, start, background, request.now, MONTH_DAYS, request.seed, None, MOST_EVENTS, levels, STOP_SHARE
+        )
+        month = self._processes.run(settings, paths)
+        ends = join_ends([block.ends for block in month])
+        rest = continue_by_kernels(history, start, ends, background, levels, request.seed)
+        events = join_events([*network_events(month), *rest.events])
+        forecast = outlook_spans(events, paths, request.now, levels, rest.without_end)
         parameters = {"paths_ended_by_kernels": float(ends.stopped.sum()), "background_per_day": rounded(background)}
-        return SimulatedCounts(paths, int(found.without_end["1 Year"].sum()), forecast, parameters)
+        return SimulatedCounts(paths, int(rest.without_end["1 Year"].sum()), forecast, parameters)
 
 
 def window_pattern(request: SimulationRequest) -> PointPattern:
-    """The region's window as the network reads it; no magnitude is further above completeness than the live forecaster takes it to be."""
+    """Return the region's window as a pattern; magnitudes are limited to `LARGEST_EXCESS` as in the live forecaster."""
     span = Span(request.now.plus(days=-request.region.window_days), request.now)
-    made = make_point_pattern(request.events, request.region.magnitude_of_completeness, span)
-    made.magnitudes[:] = np.minimum(made.magnitudes, made.magnitude_of_completeness + LARGEST_EXCESS)
-    return made
+    pattern = make_point_pattern(request.events, request.region.magnitude_of_completeness, span)
+    pattern.magnitudes[:] = np.minimum(pattern.magnitudes, pattern.magnitude_of_completeness + LARGEST_EXCESS)
+    return pattern
 
 
-def paths_of(start: Start, background: float) -> int:
-    """How many: whole blocks, the more the fewer events are to be expected in the month (their children double what the kernels say)."""
-    left = start.excitation * np.exp(-start.silence_days / TAUS_DAYS)
-    expected = 2.0 * float(expected_events(left, background, np.float64(MONTH_DAYS), TAUS_DAYS)) + 1.0
+def number_of_paths(start: Start, background: float) -> int:
+    """Return the number of paths: whole blocks, and the more, the fewer events are expected in the month.
+
+    Indirect offspring about double the number that the kernels of the events so far give.
+    """
+    excitation = start.excitation * np.exp(-start.silence_days / TAUS_DAYS)
+    expected = 2.0 * float(expected_events(excitation, background, np.float64(MONTH_DAYS), TAUS_DAYS)) + 1.0
     wanted = math.ceil(EVENTS_WANTED / expected / PATHS_AT_ONCE) * PATHS_AT_ONCE
     return min(max(wanted, FEWEST_PATHS), MOST_PATHS)
 
 
-def by_network(month: list[Block]) -> list[Drawn]:
-    """The events that the blocks drew."""
-    firsts = np.cumsum([0, *(len(part.ends.days) for part in month)])
+def network_events(month: list[Block]) -> list[SimulatedEvents]:
+    """Return the events of each block; their paths are numbered over all blocks."""
+    firsts = np.cumsum([0, *(len(block.ends.days) for block in month)])
     return [
-        Drawn(first + part.columns[5].astype(np.int64), part.columns[0], part.columns[4], part.reaching)
-        for first, part in zip(firsts.tolist(), month, strict=False)
+        SimulatedEvents(first + block.columns[5].astype(np.int64), block.columns[0], block.columns[4], block.reaching)
+        for first, block in zip(firsts.tolist(), month, strict=False)
     ]
 
 
-def joined_ends(parts: list[BlockEnds]) -> BlockEnds:
-    """Of all blocks."""
+def join_ends(parts: list[BlockEnds]) -> BlockEnds:
+    """Return the ends of all blocks as one."""
     return BlockEnds(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-class Beyond(NamedTuple):
-    """What comes after the network."""
+class KernelContinuation(NamedTuple):
+    """The events after those of the network."""
 
-    drawn: list[Drawn]
+    events: list[SimulatedEvents]
     without_end: dict[str, NDArray[np.bool_]]
-    """By label, (N,) paths that were cut."""
+    """By label of a span, (N,) whether a path was truncated within it."""
 
 
-def beyond(history: History, start: Start, ends: BlockEnds, background: float, levels: tuple[float, ...], seed: int) -> Beyond:
-    """Go on by the kernels: those that stopped to the end of the month, then all to the end of the year."""
+def continue_by_kernels(
+    history: History, start: Start, ends: BlockEnds, background: float, levels: tuple[float, ...], seed: int
+) -> KernelContinuation:
+    """Continue the paths that stopped early to the end of the month, then all paths to the end of the year.
+
+    Args:
+        ends: of all N paths.
+        background: μ, events per day.
+        levels: magnitudes for which the probabilities of reaching them are computed.
+    """
     rng = np.random.default_rng((seed, 2**32 - 1))  # no block has that number
-    timing, usual = history.network.timing, typical_surroundings(history)
-    sizes = sizes_of(history, start)
+    timing, typical = history.network.timing, typical_surroundings(history)
+    magnitudes = late_magnitudes(history, start)
     stopped = np.flatnonzero(ends.stopped)
-    busy = cascade.productivity(timing, ends.last_features if len(ends.last_features) else usual)
-    first = cascade.cascade(ends.excitation[stopped], ends.days[stopped], MONTH_DAYS, background, busy, sizes, MOST_EVENTS_BY_KERNELS, rng)
+    busy = productivity_table(timing, ends.last_features if len(ends.last_features) else typical)
+    month = simulate_branching(
+        ends.excitation[stopped], ends.days[stopped], MONTH_DAYS, background, busy, magnitudes, MOST_EVENTS_BY_KERNELS, rng
+    )
     excitation = ends.excitation.copy()
-    excitation[stopped] = cascade.excitation_at(MONTH_DAYS, excitation[stopped], ends.days[stopped], first, busy)
+    excitation[stopped] = excitation_at(MONTH_DAYS, excitation[stopped], ends.days[stopped], month, busy)
     late = ends.features[ends.features_days >= LATE_DAYS]
-    calm = cascade.productivity(timing, late if len(late) >= FEWEST_LATE else np.concatenate((late, usual)))
-    month = np.full(len(excitation), MONTH_DAYS)
-    rest = cascade.cascade(excitation, month, YEAR_DAYS, background, calm, sizes, MOST_EVENTS_BY_KERNELS, rng)
-    cut = np.zeros(len(month), np.bool_)
-    cut[stopped] = first.cut
-    without_end = {label: cut | rest.cut if days > MONTH_DAYS else cut for label, days in SPANS_DAYS.items()}
-    return Beyond([_drawn(first, stopped, sizes, levels), _drawn(rest, np.arange(len(month)), sizes, levels)], without_end)
+    calm = productivity_table(timing, late if len(late) >= FEWEST_LATE else np.concatenate((late, typical)))
+    month_end = np.full(len(excitation), MONTH_DAYS)
+    rest = simulate_branching(excitation, month_end, YEAR_DAYS, background, calm, magnitudes, MOST_EVENTS_BY_KERNELS, rng)
+    truncated = np.zeros(len(month_end), np.bool_)
+    truncated[stopped] = month.truncated
+    without_end = {label: truncated | rest.truncated if days > MONTH_DAYS else truncated for label, days in SPANS_DAYS.items()}
+    numbered = ((month, stopped), (rest, np.arange(len(month_end))))
+    return KernelContinuation([_kernel_events(events, numbers, magnitudes, levels) for events, numbers in numbered], without_end)
 
 
 def typical_surroundings(history: History) -> FloatArray:
-    """(S, EVENT_FEATURES) of the window's last events when they came; of a region without any, those of a first event."""
-    found = history.timing.event_features[-RECENT:]
-    return found if len(found) else np.zeros((1, EVENT_FEATURES))
+    """Return the features of the window's last events, (S, EVENT_FEATURES); of a region without events, those of a first event."""
+    features = history.timing.event_features[-RECENT:]
+    return features if len(features) else np.zeros((1, EVENT_FEATURES))
 
 
-def sizes_of(history: History, start: Start) -> cascade.MagnitudeSampling:
-    """The magnitudes' law once the present has been forgotten: a month on, when nothing hides the small ones."""
+def late_magnitudes(history: History, start: Start) -> MagnitudeSampling:
+    """Return the law of magnitudes a month after the start if no event arrives: then nothing hides small events any more."""
     network, completeness = history.network, start.magnitude_of_completeness
-    told = RecentExcesses(start, 1, network.architecture.magnitude_reach).features(OwnEvents(1, 1), np.array([MONTH_DAYS]))
-    return cascade.MagnitudeSampling(network.magnitude.distribution(told, completeness), completeness, start.step)
+    recent = RecentExcesses(start, 1, network.architecture.magnitude_reach)
+    features = recent.features(OwnEvents(1, 1), np.array([MONTH_DAYS]))
+    return MagnitudeSampling(network.magnitude.distribution(features, completeness), completeness, start.step)
 
 
-def _drawn(
-    found: cascade.BranchingEvents, numbers: NDArray[np.int64], sizes: cascade.MagnitudeSampling, levels: tuple[float, ...]
-) -> Drawn:
-    lowest = sizes.magnitude_of_completeness
-    reaching = sizes.law.survival(np.array(levels) - lowest)
-    return Drawn(
-        numbers[found.paths], found.days, lowest + found.excesses, np.broadcast_to(reaching, (len(found.days), len(levels)))
-    )  # fmt: skip
+def _kernel_events(
+    events: BranchingEvents, numbers: NDArray[np.int64], magnitudes: MagnitudeSampling, levels: tuple[float, ...]
+) -> SimulatedEvents:
+    """Return the events of a branching process over the paths with these numbers."""
+    lowest = magnitudes.magnitude_of_completeness
+    reaching = magnitudes.law.survival(np.array(levels) - lowest)
+    by_event = np.broadcast_to(reaching, (len(events.days), len(levels)))
+    return SimulatedEvents(numbers[events.paths], events.days, lowest + events.excesses, by_event)

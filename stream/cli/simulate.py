@@ -61,7 +61,7 @@ def simulate(
 ) -> None:
     """Simulate how a sequence may unfold after a mainshock: files of events, pictures, and a table. Simulated, not observed."""
     from ingest.seismology import quakeml
-    from models.simulation import SAID, csv_of, expected_maps_picture, scenario_picture, table_lines, write
+    from models.simulation import DISCLAIMER, expected_maps_picture, scenario_csv, scenario_picture, table_lines, write_folder
 
     if not 0.0 < days <= 365.0:
         raise Problem(f"cannot simulate {days:g} days", "choose more than 0 and up to 365 days")
@@ -75,13 +75,14 @@ def simulate(
         for day, latitude, longitude, depth, size in zip(*(column[first] for column in made[1:6]), strict=True)
     ]
     pictures = {"scenario.png": scenario_picture(made), "maps.png": expected_maps_picture(made)}
-    files = {"scenarios.csv": csv_of(made), "scenario.xml": quakeml(rows, SAID), **pictures}
-    write(output, files)
-    typer.echo(f"{made.source}: M {mainshock:g} at {shock.latitude:.2f}, {shock.longitude:.2f}, {n:,} simulations of {days:g} days; {SAID}")
+    files = {"scenarios.csv": scenario_csv(made), "scenario.xml": quakeml(rows, DISCLAIMER), **pictures}
+    write_folder(output, files)
+    where = f"{shock.latitude:.2f}, {shock.longitude:.2f}"
+    typer.echo(f"{made.source}: M {mainshock:g} at {where}, {n:,} simulations of {days:g} days; {DISCLAIMER}")
     for line in table_lines(made, past.magnitude_of_completeness):
         typer.echo(line)
-    if made.cut:
-        typer.echo(f"{made.cut} simulations had no end and were cut or drawn again")
+    if made.truncated:
+        typer.echo(f"{made.truncated} simulations had no end and were cut or drawn again")
     typer.echo(f"wrote {', '.join(str(output / name) for name in files)}")
 
 
@@ -131,24 +132,24 @@ def _simulate(
     from models.artifact import read_forecaster, read_gan
     from models.baselines import fit_etas, fit_poisson
     from models.gan import circle, radius_km
-    from models.simulation import by_etas, by_forecaster, by_gan
+    from models.simulation import etas_scenarios, forecaster_scenarios, gan_scenarios
 
     if source is SimulationSource.gan:
         generator, gan_card = read_gan(model)
-        return by_gan(generator, past, shock, days, n, seed, gan_card.name)
+        return gan_scenarios(generator, past, shock, days, n, seed, gan_card.name)
     rate = max(len(past) / max(past.day_of(past.observed.end), 1.0), 1e-3) if len(past) else USUAL_PER_DAY
     around = circle(shock.latitude, shock.longitude, 3.0 * radius_km(shock.magnitude) + 50.0)
     if source in (SimulationSource.forecaster, SimulationSource.cnn):
         network, card = read_forecaster(model)
         background = network.timing.background_of(region, mean_rate=rate)
         maps, name = _cnn_map(card.name, region, past) if source is SimulationSource.cnn else (None, card.name)
-        return by_forecaster(network, past, shock, days, n, seed, background, around, name, maps)
+        return forecaster_scenarios(network, past, shock, days, n, seed, background, around, name, maps)
     if len(past) >= 200:
         fitted = fit_etas(past, past.observed)
         law = fit_poisson(past, past.observed).magnitudes
-        return by_etas(past, shock, days, n, seed, rate, around, (fitted.parameters, law), "ETAS fitted to the catalogue")
+        return etas_scenarios(past, shock, days, n, seed, rate, around, (fitted.parameters, law), "ETAS fitted to the catalogue")
     name = "ETAS of the built-in baselines, its spatial kernel assumed"
-    return by_etas(past, shock, days, n, seed, BACKGROUND_SHARE * rate, around, None, name)
+    return etas_scenarios(past, shock, days, n, seed, BACKGROUND_SHARE * rate, around, None, name)
 
 
 def _cnn_map(base: str, region: str, past: PointPattern) -> tuple[RegionMaps, str]:

@@ -25,7 +25,7 @@ from ingest.instant import MILLISECONDS_PER_HOUR, Instant
 from ingest.publish import Publisher
 from ingest.region import RegionTable, partition_of
 from models.artifact.model_files import read_forecaster
-from models.simulation.outlook import MOST_EVENTS, SPARED, NetworkSimulator, window_pattern
+from models.simulation.outlook import MOST_EVENTS, STOP_SHARE, NetworkSimulator, window_pattern
 from models.simulation.rollout.block import RolloutSettings
 from models.simulation.rollout.processes import ProcessPool
 from models.simulation.rollout.start import start_at
@@ -230,7 +230,7 @@ def _timed(network: SpaceTimeNetwork, asked: SimulationRequest, background: floa
     """Seconds for a week's thousand continuations, the window's own preparation included; and how many events they have."""
     began = time.perf_counter()
     start = start_at(live_history(network, window_pattern(asked), background), asked.now)
-    given = RolloutSettings(network, start, background, asked.now, WEEK_DAYS, asked.seed, None, MOST_EVENTS, asked.magnitudes, SPARED)
+    given = RolloutSettings(network, start, background, asked.now, WEEK_DAYS, asked.seed, None, MOST_EVENTS, asked.magnitudes, STOP_SHARE)
     made = shared.run(given, PATHS)
     return time.perf_counter() - began, sum(len(part.columns[0]) for part in made)
 

@@ -27,7 +27,8 @@ from models.timing import EVENT_FEATURES, KERNELS, TAUS_DAYS
 PATHS_AT_ONCE = 500
 """Paths of a block: few enough that their arrays stay in the processor's cache."""
 _COMPACT = 0.8
-_KEPT_EVERY = 32
+"""Paths that are over are dropped when no more than this share still runs."""
+_SAMPLE_EVERY = 32
 _LAST_STEPS, _LAST_OF_A_STEP = 16, 4
 
 
@@ -40,12 +41,14 @@ class RolloutSettings(NamedTuple):
     """μ, events per day."""
     moment: Instant
     days: float
+    """The horizon, days after the moment."""
     seed: int
     region: shapely.Polygon | None
     most_events: int
+    """The largest number of events of one path."""
     levels: tuple[float, ...] = ()
     """Magnitudes; for each event, the probability of reaching each of them is kept."""
-    spared: float = 0.0
+    stop_share: float = 0.0
     """When no more than this share of a block's paths still runs, they stop, and `models.simulation.branching` continues them; 0: never."""
 
 
@@ -81,13 +84,13 @@ def blocks_of(n: int) -> list[int]:
 
 
 @torch.inference_mode()
-def simulate_block(given: RolloutSettings, number: int, paths: int) -> Block:
+def simulate_block(settings: RolloutSettings, number: int, paths: int) -> Block:
     """Simulate one block with a generator of its own, seeded by the settings' seed and the block's number."""
     torch.set_num_threads(1)  # the last bits must not depend on the number of processors
-    roll = _Rollout(given, paths, np.random.default_rng((given.seed, number)))
+    roll = _Rollout(settings, paths, np.random.default_rng((settings.seed, number)))
     roll.run()
     columns = tuple(np.concatenate([step[column] for step in roll.columns] or [np.empty(0)]) for column in range(6))
-    return Block(columns, np.concatenate([np.empty((0, len(given.levels))), *roll.reaching]), roll.ends())
+    return Block(columns, np.concatenate([np.empty((0, len(settings.levels))), *roll.reaching]), roll.ends())
 
 
 class _Rollout:
@@ -96,12 +99,12 @@ class _Rollout:
     Each step adds an event to every path, also to those that are over; their events are not recorded, and they are dropped now and then.
     """
 
-    def __init__(self, given: RolloutSettings, paths: int, rng: np.random.Generator) -> None:
-        network, start = given.network, given.start
+    def __init__(self, settings: RolloutSettings, paths: int, rng: np.random.Generator) -> None:
+        network, start = settings.network, settings.start
         place = require_place(network).eval()
-        self._given, self._network, self._background = given, RolloutNetwork(network, place), given.background
+        self._settings, self._network, self._background = settings, RolloutNetwork(network, place), settings.background
         self._timing = network.timing.architecture
-        self._start, self._moment, self._rng, self._region = start, given.moment, rng, given.region
+        self._start, self._moment, self._rng, self._region = start, settings.moment, rng, settings.region
         self._numbers, self._alive = np.arange(paths), np.ones(paths, np.bool_)
         self._last = np.full(paths, -start.silence_days)
         self._memory = memory_at(start, paths)
@@ -110,20 +113,20 @@ class _Rollout:
         self._neighbours = Neighbours(start, place.architecture.narrowest_km)
         self._excesses = RecentExcesses(start, paths, network.architecture.magnitude_reach)
         self._sums = np.zeros((paths, len(start.sums)))
-        self._ended = (np.full(paths, given.days), np.zeros((paths, KERNELS)), np.zeros(paths, np.bool_))
+        self._ended = (np.full(paths, settings.days), np.zeros((paths, KERNELS)), np.zeros(paths, np.bool_))
         self._sampled: list[tuple[FloatArray, FloatArray]] = []
         self._latest: list[FloatArray] = []
         self.columns: list[tuple[NDArray[np.float64], ...]] = []
         """By step: days, latitudes, longitudes, depths, magnitudes, numbers of the paths."""
         self.reaching: list[FloatArray] = []
-        self._levels = np.array(given.levels) - start.magnitude_of_completeness
+        self._levels = np.array(settings.levels) - start.magnitude_of_completeness
 
     def run(self) -> None:
         """Run until all paths are over."""
-        elapsed, days = self._start.silence_days, self._given.days
+        elapsed, days = self._start.silence_days, self._settings.days
         while True:
             since = np.maximum(self._last, 0.0)
-            if self._alive.sum() <= self._given.spared * len(self._ended[0]):
+            if self._alive.sum() <= self._settings.stop_share * len(self._ended[0]):
                 self._end(self._alive, since, stopped=True)
                 return
             wait = wait_after(self._network, self._memory, self._background)
@@ -133,7 +136,7 @@ class _Rollout:
             self._alive = goes_on
             if not goes_on.any():
                 return
-            if self._own.count >= self._given.most_events:
+            if self._own.count >= self._settings.most_events:
                 self._end(goes_on, since, stopped=True)
                 return
             waits = elapsed + np.where(np.isfinite(ahead), ahead, 0.0)
@@ -145,18 +148,16 @@ class _Rollout:
     def ends(self) -> BlockEnds:
         """Return the end states, after `run`."""
         none = np.empty((0, EVENT_FEATURES))
-        seen, when = (
-            np.concatenate([none, *(part for part, _ in self._sampled)]),
-            np.concatenate([none[:, 0], *(day for _, day in self._sampled)]),
-        )
+        features = np.concatenate([none, *(part for part, _ in self._sampled)])
+        days = np.concatenate([none[:, 0], *(day for _, day in self._sampled)])
         last = np.concatenate([none, *(self._latest if self._ended[2].any() else [])])
-        return BlockEnds(*self._ended, seen, when, last)
+        return BlockEnds(*self._ended, features, days, last)
 
     def _end(self, rows: NDArray[np.bool_], moments: FloatArray, stopped: bool = False) -> None:
         """Record the end states of some paths at their moments, (P,) days; `stopped`: before the horizon."""
         numbers, at = self._numbers[rows], moments[rows]
-        days, excitation, cut = self._ended
-        days[numbers], cut[numbers] = at, stopped
+        days, excitation, stopped_before = self._ended
+        days[numbers], stopped_before[numbers] = at, stopped
         excitation[numbers] = self._memory.excitation[rows] * np.exp(-(at - self._last[rows])[:, None] / TAUS_DAYS)
 
     def _step(self, waits: FloatArray) -> None:
@@ -175,7 +176,7 @@ class _Rollout:
         around = self._neighbours.around(self._own, places, positions, discs.roots)
         kernels = new_kernels(self._network, around, places, features, excesses, weights)
         if self._start.factors is not None:
-            of_rates, of_background_weights = factors_of_events(self._start.factors, places, np.zeros(len(places)), self._given.days)
+            of_rates, of_background_weights = factors_of_events(self._start.factors, places, np.zeros(len(places)), self._settings.days)
             kernels |= {
                 "rates": kernels["rates"] * np.tile(of_rates, self._discs),
                 "background_weights": kernels["background_weights"] * of_background_weights,
@@ -184,15 +185,15 @@ class _Rollout:
         local_hour = hour if self._timing.hours else None
         self._memory = next_memory(self._network, self._memory, features, weights, waits, self._background, local_hour)
         self._sums, self._last = sums + kernels["rates"], now
-        self._keep_features(features, now)
+        self._sample_features(features, now)
         self._own.append(days=now, positions=positions, excesses=excesses, depths=discs.depths_km, roots=discs.roots, **kernels)
         self._excesses.append(self._own)
         columns = (now, *np.degrees(places[:, :2]).T, discs.depths_km, self._start.magnitude_of_completeness + excesses, self._numbers)
         self.columns.append(tuple(part[self._alive] for part in columns))
 
-    def _keep_features(self, features: FloatArray, now: FloatArray) -> None:
+    def _sample_features(self, features: FloatArray, now: FloatArray) -> None:
         """Keep the features of every n-th event and of the latest ones, which the branching process takes as typical."""
-        chosen = np.flatnonzero(self._alive & ((self._numbers + self._own.count) % _KEPT_EVERY == 0))
+        chosen = np.flatnonzero(self._alive & ((self._numbers + self._own.count) % _SAMPLE_EVERY == 0))
         self._sampled.append((features[chosen], now[chosen]))
         self._latest = [*self._latest[1 - _LAST_STEPS :], features[self._alive][:_LAST_OF_A_STEP]]
 

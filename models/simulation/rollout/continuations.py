@@ -5,7 +5,7 @@
       └── weights, LSTM step, kernel of the new event ◀── magnitude ◀─────┘        until the horizon
 
 Magnitudes are drawn given the moment but not the place: the network was trained to answer without it. A path that reaches the largest
-number of events ends there and is marked as cut.
+number of events ends there and is marked as truncated.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class Continuations(NamedTuple):
     simulations: int
     """N."""
     horizon_days: float
-    cut: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
     """(N,) whether the path ended because it reached the largest number of events."""
 
     def counts(self, days: float, magnitude: float = -np.inf) -> NDArray[np.int64]:
-        """Return the number of events of each path within so many days at or above a magnitude, (N,)."""
+        """Return the number of events of each path within so many days and at or above a magnitude, (N,)."""
         chosen = (self.days <= days) & (self.magnitudes >= magnitude - 1e-9)
         return np.bincount(self.paths[chosen], minlength=self.simulations)
 
@@ -60,9 +60,13 @@ def roll_forward(
     network: SpaceTimeNetwork, pattern: PointPattern, moment: Instant, days: float, n: int, seed: int, background: float,
     region: shapely.Polygon | None = None, most_events: int = MOST_EVENTS, maps: RegionMaps | None = None,
 ) -> Continuations:  # fmt: skip
-    """Simulate N continuations of a pattern from a moment on; events after that moment are not used.
+    """Simulate N continuations of a pattern from a moment on.
 
     Args:
+        pattern: the events; those after the moment are not used.
+        days: the horizon, up to 3,650.
+        n: the number of paths, up to 100,000.
+        seed: the same seed gives the same paths.
         background: μ, events per day.
         region: corners in (longitude, latitude); no simulated event falls outside. None: anywhere.
         maps: the CNN and the region's grid; None: places by the kernels alone.
@@ -92,8 +96,8 @@ def simulate_from(
     start = start_at(history, moment)
     if factors is not None:
         start = reweight_start(start, factors, days)
-    given = RolloutSettings(history.network, start, history.background, moment, days, seed, region, most_events)
-    return join_blocks(days, [simulate_block(given, number, paths) for number, paths in enumerate(blocks_of(n))])
+    settings = RolloutSettings(history.network, start, history.background, moment, days, seed, region, most_events)
+    return join_blocks(days, [simulate_block(settings, number, paths) for number, paths in enumerate(blocks_of(n))])
 
 
 def join_blocks(days: float, parts: Sequence[Block]) -> Continuations:
@@ -103,6 +107,6 @@ def join_blocks(days: float, parts: Sequence[Block]) -> Continuations:
     columns = [np.concatenate([part.columns[column] for part in parts]) for column in range(5)]
     paths = np.concatenate([first + part.columns[5] for first, part in zip(firsts, parts, strict=True)]).astype(np.int64)
     order = np.lexsort((columns[0], paths))
-    cut = np.concatenate([part.ends.stopped for part in parts])
+    truncated = np.concatenate([part.ends.stopped for part in parts])
     when, latitudes, longitudes, depths, magnitudes = (column[order] for column in columns)
-    return Continuations(paths[order], when, latitudes, longitudes, depths, magnitudes, sum(counts), days, cut)
+    return Continuations(paths[order], when, latitudes, longitudes, depths, magnitudes, sum(counts), days, truncated)

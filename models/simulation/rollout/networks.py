@@ -51,7 +51,7 @@ class RolloutNetwork:
     """A frozen copy of the weights of timing, place and magnitude networks."""
 
     def __init__(self, network: SpaceTimeNetwork, place: PlaceNetwork) -> None:
-        kernels, memory, sizes = network.timing.kernels, network.timing.memory, network.magnitude
+        kernels, memory, magnitude = network.timing.kernels, network.timing.memory, network.magnitude
         self._productivity = kernels.log_productivity.detach().exp().numpy()  # (M, a, 12)
         self._kernel_scaler, self._memory_scaler = _scaler(kernels.scaler), _scaler(memory.scaler)
         self._kernel_layers = [_member_layer(layer.weight, layer.bias) for layer in (kernels.first, kernels.second, kernels.last)]
@@ -69,11 +69,11 @@ class RolloutNetwork:
             place.architecture.narrowest_km,
             place.architecture.discs,
         )
-        self._worth_share = float(np.exp(self._place["log_shares"]).sum())
+        self._share_sum = float(np.exp(self._place["log_shares"]).sum())
         self.uniform_share = float(place.uniform_share.detach())
-        self._size_scaler = (sizes.input_mean.numpy(), sizes.input_scale.numpy())
-        self._size_layers = [_single(layer.weight.T, layer.bias) for layer in (sizes.first, sizes.second, sizes.last)]
-        self._tail_rate = float(sizes.gutenberg_richter_rate)
+        self._magnitude_scaler = (magnitude.input_mean.numpy(), magnitude.input_scale.numpy())
+        self._magnitude_layers = [_single(layer.weight.T, layer.bias) for layer in (magnitude.first, magnitude.second, magnitude.last)]
+        self._tail_rate = float(magnitude.gutenberg_richter_rate)
 
     def weights(self, excesses: FloatArray, features: FloatArray) -> FloatArray:
         """Return the events that each event is expected to bring, by kernel: (P,), (P, EVENT_FEATURES) -> (P, 12)."""
@@ -97,11 +97,11 @@ class RolloutNetwork:
 
     def magnitudes(self, features: FloatArray, magnitude_of_completeness: float) -> DetectedMagnitude[FloatArray]:
         """Return the distributions of the excesses: (P, INPUTS), NaN in the inputs that need a place -> (P,)."""
-        scaled = (features - self._size_scaler[0]) * self._size_scaler[1]
+        scaled = (features - self._magnitude_scaler[0]) * self._magnitude_scaler[1]
         unknown = np.isnan(scaled)
         limited = np.where(unknown, 0.0, np.clip(scaled, -MAGNITUDE_INPUT_LIMIT, MAGNITUDE_INPUT_LIMIT))
         x = torch.from_numpy(np.concatenate((limited, unknown[:, INPUTS_WITHOUT_PLACE, None]), 1).astype(np.float32))
-        (first, bias), (second, more), (last, end) = self._size_layers
+        (first, bias), (second, more), (last, end) = self._magnitude_layers
         x = gelu(torch.addmm(bias, x, first))
         outputs = torch.addmm(end, x + gelu(torch.addmm(more, x, second)), last).double().numpy()
         return DetectedMagnitude.of_outputs(outputs, self._tail_rate, LARGEST_MAGNITUDE - magnitude_of_completeness)
@@ -131,19 +131,19 @@ class RolloutNetwork:
         (first, bias), (second, more), (last, end) = self._place_layers
         x = gelu(torch.addmm(bias, _scale(inputs, self._place_scaler), first))
         factors = bounded(torch.addmm(end, gelu(torch.addmm(more, x, second)), last)).double().numpy()  # (P, outputs)
-        own, discs, taus = self._place, self._discs, _LAG_SLOPE * np.log(TAUS_DAYS)
+        place, discs, taus = self._place, self._discs, _LAG_SLOPE * np.log(TAUS_DAYS)
         edges = np.cumsum([KERNELS, discs + 1, discs + 1, discs])
-        by_weight, by_width, by_stretch, by_mixture, worth = np.split(factors, edges, axis=1)
-        logits = (own["mixture"] + own["mixture_by_magnitude"] * excesses[:, None] + by_mixture)[:, :, None]
-        shares = np.exp(logits + own["mixture_by_lag"][:, None] * taus)  # (P, M, 12)
+        by_weight, by_width, by_stretch, by_mixture, by_background = np.split(factors, edges, axis=1)
+        logits = (place["mixture"] + place["mixture_by_magnitude"] * excesses[:, None] + by_mixture)[:, :, None]
+        shares = np.exp(logits + place["mixture_by_lag"][:, None] * taus)  # (P, M, 12)
         shares /= shares.sum(1, keepdims=True)
         rates = (weights * np.exp(by_weight) / TAUS_DAYS)[:, None, :] * shares
-        stretches = own["log_stretch"] + by_stretch
-        widths = own["log_width"] + own["width_by_spacing"] * 2.0 * (spacing - self._spacing_mean)[:, None] + 2.0 * by_width
-        widths[:, :discs] += own["width_by_magnitude"] * excesses[:, None]
+        stretches = place["log_stretch"] + by_stretch
+        widths = place["log_width"] + place["width_by_spacing"] * 2.0 * (spacing - self._spacing_mean)[:, None] + 2.0 * by_width
+        widths[:, :discs] += place["width_by_magnitude"] * excesses[:, None]
         narrowest = 2.0 * math.log(self._narrowest) + 2.0 * np.abs(stretches)
         widths = narrowest + np.logaddexp(0.0, widths - narrowest)
-        background_weights = np.exp(worth[:, 0]) * self._worth_share
+        background_weights = np.exp(by_background[:, 0]) * self._share_sum
         return PlaceKernels(rates.reshape(len(rates), -1), np.exp(widths), np.exp(stretches), background_weights)
 
 

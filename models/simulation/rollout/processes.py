@@ -13,7 +13,7 @@ from models.simulation.rollout.block import Block, RolloutSettings, blocks_of, s
 
 
 class ProcessPool:
-    """This process and some others that stay up between calls.
+    """This process and some others, which stay up between calls.
 
     Args:
         count: the number of processes with this one; 1: this one alone.
@@ -23,17 +23,18 @@ class ProcessPool:
         self._count = count
         self._pool = None if count == 1 else ProcessPoolExecutor(count - 1, multiprocessing.get_context("spawn"), _follow_parent)
 
-    def run(self, given: RolloutSettings, paths: int) -> list[Block]:
-        """Simulate all blocks; return them in order."""
-        sizes = list(enumerate(blocks_of(paths)))
-        if self._pool is None or len(sizes) == 1:
-            return [simulate_block(given, number, size) for number, size in sizes]
-        sent = pickle.dumps(given)  # not by torch's reducers: they would move the weights into shared memory while this process uses them
+    def run(self, settings: RolloutSettings, paths: int) -> list[Block]:
+        """Simulate all blocks of N paths; return them in order."""
+        blocks = list(enumerate(blocks_of(paths)))
+        if self._pool is None or len(blocks) == 1:
+            return [simulate_block(settings, number, size) for number, size in blocks]
+        # Not by torch's reducers: they would move the weights into shared memory while this process uses them.
+        sent = pickle.dumps(settings)
         others: dict[int, Future[Block]] = {
-            number: self._pool.submit(_simulate_sent, sent, number, size) for number, size in sizes if number % self._count
+            number: self._pool.submit(_simulate_sent, sent, number, size) for number, size in blocks if number % self._count
         }
-        own = {number: simulate_block(given, number, size) for number, size in sizes if not number % self._count}
-        return [own[number] if number in own else others[number].result() for number, _ in sizes]
+        own = {number: simulate_block(settings, number, size) for number, size in blocks if not number % self._count}
+        return [own[number] if number in own else others[number].result() for number, _ in blocks]
 
     def close(self) -> None:
         """End the other processes."""
@@ -41,9 +42,9 @@ class ProcessPool:
             self._pool.shutdown()
 
 
-def _simulate_sent(given: bytes, number: int, size: int) -> Block:
+def _simulate_sent(sent: bytes, number: int, size: int) -> Block:
     """Simulate a block whose settings come as pickled bytes from the process that started this one."""
-    return simulate_block(pickle.loads(given), number, size)
+    return simulate_block(pickle.loads(sent), number, size)
 
 
 def _follow_parent() -> None:

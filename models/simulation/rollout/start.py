@@ -108,7 +108,11 @@ def history_of(network: SpaceTimeNetwork, pattern: PointPattern, background: flo
 
 
 def start_at(history: History, moment: Instant) -> Start:
-    """Return the state at a moment, from the events before it."""
+    """Return the state from which paths begin, from the events before a moment.
+
+    Args:
+        history: of a pattern that may go on after the moment; later events are not used.
+    """
     pattern, place = history.pattern.before(moment), require_place(history.network).eval()
     count = len(pattern)
     days = (pattern.times - int(moment)) / MILLISECONDS_PER_DAY

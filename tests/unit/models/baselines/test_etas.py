@@ -27,7 +27,7 @@ from models.baselines.streaming import BUILT_IN, read_parameters
 from models.catalog.point_pattern import PointPattern, Span, area_km2, make_point_pattern, read_polygon
 from models.forecaster.model_by_name import FittingData, model_by_name
 from models.numerics.geometry import distance_km
-from models.simulation.scenario import usual_etas
+from models.simulation.scenario import default_etas
 
 REGION = shapely.box(10.0, 40.0, 16.0, 45.0)
 LAW = GutenbergRichter(2.3, 0.1)
@@ -156,7 +156,7 @@ def test_parameters_have_the_offspring_that_they_were_made_of() -> None:
     """Both ways to solve N = k0 π/ρ d^(−ρ) G(∞) for k0: in logarithms after a fit, in plain numbers for a scenario without one."""
     theta = etas_fit.initial_parameters(EVENTS, EVENTS.rows(EVENTS.observed), DAYS)
     assert etas_fit.parameters_of(theta, EVENTS).offspring_at_completeness == pytest.approx(math.exp(theta[1]), rel=1e-12)
-    assert usual_etas(EVENTS, 0.1).offspring_at_completeness == pytest.approx(read_parameters(BUILT_IN).productivity, rel=1e-12)
+    assert default_etas(EVENTS, 0.1).offspring_at_completeness == pytest.approx(read_parameters(BUILT_IN).productivity, rel=1e-12)
 
 
 def test_the_sampled_likelihood_is_the_exact_one_where_it_was_drawn() -> None:

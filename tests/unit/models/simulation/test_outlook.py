@@ -1,4 +1,4 @@
-"""Outlooks from simulated continuations: the fast formulas are the slow ones, and no number hangs on how the work was shared."""
+"""Outlooks from simulated continuations: fast formulas against slow ones, and the same numbers however the work is shared."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from models.catalog.point_pattern import PointPattern, make_point_pattern
 from models.magnitude.distribution import DetectedMagnitude
 from models.numerics.geometry import offsets_km, places, positions_km
 from models.place.neighbour_geometry import NEAREST, offset_geometry
-from models.simulation import branching as cascade
-from models.simulation.outlook import NetworkSimulator, sizes_of, window_pattern
-from models.simulation.outlook_counts import Drawn, spans
+from models.simulation.branching import MagnitudeSampling, simulate_branching
+from models.simulation.outlook import NetworkSimulator, late_magnitudes, window_pattern
+from models.simulation.outlook_counts import SimulatedEvents, outlook_spans
 from models.simulation.rollout.block import RolloutSettings, simulate_block
 from models.simulation.rollout.neighbours import LISTED, Neighbours
 from models.simulation.rollout.networks import RolloutNetwork
@@ -37,22 +37,22 @@ BACKGROUND = 0.3
 WIDE = msgspec.structs.replace(REGION, window_days=100.0)
 
 
-def asked(count: int = 60, seed: int = 5, days: float = 90.0) -> SimulationRequest:
-    """A window: a few places where events come again and again, the last of them a large one an hour ago."""
-    chance = np.random.default_rng(1)
-    centres = chance.normal(0.0, 0.8, (6, 2))
+def window_request(count: int = 60, seed: int = 5, days: float = 90.0) -> SimulationRequest:
+    """Return a request whose window has events at six places; the last one is large, an hour before now."""
+    rng = np.random.default_rng(1)
+    centres = rng.normal(0.0, 0.8, (6, 2))
     events = []
     for number in range(count):
-        north, east = centres[number % 6] + chance.normal(0.0, 0.05, 2)
-        time, size = NOW.plus(days=-days * (1.0 - number / count) - 0.04), round(2.5 + float(chance.exponential(0.4)), 1)
-        size = 5.4 if number == count - 1 else size
-        events.append(event(str(number), magnitude=size, latitude=37.0 + north, longitude=37.0 + east))
+        north, east = centres[number % 6] + rng.normal(0.0, 0.05, 2)
+        time, magnitude = NOW.plus(days=-days * (1.0 - number / count) - 0.04), round(2.5 + float(rng.exponential(0.4)), 1)
+        magnitude = 5.4 if number == count - 1 else magnitude
+        events.append(event(str(number), magnitude=magnitude, latitude=37.0 + north, longitude=37.0 + east))
         events[-1] = msgspec.structs.replace(events[-1], time=time)
     return SimulationRequest(WIDE, tuple(events), NOW, (3.0, 4.0, 5.0, 6.0, 7.0), 5.4, seed)
 
 
 def past(count: int = 60) -> PointPattern:
-    return window_pattern(asked(count))
+    return window_pattern(window_request(count))
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +60,12 @@ def network() -> SpaceTimeNetwork:
     return read_forecaster()[0].eval()
 
 
-def given(network: SpaceTimeNetwork, days: float = 7.0, spared: float = 0.0) -> RolloutSettings:
+def settings(network: SpaceTimeNetwork, days: float = 7.0, stop_share: float = 0.0) -> RolloutSettings:
     start = start_at(live_history(network, past(), BACKGROUND), NOW)
-    return RolloutSettings(network, start, BACKGROUND, NOW, days, 3, None, 500, (3.0, 5.0), spared)
+    return RolloutSettings(network, start, BACKGROUND, NOW, days, 3, None, 500, (3.0, 5.0), stop_share)
 
 
-def test_a_window_made_ready_in_numpy_is_that_of_the_compiled_loops(network: SpaceTimeNetwork) -> None:
+def test_a_history_in_numpy_is_that_of_the_compiled_loops(network: SpaceTimeNetwork) -> None:
     fast, slow = live_history(network, past(150), BACKGROUND), history_of(network, past(150), BACKGROUND)
     for name in ("weights", "excitation", "event_features"):
         np.testing.assert_allclose(getattr(fast.timing, name), getattr(slow.timing, name), rtol=1e-6, atol=1e-9, err_msg=name)
@@ -75,7 +75,7 @@ def test_a_window_made_ready_in_numpy_is_that_of_the_compiled_loops(network: Spa
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-def test_the_networks_in_single_precision_say_what_the_trained_ones_do(network: SpaceTimeNetwork) -> None:
+def test_the_networks_in_single_precision_give_the_numbers_of_the_trained_ones(network: SpaceTimeNetwork) -> None:
     history = live_history(network, past(), BACKGROUND)
     roll, start = RolloutNetwork(network, require_place(network).eval()), start_at(history, NOW)
     excesses = past().excesses
@@ -94,11 +94,11 @@ def test_the_networks_in_single_precision_say_what_the_trained_ones_do(network: 
 
 
 @pytest.mark.parametrize("count", [12, 90, LISTED + 250])
-def test_the_nearest_are_found_though_only_the_roots_neighbours_are_looked_at(network: SpaceTimeNetwork, count: int) -> None:
+def test_searching_the_neighbours_of_the_root_finds_the_nearest_events(network: SpaceTimeNetwork, count: int) -> None:
     start = start_at(live_history(network, past(count), BACKGROUND), NOW)
-    chance, rows = np.random.default_rng(4), 40
-    roots = chance.integers(-1, count, rows)
-    near = start.places[np.maximum(roots, 0), :2] + chance.normal(0.0, 1.0, (rows, 2)) * chance.choice([1e-4, 3e-3, 0.05], (rows, 1))
+    rng, rows = np.random.default_rng(4), 40
+    roots = rng.integers(-1, count, rows)
+    near = start.places[np.maximum(roots, 0), :2] + rng.normal(0.0, 1.0, (rows, 2)) * rng.choice([1e-4, 3e-3, 0.05], (rows, 1))
     new = places(np.degrees(near[:, 0]), np.degrees(near[:, 1]))
     positions = positions_km(new)
     found = Neighbours(start, 0.1).around(OwnEvents(rows, 2), new, positions, roots)
@@ -111,50 +111,50 @@ def test_the_nearest_are_found_though_only_the_roots_neighbours_are_looked_at(ne
     np.testing.assert_allclose(found.spacing, expected.spacing, rtol=1e-3, atol=1e-3)
 
 
-def test_those_that_are_spared_are_the_longest_and_all_others_are_as_they_were(network: SpaceTimeNetwork) -> None:
-    whole, spared = simulate_block(given(network), 0, 100), simulate_block(given(network, spared=0.05), 0, 100)
-    assert 0 < spared.ends.stopped.sum() <= 5
-    counts = [np.bincount(one.columns[5].astype(int), minlength=100) for one in (whole, spared)]
-    stopped = spared.ends.stopped
+def test_the_paths_that_stop_early_are_the_longest_and_all_others_stay_the_same(network: SpaceTimeNetwork) -> None:
+    whole, stop_share = simulate_block(settings(network), 0, 100), simulate_block(settings(network, stop_share=0.05), 0, 100)
+    assert 0 < stop_share.ends.stopped.sum() <= 5
+    counts = [np.bincount(one.columns[5].astype(int), minlength=100) for one in (whole, stop_share)]
+    stopped = stop_share.ends.stopped
     assert (counts[0][~stopped] == counts[1][~stopped]).all()
     assert counts[0][stopped].min() >= np.quantile(counts[0], 0.9)
 
 
-def sizes() -> cascade.MagnitudeSampling:
+def magnitudes() -> MagnitudeSampling:
     half = np.array([0.0])
-    return cascade.MagnitudeSampling(DetectedMagnitude(half + np.log(2.3), half - 9.0, half, half - 4.0, 2.3, 7.0), 2.5, 0.1)
+    return MagnitudeSampling(DetectedMagnitude(half + np.log(2.3), half - 9.0, half, half - 4.0, 2.3, 7.0), 2.5, 0.1)
 
 
-def test_the_cascade_has_the_mean_of_a_branching_process() -> None:
-    """Children of children: expected = immigrants / (1 − n) when the horizon is far beyond the kernel's own time."""
+def test_the_simulated_branching_process_has_its_expected_number() -> None:
+    """With a branching ratio n the expected number is immigrants / (1 − n) if the horizon is far beyond the kernel's time constant."""
     table, paths = np.zeros((81, KERNELS)), 4_000
     table[:, 0] = 0.5
     excitation = np.zeros((paths, KERNELS))
     excitation[:, 1] = 2.0 / TAUS_DAYS[1]
-    made = cascade.cascade(excitation, np.zeros(paths), 30.0, 0.1, table, sizes(), 10_000, np.random.default_rng(0))
-    mean = len(made.days) / paths
+    events = simulate_branching(excitation, np.zeros(paths), 30.0, 0.1, table, magnitudes(), 10_000, np.random.default_rng(0))
+    mean = len(events.days) / paths
     assert mean == pytest.approx((0.1 * 30.0 + 2.0) / 0.5, rel=0.04)
-    assert made.days.min() >= 0.0
-    assert made.days.max() <= 30.0
-    assert not made.cut.any()
+    assert events.days.min() >= 0.0
+    assert events.days.max() <= 30.0
+    assert not events.truncated.any()
 
 
-def test_a_cascade_without_end_is_cut_and_said_to_be() -> None:
+def test_a_branching_process_without_end_is_truncated_and_marked() -> None:
     table = np.zeros((81, KERNELS))
     table[:, 0] = 1.5
     start = np.zeros(50)
-    made = cascade.cascade(np.zeros((50, KERNELS)), start, 30.0, 1.0, table, sizes(), 500, np.random.default_rng(0))
-    assert made.cut.all()
-    assert np.bincount(made.paths).max() < 5_000
+    events = simulate_branching(np.zeros((50, KERNELS)), start, 30.0, 1.0, table, magnitudes(), 500, np.random.default_rng(0))
+    assert events.truncated.all()
+    assert np.bincount(events.paths).max() < 5_000
 
 
-def test_a_rare_magnitude_is_told_by_the_probability_of_each_event() -> None:
-    """Two events a path, each an M ≥ 6 with probability 0.001, none drawn; and one path without end counts as the largest."""
+def test_the_probability_of_a_rare_magnitude_is_summed_over_events() -> None:
+    """Two events a path, each an M ≥ 6 with probability 0.001, none drawn; a path without end counts as the largest."""
     paths = np.repeat(np.arange(50), 2)
     reaching = np.column_stack((np.ones(100), np.full(100, 0.001), np.full(100, 0.001)))
-    drawn = Drawn(paths, np.tile([0.2, 0.5], 50), np.full(100, 3.5), reaching)
+    drawn = SimulatedEvents(paths, np.tile([0.2, 0.5], 50), np.full(100, 3.5), reaching)
     without_end = {label: np.arange(50) == 7 for label in ("1 Day", "1 Week", "1 Month", "1 Year")}
-    day = spans(drawn, 50, NOW, (3.0, 6.0, 6.5), without_end)[0]
+    day = outlook_spans(drawn, 50, NOW, (3.0, 6.0, 6.5), without_end)[0]
     assert (day.bins[0].probability, day.bins[0].median, day.bins[0].p95maximum) == (1.0, 2, 2)
     assert day.bins[1].probability == pytest.approx(0.002)
     assert day.above_mainshock.magnitude == 6.5
@@ -171,8 +171,8 @@ def simulated(network: SpaceTimeNetwork, processes: ProcessPool, question: Simul
     return NetworkSimulator(network, "it", processes).simulate(question)
 
 
-def test_one_process_and_two_say_the_same_bytes(network: SpaceTimeNetwork, two: ProcessPool) -> None:
-    question = asked()
+def test_one_process_and_two_give_the_same_bytes(network: SpaceTimeNetwork, two: ProcessPool) -> None:
+    question = window_request()
     one = simulated(network, ProcessPool(1), question)
     again = simulated(network, two, question)
     assert [encode(span) for span in one.forecast] == [encode(span) for span in again.forecast]
@@ -191,13 +191,13 @@ def test_a_window_without_events_has_an_outlook(network: SpaceTimeNetwork) -> No
     assert found.forecast[0].bins[0].probability < found.forecast[-1].bins[0].probability
 
 
-def test_the_law_of_sizes_a_month_on_is_complete_again(network: SpaceTimeNetwork) -> None:
+def test_the_law_of_magnitudes_is_complete_again_after_a_month(network: SpaceTimeNetwork) -> None:
     history = live_history(network, past(), BACKGROUND)
-    found = sizes_of(history, start_at(history, NOW))
+    found = late_magnitudes(history, start_at(history, NOW))
     assert float(found.law.survival(np.array([0.0]))[0]) == pytest.approx(1.0)
     assert 0.0 < float(found.law.survival(np.array([3.5]))[0]) < 0.01
 
 
-def test_patterns_keep_what_the_window_holds() -> None:
+def test_a_pattern_has_all_events_of_the_window() -> None:
     assert len(past()) == 60
-    assert len(make_point_pattern(asked().events, 2.5, past().observed)) == 60
+    assert len(make_point_pattern(window_request().events, 2.5, past().observed)) == 60
