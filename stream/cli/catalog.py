@@ -14,6 +14,7 @@ from ingest.catalog import read_catalog
 from ingest.event import DeadLetter, Event, encode_hook
 from ingest.instant import Instant
 from ingest.problem import Problem
+from stream.cli.catalog_options import PolygonOption
 from stream.cli.options import JsonOption, read_time
 
 if TYPE_CHECKING:
@@ -21,15 +22,18 @@ if TYPE_CHECKING:
 
 CATALOG_EXAMPLES = "Example: quakecast catalog california.csv --end 2019-01-01"
 WIDTH = 140
-TYPES_SHOWN, NETWORKS_SHOWN, HOLES_SHOWN = 8, 8, 5
-BELOW_NOTICE = 0.005
+TYPES_SHOWN, NETWORKS_SHOWN, GAPS_SHOWN = 8, 8, 5
+PARTS_PER_LINE = 7
+SMALLEST_SHARE_SHOWN = 0.005
 
 
 def catalog(
     files: Annotated[list[Path], typer.Argument(help="Catalogue files in any form, taken together.")],
-    polygon: Annotated[Path | None, typer.Option("--polygon", help="Corners (latitude, longitude) as .npy: only events inside.")] = None,
+    polygon: PolygonOption = None,
     start: Annotated[str | None, typer.Option("--start", help="Only events from this time on.")] = None,
-    end: Annotated[str | None, typer.Option("--end", help="Only events before this time; give the end of a model's training span.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", help="Only events before this time; to prepare a training, give the end of its training span.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Describe a catalogue: events left out and why, oddities, magnitude of completeness, b-value."""
@@ -41,17 +45,17 @@ def catalog(
     cleaned = clean(_within((item for file in files for item in read_catalog(file)), polygon, *span))
     report, events = cleaned.report, cleaned.events
     if not events:
-        reasons = ", ".join(f"{reason} {finding.count}" for reason, finding in report.left_out.items()) or "nothing was given"
+        reasons = ", ".join(f"{reason} {finding.count}" for reason, finding in report.left_out.items()) or "no rows"
         raise Problem(
             f"no earthquakes with a magnitude in {', '.join(map(str, files))} ({report.rows} rows; left out: {reasons})",
             "give another catalogue, span or polygon",
         )
-    found, rise = _completeness(events, report.habits.magnitude_step)
+    completeness, rise = _completeness(events, report.habits.magnitude_step)
     if json:
-        whole = {"report": report, "completeness": found, "aftershock_completeness": rise}
-        typer.echo(msgspec.json.encode(whole, enc_hook=encode_hook))
+        description = {"report": report, "completeness": completeness, "aftershock_completeness": rise}
+        typer.echo(msgspec.json.encode(description, enc_hook=encode_hook))
         return
-    for line in (*_cleaning(report, events), *_completeness_lines(found, rise, len(events))):
+    for line in (*_cleaning_lines(report, events), *_completeness_lines(completeness, rise, len(events))):
         typer.echo(line)
 
 
@@ -74,28 +78,34 @@ def _within(
 
 
 def _completeness(events: list[Event], step: float) -> tuple[Completeness | None, FittedRise | None]:
+    """Return the magnitude of completeness, and how it rises after large events; None where there are too few events.
+
+    Args:
+        step: the step of the catalogue's magnitudes.
+    """
     from models.catalog import Span, assess, fit_short_term_incompleteness, make_point_pattern
 
     times = np.array([int(event.time) for event in events], dtype=np.int64)
     magnitudes = np.array([event.magnitude for event in events], dtype=np.float64)
-    found = assess(times, magnitudes, [event.network for event in events], step)
-    if found is None:
+    completeness = assess(times, magnitudes, [event.network for event in events], step)
+    if completeness is None:
         return None, None
     span = Span(events[0].time, events[-1].time.plus(seconds=0.001))
-    return found, fit_short_term_incompleteness(make_point_pattern(events, found.recommended, span), span, step)
+    pattern = make_point_pattern(events, completeness.recommended, span)
+    return completeness, fit_short_term_incompleteness(pattern, span, step)
 
 
-def _cleaning(report: Report, events: list[Event]) -> Iterator[str]:
+def _cleaning_lines(report: Report, events: list[Event]) -> Iterator[str]:
     yield f"{report.rows} rows, {report.kept} earthquakes kept, {events[0].time} … {events[-1].time}"
-    yield from _findings("left out", report.left_out)
+    yield from _finding_lines("left out", report.left_out)
     if "near_duplicate" in report.left_out:
         yield f"  {report.near_duplicates_of_one_network} of the near-duplicates carry one network's name. Pairs alike but once to twice as"
         yield f"  far apart in time: {report.pairs_as_close_but_later}; about so many of the near-duplicates are neighbours, not copies"
-    yield from _findings("used, but look", report.noted)
-    yield from _habits(report)
+    yield from _finding_lines("used, but look", report.noted)
+    yield from _practice_lines(report)
 
 
-def _findings(title: str, findings: Findings) -> Iterator[str]:
+def _finding_lines(title: str, findings: Findings) -> Iterator[str]:
     if findings:
         yield f"\n{title}"
     for reason, finding in findings.items():
@@ -103,7 +113,7 @@ def _findings(title: str, findings: Findings) -> Iterator[str]:
         yield from (f"{'':12}{example}"[:WIDTH] for example in finding.examples)
 
 
-def _habits(report: Report) -> Iterator[str]:
+def _practice_lines(report: Report) -> Iterator[str]:
     habits = report.habits
     yield "\nhabits"
     yield f"  magnitude types   {_shares(habits.magnitude_types)}; " + (
@@ -117,33 +127,33 @@ def _habits(report: Report) -> Iterator[str]:
     depths = ", ".join(f"{depth} km {share:.1%}" for depth, share in habits.default_depths_km.items())
     yield f"  fixed depths      {'no depths' if habits.share_without_depth == 1.0 else depths}"
     yield f"  same coordinates  {habits.share_at_repeated_coordinates:.1%} of the epicentres are another event's too"
-    shown = "; ".join(f"{start} … {end}" for start, end in habits.holes[:HOLES_SHOWN])
+    shown = "; ".join(f"{start} … {end}" for start, end in habits.holes[:GAPS_SHOWN])
     yield f"  holes in time     {len(habits.holes)}" + (f": {shown}" if shown else "")
 
 
 def _shares(shares: dict[str, float]) -> str:
-    named = [f"{name or 'not said'} {share:.1%}" for name, share in list(shares.items())[:TYPES_SHOWN] if share >= BELOW_NOTICE]
+    named = [f"{name or 'not said'} {share:.1%}" for name, share in list(shares.items())[:TYPES_SHOWN] if share >= SMALLEST_SHARE_SHOWN]
     return ", ".join(named)
 
 
-def _completeness_lines(found: Completeness | None, rise: FittedRise | None, count: int) -> Iterator[str]:
-    if found is None:
+def _completeness_lines(completeness: Completeness | None, rise: FittedRise | None, count: int) -> Iterator[str]:
+    if completeness is None:
         yield f"\n{count} earthquakes are too few to estimate from which magnitude on they are complete (50 are needed)"
         return
     yield "\nmagnitude of completeness"
-    if found.cut_at is not None:
-        yield f"  the catalogue was cut at {found.cut_at:g}, where it is fullest: it may be complete further down than it goes"
-    yield f"  maximum curvature {_estimate(found.maximum_curvature)}"
-    yield f"  goodness of fit   {_estimate(found.goodness_of_fit)}"
-    yield f"  stability of b    {_estimate(found.slope_stability)}"
-    yield from _rows("year by year", found.by_year)
-    largest = dict(sorted(found.by_network.items(), key=lambda item: -item[1].events)[:NETWORKS_SHOWN])
+    if completeness.cut_at is not None:
+        yield f"  the catalogue was cut at {completeness.cut_at:g}, where it is fullest: it may be complete further down than it goes"
+    yield f"  maximum curvature {_estimate(completeness.maximum_curvature)}"
+    yield f"  goodness of fit   {_estimate(completeness.goodness_of_fit)}"
+    yield f"  stability of b    {_estimate(completeness.slope_stability)}"
+    yield from _rows("year by year", completeness.by_year)
+    largest = dict(sorted(completeness.by_network.items(), key=lambda item: -item[1].events)[:NETWORKS_SHOWN])
     yield from _rows("by network", largest)
     yield "\nslope of Gutenberg–Richter from there on"
-    yield f"  b (Aki–Utsu)      {_slope(found.b_value)}"
-    yield f"  b-positive        {_slope(found.b_positive)}"
+    yield f"  b (Aki–Utsu)      {_slope(completeness.b_value)}"
+    yield f"  b-positive        {_slope(completeness.b_positive)}"
     yield from _rise_lines(rise)
-    yield f"\nrecommended: --magnitude-of-completeness {found.recommended:g}"
+    yield f"\nrecommended: --magnitude-of-completeness {completeness.recommended:g}"
 
 
 def _rise_lines(rise: FittedRise | None) -> Iterator[str]:
@@ -164,9 +174,9 @@ def _rise_lines(rise: FittedRise | None) -> Iterator[str]:
 
 def _rows(title: str, parts: dict[Any, Part]) -> Iterator[str]:
     """Yield several parts per line, as `2015 2.5 (849)`."""
-    told = [f"{name} {_short(part.magnitude_of_completeness)} ({part.events})" for name, part in parts.items()]
-    for first in range(0, len(told), 7):
-        yield f"  {title if first == 0 else '':17} " + "  ".join(f"{one:15}" for one in told[first : first + 7]).rstrip()
+    cells = [f"{name} {_short(part.magnitude_of_completeness)} ({part.events})" for name, part in parts.items()]
+    for first in range(0, len(cells), PARTS_PER_LINE):
+        yield f"  {title if first == 0 else '':17} " + "  ".join(f"{cell:15}" for cell in cells[first : first + PARTS_PER_LINE]).rstrip()
 
 
 def _short(estimate: Estimate) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def open_library(model: Path | None, models: Path | None) -> ModelLibrary:
-    """Return the worker's own model, with the folder in which promoted models are found."""
+    """Return the library of models: the worker's own one, and the folder in which promoted models are found."""
     from models.forecaster import ModelLibrary
     from models.registry import Registry
 
@@ -71,11 +71,15 @@ class NetworkSimulators:
 
     def __init__(self, library: ModelLibrary, processes: ProcessPool) -> None:
         self._library, self._processes = library, processes
-        self._named = lru_cache(maxsize=2)(self._simulator)
+        self._by_lineup = lru_cache(maxsize=2)(self._simulator)
 
     def simulator(self, lineup: Lineup) -> NetworkSimulator:
-        """Return the champion's simulator. It is refused where the forecasting workers refuse it: when a model of the lineup is missing."""
-        return self._named(lineup)
+        """Return the champion's simulator.
+
+        Raises:
+            Problem: a model of the lineup is missing; the forecasting workers refuse the lineup in the same case.
+        """
+        return self._by_lineup(lineup)
 
     def _simulator(self, lineup: Lineup) -> NetworkSimulator:
         from models.simulation import NetworkSimulator

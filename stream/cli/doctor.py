@@ -12,7 +12,7 @@ import typer
 from ingest.bus import DEAD_LETTERS, EVENTS, FORECASTS, open_log
 from ingest.region import RegionTable
 from ingest.sources import UsgsSource, contact
-from stream.cli.options import DEFAULT_USGS, EMBEDDED, BusOption, JsonOption, RegionsOption, UsgsOption
+from stream.cli.options import DEFAULT_USGS, EMBEDDED, BusOption, JsonOption, OptionalStoreOption, RegionsOption, UsgsOption
 from stream.monitoring import ForecastsProbe, Probe, StoreProbe, check_models, public_address, run_probe
 from stream.store import open_store
 
@@ -21,12 +21,15 @@ DOCTOR_EXAMPLES = "Example: quakecast doctor --bus kafka://broker:9092 --store r
 
 def doctor(
     bus: BusOption = EMBEDDED,
-    store: Annotated[
-        str | None, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows; by default in the log's file.")
-    ] = None,
+    store: OptionalStoreOption = None,
     usgs: UsgsOption = DEFAULT_USGS,
     regions: RegionsOption = None,
-    only: Annotated[list[str] | None, typer.Option("--only", help="Only this check; may be given several times.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", help="Run only this check: versions, regions, model, feed, log, store or forecasts; may be given several times."
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Check what is reachable, what is configured and what is wrong. Exit code 1 if something is wrong."""
@@ -41,13 +44,13 @@ def doctor(
     ]
     if unknown := set(only or ()) - {name for name, _ in checks}:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not among {', '.join(name for name, _ in checks)}", param_hint="--only")
-    found = [(name, *run_probe(check)[:2]) for name, check in checks if not only or name in only]
+    results = [(name, *run_probe(check)[:2]) for name, check in checks if not only or name in only]
     if json:
-        typer.echo(msgspec.json.encode([{"check": n, "ok": ok, "found": text} for n, ok, text in found]))
+        typer.echo(msgspec.json.encode([{"check": n, "ok": ok, "found": text} for n, ok, text in results]))
     else:
-        for name, ok, text in found:
+        for name, ok, text in results:
             typer.echo(f"{'ok   ' if ok else 'WRONG'} {name:10} {text}")
-    raise typer.Exit(0 if all(ok for _, ok, _ in found) else 1)
+    raise typer.Exit(0 if all(ok for _, ok, _ in results) else 1)
 
 
 def _versions() -> str:
@@ -73,7 +76,7 @@ def _log(bus: str) -> str:
 
 
 def _forecasts(bus: str, store: str) -> str:
-    behind, positions = ForecastsProbe(bus, store)(), open_store(store).positions()
+    lag, positions = ForecastsProbe(bus, store)(), open_store(store).positions()
     if not positions:
-        return f"{behind}, no worker has been here"
-    return f"{behind}, stream time {max(position.clock for position in positions.values())}, by {check_models(positions)}"
+        return f"{lag}, no worker has saved a state"
+    return f"{lag}, stream time {max(position.clock for position in positions.values())}, by {check_models(positions)}"

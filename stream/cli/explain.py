@@ -14,7 +14,17 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable, partition_of
 from stream.cli.composition import open_library
-from stream.cli.options import EMBEDDED, JsonOption, ModelOption, ModelsOption, RegionsOption, StoreOption, find_region, read_time
+from stream.cli.options import (
+    EMBEDDED,
+    JsonOption,
+    ModelOption,
+    ModelsOption,
+    RegionOption,
+    RegionsOption,
+    StoreOption,
+    find_region,
+    read_time,
+)
 from stream.core import Lineup, champion_memory
 from stream.partition import basis_of
 from stream.records import Explanation, Influence
@@ -27,24 +37,26 @@ EXPLAIN_EXAMPLES = "Example: quakecast explain --region turkiye --catalog turkiy
 
 
 class RegionState(NamedTuple):
-    """The state of a region at a moment."""
+    """The state of a region at a moment, from which its forecast is explained."""
 
     memory: bytes
     events: tuple[Event, ...]
-    """Used for the names of their places."""
+    """The region's events; the names of their places are printed."""
     at: Instant
     lineup: Lineup = Lineup()
-    """The models that the memory belongs to."""
+    """The models that computed the memory."""
 
 
 def explain(
-    region: Annotated[str, typer.Option("--region", help="The region, by its id.")],
+    region: RegionOption,
     store: StoreOption = EMBEDDED,
     catalog: Annotated[
         list[Path] | None,
-        typer.Option("--catalog", help="Explain from this catalogue file instead of the windows; may be given several times."),
+        typer.Option("--catalog", help="Explain from this catalogue file instead of the store; may be given several times."),
     ] = None,
-    at: Annotated[str | None, typer.Option("--at", help="Time of the explanation; by default the latest that is known.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="Time of the explanation; by default the stream's time, or the end of the catalogue.")
+    ] = None,
     model: ModelOption = None,
     models: ModelsOption = None,
     regions: RegionsOption = None,
@@ -52,90 +64,90 @@ def explain(
 ) -> None:
     """Explain a region's forecast: the share of the rate that each past event contributes, and the effect of the inputs."""
     moment, table, library = read_time(at) if at else None, RegionTable.load(regions), open_library(model, models)
-    place = find_region(table, region)
-    known = _fold_catalogue(catalog, table, place, moment, library.own) if catalog else _load_windows(store, table, place, moment, library)
-    explanation = _explain(known, place, library)
+    found = find_region(table, region)
+    state = _fold_catalogue(catalog, table, found, moment, library.own) if catalog else _load_windows(store, table, found, moment, library)
+    explanation = _explain_state(state, found, library)
     if json:
         typer.echo(encode(explanation))
         return
-    for line in _lines(explanation, {int(event.time): event.place for event in known.events}):
+    for line in _explanation_lines(explanation, {int(event.time): event.place for event in state.events}):
         typer.echo(line)
 
 
-def explanation_of(store: str, table: RegionTable, region: str, library: ModelLibrary) -> Explanation:
-    """Explain a region's forecast from the present windows.
+def explain_region(store: str, table: RegionTable, region: str, library: ModelLibrary) -> Explanation:
+    """Explain a region's forecast from the present windows in the store.
 
     Raises:
-        Problem: the windows cannot be reached, or hold no event of the region.
+        Problem: the store cannot be reached, or holds no event of the region.
     """
-    return _explain(_load_windows(store, table, table[region], None, library), table[region], library)
+    return _explain_state(_load_windows(store, table, table[region], None, library), table[region], library)
 
 
-def _explain(known: RegionState, region: Region, library: ModelLibrary) -> Explanation:
-    from models.forecaster import explain_forecast as explained
+def _explain_state(state: RegionState, region: Region, library: ModelLibrary) -> Explanation:
+    from models.forecaster import explain_forecast
     from models.timing import COUNT
 
-    past, network = library.champion(known.lineup).past(known.memory), library.network(known.lineup)
+    past, network = library.champion(state.lineup).past(state.memory), library.network(state.lineup)
     if not past[COUNT]:
         raise Problem(
-            f"nothing is known of {region.id} up to {known.at}: no earthquake of M {region.magnitude_of_completeness:g} or more",
-            "choose another region or a later moment",
+            f"no earthquake of M {region.magnitude_of_completeness:g} or more in {region.id} up to {state.at}",
+            "choose another region or a later time",
         )
-    return explained(network.timing, past, region.id, region.magnitude_of_completeness, known.at)
+    return explain_forecast(network.timing, past, region.id, region.magnitude_of_completeness, state.at)
 
 
 def _fold_catalogue(files: list[Path], table: RegionTable, region: Region, at: Instant | None, forecaster: LstmForecaster) -> RegionState:
-    """Fold the region's earthquakes up to a moment; by default up to the end of the catalogue."""
+    """Fold the region's earthquakes up to a moment, by default up to the end of the catalogue, as a worker would."""
     from models.catalog import earthquakes, read_events
 
-    found = earthquakes(read_events(files))
-    moment = at if at is not None else max((event.time for event in found), default=Instant(0))
-    own = tuple(
+    events = earthquakes(read_events(files))
+    moment = at if at is not None else max((event.time for event in events), default=Instant(0))
+    in_region = tuple(
         event
-        for event in found
+        for event in events
         if event.time <= moment
         and (event.magnitude or 0.0) >= region.magnitude_of_completeness
         and table.region_of(event.latitude, event.longitude).id == region.id
     )
     memory = forecaster.start(region)
-    for event in own:
+    for event in in_region:
         memory = forecaster.observe(memory, event, region)
-    return RegionState(memory, own, moment)
+    return RegionState(memory, in_region, moment)
 
 
 def _load_windows(url: str, table: RegionTable, region: Region, at: Instant | None, library: ModelLibrary) -> RegionState:
-    """Load the memory that a worker saved; the moment is by default the stream's own time.
+    """Load the state that a worker saved, as of a moment; by default as of the stream's own time.
 
     Raises:
         Problem: the store has no state of the region, it belongs to another model, or the moment is before the last event.
     """
-    remedy = "name the windows with --store, or explain a catalogue with --catalog"
+    remedy = "name the store of the windows with --store, or explain a catalogue with --catalog"
     if url.startswith("sqlite:") and not sqlite_path(url).is_file():  # SQLite would create one
-        raise Problem(f"there are no windows at {url}", remedy)
+        raise Problem(f"the store {url} does not exist", remedy)
     store = open_store(url)
     saved = store.load(partition_of(region.id, REGION_PARTITIONS))
     store.close()
     if saved is None or region.id not in saved.regions:
-        raise Problem(f"{url} holds nothing of {region.id}", f"{remedy}; a region is kept from its first event on")
+        raise Problem(f"the store {url} has no state of {region.id}", f"{remedy}; a region has a state from its first event on")
     basis = basis_of(library.own, table)
     if saved.position.basis != basis:
         raise Problem(
-            f"the windows at {url} were made by {saved.position.basis}, not by {basis}",
-            "name that model with --model, its table with --regions",
+            f"the windows in {url} were computed with {saved.position.basis}, not with {basis}",
+            "name that model with --model, and its region table with --regions",
         )
-    kept = saved.regions[region.id]
-    last = max((event.time for event in kept.events), default=saved.position.clock)
+    events, memory = saved.regions[region.id].events, saved.regions[region.id].memory
+    last = max((event.time for event in events), default=saved.position.clock)
     moment = at if at is not None else max(saved.position.clock, last)
     if moment < last:
         raise Problem(
-            f"the last event of {region.id} came at {last}, after {moment}", "explain an earlier moment from a catalogue, with --catalog"
+            f"the last event of {region.id} is of {last}, after {moment}", "explain an earlier time from a catalogue, with --catalog"
         )
     lineup = saved.position.lineup
-    head = champion_memory(kept.memory.head) if lineup.challenger else kept.memory.head
-    return RegionState(head, kept.events, moment, lineup)
+    head = champion_memory(memory.head) if lineup.challenger else memory.head
+    return RegionState(head, events, moment, lineup)
 
 
-def _lines(explanation: Explanation, places: dict[int, str]) -> Iterator[str]:
+def _explanation_lines(explanation: Explanation, places: dict[int, str]) -> Iterator[str]:
     rest = 1.0 - explanation.background_share - explanation.older_share - sum(event.share for event in explanation.events)
     yield f"{explanation.region}, {explanation.at}: {explanation.rate_per_day:.3g} events a day expected by the kernels, brought on by"
     yield f"\n{'share':>7}  {'time':24}  {'magnitude':>9}  place"
@@ -144,14 +156,16 @@ def _lines(explanation: Explanation, places: dict[int, str]) -> Iterator[str]:
         yield f"{event.share:7.1%}  {event.time!s:24}  {event.magnitude:9.2f}  {where}"
     shares = {"other recent events": max(rest, 0.0), "older events": explanation.older_share, "background": explanation.background_share}
     yield from (f"{share:7.1%}  {name}" for name, share in shares.items())
-    yield from _influences("ln of how many events the last event is expected to bring: 0.69 more is twice as many", explanation.last_event)
-    yield from _influences(
+    yield from _influence_lines(
+        "ln of how many events the last event is expected to bring: 0.69 more is twice as many", explanation.last_event
+    )
+    yield from _influence_lines(
         "ln of the wait, counted in events expected by the kernels, as the memory has it: −0.58 where it agrees with them",
         explanation.memory,
     )
 
 
-def _influences(title: str, influences: list[Influence]) -> Iterator[str]:
+def _influence_lines(title: str, influences: list[Influence]) -> Iterator[str]:
     if influences:
         yield f"\n{title}"
     for influence in influences:

@@ -45,7 +45,7 @@ def forecast(
     metrics_port: MetricsPortOption = None,
     metrics_host: MetricsHostOption = METRICS_HOST,
 ) -> None:
-    """Issue forecasts for a share of the regions. Several processes on the same log share them, up to its six partitions."""
+    """Issue forecasts. Several processes on one log, up to the number of its partitions (six), divide the regions among them."""
     start_logging()
     stop = stop_on_signals()
     library = open_library(model, models)

@@ -21,10 +21,11 @@ MOST_OPEN_FILES = 16_384
 HostOption = Annotated[str, typer.Option("--host", help="Listen on this address; any other than loopback requires a token.")]
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="Listen on this port.")]
 TokenFileOption = Annotated[
-    Path | None, typer.Option("--token-file", help="File with the bearer token that clients must send; or QUAKECAST_TOKEN.")
+    Path | None,
+    typer.Option("--token-file", help="File with the server's bearer token; without it, QUAKECAST_TOKEN is the token, if it is set."),
 ]
 RateOption = Annotated[
-    float, typer.Option("--requests-per-second", min=0.0, help="Mean number of requests allowed to one client address; 0 for no limit.")
+    float, typer.Option("--requests-per-second", min=0.0, help="Mean rate of requests that each client address may make; 0 for no limit.")
 ]
 
 
@@ -32,7 +33,7 @@ def read_token(file: Path | None) -> str | None:
     """Return the token in a file, else that in `QUAKECAST_TOKEN`, else None. No option takes it, because other users see command lines.
 
     Raises:
-        Problem: the file cannot be read, or the token is easy to guess.
+        Problem: the file cannot be read, or the token is too short or has characters that a header cannot carry.
     """
     try:
         text = file.read_text(encoding="utf-8") if file is not None else os.environ.get("QUAKECAST_TOKEN")
@@ -42,8 +43,8 @@ def read_token(file: Path | None) -> str | None:
         return None
     token = text.strip()
     if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
-        made = "make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
-        raise Problem(f"the token is not one of {SHORTEST_TOKEN} or more printable ASCII characters without spaces", made)
+        remedy = "make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        raise Problem(f"the token is not one of {SHORTEST_TOKEN} or more printable ASCII characters without spaces", remedy)
     return token
 
 
@@ -56,7 +57,7 @@ def listen(host: str, port: int, token: str | None) -> socket.socket:
     family, address = _resolved(host, port)
     if token is None and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise Problem(
-            f"listening on {host} without a token would let anybody in",
+            f"everybody could use a server that listens on {host} without a token",
             "give a bearer token with --token-file or QUAKECAST_TOKEN, or listen on 127.0.0.1",
         )
     listening = socket.socket(family)
@@ -66,8 +67,10 @@ def listen(host: str, port: int, token: str | None) -> socket.socket:
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:
-            raise Problem(f"port {port} is in use", "stop what listens there, or name another with --port") from None
-        raise Problem(f"cannot listen on {host} port {port} ({error.strerror})", "name another with --host and --port") from None
+            raise Problem(f"port {port} is in use", "stop the program that listens on it, or name another port with --port") from None
+        raise Problem(
+            f"cannot listen on {host} port {port} ({error.strerror})", "name another address or port with --host and --port"
+        ) from None
     _allow_many_connections()
     return listening
 
@@ -76,7 +79,7 @@ def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ..
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except OSError:
-        raise Problem(f"there is no address {host}", "name one of this machine's with --host") from None
+        raise Problem(f"the address {host} does not exist", "name an address of this machine with --host") from None
     return family, address
 
 

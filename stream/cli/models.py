@@ -25,7 +25,10 @@ HEADLINES = {
 
 def models(
     models: ModelsOption = None,
-    bus: Annotated[str | None, typer.Option("--bus", envvar="QUAKECAST_BUS", help="The log whose promotions are shown.")] = None,
+    bus: Annotated[
+        str | None,
+        typer.Option("--bus", envvar="QUAKECAST_BUS", help="The log; the models that its promotions put in force are marked with *."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """List the models that can be promoted: the built-in ones, and those in a folder."""
@@ -33,21 +36,21 @@ def models(
 
     registry = Registry(models)
     entries = list(registry.entries())
-    forecasting = registry.models_in_use({} if bus is None else _champions(bus))
+    in_force = registry.models_in_use({} if bus is None else _champions(bus))
     if json:
-        rows = [_row(entry, forecasting.get(entry.kind) == entry.name) for entry in entries]
+        rows = [_row(entry, in_force.get(entry.kind) == entry.name) for entry in entries]
         typer.echo(msgspec.json.encode(rows))
         return
     for entry in entries:
-        typer.echo(_line(entry, forecasting.get(entry.kind) == entry.name, shown=bus is not None))
+        typer.echo(_line(entry, in_force.get(entry.kind) == entry.name, shown=bus is not None))
 
 
 def _champions(bus: str) -> dict[str, str]:
     event_log = open_log(require_log(bus))
     event_log.create_topics()
-    found = models_in_force(event_log)
+    champions = models_in_force(event_log)
     event_log.close()
-    return found
+    return champions
 
 
 def _row(entry: Entry, in_force: bool) -> dict[str, Any]:

@@ -26,23 +26,29 @@ log = structlog.get_logger()
 
 
 def feed_probe(poller: Poller) -> Probe:
-    """The look at a feed that this process polls itself."""
+    """Return the probe of a feed that this process polls itself."""
 
-    def look() -> str:
+    def probe() -> str:
         status = poller.status
         return check_feed(poller.unheard_seconds(), status.feed_time, status.trouble)
 
-    return look
+    return probe
 
 
 def probes_of(bus: str, store: str | None = None, feed: Probe | None = None) -> tuple[dict[str, Probe], ForecastsProbe | None]:
-    """The looks at a log and, where there is one, a store with what they say of forecasts and model; and at a feed."""
-    looks: dict[str, Probe] = {"log": LogProbe(bus)}
+    """Return the probes of a log, of a store with its forecasts and models, and of a feed, by name; and the probe of the forecasts.
+
+    Args:
+        bus: URL of the log.
+        store: URL of the store; None when the process uses none.
+        feed: the probe of the feed; None when the process does not depend on a feed.
+    """
+    probes: dict[str, Probe] = {"log": LogProbe(bus)}
     forecasts = None
     if store is not None:
         forecasts = ForecastsProbe(bus, store)
-        looks |= {"store": StoreProbe(store), "forecasts": forecasts, "model": ModelProbe(store)}
-    return looks | ({} if feed is None else {"feed": feed}), forecasts
+        probes |= {"store": StoreProbe(store), "forecasts": forecasts, "model": ModelProbe(store)}
+    return probes | ({} if feed is None else {"feed": feed}), forecasts
 
 
 def start_health(
@@ -53,12 +59,12 @@ def start_health(
     stop: threading.Event,
     every_seconds: float = SECONDS_BETWEEN_PROBES,
 ) -> Health:
-    """Health that is looked at from now on, and told among the metrics."""
-    looks, forecasts = probes_of(bus, store, feed)
-    health = Health(looks)
+    """Probe everything in this interval until `stop` is set. Returns the health, which is exported among the metrics too."""
+    probes, forecasts = probes_of(bus, store, feed)
+    health = Health(probes)
     health.start(stop, every_seconds)
-    behind: Callable[[], dict[int, int]] = dict if forecasts is None else lambda: forecasts.progress.lag
-    watch_health(exposition, health, behind)
+    lag: Callable[[], dict[int, int]] = dict if forecasts is None else lambda: forecasts.progress.lag
+    watch_health(exposition, health, lag)
     return health
 
 
@@ -71,10 +77,10 @@ def serve_metrics(
     store: str | None = None,
     feed: Probe | None = None,
 ) -> None:
-    """Serve the metrics on a port of their own, if one was named.
+    """Serve the metrics on a port of their own; do nothing when `port` is None.
 
     Raises:
-        Problem: nobody can listen there.
+        Problem: the port is in use, or the address does not belong to this machine.
     """
     if port is None:
         return
@@ -84,5 +90,5 @@ def serve_metrics(
 
 
 def log_feed_probe(bus: str) -> Probe:
-    """The look at a feed that another process polls."""
+    """Return the probe of a feed that another process polls, by its records in the log."""
     return FeedProbe(bus)

@@ -31,7 +31,7 @@ def read_time(text: str) -> Instant:
     """Parse an ISO 8601 date or date-time (UTC when no offset is given).
 
     Raises:
-        typer.BadParameter: the text is neither.
+        typer.BadParameter: the text is not a time.
     """
     try:
         return Instant.parse(text)
@@ -43,7 +43,7 @@ def require_log(bus: str) -> str:
     """Return the URL of a log that exists.
 
     Raises:
-        Problem: it names an SQLite file that does not exist; opening it would create one.
+        Problem: the URL names an SQLite file that does not exist; opening the log would create it.
     """
     if bus.startswith("sqlite:") and not sqlite_path(bus).exists():
         raise Problem(f"the log {bus} does not exist", "start quakecast up, or name another log with --bus")
@@ -57,8 +57,8 @@ def find_region(table: RegionTable, region: str) -> Region:
         Problem: the table has no such region.
     """
     if region not in table:
-        named = ", ".join(one.id for one in table if not one.id.startswith("fe-"))
-        raise Problem(f"there is no region {region!r}", f"choose {named}, fe-01 … fe-50, or give a table that has it with --regions")
+        ids = ", ".join(one.id for one in table if not one.id.startswith("fe-"))
+        raise Problem(f"there is no region {region!r}", f"choose {ids}, fe-01 … fe-50, or give a table that has it with --regions")
     return table[region]
 
 
@@ -66,7 +66,7 @@ def read_speed(text: str) -> float | None:
     """Parse a speed: a factor, or `max`, which returns None.
 
     Raises:
-        typer.BadParameter: the text is neither.
+        typer.BadParameter: the text is neither a positive number nor `max`.
     """
     try:
         speed = None if text == "max" else float(text)
@@ -78,12 +78,27 @@ def read_speed(text: str) -> float | None:
 
 
 BusOption = Annotated[str, typer.Option("--bus", envvar="QUAKECAST_BUS", help="The log: kafka://host:9092[/namespace] or sqlite:///file.")]
-StoreOption = Annotated[str, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows: redis://host:6379/0 or sqlite:///file.")]
-UsgsOption = Annotated[str, typer.Option("--usgs", envvar="QUAKECAST_USGS", help="Address of the USGS services, or of a stand-in.")]
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar="QUAKECAST_STORE",
+        help="The store of the windows (recent events by region): redis://host:6379/0 or sqlite:///file.",
+    ),
+]
+OptionalStoreOption = Annotated[
+    str | None, typer.Option("--store", envvar="QUAKECAST_STORE", help="The store of the windows; by default the log's file.")
+]
+UsgsOption = Annotated[
+    str, typer.Option("--usgs", envvar="QUAKECAST_USGS", help="Address of the USGS services, or of a server that replaces them.")
+]
 PollOption = Annotated[
     float | None,
-    typer.Option("--poll-seconds", min=0.01, help="Seconds between polls of the day feed; by default 60, in step with the feed's expiry."),
+    typer.Option(
+        "--poll-seconds", min=0.01, help="Seconds between polls of the day feed; by default about 60, after each expiry of the feed."
+    ),
 ]
+RegionOption = Annotated[str, typer.Option("--region", help="The region, by its id.")]
 RegionsOption = Annotated[Path | None, typer.Option("--regions", envvar="QUAKECAST_REGIONS", help="Your own region table (TOML).")]
 ModelOption = Annotated[Path | None, typer.Option("--model", help="Folder of a trained model; by default the built-in one.")]
 ModelsOption = Annotated[
@@ -118,7 +133,7 @@ DEFAULT_USGS = USGS
 
 
 class ForecastingOptions(NamedTuple):
-    """The model, models, regions and rules named by options; None for the built-in ones."""
+    """The options that decide what is forecast: model, models, regions and alert rules. None stands for the built-in ones."""
 
     model: Path | None = None
     models: Path | None = None
@@ -132,12 +147,12 @@ def start_logging() -> None:
     Raises:
         Problem: `QUAKECAST_LOG` has another value.
     """
-    said = os.environ.get("QUAKECAST_LOG") or ("text" if sys.stderr.isatty() else "json")
-    if said not in ("json", "text"):
-        raise Problem(f"QUAKECAST_LOG is {said!r}", "set it to json or text, or not at all")
+    form = os.environ.get("QUAKECAST_LOG") or ("text" if sys.stderr.isatty() else "json")
+    if form not in ("json", "text"):
+        raise Problem(f"QUAKECAST_LOG is {form!r}", "set it to json or text, or do not set it")
     in_color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=in_color) if said == "text" else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=in_color) if form == "text" else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), renderer],
@@ -148,7 +163,7 @@ def start_logging() -> None:
 
 
 def stop_on_signals() -> threading.Event:
-    """Return an event that SIGTERM and SIGINT set; the loops then end after their present turn."""
+    """Return an event that SIGTERM and SIGINT set; the loops then end after the batch in hand."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -156,7 +171,7 @@ def stop_on_signals() -> threading.Event:
 
 
 def progress_bar() -> Progress:
-    """Return a progress bar, which shows on a terminal only."""
+    """Return a progress bar, which is shown on a terminal only."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
 

@@ -35,17 +35,17 @@ from stream.monitoring import OutlookMetrics, public_address
 from stream.outlooks import outlooks_of
 
 OUTLOOK_EXAMPLES = "Example: quakecast outlook --bus kafka://broker:9092"
-SECONDS_BEFORE_ANOTHER_TRY = 30.0
+SECONDS_BEFORE_RESTART = 30.0
 SECONDS_TO_END = 5.0
 """How long to wait for a running simulation at the end; one that is not committed is repeated at the next start."""
-BESIDE_NICENESS = 5
+NICENESS_IN_UP = 5
 """Niceness of the outlook process in `up`, so that forecasts have priority."""
 
 log = structlog.get_logger()
 
 
-class Begin(StrEnum):
-    """Where to begin on a log without outlooks."""
+class OutlookStart(StrEnum):
+    """The first record that is read on a log without outlooks."""
 
     beginning = "beginning"
     now = "now"
@@ -53,9 +53,9 @@ class Begin(StrEnum):
 
 def outlook(
     bus: BusOption = KAFKA,
-    begin: Annotated[
-        Begin, typer.Option("--from", help="On a log without outlooks: issue those of the past first, or begin with new records.")
-    ] = Begin.now,
+    start: Annotated[
+        OutlookStart, typer.Option("--from", help="On a log that has no outlooks yet: start with its first record, or with new ones.")
+    ] = OutlookStart.now,
     processes: Annotated[
         int, typer.Option("--processes", min=1, max=64, help="Processes that share each simulation: changes the speed, never the output.")
     ] = 2,
@@ -70,52 +70,63 @@ def outlook(
     stop = stop_on_signals()
     exposition = Exposition()
     serve_metrics(exposition, metrics_host, metrics_port, stop, bus)
-    follow(bus, begin, processes, ForecastingOptions(model, models, regions), stop.is_set, OutlookMetrics(exposition))
+    run_outlooks(bus, start, processes, ForecastingOptions(model, models, regions), stop.is_set, OutlookMetrics(exposition))
 
 
-def follow(
-    bus: str, begin: Begin, processes: int, chosen: ForecastingOptions, stopped: Callable[[], bool], metrics: OutlookMetrics | None = None
+def run_outlooks(
+    bus: str,
+    start: OutlookStart,
+    processes: int,
+    options: ForecastingOptions,
+    stopped: Callable[[], bool],
+    metrics: OutlookMetrics | None = None,
 ) -> None:
-    """Issue outlooks until `stop` is set."""
+    """Issue outlooks until `stopped` returns true.
+
+    Args:
+        processes: number of processes that share each simulation.
+    """
     from models.simulation import ProcessPool
 
-    library, shared = open_library(chosen.model, chosen.models), ProcessPool(processes)
+    library, pool = open_library(options.model, options.models), ProcessPool(processes)
     log.info("outlook", bus=public_address(bus), model=library.own.name, processes=processes)
-    worker = open_outlook_worker(bus, RegionTable.load(chosen.regions), library, shared, begin is Begin.beginning, metrics)
+    worker = open_outlook_worker(bus, RegionTable.load(options.regions), library, pool, start is OutlookStart.beginning, metrics)
     try:
         worker.run(stopped)
     finally:
         worker.close()
-        shared.close()
+        pool.close()
 
 
-def replay_outlooks(bus: str, chosen: ForecastingOptions, last: dict[int, int], processes: int = 2) -> Iterator[bytes]:
-    """Yield the outlooks of a replay whose log has the records up to `last` in each partition."""
+def replay_outlooks(bus: str, options: ForecastingOptions, last: dict[int, int], processes: int = 2) -> Iterator[bytes]:
+    """Issue and yield the outlooks of a replay.
+
+    Args:
+        bus: URL of the log that was replayed into.
+        last: by partition, the sequence of the last record that was replayed.
+    """
     from models.simulation import ProcessPool
 
-    shared, event_log = ProcessPool(processes), open_log(bus)
-    worker = open_outlook_worker(
-        bus, RegionTable.load(chosen.regions), open_library(chosen.model, chosen.models), shared, from_beginning=True
-    )
+    pool, event_log = ProcessPool(processes), open_log(bus)
+    library = open_library(options.model, options.models)
+    worker = open_outlook_worker(bus, RegionTable.load(options.regions), library, pool, from_beginning=True)
     with progress_bar() as bar:
         task = bar.add_task("outlooks", total=sum(last.values()) or 1, note="")
         while any(worker.sequences().get(partition, -1) < sequence for partition, sequence in last.items()):
             worker.turn(0.1)
             bar.update(task, completed=sum(worker.sequences().values()))
     worker.close()
-    shared.close()
+    pool.close()
     yield from outlooks_of(event_log)
     event_log.close()
 
 
 class OutlookProcess:
-    """Runs outlooks in a process of their own beside `quakecast up`, restarted when it fails: forecasts do not wait for it."""
+    """Runs outlooks beside `quakecast up` in a second process, so that forecasts do not wait for simulations; restarts it when it fails."""
 
-    def __init__(self, event_log: Log, bus: str, chosen: ForecastingOptions, processes: int = 1) -> None:
-        empty = event_log.starts(EVENTS) == event_log.ends(
-            EVENTS
-        )  # before anything is written, so that the first records do not count as past
-        self._arguments = (bus, Begin.beginning if empty else Begin.now, chosen, processes)
+    def __init__(self, event_log: Log, bus: str, options: ForecastingOptions, processes: int = 1) -> None:
+        is_empty = event_log.starts(EVENTS) == event_log.ends(EVENTS)  # asked before ingest writes: its first records are not past ones
+        self._arguments = (bus, OutlookStart.beginning if is_empty else OutlookStart.now, options, processes)
 
     def run(self, stop: threading.Event) -> None:
         """Run until `stop` is set."""
@@ -128,8 +139,8 @@ class OutlookProcess:
             if stop.is_set():
                 _end(child)
                 return
-            log.error("outlooks stopped", exit_code=child.exitcode, again_in_seconds=SECONDS_BEFORE_ANOTHER_TRY)
-            stop.wait(SECONDS_BEFORE_ANOTHER_TRY)
+            log.error("outlooks stopped", exit_code=child.exitcode, again_in_seconds=SECONDS_BEFORE_RESTART)
+            stop.wait(SECONDS_BEFORE_RESTART)
 
 
 def _end(child: multiprocessing.process.BaseProcess) -> None:
@@ -140,9 +151,9 @@ def _end(child: multiprocessing.process.BaseProcess) -> None:
         child.join()
 
 
-def _run_process(bus: str, begin: Begin, chosen: ForecastingOptions, processes: int) -> None:
-    """Body of the process: runs until it is terminated, or its parent has ended."""
-    os.nice(BESIDE_NICENESS)
+def _run_process(bus: str, start: OutlookStart, options: ForecastingOptions, processes: int) -> None:
+    """Issue outlooks until this process is terminated, or its parent has ended."""
+    os.nice(NICENESS_IN_UP)
     start_logging()
-    stop, first = stop_on_signals(), multiprocessing.parent_process()
-    follow(bus, begin, processes, chosen, lambda: stop.is_set() or (first is not None and not first.is_alive()))
+    stop, parent = stop_on_signals(), multiprocessing.parent_process()
+    run_outlooks(bus, start, processes, options, lambda: stop.is_set() or (parent is not None and not parent.is_alive()))

@@ -14,7 +14,7 @@ from ingest.problem import Problem
 from stream.cli.options import EMBEDDED, BusOption, ModelsOption, require_log
 from stream.core import FORECASTING_KINDS, Lineup
 from stream.promotion import champions, champions_before, models_in_force
-from stream.promotion import promote as promoted
+from stream.promotion import promote as write_promotion
 
 PROMOTE_EXAMPLES = "Example: quakecast promote lstm-1f0c9a77d2e4 --bus kafka://broker:9092 --reason 'better in the last year'"
 
@@ -25,34 +25,36 @@ def promote(
     ] = None,
     back: Annotated[str | None, typer.Option("--back", help="Roll back to the model of this kind that was in force before.")] = None,
     challenger: Annotated[
-        bool, typer.Option("--challenger", help="Score it beside the model in force, without issuing its forecasts.")
+        bool, typer.Option("--challenger", help="Score the model beside the one in force, without issuing its forecasts.")
     ] = False,
-    end_challenge: Annotated[bool, typer.Option("--end-challenge", help="End the challenge.")] = False,
-    reason: Annotated[str, typer.Option("--reason", help="Kept with the promotion.")] = "",
+    end_challenge: Annotated[bool, typer.Option("--end-challenge", help="Stop scoring the challenger.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="A reason, which is kept in the record of the promotion.")] = "",
     bus: BusOption = EMBEDDED,
     models: ModelsOption = None,
 ) -> None:
-    """Put a model in force: every worker changes at the same record of the log, and no forecast is missing."""
+    """Put a model in force without a stop: every worker changes at the same record of the log, and no forecast is left out."""
     if sum((bool(names), back is not None, end_challenge)) != 1:
         raise typer.BadParameter("give names of models, or --back KIND, or --end-challenge")
     event_log = open_log(require_log(bus))
-    chosen = _champions_before(event_log, back) if back is not None else _by_kind([_registered_name(one, models) for one in names or []])
+    chosen = _champions_before(event_log, back) if back is not None else _by_kind([_registered_name(name, models) for name in names or []])
     if not end_challenge:
-        _try_out(event_log, chosen, models)
-    promotion = promoted(event_log, chosen, challenger=challenger or end_challenge, reason=reason)
+        _try_loading(event_log, chosen, models)
+    promotion = write_promotion(event_log, chosen, challenger=challenger or end_challenge, reason=reason)
     event_log.close()
-    said = ", ".join(chosen.values()) if chosen else "no model"
-    typer.echo(f"promoted{' as challenger' if promotion.challenger else ''}: {said}; `quakecast tail models` shows when it is in force")
+    names_promoted = ", ".join(chosen.values()) if chosen else "no model"
+    typer.echo(
+        f"promoted{' as challenger' if promotion.challenger else ''}: {names_promoted}; `quakecast tail models` shows when it is in force"
+    )
 
 
-def _registered_name(given: str, models: Path | None) -> str:
-    """Return a model's name; a folder outside the registry is copied into it."""
+def _registered_name(name_or_folder: str, models: Path | None) -> str:
+    """Return a model's name. The folder of a model outside the registry is copied into it."""
     from models.registry import Registry
 
     registry = Registry(models)
-    if Path(given).is_dir() and not (registry.folder / given).is_dir():
-        return registry.add(Path(given)).name
-    return given
+    if Path(name_or_folder).is_dir() and not (registry.folder / name_or_folder).is_dir():
+        return registry.add(Path(name_or_folder)).name
+    return name_or_folder
 
 
 def _by_kind(names: list[str]) -> dict[str, str]:
@@ -61,10 +63,10 @@ def _by_kind(names: list[str]) -> dict[str, str]:
     chosen = {name.partition("-")[0]: name for name in names}
     if unknown := set(chosen) - set(KINDS):
         raise Problem(
-            f"{', '.join(sorted(unknown))}: no kind of model", "give names such as lstm-1f0c9a77d2e4; quakecast models lists them"
+            f"there is no kind of model {', '.join(sorted(unknown))}", "give names such as lstm-1f0c9a77d2e4; quakecast models lists them"
         )
     if len(chosen) < len(names):
-        raise Problem("two models of one kind", "promote one of each kind")
+        raise Problem("two of the models are of the same kind", "promote one model of each kind")
     return chosen
 
 
@@ -75,19 +77,19 @@ def _champions_before(event_log: Log, kind: str) -> dict[str, str]:
     if kind not in FORECASTING_KINDS:
         names = champions(event_log).get(kind, [])
         earlier = [name for name in names if name != names[-1]]
-        found = None if not names else {kind: earlier[-1]} if earlier else {}
+        before = None if not names else {kind: earlier[-1]} if earlier else {}
     else:
-        found = champions_before(event_log, kind)
-    if found is None:
-        raise Problem(f"no {kind} has been promoted in this log", "there is nothing to go back to")
-    return found or {kind: built_in(kind)}
+        before = champions_before(event_log, kind)
+    if before is None:
+        raise Problem(f"no {kind} has been promoted in this log", "name the model to promote instead of --back")
+    return before or {kind: built_in(kind)}
 
 
-def _try_out(event_log: Log, chosen: dict[str, str], models: Path | None) -> None:
+def _try_loading(event_log: Log, chosen: dict[str, str], models: Path | None) -> None:
     """Load the models to be promoted together with those that stay in force.
 
     Raises:
-        Problem: a model is missing or damaged, or was not trained for the others.
+        Problem: a model is missing or damaged, or was not trained on top of the others.
     """
     from models.registry import Registry
 
@@ -97,5 +99,5 @@ def _try_out(event_log: Log, chosen: dict[str, str], models: Path | None) -> Non
     if any(kind in FORECASTING_KINDS for kind in chosen):
         from models.forecaster import ModelLibrary
 
-        staying = Lineup().after(Promotion(Instant(0), models_in_force(event_log)))
-        ModelLibrary(registry.find).forecaster(staying.after(Promotion(Instant(0), chosen)))
+        in_force = Lineup().after(Promotion(Instant(0), models_in_force(event_log)))
+        ModelLibrary(registry.find).forecaster(in_force.after(Promotion(Instant(0), chosen)))

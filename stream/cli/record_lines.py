@@ -7,13 +7,13 @@ from ingest.instant import Instant
 from stream.records import Activation, Alert, AnyRecord, Forecast, RegionOutlook
 
 
-def as_line(record: AnyRecord) -> str:
+def format_record(record: AnyRecord) -> str:
     """Format a record as one line; records of replays end with a note."""
-    text = f"{moment(record)} {_text(record)}".rstrip()
+    text = f"{record_time(record)} {_text(record)}".rstrip()
     return f"{text}  [test]" if getattr(record, "test", False) else text
 
 
-def moment(record: AnyRecord) -> Instant:
+def record_time(record: AnyRecord) -> Instant:
     """Return the stream's time of a record."""
     if isinstance(record, Forecast | RegionOutlook | Alert):
         return record.issued_at
@@ -54,10 +54,10 @@ def _forecast(forecast: Forecast) -> str:
 
 
 def _outlook(outlook: RegionOutlook) -> str:
-    """Format the span to show first, by magnitude."""
-    bins = [one for span in outlook.forecast if span.label == outlook.advisory_time_frame for one in span.bins]
-    said = ", ".join(f"M≥{one.magnitude:g} {one.p95minimum}…{one.p95maximum} ({one.probability:.2g})" for one in bins)
-    return f"{outlook.region:18} {outlook.cause:10} {outlook.advisory_time_frame}: {said or 'nothing'}"
+    """Format the counts of the outlook's leading span, by magnitude."""
+    bins = [bin for span in outlook.forecast if span.label == outlook.advisory_time_frame for bin in span.bins]
+    counts = ", ".join(f"M≥{bin.magnitude:g} {bin.p95minimum}…{bin.p95maximum} ({bin.probability:.2g})" for bin in bins)
+    return f"{outlook.region:18} {outlook.cause:10} {outlook.advisory_time_frame}: {counts or 'nothing'}"
 
 
 def _number(value: float | None, form: str) -> str:
@@ -66,5 +66,5 @@ def _number(value: float | None, form: str) -> str:
 
 def _change(change: Change) -> str:
     event = change.event
-    more = f"M {_number(event.magnitude, 'g')} {event.place}" if event is not None else (change.reason or "")
-    return f"{change.region:18} {change.kind:8} {change.id:16} {more}"
+    description = f"M {_number(event.magnitude, 'g')} {event.place}" if event is not None else (change.reason or "")
+    return f"{change.region:18} {change.kind:8} {change.id:16} {description}"

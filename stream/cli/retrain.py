@@ -42,8 +42,8 @@ TEN_YEARS_DAYS = 3_652.5
 log = structlog.get_logger()
 
 
-class Catalogues(NamedTuple):
-    """The source of events: files, or a back-fill."""
+class CatalogueSource(NamedTuple):
+    """The source of the events: files, or, without files, a back-fill."""
 
     files: tuple[Path, ...]
     usgs: str
@@ -51,9 +51,9 @@ class Catalogues(NamedTuple):
     min_magnitude: float
 
 
-class Choice(NamedTuple):
-    """What is trained and how it is judged: the fields of `models.pipeline.retrain.Plan` between the catalogues and their lowest
-    magnitude."""
+class RetrainOptions(NamedTuple):
+    """What is trained, and on which days it is compared: the fields of `models.pipeline.Plan` between the catalogues and their lowest
+    magnitude, in the same order."""
 
     recent_days: float
     validation_days: float
@@ -70,14 +70,19 @@ def retrain(
     start: Annotated[str | None, typer.Option("--from", help="Back-fill from this time on; by default from ten years ago.")] = None,
     min_magnitude: Annotated[float, typer.Option("--min-magnitude", help="Smallest magnitude of the back-fill.")] = 4.5,
     recent_days: Annotated[
-        float, typer.Option("--recent-days", min=1, help="The last days are used to compare models; no model is trained on them.")
+        float, typer.Option("--recent-days", min=1, help="Number of last days on which models are compared; no model is trained on them.")
     ] = 365,
     validation_days: Annotated[
-        float, typer.Option("--validation-days", min=1, help="The days before those, used to choose in training.")
+        float, typer.Option("--validation-days", min=1, help="Number of days before those on which weights are selected.")
     ] = 365,
-    kinds: Annotated[list[str] | None, typer.Option("--only", help="lstm, cnn or gan; may be given several times; else all three.")] = None,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Train only this kind, lstm, cnn or gan; may be given several times; by default all three."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Train, compare and print the decisions; promote nothing.")] = False,
-    every_days: Annotated[float | None, typer.Option("--every-days", min=0.01, help="Repeat after so many days.")] = None,
+    every_days: Annotated[
+        float | None, typer.Option("--every-days", min=0.01, help="Repeat the training in this interval, until the process is stopped.")
+    ] = None,
     seed: SeedOption = 0,
     bus: BusOption = EMBEDDED,
     models: ModelsOption = None,
@@ -89,74 +94,77 @@ def retrain(
     from models.registry import KINDS, Registry
 
     start_logging()
-    chosen = tuple(kinds or KINDS)
-    if unknown := set(chosen) - set(KINDS):
+    trained_kinds = tuple(kinds or KINDS)
+    if unknown := set(trained_kinds) - set(KINDS):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not among {', '.join(KINDS)}", param_hint="--only")
     event_log = open_log(require_log(bus))
     event_log.create_topics()
     Registry(models).remove_leftovers()
-    catalogues = Catalogues(tuple(catalog or ()), usgs, start, min_magnitude)
-    choice = Choice(recent_days, validation_days, chosen, seed, RegionTable.load(regions), models)
+    catalogues = CatalogueSource(tuple(catalog or ()), usgs, start, min_magnitude)
+    options = RetrainOptions(recent_days, validation_days, trained_kinds, seed, RegionTable.load(regions), models)
     if every_days is None:
-        if _retrain_once(catalogues, choice, event_log, threading.Event(), dry_run=dry_run, json=json):
+        if _retrain_once(catalogues, options, event_log, threading.Event(), dry_run=dry_run, json=json):
             raise typer.Exit(1)
         return
     stop, since = stop_on_signals(), Registry(models).newest_model_time()  # do not train again only because the service was restarted
-    while not _wait(stop, since, every_days):
+    while not _wait_until_due(stop, since, every_days):
         since = time.time()
         try:
-            _retrain_once(catalogues, choice, event_log, stop, dry_run=dry_run, json=json)
+            _retrain_once(catalogues, options, event_log, stop, dry_run=dry_run, json=json)
         except Problem as problem:  # the next run may succeed; the models in force stay
             log.error("retraining failed", problem=str(problem))  # noqa: TRY400 - a line, no traceback
-        except Stopped:
+        except TrainingInterrupted:
             return
 
 
-class Stopped(Exception):
-    """A signal arrived during a training: its results are dropped, and the models in force stay."""
+class TrainingInterrupted(Exception):
+    """A signal arrived during a training. Its results are dropped, and the models in force stay."""
 
 
-def _wait(stop: threading.Event, since: float | None, days: float) -> bool:
+def _wait_until_due(stop: threading.Event, since: float | None, days: float) -> bool:
     """Wait until so many days have passed since a time. Returns whether to stop."""
     until = (since or 0.0) + days * SECONDS_PER_DAY
     return stop.wait(max(until - time.time(), 0.0))
 
 
-def _retrain_once(catalogues: Catalogues, choice: Choice, event_log: Log, stop: threading.Event, *, dry_run: bool, json: bool) -> bool:
+def _retrain_once(
+    catalogues: CatalogueSource, options: RetrainOptions, event_log: Log, stop: threading.Event, *, dry_run: bool, json: bool
+) -> bool:
     """Train and decide once. Returns whether a kind could not be trained or compared."""
     from models.pipeline import Plan, retrain_models
 
     failed = False
-    with tempfile.TemporaryDirectory(prefix="quakecast-retrain-") as folder, progress_bars() as tell:
+    with tempfile.TemporaryDirectory(prefix="quakecast-retrain-") as folder, progress_bars() as show_progress:
 
-        def watched(stage: str, step: int, steps: int, scores: dict[str, float]) -> None:
+        def progress(stage: str, step: int, steps: int, scores: dict[str, float]) -> None:
             if stop.is_set():
-                raise Stopped
-            tell(stage, step, steps, scores)
+                raise TrainingInterrupted
+            show_progress(stage, step, steps, scores)
 
         files = catalogues.files or (_backfill(Path(folder), catalogues),)
-        plan = Plan(files, *choice, None if catalogues.files else catalogues.min_magnitude)
-        for decision in retrain_models(plan, models_in_force(event_log), Path(folder), watched):
-            _act(decision, event_log, dry_run=dry_run, json=json)
+        plan = Plan(files, *options, None if catalogues.files else catalogues.min_magnitude)
+        for decision in retrain_models(plan, models_in_force(event_log), Path(folder), progress):
+            _apply_decision(decision, event_log, dry_run=dry_run, json=json)
             failed |= decision.failed
     return failed
 
 
-def _act(decision: Decision, event_log: Log, *, dry_run: bool, json: bool) -> None:
+def _apply_decision(decision: Decision, event_log: Log, *, dry_run: bool, json: bool) -> None:
+    """Print a decision, and promote the new model if it says so."""
     typer.echo(msgspec.json.encode(decision._asdict()) if json else decision.line())
     if decision.promoted and not dry_run:
         promote(event_log, {decision.kind: decision.challenger}, reason=decision.line())
 
 
-def _backfill(folder: Path, wanted: Catalogues) -> Path:
-    """Fetch the newest catalogue, page by page."""
-    from ingest import backfill as pages
+def _backfill(folder: Path, source: CatalogueSource) -> Path:
+    """Fetch the newest catalogue, page by page. Returns the file."""
+    from ingest.backfill import backfill, backfill_to_file, fdsn_fetch
 
     now = Instant(round(time.time() * 1_000))
-    since = read_time(wanted.start) if wanted.start else now.plus(days=-TEN_YEARS_DAYS)
+    since = read_time(source.start) if source.start else now.plus(days=-TEN_YEARS_DAYS)
     file = folder / "catalogue.csv"
-    outcome = pages.backfill_to_file(file, pages.backfill(pages.fdsn_fetch(wanted.usgs, wanted.min_magnitude), since, now, lambda *_: None))
-    if not outcome.events:
-        raise Problem(f"the catalogue of {wanted.usgs} from {since} on is empty", "choose an earlier --from or a lower --min-magnitude")
-    log.info("back-filled", events=outcome.events, since=str(since))
+    result = backfill_to_file(file, backfill(fdsn_fetch(source.usgs, source.min_magnitude), since, now))
+    if not result.events:
+        raise Problem(f"the catalogue of {source.usgs} from {since} on is empty", "choose an earlier --from or a lower --min-magnitude")
+    log.info("back-filled", events=result.events, since=str(since))
     return file

@@ -13,7 +13,7 @@ from ingest.bus import open_log
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
 from stream.cli.composition import open_library
-from stream.cli.explain import explanation_of
+from stream.cli.explain import explain_region
 from stream.cli.http_options import LOOPBACK, HostOption, PortOption, RateOption, TokenFileOption, listen, read_token
 from stream.cli.monitoring import log_feed_probe, start_health
 from stream.cli.options import (
@@ -51,7 +51,7 @@ def serve(
 ) -> None:
     """Serve the API, the stream and the page from a log: REST under /v1/, server-sent events at /v1/stream, the page at /."""
     from stream.serve import Access
-    from stream.serve import serve as run
+    from stream.serve import serve as run_server
 
     start_logging()
     stop = stop_on_signals()
@@ -63,12 +63,12 @@ def serve(
     log.info("serve", bus=public_address(bus), store=public_address(store), address=f"http://{host}:{listening.getsockname()[1]}")
     exposition = Exposition()
     health = start_health(exposition, bus, store, log_feed_probe(bus), stop)
-    answered = sources(bus, store, table, model, models)._replace(health=health, exposition=exposition)
-    run(listening, answered, stop, Access(token, requests_per_second))
+    sources = server_sources(bus, store, table, model, models)._replace(health=health, exposition=exposition)
+    run_server(listening, sources, stop, Access(token, requests_per_second))
 
 
-def sources(bus: str, store: str, table: RegionTable, model: Path | None, models: Path | None) -> Sources:
-    """Return the sources of the server's answers. The models, needed by explanations only, are loaded at the first explanation."""
+def server_sources(bus: str, store: str, table: RegionTable, model: Path | None, models: Path | None) -> Sources:
+    """Return what the server answers from. The models, which only explanations need, are loaded at the first explanation."""
     from stream.export import DEFAULT_SENDER
     from stream.serve import Sources, StorePositions
 
@@ -77,6 +77,6 @@ def sources(bus: str, store: str, table: RegionTable, model: Path | None, models
         table,
         lambda: open_log(bus),
         StorePositions(lambda: open_store(store)),
-        explain=lambda region: explanation_of(store, table, region, library()),
+        explain=lambda region: explain_region(store, table, region, library()),
         cap_sender=os.environ.get("QUAKECAST_CAP_SENDER") or DEFAULT_SENDER,
     )

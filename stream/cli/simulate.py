@@ -12,24 +12,24 @@ import typer
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable
-from stream.cli.options import ModelOption, RegionsOption, find_region, read_time
+from stream.cli.options import ModelOption, RegionOption, RegionsOption, find_region, read_time
 
 if TYPE_CHECKING:
     from models.catalog import PointPattern
     from models.simulation import Mainshock, RegionMaps, Scenarios
 
 SIMULATE_EXAMPLES = "Example: quakecast simulate --region california --mainshock 7.0 --at 35.7,-117.5 --days 30 --with etas -o scenarios"
-DAYS_KNOWN = 3_650.0
-"""Length of the history without a catalogue, during which no event is known."""
-MOST = 10_000
+HISTORY_DAYS = 3_650.0
+"""Length of the history, free of events, that is assumed without a catalogue."""
+MOST_SIMULATIONS = 10_000
 LARGEST_MAINSHOCK = 9.6
-"""Equal to `models.catalog.LARGEST_MAGNITUDE` (a test holds it), which is not imported here: every command would start more slowly."""
-USUAL_PER_DAY, BACKGROUND_SHARE = 0.05, 0.3
-"""Assumed without a catalogue: the region's rate of events, and the share of them that are background events."""
+"""Equal to `models.catalog.LARGEST_MAGNITUDE`, as a test checks; importing that constant would delay the start of every command."""
+ASSUMED_EVENTS_PER_DAY, BACKGROUND_SHARE = 0.05, 0.3
+"""Assumed without a catalogue: the events per day of the region, and the share of them that are background events."""
 
 
 class SimulationSource(StrEnum):
-    """The simulating model; `cnn` is the forecaster with its CNN's map."""
+    """The model that simulates; `cnn` is the forecaster with the map of its CNN."""
 
     gan = "gan"
     forecaster = "forecaster"
@@ -38,20 +38,21 @@ class SimulationSource(StrEnum):
 
 
 def simulate(
-    region: Annotated[str, typer.Option("--region", help="The region, by its id.")],
+    region: RegionOption,
     output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for scenarios.csv, scenario.xml and two pictures.")],
     mainshock: Annotated[float, typer.Option("--mainshock", min=0.0, max=LARGEST_MAINSHOCK, help="Magnitude of the mainshock.")] = 7.0,
     days: Annotated[float, typer.Option("--days", help="Days to simulate; at most 30 with the GAN.")] = 30.0,
-    n: Annotated[int, typer.Option("--n", min=1, max=MOST, help="Number of simulations.")] = 1_000,
+    n: Annotated[int, typer.Option("--n", min=1, max=MOST_SIMULATIONS, help="Number of simulations.")] = 1_000,
     source: Annotated[
-        SimulationSource, typer.Option("--with", help="The simulating model; cnn: the forecaster with its CNN's map.")
+        SimulationSource, typer.Option("--with", help="The model that simulates; cnn is the forecaster with the map of its CNN.")
     ] = SimulationSource.forecaster,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same scenarios.")] = 0,
     catalog: Annotated[
-        list[Path] | None, typer.Option("--catalog", help="Catalogue file of the events before; may be given several times.")
+        list[Path] | None, typer.Option("--catalog", help="Catalogue file of the events before the mainshock; may be given several times.")
     ] = None,
     at: Annotated[
-        str | None, typer.Option("--at", help="LATITUDE,LONGITUDE of the mainshock; by default those of the last large event.")
+        str | None,
+        typer.Option("--at", help="LATITUDE,LONGITUDE of the mainshock; by default those of the largest recent event of the catalogue."),
     ] = None,
     time: Annotated[
         str | None, typer.Option("--time", help="Time of the mainshock; by default after the catalogue, or 2020-01-01.")
@@ -68,21 +69,21 @@ def simulate(
     table = RegionTable.load(regions)
     past = _past(catalog, table, find_region(table, region), read_time(time) if time else None)
     shock = _mainshock(past, mainshock, at, table, region)
-    made = _simulate(source, model, past, shock, days, n, seed, region)
-    first = made.numbers == 0
+    scenarios = _simulate(source, model, past, shock, days, n, seed, region)
+    first = scenarios.numbers == 0
     rows = [
         (shock.time.plus(days=float(day)), float(latitude), float(longitude), None if math.isnan(depth) else float(depth), float(size))
-        for day, latitude, longitude, depth, size in zip(*(column[first] for column in made[1:6]), strict=True)
+        for day, latitude, longitude, depth, size in zip(*(column[first] for column in scenarios[1:6]), strict=True)
     ]
-    pictures = {"scenario.png": scenario_picture(made), "maps.png": expected_maps_picture(made)}
-    files = {"scenarios.csv": scenario_csv(made), "scenario.xml": quakeml(rows, DISCLAIMER), **pictures}
+    pictures = {"scenario.png": scenario_picture(scenarios), "maps.png": expected_maps_picture(scenarios)}
+    files = {"scenarios.csv": scenario_csv(scenarios), "scenario.xml": quakeml(rows, DISCLAIMER), **pictures}
     write_folder(output, files)
     where = f"{shock.latitude:.2f}, {shock.longitude:.2f}"
-    typer.echo(f"{made.source}: M {mainshock:g} at {where}, {n:,} simulations of {days:g} days; {DISCLAIMER}")
-    for line in table_lines(made, past.magnitude_of_completeness):
+    typer.echo(f"{scenarios.source}: M {mainshock:g} at {where}, {n:,} simulations of {days:g} days; {DISCLAIMER}")
+    for line in table_lines(scenarios, past.magnitude_of_completeness):
         typer.echo(line)
-    if made.truncated:
-        typer.echo(f"{made.truncated} simulations had no end and were cut or drawn again")
+    if scenarios.truncated:
+        typer.echo(f"{scenarios.truncated} simulations had no end and were cut or drawn again")
     typer.echo(f"wrote {', '.join(str(output / name) for name in files)}")
 
 
@@ -99,7 +100,7 @@ def _past(files: list[Path] | None, table: RegionTable, region: Region, moment: 
     ]
     last = max((event.time for event in events), default=Instant.parse("2020-01-01").plus(seconds=-1.0))
     end = moment or Instant(int(last) + 1_000)
-    start = min((event.time for event in events), default=end.plus(days=-DAYS_KNOWN))
+    start = min((event.time for event in events), default=end.plus(days=-HISTORY_DAYS))
     corners = [(event.longitude, event.latitude) for event in events]
     area = shapely.box(*shapely.MultiPoint(corners).bounds).buffer(0.5) if corners else None
     return make_point_pattern(events, region.magnitude_of_completeness, Span(start, end), area)
@@ -110,19 +111,17 @@ def _mainshock(past: PointPattern, magnitude: float, at: str | None, table: Regi
 
     if at is None:
         if not len(past):
-            raise Problem(
-                "the place of the mainshock is not known", "give it with --at LATITUDE,LONGITUDE, or name a catalogue with --catalog"
-            )
+            raise Problem("the mainshock has no place", "give it with --at LATITUDE,LONGITUDE, or name a catalogue with --catalog")
         row = int(past.magnitudes[-1_000:].argmax()) + max(len(past) - 1_000, 0)
         return Mainshock(past.observed.end, float(past.latitudes[row]), float(past.longitudes[row]), magnitude)
     try:
         latitude, longitude = (float(part) for part in at.split(","))
     except ValueError:
-        raise Problem(f"{at!r} is not a place", "write it as 35.7,-117.5") from None
+        raise Problem(f"{at!r} is not LATITUDE,LONGITUDE", "write it as 35.7,-117.5") from None
     if not (abs(latitude) <= 90.0 and abs(longitude) <= 180.0):
-        raise Problem(f"{at!r} is not a place", "latitude must be within ±90 and longitude within ±180 degrees")
+        raise Problem(f"{at!r} is outside the globe", "latitude must be within ±90 and longitude within ±180 degrees")
     if table.region_of(latitude, longitude).id != region:
-        raise Problem(f"{at} is not in {region}", f"it is in {table.region_of(latitude, longitude).id}")
+        raise Problem(f"{at} is not in {region}", f"name a place in it, or --region {table.region_of(latitude, longitude).id}")
     return Mainshock(past.observed.end, latitude, longitude, magnitude)
 
 
@@ -137,7 +136,7 @@ def _simulate(
     if source is SimulationSource.gan:
         generator, gan_card = read_gan(model)
         return gan_scenarios(generator, past, shock, days, n, seed, gan_card.name)
-    rate = max(len(past) / max(past.day_of(past.observed.end), 1.0), 1e-3) if len(past) else USUAL_PER_DAY
+    rate = max(len(past) / max(past.day_of(past.observed.end), 1.0), 1e-3) if len(past) else ASSUMED_EVENTS_PER_DAY
     around = circle(shock.latitude, shock.longitude, 3.0 * radius_km(shock.magnitude) + 50.0)
     if source in (SimulationSource.forecaster, SimulationSource.cnn):
         network, card = read_forecaster(model)
@@ -158,7 +157,9 @@ def _cnn_map(base: str, region: str, past: PointPattern) -> tuple[RegionMaps, st
     from models.simulation import RegionMaps
 
     if not len(past):
-        raise Problem("`--with cnn` needs the events so far", "name a catalogue with --catalog, or simulate --with forecaster")
+        raise Problem(
+            "`--with cnn` needs the events before the mainshock", "name a catalogue with --catalog, or simulate --with forecaster"
+        )
     network, name = built_in_cnn(base) or (None, "")
     if network is None or region not in network.architecture.grids:
         raise Problem(f"no CNN was trained for {region} on top of {base}", "simulate --with forecaster")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class ThreadGroup:
-    """Threads that stop together: when one fails, the others end and its error is raised by `join`."""
+    """Threads that stop together: when one ends, `stop` is set for the others, and `join` raises its error if it failed."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
@@ -15,7 +15,9 @@ class ThreadGroup:
         self._error: BaseException | None = None
 
     def start(self, name: str, work: Callable[[], None]) -> None:
-        def guarded() -> None:
+        """Run a function in a new thread of this name."""
+
+        def run() -> None:
             try:
                 work()
             except BaseException as error:
@@ -23,14 +25,15 @@ class ThreadGroup:
             finally:
                 self._stop.set()
 
-        self._threads.append(threading.Thread(target=guarded, name=name))
+        self._threads.append(threading.Thread(target=run, name=name))
         self._threads[-1].start()
 
     def failed(self) -> bool:
-        """Whether a thread has ended with an error."""
+        """Return whether a thread has ended with an error."""
         return self._error is not None
 
     def join(self) -> None:
+        """Wait until all threads have ended. Raises the first error of any of them."""
         for thread in self._threads:
             thread.join()
         if self._error is not None:

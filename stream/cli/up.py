@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import threading
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -25,6 +26,7 @@ from stream.cli.options import (
     ForecastingOptions,
     ModelOption,
     ModelsOption,
+    OptionalStoreOption,
     OutputOption,
     PollOption,
     RegionsOption,
@@ -35,6 +37,10 @@ from stream.cli.options import (
 )  # fmt: skip
 from stream.cli.threads import ThreadGroup
 from stream.monitoring import public_address
+from stream.worker import Worker
+
+if TYPE_CHECKING:
+    from stream.cli.outlook import OutlookProcess
 
 UP_EXAMPLES = "Example: quakecast up --port 8080   then   curl http://127.0.0.1:8080/forecasts.json"
 
@@ -43,9 +49,7 @@ log = structlog.get_logger()
 
 def up(
     bus: BusOption = EMBEDDED,
-    store: Annotated[
-        str | None, typer.Option("--store", envvar="QUAKECAST_STORE", help="The windows; by default in the log's file.")
-    ] = None,
+    store: OptionalStoreOption = None,
     usgs: UsgsOption = DEFAULT_USGS,
     poll_seconds: PollOption = None,
     host: HostOption = LOOPBACK,
@@ -58,38 +62,43 @@ def up(
     models: ModelsOption = None,
     regions: RegionsOption = None,
     alert_rules: RulesOption = None,
-    outlooks: Annotated[bool, typer.Option("--outlooks/--no-outlooks", help="Simulate outlooks too, in a process of their own.")] = True,
+    outlooks: Annotated[
+        bool, typer.Option("--outlooks/--no-outlooks", help="Simulate outlooks (numbers of events to come) too, in a second process.")
+    ] = True,
 ) -> None:
-    """Run everything in one process on an embedded log: poll the feed, forecast, serve. Needs no server."""
+    """Run everything on an embedded log: poll the feed, forecast, serve. It needs no other server."""
     from stream.cli.outlook import OutlookProcess
-    from stream.cli.serve import sources
+    from stream.cli.serve import server_sources
     from stream.serve import Access, serve
 
     start_logging()
     stop = stop_on_signals()
     token = read_token(token_file)
     listening = listen(host, port, token)
-    table = RegionTable.load(regions)
-    store_url = store or bus
+    table, store_url, exposition = RegionTable.load(regions), store or bus, Exposition()
     event_log = open_log(bus)
-    exposition = Exposition()
     library, rules = open_library(model, models), load_rules(alert_rules)
     worker = open_worker(bus, store_url, table, library, rules, batch_size, output, exposition)
     publisher = Publisher(event_log, table)
     poller = Poller(UsgsSource(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
-    parts = ThreadGroup(stop)
-    if outlooks:
-        beside = OutlookProcess(event_log, bus, ForecastingOptions(model, models, regions))
-        parts.start("outlook", lambda: beside.run(stop))
-    parts.start("ingest", lambda: poller.run(stop.is_set))
-    parts.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
-    log.info(
-        "up", bus=public_address(bus), store=public_address(store_url), usgs=usgs, address=f"http://{host}:{listening.getsockname()[1]}"
+    outlook_process = OutlookProcess(event_log, bus, ForecastingOptions(model, models, regions)) if outlooks else None
+    threads = _start_threads(stop, poller, worker, outlook_process)
+    address = f"http://{host}:{listening.getsockname()[1]}"
+    log.info("up", bus=public_address(bus), store=public_address(store_url), usgs=usgs, address=address)
+    health = start_health(exposition, bus, store_url, feed_probe(poller), stop)
+    sources = server_sources(bus, store_url, table, model, models)._replace(
+        poller=lambda: poller.status, health=health, exposition=exposition
     )
-    answered = sources(bus, store_url, table, model, models)._replace(
-        poller=lambda: poller.status, health=start_health(exposition, bus, store_url, feed_probe(poller), stop), exposition=exposition
-    )
-    serve(listening, answered, stop, Access(token, requests_per_second))
-    parts.join()
+    serve(listening, sources, stop, Access(token, requests_per_second))
+    threads.join()
     worker.close()
     publisher.close()
+
+
+def _start_threads(stop: threading.Event, poller: Poller, worker: Worker, outlook_process: OutlookProcess | None) -> ThreadGroup:
+    threads = ThreadGroup(stop)
+    if outlook_process is not None:
+        threads.start("outlook", lambda: outlook_process.run(stop))
+    threads.start("ingest", lambda: poller.run(stop.is_set))
+    threads.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.2))
+    return threads

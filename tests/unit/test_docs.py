@@ -101,8 +101,8 @@ def test_every_field_of_a_forecast_is_explained() -> None:
 
 
 def test_the_files_in_toml_are_correct(tmp_path: Path) -> None:
-    curriculum, regions, rules = blocks(COMMANDS, "toml")
-    assert [msgspec.convert(entry, CatalogEntry).name for entry in tomllib.loads(curriculum)["catalogue"]] == ["USGS, world"]
+    datasets, regions, rules = blocks(COMMANDS, "toml")
+    assert [msgspec.convert(entry, CatalogEntry).name for entry in tomllib.loads(datasets)["catalogue"]] == ["USGS, world"]
     assert set(tomllib.loads(regions)) == {"region"}
     file = tmp_path / "regions.toml"
     file.write_text(regions, encoding="utf-8")

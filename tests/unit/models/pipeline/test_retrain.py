@@ -26,7 +26,7 @@ from models.pipeline.forecaster_gains import datasets_covering, forecaster_gains
 from models.pipeline.retrain import Plan, recent_datasets, retrain_models
 from models.registry.registry import Registry, built_in
 from stream.cli.application import application
-from stream.cli.retrain import _act
+from stream.cli.retrain import _apply_decision
 from stream.promotion import models_in_force
 from tests.support.stand_ins import csv_of
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
@@ -178,7 +178,7 @@ def test_a_dry_run_prints_the_decision_and_promotes_nothing(
     log = SqliteLog(Database(tmp_path / "log.db"))
     log.create_topics()
     for decision in retraining[0]:
-        _act(decision, log, dry_run=dry_run, json=False)
+        _apply_decision(decision, log, dry_run=dry_run, json=False)
     lstm = retraining[0][0]
     assert capsys.readouterr().out.splitlines() == [decision.line() for decision in retraining[0]]
     assert models_in_force(log).get("lstm") == (None if dry_run else lstm.challenger)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ingest.event import DeadLetter, Outage, Promotion
-from stream.cli.record_lines import as_line, moment
+from stream.cli.record_lines import format_record, record_time
 from stream.records.activation import Activation
 from stream.records.any_record import AnyRecord
 from tests.support.simulated import at, beat, change, event
@@ -38,11 +38,11 @@ LINES: list[tuple[AnyRecord, str]] = [
 
 @pytest.mark.parametrize(("record", "line"), LINES, ids=[type(record).__name__ for record, _ in LINES])
 def test_a_line(record: AnyRecord, line: str) -> None:
-    assert as_line(record) == f"{moment(record)} {line}"
+    assert format_record(record) == f"{record_time(record)} {line}"
 
 
 def test_replays_say_so() -> None:
-    assert as_line(msgspec.structs.replace(beat(1.0), test=True)).endswith(" heard  [test]")
+    assert format_record(msgspec.structs.replace(beat(1.0), test=True)).endswith(" heard  [test]")
 
 
 def test_no_kind_is_forgotten() -> None:

@@ -41,7 +41,7 @@ def test_the_cnn_needs_a_past_of_a_region_that_it_has_learned(tmp_path: Path) ->
     catalogue = tmp_path / "catalogue.csv"
     catalogue.write_bytes(csv_of(small_sequence(START, 3.0)))
     assert "+cnn-" in simulate(tmp_path / "with", "--with", "cnn", "--catalog", str(catalogue))
-    with pytest.raises(Problem, match="needs the events so far"):
+    with pytest.raises(Problem, match="needs the events before the mainshock"):
         simulate(tmp_path / "without", "--with", "cnn")
     write_forecaster(tmp_path / "model", small_network(), EMPTY_CARD)
     with pytest.raises(Problem, match="no CNN was trained for california"):
