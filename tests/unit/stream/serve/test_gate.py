@@ -188,7 +188,7 @@ def test_a_rate_of_zero_means_no_limit() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_listening_on_all_addresses_needs_a_token(host: str) -> None:
-    with pytest.raises(Problem, match="everybody could use a server .* without a token; give a bearer token with --token-file"):
+    with pytest.raises(Problem, match=r"everybody could use a server .* without a token; give a bearer token with --token-file"):
         listen(host, 0, None)
     listen("0.0.0.0", 0, TOKEN).close()
 
