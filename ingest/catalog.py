@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import BinaryIO, Literal, TextIO, cast
 
 from ingest.event import DeadLetter, Event
+from ingest.field_values import parse_time
 from ingest.problem import Problem
-from ingest.quality import Newest, dead_letter, moment
+from ingest.quality import Newest, dead_letter
 from ingest.sources import parse_geojson
 from ingest.table import Observation, header_names, header_of, is_changelog, read_changelog, read_table
 
@@ -133,5 +134,5 @@ def _read_by_obspy(body: bytes, source: str) -> Iterator[Event | DeadLetter]:
     newest = Newest()
     for described in read_catalogue(io.BytesIO(body), source):
         for reason in newest.take(described, None):
-            yield dead_letter(reason, source, moment(described.updated), str(described), described.id)
+            yield dead_letter(reason, source, parse_time(described.updated), str(described), described.id)
     yield from newest.events()

@@ -7,7 +7,6 @@ and in range: latitude ±90, longitude ±180, magnitude ±12, depth −100 … 1
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -15,12 +14,9 @@ from typing import Any, NamedTuple
 from msgspec import UNSET
 
 from ingest.event import EARTHQUAKE, DeadLetter, Event
+from ingest.field_values import parse_number, parse_text, parse_time
 from ingest.instant import Instant
 
-FIRST_TIME = Instant.parse("1900-01-01")
-LAST_TIME = Instant.parse("9999-12-31T23:59:59.999")
-EPOCH_DAMAGE_MS = 10_000
-"""Times from 1970-01-01T00:00:00 up to this are damaged: the feed turns a time that it cannot read into 2000 ms, an empty one into 0."""
 ALLOWED_AHEAD_MS = 5 * 60 * 1_000
 """How far an origin time may lie after the source's own time."""
 LARGEST_MAGNITUDE = 12.0
@@ -97,9 +93,9 @@ def examine(described: EventDescription, clock: Instant | None) -> tuple[Event |
     Returns:
         The event to use, None when it is dropped; and its oddities, which are keys of `ODDITIES`.
     """
-    identifier, time = text(described.id), moment(described.time)
-    latitude, longitude = number(described.latitude), number(described.longitude)
-    dropped = _reason_to_drop(identifier, text(described.status), time, clock, latitude, longitude)
+    identifier, time = parse_text(described.id), parse_time(described.time)
+    latitude, longitude = parse_number(described.latitude), parse_number(described.longitude)
+    dropped = _reason_to_drop(identifier, parse_text(described.status), time, clock, latitude, longitude)
     if dropped or time is None or latitude is None or longitude is None:
         return None, [dropped or "time_damaged"]
     return _repaired_event(described, identifier, time, latitude, longitude)
@@ -119,11 +115,11 @@ def _repaired_event(
         longitude=longitude_degrees,
         depth_km=_depth_km(described.depth_km, odd),
         magnitude=_magnitude(described.magnitude, odd),
-        magnitude_type=text(described.magnitude_type).lower(),
-        type=_type(text(described.type), odd),
-        status=_status(text(described.status), odd),
-        network=text(described.network),
-        place=text(described.place),
+        magnitude_type=parse_text(described.magnitude_type).lower(),
+        type=_type(parse_text(described.type), odd),
+        status=_status(parse_text(described.status), odd),
+        network=parse_text(described.network),
+        place=parse_text(described.place),
         other_ids=_other_ids(described.ids, identifier),
     )
     return event, odd
@@ -145,8 +141,8 @@ def dead_letter(reason: str, source: str, observed_at: Instant | None, payload: 
         reason=reason,
         detail=detail,
         used=used,
-        id=text(identifier) or None,
-        payload=text(payload[:PAYLOAD_CHARACTERS]),
+        id=parse_text(identifier) or None,
+        payload=parse_text(payload[:PAYLOAD_CHARACTERS]),
     )
 
 
@@ -169,39 +165,6 @@ class Newest:
 
     def events(self) -> list[Event]:
         return list(self._kept.values())
-
-
-def text(value: Any) -> str:
-    """Return a value as text that can be written as UTF-8, stripped; "" for a missing value."""
-    if isinstance(value, str):
-        stripped = value.strip()
-        return stripped if stripped.isascii() else stripped.encode("utf-8", "replace").decode("utf-8")
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18 else ""
-
-
-def number(value: Any) -> float | None:
-    """Return a finite number from a number or text; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
-    try:
-        parsed = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return parsed if math.isfinite(parsed) else None
-
-
-def moment(value: Any) -> Instant | None:
-    """Return a time from milliseconds since 1970 or ISO 8601 text; None when missing or damaged."""
-    try:
-        if isinstance(value, str):
-            instant = Instant.parse(value)
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            instant = Instant(value)
-        else:
-            return None
-    except (ValueError, OverflowError):
-        return None
-    return instant if FIRST_TIME <= instant <= LAST_TIME and not 0 <= instant <= EPOCH_DAMAGE_MS else None
 
 
 def _reason_to_drop(
@@ -228,7 +191,7 @@ def _longitude(value: float, odd: list[str]) -> float:
 
 
 def _updated(value: Any, time: Instant, odd: list[str]) -> Instant:
-    updated = time if value is UNSET else moment(value)
+    updated = time if value is UNSET else parse_time(value)
     if updated is None:
         odd.append("updated_damaged")
         return time
@@ -238,7 +201,7 @@ def _updated(value: Any, time: Instant, odd: list[str]) -> Instant:
 def _depth_km(value: Any, odd: list[str]) -> float | None:
     if value is UNSET:
         return None
-    depth_km = number(value)
+    depth_km = parse_number(value)
     if depth_km is None:
         odd.append("depth_missing")
     elif not DEPTH_KM_RANGE[0] <= depth_km <= DEPTH_KM_RANGE[1]:
@@ -251,7 +214,7 @@ def _magnitude(value: Any, odd: list[str]) -> float | None:
     if value is UNSET or value is None or value == "":
         odd.append("magnitude_missing")
         return None
-    magnitude = number(value)
+    magnitude = parse_number(value)
     if magnitude is None or abs(magnitude) > LARGEST_MAGNITUDE:
         odd.append("magnitude_not_finite")
         return None
@@ -277,4 +240,4 @@ def _status(value: str, odd: list[str]) -> str:
 def _other_ids(ids: Any, identifier: str) -> tuple[str, ...]:
     if not isinstance(ids, str) or not ids:
         return ()
-    return tuple(sorted({text(name) for name in ids.split(",")} - {identifier, ""}))
+    return tuple(sorted({parse_text(name) for name in ids.split(",")} - {identifier, ""}))

@@ -15,9 +15,10 @@ import msgspec
 from msgspec import UNSET
 
 from ingest.event import DeadLetter, Event
+from ingest.field_values import parse_text, parse_time
 from ingest.instant import Instant
 from ingest.problem import Problem
-from ingest.quality import PAYLOAD_CHARACTERS, EventDescription, Newest, dead_letter, examine, moment, text, with_derived_id
+from ingest.quality import PAYLOAD_CHARACTERS, EventDescription, Newest, dead_letter, examine, with_derived_id
 
 # The names of columns in use, the most specific first.
 COLUMN_NAMES = {
@@ -79,7 +80,7 @@ def read_table(stream: TextIO, source: str, read_at: Instant | None = None) -> I
             continue
         described = form.describe(row)
         if odd := newest.take(described, read_at):
-            seen_at = read_at or moment(described.updated) or moment(described.time)
+            seen_at = read_at or parse_time(described.updated) or parse_time(described.time)
             yield from (dead_letter(reason, source, seen_at, _beginning(row), described.id) for reason in odd)
     yield from newest.events()
 
@@ -99,7 +100,7 @@ def read_changelog(stream: TextIO, source: str) -> Iterator[Observation | DeadLe
             yield dead_letter(reason, source, None, _beginning(row))
             continue
         observed_at, op = observed_and_op(row)
-        yield from _observe(moment(observed_at), op.strip().lower(), form.describe(row), row, source)
+        yield from _observe(parse_time(observed_at), op.strip().lower(), form.describe(row), row, source)
 
 
 def _observe(
@@ -109,11 +110,11 @@ def _observe(
     if observed_at is None or op not in OPERATIONS:
         odd = ["op_unknown" if observed_at else "observed_at_damaged"]
     elif op == "delete":
-        odd = [] if text(described.id) else ["id_missing"]
+        odd = [] if parse_text(described.id) else ["id_missing"]
     else:
         event, odd = examine(described, observed_at)
     if observed_at is not None and (event is not None or not odd):
-        yield Observation(observed_at, op, text(described.id), event)
+        yield Observation(observed_at, op, parse_text(described.id), event)
     for reason in odd:
         yield dead_letter(reason, source, observed_at, _beginning(row), described.id)
 

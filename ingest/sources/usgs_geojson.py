@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ingest.event import DeadLetter, Event
+from ingest.field_values import parse_text, parse_time
 from ingest.instant import Instant
-from ingest.quality import PAYLOAD_CHARACTERS, EventDescription, Newest, dead_letter, moment, text
+from ingest.quality import PAYLOAD_CHARACTERS, EventDescription, Newest, dead_letter
 
 
 class Payload(NamedTuple):
@@ -84,8 +85,8 @@ def parse_geojson(body: bytes, source: str, received_at: Instant | None) -> Payl
         if described is None:
             letters.append(dead_letter("feature_damaged", source, clock, _beginning(raw)))
             continue
-        identifier = text(described.id)
-        if identifier and text(described.status).lower() == "deleted":
+        identifier = parse_text(described.id)
+        if identifier and parse_text(described.status).lower() == "deleted":
             deleted_ids.append(identifier)
             continue
         odd = newest.take(described, clock)
@@ -143,7 +144,7 @@ def _split_loosely(whole: Any) -> tuple[Instant | None, Iterator[tuple[Any, Any]
 
 
 def _generated(metadata: Any) -> Instant | None:
-    return moment(metadata.get("generated")) if isinstance(metadata, dict) else None
+    return parse_time(metadata.get("generated")) if isinstance(metadata, dict) else None
 
 
 def _describe(feature: Any) -> EventDescription | None:

@@ -1,4 +1,4 @@
-"""The command as its users meet it: processes, exit codes, what they print, the files they write."""
+"""The command as its users run it: processes, exit codes, printed text, written files."""
 
 from __future__ import annotations
 
@@ -75,28 +75,28 @@ WRONG_OUTSIDE = (
     ("replay catalogue.csv --regions regions.toml", "regions.toml is not a region table (TOMLDecodeError: "),
     ("replay catalogue.csv -o nowhere/forecasts.jsonl", "cannot write nowhere/forecasts.jsonl "),
 )
-Ran = subprocess.CompletedProcess[str]
+Result = subprocess.CompletedProcess[str]
 SECONDS = 300.0
-AT_ONCE = 4
+PROCESSES = 4
 
 
-def quakecast(*arguments: str | Path, folder: Path, **variables: str) -> Ran:
-    """One run of the command to its end. Whatever it says, it shows no traceback and, off a terminal, no escape codes."""
+def quakecast(*arguments: str | Path, folder: Path, **variables: str) -> Result:
+    """Run the command to its end. It never prints a traceback or, outside a terminal, escape codes."""
     command = [program(), *map(str, arguments)]
-    ran = subprocess.run(command, cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=SECONDS, check=False)
-    assert "Traceback" not in ran.stderr
-    assert "\x1b" not in ran.stdout + ran.stderr
-    return ran
+    result = subprocess.run(command, cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert "Traceback" not in result.stderr
+    assert "\x1b" not in result.stdout + result.stderr
+    return result
 
 
-def succeeded(ran: Ran) -> str:
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+def succeeded(result: Result) -> str:
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files that a user may have: a catalogue, and some that are none."""
+    """Create files that a user may have: a catalogue, and files that are no catalogues."""
     path = tmp_path_factory.mktemp("user")
     catalogue = csv_of(small_sequence(START, 3.0))
     (path / "catalogue.csv").write_bytes(catalogue)
@@ -114,45 +114,45 @@ def test_every_command_s_help_has_an_example(command: tuple[str, ...], folder: P
     assert f"Example: quakecast {' '.join(command)}" in succeeded(quakecast(*command, "--help", folder=folder))
 
 
-def test_the_help_lists_every_command_and_says_what_nobody_can(folder: Path) -> None:
-    said = succeeded(quakecast("--help", folder=folder))
-    assert all(re.search(rf"^  {command[0]} ", said, re.MULTILINE) for command in COMMANDS)
-    assert "Nobody can predict earthquakes" in said
+def test_the_help_lists_every_command_and_that_nobody_can_predict_earthquakes(folder: Path) -> None:
+    text = succeeded(quakecast("--help", folder=folder))
+    assert all(re.search(rf"^  {command[0]} ", text, re.MULTILINE) for command in COMMANDS)
+    assert "Nobody can predict earthquakes" in text
 
 
 @pytest.fixture(scope="module")
-def ended(folder: Path) -> dict[str, Ran]:
-    """The commands of both tables, some at once: most of their time is waiting."""
+def results(folder: Path) -> dict[str, Result]:
+    """Run the commands of both tables, several at once because they mostly wait. Returns their results by arguments."""
     every = [arguments for arguments, _ in (*WRONG_USAGE, *WRONG_OUTSIDE)]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(PROCESSES) as pool:
         return dict(zip(every, pool.map(lambda arguments: quakecast(*arguments.split(), folder=folder), every), strict=True))
 
 
-@pytest.mark.parametrize(("arguments", "said"), WRONG_USAGE)
-def test_wrong_usage_is_told_in_a_line_and_ends_with_2(arguments: str, said: str, ended: dict[str, Ran]) -> None:
-    ran = ended[arguments]
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert said in ran.stderr.splitlines()[-1]
+@pytest.mark.parametrize(("arguments", "message"), WRONG_USAGE)
+def test_wrong_usage_is_explained_in_the_last_line_with_exit_code_2(arguments: str, message: str, results: dict[str, Result]) -> None:
+    result = results[arguments]
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("arguments", "said"), WRONG_OUTSIDE)
-def test_what_is_wrong_outside_is_told_in_one_line_and_ends_with_1(arguments: str, said: str, ended: dict[str, Ran]) -> None:
-    ran = ended[arguments]
-    assert (ran.returncode, ran.stdout) == (1, "")
-    told = [line for line in ran.stderr.splitlines() if not line.startswith("{")]  # the rest is log, a JSON object a line
-    assert len(told) == 1
-    assert told[0].startswith("quakecast: ")
-    assert said in told[0]
+@pytest.mark.parametrize(("arguments", "message"), WRONG_OUTSIDE)
+def test_a_problem_outside_the_program_is_one_line_with_exit_code_1(arguments: str, message: str, results: dict[str, Result]) -> None:
+    result = results[arguments]
+    assert (result.returncode, result.stdout) == (1, "")
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("{")]  # log lines are JSON objects
+    assert len(lines) == 1
+    assert lines[0].startswith("quakecast: ")
+    assert message in lines[0]
 
 
-def test_a_port_in_use_is_told(folder: Path) -> None:
+def test_a_port_in_use_is_a_problem(folder: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ran = quakecast("up", "--bus", "sqlite:///port.db", "--port", str(port), folder=folder, QUAKECAST_USGS="http://127.0.0.1:9")
-    assert (ran.returncode, ran.stderr) == (
-        1, f"quakecast: port {port} is in use; stop what listens there, or name another with --port\n",
+        result = quakecast("up", "--bus", "sqlite:///port.db", "--port", str(port), folder=folder, QUAKECAST_USGS="http://127.0.0.1:9")
+    assert (result.returncode, result.stderr) == (
+        1, f"quakecast: port {port} is in use; stop the program that listens on it, or name another port with --port\n",
     )  # fmt: skip
 
 
@@ -167,14 +167,14 @@ class Up:
             return json.loads(answer.read())
 
     def health(self) -> Any:
-        """What /healthz says; none before it answers."""
-        assert self.process.poll() is None, self.said()
+        """Return the body of /healthz; None before the server answers."""
+        assert self.process.poll() is None, self.log_text()
         try:
             return self.get("/healthz")
         except OSError:
             return None
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return self._errors.read_text(encoding="utf-8")
 
     def end(self) -> int:
@@ -186,8 +186,8 @@ class Up:
 def up(folder: Path, feed: str, log: str, *more: str) -> Iterator[Up]:
     port, errors = free_port(), folder / f"{log}.err"
     command = [program(), "up", "--bus", f"sqlite:///{log}.db", "--usgs", feed, "--port", str(port), "--poll-seconds", "0.5", *more]
-    with errors.open("wb") as said:
-        process = subprocess.Popen(command, cwd=folder, env=environment(), stderr=said)
+    with errors.open("wb") as error_file:
+        process = subprocess.Popen(command, cwd=folder, env=environment(), stderr=error_file)
         try:
             yield Up(process, port, errors)
         finally:
@@ -197,58 +197,58 @@ def up(folder: Path, feed: str, log: str, *more: str) -> Iterator[Up]:
 
 
 class Recorded:
-    """A log that `up` left behind, with what it said and wrote meanwhile."""
+    """The log and the forecasts that `up` has written."""
 
     def __init__(self, folder: Path) -> None:
         self.file, self.output = folder / "live.db", folder / "live.jsonl"
 
     def ends(self) -> dict[str, dict[int, int]]:
         event_log = open_log(f"sqlite:///{self.file}")
-        found = {topic: event_log.ends(topic) for topic in (EVENTS, FORECASTS)}
+        ends = {topic: event_log.ends(topic) for topic in (EVENTS, FORECASTS)}
         event_log.close()
-        return found
+        return ends
 
 
 @pytest.fixture(scope="module")
 def live(folder: Path) -> Recorded:
-    """Runs `up` twice on one log against one state of a feed."""
+    """Run `up` twice on one log, with the same feed. The second run writes nothing."""
     recorded = Recorded(folder)
     ends = []
     with usgs(small_sequence(now().plus(days=-1))) as feed:
         for _ in range(2):
             with up(folder, feed, "live", "-o", "live.jsonl") as running:
                 wait_until(lambda up=running: len((up.health() or {}).get("partitions", {})) == 6, "six partitions")  # type: ignore[misc]
-                told = running.health()
-                assert told["status"] == "ok"
-                assert told["feed_trouble"] is None
+                health = running.health()
+                assert health["status"] == "ok"
+                assert health["feed_trouble"] is None
                 forecasts = running.get("/forecasts.json")
                 assert "not predictions" in forecasts["disclaimer"]
                 assert {"alaska", "california", "hawaii", "puerto-rico"} <= set(forecasts["forecasts"])
                 assert running.end() == 0
-                assert "Traceback" not in running.said()
-                assert "\x1b" not in running.said()
+                assert "Traceback" not in running.log_text()
+                assert "\x1b" not in running.log_text()
             ends.append((recorded.ends(), recorded.output.read_bytes()))
     assert ends[0] == ends[1], "the second run repeated something"
     return recorded
 
 
-def test_up_forecasts_serves_stops_and_goes_on_without_repeating_anything(live: Recorded) -> None:
+def test_up_forecasts_serves_stops_and_continues_without_repeating_anything(live: Recorded) -> None:
     lines = live.output.read_bytes().splitlines()
     assert len(lines) == sum(live.ends()[FORECASTS].values()) > 40
     assert len({decode_forecast(line).id for line in lines}) == len(lines)
 
 
-def test_a_replay_of_the_recorded_log_gives_the_forecasts_that_were_live(live: Recorded, folder: Path) -> None:
+def test_a_replay_of_the_recorded_log_gives_the_live_forecasts(live: Recorded, folder: Path) -> None:
     succeeded(quakecast("replay", live.file, "-o", "again.jsonl", folder=folder))
     again = (folder / "again.jsonl").read_bytes().splitlines()
     assert sorted(again) == sorted(live.output.read_bytes().splitlines())
 
 
-def test_a_recorded_log_is_not_copied_over_another(live: Recorded, folder: Path) -> None:
+def test_a_recorded_log_is_not_replayed_into_a_log_with_input(live: Recorded, folder: Path) -> None:
     before = live.ends()
-    ran = quakecast("replay", live.file, "--bus", "sqlite:///live.db", "--workers", "0", folder=folder)
-    assert ran.returncode == 1
-    assert ran.stderr.startswith("quakecast: the log to replay into already holds input; replay into a new one")
+    result = quakecast("replay", live.file, "--bus", "sqlite:///live.db", "--workers", "0", folder=folder)
+    assert result.returncode == 1
+    assert result.stderr.startswith("quakecast: the log to replay into already holds input; replay into a new one")
     assert live.ends() == before
     twice = quakecast("replay", live.file, live.file, folder=folder)
     assert twice.returncode == 2
@@ -274,21 +274,21 @@ def test_tail_survives_a_record_that_cannot_be_read(folder: Path) -> None:
     )
     event_log.close()
     for what, place in (("events", "quakecast.events/3/0"), ("forecasts", "quakecast.forecasts/1/0")):
-        ran = quakecast("tail", what, "--json", "--until-end", "--bus", "sqlite:///odd.db", folder=folder)
-        assert succeeded(ran) == ""
-        assert f"unreadable record at {place}: " in ran.stderr
+        result = quakecast("tail", what, "--json", "--until-end", "--bus", "sqlite:///odd.db", folder=folder)
+        assert succeeded(result) == ""
+        assert f"unreadable record at {place}: " in result.stderr
 
 
-def test_up_says_that_the_feed_is_unreachable_and_keeps_trying(folder: Path) -> None:
+def test_up_reports_an_unreachable_feed_and_keeps_trying(folder: Path) -> None:
     with up(folder, "http://127.0.0.1:9", "unreachable") as running:
         wait_until(lambda: (running.health() or {}).get("feed_failures_in_a_row", 0) >= 3, "three tries")
-        told = running.health()
-        assert told["status"] == "feed stale"
-        assert "Connection refused" in told["feed_trouble"]
+        health = running.health()
+        assert health["status"] == "feed stale"
+        assert "Connection refused" in health["feed_trouble"]
         assert running.end() == 0
-        tries = [json.loads(line) for line in running.said().splitlines() if "feed not read, trying again" in line]
-    assert {line["source"] for line in tries} >= {"all_day"}
-    assert all(line["server"] == "http://127.0.0.1:9" and "Connection refused" in line["trouble"] for line in tries)
+        failures = [json.loads(line) for line in running.log_text().splitlines() if "feed not read, trying again" in line]
+    assert {line["source"] for line in failures} >= {"all_day"}
+    assert all(line["server"] == "http://127.0.0.1:9" and "Connection refused" in line["trouble"] for line in failures)
 
 
 def test_a_replay_gives_the_same_bytes_whatever_the_batch_size(folder: Path) -> None:
@@ -297,10 +297,10 @@ def test_a_replay_gives_the_same_bytes_whatever_the_batch_size(folder: Path) -> 
     commands = [[program(), "replay", "catalogue.csv", *span, "--batch-size", str(n), "-o", str(file)] for n, file in files.items()]
     processes = [subprocess.Popen(command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True) for command in commands]
     for process in processes:
-        _, said = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0, said
-        assert re.search(r"^\d+ input records, \d+ forecasts, \d+\.\d s$", said, re.MULTILINE)
-        assert "\x1b" not in said
+        _, text = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, text
+        assert re.search(r"^\d+ input records, \d+ forecasts, \d+\.\d s$", text, re.MULTILINE)
+        assert "\x1b" not in text
     first, *others = (file.read_bytes() for file in files.values())
     assert all(other == first for other in others)
     forecasts = [decode_forecast(line) for line in first.splitlines()]
@@ -317,24 +317,26 @@ def test_backfill_writes_the_catalogue_of_an_event_service(folder: Path) -> None
     events = small_sequence(START, 3.0)
     with usgs(events) as address:
         span = ("--from", "2023-02-01", "--to", "2023-02-04")
-        ran = quakecast("backfill", *span, "-o", "filled.csv.xz", folder=folder, QUAKECAST_USGS=address)
-    assert succeeded(ran) == ""
-    assert ran.stderr == f"{len(events)} events written to filled.csv.xz\n"
+        result = quakecast("backfill", *span, "-o", "filled.csv.xz", folder=folder, QUAKECAST_USGS=address)
+    assert succeeded(result) == ""
+    assert result.stderr == f"{len(events)} events written to filled.csv.xz\n"
     assert [item.id for item in read_catalog(folder / "filled.csv.xz") if isinstance(item, Event)] == [event.id for event in events]
 
 
-def test_doctor_tells_programs_what_is_well_and_what_is_not(folder: Path) -> None:
+def test_doctor_reports_each_check_and_exits_with_1_if_one_fails(folder: Path) -> None:
     with usgs([]) as address:
-        well = quakecast("doctor", "--json", "--bus", "sqlite:///doctor.db", folder=folder, QUAKECAST_USGS=address)
-    checks = json.loads(succeeded(well))
+        healthy = quakecast("doctor", "--json", "--bus", "sqlite:///doctor.db", folder=folder, QUAKECAST_USGS=address)
+    checks = json.loads(succeeded(healthy))
     assert [check["check"] for check in checks] == ["versions", "regions", "model", "feed", "log", "store", "forecasts"]
     assert all(check["ok"] and check["found"] for check in checks)
-    ill = quakecast("doctor", "--only", "log", "--only", "regions", "--bus", NO_BROKER, folder=folder)
-    assert ill.returncode == 1
-    assert re.fullmatch(r"ok    regions    63 regions, table \w+\nWRONG log        no Kafka broker answers at 127.0.0.1:9 .*\n", ill.stdout)
+    failing = quakecast("doctor", "--only", "log", "--only", "regions", "--bus", NO_BROKER, folder=folder)
+    assert failing.returncode == 1
+    assert re.fullmatch(
+        r"ok    regions    63 regions, table \w+\nWRONG log        no Kafka broker answers at 127.0.0.1:9 .*\n", failing.stdout
+    )
 
 
-def test_evaluate_gives_scores_beside_the_baseline_s(folder: Path) -> None:
+def test_evaluate_scores_the_model_and_the_baselines(folder: Path) -> None:
     period = ("--magnitude-of-completeness", "2.5", "--start", "2023-02-02", "--end", "2023-02-04")
     scores = json.loads(succeeded(quakecast("evaluate", "--catalog", "catalogue.csv", *period, "--json", folder=folder)))
     assert scores.keys() >= SCORES
@@ -342,7 +344,7 @@ def test_evaluate_gives_scores_beside_the_baseline_s(folder: Path) -> None:
     assert scores["baselines"]["poisson"]["events"] == scores["events"] > 20
 
 
-def test_a_model_that_train_wrote_is_one_that_replay_takes(folder: Path) -> None:
+def test_a_trained_model_forecasts_in_a_replay_and_can_be_promoted(folder: Path) -> None:
     (folder / "weeks.csv").write_bytes(csv_of(small_sequence(START, 20.0)))
     times = ("--magnitude-of-completeness", "2.5", "--validation-start", "2023-02-12", "--end", "2023-02-16")
     sizes = ("--members", "1", "--reach", "32", "--no-places")
@@ -353,15 +355,15 @@ def test_a_model_that_train_wrote_is_one_that_replay_takes(folder: Path) -> None
     models = {decode_forecast(line).model for line in (folder / "own.jsonl").read_bytes().splitlines()}
     assert len(models) == 1
     assert models.pop().startswith("lstm-")
-    goes_live(folder, models_name(folder / "trained"))
+    assert_promotion_and_rollback(folder, model_name(folder / "trained"))
 
 
-def models_name(trained: Path) -> str:
+def model_name(trained: Path) -> str:
     return str(json.loads((trained / "manifest.json").read_text())["name"])
 
 
-def goes_live(folder: Path, name: str) -> None:
-    """A trained model is promoted in the middle of a log, and rolled back; a damaged one is refused."""
+def assert_promotion_and_rollback(folder: Path, name: str) -> None:
+    """Promote a model in the middle of a log, roll back, and check that a damaged model is refused."""
     log = ("--bus", "sqlite:///promoted.db")
     succeeded(quakecast("replay", "catalogue.csv", "--to", "2023-02-02", *log, folder=folder))
     assert name in succeeded(quakecast("promote", "trained", *log, "--reason", "a try", folder=folder))
@@ -369,12 +371,12 @@ def goes_live(folder: Path, name: str) -> None:
     succeeded(quakecast("replay", "catalogue.csv", "--from", "2023-02-02", "--to", "2023-02-03", *log, folder=folder))
     assert "promoted: lstm-" in succeeded(quakecast("promote", "--back", "lstm", *log, folder=folder))
     succeeded(quakecast("replay", "catalogue.csv", "--from", "2023-02-03", *log, folder=folder))
-    said = succeeded(quakecast("tail", "forecasts", *log, "--test", "--from", "beginning", "--until-end", "--json", folder=folder))
-    runs = [decode_forecast(line.encode()) for line in said.splitlines()]
+    text = succeeded(quakecast("tail", "forecasts", *log, "--test", "--from", "beginning", "--until-end", "--json", folder=folder))
+    runs = [decode_forecast(line.encode()) for line in text.splitlines()]
     assert {one.model for one in runs if one.issued_at < Instant.parse("2023-02-02")} == {one.model for one in runs[-20:]} != {name}
     assert any(one.model == name for one in runs)
-    told = succeeded(quakecast("tail", "models", *log, "--from", "beginning", "--until-end", folder=folder))
-    assert told.count("is in force") == 12
+    lines = succeeded(quakecast("tail", "models", *log, "--from", "beginning", "--until-end", folder=folder))
+    assert lines.count("is in force") == 12
     with (folder / "quakecast-models" / name / "weights.safetensors").open("r+b") as weights:
         weights.write(b"damage")
     refused = quakecast("promote", name, *log, folder=folder)

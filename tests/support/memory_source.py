@@ -6,27 +6,27 @@ from ingest.event import Event
 from ingest.instant import Instant
 from ingest.sources import Channel, LookupResult, PollContext, PollFailed, Reports
 
-PULSE = Channel("memory", 1, 1.0)
+CHANNEL = Channel("memory", 1, 1.0)
 
 
 class MemorySource:
-    """Lists the events that it was given, and knows the fates that it was given."""
+    """Reports the events and the lookup results that a test has set."""
 
-    address, channels = "memory", (PULSE,)
+    address, channels = "memory", (CHANNEL,)
 
     def __init__(self) -> None:
         self.observed_at: Instant | None = None
         self.events: list[Event] = []
         self.deleted_ids: list[str] = []
-        self.fates: dict[str, LookupResult] = {}
+        self.lookup_results: dict[str, LookupResult] = {}
         self.trouble: str | None = None
 
-    def poll(self, channel: Channel, asked: PollContext) -> Reports:
+    def poll(self, channel: Channel, context: PollContext) -> Reports:
         if self.trouble is not None or self.observed_at is None:
             raise PollFailed("unreachable", self.trouble or "nothing yet")
         fingerprint = repr((self.observed_at, self.events, self.deleted_ids)).encode()
-        observed_at = None if fingerprint == asked.fingerprint else self.observed_at
+        observed_at = None if fingerprint == context.fingerprint else self.observed_at
         return Reports(fingerprint, observed_at, list(self.events), list(self.deleted_ids), [])
 
     def look_up(self, event_id: str, channel: Channel, observed_at: Instant) -> LookupResult | None:
-        return self.fates.get(event_id)
+        return self.lookup_results.get(event_id)

@@ -1,4 +1,4 @@
-"""A back-fill turns pages into one whole catalogue file, or leaves none."""
+"""A back-fill writes pages into one complete catalogue file, or leaves no file."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ def test_pages_of_any_size_bring_every_event_once_in_order(most_events_a_page: i
     assert ids(backfill(Service().fetch, START, END, most_events_a_page=most_events_a_page)) == [f"us{k:03d}" for k in range(290)]
 
 
-def test_more_events_in_one_millisecond_than_a_page_holds_do_not_stop_it() -> None:
+def test_a_page_full_of_events_of_one_millisecond_does_not_stop_a_back_fill() -> None:
     assert ids(backfill(Service().fetch, START, END, most_events_a_page=2)) == [f"us{k:03d}" for k in range(290) if k != 52]
 
 
-def test_progress_tells_the_days_done_and_ends_with_all() -> None:
-    told: list[tuple[float, float]] = []
-    ids(backfill(Service().fetch, START, END, lambda done, total: told.append((done, total)), 100))
-    assert told[0][0] == pytest.approx(97 / 144)
-    assert told[-1] == (2.0, 2.0)
-    assert told == sorted(told)
+def test_progress_is_reported_in_days_and_ends_with_all_of_them() -> None:
+    calls: list[tuple[float, float]] = []
+    ids(backfill(Service().fetch, START, END, lambda done, total: calls.append((done, total)), 100))
+    assert calls[0][0] == pytest.approx(97 / 144)
+    assert calls[-1] == (2.0, 2.0)
+    assert calls == sorted(calls)
 
 
-def test_bad_answers_are_asked_for_again_with_longer_waits_and_smaller_pages() -> None:
+def test_bad_answers_are_requested_again_after_longer_waits_in_smaller_pages() -> None:
     service = Service(ConnectionError("429"), b"<html>Service temporarily unavailable</html>", f"{HEADER}\n2023-02-01T0".encode())
     waits: list[float] = []
     assert len(ids(backfill(service.fetch, START, END, sleep=waits.append))) == 290
@@ -73,14 +73,14 @@ def test_bad_answers_are_asked_for_again_with_longer_waits_and_smaller_pages() -
     assert service.limits == [20_000, 10_000, 5_000, 2_500]
 
 
-def test_a_service_that_stays_silent_is_a_problem_and_leaves_no_file(tmp_path: Path) -> None:
+def test_a_service_that_does_not_answer_is_a_problem_and_leaves_no_file(tmp_path: Path) -> None:
     service = Service(*[ConnectionError("503 Service unavailable")] * TRIES)
     with pytest.raises(Problem, match=r"did not answer 7 requests \(503 Service unavailable\)"):
         backfill_to_file(tmp_path / "catalogue.csv", backfill(service.fetch, START, END, sleep=lambda seconds: None))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupted_run_leaves_the_earlier_file_as_it_was(tmp_path: Path) -> None:
+def test_an_interrupted_back_fill_does_not_change_the_earlier_file(tmp_path: Path) -> None:
     def interrupted() -> Iterator[Event | DeadLetter]:
         yield from backfill(Service().fetch, START, END)
         raise KeyboardInterrupt
@@ -94,14 +94,14 @@ def test_an_interrupted_run_leaves_the_earlier_file_as_it_was(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["catalogue.csv", "catalogue.csv.xz", "catalogue.csv.gz"])
-def test_the_file_reads_back_as_the_same_events(tmp_path: Path, name: str) -> None:
+def test_the_events_of_the_file_are_those_of_the_service(tmp_path: Path, name: str) -> None:
     events = list(backfill(Service().fetch, START, END))
     outcome = backfill_to_file(tmp_path / name, iter(events))
     assert outcome == (290, [])
     assert list(read_catalog(tmp_path / name)) == events
 
 
-def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+def test_a_folder_that_does_not_exist_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="cannot write"):
         backfill_to_file(tmp_path / "nothing" / "catalogue.csv", iter([]))
 
@@ -109,7 +109,7 @@ def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
 class Handler(BaseHTTPRequestHandler):
     """The service over HTTP, at the address of the standard."""
 
-    asked: dict[str, list[str]]
+    query: dict[str, list[str]]
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
@@ -118,10 +118,10 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         status, body = 404, b""
         if url.path == "/fdsnws/event/1/query":
-            Handler.asked = asked = parse_qs(url.query)
-            start, end = (Instant.parse(asked[name][0]) for name in ("starttime", "endtime"))
-            refused = asked.get("minmagnitude") == ["99.0"]
-            status, body = (400, b"too large") if refused else (200, Service().fetch(start, end, int(asked["limit"][0])))
+            Handler.query = query = parse_qs(url.query)
+            start, end = (Instant.parse(query[name][0]) for name in ("starttime", "endtime"))
+            is_refused = query.get("minmagnitude") == ["99.0"]
+            status, body = (400, b"too large") if is_refused else (200, Service().fetch(start, end, int(query["limit"][0])))
         self.send_response(status if body or status != 200 else 204)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -139,9 +139,9 @@ def address() -> Iterator[str]:
 
 def test_obspy_s_client_brings_pages_as_csv_from_a_real_server(address: str) -> None:
     assert len(ids(backfill(fdsn_fetch(address, 4.5), START, END, most_events_a_page=200))) == 290
-    assert (Handler.asked["format"], Handler.asked["orderby"], Handler.asked["minmagnitude"]) == (["csv"], ["time-asc"], ["4.5"])
+    assert (Handler.query["format"], Handler.query["orderby"], Handler.query["minmagnitude"]) == (["csv"], ["time-asc"], ["4.5"])
     assert ids(backfill(fdsn_fetch(address, None), END, END)) == []
-    assert "minmagnitude" not in Handler.asked
+    assert "minmagnitude" not in Handler.query
 
 
 def test_a_refused_request_and_a_wrong_address_are_problems(address: str) -> None:

@@ -40,14 +40,14 @@ def events_of(path: Path) -> list[Event]:
 
 
 @pytest.mark.parametrize("pack", [bytes, lzma.compress, gzip.compress, bz2.compress])
-def test_tables_are_read_packed_or_not_whatever_their_name(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+def test_tables_are_read_compressed_or_not_whatever_their_name(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "download"
     path.write_bytes(pack(TABLE))
     assert kind_of(path) == "catalogue"
     assert [event.id for event in events_of(path)] == ["us6000jllz"]
 
 
-def test_a_change_log_is_told_from_a_catalogue(tmp_path: Path) -> None:
+def test_a_change_log_is_distinguished_from_a_catalogue(tmp_path: Path) -> None:
     path = tmp_path / "changes.csv.xz"
     path.write_bytes(lzma.compress(CHANGES))
     assert kind_of(path) == "changelog"
@@ -56,7 +56,7 @@ def test_a_change_log_is_told_from_a_catalogue(tmp_path: Path) -> None:
         list(read_catalog(path))
 
 
-def test_geojson_files_give_events_and_what_was_odd(tmp_path: Path) -> None:
+def test_geojson_files_give_events_and_dead_letters(tmp_path: Path) -> None:
     path = tmp_path / "all_day.txt"
     path.write_bytes(collection(feature(), feature("us2", mag=None)))
     items = list(read_catalog(path))
@@ -81,7 +81,7 @@ def test_events_without_ids_get_the_same_at_every_reading(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (b" \n\n", "is empty"),
@@ -94,10 +94,10 @@ def test_events_without_ids_get_the_same_at_every_reading(tmp_path: Path) -> Non
         (b"\x93NUMPY\x00\x01", "not a catalogue in a known form"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_a_problem(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_that_cannot_be_used_is_a_problem(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
-    with pytest.raises(Problem, match=said):
+    with pytest.raises(Problem, match=message):
         list(read_catalog(path))
 
 

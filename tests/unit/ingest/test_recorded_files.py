@@ -1,4 +1,4 @@
-"""Every recorded payload and downloaded catalogue that lies beside the checkout is read, and little of it is odd."""
+"""Every recorded payload and downloaded catalogue beside the checkout is read without losing an event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The regions' shapes are the places for which the table gives them."""
+"""The shape of a region holds exactly the places for which the table returns the region."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def test_a_place_lies_in_the_shape_of_its_region() -> None:
             assert shapely.contains_xy(TABLE.shape(TABLE.region_of(*where).id), where[1], where[0])
 
 
-def test_the_first_of_overlapping_regions_has_what_they_share() -> None:
+def test_the_first_of_overlapping_regions_has_the_area_that_they_share() -> None:
     overlapping = RegionTable([(REGION, shapely.box(0, 0, 10, 10)), (NEIGHBOUR, shapely.box(5, 0, 15, 10))])
     assert shapely.equals(overlapping.shape(REGION.id), shapely.box(0, 0, 10, 10))
     assert shapely.equals(overlapping.shape(NEIGHBOUR.id), shapely.box(10, 0, 15, 10))
 
 
-def test_a_region_that_is_not_there_has_no_shape() -> None:
+def test_an_unknown_region_has_no_shape() -> None:
     with pytest.raises(KeyError):
         table().shape("nowhere")

@@ -45,13 +45,13 @@ def test_the_22_columns_of_a_usgs_csv_give_the_whole_event() -> None:
     ]  # fmt: skip
 
 
-def test_the_older_15_columns_lack_nothing_that_is_held_against_them() -> None:
+def test_columns_that_the_older_form_lacks_are_no_oddities() -> None:
     events, reasons = read(",".join(HEADER.split(",")[:15]), ROW.rpartition(",5.83")[0])
     assert reasons == []
     assert events[0].status == "reviewed"
 
 
-def test_columns_go_by_name_and_not_by_place_or_case() -> None:
+def test_columns_are_found_by_name_in_any_order_and_case() -> None:
     events, reasons = read("\ufeffMAG,Latitude,LONGITUDE,Time,net,id,other", "5.5,-6.1,130.4,2014-12-06T22:05:10.730Z,us,us1,anything")
     assert reasons == []
     assert (events[0].id, events[0].magnitude, events[0].latitude) == ("us1", 5.5, -6.1)
@@ -81,7 +81,7 @@ def test_a_benchmark_row_gets_an_id_that_is_the_same_in_every_copy() -> None:
     assert len({event.id for event in plain}) == 2
 
 
-def test_fdsn_text_is_a_table_with_bars_and_no_quotation() -> None:
+def test_fdsn_text_is_a_table_with_bars_and_without_quoting() -> None:
     header = (
         "#EventID|Time|Latitude|Longitude|Depth/km|Author|Catalog|Contributor|ContributorID|MagType|Magnitude|MagAuthor|EventLocationName"
     )
@@ -90,7 +90,7 @@ def test_fdsn_text_is_a_table_with_bars_and_no_quotation() -> None:
     assert (events[0].id, events[0].network, events[0].place) == ("us7", "us", 'near "Nurdağı, Turkey')
 
 
-def test_a_feed_catalogue_is_read_by_its_last_version() -> None:
+def test_further_columns_of_a_catalogue_are_ignored() -> None:
     events, _ = read(f"{HEADER},first_seen,first_time,first_mag", f"{ROW},2023-02-06T01:20:00Z,2023-02-06T01:17:30Z,7.2")
     assert events[0].magnitude == 7.8
 
@@ -112,20 +112,20 @@ def test_a_bad_row_is_a_dead_letter_and_the_rest_is_used(row: str, reason: str) 
     assert [event.id for event in events] == ["us6000jllz"]
 
 
-def test_a_quotation_mark_left_open_costs_its_row_and_those_it_swallows() -> None:
+def test_an_open_quotation_mark_damages_its_row_and_those_that_it_includes() -> None:
     others = [ROW.replace("us6000jllz", f"us{k}") for k in range(5)]
     events, reasons = read(HEADER, others[0], ROW.replace('Turkey"', "Turkey"), *others[1:])
     assert reasons == ["row_damaged"]
     assert others[0].split(",")[11] in [event.id for event in events]
 
 
-def test_a_cell_without_end_is_left_and_reading_goes_on_after_it() -> None:
+def test_reading_continues_after_a_cell_that_is_too_long() -> None:
     open_for_long = ROW.replace('Turkey"', "Turkey" + " " * 140_000)
     _, reasons = read(HEADER, open_for_long, ROW)
     assert set(reasons) == {"row_damaged"}
 
 
-def test_of_an_id_in_two_rows_the_newest_is_kept() -> None:
+def test_of_two_rows_with_one_id_the_newest_is_kept() -> None:
     newer = ROW.replace("02:03:55.040Z", "09:00:00.000Z").replace(",7.8,", ",7.7,")
     for rows in ((ROW, newer), (newer, ROW)):
         events, reasons = read(HEADER, *rows)
@@ -139,7 +139,7 @@ def test_a_table_without_a_header_is_a_problem_that_says_what_to_do(lines: Itera
         read(*lines)
 
 
-def test_a_change_log_gives_what_was_seen_when() -> None:
+def test_a_change_log_gives_its_observations() -> None:
     first, deleted = read_log(
         f"observed_at,prev_snapshot_at,op,{HEADER}",
         f"2023-02-06T02:05:00Z,2023-02-06T02:02:30Z,new,{ROW}",
@@ -161,22 +161,24 @@ def test_a_change_log_gives_what_was_seen_when() -> None:
         ("2023-02-06T01:00:00Z,,new", "row_damaged"),
     ],
 )
-def test_a_bad_row_of_a_change_log_is_only_a_dead_letter(row: str, reason: str) -> None:
+def test_a_bad_row_of_a_change_log_is_a_dead_letter_and_no_observation(row: str, reason: str) -> None:
     (letter,) = read_log(f"observed_at,prev_snapshot_at,op,{HEADER}", row)
     assert isinstance(letter, DeadLetter)
     assert (letter.reason, letter.used) == (reason, False)
 
 
-def test_a_mended_row_of_a_change_log_is_an_observation_and_then_a_dead_letter() -> None:
-    seen, letter = read_log(f"observed_at,prev_snapshot_at,op,{HEADER}", f"2023-02-06T02:05:00Z,,update,{ROW.replace(',7.8,', ',,')}")
-    assert isinstance(seen, Observation)
+def test_a_repaired_row_of_a_change_log_is_an_observation_and_then_a_dead_letter() -> None:
+    observation, letter = read_log(
+        f"observed_at,prev_snapshot_at,op,{HEADER}", f"2023-02-06T02:05:00Z,,update,{ROW.replace(',7.8,', ',,')}"
+    )
+    assert isinstance(observation, Observation)
     assert isinstance(letter, DeadLetter)
-    assert (letter.reason, letter.observed_at, letter.id) == ("magnitude_missing", seen.observed_at, "us6000jllz")
+    assert (letter.reason, letter.observed_at, letter.id) == ("magnitude_missing", observation.observed_at, "us6000jllz")
 
 
 @settings(deadline=None)
 @given(st.text(max_size=120), st.integers(0, 250), st.integers(0, 250))
-def test_mutilated_tables_never_raise_and_what_is_kept_is_in_range(noise: str, start: int, end: int) -> None:
+def test_damaged_tables_never_raise_and_their_events_are_in_range(noise: str, start: int, end: int) -> None:
     events, _ = read(HEADER, ROW[:start] + noise + ROW[end:], ROW)
     for event in events:
         assert abs(event.latitude) <= 90

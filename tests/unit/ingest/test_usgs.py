@@ -1,4 +1,4 @@
-"""What becomes of USGS GeoJSON, sound and damaged."""
+"""USGS GeoJSON, correct and damaged, is parsed into events and dead letters."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ RECEIVED = GENERATED.plus(seconds=20)
 
 
 def feature(identifier: Any = "ak0235h2o6lp", coordinates: Any = (-156.6872, 56.2055, 77), **properties: Any) -> dict[str, Any]:
-    said = {
+    default = {
         "mag": 6.2, "place": "106 km E of Chignik, Alaska", "time": GENERATED - 274_000, "updated": GENERATED - 28_000, "tz": None,
         "url": "https://earthquake.usgs.gov/earthquakes/eventpage/ak0235h2o6lp", "felt": None, "status": "automatic", "tsunami": 1,
         "sig": 591, "net": "ak", "code": "0235h2o6lp", "ids": ",ak0235h2o6lp,", "sources": ",ak,", "types": ",origin,", "nst": None,
         "dmin": None, "rms": 0.85, "gap": None, "magType": "mb", "type": "earthquake", "title": "M 6.2 - 106 km E of Chignik, Alaska",
     }  # fmt: skip
     geometry = {"type": "Point", "coordinates": coordinates}
-    return {"type": "Feature", "properties": said | properties, "geometry": geometry, "id": identifier}
+    return {"type": "Feature", "properties": default | properties, "geometry": geometry, "id": identifier}
 
 
 def collection(*features: Any, **metadata: Any) -> bytes:
@@ -43,7 +43,7 @@ def reasons(payload: Payload) -> list[str]:
     return [letter.reason for letter in payload.dead_letters]
 
 
-def test_a_sound_feature_becomes_an_event_with_the_feed_s_clock() -> None:
+def test_a_correct_feature_becomes_an_event_with_the_feed_s_clock() -> None:
     payload = parse(feature(ids=",us7000jwv2,ak0235h2o6lp,at00rtw8c1,", magType="Mb"))
     assert payload.generated == GENERATED
     assert payload.dead_letters == []
@@ -76,7 +76,7 @@ def test_a_sound_feature_becomes_an_event_with_the_feed_s_clock() -> None:
         ({"type": "quarry_blast"}, "type_spelling", {"type": "quarry blast"}),
     ],
 )
-def test_an_odd_feature_is_mended_used_and_kept_with_its_reason(oddity: Any, reason: str, expected: dict[str, Any]) -> None:
+def test_an_odd_feature_is_repaired_used_and_kept_with_its_reason(oddity: Any, reason: str, expected: dict[str, Any]) -> None:
     payload = parse(feature(**oddity))
     assert reasons(payload) == [reason]
     assert payload.dead_letters[0].used
@@ -116,7 +116,7 @@ def test_an_event_of_the_year_1900_and_one_five_minutes_ahead_are_used() -> None
     assert len(payload.events) == 2
 
 
-def test_of_one_id_twice_the_version_revised_last_is_kept() -> None:
+def test_of_two_features_with_one_id_the_version_revised_last_is_kept() -> None:
     payload = parse(
         feature(mag=5.0, updated=GENERATED - 9_000),
         feature(mag=6.0, updated=GENERATED - 3_000),
@@ -126,7 +126,7 @@ def test_of_one_id_twice_the_version_revised_last_is_kept() -> None:
     assert reasons(payload) == ["duplicate_id", "duplicate_id"]
 
 
-def test_deleted_features_are_named_and_are_no_events() -> None:
+def test_deleted_features_are_listed_and_are_no_events() -> None:
     payload = parse(feature("us1", status="deleted", mag=None, coordinates=(None, None, None)), feature("us2"))
     assert payload.deleted_ids == ["us1"]
     assert [event.id for event in payload.events] == ["us2"]
@@ -155,7 +155,7 @@ def test_a_detail_is_one_event_without_the_feed_s_clock() -> None:
         (b"null", "not_geojson"),
     ],
 )
-def test_a_body_that_is_no_geojson_is_one_dead_letter(body: bytes, reason: str) -> None:
+def test_a_body_that_is_not_geojson_is_one_dead_letter(body: bytes, reason: str) -> None:
     payload = parse_geojson(body, "all_day", RECEIVED)
     assert (payload.generated, payload.events, payload.deleted_ids) == (None, [], [])
     assert reasons(payload) == [reason]
@@ -163,7 +163,7 @@ def test_a_body_that_is_no_geojson_is_one_dead_letter(body: bytes, reason: str) 
     assert len(payload.dead_letters[0].payload) <= PAYLOAD_CHARACTERS
 
 
-def test_one_broken_character_costs_a_character_and_not_the_feed() -> None:
+def test_a_broken_character_is_replaced_and_the_feed_is_used() -> None:
     payload = parse_geojson(collection(feature()).replace(b"Chignik", b"Chign\xffk"), "all_day", RECEIVED)
     assert payload.events[0].place == "106 km E of Chign�k, Alaska"
 
@@ -199,13 +199,13 @@ def assert_usable(payload: Payload) -> None:
 
 @settings(deadline=None)
 @given(st.lists(wild_features | anything, max_size=4))
-def test_whatever_features_say_kept_events_are_finite_and_in_range(features: list[Any]) -> None:
+def test_events_of_random_features_are_finite_and_in_range(features: list[Any]) -> None:
     assert_usable(parse(*features))
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 700), st.integers(0, 700))
-def test_random_and_mutilated_bodies_never_raise(noise: bytes, start: int, end: int) -> None:
-    sound = collection(feature())
+def test_random_and_damaged_bodies_never_raise(noise: bytes, start: int, end: int) -> None:
+    body = collection(feature())
     assert_usable(parse_geojson(noise, "all_day", GENERATED))
-    assert_usable(parse_geojson(sound[:start] + noise + sound[end:], "all_day", GENERATED))
+    assert_usable(parse_geojson(body[:start] + noise + body[end:], "all_day", GENERATED))

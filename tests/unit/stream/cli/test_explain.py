@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def explain(folder: Path, *arguments: str) -> str:
-    """What it prints."""
+    """Run the command. Returns what it prints."""
     ran = CliRunner().invoke(application, ["explain", "--model", str(folder / "model"), *arguments], catch_exceptions=False)
     assert ran.exit_code == 0, ran.output
     return ran.stdout
@@ -75,74 +75,74 @@ def of_windows(folder: Path, *arguments: str, region: str = REGION.id) -> str:
     return explain(folder, "--region", region, "--store", f"sqlite:///{folder}/windows.db", *regions, *arguments)
 
 
-def total(said: dict[str, Any]) -> float:
-    return float(sum(told["share"] for told in said["events"]) + said["background_share"] + said["older_share"])
+def total_share(explanation: dict[str, Any]) -> float:
+    return float(sum(event["share"] for event in explanation["events"]) + explanation["background_share"] + explanation["older_share"])
 
 
 def test_a_catalogue_is_explained_as_of_a_moment(folder: Path) -> None:
     moment = START.plus(days=2.0)
-    said = json.loads(of_catalogue(folder, "--at", str(moment), "--json"))
-    assert said["$schema"] == "quakecast.explanation/1"
-    assert (said["region"], said["at"]) == ("california", str(moment))
+    explanation = json.loads(of_catalogue(folder, "--at", str(moment), "--json"))
+    assert explanation["$schema"] == "quakecast.explanation/1"
+    assert (explanation["region"], explanation["at"]) == ("california", str(moment))
     own = {str(each.time): each for each in small_sequence(START, 3.0) if each.network == "ci" and each.time <= moment}
-    assert 0 < len(said["events"]) <= min(len(own), 10)
-    for told in said["events"]:
-        assert told["magnitude"] == own[told["time"]].magnitude
-        assert told["latitude"] == pytest.approx(own[told["time"]].latitude, abs=1e-4)
-    shares = [told["share"] for told in said["events"]]
+    assert 0 < len(explanation["events"]) <= min(len(own), 10)
+    for shown in explanation["events"]:
+        assert shown["magnitude"] == own[shown["time"]].magnitude
+        assert shown["latitude"] == pytest.approx(own[shown["time"]].latitude, abs=1e-4)
+    shares = [shown["share"] for shown in explanation["events"]]
     assert shares == sorted(shares, reverse=True)
-    assert 0.5 < total(said) <= 1.0 + 1e-9
-    assert said["last_event"][0]["name"] == said["memory"][0]["name"] == "average"
+    assert 0.5 < total_share(explanation) <= 1.0 + 1e-9
+    assert explanation["last_event"][0]["name"] == explanation["memory"][0]["name"] == "average"
 
 
 def test_without_a_moment_a_catalogue_is_explained_at_its_end(folder: Path) -> None:
-    said = json.loads(of_catalogue(folder, "--json"))
-    assert said["at"] == str(max(each.time for each in small_sequence(START, 3.0)))
+    explanation = json.loads(of_catalogue(folder, "--json"))
+    assert explanation["at"] == str(max(each.time for each in small_sequence(START, 3.0)))
 
 
-def test_what_comes_later_changes_no_explanation(folder: Path, tmp_path: Path) -> None:
+def test_later_events_do_not_change_an_explanation(folder: Path, tmp_path: Path) -> None:
     moment = START.plus(days=2.0)
     (tmp_path / "earlier.csv").write_bytes(csv_of([each for each in small_sequence(START, 3.0) if each.time <= moment]))
     earlier = explain(folder, "--region", "california", "--catalog", str(tmp_path / "earlier.csv"), "--at", str(moment), "--json")
     assert earlier == of_catalogue(folder, "--at", str(moment), "--json")
 
 
-def test_a_person_gets_a_table_that_names_the_places(folder: Path) -> None:
-    said = of_catalogue(folder)
-    assert said.startswith("california, 2023-02-0")
-    assert "Ridgecrest, CA (simulated)" in said
+def test_the_printed_table_names_the_places(folder: Path) -> None:
+    text = of_catalogue(folder)
+    assert text.startswith("california, 2023-02-0")
+    assert "Ridgecrest, CA (simulated)" in text
     for words in ("share", "magnitude", "background", "older events", "with average inputs", "time since the last event"):
-        assert words in said
-    shares = [float(line.split("%")[0]) for line in said.splitlines() if "%" in line]
+        assert words in text
+    shares = [float(line.split("%")[0]) for line in text.splitlines() if "%" in line]
     assert sum(shares) == pytest.approx(100.0, abs=1.0)
 
 
 def test_the_windows_of_a_worker_are_explained_at_the_stream_s_time(folder: Path) -> None:
-    said = json.loads(of_windows(folder, "--json"))
+    explanation = json.loads(of_windows(folder, "--json"))
     store = open_store(f"sqlite:///{folder}/windows.db")
     clock = max(position.clock for position in store.positions().values())
     store.close()
-    assert said["at"] == str(clock)
-    assert said["events"]
-    assert 0.1 < total(said) <= 1.0 + 1e-9
+    assert explanation["at"] == str(clock)
+    assert explanation["events"]
+    assert 0.1 < total_share(explanation) <= 1.0 + 1e-9
     later = json.loads(of_windows(folder, "--json", "--at", str(clock.plus(days=10.0))))
-    assert later["background_share"] > said["background_share"], "silence leaves the background"
+    assert later["background_share"] > explanation["background_share"], "without events only the background remains"
     assert "near Pazarcık" in of_windows(folder)
 
 
-def test_windows_and_a_catalogue_of_the_same_events_are_explained_alike(folder: Path, tmp_path: Path) -> None:
-    """The memory is the fold of the events, whoever folds them."""
+def test_windows_and_a_catalogue_of_the_same_events_give_the_same_explanation(folder: Path, tmp_path: Path) -> None:
+    """The memory is the fold of the events, in a worker and in the command."""
     events = [event(f"e{n}", float(n), 3.0 + 0.1 * n) for n in range(8)]
     table, forecaster = RegionTable.load(folder / "regions.toml"), LstmForecaster.load(folder / "model")
     (tmp_path / "same.csv").write_bytes(csv_of(events))
     common = ("--region", REGION.id, "--regions", str(folder / "regions.toml"), "--at", str(at(8.0)), "--json")
-    assert saved(events, table, forecaster, tmp_path) == "saved"
+    assert save_windows(events, table, forecaster, tmp_path) == "saved"
     by_store = explain(folder, "--store", f"sqlite:///{tmp_path}/own.db", *common)
     assert by_store == explain(folder, "--catalog", str(tmp_path / "same.csv"), *common)
 
 
-def saved(events: list[Event], table: RegionTable, forecaster: LstmForecaster, folder: Path) -> str:
-    """The windows of a worker that has seen these events, in `own.db`."""
+def save_windows(events: list[Event], table: RegionTable, forecaster: LstmForecaster, folder: Path) -> str:
+    """Save the windows of a worker that has read these events in `own.db`. Returns the outcome of the save."""
     partition = Partition(partition_of(REGION.id, REGION_PARTITIONS), table, forecaster)
     for number, one in enumerate(events):
         partition.take(change(one, sequence=number), number)
@@ -159,13 +159,13 @@ def problem(folder: Path, *arguments: str) -> str:
     return str(caught.value)
 
 
-def test_an_unknown_region_is_a_problem_that_names_those_there_are(folder: Path) -> None:
-    said = problem(folder, "--region", "atlantis", "--catalog", str(folder / "catalogue.csv"))
-    assert said.startswith("there is no region 'atlantis'; choose ")
-    assert "california" in said
+def test_an_unknown_region_is_a_problem_that_names_the_regions(folder: Path) -> None:
+    message = problem(folder, "--region", "atlantis", "--catalog", str(folder / "catalogue.csv"))
+    assert message.startswith("there is no region 'atlantis'; choose ")
+    assert "california" in message
 
 
-def test_windows_that_are_not_there_are_a_problem_and_are_not_made(folder: Path, tmp_path: Path) -> None:
+def test_a_store_that_does_not_exist_is_a_problem_and_is_not_created(folder: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/none.db"
     assert problem(folder, "--region", "california", "--store", url).startswith(f"the store {url} does not exist; ")
     assert list(tmp_path.iterdir()) == []
@@ -179,19 +179,19 @@ def test_a_region_without_state_is_a_problem(folder: Path) -> None:
 def test_the_windows_of_another_table_or_model_are_a_problem(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "regions.toml"
     other.write_text(REGIONS.replace("= 3.0", "= 3.1"), encoding="utf-8")
-    said = problem(folder, "--region", "test", "--store", f"sqlite:///{folder}/windows.db", "--regions", str(other))
-    assert "were computed with lstm-" in said
-    assert "--model" in said
+    message = problem(folder, "--region", "test", "--store", f"sqlite:///{folder}/windows.db", "--regions", str(other))
+    assert "were computed with lstm-" in message
+    assert "--model" in message
 
 
 def test_a_moment_before_the_window_s_last_event_is_a_problem(folder: Path) -> None:
     regions, store = ("--regions", str(folder / "regions.toml")), f"sqlite:///{folder}/windows.db"
-    said = problem(folder, "--region", REGION.id, "--store", store, *regions, "--at", "2023-02-06T02:00:00Z")
-    assert "the last event of test is of " in said
-    assert "--catalog" in said
+    message = problem(folder, "--region", REGION.id, "--store", store, *regions, "--at", "2023-02-06T02:00:00Z")
+    assert "the last event of test is of " in message
+    assert "--catalog" in message
 
 
-def test_nothing_known_is_a_problem(folder: Path) -> None:
+def test_a_region_without_an_event_is_a_problem(folder: Path) -> None:
     catalogue = ("--catalog", str(folder / "catalogue.csv"))
     assert " or more in japan up to " in problem(folder, "--region", "japan", *catalogue)
     assert " or more in california up to " in problem(folder, "--region", "california", *catalogue, "--at", "2020-01-01")

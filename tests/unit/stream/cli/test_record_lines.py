@@ -1,4 +1,4 @@
-"""Every kind of record has its line for people."""
+"""Every kind of record is formatted as one line for people."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ LINES: list[tuple[AnyRecord, str]] = [
 
 
 @pytest.mark.parametrize(("record", "line"), LINES, ids=[type(record).__name__ for record, _ in LINES])
-def test_a_line(record: AnyRecord, line: str) -> None:
+def test_a_record_is_formatted_as_one_line(record: AnyRecord, line: str) -> None:
     assert format_record(record) == f"{record_time(record)} {line}"
 
 
-def test_replays_say_so() -> None:
+def test_the_line_of_a_record_of_a_replay_ends_with_a_mark() -> None:
     assert format_record(msgspec.structs.replace(beat(1.0), test=True)).endswith(" heard  [test]")
 
 
-def test_no_kind_is_forgotten() -> None:
+def test_every_kind_of_record_has_a_line() -> None:
     assert {type(record) for record, _ in LINES} == set(get_args(AnyRecord))
