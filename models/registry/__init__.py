@@ -1,4 +1,4 @@
-"""Folders of models by name: their manifests and hashes. Needs no network, so that listing and promoting models stays quick."""
+"""Folders of models by name, with manifests and hashes. It does not load torch, so that listing and promoting models is quick."""
 
 from __future__ import annotations
 

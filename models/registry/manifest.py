@@ -1,4 +1,4 @@
-"""A model on disk: a folder of files and a manifest with the SHA-256 of each, written whole or not at all. Never pickle.
+"""A model on disk: a folder of files and a manifest with the SHA-256 of each, written whole or not at all. No file is a pickle.
 
 lstm-1f0c9a77d2e4/
     manifest.json          kind, name, file -> SHA-256
@@ -25,22 +25,31 @@ REMEDY = "copy the whole folder again, or train the model again"
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a folder must hold, and nothing else."""
+    """The files that a folder must hold; it holds no others."""
 
     format: str
     kind: str
     """`lstm`, `cnn` or `gan`."""
     name: str
-    """The kind, and the beginning of a hash of the weights and of what they rest on."""
+    """The kind, and the first digits of a hash of the weights, and for a CNN of its base."""
     files: dict[str, str]
     """By file name, its SHA-256."""
 
 
 def write_model_folder(folder: Path, kind: str, name: str, files: Mapping[str, bytes]) -> Manifest:
-    """Write a model: into a temporary folder beside its place, synced, then renamed into it.
+    """Write a model: into a temporary folder beside its place, synced to disk, then renamed.
+
+    Args:
+        folder: of the new model; a model that it holds is replaced.
+        kind: `lstm`, `cnn` or `gan`.
+        name: of the model.
+        files: content by file name.
+
+    Returns:
+        The manifest as written.
 
     Raises:
-        Problem: it cannot be written (no space, no permission); nothing of it is left, and what stood there still stands.
+        Problem: it cannot be written (no space, no permission); then no part of it remains, and an earlier model is still there.
     """
     manifest = Manifest(FORMAT, kind, name, {file: hashlib.sha256(content).hexdigest() for file, content in sorted(files.items())})
     temporary: Path | None = None
@@ -59,7 +68,7 @@ def write_model_folder(folder: Path, kind: str, name: str, files: Mapping[str, b
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest alone.
+    """Read a folder's manifest; the other files are not checked.
 
     Raises:
         Problem: there is none, or it is damaged.
@@ -76,21 +85,21 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verify_model_folder(folder: Path) -> Manifest:
-    """The manifest of a folder that holds what it says, byte for byte, and nothing else.
+    """Check that a folder holds the files of its manifest, byte for byte, and no others; return the manifest.
 
     Raises:
         Problem: a file is missing, damaged, or too many.
     """
     manifest = read_manifest(folder)
-    there = {path.name for path in folder.iterdir()} - {MANIFEST}
-    for file in sorted(there ^ set(manifest.files)):
-        raise Problem(f"the model in {folder} {'has a file too many' if file in there else 'lacks a file'}: {file}", REMEDY)
+    present = {path.name for path in folder.iterdir()} - {MANIFEST}
+    for file in sorted(present ^ set(manifest.files)):
+        raise Problem(f"the model in {folder} {'has a file too many' if file in present else 'lacks a file'}: {file}", REMEDY)
     for file, expected in manifest.files.items():
         try:
-            found = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+            digest = hashlib.sha256((folder / file).read_bytes()).hexdigest()
         except OSError as error:
             raise Problem(f"{file} of the model in {folder} cannot be read ({error.strerror})", REMEDY) from None
-        if found != expected:
+        if digest != expected:
             raise Problem(f"the model in {folder} is damaged: {file} is not what its manifest says", REMEDY)
     return manifest
 
@@ -103,7 +112,7 @@ def _write_through(path: Path, content: bytes) -> None:
 
 
 def _swap(temporary: Path, folder: Path) -> None:
-    """Put the finished folder in place; one that stands there goes only once the new one is complete."""
+    """Rename the finished folder; a folder that is already in its place is removed after that."""
     if not folder.exists():
         temporary.rename(folder)
         return

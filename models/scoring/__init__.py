@@ -1,4 +1,4 @@
-"""The protocol of anything that can be scored, and its scores with intervals."""
+"""The protocol of every model that can be scored, and the scores with their intervals."""
 
 from __future__ import annotations
 

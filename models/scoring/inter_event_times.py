@@ -1,4 +1,4 @@
-"""The waits of a span, as renewal and point forecasts see them: whole, though the span's start cuts the first and its end the last.
+"""The waits (inter-event times) of a span. The span's start cuts the first wait and its end the last one; both are given whole and cut.
 
 span.start                                  span.end
 ●───┼────────●───────●──●───────────────●─────┼──
@@ -17,7 +17,7 @@ from models.catalog import PointPattern, Span
 from models.numerics import FloatArray
 
 SHORTEST_WAIT_DAYS = 1.0 / 86_400.0
-"""One second: networks do not tell closer events apart reliably, and a density of waits may be infinite at 0."""
+"""One second: networks do not separate closer events reliably, and a density of waits may be infinite at 0."""
 
 
 @dataclass(frozen=True)
@@ -25,27 +25,32 @@ class Waits:
     """The N waits that end in a span, days."""
 
     whole: FloatArray
-    """(N,) since the event before, the first one also from before the span."""
+    """(N,) since the event before; the first wait begins before the span."""
     silence: float
-    """From the last event before the span's start to that start."""
+    """Days from the last event before the span's start to that start."""
     censored: float
-    """From the last event before the span's end to that end."""
+    """Days from the last event before the span's end to that end."""
 
     @property
     def elapsed(self) -> FloatArray:
-        """(N,) how much of each wait had passed when its forecast was made: the silence for the first, 0 for the others."""
+        """(N,) days of each wait that had passed when its forecast was made: the silence for the first, 0 for the others."""
         elapsed = np.zeros(len(self.whole))
         elapsed[:1] = self.silence
         return elapsed
 
     @property
     def scored(self) -> FloatArray:
-        """(N,) what a forecast had to say: the first counts from the span's start."""
+        """(N,) days that were to be forecast: the first wait counts from the span's start."""
         return self.whole - self.elapsed
 
 
 def waits(pattern: PointPattern, span: Span) -> Waits:
-    """The waits of a span. Where no earlier event is known, the observation's start stands for one."""
+    """Return the waits that end in a span.
+
+    Args:
+        pattern: the events of the span and those before it. Without an event before it, the start of the observation stands for one.
+        span: a part of the observed span.
+    """
     rows = pattern.rows(span)
     before = int(pattern.times[rows.start - 1]) if rows.start else min(int(pattern.observed.start), int(span.start))
     times = np.concatenate(([before], pattern.times[rows]))

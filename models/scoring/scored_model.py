@@ -1,8 +1,8 @@
-"""What every model answers for, baseline or network: how it had forecast each event of a span, as distributions.
+"""The protocol of every model that can be scored, baseline or network: its forecasts of each event of a span, as distributions.
 
     p(event) = p(wait | past) · p(place | past, moment) · p(magnitude | past, moment, place)
 
-Models that do not speak of a factor give NaN there.
+A model without one of the factors gives NaN there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PIT_SEED = 0
 
 @dataclass(frozen=True)
 class EventScores:
-    """For the N events of a span. The first wait counts from the span's start, given the silence before it."""
+    """The log densities and PITs of the N events of a span. The first wait counts from the span's start, given the silence before it."""
 
     time_log_prob: FloatArray
     """(N,) ln density of the wait, 1/day."""
@@ -29,7 +29,7 @@ class EventScores:
     time_pit: FloatArray
     """(N,) P(wait ≤ what it was): uniform if calibrated."""
     median_wait_days: FloatArray
-    """(N,) the point forecast at the last event (the span's start for the first)."""
+    """(N,) the point forecast made at the event before (at the span's start for the first)."""
     place_log_prob: FloatArray
     """(N,) ln density of the epicentre given the moment, 1/km²."""
     magnitude_log_prob: FloatArray
@@ -44,14 +44,14 @@ class EventScores:
 
 
 class ScoredModel(Protocol):
-    """Whatever can be scored. It may look at `pattern` up to each event, and at nothing after it."""
+    """A model that can be scored. Its forecast of an event may depend on `pattern` before that event, and on nothing after it."""
 
     @property
     def name(self) -> str:
-        """Short and telling: `poisson`, `etas`, `lstm-1f0c9a77d2e4`."""
+        """Return a short name: `poisson`, `etas`, `lstm-1f0c9a77d2e4`."""
 
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
-        """How it had forecast the events of `span`; `pattern` holds them and what came before."""
+        """Return the scores of the forecasts of each event of `span`; `pattern` holds these events and those before them."""
 
 
 def randomise_within_bin(excesses: FloatArray, half_width: float, unit: float = 1.0) -> FloatArray:

@@ -1,9 +1,9 @@
-"""Scores of a model on spans it was not fitted to, beside baselines', with the same formulas for all.
+"""Scores of a model and of baselines on spans that they were not fitted to, with the same formulas for all.
 
-Time log-likelihood is in ln(1/day) per event: the densities of the waits (the first given the silence before the span's start) and the
-survival from the last event to the span's end, over the number of events. Place is in ln(1/km²), magnitude in ln(1/unit). Intervals of
-gains are 95 %, by a paired bootstrap over blocks of time, for events of one sequence are not independent (Künsch 1989, Ann. Stat. 17,
-1217–1241). What a model does not speak of is None.
+The log-likelihood of time is in ln(1/day) per event: the densities of the waits (the first given the silence before the span's start) and
+the survival from the last event to the span's end, divided by the number of events. That of place is in ln(1/km²), that of magnitude in
+ln(1/unit). Intervals of gains are 95 %, by a paired bootstrap over blocks of time, because events of one sequence are not independent
+(Künsch 1989, Ann. Stat. 17, 1217–1241). Scores of a factor that a model does not have are None.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ GAINS = (
     ("place_gain_over_etas", "etas", "place"),
     ("gain_over_gutenberg_richter", "poisson", "magnitude"),
 )
-"""What each gain is called, over which baseline and in which factor; the stationary baseline's magnitudes are Gutenberg–Richter's."""
+"""Of each gain: key, baseline and factor; the Poisson baseline's magnitudes follow Gutenberg–Richter's law."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A span of one region's pattern, and how the model and the baselines had forecast it."""
+    """A span of one region's pattern, and the forecasts of the model and the baselines for it."""
 
     pattern: PointPattern
     span: Span
@@ -50,28 +50,41 @@ class Trial:
 
 @dataclass(frozen=True)
 class SpanScores:
-    """What one model got: N events of T spans."""
+    """The scores of one model for N events of T spans."""
 
     time: FloatArray
-    """(N + T,) ln densities of the waits, and the survival to each span's end."""
+    """(N + T,) ln densities of the waits, then the ln probability of the silence up to each span's end."""
     place: FloatArray
+    """(N,) ln densities; likewise `magnitude`."""
     magnitude: FloatArray
-    """(N,)"""
     time_error_minutes: FloatArray
+    """(N,) absolute, of the point forecast; likewise `magnitude_error`."""
     magnitude_error: FloatArray
-    """(N,) absolute."""
     time_pit: FloatArray
+    """(N,) probability integral transforms; likewise `magnitude_pit`."""
     magnitude_pit: FloatArray
-    """(N,)"""
 
 
 def score_trial(model: ScoredModel, pattern: PointPattern, span: Span, baselines: Mapping[str, ScoredModel]) -> Trial:
-    """Ask the model and the baselines about a span."""
+    """Return the forecasts of a model and of baselines for the events of a span.
+
+    Args:
+        model: the model to be scored.
+        pattern: the events of the span and those before it.
+        span: on which neither the model nor the baselines were fitted.
+        baselines: by name; those of `GAINS` give gains in the report.
+    """
     return Trial(pattern, span, model.outcomes(pattern, span), {name: one.outcomes(pattern, span) for name, one in baselines.items()})
 
 
 def score_report(trials: Sequence[Trial]) -> dict[str, Any]:
-    """The scores over all spans together, ready for JSON; every trial has the same baselines.
+    """Return the scores over all spans together, ready for JSON.
+
+    Args:
+        trials: of one model, all with the same baselines.
+
+    Returns:
+        The mean scores of the model, those of each baseline under `baselines`, and the gains of `GAINS` with their intervals.
 
     Raises:
         Problem: no events in the spans.
@@ -81,23 +94,29 @@ def score_report(trials: Sequence[Trial]) -> dict[str, Any]:
         raise Problem("no events in the period to score", "choose another period or a lower magnitude of completeness")
     names = list(trials[0].baselines)
     theirs = {name: join_scores([span_scores(one.pattern, one.span, one.baselines[name]) for one in trials]) for name in names}
-    came, ends = event_and_end_times(trials)
-    gains = {
-        gain: bootstrap_interval(getattr(ours, factor) - getattr(theirs[name], factor), came, ends if factor == "time" else ends[:0])
-        for gain, name, factor in GAINS
-        if name in theirs
-    }
+    event_times, end_times = event_and_end_times(trials)
+    gains = {}
+    for gain, name, factor in GAINS:
+        if name in theirs:
+            differences = getattr(ours, factor) - getattr(theirs[name], factor)
+            gains[gain] = bootstrap_interval(differences, event_times, end_times if factor == "time" else end_times[:0])
     return mean_scores(ours) | {"baselines": {name: mean_scores(one) for name, one in theirs.items()}} | gains
 
 
 def span_scores(pattern: PointPattern, span: Span, outcomes: EventScores) -> SpanScores:
-    """One model's outcomes beside what happened."""
-    happened = waits(pattern, span).scored  # (N,) days
+    """Return the scores of one model's forecasts for the N events of a span.
+
+    Args:
+        pattern: the events of the span and those before it.
+        span: one span, T = 1.
+        outcomes: the forecasts for its events.
+    """
+    observed = waits(pattern, span).scored  # (N,) days
     return SpanScores(
         time=np.append(outcomes.time_log_prob, outcomes.survival_log_prob),
         place=outcomes.place_log_prob,
         magnitude=outcomes.magnitude_log_prob,
-        time_error_minutes=np.abs(outcomes.median_wait_days - happened) * MINUTES_PER_DAY,
+        time_error_minutes=np.abs(outcomes.median_wait_days - observed) * MINUTES_PER_DAY,
         magnitude_error=np.abs(outcomes.median_magnitude - pattern.magnitudes[pattern.rows(span)]),
         time_pit=outcomes.time_pit,
         magnitude_pit=outcomes.magnitude_pit,
@@ -105,55 +124,62 @@ def span_scores(pattern: PointPattern, span: Span, outcomes: EventScores) -> Spa
 
 
 def join_scores(parts: Sequence[SpanScores]) -> SpanScores:
-    """Several spans as one: all waits, then all survivals."""
+    """Return the scores of several spans as one: the waits of all spans, then the survivals of all spans."""
     columns = {field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(SpanScores)}
     columns["time"] = np.concatenate([*(part.time[:-1] for part in parts), *(part.time[-1:] for part in parts)])
     return SpanScores(**columns)
 
 
 def event_and_end_times(trials: Sequence[Trial]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """When the events came, (N,), and when the spans ended, (T,), milliseconds since 1970."""
-    came = [one.pattern.times[one.pattern.rows(one.span)] for one in trials]
-    return np.concatenate(came), np.array([int(one.span.end) for one in trials], dtype=np.int64)
+    """Return the times of the N events, (N,), and the ends of the T spans, (T,), in milliseconds since 1970, in the order of the trials."""
+    event_times = [one.pattern.times[one.pattern.rows(one.span)] for one in trials]
+    return np.concatenate(event_times), np.array([int(one.span.end) for one in trials], dtype=np.int64)
 
 
 def mean_scores(one: SpanScores) -> dict[str, Any]:
-    """The means that are reported."""
+    """Return the reported means and histograms of N events."""
     count, pit = len(one.place), one.time_pit
     return {
         "events": count,
-        "time_log_likelihood": _known(one.time.sum() / count),
-        "place_log_likelihood": _known(one.place.mean()),
-        "magnitude_log_likelihood": _known(one.magnitude.mean()),
-        "time_mae_minutes": _known(one.time_error_minutes.mean()),
-        "time_median_ae_minutes": _known(np.median(one.time_error_minutes)),
-        "magnitude_mae": _known(one.magnitude_error.mean()),
+        "time_log_likelihood": _finite_or_none(one.time.sum() / count),
+        "place_log_likelihood": _finite_or_none(one.place.mean()),
+        "magnitude_log_likelihood": _finite_or_none(one.magnitude.mean()),
+        "time_mae_minutes": _finite_or_none(one.time_error_minutes.mean()),
+        "time_median_ae_minutes": _finite_or_none(np.median(one.time_error_minutes)),
+        "magnitude_mae": _finite_or_none(one.magnitude_error.mean()),
         "pit_time_ks": distance_from_uniform(pit),
         "pit_magnitude_ks": distance_from_uniform(one.magnitude_pit),
-        "coverage_50": _within(pit, 0.25, 0.75),
-        "coverage_90": _within(pit, 0.05, 0.95),
+        "coverage_50": _share_within(pit, 0.25, 0.75),
+        "coverage_90": _share_within(pit, 0.05, 0.95),
         "pit_time_histogram": histogram(pit),
         "pit_magnitude_histogram": histogram(one.magnitude_pit),
     }
 
 
-def bootstrap_interval(differences: FloatArray, came: NDArray[np.int64], ends: NDArray[np.int64]) -> dict[str, float | None]:
-    """Nats per event gained, with the 95 % interval of a paired bootstrap over blocks of time; none when the blocks are too few.
+def bootstrap_interval(differences: FloatArray, event_times: NDArray[np.int64], end_times: NDArray[np.int64]) -> dict[str, float | None]:
+    """Return the mean gain per event and its 95 % interval by a paired bootstrap over blocks of time.
+
+    Blocks of at least a week are drawn with replacement, with all events and survivals in them; the gain of a sample is the sum of its
+    differences divided by the number of its events. A survival falls into the block of its span's end, at the latest the block of the
+    last event.
 
     Args:
-        differences: (N,) or (N + T,) of log-likelihoods, the model's minus the baseline's.
-        came: (N,) when the events came, ms.
-        ends: (T,) when the spans of the T survivals ended, ms: each falls into its last block. (0,) if there are none.
+        differences: (N,) or (N + T,) nats, the model's log-likelihoods minus the baseline's.
+        event_times: (N,) milliseconds since 1970, not empty.
+        end_times: (T,) ends of the spans of the T survivals, milliseconds since 1970; (0,) if there are none.
+
+    Returns:
+        `mean`, `low` and `high`, nats per event; the interval is None with fewer than eight blocks or a difference that is not finite.
     """
-    mean = _known(differences.sum() / len(came))
-    first, last = int(came.min()), int(came.max())
+    mean = _finite_or_none(differences.sum() / len(event_times))
+    first, last = int(event_times.min()), int(event_times.max())
     block = max(SHORTEST_BLOCK_DAYS * MILLISECONDS_PER_DAY, (last - first + 1) / MOST_BLOCKS)
-    index = ((np.append(came, np.minimum(ends, last)) - first) // block).astype(np.int64)  # (N + T,)
+    index = ((np.append(event_times, np.minimum(end_times, last)) - first) // block).astype(np.int64)  # (N + T,)
     blocks = int(index.max()) + 1
     if mean is None or blocks < FEWEST_BLOCKS:
         return {"mean": mean, "low": None, "high": None}
     gains = np.bincount(index, differences, blocks)
-    counts = np.bincount(index[: len(came)], minlength=blocks)
+    counts = np.bincount(index[: len(event_times)], minlength=blocks)
     drawn = np.random.default_rng(BOOTSTRAP_SEED).integers(0, blocks, (RESAMPLES, blocks))
     means = gains[drawn].sum(1) / np.maximum(counts[drawn].sum(1), 1)
     low, high = np.quantile(means, (0.025, 0.975))
@@ -161,7 +187,7 @@ def bootstrap_interval(differences: FloatArray, came: NDArray[np.int64], ends: N
 
 
 def distance_from_uniform(values: FloatArray) -> float | None:
-    """The Kolmogorov–Smirnov distance of probability integral transforms (N,) from the uniform distribution."""
+    """Return the Kolmogorov–Smirnov distance of probability integral transforms (N,) from the uniform distribution; None if one is NaN."""
     if np.isnan(values).any():
         return None
     ordered, steps = np.sort(values), np.arange(len(values) + 1) / len(values)
@@ -169,17 +195,17 @@ def distance_from_uniform(values: FloatArray) -> float | None:
 
 
 def histogram(values: FloatArray) -> list[int] | None:
-    """How many of N probability integral transforms fall into each twentieth: alike if calibrated (Diebold et al. 1998)."""
+    """Return how many of N PITs are in each twentieth of 0 … 1; equally many if calibrated (Diebold et al. 1998); None if one is NaN."""
     if np.isnan(values).any():
         return None
     counts: list[int] = np.histogram(values, HISTOGRAM_BINS, (0.0, 1.0))[0].tolist()
     return counts
 
 
-def _within(values: FloatArray, low: float, high: float) -> float | None:
+def _share_within(values: FloatArray, low: float, high: float) -> float | None:
     return None if np.isnan(values).any() else float(((values >= low) & (values <= high)).mean())
 
 
-def _known(value: Any) -> float | None:
-    """None for what is not a number: JSON has no NaN and no infinity."""
+def _finite_or_none(value: Any) -> float | None:
+    """Return a number, or None if it is NaN or infinite, which JSON does not have."""
     return float(value) if math.isfinite(value) else None

@@ -56,7 +56,7 @@ def test_a_signal_in_the_middle_of_a_training_ends_it_and_nothing_is_left(folder
     assert list(read_promotions(open_log(f"sqlite:///{folder}/log.db"))) == []
 
 
-@pytest.mark.parametrize(("days", "said"), [(0.0, "is empty"), (2.0, "not more than the 85")])
+@pytest.mark.parametrize(("days", "said"), [(0.0, "is empty"), (2.0, "need more than 85")])
 def test_a_catalogue_that_is_empty_or_too_short_is_told_in_one_line(folder: Path, days: float, said: str) -> None:
     start = now().plus(days=-10.0)
     events = Sequence(start, days, 1, mainshock=5.0, mainshock_after_days=1.0).events if days else []

@@ -1,4 +1,4 @@
-"""Scores: one set of formulas for every model, and the stationary baseline that they begin with."""
+"""Scores: the same formulas for every model, checked with a Poisson process whose scores are known."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def day(days: float) -> Instant:
 
 def poisson_pattern(days: float = 500.0, seed: int = 0) -> PointPattern:
     """A constant rate and Gutenberg–Richter magnitudes rounded to 0.1."""
-    chance = np.random.default_rng(seed)
-    moments = np.sort(chance.uniform(0.0, days, chance.poisson(RATE_PER_DAY * days)))
-    magnitudes = np.round(COMPLETENESS - 0.05 + chance.exponential(1.0 / BETA, len(moments)), 1)
+    rng = np.random.default_rng(seed)
+    moments = np.sort(rng.uniform(0.0, days, rng.poisson(RATE_PER_DAY * days)))
+    magnitudes = np.round(COMPLETENESS - 0.05 + rng.exponential(1.0 / BETA, len(moments)), 1)
     return pattern_of(moments, np.maximum(magnitudes, COMPLETENESS), days)
 
 
 def pattern_of(moments: NDArray[np.float64], magnitudes: NDArray[np.float64], days: float) -> PointPattern:
-    same = np.zeros(len(moments))
+    zeros = np.zeros(len(moments))
     times = np.round(moments * MILLISECONDS_PER_DAY).astype(np.int64)
-    return PointPattern(times, same, same, magnitudes, same, COMPLETENESS, Span(day(0.0), day(days)), AREA_KM2)
+    return PointPattern(times, zeros, zeros, magnitudes, zeros, COMPLETENESS, Span(day(0.0), day(days)), AREA_KM2)
 
 
 EVENTS = poisson_pattern()
@@ -102,19 +102,21 @@ def test_the_gain_is_the_difference_of_the_log_likelihoods_and_lies_in_its_inter
 
 
 def test_with_fewer_than_eight_blocks_there_is_no_interval() -> None:
-    came = np.arange(7, dtype=np.int64) * 7 * MILLISECONDS_PER_DAY
+    weeks = np.arange(8, dtype=np.int64) * 7 * MILLISECONDS_PER_DAY
     none = np.zeros(0, dtype=np.int64)
-    assert bootstrap_interval(np.ones(7), came, none) == {"mean": 1.0, "low": None, "high": None}
-    assert bootstrap_interval(np.ones(8), np.append(came, 7 * 7 * MILLISECONDS_PER_DAY), none) == {"mean": 1.0, "low": 1.0, "high": 1.0}
+    assert bootstrap_interval(np.ones(7), weeks[:7], none) == {"mean": 1.0, "low": None, "high": None}
+    assert bootstrap_interval(np.ones(8), weeks, none) == {"mean": 1.0, "low": 1.0, "high": 1.0}
 
 
-def test_what_a_model_does_not_speak_of_is_null() -> None:
+def test_scores_of_a_factor_that_a_model_lacks_are_null() -> None:
     baselines: dict[str, ScoredModel] = {"poisson": STATIONARY}
     scores = score_report([score_trial(fit_median(EVENTS, LEARNED), EVENTS, HELD_BACK, baselines)])
-    said = msgspec.json.decode(msgspec.json.encode(scores))
-    assert said["time_log_likelihood"] is said["place_log_likelihood"] is said["pit_time_ks"] is said["pit_time_histogram"] is None
-    assert said["gain_over_poisson"] == {"mean": None, "low": None, "high": None}
-    assert said["time_mae_minutes"] > 0.0
+    decoded = msgspec.json.decode(msgspec.json.encode(scores))
+    assert (
+        decoded["time_log_likelihood"] is decoded["place_log_likelihood"] is decoded["pit_time_ks"] is decoded["pit_time_histogram"] is None
+    )
+    assert decoded["gain_over_poisson"] == {"mean": None, "low": None, "high": None}
+    assert decoded["time_mae_minutes"] > 0.0
 
 
 def test_several_regions_score_as_one_by_their_sums() -> None:
@@ -128,7 +130,7 @@ def test_several_regions_score_as_one_by_their_sums() -> None:
     assert join_scores(parts).time[-2:] == pytest.approx([part.time[-1] for part in parts])
 
 
-def test_a_region_without_events_in_its_span_still_counts_its_silence() -> None:
+def test_the_silence_of_a_region_without_events_is_scored() -> None:
     silent = pattern_of(np.array([1.0]), np.array([3.0]), 500.0)
     (part,) = [span_scores(silent, HELD_BACK, STATIONARY.outcomes(silent, HELD_BACK))]
     assert part.time == pytest.approx([-250.0 * STATIONARY.rate_per_day])
