@@ -1,11 +1,11 @@
-"""The model as it is scored, speaks in the stream, and explains itself."""
+"""The model as it is scored, issues forecasts in the stream, and explains them."""
 
 from __future__ import annotations
 
 from models.forecaster.explain import explain_forecast
 from models.forecaster.library import ModelLibrary
 from models.forecaster.live import LstmForecaster
-from models.forecaster.model_by_name import FittingData, contenders
+from models.forecaster.model_by_name import FittingData, model_and_baselines
 from models.forecaster.scored import SpaceTimeModel
 
 __all__ = [
@@ -13,6 +13,6 @@ __all__ = [
     "LstmForecaster",
     "ModelLibrary",
     "SpaceTimeModel",
-    "contenders",
     "explain_forecast",
+    "model_and_baselines",
 ]

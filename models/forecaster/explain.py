@@ -1,11 +1,11 @@
-"""Why a forecast is what it is: which past events hold which share of the rate, and which inputs moved it.
+"""Explanations of a forecast: the share of each past event in the rate, and the inputs that changed it most.
 
 *Shares* are exact: λ(t) = μ + Σ_j Σ_k w_jk exp(−(t − t_j)/τ_k)/τ_k is a sum over past events, and each has its own term. The events that
-the ring has let go stand together as `older`.
+are no longer in the ring count together as `older`.
 
 *Influences* are integrated gradients (Sundararajan, Taly & Yan 2017, ICML, eq. 1; Captum), from the training span's mean inputs to the
-actual ones; they add up to the whole difference. Of the last event's kernel: in ln Σ_k w_k, the events it is expected to bring. Of the
-memory: in E[ln X], by how much it expects the wait to be longer (or, negative, shorter) than the kernels do.
+actual ones; they add up to the whole difference. Those of the last event's kernel are in ln Σ_k w_k, the ln of the events that it is
+expected to trigger. Those of the memory are in E[ln X], by which it expects the wait to be longer (negative: shorter) than the kernels do.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from ingest.instant import Instant
 from models.numerics import FloatArray, degrees_of
 from models.timing import (
     BACKGROUND,
@@ -26,7 +26,6 @@ from models.timing import (
     RING_POSITION,
     RING_TIME,
     TAUS_DAYS,
-    TIME,
     TRACES,
     Architecture,
     LiveTiming,
@@ -34,12 +33,13 @@ from models.timing import (
     conditional_intensity,
     event_rates,
     kernel_weights,
+    silence_days,
     wait_of_outputs,
 )
 from stream.records import Contribution, Explanation, Influence
 
 STEPS = 64
-"""Of the integral; the effects then add up to a part in a thousand."""
+"""Steps of the integral; the effects then add up to the difference to 1 part in 1,000."""
 EULER_GAMMA = 0.5772156649015329
 """−E[ln X] of the standard exponential."""
 _RINGS = [f"shaking within {radius:g} km" for radius in RADII_KM]
@@ -52,16 +52,17 @@ KERNEL_INPUTS = (
 def explain_forecast(
     network: TimingNetwork, past: FloatArray, region: str, magnitude_of_completeness: float, now: Instant, most: int = 10
 ) -> Explanation:
-    """Take a region's memory apart.
+    """Explain the forecast that a region's state gives at a moment.
 
     Args:
-        past: (size,) as `LiveTiming` keeps it.
+        past: (size,) the state of `LiveTiming`.
+        region: the region's id.
         now: not before the last event.
-        most: how many events and inputs are named.
+        most: the largest number of events, and of inputs of each kind, in the explanation.
     """
     live = LiveTiming(network)
-    ring, since = live.ring(past), max(int(now) - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY if past[COUNT] else 0.0
-    rate = float(conditional_intensity(past[EXCITATION], past[BACKGROUND], np.float64(since), TAUS_DAYS))
+    ring, silence = live.ring(past), np.float64(silence_days(past, now))
+    rate = float(conditional_intensity(past[EXCITATION], past[BACKGROUND], silence, TAUS_DAYS))
     shares = event_rates(ring, now) / rate  # (n,)
     order = np.argsort(-shares, kind="stable")[:most]
     background = float(past[BACKGROUND]) / rate
@@ -72,13 +73,13 @@ def explain_forecast(
         background,
         max(1.0 - background - float(shares.sum()), 0.0),
         [_contribution(ring[row], float(shares[row]), magnitude_of_completeness) for row in order],
-        _of_the_last_event(network, live, past, most) if past[COUNT] else [],
-        _of_the_memory(network, live, past, most),
+        _kernel_influences(network, live, past, most) if past[COUNT] else [],
+        _memory_influences(network, live, past, most),
     )
 
 
 def memory_input_names(architecture: Architecture) -> tuple[str, ...]:
-    """What the memory is told, in order."""
+    """Return the names of the memory's inputs, in order."""
     kernels = [f"rate that decays over {_span(tau)}" for tau in TAUS_DAYS]
     own = ("expected count in the last wait", "magnitude", "time since the last event", "distance to the last event", "start")
     hours = ("hour of the day",) * 4 if architecture.hours else ()
@@ -91,7 +92,8 @@ def _contribution(row: FloatArray, share: float, magnitude_of_completeness: floa
     return Contribution(Instant(int(row[RING_TIME])), round(latitude, 5), round(longitude, 5), magnitude, share)
 
 
-def _of_the_last_event(network: TimingNetwork, live: LiveTiming, past: FloatArray, most: int) -> list[Influence]:
+def _kernel_influences(network: TimingNetwork, live: LiveTiming, past: FloatArray, most: int) -> list[Influence]:
+    """Return the influences on the expected offspring of the last event."""
     raw = torch.from_numpy(live.newest_features(past))
     kernels = network.kernels
 
@@ -103,8 +105,9 @@ def _of_the_last_event(network: TimingNetwork, live: LiveTiming, past: FloatArra
     return _influences(log_weight, kernels.scaler(raw), KERNEL_INPUTS, most)
 
 
-def _of_the_memory(network: TimingNetwork, live: LiveTiming, past: FloatArray, most: int) -> list[Influence]:
-    hidden, told = (torch.from_numpy(part) for part in live.memory_state(past))
+def _memory_influences(network: TimingNetwork, live: LiveTiming, past: FloatArray, most: int) -> list[Influence]:
+    """Return the influences on the wait that the memory expects."""
+    hidden, inputs = (torch.from_numpy(part) for part in live.memory_state(past))
 
     def lengthening(scaled: torch.Tensor) -> torch.Tensor:
         members, rows = len(hidden), len(scaled)
@@ -113,19 +116,26 @@ def _of_the_memory(network: TimingNetwork, live: LiveTiming, past: FloatArray, m
         means: torch.Tensor = (wait.log_weights.exp() * wait.means).sum(1) - EULER_GAMMA * wait.log_exponential.exp()
         return means
 
-    return _influences(lengthening, told, memory_input_names(network.architecture), most)
+    return _influences(lengthening, inputs, memory_input_names(network.architecture), most)
 
 
 def _influences(
     function: Callable[[torch.Tensor], torch.Tensor], scaled: torch.Tensor, names: tuple[str, ...], most: int
 ) -> list[Influence]:
-    """The inputs' effects on a function of (B, inputs) -> (B,), those of one name together, the largest first."""
-    given = scaled[None].detach()
+    """Return the function's value at the average inputs, then the effects of the inputs, the largest first; those of one name are added.
+
+    Args:
+        function: (B, inputs) -> (B,).
+        scaled: (inputs,) the actual inputs, scaled; the average ones are 0.
+        names: of the inputs.
+        most: the largest number of effects.
+    """
+    actual = scaled[None].detach()
     from captum.attr import IntegratedGradients  # type: ignore[import-untyped, unused-ignore]  # slow to load, and seldom needed
 
-    effects = IntegratedGradients(function).attribute(given, torch.zeros_like(given), n_steps=STEPS)[0]
+    effects = IntegratedGradients(function).attribute(actual, torch.zeros_like(actual), n_steps=STEPS)[0]
     with torch.no_grad():
-        average = float(function(torch.zeros_like(given)))
+        average = float(function(torch.zeros_like(actual)))
     totals: dict[str, float] = {}
     for name, effect in zip(names, effects.tolist(), strict=True):
         totals[name] = totals.get(name, 0.0) + effect
@@ -134,6 +144,7 @@ def _influences(
 
 
 def _span(days: float) -> str:
+    """Return days in the largest unit of which there are two."""
     for unit, length in (("years", 365.25), ("days", 1.0), ("hours", 1.0 / 24.0)):
         if days >= 2.0 * length:
             return f"{days / length:.2g} {unit}"

@@ -1,4 +1,4 @@
-"""Forecasters by the names of promoted models: how the stream's `Library` finds them in a folder of artefacts."""
+"""Forecasters by the names of promoted models: the stream's `Library` over a folder of artefacts."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from models.forecaster.live import LstmForecaster
 from models.space_time import SpaceTimeNetwork
 from stream.core import Forecaster, Lineup, ShadowedForecaster
 
-LINEUPS_KEPT = 4
-"""A worker's partitions share a forecaster; while one of them is behind, it is still with an earlier one."""
+CACHED_LINEUPS = 4
+"""A worker's partitions share a forecaster; a partition that is behind still uses an earlier one."""
 
 
 class ModelLibrary:
-    """Artefacts found by name, and the models that are in force before any promotion.
+    """Artefacts by name, and the worker's own models, which are in force before any promotion; `stream.core.Library`.
 
     Args:
-        find: the folder of an artefact by its name.
-        model: folder of the worker's own LSTM; None: the built-in one.
+        find: returns the folder of an artefact by its name.
+        model: the folder of the worker's own LSTM; None: the built-in one.
+
+    Raises:
+        Problem: the worker's own model is missing or damaged.
     """
 
     def __init__(self, find: Callable[[str], Path], model: Path | None = None) -> None:
@@ -30,48 +33,53 @@ class ModelLibrary:
         self._own_network, card = read_forecaster(model)
         self._own_name = card.name
         self._own_maps = built_in_cnn(card.name)
-        self.own = self._assembled(self._own_network, card.name, self._own_maps)
-        self._kept = lru_cache(maxsize=LINEUPS_KEPT)(self._forecaster)
+        self.own = self._assemble(self._own_network, card.name, self._own_maps)
+        self._cached_forecaster = lru_cache(maxsize=CACHED_LINEUPS)(self._load_forecaster)
 
     def forecaster(self, lineup: Lineup) -> Forecaster:
-        """As `stream.core.lineup.Library` says."""
-        return self._kept(lineup)
+        """Return the champion's forecaster, with the challenger scored beside it if there is one.
+
+        Raises:
+            Problem: a model is missing or damaged, or was not trained for the others.
+        """
+        return self._cached_forecaster(lineup)
 
     def network(self, lineup: Lineup) -> SpaceTimeNetwork:
-        """The champion's times, places and magnitudes.
+        """Return the champion's LSTM: times, places and magnitudes.
 
         Raises:
-            Problem: it is not here, or damaged.
+            Problem: it is missing or damaged.
         """
-        return self._lstm(dict(lineup.champion).get("lstm"))[0]
+        return self._load_lstm(dict(lineup.champion).get("lstm"))[0]
 
     def named_network(self, lineup: Lineup) -> tuple[SpaceTimeNetwork, str]:
-        """As `network`, with its name.
+        """Return the champion's LSTM and its name.
 
         Raises:
-            Problem: it is not here, or damaged.
+            Problem: it is missing or damaged.
         """
-        return self._lstm(dict(lineup.champion).get("lstm"))
+        return self._load_lstm(dict(lineup.champion).get("lstm"))
 
     def champion(self, lineup: Lineup) -> LstmForecaster:
-        """The champion alone.
+        """Return the champion's forecaster without a challenger.
 
         Raises:
-            Problem: it is not here, or damaged.
+            Problem: a model is missing or damaged, or was not trained for the others.
         """
-        named = dict(lineup.champion)
-        network, name = self._lstm(named.get("lstm"))
-        maps = self._cnn(named["cnn"], name) if "cnn" in named else self._own_maps if name == self._own_name else None
-        return self._assembled(network, name, maps)
+        names = dict(lineup.champion)
+        network, name = self._load_lstm(names.get("lstm"))
+        maps = self._load_cnn(names["cnn"], name) if "cnn" in names else self._own_maps if name == self._own_name else None
+        return self._assemble(network, name, maps)
 
     @staticmethod
-    def _assembled(network: SpaceTimeNetwork, name: str, maps: tuple[MapNetwork, str] | None) -> LstmForecaster:
+    def _assemble(network: SpaceTimeNetwork, name: str, maps: tuple[MapNetwork, str] | None) -> LstmForecaster:
+        """Return the forecaster of an LSTM and, if there is one, a CNN with its name."""
         if maps is None:
             return LstmForecaster(network, name)
         return LstmForecaster(network, f"{name}+{maps[1]}", maps=LiveMaps(maps[0]))
 
-    def _cnn(self, name: str, base: str) -> tuple[MapNetwork, str]:
-        """A promoted CNN for the forecaster it was trained on."""
+    def _load_cnn(self, name: str, base: str) -> tuple[MapNetwork, str]:
+        """Load a promoted CNN, which must have been trained on the LSTM `base`."""
         network, card = read_cnn(self._find(name))
         if card.name != name:
             raise Problem(f"the model in the folder of {name} is {card.name}", "train it again, or promote what is there")
@@ -79,13 +87,14 @@ class ModelLibrary:
             raise Problem(f"{name} was trained on {card.base}, not on {base}", f"promote it together with {card.base}")
         return network, name
 
-    def _forecaster(self, lineup: Lineup) -> Forecaster:
+    def _load_forecaster(self, lineup: Lineup) -> Forecaster:
         champion = self.champion(lineup)
         return (
             ShadowedForecaster(champion, self.champion(Lineup(lineup.challenger_as_champion().champion))) if lineup.challenger else champion
         )
 
-    def _lstm(self, name: str | None) -> tuple[SpaceTimeNetwork, str]:
+    def _load_lstm(self, name: str | None) -> tuple[SpaceTimeNetwork, str]:
+        """Load a promoted LSTM; None: the worker's own."""
         if name is None or name == self._own_name:
             return self._own_network, self._own_name
         network, card = read_forecaster(self._find(name))

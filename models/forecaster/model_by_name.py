@@ -1,4 +1,4 @@
-"""Every model that can be scored, by the name that `quakecast evaluate --model` knows it by."""
+"""The models that can be scored, by their names in `quakecast evaluate --model`."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from models.scoring import ScoredModel
 
 
 class FittingData(NamedTuple):
-    """What a model may be made from: nothing of it lies in the scored time."""
+    """The data to which a model may be fitted: they end before the scored time."""
 
     pattern: PointPattern
-    """Up to the end of the training span."""
+    """The events before the scored time."""
     training: Span
     catalogues: list[Path]
+    """The files of the events, beside which published ETAS parameters may lie."""
     parameters: Path | None
     """ETAS parameters to use instead of the published or fitted ones."""
 
 
-def _etas(ground: FittingData) -> ScoredModel:
-    """The parameters that were given; else the published ones of this catalogue at this completeness; else fitted."""
-    magnitudes = fit_poisson(ground.pattern, ground.training).magnitudes
-    name, completeness = catalogue_stem(ground.catalogues[0]), ground.pattern.magnitude_of_completeness
-    file = ground.parameters or (published_parameters_file(ground.catalogues[0]) if len(ground.catalogues) == 1 else None)
+def _etas(data: FittingData) -> ScoredModel:
+    """Return ETAS with the parameters named in the data, else those published for this catalogue and completeness, else fitted ones."""
+    magnitudes = fit_poisson(data.pattern, data.training).magnitudes
+    name, completeness = catalogue_stem(data.catalogues[0]), data.pattern.magnitude_of_completeness
+    file = data.parameters or (published_parameters_file(data.catalogues[0]) if len(data.catalogues) == 1 else None)
     if file is not None:
-        found = Etas.load(file, name, magnitudes)
-        if abs(found.parameters.magnitude_of_completeness - completeness) < 1e-6:
-            return found
-        if ground.parameters is not None:
-            above = found.parameters.magnitude_of_completeness
+        etas = Etas.load(file, name, magnitudes)
+        if abs(etas.parameters.magnitude_of_completeness - completeness) < 1e-6:
+            return etas
+        if data.parameters is not None:
+            above = etas.parameters.magnitude_of_completeness
             raise Problem(f"the parameters in {file} are for magnitudes from {above:g} on", f"give --magnitude-of-completeness {above:g}")
-    return fit_etas(ground.pattern, ground.training)
+    return fit_etas(data.pattern, data.training)
 
 
 def _network(folder: Path | None) -> ScoredModel:
@@ -46,28 +47,39 @@ def _network(folder: Path | None) -> ScoredModel:
 
 
 KINDS: Mapping[str, Callable[[FittingData], ScoredModel]] = {
-    "pretrained": lambda ground: _network(None),
-    "poisson": lambda ground: fit_poisson(ground.pattern, ground.training),
+    "pretrained": lambda data: _network(None),
+    "poisson": lambda data: fit_poisson(data.pattern, data.training),
     "etas": _etas,
-    "weibull": lambda ground: fit_weibull(ground.pattern, ground.training),
-    "median": lambda ground: fit_median(ground.pattern, ground.training),
-    "textbook": lambda ground: fit_textbook(ground.pattern, ground.training),
+    "weibull": lambda data: fit_weibull(data.pattern, data.training),
+    "median": lambda data: fit_median(data.pattern, data.training),
+    "textbook": lambda data: fit_textbook(data.pattern, data.training),
 }
-"""What is not in here is the folder of a trained model."""
+"""By name; any other name is the folder of a trained model."""
 BASELINES = ("poisson", "etas")
-"""What every model is compared with."""
+"""The names of the models with which every model is compared."""
 
 
-def model_by_name(name: str, ground: FittingData) -> ScoredModel:
-    """The model of that name, or of that folder.
+def model_by_name(name: str, data: FittingData) -> ScoredModel:
+    """Return the model of a name in `KINDS`, or of a folder.
+
+    Args:
+        data: to which a baseline is fitted; a trained model needs none.
 
     Raises:
-        Problem: there is no such model, or too little to fit it to.
+        Problem: there is no such model, or there are too few events to fit it.
     """
-    return KINDS[name](ground) if name in KINDS else _network(Path(name))
+    return KINDS[name](data) if name in KINDS else _network(Path(name))
 
 
-def contenders(name: str, ground: FittingData) -> tuple[ScoredModel, dict[str, ScoredModel]]:
-    """The model and the baselines that it is compared with, each made once."""
-    baselines = {one: model_by_name(one, ground) for one in BASELINES}
-    return baselines[name] if name in baselines else model_by_name(name, ground), baselines
+def model_and_baselines(name: str, data: FittingData) -> tuple[ScoredModel, dict[str, ScoredModel]]:
+    """Return the model of a name and the baselines by name; a baseline that is the model itself is fitted once.
+
+    Args:
+        name: in `KINDS`, or the folder of a trained model.
+        data: to which the baselines are fitted.
+
+    Raises:
+        Problem: there is no such model, or there are too few events to fit it.
+    """
+    baselines = {one: model_by_name(one, data) for one in BASELINES}
+    return baselines[name] if name in baselines else model_by_name(name, data), baselines

@@ -1,4 +1,4 @@
-"""The forecaster as one model: p(event) = p(wait) · p(place | moment) · p(magnitude | moment, place), scored as any other."""
+"""The forecaster as a model that can be scored: p(event) = p(wait) · p(place | moment) · p(magnitude | moment, place)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from models.timing import PatternKernels, time_scores
 
 
 class SpaceTimeModel:
-    """The network behind the protocol `models.scoring.ScoredModel`."""
+    """A network, with or without a CNN over maps, as a `models.scoring.ScoredModel`.
+
+    Args:
+        network: times, magnitudes and perhaps places.
+        region: the region's id, for its own background rate and grid; None: those of a region that was not trained on.
+        maps: the CNN that re-weights places; None: places by the kernels alone.
+    """
 
     def __init__(self, network: SpaceTimeNetwork, name: str, region: str | None = None, maps: MapNetwork | None = None) -> None:
         self._network, self._name, self._region, self._maps = network.eval(), name, region, maps
@@ -27,10 +33,11 @@ class SpaceTimeModel:
         return self._name
 
     def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
-        known, timing = pattern.before(span.end), self._network.timing
+        """Score the events of a span, (N,); those before it are the past."""
+        past, timing = pattern.before(span.end), self._network.timing
         background = timing.background_of(self._region or "", pattern.before(span.start))
-        kernels = timing.evaluate(known)
-        scores: dict[str, Any] = time_scores(timing, kernels, span, background) | self._magnitudes(known, span)
+        kernels = timing.evaluate(past)
+        scores: dict[str, Any] = time_scores(timing, kernels, span, background) | self._magnitudes(past, span)
         return EventScores(place_log_prob=self._places(kernels, span, background), **scores)
 
     def _places(self, kernels: PatternKernels, span: Span, background: float) -> FloatArray:
@@ -44,7 +51,7 @@ class SpaceTimeModel:
         return place_log_prob(network.place, pattern, span, features, weights, background, network.architecture.place_reach)
 
     def _magnitudes(self, pattern: PointPattern, span: Span) -> dict[str, FloatArray]:
-        """Given the moment and the place; the probability integral transform is randomised within the rounding bin.
+        """Return the magnitude fields of `EventScores`, (n,) each, given moment and place.
 
         The law begins half a step below completeness; the step is that of the magnitudes before the span.
         """

@@ -54,6 +54,8 @@ from models.timing.live import (
     TIME,
     LiveTiming,
     event_rates,
+    lags_days,
+    silence_days,
 )
 from models.timing.model import BACKGROUND_SHARE, PatternKernels, TimingNetwork, time_scores
 from models.timing.networks import Architecture
@@ -98,6 +100,7 @@ __all__ = [
     "excitation_after",
     "expected_events",
     "kernel_weights",
+    "lags_days",
     "local_traces_of_pairs",
     "log_corrections",
     "log_traces",
@@ -108,6 +111,7 @@ __all__ = [
     "next_excitation",
     "own_features",
     "pattern_features",
+    "silence_days",
     "sum_with_decay",
     "time_scores",
     "trace_decays",

@@ -165,10 +165,20 @@ class LiveTiming:
         after[self._inputs] = scaled
 
 
+def silence_days(past: FloatArray, now: Instant) -> float:
+    """Return the days from the last event of a state (size,) to now, not below 0; 0 before the first event."""
+    return max(int(now) - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY if past[COUNT] else 0.0
+
+
+def lags_days(ring: FloatArray, now: Instant) -> FloatArray:
+    """Return the days from each event of a ring (n, RING_COLUMNS) to now, (n,), not below 0."""
+    lags: FloatArray = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
+    return lags
+
+
 def event_rates(ring: FloatArray, now: Instant) -> FloatArray:
     """Return the rate that each event of a ring still adds, (n,) events per day: Σ_k w_k exp(−lag/τ_k)/τ_k."""
-    lags = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
-    rates: FloatArray = (ring[:, RING_WEIGHTS] * np.exp(-lags[:, None] / TAUS_DAYS) / TAUS_DAYS).sum(1)
+    rates: FloatArray = (ring[:, RING_WEIGHTS] * np.exp(-lags_days(ring, now)[:, None] / TAUS_DAYS) / TAUS_DAYS).sum(1)
     return rates
 
 

@@ -45,7 +45,7 @@ def evaluate(
 ) -> None:
     """Score a model on a catalogue taken as one region: log-likelihoods, errors, calibration, gains over ETAS and Poisson."""
     from models.catalog import Span, each_once, make_point_pattern, read_polygon
-    from models.forecaster import FittingData, contenders
+    from models.forecaster import FittingData, model_and_baselines
     from models.scoring import score_report, score_trial
 
     events, region = each_once(_events(catalog)), None if polygon is None else read_polygon(polygon)
@@ -57,7 +57,7 @@ def evaluate(
     if not first <= training.start < scored.start < scored.end:
         raise typer.BadParameter("--history-start, --train-start, --start and --end must follow each other in time")
     pattern = make_point_pattern(events, magnitude_of_completeness, Span(first, scored.end), region)
-    chosen, baselines = contenders(model, FittingData(pattern.before(scored.start), training, catalog, parameters))
+    chosen, baselines = model_and_baselines(model, FittingData(pattern.before(scored.start), training, catalog, parameters))
     scores = score_report([score_trial(chosen, pattern, scored, baselines)])
     if json:
         typer.echo(msgspec.json.encode(scores))

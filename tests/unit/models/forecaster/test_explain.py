@@ -1,4 +1,4 @@
-"""Why a forecast is what it is: shares that add up, influences that add up."""
+"""Explanations of a forecast: shares and influences that add up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.models.timing.test_timing import SMALL, shaken, simulated
 
 
 @pytest.fixture(scope="module")
-def told() -> tuple[TimingNetwork, np.ndarray[tuple[int, ...], np.dtype[np.float64]], Instant]:
+def explained() -> tuple[TimingNetwork, np.ndarray[tuple[int, ...], np.dtype[np.float64]], Instant]:
     one, network = simulated(), shaken(SMALL)
     live = LiveTiming(network)
     past = live.start(0.7)
@@ -27,19 +27,19 @@ def told() -> tuple[TimingNetwork, np.ndarray[tuple[int, ...], np.dtype[np.float
     return network, past, Instant(int(one.times[59])).plus(hours=2.0)
 
 
-def test_shares_of_events_background_and_older_ones_add_up(told: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
-    network, past, now = told
+def test_shares_of_events_background_and_older_ones_add_up(explained: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
+    network, past, now = explained
     explanation = explain_forecast(network, past, "test", 2.5, now, most=1_000)
     assert len(explanation.events) == SMALL.reach
     shares = sum(event.share for event in explanation.events)
     assert shares + explanation.background_share + explanation.older_share == pytest.approx(1.0)
-    assert 0.0 < explanation.older_share < 1.0, "28 events have left the ring, and still count"
+    assert 0.0 < explanation.older_share < 1.0, "28 events are no longer in the ring, but still count"
     assert explanation.background_share == pytest.approx(float(past[BACKGROUND]) / explanation.rate_per_day)
     assert [event.share for event in explanation.events] == sorted((event.share for event in explanation.events), reverse=True)
 
 
-def test_each_share_is_the_events_own_term_of_the_rate(told: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
-    network, past, now = told
+def test_each_share_is_the_events_own_term_of_the_rate(explained: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
+    network, past, now = explained
     ring = LiveTiming(network).ring(past)
     rates = event_rates(ring, now)
     explanation = explain_forecast(network, past, "test", 2.5, now, most=1)
@@ -48,8 +48,8 @@ def test_each_share_is_the_events_own_term_of_the_rate(told: tuple[TimingNetwork
     assert (latitude, longitude) == pytest.approx((explanation.events[0].latitude, explanation.events[0].longitude), abs=1e-4)
 
 
-def test_influences_add_up_to_what_the_network_says(told: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
-    network, past, now = told
+def test_influences_add_up_to_the_output_of_the_network(explained: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
+    network, past, now = explained
     explanation = explain_forecast(network, past, "test", 2.5, now, most=1_000)
     live = LiveTiming(network)
     weights = live.ring(past)[-1, 5:17]
@@ -59,8 +59,8 @@ def test_influences_add_up_to_what_the_network_says(told: tuple[TimingNetwork, n
     assert sum(part.effect for part in explanation.memory) == pytest.approx(lengthening, abs=0.02)
 
 
-def test_the_surroundings_that_are_explained_are_those_the_kernel_was_made_of(told: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
-    network, past, _ = told
+def test_the_explained_features_give_the_kernel_of_the_last_event(explained: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
+    network, past, _ = explained
     live = LiveTiming(network)
     raw = torch.from_numpy(live.newest_features(past))[None]
     with torch.no_grad():
@@ -73,7 +73,7 @@ def test_every_input_has_a_name() -> None:
     assert len(memory_input_names(SMALL)) == SMALL.inputs
 
 
-def test_before_any_event_the_background_is_all() -> None:
+def test_before_any_event_the_whole_rate_is_background() -> None:
     network = shaken(SMALL)
     explanation = explain_forecast(network, LiveTiming(network).start(0.7), "test", 2.5, Instant(0))
     assert (explanation.background_share, explanation.events, explanation.last_event) == (1.0, [], [])

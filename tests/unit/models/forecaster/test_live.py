@@ -39,10 +39,10 @@ EMPTY_CARD: dict[str, Any] = {"data": [], "options": {}, "training": {}, "scores
 
 
 def swarm(count: int = 60) -> list[Any]:
-    chance, hours, events = random.Random(3), 0.0, []
+    rng, hours, events = random.Random(3), 0.0, []
     for n in range(count):
-        hours += chance.choice([0.0, chance.expovariate(1.0), chance.expovariate(0.01)])
-        events.append(event(f"{n:03d}", hours, round(2.5 + chance.expovariate(2.3), 1), latitude=37.0 + chance.random()))
+        hours += rng.choice([0.0, rng.expovariate(1.0), rng.expovariate(0.01)])
+        events.append(event(f"{n:03d}", hours, round(2.5 + rng.expovariate(2.3), 1), latitude=37.0 + rng.random()))
     return events
 
 
@@ -58,14 +58,14 @@ def numbers(value: Any) -> Iterator[float]:
 
 
 def small_network() -> SpaceTimeNetwork:
-    """A small network whose weights are anything but zero, always the same ones."""
+    """Return a small network with fixed random weights."""
     torch.manual_seed(5)
-    made = SpaceTimeNetwork(SpaceTimeArchitecture(timing=SMALL))
-    made.timing = shaken(SMALL)
+    network = SpaceTimeNetwork(SpaceTimeArchitecture(timing=SMALL))
+    network.timing = shaken(SMALL)
     with torch.no_grad():
-        for value in made.magnitude.parameters():
+        for value in network.magnitude.parameters():
             value.add_(0.1 * torch.randn_like(value))
-    return made.eval()
+    return network.eval()
 
 
 def small_forecaster() -> LstmForecaster:
@@ -90,7 +90,7 @@ def forecaster() -> LstmForecaster:
 
 
 def test_live_waits_are_those_of_training(network: SpaceTimeNetwork, forecaster: LstmForecaster) -> None:
-    """What the forecaster says before any event and after each is what the sequence pass gives, but for rounding."""
+    """Before any event and after each, the forecaster gives the numbers of the sequence pass, but for rounding."""
     events, background = swarm(30), float(network.timing.kernels.background.detach()[0])
     pattern = make_point_pattern(events, REGION.magnitude_of_completeness, Span(at(0), at(1e6)))
     offline = network.timing.waits(network.timing.evaluate(pattern), background)
@@ -98,22 +98,22 @@ def test_live_waits_are_those_of_training(network: SpaceTimeNetwork, forecaster:
     memory = forecaster.start(REGION)
     for i, each in enumerate([None, *events]):
         memory = forecaster.observe(memory, each, REGION) if each else memory
-        said = forecaster.expect(memory, REGION, each.time if each else at(0)).wait
-        for chance, survival in zip(said.probability_within.values(), survivals, strict=True):
-            assert chance == pytest.approx(-math.expm1(survival[i]), rel=1e-5, abs=1e-6)
+        expectation = forecaster.expect(memory, REGION, each.time if each else at(0)).wait
+        for probability, survival in zip(expectation.probability_within.values(), survivals, strict=True):
+            assert probability == pytest.approx(-math.expm1(survival[i]), rel=1e-5, abs=1e-6)
 
 
 def test_live_magnitudes_are_those_of_training(network: SpaceTimeNetwork, forecaster: LstmForecaster) -> None:
-    """At the moment that half of the waits reach, the place not being known."""
+    """The magnitude is forecast for the median wait, without a place."""
     events = swarm(40)
-    said = forecaster.expect(observed(forecaster, events), REGION, events[-1].time)
+    expectation = forecaster.expect(observed(forecaster, events), REGION, events[-1].time)
     days = np.array([(each.time - events[-1].time) / 86_400_000 for each in events])[-SMALL.reach :]
     excesses = np.array([each.magnitude - REGION.magnitude_of_completeness for each in events])[-SMALL.reach :]
-    row = magnitude_features_at(days, np.zeros((len(days), 3)), excesses, said.wait.median_hours / 24.0, None, SMALL.reach)
+    row = magnitude_features_at(days, np.zeros((len(days), 3)), excesses, expectation.wait.median_hours / 24.0, None, SMALL.reach)
     law = network.magnitude.distribution(row, REGION.magnitude_of_completeness)
-    for name, chance in said.magnitude.probability_at_least.items():
-        assert chance == pytest.approx(float(law.survival(float(name) - REGION.magnitude_of_completeness)), rel=1e-4)
-    assert said.magnitude.median == pytest.approx(2.5 - 0.05 + float(law.quantile(np.array([0.5]))[0]), abs=0.005)
+    for name, probability in expectation.magnitude.probability_at_least.items():
+        assert probability == pytest.approx(float(law.survival(float(name) - REGION.magnitude_of_completeness)), rel=1e-4)
+    assert expectation.magnitude.median == pytest.approx(2.5 - 0.05 + float(law.quantile(np.array([0.5]))[0]), abs=0.005)
 
 
 def test_the_forecaster_fulfils_the_protocol_and_names_its_weights(tmp_path: Path, network: SpaceTimeNetwork) -> None:
@@ -126,10 +126,10 @@ def test_the_forecaster_fulfils_the_protocol_and_names_its_weights(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("since", "until"), [(0.0, 0.25), (0.5, 1.5), (24.0, 25.0), (0.5, 500.0)])
-def test_the_hazard_that_is_scored_is_the_one_that_was_said(
+def test_the_hazard_that_is_scored_is_that_of_the_forecast(
     network: SpaceTimeNetwork, forecaster: LstmForecaster, since: float, until: float
 ) -> None:
-    """Its ends are the outlooks' hazards, its integral the loss of ln P(silence)."""
+    """Its ends are the hazards of the forecasts, its integral is the decrease of ln P(no event)."""
     events = swarm(30)
     memory = observed(forecaster, events)
     begin, end = (events[-1].time.plus(hours=hours) for hours in (since, until))
@@ -142,13 +142,13 @@ def test_the_hazard_that_is_scored_is_the_one_that_was_said(
     assert tuple(rivals) == baselines.hazards(memory[-baselines.size_bytes :], REGION, begin, end)
 
 
-def test_a_region_that_was_trained_on_has_its_own_background_and_another_the_usual_one() -> None:
+def test_a_region_of_the_training_has_its_own_background_and_another_the_geometric_mean() -> None:
     regions = msgspec.structs.replace(SMALL, regions=("test", "busy"))
-    made = SpaceTimeNetwork(SpaceTimeArchitecture(timing=regions))
-    made.timing = shaken(regions)
+    network = SpaceTimeNetwork(SpaceTimeArchitecture(timing=regions))
+    network.timing = shaken(regions)
     with torch.no_grad():
-        made.timing.kernels.log_background.copy_(torch.tensor([0.25, 4.0], dtype=torch.float64).log().expand(2, 2))
-    several = LstmForecaster(made.eval(), "lstm-several")
+        network.timing.kernels.log_background.copy_(torch.tensor([0.25, 4.0], dtype=torch.float64).log().expand(2, 2))
+    several = LstmForecaster(network.eval(), "lstm-several")
     backgrounds = [several.past(several.start(Region(name, name, 2.5, 90.0)))[BACKGROUND] for name in ("test", "busy", "elsewhere")]
     assert backgrounds == pytest.approx([0.25, 4.0, 1.0])
 
@@ -166,18 +166,18 @@ def test_before_any_event_there_is_a_prior(forecaster: LstmForecaster) -> None:
     assert 0.5 < early.wait.median_hours < 5_000
 
 
-def test_every_part_of_the_outlook_is_filled_in_order_and_rounded(forecaster: LstmForecaster) -> None:
+def test_every_part_of_the_forecast_is_complete_ordered_and_rounded(forecaster: LstmForecaster) -> None:
     memory = forecaster.start(REGION)
     for each in swarm():
         memory = forecaster.observe(memory, each, REGION)
-        said = forecaster.expect(memory, REGION, each.time.plus(hours=0.5))
-        assert [float(name) for name in said.wait.quantiles_hours] == list(QUANTILES)
-        assert list(said.wait.probability_within) == list(HORIZONS_HOURS)
-        assert [float(name) for name in said.magnitude.probability_at_least] == list(MAGNITUDES)
-        for rising in (said.wait.quantiles_hours, said.wait.probability_within, said.magnitude.quantiles):
+        expectation = forecaster.expect(memory, REGION, each.time.plus(hours=0.5))
+        assert [float(name) for name in expectation.wait.quantiles_hours] == list(QUANTILES)
+        assert list(expectation.wait.probability_within) == list(HORIZONS_HOURS)
+        assert [float(name) for name in expectation.magnitude.probability_at_least] == list(MAGNITUDES)
+        for rising in (expectation.wait.quantiles_hours, expectation.wait.probability_within, expectation.magnitude.quantiles):
             assert sorted(rising.values()) == list(rising.values())
-        assert said.wait.median_hours == said.wait.quantiles_hours["0.5"]
-        for value in numbers(msgspec.to_builtins([said.wait, said.magnitude])):
+        assert expectation.wait.median_hours == expectation.wait.quantiles_hours["0.5"]
+        for value in numbers(msgspec.to_builtins([expectation.wait, expectation.magnitude])):
             assert math.isfinite(value)
             assert value == float(f"{value:.6g}")
 
@@ -185,17 +185,17 @@ def test_every_part_of_the_outlook_is_filled_in_order_and_rounded(forecaster: Ls
 @pytest.mark.parametrize("magnitude", [-3.0, 2.5, 9.9])
 @pytest.mark.parametrize("completeness", [0.6, 4.5, 7.5])
 @pytest.mark.parametrize("silence_hours", [-1e6, 0.0, 876_600.0])
-def test_extreme_records_give_finite_outlooks(
+def test_extreme_records_give_finite_forecasts(
     forecaster: LstmForecaster, magnitude: float, completeness: float, silence_hours: float
 ) -> None:
     region = Region("r", "R", completeness, 90.0)
     memory = forecaster.start(region)
     for n, hours in enumerate((0.0, 0.0, 876_600.0, 876_600.0)):
         memory = forecaster.observe(memory, event(str(n), hours, magnitude), region)
-    said = forecaster.expect(memory, region, at(876_600.0 + silence_hours))
-    values = list(numbers(msgspec.to_builtins([said.wait, said.magnitude, said.where])))
+    expectation = forecaster.expect(memory, region, at(876_600.0 + silence_hours))
+    values = list(numbers(msgspec.to_builtins([expectation.wait, expectation.magnitude, expectation.where])))
     assert all(math.isfinite(value) for value in values)
-    assert max(said.wait.quantiles_hours.values()) <= 1e6
+    assert max(expectation.wait.quantiles_hours.values()) <= 1e6
 
 
 def test_the_same_arguments_give_the_same_bits_in_another_process_with_more_threads(forecaster: LstmForecaster) -> None:
@@ -206,39 +206,39 @@ def test_the_same_arguments_give_the_same_bits_in_another_process_with_more_thre
     assert ran.stdout.strip() == memory.hex()
 
 
-def chance_of_a_day(said: Expectation) -> float:
-    return said.wait.probability_within["1d"]
+def probability_of_a_day(expectation: Expectation) -> float:
+    return expectation.wait.probability_within["1d"]
 
 
-def test_the_forecast_is_due_when_silence_has_moved_the_chance_of_an_event_by_a_tenth(forecaster: LstmForecaster) -> None:
+def test_the_forecast_is_due_when_silence_has_changed_the_probability_of_an_event_by_a_tenth(forecaster: LstmForecaster) -> None:
     memory, sooner = forecaster.start(REGION), 0
     for each in swarm():
         memory = forecaster.observe(memory, each, REGION)
-        said = forecaster.expect(memory, REGION, each.time)
-        minutes = (said.due_at - each.time) / 60_000
+        expectation = forecaster.expect(memory, REGION, each.time)
+        minutes = (expectation.due_at - each.time) / 60_000
         assert minutes in (10, 20, 30, 40, 50, 60)
-        moved = [
-            abs(chance_of_a_day(forecaster.expect(memory, REGION, each.time.plus(hours=m / 60))) - chance_of_a_day(said))
+        changes = [
+            abs(probability_of_a_day(forecaster.expect(memory, REGION, each.time.plus(hours=m / 60))) - probability_of_a_day(expectation))
             for m in (10, 20, 30, 40, 50)
         ]
-        first = next((10 * (n + 1) for n, change in enumerate(moved) if change >= 0.1), 60)
+        first = next((10 * (n + 1) for n, change in enumerate(changes) if change >= 0.1), 60)
         assert minutes == first
         sooner += minutes < 60
     assert sooner > 0
 
 
-def test_where_names_the_cells_whose_recent_events_hold_the_rate(forecaster: LstmForecaster) -> None:
+def test_spots_are_the_cells_whose_recent_events_have_the_largest_rates(forecaster: LstmForecaster) -> None:
     near = [event(f"{n}", n, 4.0, latitude=37.1, longitude=36.9) for n in range(6)]
     far = event("far", 6.0, 3.0, latitude=-37.6, longitude=-120.2)
-    said = forecaster.expect(observed(forecaster, [*near, far]), REGION, at(6.5)).where
-    assert said is not None
-    assert {(spot.latitude, spot.longitude) for spot in said.spots} == {(37.25, 36.75), (-37.75, -120.25)}
-    shares = [spot.probability for spot in said.spots]
+    expectation = forecaster.expect(observed(forecaster, [*near, far]), REGION, at(6.5)).where
+    assert expectation is not None
+    assert {(spot.latitude, spot.longitude) for spot in expectation.spots} == {(37.25, 36.75), (-37.75, -120.25)}
+    shares = [spot.probability for spot in expectation.spots]
     assert shares == sorted(shares, reverse=True)
-    assert sum(shares) + said.elsewhere == pytest.approx(1.0, abs=1e-5)
+    assert sum(shares) + expectation.elsewhere == pytest.approx(1.0, abs=1e-5)
 
 
-def test_where_names_at_most_five_cells_and_after_a_long_silence_the_whole_region(forecaster: LstmForecaster) -> None:
+def test_there_are_at_most_five_spots_and_after_a_long_silence_the_whole_region_remains(forecaster: LstmForecaster) -> None:
     scattered = [event(f"{n}", n, 4.0, latitude=30.0 + SPOT_DEGREES * n) for n in range(9)]
     memory = observed(forecaster, scattered)
     soon, late = (forecaster.expect(memory, REGION, at(hours)).where for hours in (9.0, 1e6))
@@ -249,7 +249,7 @@ def test_where_names_at_most_five_cells_and_after_a_long_silence_the_whole_regio
     assert late.elsewhere == pytest.approx(1.0, abs=1e-3)
 
 
-def test_an_artefact_comes_back_as_it_was_written(tmp_path: Path, network: SpaceTimeNetwork) -> None:
+def test_an_artefact_is_the_same_after_writing_and_reading(tmp_path: Path, network: SpaceTimeNetwork) -> None:
     card = write_forecaster(tmp_path / "lstm", network, EMPTY_CARD)
     write_forecaster(tmp_path / "lstm", network, EMPTY_CARD)
     again, read = read_forecaster(tmp_path / "lstm")
@@ -257,7 +257,7 @@ def test_an_artefact_comes_back_as_it_was_written(tmp_path: Path, network: Space
     assert [path.name for path in tmp_path.iterdir()] == ["lstm"]
     assert not again.training
     for name, value in network.state_dict().items():
-        assert again.state_dict()[name].equal(value.float().to(value.dtype)), "kept in single precision"
+        assert again.state_dict()[name].equal(value.float().to(value.dtype)), "written in single precision"
 
 
 def broken(kind: str, folder: Path) -> None:
