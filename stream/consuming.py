@@ -1,4 +1,4 @@
-"""What the workers of a consumer group share: partitions that are assigned and revoked, and commits that the log refuses."""
+"""The base of the workers of a consumer group: partitions that are assigned and revoked, and commits that the log refuses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GroupMember(ABC, Generic[Owned]):
         self._producer = event_log.producer(name)
         self._consumer = event_log.consumer(group, EVENTS)
         self._owned: dict[int, Owned] = {}
-        """By partition, the state that is held."""
+        """By assigned partition, its state."""
         self._failed_commits = 0
 
     @abstractmethod
@@ -52,7 +52,7 @@ class GroupMember(ABC, Generic[Owned]):
         return True
 
     def _start_over(self, error: NotCommitted) -> None:
-        """Nothing was written: discard what was folded since the last commit, and load every state again, with a new producer.
+        """Load every state again, with a new producer, after a refused commit. Records folded since the last commit are discarded.
 
         Raises:
             Problem: the log has refused `FAILED_COMMITS_IN_A_ROW` commits in a row.

@@ -1,4 +1,4 @@
-"""`make demo`: `quakecast up` on a simulated feed whose time runs fast. Needs no internet."""
+"""`make demo`: run `quakecast up` on a simulated feed, many times faster than real time. It needs no internet."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ class Simulation:
         self._events = Sequence(self._start.plus(days=-HISTORY_DAYS), DAYS, seed=7).events
 
     def now(self) -> Instant:
+        """Return the present time of the simulation."""
         return self._start.plus(seconds=(time.monotonic() - self._began) * SPEED)
 
     def body(self, name: str) -> bytes:
+        """Return the GeoJSON of a summary feed, such as `all_day`."""
         now = self.now()
         since = now.plus(days=-SPAN_DAYS.get(name.partition("_")[2], 1.0))
-        shown = [event for event in self._events if since <= event.time <= now.plus(seconds=-DELAY_SECONDS)]
-        return summary(shown, now, f"simulated {name}")
+        events = [event for event in self._events if since <= event.time <= now.plus(seconds=-DELAY_SECONDS)]
+        return summary(events, now, f"simulated {name}")
 
 
 def serve(simulation: Simulation) -> ThreadingHTTPServer:
@@ -42,16 +44,16 @@ def serve(simulation: Simulation) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name = self.path.partition("?")[0].rpartition("/")[2].removesuffix(".geojson")
-            found = "/summary/" in self.path or name == "query"
-            body = simulation.body(name) if found else b"not found"
-            self.send_response(200 if found else 404)
+            exists = "/summary/" in self.path or name == "query"
+            body = simulation.body(name) if exists else b"not found"
+            self.send_response(200 if exists else 404)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -62,7 +64,7 @@ def main() -> None:
     from stream.cli import main as command
 
     server = serve(Simulation())
-    sys.stderr.write(f"A simulated sequence, {SPEED:.0f} times as fast as time. Nothing here is real.\n")
+    sys.stderr.write(f"A simulated sequence, {SPEED:.0f} times as fast as real time. None of its earthquakes is real.\n")
     with tempfile.TemporaryDirectory(prefix="quakecast-demo-") as folder:
         address = f"http://127.0.0.1:{server.server_port}"
         sys.argv = ["quakecast", "up", "--bus", f"sqlite:///{folder}/demo.db", "--usgs", address, "--poll-seconds", "1", *sys.argv[1:]]

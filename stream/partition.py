@@ -70,7 +70,7 @@ class Partition:
         """Refolds since the last save."""
 
     def restore(self, regions: dict[str, SavedRegion]) -> None:
-        """Restore the states that a store kept."""
+        """Restore the states that a store last_revisions."""
         for region_id, saved in regions.items():
             self._states[region_id] = RegionState(Window.of(list(saved.events)), saved.memory, saved.due_at, saved.scoring)
             if saved.forecast is not None:
@@ -106,28 +106,30 @@ class Partition:
         before, change, clock = self._alerts.get(region_id, ()), record if isinstance(record, Change) else None, self.position.clock
         origin = Origin(self.number, record.sequence, clock, region_id, self._table[region_id].name, record.test)
         issued = after_change(before, self._rules, change, origin) if change is not None else []
-        kept = keep_last_revisions(before, issued, clock)
+        last_revisions = keep_last_revisions(before, issued, clock)
         if step.forecast is not None:
             situation = Situation(region_id, step.forecast, step.state.window, step.state.scoring)
-            issued += (later := after_forecast(kept, self._rules, situation, change, origin))
-            kept = keep_last_revisions(kept, later, clock)
-        if kept != before:
-            self._alerts[region_id] = kept
+            issued += (later := after_forecast(last_revisions, self._rules, situation, change, origin))
+            last_revisions = keep_last_revisions(last_revisions, later, clock)
+        if last_revisions != before:
+            self._alerts[region_id] = last_revisions
             self._unsaved.setdefault(region_id, {})
         return [(alert, encode(alert)) for alert in issued]
 
     def _feed_alerts(self, record: Heartbeat | Outage) -> list[EncodedRecord]:
         """Apply the alert rules to the source itself."""
-        kept, clock = self.position.alerts, self.position.clock
+        last_revisions, clock = self.position.alerts, self.position.clock
         if isinstance(record, Outage):
             at = record.observed_at.plus(seconds=record.unheard_seconds)
-            issued = after_outage(kept, self._rules, record, Origin(self.number, record.sequence, at, None, "Feed", record.test))
+            issued = after_outage(last_revisions, self._rules, record, Origin(self.number, record.sequence, at, None, "Feed", record.test))
         else:
             issued = (
-                after_heartbeat(kept, self._rules, Origin(self.number, record.sequence, clock, None, "Feed", record.test)) if kept else []
+                after_heartbeat(last_revisions, self._rules, Origin(self.number, record.sequence, clock, None, "Feed", record.test))
+                if last_revisions
+                else []
             )
-        if kept or issued:
-            self.position = self.position._replace(alerts=keep_last_revisions(kept, issued, clock))
+        if last_revisions or issued:
+            self.position = self.position._replace(alerts=keep_last_revisions(last_revisions, issued, clock))
         return [(alert, encode(alert)) for alert in issued]
 
     def apply_promotion(self, promotion: Promotion, offset: int) -> Activation:

@@ -17,7 +17,7 @@ from ingest.problem import Problem
 from stream.core import DEPENDENT_KINDS, FORECASTING_KINDS, Lineup
 from stream.records import Activation
 
-LAST_RECORDS = 64
+RECORDS_READ_BACK = 64
 _decoder: msgspec.json.Decoder[Promotion | Activation] = msgspec.json.Decoder(Promotion | Activation, dec_hook=decode_hook)
 
 
@@ -40,9 +40,7 @@ def promote(log: Log, models: dict[str, str], *, challenger: bool = False, reaso
     try:
         producer.commit(outgoing)
     except NotCommitted as error:
-        raise Problem(
-            f"the log did not take the promotion ({error})", "check the broker with `quakecast doctor`, then promote again"
-        ) from None
+        raise Problem(f"the log refused the promotion ({error})", "check the broker with `quakecast doctor`, then promote again") from None
     finally:
         producer.close()
     return promotion
@@ -61,7 +59,7 @@ def decode_promotion_record(data: bytes) -> Promotion | Activation:
     """Decode a record of the models topic.
 
     Raises:
-        msgspec.DecodeError: it is not one.
+        msgspec.DecodeError: not JSON, or not a promotion or an activation.
     """
     return decode_with(_decoder, data)
 
@@ -80,11 +78,11 @@ def models_in_force(log: Log) -> dict[str, str]:
 
 def champions(log: Log) -> dict[str, list[str]]:
     """Return, by kind, the names of the champions in the order of their promotion, without refused ones."""
-    found: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     for promotion in _accepted_promotions(log):
         for kind, name in promotion.models.items():
-            found.setdefault(kind, []).append(name)
-    return found
+            names.setdefault(kind, []).append(name)
+    return names
 
 
 def champions_before(log: Log, kind: str) -> dict[str, str] | None:
@@ -109,13 +107,13 @@ def champions_before(log: Log, kind: str) -> dict[str, str] | None:
 
 def _accepted_promotions(log: Log) -> list[Promotion]:
     """Return the accepted promotions of champions, in order."""
-    known = list(read_promotions(log))
-    refused = [one.promotion for one in known if isinstance(one, Activation) and one.refused is not None]
-    return [one for one in known if isinstance(one, Promotion) and not one.challenger and one not in refused]
+    records = list(read_promotions(log))
+    refused = [one.promotion for one in records if isinstance(one, Activation) and one.refused is not None]
+    return [one for one in records if isinstance(one, Promotion) and not one.challenger and one not in refused]
 
 
 def _time(log: Log) -> Instant:
     """Return the time of the input's last record, which in a recorded log is long past."""
     starts, ends = log.starts(EVENTS), log.ends(EVENTS)
-    last = (record.time for p, end in ends.items() for record in log.read(EVENTS, p, max(starts[p], end - LAST_RECORDS), end))
+    last = (record.time for p, end in ends.items() for record in log.read(EVENTS, p, max(starts[p], end - RECORDS_READ_BACK), end))
     return max(last, default=Instant(0))

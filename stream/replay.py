@@ -58,7 +58,7 @@ class Pace:
 
 
 def is_log(source: str) -> bool:
-    """Whether a source names a recorded log: a URL, or an SQLite file."""
+    """Return whether a source names a recorded log: a URL, or an SQLite file."""
     return source.startswith(("kafka://", "sqlite:")) or kind_of(Path(source)) == "sqlite"
 
 
@@ -90,17 +90,17 @@ def copy_log(source: str, target: Log, span: Span, progress: Progress) -> dict[i
 def _sequence(record: Record) -> int | None:
     """Return a record's sequence; None for promotions and for records that cannot be read."""
     try:
-        known = decode(record.value)
+        decoded = decode(record.value)
     except msgspec.DecodeError:
         return None
-    return None if isinstance(known, Promotion) else known.sequence
+    return None if isinstance(decoded, Promotion) else decoded.sequence
 
 
 def _commit(commit: Callable[[list[Outgoing]], None], records: list[Record]) -> None:
     try:
         commit([Outgoing(EVENTS, record.partition, record.key, record.value, record.time) for record in records])
     except NotCommitted as error:
-        raise Problem(f"the log did not take the records ({error})", "check the broker with `quakecast doctor`") from None
+        raise Problem(f"the log refused the records ({error})", "check the broker with `quakecast doctor`") from None
 
 
 def publish_files(files: Iterable[Path], publisher: Publisher, span: Span, heartbeat_seconds: float, progress: Progress) -> dict[int, int]:

@@ -40,32 +40,32 @@ class Selection:
             raise Problem(f"forecasts have no span {within!r}", f"choose one of {', '.join(HORIZONS_HOURS)}")
         self._regions, self._include_test, self._include_heartbeats = frozenset(regions), include_test, include_heartbeats
         self._min_magnitude, self._min_probability, self._within, self._resumed = min_magnitude, min_probability, within, resumed
-        self._narrow = min_magnitude is not None or min_probability is not None
-        self._given: set[str] = set()
+        self._has_thresholds = min_magnitude is not None or min_probability is not None
+        self._selected_ids: set[str] = set()
         self.left_out_tests = 0
         """Number of records left out only because they come from replays."""
 
     def takes(self, record: AnyRecord) -> bool:
-        """Whether a record is selected; to be called once for each record, in order."""
+        """Return whether a record is selected; to be called once for each record, in order."""
         if isinstance(record, Heartbeat) and not self._include_heartbeats:
             return False
         region = getattr(record, "region", None)
         if self._regions and region is not None and region not in self._regions:
             return False
-        if not self._large_and_likely_enough(record):
+        if not self._reaches_thresholds(record):
             return False
         if getattr(record, "test", False) and not self._include_test:
             self.left_out_tests += 1
             return False
-        if isinstance(record, Change | Alert) and self._narrow:
-            self._given.add(record.id)
+        if isinstance(record, Change | Alert) and self._has_thresholds:
+            self._selected_ids.add(record.id)
         return True
 
-    def _large_and_likely_enough(self, record: AnyRecord) -> bool:
+    def _reaches_thresholds(self, record: AnyRecord) -> bool:
         if isinstance(record, Change):
-            return self._min_magnitude is None or self._wanted_change(record, self._min_magnitude)
+            return self._min_magnitude is None or self._change_reaches(record, self._min_magnitude)
         if isinstance(record, Alert):
-            return record.id in self._given or (record.revision > 0 and self._resumed) or self._wanted_alert(record)
+            return record.id in self._selected_ids or (record.revision > 0 and self._resumed) or self._alert_reaches(record)
         if isinstance(record, Forecast):
             return self._min_probability is None or (probability(record, self._min_magnitude, self._within) >= self._min_probability)
         if isinstance(record, RegionOutlook):
@@ -74,12 +74,12 @@ class Selection:
             )
         return True
 
-    def _wanted_change(self, change: Change, least: float) -> bool:
+    def _change_reaches(self, change: Change, least: float) -> bool:
         if change.event is None:
-            return change.id in self._given or self._resumed
-        return change.id in self._given or (change.event.magnitude is not None and change.event.magnitude >= least)
+            return change.id in self._selected_ids or self._resumed
+        return change.id in self._selected_ids or (change.event.magnitude is not None and change.event.magnitude >= least)
 
-    def _wanted_alert(self, alert: Alert) -> bool:
+    def _alert_reaches(self, alert: Alert) -> bool:
         magnitude = alert.value if alert.kind == "magnitude" else alert.magnitude
         if self._min_magnitude is not None and (magnitude is None or magnitude < self._min_magnitude):
             return False
@@ -97,15 +97,19 @@ def probability(forecast: Forecast, magnitude: float | None, within: str) -> flo
     if magnitude is None or magnitude <= forecast.magnitude_of_completeness:
         return forecast.wait.probability_within.get(within, 0.0)
     if magnitude not in MAGNITUDES:
-        named = ", ".join(f"{one:g}" for one in MAGNITUDES)
-        raise Problem(f"forecasts give no probabilities of magnitudes from {magnitude:g} on", f"choose one of {named}")
+        choices = ", ".join(f"{one:g}" for one in MAGNITUDES)
+        raise Problem(f"forecasts give no probabilities of magnitudes from {magnitude:g} on", f"choose one of {choices}")
     if forecast.exceedance is None:
         return 0.0
     return forecast.exceedance.probability.get(f"{magnitude:g}", {}).get(within, 0.0)
 
 
 def outlook_probability(outlook: RegionOutlook, magnitude: float | None, within: str) -> float:
-    """The same for an outlook, which has no span of an hour: for its smallest magnitude unless one is given."""
+    """Return the probability of an event within a span by an outlook; 0 for `1h`, a span that outlooks do not have.
+
+    Args:
+        magnitude: None for the smallest magnitude of the outlook.
+    """
     days = HORIZONS_HOURS[within] / 24.0
     bins = [one for span in outlook.forecast if SPANS_DAYS.get(span.label) == days for one in span.bins]
     return next((one.probability for one in bins if magnitude is None or one.magnitude >= magnitude), 0.0)

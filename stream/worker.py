@@ -79,7 +79,7 @@ class Worker(GroupMember[Owned]):
             self.turn(wait_seconds)
 
     def turn(self, wait_seconds: float) -> int:
-        """Poll once, and fold, commit and save what was polled. Returns the number of records consumed."""
+        """Poll once; fold the records, commit the forecasts, save the state. Returns the number of records consumed."""
         batch = self._consumer.poll(self._batch_size, wait_seconds)
         arrived_at = time.monotonic()
         if self._rebalance(batch):
@@ -119,19 +119,23 @@ class Worker(GroupMember[Owned]):
         if record.offset < owned.state.position.offset:
             return []
         try:
-            known = decode(record.value)
+            decoded = decode(record.value)
         except msgspec.DecodeError as error:
             owned.state.skip(record.offset)
             out = [_dead_letter(record, "record_unreadable", str(error))]
         else:
-            out = [_apply_promotion(owned.state, known, record)] if isinstance(known, Promotion) else self._fold(owned.state, known, record)
+            out = (
+                [_apply_promotion(owned.state, decoded, record)]
+                if isinstance(decoded, Promotion)
+                else self._fold(owned.state, decoded, record)
+            )
         return out if record.offset >= owned.committed else []
 
-    def _fold(self, state: Partition, known: InputRecord, record: Record) -> list[Outgoing]:
-        if isinstance(known, Change) and known.region not in self._table:
-            state.skip(record.offset, known.sequence)
-            return [_dead_letter(record, "region_unknown", f"the region table has no {known.region}")]
-        return [_outgoing(issued, body, record) for issued, body in state.take(known, record.offset)]
+    def _fold(self, state: Partition, decoded: InputRecord, record: Record) -> list[Outgoing]:
+        if isinstance(decoded, Change) and decoded.region not in self._table:
+            state.skip(record.offset, decoded.sequence)
+            return [_dead_letter(record, "region_unknown", f"the region table has no {decoded.region}")]
+        return [_outgoing(issued, body, record) for issued, body in state.take(decoded, record.offset)]
 
     def _commit(self, outgoing: list[Outgoing], touched: set[int], records: int, arrived_at: float) -> None:
         reached = {number: self._owned[number].state.position.offset for number in touched}
@@ -178,7 +182,7 @@ class Worker(GroupMember[Owned]):
                 log.warning("the store is ahead: another worker has this partition", partition=number)
 
     def positions(self) -> dict[int, Position]:
-        """Return how far each assigned partition is."""
+        """Return the position of each assigned partition."""
         return {number: owned.state.position for number, owned in self._owned.items()}
 
 

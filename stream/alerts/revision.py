@@ -24,7 +24,7 @@ class Origin(NamedTuple):
     test: bool
 
 
-def initial(rule: Rule, found: RuleValue, origin: Origin, forecast: str | None, model: str | None = None) -> Alert:
+def initial(rule: Rule, rule_value: RuleValue, origin: Origin, forecast: str | None, model: str | None = None) -> Alert:
     """Return the first revision of an alert."""
     return Alert(
         id=f"{rule.name}:{origin.region or 'all'}:{origin.partition}-{origin.sequence}",
@@ -37,14 +37,14 @@ def initial(rule: Rule, found: RuleValue, origin: Origin, forecast: str | None, 
         issued_at=origin.at,
         expires_at=origin.at.plus(hours=rule.expires_hours),
         active=True,
-        headline=f"{origin.name}: {found.text}",
+        headline=f"{origin.name}: {rule_value.text}",
         reason=_threshold(rule),
-        value=rounded(found.value),
+        value=rounded(rule_value.value),
         threshold=rule.threshold,
         magnitude=rule.magnitude,
         within=rule.within,
         forecast=forecast,
-        events=list(found.events),
+        events=list(rule_value.events),
         model=model,
         input_partition=origin.partition,
         input_sequence=origin.sequence,
@@ -72,7 +72,7 @@ def revision(alert: Alert, origin: Origin, reason: str) -> Alert:
 
 
 def update(
-    alert: Alert, origin: Origin, rule: Rule, reason: str, found: RuleValue | None, forecast: str | None = None, *, active: bool = True
+    alert: Alert, origin: Origin, rule: Rule, reason: str, rule_value: RuleValue | None, forecast: str | None = None, *, active: bool = True
 ) -> Alert:
     """Return the update of an alert with its present value: it continues, or it ends."""
     after = msgspec.structs.replace(
@@ -81,14 +81,14 @@ def update(
         expires_at=origin.at.plus(hours=rule.expires_hours) if active else origin.at,
         forecast=forecast or alert.forecast,
     )
-    if found is None:
+    if rule_value is None:
         return after
-    headline = f"{origin.name}: {found.text}"
-    return msgspec.structs.replace(after, headline=headline, value=rounded(found.value), events=list(found.events))
+    headline = f"{origin.name}: {rule_value.text}"
+    return msgspec.structs.replace(after, headline=headline, value=rounded(rule_value.value), events=list(rule_value.events))
 
 
-def retraction(alert: Alert, origin: Origin, rule: Rule, reason: str, found: RuleValue | None, forecast: str | None) -> Alert:
+def retraction(alert: Alert, origin: Origin, rule: Rule, reason: str, rule_value: RuleValue | None, forecast: str | None) -> Alert:
     """Return the retraction of an alert that was based on wrong information."""
     ended = update(alert, origin, rule, reason, None, forecast, active=False)
-    value = alert.value if found is None else rounded(found.value)
-    return msgspec.structs.replace(ended, alert_type="retraction", headline=f"Retracted: {alert.headline}", value=value)
+    last_value = alert.value if rule_value is None else rounded(rule_value.value)
+    return msgspec.structs.replace(ended, alert_type="retraction", headline=f"Retracted: {alert.headline}", value=last_value)

@@ -59,11 +59,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.at_least if self.at_least is not None else self.at_most if self.at_most is not None else math.nan
 
     def begins(self, value: float) -> bool:
-        """Whether an alert begins at this value."""
+        """Return whether an alert begins at this value."""
         return value >= self.threshold if self.at_least is not None else value <= self.threshold
 
     def continues(self, value: float) -> bool:
-        """Whether an alert that has begun continues at this value."""
+        """Return whether an alert that has begun continues at this value."""
         release = self.threshold if self.release is None else self.release
         return value >= release if self.at_least is not None else value <= release
 
@@ -81,32 +81,41 @@ def load_rules(file: Path | None = None) -> tuple[Rule, ...]:
 def _read(file: Path) -> dict[str, Rule]:
     try:
         rows = tomllib.loads(file.read_text(encoding="utf-8")).get("rule", [])
-        rules = [_require_valid(msgspec.convert(row, Rule)) for row in rows]
+        rules = [_check_rule(msgspec.convert(row, Rule)) for row in rows]
     except OSError as error:
-        raise Problem(f"no alert rules at {file} ({error.strerror})", "name an existing TOML file with --alert-rules") from None
+        raise Problem(
+            f"cannot read the alert rules in {file} ({error.strerror})", "name an existing TOML file with --alert-rules"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, TypeError, AttributeError, ValueError) as error:
-        raise Problem(f"{file} is no table of alert rules: {error}", "compare it with stream/alerts/rules.toml") from None
+        raise Problem(f"{file} is not a table of alert rules: {error}", "compare it with stream/alerts/rules.toml") from None
     if len({rule.name for rule in rules}) < len(rules):
-        raise Problem(f"{file} has two rules of one name", "give each its own")
+        raise Problem(f"{file} has two rules of the same name", "give each rule a name of its own")
     return {rule.name: rule for rule in rules}
 
 
-def _require_valid(rule: Rule) -> Rule:
-    given: dict[str, Any] = msgspec.structs.asdict(rule)
-    if missing := [key for key in NEEDED[rule.kind] if given[key] is None]:
+def _check_rule(rule: Rule) -> Rule:
+    """Return the rule.
+
+    Raises:
+        ValueError: the rule is not valid.
+    """
+    values: dict[str, Any] = msgspec.structs.asdict(rule)
+    if missing := [key for key in NEEDED[rule.kind] if values[key] is None]:
         raise ValueError(f"rule {rule.name} of kind {rule.kind} needs {', '.join(missing)}")
     if rule.within is not None and rule.within not in HORIZONS_HOURS:
-        raise ValueError(f"rule {rule.name}: within is one of {', '.join(HORIZONS_HOURS)}")
+        raise ValueError(f"rule {rule.name}: within must be one of {', '.join(HORIZONS_HOURS)}")
     if rule.kind in ("probability", "gain") and rule.magnitude not in MAGNITUDES:
-        raise ValueError(f"rule {rule.name}: magnitude is one of {', '.join(f'{magnitude:g}' for magnitude in MAGNITUDES)}")
+        raise ValueError(f"rule {rule.name}: magnitude must be one of {', '.join(f'{magnitude:g}' for magnitude in MAGNITUDES)}")
     if (rule.at_least is None) == (rule.at_most is None) or not math.isfinite(rule.threshold):
         raise ValueError(f"rule {rule.name} needs one of at_least and at_most")
     if rule.begins(rule.threshold) and not rule.continues(rule.threshold):
-        raise ValueError(f"rule {rule.name}: it would end where it begins; move release to the other side")
+        raise ValueError(
+            f"rule {rule.name}: the alert would end at the value where it begins; move release to the other side of the threshold"
+        )
     if not (rule.expires_hours > 0.0 and rule.minimum_interval_minutes >= 0.0 and rule.change >= 1.0 and (rule.weeks or 1) >= 1):
         raise ValueError(
-            f"rule {rule.name}: expires_hours and weeks are positive, minimum_interval_minutes not negative, change at least 1"
+            f"rule {rule.name}: expires_hours and weeks must be positive, minimum_interval_minutes not negative, change at least 1"
         )
     if not rule.name or any(not (letter.isalnum() or letter in "-_") for letter in rule.name):
-        raise ValueError(f"rule {rule.name!r}: a name is made of letters, digits, - and _")
+        raise ValueError(f"rule {rule.name!r}: a name may have letters, digits, - and _ only")
     return rule

@@ -132,8 +132,8 @@ def _gain(tally: Tally) -> float:
 
 def _last_weeks(scoring: Scoring, weeks: int) -> list[Tally]:
     """Return the tallies of the last weeks in which an interval was settled, including the present week."""
-    kept, first = scoring.weeks, _first_of(scoring, weeks)
-    return [kept[index].total.minus(kept[index - 1].total if index else Tally()) for index in range(first, len(kept))]
+    in_order, first = scoring.weeks, _first_of(scoring, weeks)
+    return [in_order[index].total.minus(in_order[index - 1].total if index else Tally()) for index in range(first, len(in_order))]
 
 
 def _recent_tally(scoring: Scoring, weeks: int) -> Tally:
@@ -144,8 +144,8 @@ def _recent_tally(scoring: Scoring, weeks: int) -> Tally:
 
 def _first_of(scoring: Scoring, weeks: int) -> int:
     """Return the index of the first of the last weeks; tallies are cumulative, so their difference gives the sum."""
-    kept = scoring.weeks
-    return bisect_right(kept, kept[-1].number - weeks, key=_number) if kept else 0
+    in_order = scoring.weeks
+    return bisect_right(in_order, in_order[-1].number - weeks, key=_number) if in_order else 0
 
 
 def percent(value: float) -> str:

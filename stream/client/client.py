@@ -38,7 +38,8 @@ from stream.records import (
 from stream.selection import Selection
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
-Published = TypeVar("Published", Forecast, RegionOutlook, KnownEvent)
+Marked = TypeVar("Marked", Forecast, RegionOutlook, KnownEvent)
+"""A record that is marked when it comes from a replay."""
 
 
 class Client:
@@ -73,7 +74,7 @@ class Client:
         on_unreadable: Callable[[Unreadable], None] | None = None,
         on_trouble: Callable[[str], None] | None = None,
     ) -> Subscription:
-        """Returns the live stream: an iterator of typed records, each once. It reconnects when needed and continues at the exact record.
+        """Return the live stream: an iterator of typed records, each once. It reconnects when needed and continues at the exact record.
 
         Args:
             topics: any of `events`, `forecasts`, `outlooks`, `alerts`, `models`.
@@ -104,23 +105,23 @@ class Client:
         )
 
     def status(self) -> Status:
-        """Returns the state of the system: age of the feed, lag, latencies, the model in force."""
+        """Return the state of the system: age of the feed, lag, latencies, the model in force."""
         return self._get("/v1/status", Status)
 
     def regions(self) -> list[RegionNow]:
-        """Returns all regions with their shapes and latest forecasts."""
+        """Return all regions with their shapes and latest forecasts."""
         return self._get("/v1/regions", Regions).regions
 
     def region(self, region: str) -> OneRegion:
-        """Returns one region with its latest forecast, latest outlook and active alerts."""
+        """Return one region with its latest forecast, latest outlook and active alerts."""
         return self._get(f"/v1/regions/{quote(region, safe='')}", OneRegion)
 
     def forecasts(self, *, include_test: bool = False) -> list[Forecast]:
-        """Returns the latest forecast of each region that has one."""
+        """Return the latest forecast of each region that has one."""
         return _without_replays(self._get("/v1/forecasts", Forecasts).forecasts, include_test)
 
     def forecast(self, region: str, *, include_test: bool = False) -> Forecast | None:
-        """Returns a region's latest forecast; None before its first."""
+        """Return a region's latest forecast; None before its first."""
         forecast = self.region(region).forecast
         return None if forecast is None or (forecast.test and not include_test) else forecast
 
@@ -134,7 +135,7 @@ class Client:
         *,
         include_test: bool = False,
     ) -> list[KnownEvent]:
-        """Returns events in their current version, newest first: origin times from `start` to before `end`; deleted ones are marked."""
+        """Return events in their current version, newest first: origin times from `start` to before `end`; deleted ones are marked."""
         parameters = {"region": region, "min_magnitude": min_magnitude, "from": start, "to": end, "limit": limit}
         return _without_replays(self._get("/v1/events", Events, parameters).events, include_test)
 
@@ -150,7 +151,7 @@ class Client:
         *,
         include_test: bool = False,
     ) -> list[Alert]:
-        """Returns the latest revision of each alert, newest first; alerts of replays only with `include_test`."""
+        """Return the latest revision of each alert, newest first; alerts of replays only with `include_test`."""
         test = None if include_test else False
         parameters = {
             "region": region,
@@ -165,27 +166,27 @@ class Client:
         return self._get("/v1/alerts", Alerts, parameters).alerts
 
     def alert(self, alert_id: str) -> list[Alert]:
-        """Returns all revisions of an alert, the first one first."""
+        """Return all revisions of an alert, the first one first."""
         return self._get(f"/v1/alerts/{quote(alert_id, safe='')}", Revisions).revisions
 
     def cap(self, alert_id: str, revision: int | None = None) -> bytes:
-        """Returns a revision of an alert, by default the latest, as a CAP 1.2 message."""
+        """Return a revision of an alert, by default the latest, as a CAP 1.2 message."""
         return self._connection.get(f"/v1/alerts/{quote(alert_id, safe='')}/cap", {"revision": revision})
 
     def forecast_history(
         self, region: str, start: Instant | str = "beginning", end: Instant | str | None = None, *, include_test: bool = False
     ) -> Iterator[Forecast]:
-        """Yields a region's forecasts issued from `start` to before `end`, oldest first. They come from the stream: all of them."""
+        """Yield a region's forecasts issued from `start` to before `end`, oldest first. They come from the stream: all of them."""
         return (one for one in self._history("forecasts", region, start, end, include_test) if isinstance(one, Forecast))
 
     def outlooks(self, *, include_test: bool = False) -> list[RegionOutlook]:
-        """Returns the latest outlook of each region that has one."""
+        """Return the latest outlook of each region that has one."""
         return _without_replays(self._get("/v1/outlooks", Outlooks).outlooks, include_test)
 
     def outlook_history(
         self, region: str, start: Instant | str = "beginning", end: Instant | str | None = None, *, include_test: bool = False
     ) -> Iterator[RegionOutlook]:
-        """Yields a region's outlooks, as `forecast_history` does its forecasts."""
+        """Yield a region's outlooks, as `forecast_history` does its forecasts."""
         return (one for one in self._history("outlooks", region, start, end, include_test) if isinstance(one, RegionOutlook))
 
     def _history(self, topic: str, region: str, start: Instant | str, end: Instant | str | None, include_test: bool) -> Iterator[AnyRecord]:
@@ -197,35 +198,35 @@ class Client:
                 yield record
 
     def outcomes(self, region: str, limit: int | None = None) -> list[Outcome]:
-        """Returns a region's recent forecasts beside the events that followed."""
+        """Return a region's recent forecasts beside the events that followed."""
         return self._get(f"/v1/regions/{quote(region, safe='')}/outcomes", Outcomes, {"limit": limit}).outcomes
 
     def explanation(self, region: str) -> Explanation:
-        """Returns the explanation of a region's latest forecast."""
+        """Return the explanation of a region's latest forecast."""
         return self._get(f"/v1/regions/{quote(region, safe='')}/explanation", Explanation)
 
     def scores(self) -> Scores:
-        """Returns the scores of the forecasts, by region and over all, and their calibration."""
+        """Return the scores of the forecasts, by region and over all, and their calibration."""
         return self._get("/v1/scores", Scores)
 
     def models(self) -> Models:
-        """Returns the model in force and the promotions so far."""
+        """Return the model in force and the promotions so far."""
         return self._get("/v1/models", Models)
 
     def forecasts_geojson(self) -> bytes:
-        """Returns the latest forecasts with the polygons of their regions, as GeoJSON."""
+        """Return the latest forecasts with the polygons of their regions, as GeoJSON."""
         return self._connection.get("/v1/forecasts.geojson")
 
     def events_geojson(self, **parameters: Any) -> bytes:
-        """Returns events as GeoJSON with the properties of USGS feeds; parameters as in the API: `region`, `limit`, …"""
+        """Return events as GeoJSON with the properties of USGS feeds; parameters as in the API: `region`, `limit`, …"""
         return self._connection.get("/v1/events.geojson", parameters)
 
     def events_quakeml(self, **parameters: Any) -> bytes:
-        """Returns events as QuakeML 1.2; parameters as for `events_geojson`."""
+        """Return events as QuakeML 1.2; parameters as for `events_geojson`."""
         return self._connection.get("/v1/events.quakeml", parameters)
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """Returns the decoded JSON of any other endpoint, such as `/asyncapi.json`."""
+        """Return the decoded JSON of any other endpoint, such as `/asyncapi.json`."""
         return msgspec.json.decode(self._connection.get(path, parameters))
 
     def _get(self, path: str, answer: type[Answer], parameters: dict[str, Any] | None = None) -> Answer:
@@ -246,6 +247,6 @@ class Client:
         self.close()
 
 
-def _without_replays(records: list[Published], include_test: bool) -> list[Published]:
-    """Returns the records without those of replays, unless these are included."""
+def _without_replays(records: list[Marked], include_test: bool) -> list[Marked]:
+    """Return the records without those of replays, unless these are included."""
     return [record for record in records if include_test or not record.test]

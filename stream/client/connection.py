@@ -52,7 +52,7 @@ class Unavailable(Exception):
 
 @cache
 def _stamina() -> ModuleType:
-    """Returns stamina, without reports of this client's own retries.
+    """Return stamina, without reports of this client's own retries.
 
     It is imported at the first request, not before, because it imports prometheus_client where that is installed.
     """
@@ -64,7 +64,7 @@ def _stamina() -> ModuleType:
 
 
 def _without_own_retries(hook: RetryHook) -> RetryHook:
-    """Returns a hook that ignores this client's retries. Stamina's hooks log every retry; this client reports them by `on_trouble`."""
+    """Return a hook that ignores this client's retries. Stamina's hooks log every retry; this client reports them by `on_trouble`."""
 
     def filtered_hook(details: RetryDetails) -> AbstractContextManager[None] | None:
         return None if isinstance(details.caused_by, Unavailable) else hook(details)
@@ -75,7 +75,7 @@ def _without_own_retries(hook: RetryHook) -> RetryHook:
 def retry_attempts(
     on: Callable[[Exception], bool | float], timeout_seconds: float | None, longest_pause_seconds: float | None = None
 ) -> Iterator[Attempt]:
-    """Yields attempts with growing pauses between them, until one raises no error.
+    """Yield attempts with growing pauses between them, until one raises no error.
 
     Args:
         on: returns whether to retry after an error, or after how many seconds.
@@ -87,7 +87,7 @@ def retry_attempts(
 
 
 def should_retry(error: Exception) -> bool | float:
-    """Returns whether to retry after an error, or after how many seconds."""
+    """Return whether to retry after an error, or after how many seconds."""
     if not isinstance(error, Unavailable):
         return False
     return True if error.after_seconds is None else error.after_seconds
@@ -117,7 +117,7 @@ class Connection:
             raise Problem(f"{url!r} is not the address of a server, or the token is not valid ({type(error).__name__})", remedy) from None
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> bytes:
-        """Returns the body of an answer.
+        """Return the body of an answer.
 
         Raises:
             Problem: the server refuses the request, or cannot be reached for `patience_seconds`.
@@ -139,7 +139,7 @@ class Connection:
         return answer.content
 
     def frames(self, path: str, parameters: Mapping[str, Any], last_event_id: str | None) -> Iterator[Frame]:
-        """Yields the events of one connection, until the server ends it.
+        """Yield the events of one connection, until the server ends it.
 
         Raises:
             Unavailable: the connection failed or broke; try again.
@@ -156,7 +156,7 @@ class Connection:
             raise Unavailable(f"{type(error).__name__}: {error}") from None
 
     def unreachable(self, error: Unavailable) -> Problem:
-        """Returns the `Problem` of a server that did not answer for `patience_seconds`."""
+        """Return the `Problem` of a server that did not answer for `patience_seconds`."""
         return Problem(f"no quakecast answers at {self.url} ({error})", "start quakecast serve, or name another address")
 
     def close(self) -> None:
@@ -165,7 +165,7 @@ class Connection:
 
 
 def _query_text(parameters: Mapping[str, Any] | None) -> dict[str, str]:
-    """Returns the parameters as text, without those that are None or empty."""
+    """Return the parameters as text, without those that are None or empty."""
     return {name: _text(value) for name, value in (parameters or {}).items() if value is not None and value != ()}
 
 
@@ -186,7 +186,7 @@ def _raise_unless_success(answer: httpx.Response, body: bytes) -> None:
 
 
 def _error_and_remedy(body: bytes) -> tuple[str, str]:
-    """Returns error and remedy from the body of an error answer; empty texts if it has none."""
+    """Return error and remedy from the body of an error answer; empty texts if it has none."""
     try:
         fields = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):

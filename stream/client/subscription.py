@@ -116,7 +116,7 @@ class Subscription:
                 raise self._connection.unreachable(error) from None
 
     def _retry_after(self, error: Exception, began: float) -> bool | float:
-        """Returns whether to retry, or after how many seconds.
+        """Return whether to retry, or after how many seconds.
 
         A server that has never answered may be at another address, so retrying ends after `patience_seconds`. One that has answered
         before is retried without limit.
@@ -127,7 +127,7 @@ class Subscription:
         return False if has_lost_patience else should_retry(error)
 
     def _one_connection(self) -> Generator[AnyRecord]:
-        """Yields records until the connection ends.
+        """Yield records until the connection ends.
 
         Raises:
             Unavailable: the connection ended without any record; pause before the next one.
@@ -149,14 +149,14 @@ class Subscription:
             self._on_trouble(str(trouble))
 
     def _query(self) -> dict[str, Any]:
-        """Returns the parameters of the next connection. `from` is only for the first one; later ones continue after the cursor."""
+        """Return the parameters of the next connection. `from` is only for the first one; later ones continue after the cursor."""
         return {name: value for name, value in self._parameters.items() if name != "from" or self.cursor is None}
 
     def _records_of(self, frame: Frame) -> Generator[AnyRecord]:
         if frame.event == END:
             self._has_ended = True
-        known = frame.event in self._parameters["topics"]  # newer servers may send other events
-        if not known or (frame.id and frame.id == self.cursor):
+        is_requested = frame.event in self._parameters["topics"]  # newer servers may send other events
+        if not is_requested or (frame.id and frame.id == self.cursor):
             self.cursor = frame.id or self.cursor
             return
         self.cursor = frame.id or self.cursor
@@ -167,7 +167,7 @@ class Subscription:
             self.save()
 
     def _decode(self, frame: Frame) -> AnyRecord | None:
-        """Returns the record of a frame; None if it cannot be decoded, which is counted and reported."""
+        """Return the record of a frame; None if it cannot be decoded, which is counted and reported."""
         try:
             return decode_record(frame.data)
         except msgspec.DecodeError as error:
@@ -180,7 +180,7 @@ class Subscription:
 
 
 def _read_cursor(file: Path | None) -> str | None:
-    """Returns the cursor in a file; None if there is no file yet."""
+    """Return the cursor in a file; None if there is no file yet."""
     if file is None or not file.exists():
         return None
     try:

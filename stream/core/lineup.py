@@ -68,7 +68,7 @@ class NoLibrary:
     """The library of a worker without a folder of models: it refuses every promotion."""
 
     def forecaster(self, lineup: Lineup) -> Forecaster:
-        """Refuse.
+        """Refuse every lineup.
 
         Raises:
             Problem: always.
@@ -77,5 +77,5 @@ class NoLibrary:
 
 
 def _replace_models(models: Models, by: dict[str, str]) -> Models:
-    leaving = {name for kind in by for name in DEPENDENT_KINDS.get(kind, ())}
-    return tuple(sorted(({kind: name for kind, name in models if kind not in leaving} | by).items()))
+    dependent = {name for kind in by for name in DEPENDENT_KINDS.get(kind, ())}
+    return tuple(sorted(({kind: name for kind, name in models if kind not in dependent} | by).items()))

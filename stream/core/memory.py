@@ -49,15 +49,15 @@ class Memory(NamedTuple):
 
     def refold(self, forecaster: Forecaster, region: Region, window: Window, changed_from: Key) -> Memory:
         """Return the memory of a window that differs from the former one from `changed_from` on."""
-        kept = [checkpoint for checkpoint in self.checkpoints if checkpoint.key < changed_from]
-        return self._fold(forecaster, region, kept, window.after(kept[-1].key if kept else None))
+        valid = [checkpoint for checkpoint in self.checkpoints if checkpoint.key < changed_from]
+        return self._fold(forecaster, region, valid, window.after(valid[-1].key if valid else None))
 
     def count_refolded(self, before: Memory, changed_from: Key) -> int | None:
-        """Return how many events the refold from `before` to this memory took; None when it only added an event after all others."""
-        kept = bisect_left(before.checkpoints, changed_from, key=attrgetter("key"))
-        if kept == len(before.checkpoints):
+        """Return the number of events that the refold from `before` to this memory took; None when it only added the newest event."""
+        valid = bisect_left(before.checkpoints, changed_from, key=attrgetter("key"))
+        if valid == len(before.checkpoints):
             return None
-        start = before.checkpoints[kept - 1].ordinal if kept else 0
+        start = before.checkpoints[valid - 1].ordinal if valid else 0
         return self.checkpoints[-1].ordinal - start if self.checkpoints else 0
 
     def expire(self, forecaster: Forecaster, region: Region, expired: tuple[Event, ...]) -> Memory:
@@ -74,15 +74,15 @@ class Memory(NamedTuple):
         return Memory(memory, tuple(checkpoint for checkpoint in self.checkpoints if checkpoint.key > last))
 
     def sparse(self) -> Memory:
-        """Return what is saved: every `SAVED_SPACING`-th checkpoint and the last one."""
+        """Return the memory to be saved: every `SAVED_SPACING`-th checkpoint and the last one."""
         last = self.checkpoints[-1:]
         return Memory(self.base, tuple(c for c in self.checkpoints[:-1] if c.ordinal % SAVED_SPACING == 0) + last)
 
-    def _fold(self, forecaster: Forecaster, region: Region, kept: list[Checkpoint], events: Iterable[Event]) -> Memory:
-        memory, ordinal = (kept[-1].memory, kept[-1].ordinal) if kept else (self.base, 0)
+    def _fold(self, forecaster: Forecaster, region: Region, checkpoints: list[Checkpoint], events: Iterable[Event]) -> Memory:
+        memory, ordinal = (checkpoints[-1].memory, checkpoints[-1].ordinal) if checkpoints else (self.base, 0)
         for event in events:
             memory, ordinal = forecaster.observe(memory, event, region), ordinal + 1
-            kept.append(Checkpoint(key_of(event), memory, ordinal))
-            if len(kept) > RECENT and kept[-RECENT - 1].ordinal % SPACING:
-                del kept[-RECENT - 1]
-        return Memory(self.base, tuple(kept))
+            checkpoints.append(Checkpoint(key_of(event), memory, ordinal))
+            if len(checkpoints) > RECENT and checkpoints[-RECENT - 1].ordinal % SPACING:
+                del checkpoints[-RECENT - 1]
+        return Memory(self.base, tuple(checkpoints))

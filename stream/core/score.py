@@ -121,9 +121,7 @@ class Scoring(NamedTuple):
         if self.since is None or self.issued_at is None:
             return self._replace(since=int(now), issued_at=int(now))
         pending, delay = self.pending, min(SETTLING_DAYS, region.window_days / 4) * MILLISECONDS_PER_DAY
-        longest = round(
-            region.window_days / 2 * MILLISECONDS_PER_DAY
-        )  # so no event expires before its interval is settled; what is later is not scored
+        longest = round(region.window_days / 2 * MILLISECONDS_PER_DAY)  # so that no event expires before its interval is settled
         until = min(int(now), self.issued_at + longest)
         if until > self.issued_at:
             hazards = forecaster.hazards(memory, region, Instant(self.issued_at), Instant(until))
@@ -136,11 +134,11 @@ class Scoring(NamedTuple):
 
     def count_late_news(self, edit: Edit) -> Scoring:
         """Count an earthquake that enters or leaves an interval already settled: it changes no score."""
-        entered, left = self._is_settled(edit.added), self._is_settled(edit.removed)
-        return self if entered == left else self._replace(missed=self.missed + entered, withdrawn=self.withdrawn + left)
+        has_entered, has_left = self._is_settled(edit.added), self._is_settled(edit.removed)
+        return self if has_entered == has_left else self._replace(missed=self.missed + has_entered, withdrawn=self.withdrawn + has_left)
 
     def _is_settled(self, event: Event | None) -> bool:
-        """Whether the event's origin time lies in an interval that is settled."""
+        """Return whether the event's origin time lies in an interval that is settled."""
         if event is None or self.since is None or self.settled_until is None:
             return False
         return self.since < event.time <= self.settled_until
@@ -163,7 +161,7 @@ class Scoring(NamedTuple):
         return {week.number: week.total.minus(earlier) for week, earlier in zip(self.weeks, before, strict=False)}
 
     def summary(self, rivals: tuple[str, ...]) -> Score | None:
-        """Return the score as forecasts carry it; None before the first event."""
+        """Return the score as it is written in forecasts; None before the first event."""
         events, names = self.total.events, (MODEL, *rivals)
         if not events or self.since is None or self.settled_until is None:
             return None
@@ -212,7 +210,7 @@ def log_rate_at(interval: Interval, hazard: Hazard, time: int) -> float:
 
 
 def _log_mean_exp(slope: float) -> float:
-    """ln ∫₀¹ exp(slope · x) dx, without overflow."""
+    """Return ln ∫₀¹ exp(slope · x) dx, without overflow."""
     if abs(slope) < 1e-6:
         return slope / 2.0
     return slope + math.log(-math.expm1(-slope) / slope) if slope > 0.0 else math.log(math.expm1(slope) / slope)

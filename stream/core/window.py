@@ -94,7 +94,7 @@ class Window(NamedTuple):
 
 
 def belongs_in_window(event: Event, region: Region, cutoff: Instant) -> bool:
-    """Whether an event is used for the region's forecasts."""
+    """Return whether an event is used for the region's forecasts."""
     return (
         event.type == EARTHQUAKE
         and event.magnitude is not None
@@ -104,7 +104,7 @@ def belongs_in_window(event: Event, region: Region, cutoff: Instant) -> bool:
 
 
 def same_for_forecasts(one: Event, other: Event) -> bool:
-    """Whether two versions of an event agree in everything that a forecaster may use: time, epicentre, depth, magnitude."""
+    """Return whether two versions of an event agree in everything that a forecaster may use: time, epicentre, depth, magnitude."""
     return (one.time, one.latitude, one.longitude, one.depth_km, one.magnitude) == (
         other.time, other.latitude, other.longitude, other.depth_km, other.magnitude,
     )  # fmt: skip

@@ -70,7 +70,7 @@ def cap_message(
     sender: str = DEFAULT_SENDER,
     web: str | None = None,
 ) -> bytes:
-    """Returns one revision of an alert as a CAP message (XML).
+    """Return one revision of an alert as a CAP message (XML).
 
     Args:
         alert: the revision.
@@ -109,7 +109,7 @@ def _add_head(message: ElementTree.Element, alert: Alert, before: Sequence[Alert
 
 
 def _expires(alert: Alert, before: Sequence[Alert]) -> Instant:
-    """Returns when the message expires. One that ends an alert lasts as long as the alert would have, so that every receiver gets it."""
+    """Return when the message expires. One that ends an alert lasts as long as the alert would have, so that every receiver gets it."""
     return alert.expires_at if alert.active else max(one.expires_at for one in (*before, alert))
 
 
@@ -118,12 +118,12 @@ def _name(alert: Alert) -> str:
 
 
 def _identifier(text: str) -> str:
-    """Replaces the characters that CAP forbids in identifiers and senders."""
+    """Replace the characters that CAP forbids in identifiers and senders."""
     return _NOT_IN_IDENTIFIERS.sub("_", xml_text(text)) or DEFAULT_SENDER
 
 
 def _time(instant: Instant) -> str:
-    """Returns a time in CAP's form: whole seconds, and `-00:00` for UTC; `Z` is not allowed (3.3.2)."""
+    """Return a time in CAP's form: whole seconds, and `-00:00` for UTC; `Z` is not allowed (3.3.2)."""
     moment = datetime.fromtimestamp(int(instant) // MILLISECONDS_PER_SECOND, UTC)
     return moment.isoformat(timespec="seconds").removesuffix("+00:00") + "-00:00"
 
@@ -134,14 +134,14 @@ def _note(alert: Alert) -> str:
 
 
 def _add_info(info: ElementTree.Element, alert: Alert, fields: CapFields, web: str | None, expires: Instant) -> None:
-    retracted = alert.alert_type == "retraction"
+    is_retracted = alert.alert_type == "retraction"
     _add(info, "language", LANGUAGE)
     _add(info, "category", fields.category)
     _add(info, "event", fields.event)
     _add(info, "responseType", "Monitor" if alert.active else "None")
     _add(info, "urgency", fields.urgency if alert.active else "Past")
-    _add(info, "severity", "Unknown" if retracted else severity(alert, fields))
-    _add(info, "certainty", "Unknown" if retracted else certainty(alert, fields))
+    _add(info, "severity", "Unknown" if is_retracted else severity(alert, fields))
+    _add(info, "certainty", "Unknown" if is_retracted else certainty(alert, fields))
     _add(info, "effective", _time(alert.issued_at))
     _add(info, "expires", _time(expires))
     _add(info, "senderName", "quakecast")
@@ -156,7 +156,7 @@ def _add_info(info: ElementTree.Element, alert: Alert, fields: CapFields, web: s
 
 
 def severity(alert: Alert, fields: CapFields) -> str:
-    """Returns CAP's severity for the observed magnitude, or for the magnitude that the forecast is about."""
+    """Return CAP's severity for the observed magnitude, or for the magnitude that the forecast is about."""
     magnitude = alert.value if alert.kind == "magnitude" else alert.magnitude
     if magnitude is None or fields.category != "Geo":
         return "Unknown"
@@ -164,7 +164,7 @@ def severity(alert: Alert, fields: CapFields) -> str:
 
 
 def certainty(alert: Alert, fields: CapFields) -> str:
-    """Returns CAP's certainty: `Likely` above a probability of one half (CAP's own bound). A gain is not a probability: `Possible`."""
+    """Return CAP's certainty: `Likely` above a probability of one half (CAP's own bound). A gain is not a probability: `Possible`."""
     if fields.certainty != "forecast":
         return fields.certainty
     return "Likely" if alert.kind == "probability" and (alert.value or 0.0) > 0.5 else "Possible"
@@ -182,13 +182,13 @@ def _parameters(alert: Alert) -> dict[str, str]:
 def _add_area(area: ElementTree.Element, alert: Alert, table: RegionTable, events: Mapping[str, Event]) -> None:
     """Add circles around the events of a magnitude alert, else the region's polygons; without either, an area without a shape."""
     located = [events[event_id] for event_id in alert.events if event_id in events] if alert.kind == "magnitude" else []
-    known = alert.region is not None and alert.region in table
-    name = table[alert.region].name if known and alert.region else xml_text(alert.region or "") or "Worldwide"
+    is_in_table = alert.region is not None and alert.region in table
+    name = table[alert.region].name if is_in_table and alert.region else xml_text(alert.region or "") or "Worldwide"
     _add(area, "areaDesc", "; ".join(xml_text(event.place) or name for event in located) or name)
     if located:
         for event in located:
             _add(area, "circle", f"{event.latitude:.4f},{event.longitude:.4f} {radius_km(event.magnitude or 0.0):.1f}")
-    elif known and alert.region:
+    elif is_in_table and alert.region:
         for polygon in _polygons(table.shape(alert.region)):
             _add(area, "polygon", polygon)
     if alert.region and xml_text(alert.region):
@@ -198,7 +198,7 @@ def _add_area(area: ElementTree.Element, alert: Alert, table: RegionTable, event
 
 
 def radius_km(magnitude: float) -> float:
-    """Returns the radius of the aftershock zone, in km.
+    """Return the radius of the aftershock zone, in km.
 
     10^(0.1238 M + 0.983): Gardner and Knopoff (1974), in the form of van Stiphout et al. (2012, eq. 1).
     """
@@ -206,7 +206,7 @@ def radius_km(magnitude: float) -> float:
 
 
 def _polygons(shape: shapely.Geometry) -> list[str]:
-    """Returns closed rings of `latitude,longitude`. CAP polygons have no holes, so an enclosed area counts as part of the region."""
+    """Return closed rings of `latitude,longitude`. CAP polygons have no holes, so an enclosed area counts as part of the region."""
     parts = [part for part in shapely.get_parts(shape) if isinstance(part, shapely.Polygon)]
     return [" ".join(f"{latitude:.4f},{longitude:.4f}" for longitude, latitude in part.exterior.coords) for part in parts]
 

@@ -24,7 +24,7 @@ DECIMALS = 4
 
 
 def forecasts_geojson(forecasts: Iterable[Forecast], table: RegionTable) -> bytes:
-    """Returns a FeatureCollection with one feature per forecast: the polygon of its region, and as properties the record and `name`.
+    """Return a FeatureCollection with one feature per forecast: the polygon of its region, and as properties the record and `name`.
 
     The feature of a region that is not in the table has no geometry.
     """
@@ -41,7 +41,7 @@ def forecasts_geojson(forecasts: Iterable[Forecast], table: RegionTable) -> byte
 
 
 def events_geojson(events: Iterable[tuple[str, Event]], generated: Instant) -> bytes:
-    """Returns a FeatureCollection of events that programs for the USGS summary feeds can read; `region` is an additional property.
+    """Return a FeatureCollection of events that programs for the USGS summary feeds can read; `region` is an additional property.
 
     Args:
         events: pairs of region id and event.
@@ -53,7 +53,7 @@ def events_geojson(events: Iterable[tuple[str, Event]], generated: Instant) -> b
 
 
 def region_geometry(table: RegionTable, region_id: str) -> dict[str, Any] | None:
-    """Returns a region's shape as a GeoJSON Polygon or MultiPolygon; None if the region is empty or not in the table."""
+    """Return a region's shape as a GeoJSON Polygon or MultiPolygon; None if the region is empty or not in the table."""
     if region_id not in table or shapely.is_empty(table.shape(region_id)):
         return None
     parts = [orient(part) for part in shapely.get_parts(table.shape(region_id)) if isinstance(part, shapely.Polygon)]
@@ -66,7 +66,7 @@ def _ring(ring: shapely.LinearRing) -> list[list[float]]:
 
 
 def _event_feature(region: str, event: Event) -> dict[str, Any]:
-    """Property names: https://earthquake.usgs.gov/earthquakes/feed/v1.0/geojson.php"""
+    """Return an event as a feature with the properties of https://earthquake.usgs.gov/earthquakes/feed/v1.0/geojson.php"""
     depth = [] if event.depth_km is None else [event.depth_km]
     size = "?" if event.magnitude is None else f"{event.magnitude:.1f}"
     ids = (event.id, *event.other_ids)
@@ -80,7 +80,7 @@ def _event_feature(region: str, event: Event) -> dict[str, Any]:
 
 
 def _json_values(record: msgspec.Struct) -> dict[str, Any]:
-    """Returns a record as plain JSON values."""
+    """Return a record as plain JSON values."""
     values: dict[str, Any] = msgspec.json.decode(encode(record))
     return values
 

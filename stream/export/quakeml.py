@@ -10,7 +10,7 @@ QUAKEML_MEDIA_TYPE = "application/xml"
 
 
 def events_quakeml(events: Iterable[Event]) -> bytes:
-    """Returns a QuakeML document: each event with its id, type, origin, magnitude, place and author."""
+    """Return a QuakeML document: each event with its id, type, origin, magnitude, place and author."""
     from ingest.seismology import events_quakeml as encode_events  # obspy takes a second to import
 
     return encode_events(events)

@@ -1,4 +1,4 @@
-"""Probes of what a process depends on, the health they add up to, and Prometheus metrics."""
+"""Probes of the dependencies of a process, its health by their results, and Prometheus metrics."""
 
 from __future__ import annotations
 

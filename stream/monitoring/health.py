@@ -88,7 +88,7 @@ class Health:
             stop.wait(every_seconds)
 
     def checks(self) -> dict[str, Check]:
-        """Returns the latest result by dependency; a result that is too old is replaced by a bad one."""
+        """Return the latest result by dependency; a result that is too old is replaced by a bad one."""
         now = self._clock()
         return {name: _unless_overdue(check, now) for name, check in list(self._checks.items())}
 
@@ -99,14 +99,14 @@ def _unless_overdue(check: Check, now: float) -> Check:
 
 
 class Progress:
-    """Whether the workers keep up with the input. It remembers when they last moved, so call `check` at regular intervals."""
+    """Checks that the workers keep up with the input. It remembers when they last advanced, so call `check` at regular intervals."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._reached: dict[int, int] = {}
         self._moved_at = clock()
         self.lag: dict[int, int] = {}
-        """By partition, how many input offsets had no forecast yet at the latest check."""
+        """By partition, the number of input offsets without a forecast at the latest check."""
 
     def check(self, ends: Mapping[int, int], reached: Mapping[int, int], marker_offsets: int) -> str:
         """Compare the positions of the workers with the ends of the input.
@@ -114,10 +114,10 @@ class Progress:
         Args:
             ends: by partition, the offset after the last input record.
             reached: by partition, the next offset that the workers will take; a partition that no worker has taken yet is missing.
-            marker_offsets: how many offsets a transaction occupies after its last record (Kafka's transaction markers).
+            marker_offsets: number of offsets that a transaction occupies after its last record (Kafka's transaction markers).
 
         Returns:
-            How many records wait, as text.
+            The number of records that wait, as text.
 
         Raises:
             Problem: records wait and no worker takes them, or the workers are far behind.
@@ -138,12 +138,12 @@ class Progress:
 
 
 def lag_by_partition(ends: Mapping[int, int], reached: Mapping[int, int], marker_offsets: int) -> dict[int, int]:
-    """Returns, by partition, the offsets between the workers and the end of the input, without the markers after the last record."""
+    """Return, by partition, the offsets between the workers and the end of the input, without the markers after the last record."""
     return {partition: max(0, end - reached.get(partition, 0) - marker_offsets) for partition, end in sorted(ends.items())}
 
 
 def check_feed(silent_seconds: float, feed_time: Instant | None, trouble: str | None) -> str:
-    """Check how long ago a feed last published a new time.
+    """Check that a feed has published a new time within the last minutes.
 
     Args:
         silent_seconds: seconds since the feed last published a new time; infinite if it never did.
@@ -151,7 +151,7 @@ def check_feed(silent_seconds: float, feed_time: Instant | None, trouble: str | 
         trouble: the poller's latest error, if there is one.
 
     Returns:
-        How long ago the feed was heard, and its latest time, as text.
+        The seconds since the feed was heard, and its latest time, as text.
 
     Raises:
         Problem: the feed has been silent for too long, or was never heard.

@@ -165,7 +165,7 @@ class _Partitions(Collector):
 
 
 def _score_metrics(scored: Sequence[tuple[str, Score]]) -> Iterable[Metric]:
-    """Sums by region, so that any set of regions can be added up; and the means per event over all of these regions."""
+    """Yield the sums by region, so that any set of regions can be added up; and the means per event over all of these regions."""
     events = GaugeMetricFamily("quakecast_score_events", "Earthquakes that forecasts were scored with.", labels=["region"])
     expected = GaugeMetricFamily("quakecast_score_expected_events", "Expected number of earthquakes.", labels=["region", "forecaster"])
     scores = GaugeMetricFamily("quakecast_score_nats", "Log score, summed over the scored events.", labels=["region", "forecaster"])

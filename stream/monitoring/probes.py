@@ -1,4 +1,4 @@
-"""Probes of the log, the store, and of what they show about feed, forecasts and model. Each has connections of its own."""
+"""Probes of the log and the store, and, by their records, of feed, forecasts and models. Each has connections of its own."""
 
 from __future__ import annotations
 
@@ -129,12 +129,12 @@ def _newest_time(event_log: Log, partition: int, end: int) -> Instant | None:
 
 
 def _age_seconds(moment: Instant | None) -> float:
-    """Returns the age of the newest record, for a log that has not grown since this probe began. (Records of a replay look old.)"""
+    """Return the age of the newest record, for a log that has not grown since this probe began. (Records of a replay look old.)"""
     return float("inf") if moment is None else max(0.0, time.time() - moment / MILLISECONDS_PER_SECOND)
 
 
 def _outage_reason(event_log: Log) -> str | None:
-    """Returns the poller's reason for the outage that is going on, or None if there is none."""
+    """Return the poller's reason for the outage that is going on, or None if there is none."""
     end = event_log.ends(EVENTS)[0]
     records = list(event_log.read(EVENTS, 0, max(0, end - LAST_OFFSETS), end))
     newest = None
@@ -145,7 +145,7 @@ def _outage_reason(event_log: Log) -> str | None:
 
 
 def transaction_marker_offsets(event_log: Log) -> int:
-    """Returns how many offsets a transaction occupies after its last record: one on Kafka, none in the embedded log."""
+    """Return the number of offsets that a transaction occupies after its last record: one on Kafka, none in the embedded log."""
     return 0 if event_log.shares_transactions else 1
 
 
@@ -179,6 +179,6 @@ def _model_name(position: Position) -> str:
 
 
 def public_address(url: str) -> str:
-    """Returns a URL without user name, password and query: only scheme, hosts and path."""
+    """Return a URL without user name, password and query: only scheme, hosts and path."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -71,7 +71,7 @@ class OutlookPartition:
         self._regions: dict[str, _RegionState] = {}
 
     def fold(self, record: InputRecord) -> None:
-        """Fold a record, without looking at what is due."""
+        """Fold a record."""
         if record.sequence <= self.sequence:
             return
         self.sequence, self._test = record.sequence, record.test
@@ -81,17 +81,17 @@ class OutlookPartition:
 
     def due_before(self, record: InputRecord) -> list[Due]:
         """Return the outlooks that are due before a record is folded, because it shows that the preceding moment is complete."""
-        moved = isinstance(record, Change) and record.sequence > self.sequence and record.observed_at > self.clock
-        return self._due() if moved else []
+        is_later = isinstance(record, Change) and record.sequence > self.sequence and record.observed_at > self.clock
+        return self._due() if is_later else []
 
     def due_after(self, record: InputRecord) -> list[Due]:
         """Return the outlooks that are due after a record was folded."""
         return self._due() if isinstance(record, Heartbeat) else []
 
-    def note(self, outlook: RegionOutlook) -> None:
-        """Note an outlook that was issued."""
-        kept = self._regions[outlook.region]
-        self._regions[outlook.region] = kept._replace(issued=last_outlook_of(outlook))
+    def record_issue(self, outlook: RegionOutlook) -> None:
+        """Keep the part of an issued outlook that the region's next one depends on."""
+        state = self._regions[outlook.region]
+        self._regions[outlook.region] = state._replace(issued=last_outlook_of(outlook))
 
     def window(self, region_id: str) -> Window:
         """Return a region's window."""
@@ -102,28 +102,28 @@ class OutlookPartition:
 
     def _change(self, change: Change) -> None:
         region = self._table[change.region]
-        kept, cutoff = self._of(region.id), self.clock.plus(days=-region.window_days)
-        window, gone = kept.window.expire(cutoff)
+        state, cutoff = self._of(region.id), self.clock.plus(days=-region.window_days)
+        window, expired = state.window.expire(cutoff)
         edit = window.apply(change, region, cutoff)
-        touched = [event for event in (edit.removed, edit.added, *gone) if event is not None and is_large(event, region)]
-        mainshock = mainshock_of(edit.window, region, self.clock) if touched else kept.mainshock
-        self._regions[region.id] = _RegionState(edit.window, mainshock, kept.issued)
+        touched = [event for event in (edit.removed, edit.added, *expired) if event is not None and is_large(event, region)]
+        mainshock = mainshock_of(edit.window, region, self.clock) if touched else state.mainshock
+        self._regions[region.id] = _RegionState(edit.window, mainshock, state.issued)
 
     def _due(self) -> list[Due]:
-        found = [self._due_of(self._table[region_id]) for region_id in sorted(self._regions)]
-        return [due for due in found if due is not None]
+        candidates = [self._due_of(self._table[region_id]) for region_id in sorted(self._regions)]
+        return [due for due in candidates if due is not None]
 
     def _due_of(self, region: Region) -> Due | None:
-        kept = self._regions[region.id]
-        window, gone = kept.window.expire(self.clock.plus(days=-region.window_days))
-        if gone:
-            kept = _RegionState(window, mainshock_of(window, region, self.clock), kept.issued)
-            self._regions[region.id] = kept
-        cause = cause_at(kept.issued, kept.window, kept.mainshock, region, self.clock)
+        state = self._regions[region.id]
+        window, expired = state.window.expire(self.clock.plus(days=-region.window_days))
+        if expired:
+            state = _RegionState(window, mainshock_of(window, region, self.clock), state.issued)
+            self._regions[region.id] = state
+        cause = cause_at(state.issued, state.window, state.mainshock, region, self.clock)
         if cause is None:
             return None
         return Due(
-            region, cause, self.clock, self.sequence, kept.window.events, kept.mainshock, kept.issued, self.lineup, self._test
+            region, cause, self.clock, self.sequence, state.window.events, state.mainshock, state.issued, self.lineup, self._test
         )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ class LastOutlook(NamedTuple):
 
 
 def is_large(event: Event, region: Region) -> bool:
-    """Whether an event is large enough for a mainshock."""
+    """Return whether an event is large enough for a mainshock."""
     least = max(SMALLEST_MAINSHOCK, region.magnitude_of_completeness + ABOVE_COMPLETENESS)
     return event.magnitude is not None and event.magnitude >= least - _ROUNDING
 
@@ -111,10 +111,10 @@ def _next_daily(moment: Instant, region: Region) -> Instant:
 
 
 def _is_wrong(issued: LastOutlook, window: Window, mainshock: Event | None, region: Region, now: Instant) -> bool:
-    """Whether the last outlook's mainshock is no longer one: deleted, moved away, or of a clearly different magnitude."""
+    """Return whether the last outlook's mainshock is no longer one: deleted, moved away, or of a clearly different magnitude."""
     if issued.mainshock is None or issued.mainshock_time < now.plus(days=-region.window_days):
         return False
-    known = window.find(issued.mainshock)
-    if known is None or mainshock is None:
+    event = window.find(issued.mainshock)
+    if event is None or mainshock is None:
         return True
-    return abs((known.magnitude or 0.0) - issued.mainshock_magnitude) >= REVISED_MAGNITUDE - _ROUNDING
+    return abs((event.magnitude or 0.0) - issued.mainshock_magnitude) >= REVISED_MAGNITUDE - _ROUNDING

@@ -109,11 +109,11 @@ class OutlookWorker(GroupMember[Owned]):
         first = committed if committed is not None else starts if self._from_beginning else self._log.ends(EVENTS)[number]
         state = OutlookPartition(number, self._table, self._issued(number))
         for record in self._log.read(EVENTS, number, starts, first):
-            known = _decode_or_none(record)
-            if isinstance(known, Promotion):
-                self._promote(state, known)
-            elif known is not None:
-                state.fold(known)
+            decoded = _decode_or_none(record)
+            if isinstance(decoded, Promotion):
+                self._promote(state, decoded)
+            elif decoded is not None:
+                state.fold(decoded)
         self._owned[number] = Owned(state, first)
         if committed is None:  # keeps the group's beginning, even if this worker ends before the first record arrives
             self._producer.commit([], {number: first}, self._consumer)
@@ -121,27 +121,27 @@ class OutlookWorker(GroupMember[Owned]):
 
     def _issued(self, number: int) -> dict[str, LastOutlook]:
         """Return the latest outlook in the topic, by region."""
-        found = {}
+        latest: dict[str, LastOutlook] = {}
         for record in self._log.read(OUTLOOKS, number, self._log.starts(OUTLOOKS)[number], self._log.ends(OUTLOOKS)[number]):
             try:
                 outlook = decode_outlook(record.value)
             except msgspec.DecodeError:  # written by others
                 continue
-            found[outlook.region] = last_outlook_of(outlook)
-        return found
+            latest[outlook.region] = last_outlook_of(outlook)
+        return latest
 
     def _take(self, record: Record) -> None:
         owned = self._owned.get(record.partition)
         if owned is None or record.offset < owned.offset:
             return
-        known = _decode_or_none(record)
-        if isinstance(known, Promotion):
-            self._promote(owned.state, known)
-        elif known is not None:
-            for due in owned.state.due_before(known):
+        decoded = _decode_or_none(record)
+        if isinstance(decoded, Promotion):
+            self._promote(owned.state, decoded)
+        elif decoded is not None:
+            for due in owned.state.due_before(decoded):
                 self._issue(owned.state, due, owned.offset)
-            owned.state.fold(known)
-            for due in owned.state.due_after(known):
+            owned.state.fold(decoded)
+            for due in owned.state.due_after(decoded):
                 self._issue(owned.state, due, record.offset)
         self._owned[record.partition] = Owned(owned.state, record.offset + 1)
 
@@ -161,7 +161,7 @@ class OutlookWorker(GroupMember[Owned]):
         outlook = outlook_of(due, state.number, simulator.name, simulator.simulate(simulation_request(due, state.number)))
         out = Outgoing(OUTLOOKS, state.number, outlook.region.encode(), encode(outlook), outlook.issued_at)
         self._producer.commit([out], {state.number: offset}, self._consumer)
-        state.note(outlook)
+        state.record_issue(outlook)
         seconds = time.monotonic() - began
         self._metrics.count_outlook(outlook.cause, seconds)
         log.info("outlook", seconds=round(seconds, 2), **_outlook_fields(outlook))
@@ -188,15 +188,15 @@ def _decode_or_none(record: Record) -> LogRecord | None:
 
 def _outlook_fields(outlook: RegionOutlook) -> dict[str, object]:
     week = next(span for span in outlook.forecast if span.label == outlook.advisory_time_frame)
-    shown = {"region": outlook.region, "cause": outlook.cause, "at": str(outlook.issued_at), "simulations": outlook.simulations}
-    return shown | {"mainshock": outlook.mainshock and outlook.mainshock.id, "week_median": week.bins[0].median, "cut": outlook.cut}
+    fields = {"region": outlook.region, "cause": outlook.cause, "at": str(outlook.issued_at), "simulations": outlook.simulations}
+    return fields | {"mainshock": outlook.mainshock and outlook.mainshock.id, "week_median": week.bins[0].median, "cut": outlook.cut}
 
 
 def outlooks_of(event_log: Log) -> Iterator[bytes]:
     """Yield all outlooks of a log, in the order of (time, partition, sequence, region)."""
-    found = []
+    outlooks = []
     for partition, end in event_log.ends(OUTLOOKS).items():
         for record in event_log.read(OUTLOOKS, partition, event_log.starts(OUTLOOKS)[partition], end):
             outlook = decode_outlook(record.value)
-            found.append((outlook.issued_at, partition, outlook.input_sequence, outlook.region, record.value))
-    yield from (body for *_, body in sorted(found))
+            outlooks.append((outlook.issued_at, partition, outlook.input_sequence, outlook.region, record.value))
+    yield from (body for *_, body in sorted(outlooks))

@@ -110,12 +110,12 @@ def pair_with_forecasts(forecasts: Sequence[ForecastQuantiles], events: Sequence
         events: as returned by `next_events`.
     """
     times = [forecast.issued_at for forecast in forecasts]
-    found = []
+    pairs = []
     for before, event in pairwise(events):
         first = bisect_right(times, before.time)
-        held = first < len(times) and times[first] < event.time
-        found.append((event, forecasts[first] if held else None))
-    return found
+        has_forecast = first < len(times) and times[first] < event.time
+        pairs.append((event, forecasts[first] if has_forecast else None))
+    return pairs
 
 
 def outcome_of(forecast: ForecastQuantiles, event: Event) -> Outcome:
@@ -156,10 +156,10 @@ class Calibration:
         Args:
             events: all known events of the region, in any order.
         """
-        kept, settled = self._forecasts.get(region), list(self._settled.get(region, ()))
-        if not kept:
+        forecasts, settled = self._forecasts.get(region), list(self._settled.get(region, ()))
+        if not forecasts:
             return settled
-        pairs = pair_with_forecasts(list(kept), next_events(events, kept[-1].magnitude_of_completeness))
+        pairs = pair_with_forecasts(list(forecasts), next_events(events, forecasts[-1].magnitude_of_completeness))
         since = max(self._began[region], self.counts.until or self._began[region])
         return settled + [outcome_of(forecast, event) for event, forecast in pairs if forecast is not None and event.time > since]
 
@@ -179,19 +179,19 @@ class Calibration:
         until = clock.plus(days=-SETTLING_DAYS)
         since = self.counts.until
         if since is not None:
-            for region, kept in self._forecasts.items():
-                own = next_events(events.get(region, ()), kept[-1].magnitude_of_completeness)
-                self._settle(region, kept, own, max(since, self._began[region]), until)
+            for region, forecasts in self._forecasts.items():
+                earthquakes = next_events(events.get(region, ()), forecasts[-1].magnitude_of_completeness)
+                self._settle(region, forecasts, earthquakes, max(since, self._began[region]), until)
         self.counts.since = until if self.counts.since is None else self.counts.since
         self.counts.until = until
 
-    def _settle(self, region: str, kept: deque[ForecastQuantiles], events: list[Event], since: Instant, until: Instant) -> None:
-        for event, forecast in pair_with_forecasts(list(kept), events):
+    def _settle(self, region: str, forecasts: deque[ForecastQuantiles], events: list[Event], since: Instant, until: Instant) -> None:
+        for event, forecast in pair_with_forecasts(list(forecasts), events):
             if since < event.time <= until:
                 self._count(region, event, forecast)
         last = max((event.time for event in events if event.time <= until), default=None)
-        while last is not None and len(kept) > 1 and kept[0].issued_at <= last:
-            kept.popleft()
+        while last is not None and len(forecasts) > 1 and forecasts[0].issued_at <= last:
+            forecasts.popleft()
 
     def _count(self, region: str, event: Event, forecast: ForecastQuantiles | None) -> None:
         if forecast is None:

@@ -1,4 +1,4 @@
-"""Whether a record's schema is compatible with the released one. No IO.
+"""Compares a record's schema with the released one. No IO.
 
 Within one version of a record, every valid record stays valid, and readers that know only the released schema can read what is written now:
 fields may be added but not required; none is removed, renamed, given another type or made optional. Anything else is a new version, with
@@ -17,7 +17,7 @@ WITHIN = frozenset({"$ref", "properties", "required", "anyOf", "items", "prefixI
 
 
 def incompatibilities(released: Schema, current: Schema) -> list[str]:
-    """Return what is incompatible with the released schema of the same version: one line each, with the field's path."""
+    """Return the incompatibilities with the released schema of the same version: one line each, with the field's path."""
     return list(_Comparison(released, current).of("", released, current))
 
 
@@ -26,15 +26,15 @@ class _Comparison:
 
     def __init__(self, released: Schema, current: Schema) -> None:
         self._released, self._current = released, current
-        self._seen: set[tuple[str, str]] = set()
+        self._compared: set[tuple[str, str]] = set()
 
     def of(self, path: str, old: Schema, new: Schema) -> Iterator[str]:
         """Yield the incompatibilities at a path and below it."""
         pair = (str(old.get("$ref")), str(new.get("$ref")))
         if "$ref" in old and "$ref" in new:
-            if pair in self._seen:
+            if pair in self._compared:
                 return
-            self._seen.add(pair)
+            self._compared.add(pair)
         old, new = resolve_reference(old, self._released), resolve_reference(new, self._current)
         yield from self._plain(path, old, new)
         yield from self._fields(path, old, new)
@@ -53,12 +53,12 @@ class _Comparison:
         before, now = old.get("properties", {}), new.get("properties", {})
         for name, schema in before.items():
             if name not in now:
-                yield f"{path}.{name} is gone"
+                yield f"{path}.{name} was removed"
             else:
                 yield from self.of(f"{path}.{name}", schema, now[name])
-        must_before, must_now = set(old.get("required", ())), set(new.get("required", ()))
-        yield from (f"{path}.{name} was always there and is optional" for name in sorted((must_before - must_now) & now.keys()))
-        yield from (f"{path}.{name} is required and was not" for name in sorted(must_now - must_before))
+        required_before, required_now = set(old.get("required", ())), set(new.get("required", ()))
+        yield from (f"{path}.{name} was required and is optional" for name in sorted((required_before - required_now) & now.keys()))
+        yield from (f"{path}.{name} is required and was not" for name in sorted(required_now - required_before))
 
     def _parts(self, path: str, old: Schema, new: Schema) -> Iterator[str]:
         """Compare the elements of lists and maps."""
@@ -76,22 +76,22 @@ class _Comparison:
 
     def _choices(self, path: str, old: Schema, new: Schema) -> Iterator[str]:
         """Compare alternatives: each released one must have a compatible present one, and there must be no further ones."""
-        lost, left = [], list(new.get("anyOf", []))
+        lost, unmatched = [], list(new.get("anyOf", []))
         for choice in old.get("anyOf", []):
-            like = next((other for other in left if not incompatibilities_between(choice, other, self._released, self._current)), None)
+            like = next((other for other in unmatched if not incompatibilities_between(choice, other, self._released, self._current)), None)
             if like is None:
                 lost.append(choice)
             else:
-                left.remove(like)
-        if len(lost) == len(left) == 1:
-            yield from self.of(path, lost[0], left[0])
+                unmatched.remove(like)
+        if len(lost) == len(unmatched) == 1:
+            yield from self.of(path, lost[0], unmatched[0])
             return
         yield from (f"{path}: it could be {_named(choice)} and no longer can" for choice in lost)
-        yield from (f"{path}: it can be {_named(choice)} and could not" for choice in left)
+        yield from (f"{path}: it can be {_named(choice)} and could not" for choice in unmatched)
 
 
 def incompatibilities_between(old: Schema, new: Schema, released: Schema, current: Schema) -> list[str]:
-    """Return what is incompatible between parts of two schemas, as `incompatibilities` does for whole ones."""
+    """Return the incompatibilities between parts of two schemas, as `incompatibilities` does for whole ones."""
     return list(_Comparison(released, current).of("", old, new))
 
 

@@ -11,18 +11,18 @@ from stream.records.alert import Alert
 from stream.records.forecast import Exceedance, Forecast, Magnitude, Score, Spot, Wait, Where
 from stream.records.outlook import AboveMainshock, Bin, Observation, OutlookMainshock, OutlookModel, OutlookSpan, RegionOutlook
 
-HEARD = Instant.parse("2026-03-01T06:12:00.000Z")
-ORIGIN = HEARD.plus(seconds=-401.86)
+OBSERVED_AT = Instant.parse("2026-03-01T06:12:00.000Z")
+ORIGIN = OBSERVED_AT.plus(seconds=-401.86)
 MODEL = "lstm-1f0c9a77d2e4+cnn-7a6077b5d00c"
 
 EVENT = Event(
-    "xx00000001", ORIGIN, HEARD.plus(seconds=-64.0), 35.705, -117.504, 8.2, 6.1, "mww", "earthquake", "automatic", "xx",
+    "xx00000001", ORIGIN, OBSERVED_AT.plus(seconds=-64.0), 35.705, -117.504, 8.2, 6.1, "mww", "earthquake", "automatic", "xx",
     "18 km W of Searles Valley, CA", ("yy40000001",),
 )  # fmt: skip
-CHANGE = Change(4_711, "added", "california", HEARD, "all_day", EVENT.id, EVENT)
-PROMOTION = Promotion(HEARD, {"lstm": "lstm-1f0c9a77d2e4"}, reason="trained on two more years")
+CHANGE = Change(4_711, "added", "california", OBSERVED_AT, "all_day", EVENT.id, EVENT)
+PROMOTION = Promotion(OBSERVED_AT, {"lstm": "lstm-1f0c9a77d2e4"}, reason="trained on two more years")
 FORECAST = Forecast(
-    "california-0-4711", "california", HEARD, "added", EVENT.id, 0, 4_711, MODEL, 2.5, 212, ORIGIN, HEARD.plus(seconds=211.0),
+    "california-0-4711", "california", OBSERVED_AT, "added", EVENT.id, 0, 4_711, MODEL, 2.5, 212, ORIGIN, OBSERVED_AT.plus(seconds=211.0),
     Wait(
         0.00531, {"0.05": 0.000392, "0.25": 0.0022, "0.5": 0.00531, "0.75": 0.0107, "0.95": 0.0241},
         {"1h": 0.9999, "1d": 1.0, "7d": 1.0, "30d": 1.0}, 3_140.0,
@@ -37,25 +37,25 @@ FORECAST = Forecast(
         {"5": {"1h": 1_270.0, "1d": 131.0, "7d": 26.6, "30d": 7.4}, "6": {"1h": 1_400.0, "1d": 178.0, "7d": 43.9, "30d": 13.1}},
     ),
     Score(
-        HEARD.plus(days=-90.0), HEARD.plus(days=-1.0), 211, {"model": 204.7, "poisson": 188.2, "etas": 219.4},
+        OBSERVED_AT.plus(days=-90.0), OBSERVED_AT.plus(days=-1.0), 211, {"model": 204.7, "poisson": 188.2, "etas": 219.4},
         {"model": 1.83, "poisson": 0.41, "etas": 1.71}, {"poisson": 1.42, "etas": 0.12}, 3, 1,
     ),
 )  # fmt: skip
 ALERT = Alert(
-    "m6-observed:california:0-4711", 0, "initial", None, "m6-observed", "magnitude", "california", HEARD, HEARD.plus(days=1.0), True,
-    "California: M 6.1, 18 km W of Searles Valley, CA", "rule m6-observed: at least 6", 6.1, 6.0, 6.0, None, "california-0-4711",
-    [EVENT.id], MODEL, 0, 4_711,
+    "m6-observed:california:0-4711", 0, "initial", None, "m6-observed", "magnitude", "california",
+    OBSERVED_AT, OBSERVED_AT.plus(days=1.0), True, "California: M 6.1, 18 km W of Searles Valley, CA", "rule m6-observed: at least 6",
+    6.1, 6.0, 6.0, None, "california-0-4711", [EVENT.id], MODEL, 0, 4_711,
 )  # fmt: skip
 OUTLOOK = RegionOutlook(
-    id="outlook-california-0-4711", region="california", issued_at=HEARD, cause="mainshock", supersedes=None,
+    id="outlook-california-0-4711", region="california", issued_at=OBSERVED_AT, cause="mainshock", supersedes=None,
     mainshock=OutlookMainshock(EVENT.id, ORIGIN, 6.1, 35.705, -117.504, 8.2, EVENT.place), observed_from=ORIGIN,
     magnitude_of_completeness=2.5, events_in_window=212, simulations=1_000, cut=0, seed=4_711, input_partition=0, input_sequence=4_711,
-    creation_time=int(HEARD), expire_time=int(HEARD.plus(days=365.0)), advisory_time_frame="1 Week", template="Mainshock",
+    creation_time=int(OBSERVED_AT), expire_time=int(OBSERVED_AT.plus(days=365.0)), advisory_time_frame="1 Week", template="Mainshock",
     injectable_text="A probability forecast, not a prediction.", observations=[Observation(3.0, 0), Observation(4.0, 0)],
     model=OutlookModel(MODEL, "the forecaster rolled forward", {"simulations": 1_000.0}), fractile_probabilities=[0.025, 0.5, 0.975],
     forecast=[
         OutlookSpan(
-            int(HEARD), int(HEARD.plus(days=1.0)), "1 Day",
+            int(OBSERVED_AT), int(OBSERVED_AT.plus(days=1.0)), "1 Day",
             [Bin(3.0, 21, 164, 1.0, 63, [21, 63, 164]), Bin(4.0, 1, 19, 0.99, 7, [1, 7, 19])],
             AboveMainshock(6.1, 0.05, [0, 0, 1]),
         )
@@ -64,12 +64,12 @@ OUTLOOK = RegionOutlook(
 )  # fmt: skip
 EXAMPLES: tuple[msgspec.Struct, ...] = (
     CHANGE,
-    Heartbeat(4_712, HEARD, "all_day"),
-    Outage(4_713, HEARD, "all_day", 312.4, "the connection was refused"),
+    Heartbeat(4_712, OBSERVED_AT, "all_day"),
+    Outage(4_713, OBSERVED_AT, "all_day", 312.4, "the connection was refused"),
     PROMOTION,
-    Activation(0, 8_820, 4_711, HEARD, MODEL, PROMOTION),
+    Activation(0, 8_820, 4_711, OBSERVED_AT, MODEL, PROMOTION),
     DeadLetter(
-        HEARD, "all_day", "time_damaged", "the origin time cannot be read", used=False, id="xx00000002", payload='{"type":"Feature"'
+        OBSERVED_AT, "all_day", "time_damaged", "the origin time cannot be read", used=False, id="xx00000002", payload='{"type":"Feature"'
     ),
     FORECAST,
     OUTLOOK,

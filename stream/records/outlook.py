@@ -162,17 +162,17 @@ def counts_since(outlook: RegionOutlook, events: Iterable[Event], now: Instant) 
     Args:
         events: the region's events since then at least, in any order, each once.
     """
-    known = tuple(events)
+    events = tuple(events)
     spans = []
     for span in outlook.forecast:
         end = Instant(span.time_end)
-        counts = [count_earthquakes(known, one.magnitude, outlook.issued_at, min(now, end)) for one in span.bins]
+        counts = [count_earthquakes(events, one.magnitude, outlook.issued_at, min(now, end)) for one in span.bins]
         spans.append(CameSince(span.label, min(now, end), now >= end, counts))
     return spans
 
 
 def span_end(start: Instant, label: str) -> int:
-    """Milliseconds since 1970."""
+    """Return the end of a span that begins at `start`, in milliseconds since 1970."""
     return int(start) + round(SPANS_DAYS[label] * MILLISECONDS_PER_DAY)
 
 

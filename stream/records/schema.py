@@ -43,14 +43,14 @@ def write(folder: Path = FOLDER) -> list[Path]:
 
 
 def incompatible_with_released(released: Path | None = None) -> list[str]:
-    """Return what is incompatible with the released schemas of the same version: one line each. A version no longer written may go."""
+    """Return the incompatibilities with the released schemas, one line each. A schema may be missing if a newer version of it exists."""
     now = {name: json.loads(text) for name, text in schemas().items()}
     files = sorted((released or RELEASED).glob("*.json"))
-    found = {
+    changes = {
         file.name: incompatibilities(json.loads(file.read_text(encoding="utf-8")), now[file.name]) for file in files if file.name in now
     }
-    gone = [file.name for file in files if file.name not in now and not _has_a_newer_version(file.name, now)]
-    return [f"{name} {line}" for name, lines in found.items() for line in lines] + [f"{name} is gone" for name in gone]
+    removed = [file.name for file in files if file.name not in now and not _has_a_newer_version(file.name, now)]
+    return [f"{name} {line}" for name, lines in changes.items() for line in lines] + [f"{name} was removed" for name in removed]
 
 
 def _has_a_newer_version(name: str, now: Collection[str]) -> bool:

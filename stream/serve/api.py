@@ -1,4 +1,4 @@
-"""What all endpoints share, and the handlers that answer from the view alone."""
+"""The state that all endpoints use, and the handlers that answer from the view alone."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from stream.serve.view import View, median_or_none, percentile_99_or_none
 
 
 class Sources(NamedTuple):
-    """What the answers are made from."""
+    """The sources of the answers."""
 
     table: RegionTable
     open_log: Callable[[], Log]
     """Opens a connection to the log, for one thread."""
     store_positions: StorePositions
-    """How far the workers are."""
+    """The positions of the workers in the store."""
     poller: Callable[[], SourceStatus] | None = None
     """Returns the state of the poller, if the feed is polled in this process."""
     explain: Callable[[str], Explanation] | None = None
@@ -59,7 +59,7 @@ class Api:
         return self.hub.view
 
     def region(self, region_id: str) -> Region:
-        """Returns a region of the table.
+        """Return a region of the table.
 
         Raises:
             ApiError: there is no region of that id.
@@ -98,7 +98,7 @@ class Api:
         )
 
     def feed(self, now: Instant) -> answers.FeedState:
-        """Returns the state of the feed: from the poller if it runs in this process, else from the heartbeats in the log."""
+        """Return the state of the feed: from the poller if it runs in this process, else from the heartbeats in the log."""
         view = self.view
         polled = self.sources.poller() if self.sources.poller is not None else None
         age = None if view.stream_time is None else round((now - view.stream_time) / 1_000, 1)
@@ -112,12 +112,12 @@ class Api:
         return answers.FeedState(view.stream_time, age, heard_ago, is_stale, trouble)
 
     async def lag(self) -> int | None:
-        """Returns how many input records no worker has taken yet; None if the store does not answer."""
+        """Return the number of input records that no worker has taken yet; None if the store does not answer."""
         positions = await self.sources.store_positions.positions()
         if positions is None:
             return None
-        taken = {partition: position.sequence for partition, position in positions.items()}
-        return sum(max(0, last - taken.get(partition, -1)) for partition, last in self.view.sequences.items())
+        sequences = {partition: position.sequence for partition, position in positions.items()}
+        return sum(max(0, last - sequences.get(partition, -1)) for partition, last in self.view.sequences.items())
 
     async def regions(self, _: NoQuery) -> answers.Regions:
         return answers.Regions(DISCLAIMER, [answers.RegionNow(*self._region_fields(region)) for region in self.sources.table])
@@ -138,7 +138,7 @@ class Api:
         return region.id, region.name, region.magnitude_of_completeness, region.window_days, geometry, forecast
 
     def came_since(self, outlook: RegionOutlook) -> list[CameSince]:
-        """Returns the counts of events since an outlook was issued, up to the stream time."""
+        """Return the counts of events since an outlook was issued, up to the stream time."""
         return counts_since(outlook, self.view.events.of_region(outlook.region), self.view.stream_time or outlook.issued_at)
 
     async def outlooks(self, _: NoQuery) -> answers.Outlooks:
@@ -152,7 +152,7 @@ class Api:
         return answers.Events(list(self.events_of(query)))
 
     def events_of(self, query: EventsQuery) -> Iterator[KnownEvent]:
-        """Returns the events that match a query, newest first."""
+        """Return the events that match a query, newest first."""
         self.check_regions([] if query.region is None else [query.region])
         return islice(self.view.events.newest_first(lambda state: _matches(state, query)), query.limit)
 
@@ -175,7 +175,7 @@ class Api:
         return answers.Revisions(DISCLAIMER, self.revisions(query.id))
 
     def revisions(self, alert_id: str) -> list[Alert]:
-        """Returns all revisions of an alert, the first one first.
+        """Return all revisions of an alert, the first one first.
 
         Raises:
             ApiError: there is no alert of that id.
@@ -186,7 +186,7 @@ class Api:
 
 
 def wall_clock() -> Instant:
-    """Returns the current time."""
+    """Return the current time."""
     return Instant(round(time.time() * 1_000))
 
 

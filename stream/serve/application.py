@@ -27,7 +27,7 @@ from stream.serve.verification_endpoints import VerificationEndpoints
 
 
 def endpoints(api: Api, log_reader: LogReader) -> list[Endpoint]:
-    """Returns all endpoints except the stream, the documents and the page."""
+    """Return all endpoints except the stream, the documents and the page."""
     history, exports = HistoryEndpoints(api, log_reader), ExportEndpoints(api)
     verification, health = VerificationEndpoints(api), HealthEndpoints(api)
     return [
@@ -57,10 +57,10 @@ def endpoints(api: Api, log_reader: LogReader) -> list[Endpoint]:
 
 
 def application(api: Api, log_reader: LogReader, *, secured: bool = False) -> Starlette:
-    """Returns the application.
+    """Return the application.
 
     Args:
-        api: what the endpoints share.
+        api: the state that all endpoints use.
         log_reader: reads past records.
         secured: whether requests need a token, which the OpenAPI document then says.
     """
@@ -79,13 +79,13 @@ def application(api: Api, log_reader: LogReader, *, secured: bool = False) -> St
 
 
 async def _internal_error(_: Request, __: Exception) -> Response:
-    """Returns the response for an unexpected error; the server's log has the traceback."""
+    """Return the response for an unexpected error; the server's log has the traceback."""
     body = Refusal("this server failed to answer", "report it to its operator; the server's log has the details")
     return Response(encode(body), 500, media_type=JSON)
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
-    """Returns the response for an unknown path, or for a method other than GET."""
+    """Return the response for an unknown path, or for a method other than GET."""
     assert isinstance(error, HTTPException)
     body = Refusal("there is nothing at this path", "see /openapi.json")
     if error.status_code == 405:

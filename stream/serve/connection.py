@@ -32,7 +32,7 @@ class Connection(H11Protocol):
             self._request_timer = self.loop.call_later(REQUEST_SECONDS, self._close_if_incomplete)
 
     def _request_is_incomplete(self) -> bool:
-        """Whether no request is being answered, so that the next one has not arrived as a whole."""
+        """Return whether no request is being answered, so that the next one has not arrived as a whole."""
         return self.cycle is None or self.cycle.response_complete
 
     def _close_if_incomplete(self) -> None:

@@ -43,7 +43,7 @@ class Endpoint(NamedTuple):
     """The struct of an answer with status 503, where that is not an error."""
 
     def route(self, check: Callable[[str], None]) -> Route:
-        """Returns the Starlette route.
+        """Return the Starlette route.
 
         Args:
             check: called with the path before anything else; may raise `ApiError`.
@@ -61,6 +61,6 @@ class Endpoint(NamedTuple):
 
 
 async def error_response(_: Request, error: Exception) -> Response:
-    """Returns the response for an `ApiError`."""
+    """Return the response for an `ApiError`."""
     assert isinstance(error, ApiError)
     return Response(encode(error.body), error.status, error.headers, media_type=JSON)

@@ -1,4 +1,4 @@
-"""The known events: their current version, when they were first seen, how many versions they had. A fold of changes without IO."""
+"""Index of the known events: current version, time of the first report, number of versions. A fold of changes without IO."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class EventIndex:
         """The current states sorted by origin time; None after a change."""
 
     def __len__(self) -> int:
-        """The number of events that are not deleted."""
+        """Return the number of events that are not deleted."""
         return sum(not state.deleted for state in self._sorted())
 
     def apply(self, change: Change) -> None:
@@ -64,11 +64,11 @@ class EventIndex:
                 self._newest_first = None
 
     def get(self, event_id: str) -> KnownEvent | None:
-        """Returns an event by its id."""
+        """Return an event by its id."""
         return self._known_event(self._current[event_id]) if event_id in self._current else None
 
     def by_region(self) -> dict[str, list[Event]]:
-        """Returns the events that are not deleted, by region, in no particular order."""
+        """Return the events that are not deleted, by region, in no particular order."""
         events: dict[str, list[Event]] = {}
         for state in self._current.values():
             if not state.deleted:
@@ -76,11 +76,11 @@ class EventIndex:
         return events
 
     def of_region(self, region: str) -> list[Event]:
-        """Returns a region's events that are not deleted, in no particular order."""
+        """Return a region's events that are not deleted, in no particular order."""
         return [state.event for state in self._current.values() if state.region == region and not state.deleted]
 
     def newest_first(self, matches: Callable[[EventState], bool] = lambda _: True) -> Iterator[KnownEvent]:
-        """Returns the matching events, deleted ones included, from the newest origin time to the oldest."""
+        """Return the matching events, deleted ones included, from the newest origin time to the oldest."""
         return (self._known_event(state) for state in self._sorted() if matches(state))
 
     def _sorted(self) -> list[EventState]:

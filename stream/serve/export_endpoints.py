@@ -34,12 +34,12 @@ class ExportEndpoints:
         return Content(await asyncio.to_thread(forecasts_geojson, latest, table), GEOJSON_MEDIA_TYPE)
 
     async def events_geojson(self, query: EventsQuery) -> Content:
-        known = [(event.region, _event(event)) for event in self._api.events_of(query) if not event.deleted]
-        return Content(events_geojson(known, self._api.view.stream_time or wall_clock()), GEOJSON_MEDIA_TYPE)
+        events = [(event.region, _event(event)) for event in self._api.events_of(query) if not event.deleted]
+        return Content(events_geojson(events, self._api.view.stream_time or wall_clock()), GEOJSON_MEDIA_TYPE)
 
     async def events_quakeml(self, query: EventsQuery) -> Content:
-        known = [_event(event) for event in self._api.events_of(query) if not event.deleted]
-        return Content(await asyncio.to_thread(events_quakeml, known), QUAKEML_MEDIA_TYPE)
+        events = [_event(event) for event in self._api.events_of(query) if not event.deleted]
+        return Content(await asyncio.to_thread(events_quakeml, events), QUAKEML_MEDIA_TYPE)
 
     async def alert_cap(self, query: RevisionQuery) -> Content:
         revisions = self._api.revisions(query.id)
@@ -47,14 +47,14 @@ class ExportEndpoints:
         alert = next((one for one in revisions if one.revision == number), None)
         if alert is None:
             raise not_found("revision of that number", "choose one that /v1/alerts/{id} lists, or leave the parameter out for the latest")
-        known = {one: _event(event) for one in alert.events if (event := self._api.view.events.get(one)) is not None}
+        events = {one: _event(event) for one in alert.events if (event := self._api.view.events.get(one)) is not None}
         earlier = [one for one in revisions if one.revision < number]
         try:
             sources = self._api.sources
-            return Content(cap_message(alert, earlier, sources.table, known, sender=sources.cap_sender), CAP_MEDIA_TYPE)
+            return Content(cap_message(alert, earlier, sources.table, events, sender=sources.cap_sender), CAP_MEDIA_TYPE)
         except Problem as problem:
             raise unavailable(problem.what, problem.remedy) from None
 
 
-def _event(known: KnownEvent) -> Event:
-    return Event(**{name: getattr(known, name) for name in Event.__struct_fields__})
+def _event(known_event: KnownEvent) -> Event:
+    return Event(**{name: getattr(known_event, name) for name in Event.__struct_fields__})

@@ -114,7 +114,7 @@ class Gate:
             )
 
     def _guarded_send(self, scope: Scope, send: Send) -> Send:
-        """Returns `send` with security headers, a count of responses, and a time limit for slow clients."""
+        """Return `send` with security headers, a count of responses, and a time limit for slow clients."""
         transport: asyncio.Transport | None = scope.get("state", {}).get("transport")
 
         async def guarded_send(message: Message) -> None:
@@ -139,7 +139,7 @@ class Gate:
 
 
 def is_open(path: str) -> bool:
-    """Whether a path is answered without the token."""
+    """Return whether a path is answered without the token."""
     return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
 
 
@@ -152,13 +152,13 @@ async def _send_error(error: ApiError, send: Send) -> None:
 
 
 def _token_matches(authorization: str, token: bytes) -> bool:
-    """Whether the header carries the token. The comparison takes the same time wherever the two differ."""
-    kind, _, given = authorization.partition(" ")
-    return hmac.compare_digest(given.strip().encode(), token) and kind.lower() == "bearer"
+    """Return whether the header carries the token. The comparison takes the same time wherever the two differ."""
+    kind, _, sent = authorization.partition(" ")
+    return hmac.compare_digest(sent.strip().encode(), token) and kind.lower() == "bearer"
 
 
 def _host_name(host: str) -> str:
-    """Returns a Host header without its port."""
+    """Return a Host header without its port."""
     name, colon, port = host.rpartition(":")
     return (name if colon and port.isdigit() and not name.endswith(":") else host).lower()
 
@@ -168,7 +168,7 @@ def _body_length(text: str) -> int:
 
 
 def _client_address(scope: Scope) -> str:
-    """Returns the address of the client; for IPv6 only its /64 network, which usually belongs to one customer."""
+    """Return the address of the client; for IPv6 only its /64 network, which usually belongs to one customer."""
     client: Any = scope.get("client")
     address = "" if client is None else str(client[0])
     return ":".join(address.split(":")[:4]) if address.count(":") > 3 else address

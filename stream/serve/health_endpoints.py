@@ -63,7 +63,7 @@ class HealthEndpoints:
         )
 
     async def readyz(self, _: NoQuery) -> Content:
-        """The latest check of each dependency, and whether this server has read the log. Status 503 unless all are healthy."""
+        """Return the latest check of each dependency, and whether this server has read the log; with status 503 unless all are healthy."""
         caught_up = self._api.hub.caught_up
         checks = {name: Dependency(check.ok, check.why) for name, check in self._api.sources.health.checks().items()}
         checks["view"] = Dependency(caught_up, "the log has been read" if caught_up else "the log is still being read")

@@ -69,7 +69,7 @@ class _Hub(Collector):
 
 
 def _pit_metrics(counts: PitCounts) -> Iterable[Metric]:
-    """Gauges, not a histogram: the counts start again with a replay or a restart, and the bins are the quantiles of the forecasts."""
+    """Yield gauges, not a histogram: the counts start again with a replay or a restart, and the bins are quantiles of the forecasts."""
     outcomes = GaugeMetricFamily(
         "quakecast_pit_outcomes",
         "Inter-event times and magnitudes by the quantile bin of their forecast that they fell into; labelled by its upper edge.",

@@ -35,13 +35,13 @@ class File(NamedTuple):
 
 
 def read_files(folder: Path = DIST) -> dict[str, File]:
-    """Returns the files by URL path (`/`, `/assets/page.js`, …); empty if the page is not built."""
+    """Return the files by URL path (`/`, `/assets/page.js`, …); empty if the page is not built."""
     paths = [folder / "index.html", *sorted((folder / "assets").glob("*"))]
     return {_url_path(path): _read(path) for path in paths if path.is_file() and path.suffix in MEDIA_TYPES}
 
 
 def file_routes(folder: Path = DIST) -> list[Route]:
-    """Returns the Starlette routes of the page."""
+    """Return the Starlette routes of the page."""
     files = read_files(folder)
 
     async def respond(request: Request) -> Response:

@@ -125,7 +125,7 @@ def read_query(kind: type[Query], path: Mapping[str, str], query: list[tuple[str
 
 
 def _strict_values(kind: type[msgspec.Struct], values: Mapping[str, str]) -> dict[str, Any]:
-    """Returns replacements for values that msgspec would convert too generously: only `true` and `false` are booleans, and none is null."""
+    """Return replacements for values that msgspec would convert too generously: only `true` and `false` are booleans, and none is null."""
     types = _text_and_boolean_parameters(kind)
     strict: dict[str, Any] = {}
     for name, value in values.items():
@@ -138,7 +138,7 @@ def _strict_values(kind: type[msgspec.Struct], values: Mapping[str, str]) -> dic
 
 @cache
 def _text_and_boolean_parameters(kind: type[msgspec.Struct]) -> dict[str, tuple[type, ...]]:
-    """Returns, by parameter, which of `bool` and `str` its type allows."""
+    """Return, by parameter, which of `bool` and `str` its type allows."""
     inspected = msgspec.inspect.type_info(kind)
     assert isinstance(inspected, msgspec.inspect.StructType)
     allowed: dict[str, tuple[type, ...]] = {}
@@ -158,5 +158,5 @@ def _hook(kind: type, value: Any) -> Any:
 
 
 def _one_line(text: str) -> str:
-    """Returns text from outside on one line of bounded length."""
+    """Return text from outside on one line of bounded length."""
     return " ".join(text.split())[:200]

@@ -26,7 +26,7 @@ def serve(listening: socket.socket, sources: Sources, stop: threading.Event, acc
 
     Args:
         listening: a bound socket.
-        sources: what the answers are made from.
+        sources: the sources of the answers.
         stop: ends the server; the server sets it when the log cannot be read any more.
         access: who may send requests; by default this machine only.
 

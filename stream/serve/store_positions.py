@@ -31,7 +31,7 @@ class StorePositions:
         self._latest: dict[int, Position] | None = None
 
     async def positions(self) -> dict[int, Position] | None:
-        """Returns the saved position by partition; None if the store does not answer."""
+        """Return the saved position by partition; None if the store does not answer."""
         async with self._lock:
             if time.monotonic() - self._read_at > FRESH_SECONDS:
                 self._latest = await asyncio.to_thread(self._read)

@@ -65,14 +65,14 @@ class StreamEndpoint:
         query = read_query(StreamQuery, {}, request.query_params.multi_items())
         if not self._api.hub.caught_up:
             raise unavailable("the log is still being read", "try again in a moment")
-        wanted = Filter(_topics(query), self._regions(query), query.test)
+        record_filter = Filter(_topics(query), self._regions(query), query.test)
         cursor_text = request.headers.get("last-event-id") or query.after
         until_end = query.until is not None
         if cursor_text:
-            return StreamRequest(wanted, await self._cursor(cursor_text, wanted), until_end=until_end)
+            return StreamRequest(record_filter, await self._cursor(cursor_text, record_filter), until_end=until_end)
         if query.start in (None, "beginning"):
-            return StreamRequest(wanted, from_beginning=query.start is not None, until_end=until_end)
-        return StreamRequest(wanted, since=_time(query.start or ""), until_end=until_end)
+            return StreamRequest(record_filter, from_beginning=query.start is not None, until_end=until_end)
+        return StreamRequest(record_filter, since=_time(query.start or ""), until_end=until_end)
 
     def _regions(self, query: StreamQuery) -> frozenset[str] | None:
         if query.regions is None:
@@ -81,12 +81,12 @@ class StreamEndpoint:
         self._api.check_regions(regions)
         return frozenset(regions)
 
-    async def _cursor(self, text: str, wanted: Filter) -> Cursor:
+    async def _cursor(self, text: str, record_filter: Filter) -> Cursor:
         try:
             cursor = decode_cursor(text)
         except ValueError as error:
             raise bad_request(f"Last-Event-ID (or after) is {error}", "send an id exactly as the stream sent it, or none") from None
-        partitions, reached = wanted.partitions(), self._api.hub.ring.next_offsets
+        partitions, reached = record_filter.partitions(), self._api.hub.ring.next_offsets
         if is_ahead(cursor, reached, partitions):  # another server may have read further than this one: ask the log itself
             ends = await self._log_reader.query(lambda log: end_offsets(log, partitions))
             if is_ahead(cursor, ends, partitions):

@@ -43,7 +43,7 @@ class VerificationEndpoints:
         return answers.Outcomes(DISCLAIMER, outcomes[: -query.limit - 1 : -1])
 
     async def explanation(self, query: RegionQuery) -> Explanation:
-        """Each forecast is explained once, and one at a time: an explanation takes seconds."""
+        """Explain the region's latest forecast. An explanation takes seconds, so each is computed once, and one at a time."""
         region = self._api.region(query.region)
         forecast = self._api.view.latest_forecast(region.id)
         if forecast is None:
@@ -88,6 +88,6 @@ def _weighted_sums(parts: Iterable[tuple[float, dict[str, float]]]) -> dict[str,
 
 
 def _weighted_means(parts: list[tuple[int, dict[str, float]]]) -> dict[str, float]:
-    """Returns, by name, the weighted mean over the parts that have the name."""
+    """Return, by name, the weighted mean over the parts that have the name."""
     weights = _weighted_sums([(1.0, dict.fromkeys(values, float(weight))) for weight, values in parts])
     return {name: rounded(total / weights[name]) for name, total in _weighted_sums([(float(w), v) for w, v in parts]).items()}

@@ -61,13 +61,13 @@ class Latencies:
 
 
 def median_or_none(values: Iterable[float]) -> float | None:
-    """Returns the median, rounded to milliseconds; None without values."""
+    """Return the median, rounded to milliseconds; None without values."""
     numbers = list(values)
     return round(median(numbers), 3) if numbers else None
 
 
 def percentile_99_or_none(values: Iterable[float]) -> float | None:
-    """Returns the 99th percentile, rounded to milliseconds; None without values."""
+    """Return the 99th percentile, rounded to milliseconds; None without values."""
     numbers = list(values)
     return round(quantiles(numbers, n=100, method="inclusive")[-1] if len(numbers) > 1 else numbers[0], 3) if numbers else None
 
@@ -178,20 +178,20 @@ class View:
         self.dead_letters[decode_dead_letter(record.value).reason] += 1
 
     def latest_forecast(self, region: str) -> Forecast | None:
-        """Returns a region's latest forecast; None before its first."""
+        """Return a region's latest forecast; None before its first."""
         return self.forecasts[region][-1] if region in self.forecasts else None
 
     def active_alerts(self) -> list[Alert]:
-        """Returns the last revision of each active alert, newest first."""
+        """Return the last revision of each active alert, newest first."""
         return [revisions[-1] for revisions in reversed(self.alerts.values()) if self.is_active(revisions[-1])]
 
     def is_active(self, alert: Alert) -> bool:
-        """Whether an alert is active and has not expired by the stream time."""
+        """Return whether an alert is active and has not expired by the stream time."""
         return alert.active and (self.stream_time is None or alert.expires_at > self.stream_time)
 
 
 def _recent(by_region: dict[str, deque[Item]], region: str, most: int) -> deque[Item]:
-    """Returns a region's bounded list of recent items, which is created on first use."""
+    """Return a region's bounded list of recent items, which is created on first use."""
     if region not in by_region:
         by_region[region] = deque(maxlen=most)
     return by_region[region]

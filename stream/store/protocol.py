@@ -26,16 +26,17 @@ class WriteResult(Enum):
 
     SAVED = "saved"
     POSITION_DIFFERS = "position differs"
-    """The store is not where this worker left it (it was emptied, or set back). Nothing was written; `replace` the whole partition."""
+    """The store has another position than this worker saved last (it was emptied, or set back). Nothing was written: `replace` the whole
+    partition."""
     STORE_AHEAD = "store ahead"
-    """Another worker has saved a later position. Nothing was written, and nothing needs to be."""
+    """Another worker has saved a later position. Nothing was written, and nothing needs to be written."""
 
 
 class Store(Protocol):
     """Saved state, by partition and region."""
 
     def load(self, partition: int) -> SavedPartition | None:
-        """Returns a partition's state, or None if there is none. If it is damaged, its position is dropped, so that all is written anew."""
+        """Return a partition's state, or None if there is none. If it is damaged, its position is dropped, so that all is written anew."""
 
     def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
         """Move a partition from one position to a later one, with all changes or none.
@@ -53,13 +54,13 @@ class Store(Protocol):
         """Forget a partition's position: the next save then starts from an empty partition and clears what is left."""
 
     def forecasts(self) -> dict[str, bytes]:
-        """Returns the latest forecast record by region."""
+        """Return the latest forecast record by region."""
 
     def positions(self) -> dict[int, Position]:
-        """Returns the saved position by partition; partitions that were never saved are missing."""
+        """Return the saved position by partition; partitions that were never saved are missing."""
 
     def shares_transaction(self, log: Log) -> bool:
-        """Whether a save inside a transaction of this log is part of that transaction."""
+        """Return whether a save inside a transaction of this log is part of that transaction."""
 
     def close(self) -> None:
         """Release the connection."""
@@ -70,7 +71,7 @@ class DamagedState(ValueError):
 
 
 def require_consistent(saved: SavedRegion) -> SavedRegion:
-    """Returns the region if its memory belongs to its window: the last checkpoint must be at the last event.
+    """Return the region if its memory belongs to its window: the last checkpoint must be at the last event.
 
     Raises:
         DamagedState: part of the region was lost.

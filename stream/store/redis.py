@@ -126,7 +126,7 @@ class RedisStore:
         return self._write(partition, position, position, self._clearing(partition) + _commands(partition, everything), None)
 
     def _clearing(self, partition: int) -> list[Command]:
-        """Returns the commands that delete all keys of a partition except its position."""
+        """Return the commands that delete all keys of a partition except its position."""
         keys = sorted(key.decode() for key in self._client.scan_iter(match=_key(partition, "*"), count=1_000))
         return [("DEL", key) for key in keys if key != _key(partition, "position")]
 

@@ -135,7 +135,7 @@ def test_what_people_see_of_an_alert_is_its_headline(bus: str) -> None:
     ("words", "said"),
     [
         (("events", "--from", "2023-02-02", "--to", "2023-02-01"), "--from must be before --to"),
-        (("deadletters", "--url", "http://127.0.0.1:9"), "read them with --bus"),
+        (("deadletters", "--url", "http://127.0.0.1:9"), "read them from the log with --bus"),
         (("events", "--min-probability", "2"), "less than or equal to 1"),
     ],
 )

@@ -104,7 +104,7 @@ def noted(partition: OutlookPartition, due: Due, simulator: NetworkSimulator, sh
     """A due outlook; one that is not to be shown is not simulated."""
     made = simulator.simulate(simulation_request(due, partition.number)) if shown else SimulatedCounts(0, 0, [], {})
     outlook = outlook_of(due, partition.number, simulator.name, made)
-    partition.note(outlook)
+    partition.record_issue(outlook)
     return outlook
 
 

@@ -38,7 +38,7 @@ Schema = dict[str, Any]
 
 
 def asyncapi() -> Schema:
-    """Returns the document."""
+    """Return the document."""
     _, schemas = msgspec.json.schema_components(RECORDS, schema_hook=schema_hook, ref_template="#/components/schemas/{name}")
     return {
         "asyncapi": "3.0.0",

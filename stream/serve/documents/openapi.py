@@ -30,7 +30,7 @@ Schema = dict[str, Any]
 
 
 def openapi(endpoints: Sequence[Endpoint], regions: Iterable[str], secured: bool) -> Schema:
-    """Returns the document.
+    """Return the document.
 
     Args:
         endpoints: all endpoints except the stream.
@@ -55,7 +55,7 @@ def openapi(endpoints: Sequence[Endpoint], regions: Iterable[str], secured: bool
 
 
 def parameters(query: type[msgspec.Struct], path: str, regions: list[str]) -> list[Schema]:
-    """Returns the parameters of a query, those in the path first."""
+    """Return the parameters of a query, those in the path first."""
     (reference,), definitions = msgspec.json.schema_components((query,), schema_hook=schema_hook, ref_template="{name}")
     schema = definitions[reference["$ref"]]
     in_path = re.findall(r"\{(\w+)\}", path)

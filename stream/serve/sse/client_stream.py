@@ -30,7 +30,7 @@ Send = Callable[[bytes], Awaitable[None]]
 
 
 class StreamRequest(NamedTuple):
-    """What a client requests: which records, and from where to where."""
+    """The request of a client: which records, and from where to where."""
 
     filter: Filter
     cursor: Cursor | None = None
@@ -47,7 +47,7 @@ class ClientStream:
     Args:
         hub: holds the newest records.
         log_reader: reads older ones.
-        request: what the client wants.
+        request: the records that the client requests.
         send: sends bytes to the client.
         comment_seconds: how long to send nothing before a keep-alive comment.
     """
@@ -131,7 +131,7 @@ class ClientStream:
         return decode_cursor(cursor_text.decode())
 
     async def _end_or_wait(self, cursor_text: bytes, arrival: asyncio.Event) -> bool:
-        """At the end of the ring: end the stream if the client asked for that, else wait for records.
+        """End the stream at the end of the ring, if the client asked for that, else wait for records.
 
         After `comment_seconds` without data, send a keep-alive comment and the current cursor, which has moved on past records that the
         client does not want.
@@ -177,5 +177,5 @@ def frames_with_own_cursor(ring: Ring, number: int, cursor: Cursor) -> tuple[lis
 
 
 def _cursor_event(cursor: Cursor) -> bytes:
-    """Returns an event that has only an id: clients remember the id and dispatch no event."""
+    """Return an event that has only an id: clients remember the id and dispatch no event."""
     return f"id: {encode_cursor({partition: cursor[partition] for partition in STREAMED_PARTITIONS})}\n\n".encode()

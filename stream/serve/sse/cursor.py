@@ -25,12 +25,12 @@ Cursor = dict[TopicPartition, int]
 
 
 def encode_cursor(cursor: Mapping[TopicPartition, int]) -> str:
-    """Returns the text of a cursor, which must have all of `STREAMED_PARTITIONS`."""
+    """Return the text of a cursor, which must have all of `STREAMED_PARTITIONS`."""
     return "-".join(name[0] + ".".join(str(cursor[topic, p]) for p in range(TOPICS[topic])) for name, topic in STREAMED.items())
 
 
 def decode_cursor(text: str) -> Cursor:
-    """Returns the cursor that a text stands for.
+    """Return the cursor that a text stands for.
 
     Raises:
         ValueError: the text is not a cursor.
@@ -43,7 +43,7 @@ def decode_cursor(text: str) -> Cursor:
 
 
 def later_offsets(one: Mapping[TopicPartition, int], other: Mapping[TopicPartition, int]) -> Cursor:
-    """Returns, for each partition of the first, the larger of the two offsets."""
+    """Return, for each partition of the first, the larger of the two offsets."""
     return {partition: max(offset, other[partition]) for partition, offset in one.items()}
 
 
@@ -52,5 +52,5 @@ def is_ahead(
     other: Mapping[TopicPartition, int],
     partitions: Iterable[TopicPartition] = STREAMED_PARTITIONS,
 ) -> bool:
-    """Whether the first has a larger offset than the second in at least one of the partitions."""
+    """Return whether the first has a larger offset than the second in at least one of the partitions."""
     return any(one[partition] > other[partition] for partition in partitions)

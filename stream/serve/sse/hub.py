@@ -1,4 +1,4 @@
-"""What all clients share: the view, the ring of frames, and the signal that wakes waiting clients. Used by the event loop's thread only."""
+"""The state that all clients share: view, ring of frames, signal that wakes waiting clients. Used by the event loop's thread only."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Hub:
         self._initial_records.append(record)
 
     def mark_caught_up(self) -> None:
-        """Everything that was in the log has been applied: make its last records available to clients."""
+        """Note that all records in the log have been applied, and make the last of them available to clients."""
         self.caught_up = True
         for record in self._initial_records:
             self.ring.append(record)

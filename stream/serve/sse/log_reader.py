@@ -33,7 +33,7 @@ class LogReader:
         self._queries, self._streams = asyncio.Semaphore(READS_AT_ONCE), asyncio.Semaphore(READS_AT_ONCE)
 
     async def query(self, question: Callable[[Log], Result]) -> Result:
-        """Returns the result of a function of the log."""
+        """Return the result of a function of the log."""
 
         def run() -> Result:
             with closing(self._open_log()) as log:
@@ -43,7 +43,7 @@ class LogReader:
             return await self._in_a_thread(run)
 
     async def records(self, start: Mapping[TopicPartition, int], end: Mapping[TopicPartition, int]) -> AsyncIterator[list[Record]]:
-        """Yields the records of several partitions in batches, merged in the order of time.
+        """Yield the records of several partitions in batches, merged in the order of time.
 
         Args:
             start: by partition, the first offset.
@@ -63,7 +63,7 @@ class LogReader:
 
 
 def offsets_at(log: Log, partitions: list[TopicPartition], time: Instant | None) -> Cursor:
-    """Returns, by partition, the first offset whose record is not before a time; without a time, the first offset there is."""
+    """Return, by partition, the first offset whose record is not before a time; without a time, the first offset there is."""
     if time is not None:
         return {partition: log.offset_at(*partition, time) for partition in partitions}
     starts = {topic: log.starts(topic) for topic, _ in partitions}
@@ -71,7 +71,7 @@ def offsets_at(log: Log, partitions: list[TopicPartition], time: Instant | None)
 
 
 def end_offsets(log: Log, partitions: list[TopicPartition]) -> Cursor:
-    """Returns, by partition, the offset after its last record."""
+    """Return, by partition, the offset after its last record."""
     ends = {topic: log.ends(topic) for topic, _ in partitions}
     return {(topic, number): ends[topic][number] for topic, number in partitions}
 

@@ -21,7 +21,7 @@ from ingest.instant import Instant
 from stream.serve.sse.hub import Hub
 from stream.serve.view import SPAN_DAYS
 
-LAST_RECORDS = 64
+RECORDS_READ_BACK = 64
 RECORDS_AT_ONCE = 200
 """Passed to the event loop in one call; between two calls it can answer requests."""
 POLL_SECONDS = 0.25
@@ -81,7 +81,7 @@ class LogTail:
 
 
 def first_offsets(log: Log) -> dict[TopicPartition, int]:
-    """Returns, by partition, the offset to start at: `SPAN_DAYS` before the newest input; for the models topic, its beginning."""
+    """Return, by partition, the offset to start at: `SPAN_DAYS` before the newest input; for the models topic, its beginning."""
     starts = {(topic, number): offset for topic in TOPICS for number, offset in log.starts(topic).items()}
     newest = newest_input_time(log)
     if newest is None:
@@ -91,20 +91,20 @@ def first_offsets(log: Log) -> dict[TopicPartition, int]:
 
 
 def last_offsets(log: Log) -> dict[TopicPartition, int]:
-    """Returns, for every partition of every topic, the offset after its last record."""
+    """Return, for every partition of every topic, the offset after its last record."""
     return {(topic, number): offset for topic in TOPICS for number, offset in log.ends(topic).items()}
 
 
 def newest_input_time(log: Log) -> Instant | None:
-    """Returns the time of the newest input record; None if there is none."""
+    """Return the time of the newest input record; None if there is none."""
     starts, times = log.starts(EVENTS), []
     for partition, end in log.ends(EVENTS).items():
-        times += [record.time for record in log.read(EVENTS, partition, max(starts[partition], end - LAST_RECORDS), end)]
+        times += [record.time for record in log.read(EVENTS, partition, max(starts[partition], end - RECORDS_READ_BACK), end)]
     return max(times, default=None)
 
 
 def merge_by_time(records: Mapping[TopicPartition, Iterable[Record]]) -> Iterator[Record]:
-    """Returns the records of several partitions merged by their times; those of one partition keep their order."""
+    """Return the records of several partitions merged by their times; those of one partition keep their order."""
     return heapq.merge(*records.values(), key=attrgetter("time"))
 
 

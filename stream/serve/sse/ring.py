@@ -56,9 +56,9 @@ class Filter(NamedTuple):
 
     topics: frozenset[str]
     regions: frozenset[str] | None = None
-    """None: all regions. Records that concern no single region are always accepted."""
+    """None: all regions. Records that concern no single region are always record_filter."""
     test: bool = True
-    """Whether records of replays are accepted."""
+    """Whether records of replays are record_filter."""
 
     def accepts(self, frame: Frame) -> bool:
         if frame.partition[0] not in self.topics or (frame.test and not self.test):
@@ -66,7 +66,7 @@ class Filter(NamedTuple):
         return self.regions is None or frame.region is None or frame.region in self.regions
 
     def partitions(self) -> list[TopicPartition]:
-        """Returns the partitions of the wanted topics."""
+        """Return the partitions of the wanted topics."""
         return [partition for partition in STREAMED_PARTITIONS if partition[0] in self.topics]
 
 
@@ -74,7 +74,7 @@ _head = msgspec.json.Decoder(Head)
 
 
 def frame_of(record: Record, cursor: Mapping[TopicPartition, int]) -> Frame:
-    """Returns the frame of a record. A record that is not valid JSON is passed on unchanged; its reader decides what to do with it.
+    """Return the frame of a record. A record that is not valid JSON is passed on unchanged; its reader decides what to do with it.
 
     Args:
         record: a record of a streamed topic.
@@ -144,25 +144,25 @@ class Ring:
             self._dropped = 0
 
     def frame(self, number: int) -> Frame:
-        """Returns the frame with this number, `first <= number < end`."""
+        """Return the frame with this number, `first <= number < end`."""
         return self._frames[self._dropped + number - self.first]
 
     def cursor_text_at(self, number: int) -> bytes:
-        """Returns the text of the cursor before the frame with this number, `first <= number <= end`."""
+        """Return the text of the cursor before the frame with this number, `first <= number <= end`."""
         if number > self.first:
             return self.frame(number - 1).cursor
         return self._cursor_before_first or encode_cursor(self.starts).encode()
 
     def cursor_at(self, number: int) -> Cursor:
-        """Returns the cursor before the frame with this number, `first <= number <= end`."""
+        """Return the cursor before the frame with this number, `first <= number <= end`."""
         return decode_cursor(self.cursor_text_at(number).decode())
 
     def holds(self, cursor: Mapping[TopicPartition, int], partitions: Collection[TopicPartition]) -> bool:
-        """Whether the ring has, or will receive, every record of these partitions after a cursor."""
+        """Return whether the ring has, or will receive, every record of these partitions after a cursor."""
         return all(cursor[partition] >= self.starts[partition] for partition in partitions)
 
     def find(self, cursor: Mapping[TopicPartition, int], partitions: Collection[TopicPartition]) -> int:
-        """Returns the number of the first frame of these partitions that a cursor does not cover; `end` if it covers all."""
+        """Return the number of the first frame of these partitions that a cursor does not cover; `end` if it covers all."""
         missing = {partition for partition in partitions if cursor[partition] < self.next_offsets[partition]}
         earliest = number = self.end
         # Go backwards from the newest frame. The frames of one partition are in the order of their offsets, so a partition is done as soon
@@ -177,23 +177,23 @@ class Ring:
                     earliest = number
         return earliest
 
-    def joined_frames(self, number: int, wanted: Filter) -> tuple[bytes, int]:
+    def joined_frames(self, number: int, record_filter: Filter) -> tuple[bytes, int]:
         """Join the next frames that a filter accepts. The result is shared by all clients with the same filter at the same number.
 
         Args:
             number: the frame to start with.
-            wanted: the client's filter.
+            record_filter: the client's filter.
 
         Returns:
             The encoded frames, about `MOST_BYTES_AT_ONCE` at most, and the number of the frame to continue with.
         """
-        key = (number, wanted)
+        key = (number, record_filter)
         if key not in self._joined:
             parts, size, at = [], 0, number
             while at < self.end and size < MOST_BYTES_AT_ONCE:
                 frame = self.frame(at)
                 at += 1
-                if wanted.accepts(frame):
+                if record_filter.accepts(frame):
                     parts.append(frame.encoded)
                     size += len(frame.body)
             if len(self._joined) == MOST_JOINED:

@@ -10,7 +10,7 @@ import { running, total } from "../src/scores";
 import { standing as alertStanding } from "../src/tape";
 import { duration, percent, readable } from "../src/words";
 
-// What the README shows.
+// The record in docs/consumers.md.
 const FORECAST = {
   magnitude_of_completeness: 2.5,
   wait: {

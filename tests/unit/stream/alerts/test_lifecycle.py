@@ -341,29 +341,29 @@ def test_the_built_in_rules_are_a_table() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[[rule]\n", "is no table of alert rules"),
+        ("[[rule]\n", "is not a table of alert rules"),
         ('[[rule]]\nname = "x"\nkind = "loud"\n', "Invalid enum value 'loud'"),
         ('[[rule]]\nname = "x"\nkind = "gain"\nat_least = 2.0\n', "needs magnitude, within"),
         ('[[rule]]\nname = "x"\nkind = "probability"\nmagnitude = 5.0\nwithin = "2d"\nat_least = 0.1\n', "one of 1h, 1d, 7d, 30d"),
         ('[[rule]]\nname = "x"\nkind = "probability"\nmagnitude = 5.5\nwithin = "1d"\nat_least = 0.1\n', "one of 4, 5, 6, 7"),
-        ('[[rule]]\nname = "x"\nkind = "magnitude"\nat_least = 6.0\nrelease = 7.0\n', "it would end where it begins"),
+        ('[[rule]]\nname = "x"\nkind = "magnitude"\nat_least = 6.0\nrelease = 7.0\n', "would end at the value where it begins"),
         ('[[rule]]\nname = "x"\nkind = "magnitude"\nat_least = 6.0\nexpires_hours = 0.0\n', "expires_hours"),
         ('[[rule]]\nname = "x"\nkind = "magnitude"\nat_lest = 6.0\n', "unknown field `at_lest`"),
-        ('[[rule]]\nname = "a b"\nkind = "magnitude"\nat_least = 6.0\n', "made of letters"),
-        (2 * '[[rule]]\nname = "x"\nkind = "feed"\nat_least = 6.0\n', "two rules of one name"),
+        ('[[rule]]\nname = "a b"\nkind = "magnitude"\nat_least = 6.0\n', "may have letters, digits, - and _ only"),
+        (2 * '[[rule]]\nname = "x"\nkind = "feed"\nat_least = 6.0\n', "two rules of the same name"),
     ],
 )  # fmt: skip
 def test_an_invalid_rule_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "rules.toml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(Problem, match=re.escape(message)) as refused:
+    with pytest.raises(Problem, match=re.escape(message)) as caught:
         load_rules(file)
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_of_the_users_adds_replaces_and_switches_off(tmp_path: Path) -> None:
     file = tmp_path / "rules.toml"
     file.write_text('[[rule]]\nname = "quieter"\nkind = "quiet"\nat_most = 0.1\nweeks = 1\nenabled = false\n', encoding="utf-8")
     assert {rule.name for rule in load_rules()} - {rule.name for rule in load_rules(file)} == {"quieter"}
-    with pytest.raises(Problem, match="no alert rules at"):
+    with pytest.raises(Problem, match="cannot read the alert rules in"):
         load_rules(tmp_path / "missing.toml")

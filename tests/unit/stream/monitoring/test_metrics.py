@@ -29,7 +29,7 @@ TABLE = table()
 
 
 def metric_values(exposition: Exposition) -> dict[str, float]:
-    """Returns the value of every sample by its name and labels, as `name{label="value"}`."""
+    """Return the value of every sample by its name and labels, as `name{label="value"}`."""
     families = text_string_to_metric_families(exposition.text().decode())
     return {_sample_key(sample.name, sample.labels): sample.value for family in families for sample in family.samples}
 
@@ -58,7 +58,7 @@ def publish(log: Log, records: list[Change | Heartbeat]) -> None:
 
 
 def finished_worker(folder: Path, records: list[Change | Heartbeat], batch_size: int = 50) -> tuple[Exposition, Worker]:
-    """Returns a worker that has taken all records, and its metrics."""
+    """Return a worker that has taken all records, and its metrics."""
     bus = f"sqlite:///{folder}/log.db"
     log, exposition = open_log(bus), Exposition()
     worker = Worker(log, open_store(bus, log), TABLE, SumForecaster(), metrics=WorkerMetrics(exposition), batch_size=batch_size)

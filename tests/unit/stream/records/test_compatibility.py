@@ -46,8 +46,12 @@ def test_every_record_has_been_released() -> None:
 
 
 BREAKING: dict[str, tuple[dict[str, Any], Edit, str]] = {
-    "a field removed": (CHANGE, lambda s: fields(s, "Event").pop("place"), ".event.place is gone"),
-    "a field renamed": (CHANGE, lambda s: fields(s, "Change").update(at=fields(s, "Change").pop("observed_at")), ".observed_at is gone"),
+    "a field removed": (CHANGE, lambda s: fields(s, "Event").pop("place"), ".event.place was removed"),
+    "a field renamed": (
+        CHANGE,
+        lambda s: fields(s, "Change").update(at=fields(s, "Change").pop("observed_at")),
+        ".observed_at was removed",
+    ),
     "a field retyped": (CHANGE, lambda s: fields(s, "Change")["sequence"].update(type="string"), ".sequence: type was 'integer'"),
     "a text's form": (CHANGE, lambda s: fields(s, "Event")["time"].pop("format"), ".event.time: format was 'date-time'"),
     "none allowed": (
@@ -71,7 +75,7 @@ BREAKING: dict[str, tuple[dict[str, Any], Edit, str]] = {
     "an old field no longer written": (
         CHANGE,
         lambda s: s["$defs"]["Change"]["required"].remove("region"),
-        ".region was always there and is optional",
+        ".region was required and is optional",
     ),
     "a map's values": (
         FORECAST,
@@ -125,13 +129,13 @@ def test_a_record_that_is_no_longer_written_may_only_go_for_a_newer_version(tmp_
     (tmp_path / "change.0.json").write_text(json.dumps(CHANGE))
     assert incompatible_with_released(tmp_path) == []
     (tmp_path / "forgotten.1.json").write_text(json.dumps(CHANGE))
-    assert incompatible_with_released(tmp_path) == ["forgotten.1.json is gone"]
+    assert incompatible_with_released(tmp_path) == ["forgotten.1.json was removed"]
 
 
 def test_a_release_keeps_what_was_released(tmp_path: Path) -> None:
     released = edited(CHANGE, lambda s: fields(s, "Change").update(colour={"type": "string"}))
     (tmp_path / "change.1.json").write_text(json.dumps(released))
-    with pytest.raises(Problem, match=r"change\.1\.json \.colour is gone; undo it"):
+    with pytest.raises(Problem, match=r"change\.1\.json \.colour was removed; undo it"):
         release(tmp_path)
     (tmp_path / "change.1.json").unlink()
     assert {path.name for path in release(tmp_path)} == set(NOW)

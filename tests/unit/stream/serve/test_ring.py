@@ -30,7 +30,7 @@ def record(of: TopicPartition, offset: int, value: bytes | None = None) -> Recor
 
 
 def shuffled(counts: dict[TopicPartition, int], seed: int) -> list[Record]:
-    """Returns all records of a log in one of the orders in which a server may read them."""
+    """Return all records of a log in one of the orders in which a server may read them."""
     order = [partition for partition, count in counts.items() for _ in range(count)]
     random.Random(seed).shuffle(order)
     next_offsets = dict.fromkeys(counts, 0)

@@ -100,7 +100,7 @@ async def wait_for_records(client: Client, count: int, running: asyncio.Task[Non
 
 
 async def read_stream(system: System, request: StreamRequest, count: int, then: Callable[[], None] = lambda: None) -> Client:
-    """Returns a client that has read `count` records, and for a moment longer."""
+    """Return a client that has read `count` records, and for a moment longer."""
     client = Client()
     running = asyncio.create_task(system.stream(request, client.take).run())
     await wait_for(lambda: system.hub.clients == 1 or running.done())
