@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -25,6 +26,8 @@ _Form = Literal["changelog", "table", "geojson", "obspy", "records", "sqlite"]
 _OPENERS = {b"\xfd7zXZ\x00": lzma.open, b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
 _SQLITE = b"SQLite format 3\x00"
 _BEGINNING_BYTES = 65_536
+_FEW = 16
+"""More zero bytes than this among 32 are the other halves of UTF-16's characters."""
 FEWEST_DELIMITERS = 3
 """A first line with at least so many commas, semicolons or bars belongs to a table, perhaps one without a header."""
 
@@ -50,7 +53,7 @@ def read_catalog(path: Path) -> Iterator[Event | DeadLetter]:
     form, source = _form_of(path), path.name
     with _reading(path) as stream:
         if form == "table":
-            yield from read_table(_text(stream), source)
+            yield from read_table(_text(stream, path), source)
         elif form == "geojson":
             yield from _read_geojson(stream.read(), source)
         elif form == "obspy":
@@ -66,7 +69,7 @@ def read_changes(path: Path) -> Iterator[Observation | DeadLetter]:
         Problem: the file is missing, empty, unreadable, or not a change log.
     """
     with _reading(path) as stream:
-        yield from read_changelog(_text(stream), path.name)
+        yield from read_changelog(_text(stream, path), path.name)
 
 
 _WHAT = {"changelog": "a change log", "records": "a recorded log", "sqlite": "an SQLite file"}
@@ -79,7 +82,7 @@ def _form_of(path: Path) -> _Form:
         raise Problem(f"{path} is empty", "give a file with events")
     if beginning.startswith(_SQLITE):
         return "sqlite"
-    start = beginning.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    start = beginning.decode(_encoding(beginning), "replace").lstrip("\ufeff \t\r\n")
     if start.startswith("{"):
         return "records" if '"$schema"' in start.partition("\n")[0] else "geojson"
     header = header_of(start.splitlines())
@@ -97,12 +100,16 @@ def _form_of(path: Path) -> _Form:
 def _reading(path: Path) -> Iterator[BinaryIO]:
     """Open a file, decompressed where needed; errors of the file become a `Problem`."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise Problem(f"{path} is a pipe or a device, which cannot be read twice", "save what it holds to a file and give that")
         with path.open("rb") as packed:
             beginning = packed.read(6)
         opener = next((opener for magic, opener in _OPENERS.items() if beginning.startswith(magic)), open)
         with cast(BinaryIO, opener(path, "rb")) as stream:  # type: ignore[operator]
             yield stream
     except FileNotFoundError:
+        if str(path) == "-":
+            raise Problem("standard input cannot be read twice", "save what it holds to a file and give that") from None
         raise Problem(f"the file {path} does not exist", "give the path of an existing file") from None
     except IsADirectoryError:
         raise Problem(f"{path} is a folder", "give the files in it") from None
@@ -112,8 +119,26 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
         raise Problem(f"cannot read {path} ({error.strerror or error})", "check the path and its permissions") from None
 
 
-def _text(stream: BinaryIO) -> TextIO:
-    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+def _text(stream: BinaryIO, path: Path) -> TextIO:
+    """Return a stream of text in the file's encoding; what breaks the encoding is replaced."""
+    with _reading(path) as other:
+        encoding = _encoding(other.read(_BEGINNING_BYTES))
+    return io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
+
+
+def _encoding(beginning: bytes) -> str:
+    """Return the encoding of a text by its first bytes: UTF-16 by its mark or by every other byte being zero, UTF-8, else Windows-1252."""
+    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if beginning[:64:2].count(0) == 0 and beginning[1:64:2].count(0) > _FEW:
+        return "utf-16-le"
+    if beginning[1:64:2].count(0) == 0 and beginning[:64:2].count(0) > _FEW:
+        return "utf-16-be"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
 
 
 def _read_geojson(body: bytes, source: str) -> Iterator[Event | DeadLetter]:
@@ -132,7 +157,10 @@ def _read_by_obspy(body: bytes, source: str) -> Iterator[Event | DeadLetter]:
     from ingest.seismology import read_catalogue  # obspy takes a second to import
 
     newest = Newest()
-    for described in read_catalogue(io.BytesIO(body), source):
+    for described in read_catalogue(body, source):
+        if isinstance(described, bytes):
+            yield dead_letter("event_damaged", source, None, described.decode("utf-8", "replace"))
+            continue
         for reason in newest.take(described, None):
             yield dead_letter(reason, source, parse_time(described.updated), str(described), described.id)
     yield from newest.events()

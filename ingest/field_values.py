@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ingest.instant import Instant
+from ingest.written_time import parse_written_time
 
 FIRST_TIME = Instant.parse("1900-01-01")
 LAST_TIME = Instant.parse("9999-12-31T23:59:59.999")
@@ -33,10 +34,10 @@ def parse_number(value: Any) -> float | None:
 
 
 def parse_time(value: Any) -> Instant | None:
-    """Return a time from milliseconds since 1970 or ISO 8601 text; None when missing or damaged."""
+    """Return a time from milliseconds since 1970 or text in a form of `parse_written_time`; None when missing or damaged."""
     try:
         if isinstance(value, str):
-            instant = Instant.parse(value)
+            instant = parse_written_time(value)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             instant = Instant(value)
         else:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
-from ingest.bus import DEAD_LETTERS, EVENTS, Log, NotCommitted, Outgoing, Record
+from ingest.bus import DEAD_LETTERS, EVENTS, Log, NotCommitted, Outgoing, Record, RecordRefused
 from ingest.changes import Ledger
 from ingest.event import Change, DeadLetter, Heartbeat, InputRecord, Promotion, decode, decode_dead_letter, encode
 from ingest.instant import Instant
@@ -73,6 +73,8 @@ class Publisher:
     def _commit(self, outgoing: list[Outgoing]) -> None:
         try:
             self._producer.commit(outgoing)
+        except RecordRefused as refused:
+            raise Problem(str(refused), refused.remedy) from None
         except NotCommitted as error:
             raise Problem(
                 f"the log refused the input ({error})",

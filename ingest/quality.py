@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 from msgspec import UNSET
 
 from ingest.event import EARTHQUAKE, DeadLetter, Event
+from ingest.event_types import event_type
 from ingest.field_values import parse_number, parse_text, parse_time
 from ingest.instant import Instant
+from ingest.written_time import is_carried_over
 
 ALLOWED_AHEAD_MS = 5 * 60 * 1_000
 """How far an origin time may lie after the source's own time."""
@@ -41,10 +43,12 @@ ODDITIES = {
     "longitude_out_of_range": Oddity(False, "the longitude is beyond ±360 degrees; dropped"),
     "duplicate_id": Oddity(False, "the id occurs again in the same input with a revision at least as new; dropped"),
     "feature_damaged": Oddity(False, "the feature is not an object with properties; dropped"),
+    "event_damaged": Oddity(False, "the event cannot be read, though the file can; dropped"),
     "row_damaged": Oddity(False, "the row does not have the columns of its header; dropped"),
     "observed_at_damaged": Oddity(False, "the time of observation cannot be read; dropped"),
     "op_unknown": Oddity(False, "op is not one of new, update, delete; dropped"),
     "longitude_wrapped": Oddity(True, "the longitude was beyond ±180 degrees; brought within"),
+    "time_carried_over": Oddity(True, "the origin time has a second or minute of 60 or an hour of 24; carried over"),
     "updated_damaged": Oddity(True, "the time of the last revision cannot be read; the origin time stands for it"),
     "magnitude_missing": Oddity(True, "no magnitude"),
     "magnitude_not_finite": Oddity(True, "the magnitude is not a number within ±12; left out"),
@@ -69,7 +73,7 @@ class EventDescription(NamedTuple):
 
     id: Any
     time: Any
-    """Milliseconds since 1970, or ISO 8601 text; likewise `updated`."""
+    """Milliseconds since 1970, or text in a form of `parse_written_time`; likewise `updated`."""
     updated: Any
     latitude: Any
     longitude: Any
@@ -105,7 +109,7 @@ def _repaired_event(
     described: EventDescription, identifier: str, time: Instant, latitude: float, longitude: float
 ) -> tuple[Event, list[str]]:
     """Return the event, its damaged fields repaired or left out, and the codes of what was damaged."""
-    odd: list[str] = []
+    odd: list[str] = ["time_carried_over"] if isinstance(described.time, str) and is_carried_over(described.time) else []
     longitude_degrees = _longitude(longitude, odd)
     event = Event(
         id=identifier,
@@ -224,10 +228,10 @@ def _magnitude(value: Any, odd: list[str]) -> float | None:
 
 
 def _type(value: str, odd: list[str]) -> str:
-    spelled = value.lower().replace("_", " ")
-    if spelled != value:
+    plain = value.lower().replace("_", " ")
+    if plain != value:
         odd.append("type_spelling")
-    return spelled or EARTHQUAKE
+    return event_type(plain) or EARTHQUAKE
 
 
 def _status(value: str, odd: list[str]) -> str:

@@ -5,11 +5,12 @@ Named polygons come first (`regions.toml`, or a file of the user); the 50 Flinnâ
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from hashlib import sha256
 from itertools import product
@@ -78,7 +79,7 @@ class RegionTable:
         path = file or (Path(named) if named else Path(__file__).with_name("regions.toml"))
         try:
             rows = tomllib.loads(path.read_text(encoding="utf-8"))["region"]
-            return cls([(msgspec.convert(row, Region), _polygon(row["polygon"])) for row in rows])
+            return cls([(msgspec.convert(row, Region), _cut_at_date_line(_uncut_polygon(row["polygon"]))) for row in rows])
         except FileNotFoundError:
             raise Problem(f"the region file {path} does not exist", "name an existing TOML file with --regions") from None
         except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, msgspec.ValidationError, shapely.errors.GEOSException) as error:
@@ -135,11 +136,38 @@ def partition_of(region_id: str, partitions: int) -> int:
     return zlib.crc32(region_id.encode()) % partitions
 
 
-def _polygon(corners: list[list[float]]) -> shapely.Geometry:
-    """Return the polygon of (latitude, longitude) corners; parts beyond the date line continue on its other side."""
-    whole = shapely.Polygon([(longitude, latitude) for latitude, longitude in corners])
+def polygon_of(corners: Iterable[Sequence[float]]) -> shapely.Geometry:
+    """Return the polygon of (latitude, longitude) corners in degrees, with x = longitude and y = latitude, cut at the date line.
+
+    Longitudes may go beyond 180. Neighbouring corners more than 180 but less than 360 degrees apart, such as 175 and âˆ’175, are joined the
+    shorter way.
+
+    Raises:
+        ValueError: fewer than three corners, or sides cross each other.
+    """
+    whole = _uncut_polygon(corners)
+    west, _, east, _ = whole.bounds
+    return whole if west >= -180.0 and east <= 180.0 else _cut_at_date_line(whole)
+
+
+def _uncut_polygon(corners: Iterable[Sequence[float]]) -> shapely.Polygon:
+    points: list[tuple[float, float]] = []
+    turn, previous = 0.0, None
+    for latitude, longitude in corners:
+        step = 0.0 if previous is None else longitude - previous
+        turn -= math.copysign(360.0, step) if 180.0 < abs(step) < 360.0 else 0.0
+        points.append((longitude + turn, latitude))
+        previous = longitude
+    whole = shapely.Polygon(points)
+    if whole.is_empty:
+        raise ValueError("a polygon has no corners")
     if not whole.is_valid:
         raise ValueError("a polygon crosses itself")
+    return whole
+
+
+def _cut_at_date_line(whole: shapely.Polygon) -> shapely.Geometry:
+    """Return the polygon with the parts beyond the date line continued on its other side."""
     parts = [
         shapely.affinity.translate(whole.intersection(shapely.box(360 * k - 180, -90, 360 * k + 180, 90)), -360 * k) for k in (-1, 0, 1)
     ]

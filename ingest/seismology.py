@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from http.client import HTTPException
-from typing import Any, BinaryIO
+from typing import Any
 
 import obspy  # type: ignore[import-untyped]
 import obspy.clients.fdsn.header as fdsn  # type: ignore[import-untyped]
@@ -16,6 +16,7 @@ from obspy.clients.fdsn import Client
 from obspy.core.event.header import EventType  # type: ignore[import-untyped]
 from obspy.geodetics import FlinnEngdahl  # type: ignore[import-untyped]
 
+from ingest.damaged_xml import one_event_documents
 from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
@@ -37,25 +38,43 @@ def flinn_engdahl() -> FlinnEngdahl:
     return FlinnEngdahl()
 
 
-def read_catalogue(stream: BinaryIO, source: str) -> Iterator[EventDescription]:
+def read_catalogue(body: bytes, source: str) -> Iterator[EventDescription | bytes]:
     """Yield the events of a file in any form that ObsPy reads (QuakeML, SC3ML, NDK, ZMAP, …), unchecked.
 
     The preferred origin and magnitude of each event are used, else the first. An event without an origin has no time and no epicentre.
+    If ObsPy refuses an XML file, its events are read one by one, and those refused again are yielded as their XML.
 
     Raises:
         Problem: ObsPy cannot read it.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            catalogue = obspy.read_events(stream)
+        events = _read(body)
     except Exception as error:  # ObsPy's readers raise any exception on damaged input
-        reason = "" if "Unknown format" in str(error) else f" ({type(error).__name__}: {_first_line(error)})"
-        raise Problem(
-            f"{source} is not a catalogue in a known form{reason}",
-            "give a USGS CSV, GeoJSON, QuakeML or another form that ObsPy reads",
-        ) from None
-    return (described if described.id else with_derived_id(described) for described in map(_describe, catalogue))
+        documents = list(one_event_documents(body))
+        if not documents:
+            reason = "" if "Unknown format" in str(error) else f" ({type(error).__name__}: {_first_line(error)})"
+            raise Problem(
+                f"{source} is not a catalogue in a known form{reason}",
+                "give a USGS CSV, GeoJSON, QuakeML or another form that ObsPy reads",
+            ) from None
+        events = (event for document in documents for event in _read_or_keep(document))
+    for event in events:
+        described = event if isinstance(event, bytes) else _describe(event)
+        yield described if isinstance(described, bytes) or described.id else with_derived_id(described)
+
+
+def _read(body: bytes) -> Iterable[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return obspy.read_events(io.BytesIO(body))  # type: ignore[no-any-return]
+
+
+def _read_or_keep(document: bytes) -> Iterable[Any]:
+    """Return the events of a document, or the document itself if ObsPy refuses it."""
+    try:
+        return _read(document)
+    except Exception:  # as above
+        return [document]
 
 
 def event_id(event: Any) -> str:

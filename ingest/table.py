@@ -1,6 +1,7 @@
 """Readers of text tables: USGS CSV (22 or 15 columns), its older relatives, benchmark catalogues, FDSN text, change logs.
 
 Columns are found by their names in the header, in any order and case; a field that a form does not have (a depth, an id) is no oddity.
+Times stand in the columns of `ingest.time_columns`, written in the forms of `ingest.written_time`.
 Rows with oddities become dead letters by the rules of `ingest.quality`; all others are used.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple, TextIO
 
@@ -19,24 +21,26 @@ from ingest.field_values import parse_text, parse_time
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.quality import PAYLOAD_CHARACTERS, EventDescription, Newest, dead_letter, examine, with_derived_id
+from ingest.time_columns import TimeColumns, position
+from ingest.written_time import DayOrder, find_day_order, has_year_last, with_year_first
 
 # The names of columns in use, the most specific first.
 COLUMN_NAMES = {
-    "id": ("id", "eventid", "event_id"),
-    "time": ("time", "origin_time", "origintime", "datetime"),
-    "updated": ("updated",),
+    "id": ("id", "eventid", "event_id", "event id", "publicid", "evid", "unid"),
+    "updated": ("updated", "lastupdate", "last_update", "modificationtime"),
     "latitude": ("latitude", "lat"),
-    "longitude": ("longitude", "lon", "lng"),
-    "depth_km": ("depth", "depth/km", "depth_km"),
-    "magnitude": ("mag", "magnitude"),
-    "magnitude_type": ("magtype", "magnitude type", "magnitude_type"),
-    "type": ("type", "eventtype", "event type"),
+    "longitude": ("longitude", "lon", "lng", "long"),
+    "depth_km": ("depth", "depth/km", "depth_km", "depth (km)"),
+    "magnitude": ("mag", "magnitude", "magnitudo"),
+    "magnitude_type": ("magtype", "magnitude type", "magnitude_type", "mag_type", "magnitudetype"),
+    "type": ("type", "eventtype", "event type", "event_type", "evtype", "ev_type", "data_type"),
     "status": ("status",),
     "network": ("net", "catalog", "source"),
-    "place": ("place", "eventlocationname"),
+    "place": ("place", "eventlocationname", "flynn_region"),
     "ids": ("ids",),
 }
-REQUIRED = ("time", "latitude", "longitude", "magnitude")
+REQUIRED = ("latitude", "longitude", "magnitude")
+"""Beside these, a table needs columns of time."""
 HEADER_EXAMPLE = "time,latitude,longitude,depth,mag,magType,net,id,updated,place,type,status"
 OPERATIONS = frozenset({"new", "update", "delete"})
 MOST_LINES_BEFORE_HEADER = 20
@@ -60,6 +64,7 @@ class Form(NamedTuple):
     """The header, lower-cased."""
     describe: Callable[[list[str]], EventDescription]
     """From a row with as many cells as the header."""
+    times: TimeColumns
 
 
 def read_table(stream: TextIO, source: str, read_at: Instant | None = None) -> Iterator[Event | DeadLetter]:
@@ -72,7 +77,7 @@ def read_table(stream: TextIO, source: str, read_at: Instant | None = None) -> I
     Raises:
         Problem: the table has no header that names time, latitude, longitude and magnitude.
     """
-    form, rows = _open_table(stream, source)
+    form, rows = _with_day_order(*_open_table(stream, source), source)
     newest = Newest()
     for row in rows:
         if (reason := _misfit(row, form)) is not None:
@@ -146,13 +151,14 @@ def header_names(header: str) -> tuple[str, ...]:
 def _open_table(stream: TextIO, source: str) -> tuple[Form, Iterator[list[str]]]:
     """Find the header. Returns the form and the rows after it; a row that violates the CSV rules is an empty list."""
     header = header_of(stream)
-    if header is not None:
-        form, delimiter = _form(header_names(header)), _delimiter(header)
+    times = None if header is None else TimeColumns.of(header_names(header))
+    if header is not None and times is not None:
+        form, delimiter = _form(header_names(header), times), _delimiter(header)
         if delimiter == "|":  # FDSN text: no quoting
             return form, _rows(csv.reader(stream, delimiter=delimiter, quoting=csv.QUOTE_NONE))
         return form, _rows(csv.reader(stream, delimiter=delimiter))
     raise Problem(
-        f"{source} has no header line that names its columns (at least {', '.join(REQUIRED)})",
+        f"{source} has no header line that names its columns (at least time, {', '.join(REQUIRED)})",
         f"put one at its top, such as {HEADER_EXAMPLE}",
     )
 
@@ -169,20 +175,38 @@ def _rows(reader: Iterator[list[str]]) -> Iterator[list[str]]:
             return
 
 
-def _form(names: tuple[str, ...]) -> Form:
+def _with_day_order(form: Form, rows: Iterator[list[str]], source: str) -> tuple[Form, Iterator[list[str]]]:
+    """Look at a table's first row: if its date ends with the year, find from all rows whether the day or the month comes first.
+
+    Raises:
+        Problem: the dates do not show it, or contradict each other.
+    """
+    first = next(rows, None)
+    if first is None:
+        return form, rows
+    rows = chain([first], rows)
+    if _misfit(first, form) is not None or not has_year_last(form.times.written(first)):
+        return form, rows
+    everything = list(rows)
+    order = find_day_order((form.times.written(row) for row in everything if _misfit(row, form) is None), source)
+    return _form(form.names, form.times, order), iter(everything)
+
+
+def _form(names: tuple[str, ...], times: TimeColumns, order: DayOrder | None = None) -> Form:
     width = len(names)
-    positions = {field: _position(names, field) for field in EventDescription._fields}
+    positions = {field: position(names, COLUMN_NAMES.get(field, ())) for field in EventDescription._fields}
     pick = itemgetter(*(_ABSENT.get(field, _NOTHING) + width if at is None else at for field, at in positions.items()))
+    has_ids = positions["id"] is not None
 
     def describe(row: list[str]) -> EventDescription:
-        return EventDescription(*pick(row[:width] + _STAND_INS))
+        written = times.written(row)
+        described = EventDescription(*pick(row[:width] + _STAND_INS))._replace(time=with_year_first(written, order) if order else written)
+        if times.date is None:
+            return described if has_ids else with_derived_id(described)
+        in_words = _in_lower_case(described) if times.date_is_needed(row) else described
+        return in_words if in_words.id else with_derived_id(in_words)
 
-    if "date" in names:
-        date_at = names.index("date")
-        return Form(names, lambda row: _legacy(describe(row), row[date_at]))
-    if positions["id"] is None:
-        return Form(names, lambda row: with_derived_id(describe(row)))
-    return Form(names, describe)
+    return Form(names, describe, times)
 
 
 # Appended to the cells of a row for fields that the form lacks: unknown, empty, and the status of a finished catalogue.
@@ -191,17 +215,9 @@ _NOTHING = 1
 _ABSENT = {"updated": 0, "depth_km": 0, "status": 2}
 
 
-def _legacy(described: EventDescription, date: str) -> EventDescription:
-    """Convert a description of the older form, with a column for the date (month/day/year, or a whole ISO time) and words in capitals."""
-    time = date
-    if date.count("/") == 2:
-        month, day, year = date.strip().split("/")
-        time = f"{year}-{month:0>2}-{day:0>2}T{described.time.strip():0>8}"
-    elif "T" not in date:
-        time = f"{date.strip()}T{described.time.strip():0>8}"
-    lowered = {field: getattr(described, field).lower() for field in ("id", "type", "status", "network")}
-    converted = described._replace(time=time, **lowered)
-    return converted if converted.id else with_derived_id(converted)
+def _in_lower_case(described: EventDescription) -> EventDescription:
+    """Lower the capitals of the older form, the one with a date beside the time of day."""
+    return described._replace(**{field: getattr(described, field).lower() for field in ("id", "type", "status", "network")})
 
 
 def _misfit(row: list[str], form: Form) -> str | None:
@@ -217,11 +233,7 @@ def _delimiter(line: str) -> str:
 def _is_header(line: str) -> bool:
     """Return whether a line names all the columns that a table of events needs."""
     names = header_names(line)
-    return all(_position(names, field) is not None for field in REQUIRED)
-
-
-def _position(names: tuple[str, ...], field: str) -> int | None:
-    return next((names.index(name) for name in COLUMN_NAMES[field] if name in names), None)
+    return TimeColumns.of(names) is not None and all(position(names, COLUMN_NAMES[field]) is not None for field in REQUIRED)
 
 
 def _beginning(row: list[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from ingest.bus import EVENTS, Batch, Log, NotCommitted
+from ingest.bus import EVENTS, Batch, Log, NotCommitted, RecordRefused
 from ingest.problem import Problem
 
 FAILED_COMMITS_IN_A_ROW = 5
@@ -55,8 +55,10 @@ class GroupMember(ABC, Generic[Owned]):
         """Load every state again, with a new producer, after a refused commit. Records folded since the last commit are discarded.
 
         Raises:
-            Problem: the log has refused `FAILED_COMMITS_IN_A_ROW` commits in a row.
+            Problem: the log does not take one of the records, or has refused `FAILED_COMMITS_IN_A_ROW` commits in a row.
         """
+        if isinstance(error, RecordRefused):
+            raise Problem(str(error), error.remedy)
         self._failed_commits += 1
         if self._failed_commits == FAILED_COMMITS_IN_A_ROW:
             raise Problem(

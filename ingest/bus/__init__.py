@@ -22,6 +22,7 @@ from ingest.bus.log import (
     NotCommitted,
     Outgoing,
     Record,
+    RecordRefused,
     TopicPartition,
 )
 from ingest.bus.sqlite import SqliteLog
@@ -42,6 +43,7 @@ __all__ = [
     "NotCommitted",
     "Outgoing",
     "Record",
+    "RecordRefused",
     "SqliteLog",
     "TopicPartition",
     "open_log",

@@ -1,4 +1,4 @@
-"""The log on Apache Kafka: the only file that imports kafka-python.
+"""The log on Apache Kafka. This file, `kafka_consumer.py` and `kafka_producer.py` alone import kafka-python.
 
 A URL names the brokers, optionally a namespace, which prefixes every topic, group and transactional id (`quakecast` by default), and
 any option of kafka-python's clients: `kafka://host:9092/quakecast?security_protocol=SASL_SSL&sasl_mechanism=PLAIN`. An option may also
@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer  # type: ignore[import-untyped]
+from kafka import KafkaAdminClient, KafkaConsumer  # type: ignore[import-untyped]
 from kafka import TopicPartition as KafkaTopicPartition
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor  # type: ignore[import-untyped]
-from kafka.errors import KafkaConfigurationError, KafkaError, TopicAlreadyExistsError  # type: ignore[import-untyped]
-from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
+from kafka.errors import (  # type: ignore[import-untyped]
+    InvalidConfigurationError,
+    KafkaConfigurationError,
+    KafkaError,
+    TopicAlreadyExistsError,
+)
 
-from ingest.bus.log import TOPICS, Batch, Consumer, NotCommitted, Outgoing, Record, TopicPartition
+from ingest.bus.kafka_consumer import CONSUMER_OPTIONS, GroupConsumer, KafkaFollower, to_record
+from ingest.bus.kafka_producer import Producer
+from ingest.bus.log import TOPICS, Record, TopicPartition
 from ingest.instant import Instant
 from ingest.problem import Problem
 
@@ -34,31 +38,8 @@ TOPIC_SETTINGS = {
     "retention.ms": "-1",  # records of replays carry times of the past: a retention by time would delete them at once
     "message.timestamp.type": "CreateTime",  # the stream's time, by which `offset_at` searches
 }
-CONSUMER_OPTIONS: dict[str, Any] = {
-    "isolation_level": "read_committed",
-    "enable_auto_commit": False,
-    "auto_offset_reset": "earliest",
-    "allow_auto_create_topics": False,
-    "max_partition_fetch_bytes": 4 * 1024 * 1024,
-    "metrics_enabled": False,
-}
-GROUP_OPTIONS: dict[str, Any] = {
-    "partition_assignment_strategy": [CooperativeStickyAssignor],
-    "session_timeout_ms": 10_000,  # the partitions of a killed worker are assigned to others after this
-    "heartbeat_interval_ms": 2_000,
-    "max_poll_interval_ms": 600_000,
-    "metadata_max_age_ms": 10_000,  # an assignment based on stale metadata is corrected after this
-}
-PRODUCER_OPTIONS: dict[str, Any] = {
-    "enable_idempotence": True,
-    "acks": "all",
-    "linger_ms": 5,
-    "batch_size": 256 * 1024,
-    "max_request_size": 8 * 1024 * 1024,
-    "transaction_timeout_ms": 10_000,  # the open transaction of a killed producer blocks readers no longer than this
-    "allow_auto_create_topics": False,
-    "metrics_enabled": False,
-}
+ANY_FUTURE = {"message.timestamp.after.max.ms": str(2**63 - 1)}
+"""Times ahead of the broker's clock are taken: those of simulated catalogues, or all while that clock is slow. Known since Kafka 3.6."""
 
 
 class KafkaLog:
@@ -136,7 +117,7 @@ class KafkaLog:
                     for record in records:
                         if record.offset >= end:
                             return
-                        yield _record(topic, record)
+                        yield to_record(topic, record)
         finally:
             consumer.close()
 
@@ -155,113 +136,11 @@ class KafkaLog:
             self._reader.close()
 
 
-class KafkaFollower:
-    """A consumer without a group over all the partitions."""
-
-    def __init__(self, options: dict[str, Any], start: dict[KafkaTopicPartition, tuple[str, int]]) -> None:
-        self._topics = {each: topic for each, (topic, _) in start.items()}
-        self._consumer = KafkaConsumer(**options, **CONSUMER_OPTIONS)
-        self._consumer.assign(list(start))
-        for topic_partition, (_, offset) in start.items():
-            self._consumer.seek(topic_partition, offset)
-
-    def poll(self, most: int, wait_seconds: float) -> list[Record]:
-        deadline = time.monotonic() + wait_seconds
-        while True:  # a poll may end early without records when it reads the marker of a transaction
-            left = max(0.0, deadline - time.monotonic())
-            polled = self._consumer.poll(timeout_ms=round(left * 1_000), max_records=most)
-            if polled or left <= 0.0:
-                return [_record(self._topics[each], record) for each, records in polled.items() for record in records]
-
-    def close(self) -> None:
-        self._consumer.close(autocommit=False)
-
-
-class Producer:
-    """A transactional, idempotent producer."""
-
-    def __init__(self, options: dict[str, Any], name: str, topic_name: Callable[[str], str]) -> None:
-        self._topic_name = topic_name
-        self._producer = KafkaProducer(**options, **PRODUCER_OPTIONS, transactional_id=name)
-        self._producer.init_transactions()
-
-    def commit(
-        self,
-        outgoing: Sequence[Outgoing],
-        consumed: dict[int, int] | None = None,
-        consumer: Consumer | None = None,
-        within: Callable[[], None] | None = None,
-    ) -> None:
-        try:
-            self._producer.begin_transaction()
-            for topic, partition, key, value, time in outgoing:
-                self._producer.send(self._topic_name(topic), value, key, partition=partition, timestamp_ms=max(0, int(time)))
-            if consumed and isinstance(consumer, GroupConsumer):
-                self._producer.send_offsets_to_transaction(consumer.offsets(consumed), consumer.membership)
-            self._producer.commit_transaction()
-        except KafkaError as error:
-            self._abort()
-            raise NotCommitted(f"{type(error).__name__}: {error}") from error
-
-    def _abort(self) -> None:
-        with contextlib.suppress(KafkaError, AssertionError):  # fenced or broken: the broker aborts the transaction when it times out
-            self._producer.abort_transaction()
-
-    def close(self) -> None:
-        self._producer.close(timeout=5)
-
-
-class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
-    """A member of a consumer group with cooperative rebalancing."""
-
-    def __init__(self, options: dict[str, Any], group: str, topic: str, topic_name: str) -> None:
-        self._topic, self._topic_name = topic, topic_name
-        self._gained: set[int] = set()
-        self._lost: set[int] = set()
-        self.membership: Any = None
-        """The group's generation as of the last poll: a commit for an older one is refused."""
-        self._consumer = KafkaConsumer(**options, **CONSUMER_OPTIONS, **GROUP_OPTIONS, group_id=group)
-        self._consumer.partitions_for_topic(
-            topic_name
-        )  # a member that joins without knowing the topic may become the one that assigns partitions, and assigns none
-        self._consumer.subscribe([topic_name], listener=self)
-
-    def on_partitions_assigned(self, assigned: list[KafkaTopicPartition]) -> None:
-        self._gained |= {each.partition for each in assigned}
-
-    def on_partitions_revoked(self, revoked: list[KafkaTopicPartition]) -> None:
-        self._lost |= {each.partition for each in revoked}
-        self._gained -= self._lost
-
-    def poll(self, most: int, wait_seconds: float) -> Batch:
-        polled = self._consumer.poll(timeout_ms=round(wait_seconds * 1_000), max_records=most)
-        self.membership = self._consumer.group_metadata()
-        gained, lost = frozenset(self._gained), frozenset(self._lost)
-        self._gained, self._lost = set(), set()
-        taken = (record for each, records in polled.items() if each.partition not in gained | lost for record in records)
-        return Batch([_record(self._topic, record) for record in taken], gained, lost)
-
-    def committed(self, partition: int) -> int | None:
-        offset = self._consumer.committed(KafkaTopicPartition(self._topic_name, partition))
-        return None if offset is None else int(offset)
-
-    def seek(self, partition: int, offset: int) -> None:
-        self._consumer.seek(KafkaTopicPartition(self._topic_name, partition), offset)
-
-    def offsets(self, consumed: dict[int, int]) -> dict[KafkaTopicPartition, OffsetAndMetadata]:
-        return {KafkaTopicPartition(self._topic_name, p): OffsetAndMetadata(offset, "", -1) for p, offset in consumed.items()}
-
-    def close(self) -> None:
-        self._consumer.close(autocommit=False)
-
-
 def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
-    with contextlib.suppress(TopicAlreadyExistsError):  # another process has created it meanwhile
-        admin.create_topics({name: {"num_partitions": partitions, "configs": TOPIC_SETTINGS}}, wait_for_metadata=True)
-
-
-def _record(topic: str, record: Any) -> Record:
-    return Record(topic, record.partition, record.offset, record.key or b"", record.value or b"", Instant(record.timestamp))
+    for settings in (TOPIC_SETTINGS | ANY_FUTURE, TOPIC_SETTINGS):
+        with contextlib.suppress(TopicAlreadyExistsError, InvalidConfigurationError):  # another process has created it; an older broker
+            admin.create_topics({name: {"num_partitions": partitions, "configs": settings}}, wait_for_metadata=True)
+            return
 
 
 def _plain(value: str) -> Any:

@@ -70,6 +70,19 @@ class NotCommitted(Exception):
     """Nothing was written: the partitions are assigned to another consumer, or the log aborted the commit. Reload the state."""
 
 
+class RecordRefused(NotCommitted):
+    """Nothing was written, and trying again is no use: the log does not take one of the records.
+
+    Args:
+        message: which record, and why.
+        remedy: what the operator can do about it.
+    """
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
 class Consumer(Protocol):
     """A member of a group that shares a topic's partitions."""
 
@@ -104,8 +117,17 @@ class Producer(Protocol):
             consumer: the consumer that the offsets belong to.
             within: called inside the transaction by the embedded log, whose database the store may share; otherwise not called.
 
+        Returning means that every record is written, and durable. On Kafka the steps are:
+
+        1. begin the transaction;
+        2. send the records;
+        3. wait until the broker has acknowledged each of them: kafka-python would commit the others without those that failed;
+        4. add the consumer's offsets;
+        5. commit. A failure in steps 1 to 4 aborts the transaction.
+
         Raises:
-            NotCommitted: nothing was written.
+            NotCommitted: nothing was written. The producer is of no further use: make a new one.
+            RecordRefused: likewise, because of one record.
         """
 
     def close(self) -> None:

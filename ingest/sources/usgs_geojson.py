@@ -1,4 +1,4 @@
-"""Pure parser of USGS GeoJSON: summary feeds, FDSN queries and single-event details.
+"""Pure parser of USGS GeoJSON: summary feeds, FDSN queries and single-event details; and of the EMSC's, where its names differ.
 
 The parser never raises on a bad body: what it cannot use is in `Payload.dead_letters`. The real service has sent empty bodies, half of
 one, and a page of HTML with status 200. Format: https://earthquake.usgs.gov/earthquakes/feed/v1.0/geojson.php
@@ -41,6 +41,12 @@ class _Properties(msgspec.Struct):
     net: Any = None
     place: Any = None
     ids: Any = None
+    # The EMSC's names (seismicportal.eu): its third coordinate is the height, minus the depth, so the depth is read from the properties.
+    lastupdate: Any = None
+    magtype: Any = None
+    evtype: Any = None
+    flynn_region: Any = None
+    depth: Any = None
 
 
 class _Geometry(msgspec.Struct):
@@ -158,6 +164,11 @@ def _describe(feature: Any) -> EventDescription | None:
     else:
         return None
     longitude, latitude, depth_km = (*coordinates, None, None, None)[:3] if isinstance(coordinates, list) else (None, None, None)
+    if properties.evtype is not None or properties.lastupdate is not None:
+        return EventDescription(
+            identifier, properties.time, properties.lastupdate, latitude, longitude, properties.depth, properties.mag,
+            properties.magtype, properties.evtype, properties.status, properties.net, properties.flynn_region, properties.ids,
+        )  # fmt: skip
     return EventDescription(
         identifier, properties.time, properties.updated, latitude, longitude, depth_km,
         properties.mag, properties.magType, properties.type, properties.status, properties.net, properties.place, properties.ids,

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import httpx
 
 from ingest.instant import Instant
+from ingest.loopback import DIRECT
 
 USGS = "https://earthquake.usgs.gov"
 TIMEOUT_SECONDS = 30.0
@@ -43,7 +44,7 @@ class UsgsServer:
     def __init__(self, base_url: str = USGS, contact: str | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         agent = f"quakecast/0.1 ({contact})" if contact else CONTACT
-        self._client = httpx.Client(headers={"User-Agent": agent}, timeout=TIMEOUT_SECONDS, follow_redirects=True)
+        self._client = httpx.Client(headers={"User-Agent": agent}, timeout=TIMEOUT_SECONDS, follow_redirects=True, mounts=DIRECT)
 
     def get(self, path: str) -> HttpAnswer:
         """Make one request.

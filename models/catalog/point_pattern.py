@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
+from ingest.region import polygon_of
 from models.numerics import EARTH_RADIUS_KM, FloatArray, places, positions_km
 
 SURFACE_OF_EARTH_KM2 = 4.0 * np.pi * EARTH_RADIUS_KM**2
@@ -122,15 +123,22 @@ def make_point_pattern(
     )
 
 
-def read_polygon(file: Path) -> shapely.Polygon:
-    """The polygon of an .npy file of (latitude, longitude) corners.
+def read_polygon(file: Path) -> shapely.Geometry:
+    """Read the polygon of an .npy file of (latitude, longitude) corners, also in the other order where only that can be meant.
+
+    A polygon may cross the date line: corners at 175 and 185 degrees or at 175 and −175 are both 10 degrees apart.
+
+    Returns:
+        Polygons with x = longitude and y = latitude in degrees, cut at the date line.
 
     Raises:
-        Problem: the file is missing or holds something else.
+        Problem: the file is missing, holds something else, or its sides cross each other.
     """
     try:
-        corners = np.load(file, allow_pickle=False)
-        polygon = shapely.Polygon(corners[:, ::-1])
+        corners = np.asarray(np.load(file, allow_pickle=False), dtype=np.float64)
+        if corners.ndim == 2 and np.abs(corners[:, 0]).max() > 90.0 >= np.abs(corners[:, 1]).max():
+            corners = corners[:, ::-1]
+        polygon = polygon_of(corners.tolist())
     except (OSError, ValueError, IndexError, EOFError) as error:
         raise Problem(f"cannot read the polygon {file} ({error})", "give an .npy file of (latitude, longitude) corners") from None
     shapely.prepare(polygon)

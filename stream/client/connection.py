@@ -15,6 +15,7 @@ import httpx
 import httpx_sse
 import msgspec
 
+from ingest.loopback import DIRECT
 from ingest.problem import Problem
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ class Connection:
         if not self.url.startswith(("http://", "https://")):
             raise Problem(f"{url!r} is not the address of a server", remedy)
         try:
-            self._client = httpx.Client(base_url=self.url, headers=headers, timeout=httpx.Timeout(SILENCE_SECONDS, connect=10.0))
+            timeout = httpx.Timeout(SILENCE_SECONDS, connect=10.0)
+            self._client = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, mounts=DIRECT)
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
             raise Problem(f"{url!r} is not the address of a server, or the token is not valid ({type(error).__name__})", remedy) from None
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ingest.bus import open_log
-from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Consumer, Follower, Log, NotCommitted, Outgoing, Record
+from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Consumer, Follower, Log, NotCommitted, Outgoing, Record, RecordRefused
 from ingest.instant import Instant
 from ingest.problem import Problem
 from tests.support.waiting import wait_until
@@ -177,6 +177,15 @@ def test_a_second_producer_of_a_name_ends_the_first(reopen: Callable[[], Log]) -
         closing.close()
 
 
+def test_times_far_ahead_of_the_clock_are_written(reopen: Callable[[], Log]) -> None:
+    log = reopen()
+    producer = log.producer("replay")
+    ahead = int(time.time() * 1_000) + 400 * 86_400_000
+    producer.commit([out("a", at=ahead)])
+    assert [record.time for record in everything(log, expected=1)] == [ahead]
+    producer.close()
+
+
 def test_groups_do_not_disturb_each_other(reopen: Callable[[], Log]) -> None:
     log = reopen()
     writer = log.producer("writer")
@@ -323,6 +332,28 @@ def test_two_kafka_workers_share_the_partitions_and_a_former_owner_cannot_commit
     assert everything(log, FORECASTS) == []
     for closing in (first, second, writer, late):
         closing.close()
+    log.close()
+
+
+def test_a_record_that_the_broker_refuses_undoes_its_commit_and_is_named(kafka: str) -> None:
+    log = open_log(f"kafka://{kafka}/contract{next(_counter)}")
+    log.create_topics()
+    consumer = log.consumer("forecast", EVENTS)
+    log.producer("writer").commit([out("a")])
+    (first,) = drain(consumer, 1)
+    too_large = "x" * 3_000_000
+    for number in range(3):  # the remaining records of such a commit must not be committed, whichever batch they are in
+        producer = log.producer("writer")
+        with pytest.raises(RecordRefused, match=r"key 'key', 3000000 bytes and the time 1970-01-01T00:00:01\.000Z") as refused:
+            producer.commit([out("b", number), out(too_large, 1), out("c", 2)], {0: first.offset + 1}, consumer)
+        producer.close()
+        assert "max.message.bytes" in refused.value.remedy
+    assert consumer.committed(0) is None
+    log.producer("writer").commit([out("d", 2)])
+    assert values(everything(log, expected=1)) == ["a"]
+    assert values(everything(log, partition=2, expected=1)) == ["d"]
+    assert values(everything(log, partition=1)) == []
+    consumer.close()
     log.close()
 
 

@@ -103,7 +103,10 @@ class Referee:
 
     def __init__(self, model: Path, with_maps: bool, days: float, simulations: int) -> None:
         network, _ = read_forecaster(model)
-        self.lesson, self._polygon = lesson_of(NAME, DATA), read_polygon(DATA / f"{BENCHMARKS[NAME].polygon}.npy")
+        self.lesson, polygon = lesson_of(NAME, DATA), read_polygon(DATA / f"{BENCHMARKS[NAME].polygon}.npy")
+        if not isinstance(polygon, shapely.Polygon):
+            raise TypeError(f"the region of {NAME} is cut by the date line")
+        self._polygon = polygon
         self._known = known = self.lesson.pattern.before(self.lesson.validation.end)
         self._law = fit_poisson(known, self.lesson.train).magnitudes
         self._etas = Etas.load(DATA / "etas_parameters.json", NAME, self._law)

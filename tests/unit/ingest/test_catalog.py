@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,3 +117,51 @@ def test_recorded_logs_are_recognised(tmp_path: Path, beginning: bytes, kind: st
     path = tmp_path / "log"
     path.write_bytes(beginning)
     assert kind_of(path) == kind
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_a_table_is_read_in_the_encodings_that_spreadsheets_write(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "catalogue.csv"
+    path.write_bytes(f"{HEADER}\r\n{ROW.replace('Nurdağı', 'Nurdagi, Provence-Côte')}\r\n".encode(encoding))
+    (event,) = events_of(path)
+    assert (event.id, event.place) == ("us6000jllz", "Nurdagi, Provence-Côte, Turkey")
+
+
+def test_a_pipe_is_refused_in_one_line(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("-")):
+        with pytest.raises(Problem, match="cannot be read twice; save what it holds to a file"):
+            list(read_catalog(path))
+
+
+@pytest.mark.parametrize(
+    ("damage", "events", "reasons"), [(b"NaN", 2, ["magnitude_missing"]), (b"1e400", 1, ["event_damaged"]), (b"5.8", 2, [])]
+)
+def test_a_damaged_event_of_quakeml_costs_itself_and_not_the_file(tmp_path: Path, damage: bytes, events: int, reasons: list[str]) -> None:
+    whole = QUAKEML.replace(b"ATTRIBUTES", b"")
+    start, end = whole.index(b"<event "), whole.index(b"</eventParameters>")
+    other = (
+        whole[start:end]
+        .replace(b"us10007ggp", b"us7")
+        .replace(b"<value>5.9<", b"<value>" + damage + b"<")
+        .replace(b"quakeml:us/", b"quakeml:at/")
+    )
+    path = tmp_path / "events.xml"
+    path.write_bytes(whole[:end] + other + whole[end:])
+    items = list(read_catalog(path))
+    assert len([item for item in items if isinstance(item, Event)]) == events
+    assert [item.reason for item in items if isinstance(item, DeadLetter)] == reasons
+
+
+def test_the_geojson_of_the_emsc_is_read_by_its_own_names(tmp_path: Path) -> None:
+    properties = {
+        "time": "2014-01-01T20:13:05.203Z", "lastupdate": "2014-01-01T21:00:00Z", "flynn_region": "CENTRAL CALIFORNIA", "depth": 7.2,
+        "evtype": "km", "auth": "EMSC", "mag": 2.5, "magtype": "ml", "unid": "20140101_0000001",
+    }  # fmt: skip
+    geometry = {"type": "Point", "coordinates": [-119.3, 35.9, -7.2]}
+    one = {"type": "Feature", "id": "20140101_0000001", "geometry": geometry, "properties": properties}
+    path = tmp_path / "seismicportal.json"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [one]}))
+    (event,) = events_of(path)
+    assert (event.depth_km, event.type, event.magnitude_type, event.place) == (7.2, "mining explosion", "ml", "CENTRAL CALIFORNIA")
+    assert str(event.updated) == "2014-01-01T21:00:00.000Z"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import shapely
 
-from ingest.region import RegionTable
+from ingest.region import RegionTable, polygon_of
 from tests.support.simulated import NEIGHBOUR, REGION, table
 
 TABLE = RegionTable.load()
@@ -31,3 +31,20 @@ def test_the_first_of_overlapping_regions_has_the_area_that_they_share() -> None
 def test_an_unknown_region_has_no_shape() -> None:
     with pytest.raises(KeyError):
         table().shape("nowhere")
+
+
+@pytest.mark.parametrize("east", [185.0, -175.0])
+def test_a_polygon_across_the_date_line_holds_both_of_its_sides(east: float) -> None:
+    polygon = polygon_of([(-25.0, 175.0), (-15.0, 175.0), (-15.0, east), (-25.0, east)])
+    inside = shapely.contains_xy(polygon, [176.0, -176.0, 174.0, -174.0, 0.0], -20.0)
+    assert inside.tolist() == [True, True, False, False, False]
+
+
+def test_a_polygon_around_the_world_stays_whole() -> None:
+    polygon = polygon_of([(-60.0, -180.0), (60.0, -180.0), (60.0, 180.0), (-60.0, 180.0)])
+    assert shapely.contains_xy(polygon, [-179.0, 0.0, 179.0], 0.0).all()
+
+
+def test_a_polygon_that_crosses_itself_is_refused() -> None:
+    with pytest.raises(ValueError, match="crosses itself"):
+        polygon_of([(0.0, 0.0), (10.0, 10.0), (0.0, 10.0), (10.0, 0.0)])

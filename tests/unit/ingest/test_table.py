@@ -184,3 +184,52 @@ def test_damaged_tables_never_raise_and_their_events_are_in_range(noise: str, st
         assert abs(event.latitude) <= 90
         assert abs(event.longitude) <= 180
         assert event.magnitude is None or abs(event.magnitude) <= 12
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("DateTime,Latitude,Longitude,Depth,Magnitude,MagType,NbStations,EventID", "2023/02/06 01:17:35.79,37.17,37.03,17.9,7.8,Mww,118,7"),
+        ("id,time,latitude,longitude,depth,mag", "7,1675646255790,37.17,37.03,17.9,7.8"),
+        ("time,latitude,longitude,mag,id,date", "2023-02-06T01:17:35.790Z,37.17,37.03,7.8,7,2023-02-06"),
+        ("time,magnitudo,longitude,latitude,id,date", "1675646255790,7.8,37.03,37.17,7,2023-02-06 01:17:35.790000+00:00"),
+        ("Date;Time;Latitude;Longitude;Magnitude;ID", "2023.02.06;01:17:35.79;37.17;37.03;7.8;7"),
+        ("Date,Latitude,Longitude,Magnitude,ID", "2023-02-06 01:17:35.79,37.17,37.03,7.8,7"),
+        ("year,month,day,hour,minute,second,latitude,longitude,magnitude,id", "2023,2,6,1,17,35.79,37.17,37.03,7.8,7"),
+        ("Year,Mo,Da,Ho,Mi,Se,Lat,Lon,Mag,ID", "2023.0,2.0,6.0,1.0,17.0,35.79,37.17,37.03,7.8,7"),
+        ("year,month,day,time,latitude,longitude,magnitude,id", "2023,2,6,01:17:35.79,37.17,37.03,7.8,7"),
+    ],
+)
+def test_a_time_is_found_in_one_column_or_put_together_from_several(header: str, row: str) -> None:
+    events, reasons = read(header, row)
+    assert reasons == []
+    assert [(str(event.time), event.id, event.magnitude) for event in events] == [("2023-02-06T01:17:35.790Z", "7", 7.8)]
+
+
+def test_days_come_before_months_when_a_day_above_twelve_shows_it() -> None:
+    rows = [f"{day:02d}/02/2014,05:39:49,36.5,-119.7,11.3,3.0" for day in range(1, 28)]
+    events, reasons = read("Date,Time,Latitude,Longitude,Depth,Magnitude", *rows)
+    assert reasons == []
+    assert [str(event.time)[:10] for event in events] == [f"2014-02-{day:02d}" for day in range(1, 28)]
+
+
+def test_dates_that_could_be_either_way_round_are_refused_whole() -> None:
+    with pytest.raises(Problem, match="whether the day or the month comes first; write dates as year-month-day"):
+        read("Date,Time,Latitude,Longitude,Depth,Magnitude", "01/02/2014,05:39:49,36.5,-119.7,11.3,3.0")
+
+
+def test_a_second_of_sixty_is_used_and_noted() -> None:
+    events, reasons = read("time,latitude,longitude,mag,id", "2016-12-31T23:59:60.5Z,37,38,5,a")
+    assert (str(events[0].time), reasons) == ("2017-01-01T00:00:00.500Z", ["time_carried_over"])
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        ("ke", "earthquake"), ("se", "earthquake"), ("uk", "earthquake"), ("", "earthquake"),
+        ("km", "mining explosion"), ("quarry blast", "quarry blast"), ("sonic boom", "sonic boom"),
+    ],
+)  # fmt: skip
+def test_types_in_two_letters_or_words_become_words(written: str, kind: str) -> None:
+    events, _ = read("time,latitude,longitude,mag,event_type,id", f"2016-12-31T23:59:00Z,37,38,5,{written},a")
+    assert events[0].type == kind

@@ -1,0 +1,101 @@
+"""Transactions on Apache Kafka: all records of a commit are acknowledged before it, or nothing of it is visible."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kafka import KafkaProducer  # type: ignore[import-untyped]
+from kafka.errors import (  # type: ignore[import-untyped]
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
+
+from ingest.bus.kafka_consumer import GroupConsumer
+from ingest.bus.log import Consumer, NotCommitted, Outgoing, RecordRefused
+
+PRODUCER_OPTIONS: dict[str, Any] = {
+    "enable_idempotence": True,
+    "acks": "all",
+    "linger_ms": 5,
+    "batch_size": 256 * 1024,
+    "max_request_size": 8 * 1024 * 1024,
+    "transaction_timeout_ms": 10_000,  # the open transaction of a killed producer blocks readers no longer than this
+    "allow_auto_create_topics": False,
+    "metrics_enabled": False,
+}
+REFUSALS: dict[type[KafkaError], str] = {
+    InvalidTimestampError: "raise the topic's setting message.timestamp.after.max.ms, or set the broker's clock",
+    MessageSizeTooLargeError: "raise the topic's setting max.message.bytes",
+    RecordListTooLargeError: "raise the topic's setting max.message.bytes",
+    TopicAuthorizationFailedError: "allow this user to write to the topic (docs/operators.md lists the rights)",
+}
+"""Errors of the broker that a second attempt meets again, and what the operator can do."""
+
+
+class Producer:
+    """A transactional, idempotent producer."""
+
+    def __init__(self, options: dict[str, Any], name: str, topic_name: Callable[[str], str]) -> None:
+        self._topic_name = topic_name
+        self._producer = KafkaProducer(**options, **PRODUCER_OPTIONS, transactional_id=name)
+        self._producer.init_transactions()
+
+    def commit(
+        self,
+        outgoing: Sequence[Outgoing],
+        consumed: dict[int, int] | None = None,
+        consumer: Consumer | None = None,
+        within: Callable[[], None] | None = None,
+    ) -> None:
+        try:
+            self._producer.begin_transaction()
+            self._send(outgoing)
+            if consumed and isinstance(consumer, GroupConsumer):
+                self._producer.send_offsets_to_transaction(consumer.offsets(consumed), consumer.membership)
+            self._producer.commit_transaction()
+        except KafkaError as error:
+            self._abort()
+            raise NotCommitted(f"{type(error).__name__}: {error}") from error
+        except RecordRefused:
+            self._abort()
+            raise
+
+    def _send(self, outgoing: Sequence[Outgoing]) -> None:
+        """Send the records, and wait until the broker has acknowledged each of them.
+
+        Raises:
+            RecordRefused: the broker does not take one of them.
+            KafkaError: one of them was not acknowledged.
+        """
+        sent = [
+            self._producer.send(self._topic_name(topic), value, key, partition=partition, timestamp_ms=max(0, int(time)))
+            for topic, partition, key, value, time in outgoing
+        ]
+        self._producer.flush()
+        failures = [
+            (record, future.exception or KafkaError("a record was not acknowledged"))
+            for record, future in zip(outgoing, sent, strict=True)
+            if not future.succeeded()
+        ]
+        for record, error in failures:
+            remedy = next((remedy for kind, remedy in REFUSALS.items() if isinstance(error, kind)), None)
+            if remedy is not None:
+                raise RecordRefused(
+                    f"the broker refuses records for {self._topic_name(record.topic)}, the first of them with key {record.key.decode()!r},"
+                    f" {len(record.value)} bytes and the time {record.time} ({type(error).__name__})",
+                    remedy,
+                )
+        if failures:
+            raise failures[0][1]
+
+    def _abort(self) -> None:
+        with contextlib.suppress(KafkaError, AssertionError):  # fenced or broken: the broker aborts the transaction when it times out
+            self._producer.abort_transaction()
+
+    def close(self) -> None:
+        self._producer.close(timeout=5)
