@@ -1,4 +1,4 @@
-"""Servers that the tests share, and where the recorded data are, if they are there."""
+"""Servers that the tests share, the recorded data if they are there, and the settings of Hypothesis."""
 
 from __future__ import annotations
 
@@ -6,28 +6,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.paths import RECORDED
 from tests.support.servers import kafka_broker, redis_server
 
+settings.register_profile("tests", deadline=None)  # no time limit for an example: the machine may be busy
+settings.load_profile("tests")
+
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
-    """host:port of a real Kafka broker."""
+    """Yield host:port of a real Kafka broker."""
     with kafka_broker() as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def redis() -> Iterator[str]:
-    """URL of a real Redis server."""
+    """Yield the URL of a real Redis server."""
     with redis_server() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def recorded() -> Path:
-    """The folder with the recorded feed (`data/`) and its server (`tools/`)."""
+    """Return the folder with the recorded feed (`data/`) and its server (`tools/`)."""
     if not (RECORDED / "data" / "feed").is_dir():
         pytest.skip("the recorded feed is not here: expected in ../shared/data")
     return RECORDED

@@ -21,30 +21,33 @@ from stream.client import Client
 from stream.partition import Partition
 from stream.records.alert import Alert
 from stream.records.forecast import Forecast, decode_forecast
-from tests.support.served import served
+from tests.support.api_thread import serve_log
 from tests.support.servers import free_port
-from tests.support.simulated import REGION, SumForecaster, at, by_partition, table, turns
+from tests.support.simulated import REGION, SumForecaster, at, records_by_partition, simulated_polls, table
+from tests.support.waiting import PATIENCE_SECONDS
 from tests.unit.stream.test_selection import alert
 
 
 def outgoing() -> list[Outgoing]:
-    """Eight days of a sequence with its forecasts, an alert with its retraction, and something poisonous in each topic."""
-    made: list[Outgoing] = []
-    for number, records in by_partition(turns(1, 40, 2.0)).items():
+    """Return eight days of a sequence with forecasts, an alert with its retraction, and one unreadable record in each topic."""
+    records_out: list[Outgoing] = []
+    for number, records in records_by_partition(simulated_polls(1, 40, 2.0)).items():
         partition = Partition(number, table(), SumForecaster())
         for record in records:
-            made.append(Outgoing(EVENTS, number, b"key", encode(record), record.observed_at))
-            made += [Outgoing(FORECASTS, number, b"key", body, said.issued_at) for said, body in partition.take(record, record.sequence)]
+            records_out.append(Outgoing(EVENTS, number, b"key", encode(record), record.observed_at))
+            records_out += [
+                Outgoing(FORECASTS, number, b"key", body, issued.issued_at) for issued, body in partition.take(record, record.sequence)
+            ]
     alerts = [alert(), alert(revision=1, alert_type="retraction", supersedes="one.0", active=False, issued_at=at(0.5))]
-    made += [Outgoing(ALERTS, partition_of(REGION.id, TOPICS[ALERTS]), b"one", encode(one), one.issued_at) for one in alerts]
-    made += [Outgoing(topic, 0, b"key", b"poison \xff\n", at(3.0)) for topic in (EVENTS, FORECASTS, ALERTS)]
-    return sorted(made, key=lambda one: one.time)
+    records_out += [Outgoing(ALERTS, partition_of(REGION.id, TOPICS[ALERTS]), b"one", encode(one), one.issued_at) for one in alerts]
+    records_out += [Outgoing(topic, 0, b"key", b"poison \xff\n", at(3.0)) for topic in (EVENTS, FORECASTS, ALERTS)]
+    return sorted(records_out, key=lambda one: one.time)
 
 
 ALL = outgoing()
 
 
-def written(log: Log, part: list[Outgoing]) -> None:
+def write(log: Log, part: list[Outgoing]) -> None:
     producer = log.producer("somebody")
     for begin in range(0, len(part), 50):
         producer.commit(part[begin : begin + 50])
@@ -56,23 +59,23 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = f"sqlite:///{tmp_path_factory.mktemp('client')}/log.db"
     log = open_log(url)
     log.create_topics()
-    written(log, ALL)
+    write(log, ALL)
     log.close()
     return url
 
 
 @pytest.fixture(scope="module")
 def client(bus: str) -> Iterator[Client]:
-    with served(bus, table(), cap_sender="quakes.example") as address, Client(address) as one:
+    with serve_log(bus, table(), cap_sender="quakes.example") as address, Client(address) as one:
         yield one
 
 
-def of(topic: str) -> list[bytes]:
-    """What stands in a topic and can be read."""
+def readable_records(topic: str) -> list[bytes]:
+    """Return the records of a topic that can be read."""
     return sorted(one.value for one in ALL if one.topic == topic and b"poison" not in one.value)
 
 
-def test_answers_are_typed(client: Client) -> None:
+def test_answers_are_typed_records(client: Client) -> None:
     regions = {region.id: region for region in client.regions()}
     assert regions[REGION.id].geometry is not None
     assert client.forecast(REGION.id) == regions[REGION.id].forecast
@@ -84,7 +87,7 @@ def test_answers_are_typed(client: Client) -> None:
     assert client.get("/v1/events", limit=1)["events"]
 
 
-def test_events_are_asked_for_by_magnitude_time_and_region(client: Client) -> None:
+def test_events_are_selected_by_magnitude_time_and_region(client: Client) -> None:
     large = client.events(min_magnitude=4.0, limit=1000)
     assert large
     assert all(event.magnitude is not None and event.magnitude >= 4.0 for event in large)
@@ -104,66 +107,66 @@ def test_alerts_come_with_their_revisions(client: Client) -> None:
         client.region("st%2Fatus?")
 
 
-def test_the_stream_gives_each_record_once_as_it_stands_in_its_topic(client: Client) -> None:
+def test_the_stream_gives_each_record_once_with_the_bytes_of_its_topic(client: Client) -> None:
     with client.stream(["events", "forecasts", "alerts"], start="beginning", until_end=True, include_heartbeats=True) as stream:
-        said = [(type(record), stream.json.encode()) for record in stream]
+        received = [(type(record), stream.json.encode()) for record in stream]
         assert stream.unreadable == 3
-    assert sorted(body for kind, body in said if issubclass(kind, Forecast)) == of(FORECASTS)
-    assert sorted(body for kind, body in said if issubclass(kind, Alert)) == of(ALERTS)
-    assert sorted(body for kind, body in said if issubclass(kind, InputRecord)) == of(EVENTS)
+    assert sorted(body for kind, body in received if issubclass(kind, Forecast)) == readable_records(FORECASTS)
+    assert sorted(body for kind, body in received if issubclass(kind, Alert)) == readable_records(ALERTS)
+    assert sorted(body for kind, body in received if issubclass(kind, InputRecord)) == readable_records(EVENTS)
 
 
 def test_a_stream_begins_at_a_time(client: Client) -> None:
     with client.stream(["forecasts"], start=at(100.0), until_end=True) as stream:
-        said = [msgspec.structs.asdict(record) for record in stream]
-    assert said
-    assert all(one["issued_at"] >= at(100.0) for one in said)
-    assert len(said) == sum(one.topic == FORECASTS and one.time >= at(100.0) for one in ALL)
+        received = [msgspec.structs.asdict(record) for record in stream]
+    assert received
+    assert all(one["issued_at"] >= at(100.0) for one in received)
+    assert len(received) == sum(one.topic == FORECASTS and one.time >= at(100.0) for one in ALL)
 
 
-def test_a_server_that_ends_and_comes_back_costs_no_record_and_repeats_none(tmp_path: Path) -> None:
-    """Three servers one after another on one address, the log growing meanwhile; a program's end in between, too."""
+def test_a_server_that_ends_and_comes_back_loses_no_record_and_repeats_none(tmp_path: Path) -> None:
+    """Three servers run one after another on one address while the log grows; the program restarts in between, too."""
     url, port = f"sqlite:///{tmp_path}/log.db", free_port()
     log = open_log(url)
     log.create_topics()
     third = len(ALL) // 3
     forecasts = [one.value for one in ALL if one.topic == FORECASTS and b"poison" not in one.value]
-    given: list[bytes] = []
+    received: list[bytes] = []
     down = threading.Event()
 
     def servers() -> None:
         for number in range(3):
             down.clear()
-            written(log, ALL[number * third : None if number == 2 else (number + 1) * third])
-            with served(url, table(), port):
-                down.wait(60)
+            write(log, ALL[number * third : None if number == 2 else (number + 1) * third])
+            with serve_log(url, table(), port):
+                down.wait(PATIENCE_SECONDS)
 
     thread = threading.Thread(target=servers)
     thread.start()
     with Client(f"http://127.0.0.1:{port}") as client:
-        for share in (0.2, 0.5, 0.7, 1.0):  # how much each run of the program takes
+        for share in (0.2, 0.5, 0.7, 1.0):  # the share that each run of the program has read at its end
             with client.stream(["forecasts"], start="beginning", cursor_file=tmp_path / "cursor") as stream:
-                for _ in islice(stream, round(share * len(forecasts)) - len(given)):
-                    given.append(stream.json.encode())
-                    if len(given) in (len(forecasts) // 4, len(forecasts) // 2):
+                for _ in islice(stream, round(share * len(forecasts)) - len(received)):
+                    received.append(stream.json.encode())
+                    if len(received) in (len(forecasts) // 4, len(forecasts) // 2):
                         down.set()
                 stream.save()
     down.set()
-    thread.join(60)
+    thread.join(PATIENCE_SECONDS)
     log.close()
-    assert sorted(given) == sorted(forecasts)
+    assert sorted(received) == sorted(forecasts)
 
 
-def test_a_history_comes_whole_and_in_order(client: Client) -> None:
-    written = [decode_forecast(body) for body in of(FORECASTS)]
-    mine = sorted((one for one in written if one.region == REGION.id), key=lambda one: one.input_sequence)
+def test_a_history_of_forecasts_is_complete_and_in_order(client: Client) -> None:
+    all_forecasts = [decode_forecast(body) for body in readable_records(FORECASTS)]
+    mine = sorted((one for one in all_forecasts if one.region == REGION.id), key=lambda one: one.input_sequence)
     assert list(client.forecast_history(REGION.id)) == mine
     some = [one for one in mine if at(20.0) <= one.issued_at < at(100.0)]
     assert some
     assert list(client.forecast_history(REGION.id, at(20.0), str(at(100.0)))) == some
 
 
-def test_every_endpoint_answers_as_the_client_understands(client: Client) -> None:
+def test_the_client_decodes_the_answer_of_every_endpoint(client: Client) -> None:
     assert client.outlooks() == list(client.outlook_history(REGION.id)) == []
     assert {one.region for one in client.scores().regions} <= {"test", "neighbour"}
     assert client.models().records == []
@@ -177,8 +180,8 @@ def test_every_endpoint_answers_as_the_client_understands(client: Client) -> Non
     assert b"<sender>quakes.example</sender>" in client.cap("one")
 
 
-def test_changes_of_a_region_alone(client: Client) -> None:
+def test_a_stream_of_one_region_has_only_its_changes(client: Client) -> None:
     with client.stream(["events"], [REGION.id], start="beginning", until_end=True) as stream:
-        said = list(stream)
-    assert said
-    assert all(isinstance(record, Change) and record.region == REGION.id for record in said)
+        received = list(stream)
+    assert received
+    assert all(isinstance(record, Change) and record.region == REGION.id for record in received)

@@ -24,7 +24,7 @@ from ingest.instant import Instant
 from stream.records.forecast import decode_forecast
 from tests.support.servers import free_port
 from tests.support.stand_ins import csv_of, environment, now, program, small_sequence, usgs
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 START = Instant.parse("2023-02-01")
 COMMANDS = (
@@ -76,14 +76,15 @@ WRONG_OUTSIDE = (
     ("replay catalogue.csv -o nowhere/forecasts.jsonl", "cannot write nowhere/forecasts.jsonl "),
 )
 Result = subprocess.CompletedProcess[str]
-SECONDS = 300.0
 PROCESSES = 4
 
 
 def quakecast(*arguments: str | Path, folder: Path, **variables: str) -> Result:
     """Run the command to its end. It never prints a traceback or, outside a terminal, escape codes."""
     command = [program(), *map(str, arguments)]
-    result = subprocess.run(command, cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=SECONDS, check=False)
+    result = subprocess.run(
+        command, cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     assert "Traceback" not in result.stderr
     assert "\x1b" not in result.stdout + result.stderr
     return result
@@ -163,7 +164,7 @@ class Up:
         self.process, self._port, self._errors = process, port, errors
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=PATIENCE_SECONDS) as answer:
             return json.loads(answer.read())
 
     def health(self) -> Any:
@@ -179,7 +180,7 @@ class Up:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -297,7 +298,7 @@ def test_a_replay_gives_the_same_bytes_whatever_the_batch_size(folder: Path) -> 
     commands = [[program(), "replay", "catalogue.csv", *span, "--batch-size", str(n), "-o", str(file)] for n, file in files.items()]
     processes = [subprocess.Popen(command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True) for command in commands]
     for process in processes:
-        _, text = process.communicate(timeout=SECONDS)
+        _, text = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0, text
         assert re.search(r"^\d+ input records, \d+ forecasts, \d+\.\d s$", text, re.MULTILINE)
         assert "\x1b" not in text

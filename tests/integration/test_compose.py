@@ -1,9 +1,10 @@
-"""docker-compose.yml is what it should be, and what it starts works: each of our services with exactly its command and environment."""
+"""docker-compose.yml: its settings, and each of our services as a process with the command and environment of the file."""
 
 from __future__ import annotations
 
 import json
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -24,16 +25,14 @@ from stream.records.forecast import decode_forecast
 from stream.store import open_store
 from tests.support.documents import blocks
 from tests.support.paths import ROOT
-from tests.support.servers import _java, _kafka_libraries, free_port, wait_for_port
+from tests.support.servers import free_port, java_program, kafka_libraries, wait_for_port
 from tests.support.stand_ins import environment, now, program, small_sequence, usgs
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_SECONDS, stop_process, wait_until
 
 FILE = ROOT / "docker-compose.yml"
 SERVERS, OURS, OBSERVERS = ("kafka", "redis"), ("ingest", "forecast", "outlook", "serve", "retrain"), ("prometheus", "grafana")
 TOKEN = "compose-test-token-of-enough-length"
 REDIS_DATABASE = 9
-START_SECONDS = 300.0
-"""Four processes at once, two of which import torch, on a machine that others use."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def compose() -> Any:
 
 
 def entrypoint() -> list[str]:
-    """What the image runs, before a service's command."""
+    """Return the words that the image puts before a service's command."""
     lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
     (line,) = [line for line in lines if line.startswith("ENTRYPOINT ")]
     return list(json.loads(line.removeprefix("ENTRYPOINT ")))
@@ -55,7 +54,7 @@ def test_the_file_is_valid_by_the_compose_specification() -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_kafka_is_apache_s_own_in_kraft_mode_and_keeps_its_data(compose: Any) -> None:
+def test_kafka_is_the_image_of_apache_in_kraft_mode_and_keeps_its_data(compose: Any) -> None:
     kafka = compose["services"]["kafka"]
     assert kafka["image"].startswith("apache/kafka:")
     assert set(kafka["environment"]["KAFKA_PROCESS_ROLES"].split(",")) == {"broker", "controller"}
@@ -80,12 +79,12 @@ def test_every_service_is_restarted_and_watched_and_every_volume_is_declared(com
     assert all((ROOT / source).exists() for source in sources if source.startswith("./"))
 
 
-def test_what_is_not_ours_has_a_fixed_version(compose: Any) -> None:
+def test_images_of_others_have_a_fixed_version(compose: Any) -> None:
     for name in (*SERVERS, *OBSERVERS):
         assert re.search(r":v?\d[\w.-]*$", compose["services"][name]["image"]), name
 
 
-def test_observers_come_only_when_they_are_asked_for(compose: Any) -> None:
+def test_prometheus_and_grafana_start_only_with_their_profile(compose: Any) -> None:
     for name, service in compose["services"].items():
         assert service.get("profiles", []) == (["observability"] if name in OBSERVERS else []), name
 
@@ -96,21 +95,23 @@ def test_no_port_is_open_beyond_this_machine(compose: Any) -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_the_token_is_a_secret_and_nothing_else_holds_it(compose: Any) -> None:
+def test_the_token_is_a_secret_and_in_no_environment(compose: Any) -> None:
     assert compose["secrets"] == {"quakecast_token": {"environment": "QUAKECAST_TOKEN"}}
     for name, service in compose["services"].items():
         assert ("quakecast_token" in service.get("secrets", ())) == (name in ("serve", "prometheus")), name
         assert not any("TOKEN" in variable for variable in service.get("environment", ())), name
 
 
-def test_prometheus_asks_every_process_that_tells_metrics(compose: Any) -> None:
-    given = yaml.safe_load((ROOT / "docs/operations/prometheus.yml").read_text(encoding="utf-8"))
-    asked = {target for job in given["scrape_configs"] for one in job.get("static_configs", ()) for target in one["targets"]}
-    asked |= {f"{name}:{one['port']}" for job in given["scrape_configs"] for one in job.get("dns_sd_configs", ()) for name in one["names"]}
+def test_prometheus_scrapes_every_process_with_metrics(compose: Any) -> None:
+    configuration = yaml.safe_load((ROOT / "docs/operations/prometheus.yml").read_text(encoding="utf-8"))
+    scraped = {target for job in configuration["scrape_configs"] for one in job.get("static_configs", ()) for target in one["targets"]}
+    scraped |= {
+        f"{name}:{one['port']}" for job in configuration["scrape_configs"] for one in job.get("dns_sd_configs", ()) for name in one["names"]
+    }
     port = compose["services"]["forecast"]["environment"]["QUAKECAST_METRICS_PORT"]
-    telling = {f"{name}:{port}" for name in OURS if name not in ("serve", "retrain")}
-    assert asked == telling | {"serve:8080"}
-    (serve,) = [job for job in given["scrape_configs"] if job["job_name"] == "quakecast-serve"]
+    with_metrics = {f"{name}:{port}" for name in OURS if name not in ("serve", "retrain")}
+    assert scraped == with_metrics | {"serve:8080"}
+    (serve,) = [job for job in configuration["scrape_configs"] if job["job_name"] == "quakecast-serve"]
     token_file = compose["services"]["serve"]["command"][compose["services"]["serve"]["command"].index("--token-file") + 1]
     assert serve["authorization"]["credentials_file"] == token_file
 
@@ -138,7 +139,7 @@ def test_the_forecaster_can_be_scaled(compose: Any) -> None:
     assert not {"container_name", "ports", "hostname"} & set(compose["services"]["forecast"])
 
 
-def test_what_is_retrained_is_where_the_forecasters_look_for_it(compose: Any) -> None:
+def test_retrained_models_are_written_where_the_forecasters_read_them(compose: Any) -> None:
     for name in ("forecast", "outlook", "retrain"):
         assert compose["services"][name]["environment"]["QUAKECAST_MODELS"] in mounts(compose["services"][name])
     assert "--every-days" in compose["services"]["retrain"]["command"]
@@ -149,15 +150,17 @@ def mounts(service: Any) -> set[str]:
 
 
 def test_the_broker_starts_with_the_settings_of_the_file(compose: Any, tmp_path: Path) -> None:
-    """As the image does it: `KAFKA_NODE_ID` becomes `node.id`. Only the hosts, the ports and the folder are this machine's."""
+    """`KAFKA_NODE_ID` becomes `node.id`, as in the image; only hosts, ports and folder are those of this machine."""
     settings = {name: str(value) for name, value in compose["services"]["kafka"]["environment"].items()}
     cluster, port, controller = settings.pop("CLUSTER_ID"), free_port(), free_port()
     places = {"//kafka:9092": f"//127.0.0.1:{port}", "@kafka:9093": f"@127.0.0.1:{controller}", "//:9092": f"//127.0.0.1:{port}",
               "//:9093": f"//127.0.0.1:{controller}", settings["KAFKA_LOG_DIRS"]: str(tmp_path / "data")}  # fmt: skip
-    lines = [f"{name.removeprefix('KAFKA_').lower().replace('_', '.')}={moved(value, places)}" for name, value in settings.items()]
+    lines = [
+        f"{name.removeprefix('KAFKA_').lower().replace('_', '.')}={with_replacements(value, places)}" for name, value in settings.items()
+    ]
     file = tmp_path / "server.properties"
     file.write_text("\n".join(lines), encoding="utf-8")
-    java = [_java(), "-Xmx512m", "-cp", f"{_kafka_libraries()}/*"]
+    java = [java_program(), "-Xmx512m", "-cp", f"{kafka_libraries()}/*"]
     subprocess.run([*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(file)], check=True, capture_output=True)
     process = subprocess.Popen([*java, "kafka.Kafka", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -167,18 +170,17 @@ def test_the_broker_starts_with_the_settings_of_the_file(compose: Any, tmp_path:
         assert set(event_log.ends(EVENTS).values()) == {0}
         event_log.close()
     finally:
-        process.terminate()
-        process.wait(30)
+        stop_process(process)
 
 
-def moved(value: str, places: dict[str, str]) -> str:
-    for there, here in places.items():
+def with_replacements(value: str, replacements: dict[str, str]) -> str:
+    for there, here in replacements.items():
         value = value.replace(there, here)
     return value
 
 
 class Machine:
-    """Where the services run in the test: as processes, with the file's own commands and environment."""
+    """Runs the services as processes, with the commands and the environment of the file."""
 
     def __init__(self, compose: Any, kafka: str, redis: str, feed: str, folder: Path) -> None:
         self.bus = f"kafka://{kafka}/compose-{folder.name}"
@@ -192,19 +194,19 @@ class Machine:
         self._services, self._feed, self._folder = compose["services"], feed, folder
 
     def environment(self, service: str) -> dict[str, str]:
-        given = {name: moved(str(value), self._places) for name, value in self._services[service]["environment"].items()}
+        given = {name: with_replacements(str(value), self._places) for name, value in self._services[service]["environment"].items()}
         self.metrics_ports[service] = free_port()
         return environment(QUAKECAST_USGS=self._feed, **(given | {"QUAKECAST_METRICS_PORT": str(self.metrics_ports[service])}))
 
     def command(self, service: str) -> list[str]:
-        given = [moved(word, self._places) for word in self._services[service]["command"]]
+        given = [with_replacements(word, self._places) for word in self._services[service]["command"]]
         name, *fixed = entrypoint()
         return [program(name), *fixed, *given]
 
     @contextmanager
     def running(self, service: str) -> Iterator[subprocess.Popen[bytes]]:
-        with (self._folder / f"{service}.err").open("ab") as said:
-            process = subprocess.Popen(self.command(service), env=self.environment(service), cwd=self._folder, stderr=said)
+        with (self._folder / f"{service}.err").open("ab") as errors:
+            process = subprocess.Popen(self.command(service), env=self.environment(service), cwd=self._folder, stderr=errors)
             try:
                 yield process
             finally:
@@ -212,11 +214,11 @@ class Machine:
                     process.kill()
                     process.wait()
 
-    def said(self, service: str) -> str:
+    def log_lines(self, service: str) -> str:
         return (self._folder / f"{service}.err").read_text(encoding="utf-8")
 
     def get(self, path: str, token: str | None = TOKEN) -> tuple[int, bytes]:
-        """What the API says; status 0 before it answers."""
+        """Return status and body of an answer of the API; status 0 before it answers."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
             with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)) as answer:
@@ -227,7 +229,7 @@ class Machine:
             return 0, b""
 
     def metrics(self, service: str) -> str:
-        """What a service tells on its metrics port; nothing before it listens."""
+        """Return the metrics of a service as text; empty before it listens."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_ports[service]}/metrics") as answer:
                 text: str = answer.read().decode()
@@ -236,17 +238,29 @@ class Machine:
         return text
 
     def lag(self) -> set[float]:
-        """How far the partitions are behind, as Prometheus is told."""
+        """Return the lags of the partitions in the metrics of the API."""
         lines = [line for line in self.get("/metrics")[1].decode().splitlines() if line.startswith("quakecast_consumer_lag_records{")]
         return {float(line.rpartition(" ")[2]) for line in lines}
 
-    def health(self, service: str) -> subprocess.CompletedProcess[str]:
+    def check_health(self, service: str) -> None:
+        """Run the health check of a service. It must succeed within its time limit, counted in processor time: the machine may be busy."""
         check = self._services[service]["healthcheck"]
         assert check["test"][0] == "CMD"
-        name, *arguments = (moved(word, self._places) for word in check["test"][1:])
+        name, *arguments = (with_replacements(word, self._places) for word in check["test"][1:])
         seconds = float(check["timeout"].removesuffix("s"))
-        return subprocess.run([program(name), *arguments], env=self.environment(service), cwd=self._folder, capture_output=True, text=True,
-                              timeout=seconds, check=False)  # fmt: skip
+        before = processor_seconds_of_children()
+        command, environment = [program(name), *arguments], self.environment(service)
+        checked = subprocess.run(
+            command, env=environment, cwd=self._folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
+        assert checked.returncode == 0, f"{service}: {checked.stdout}{checked.stderr}"
+        assert processor_seconds_of_children() - before < seconds, service
+
+
+def processor_seconds_of_children() -> float:
+    """Return the processor time of all child processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def first_line_of_the_documented_consumer(kafka: str, machine: Machine) -> str:
@@ -254,7 +268,7 @@ def first_line_of_the_documented_consumer(kafka: str, machine: Machine) -> str:
         block for block in blocks((ROOT / "docs" / "consumers.md").read_text(encoding="utf-8"), "python") if "KafkaConsumer" in block
     ]
     topic = f"{machine.bus.rpartition('/')[2]}.forecasts"
-    code = moved(found, {"kafka:9092": kafka, "quakecast.forecasts": topic, "my-alerts": topic})
+    code = with_replacements(found, {"kafka:9092": kafka, "quakecast.forecasts": topic, "my-alerts": topic})
     with subprocess.Popen([sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -263,7 +277,7 @@ def first_line_of_the_documented_consumer(kafka: str, machine: Machine) -> str:
             process.kill()
 
 
-def all_run(*processes: subprocess.Popen[bytes]) -> bool:
+def all_are_running(*processes: subprocess.Popen[bytes]) -> bool:
     return all(process.poll() is None for process in processes)
 
 
@@ -283,37 +297,36 @@ def test_each_service_runs_by_its_own_command_is_healthy_and_ends_cleanly(compos
             machine.running("serve") as serve,
         ):
             event_log, store = open_log(machine.bus), open_store(machine.store)
-            wait_until(lambda: len(store.forecasts()) >= 4 or not all_run(ingest, forecast, second), "four regions' forecasts")
+            wait_until(lambda: len(store.forecasts()) >= 4 or not all_are_running(ingest, forecast, second), "four regions' forecasts")
             assert first_line_of_the_documented_consumer(kafka, machine).startswith(tuple(store.forecasts()))
             wait_until(lambda: machine.get("/readyz")[0] == 200 or serve.poll() is not None, "the API is ready")
             assert machine.get("/readyz", token=None)[0] == 401
-            wait_until(lambda: machine.lag() == {0.0}, "no record waits, and no marker is taken for one")
+            wait_until(lambda: machine.lag() == {0.0}, "no lag, though transaction markers take offsets")
             for service, metric in (("ingest", "quakecast_feed_polls_total{"), ("forecast", "quakecast_batch_records_count")):
                 assert metric in machine.metrics(service)
             with machine.running("outlook") as outlook:
-                wait_until(lambda: "quakecast_outlooks_total" in machine.metrics("outlook"), "it tells its metrics")
+                wait_until(lambda: "quakecast_outlooks_total" in machine.metrics("outlook"), "the metrics of the outlook service")
                 outlook.send_signal(signal.SIGTERM)
-                assert outlook.wait(60) == 0, machine.said("outlook")
+                assert outlook.wait(PATIENCE_SECONDS) == 0, machine.log_lines("outlook")
             for service in OURS:
-                checked = machine.health(service)
-                assert checked.returncode == 0, f"{service}: {checked.stdout}{checked.stderr}"
+                machine.check_health(service)
             for service, process in (("forecast", forecast), ("forecast", second), ("ingest", ingest), ("serve", serve)):
-                assert process.poll() is None, machine.said(service)
+                assert process.poll() is None, machine.log_lines(service)
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(30) == 0, machine.said(service)
-                assert "Traceback" not in machine.said(service)
+                assert process.wait(PATIENCE_SECONDS) == 0, machine.log_lines(service)
+                assert "Traceback" not in machine.log_lines(service)
         assert sum(1 for _ in records(event_log, EVENTS)) > 50
-        said = [decode_forecast(record.value) for record in records(event_log, FORECASTS)]
-        assert {"alaska", "california", "hawaii", "puerto-rico"} <= {forecast.region for forecast in said}
-        assert len({forecast.id for forecast in said}) == len(said)
+        forecasts = [decode_forecast(record.value) for record in records(event_log, FORECASTS)]
+        assert {"alaska", "california", "hawaii", "puerto-rico"} <= {forecast.region for forecast in forecasts}
+        assert len({forecast.id for forecast in forecasts}) == len(forecasts)
         event_log.close()
         store.close()
 
 
 def test_the_image_is_built_from_what_the_build_context_holds() -> None:
-    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")]
+    included = [line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")]
     lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
     copies = [line.split()[1:-1] for line in lines if line.startswith("COPY ") and "--from=" not in line]
     for source in (source for sources in copies for source in sources):
-        assert source in kept or source.partition("/")[0] in kept
+        assert source in included or source.partition("/")[0] in included
         assert (ROOT / source).exists()

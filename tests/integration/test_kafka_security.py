@@ -1,4 +1,4 @@
-"""A broker that asks who one is: options of the URL and of the environment reach every Kafka client."""
+"""A broker that asks for a password: options of the URL and of the environment reach every Kafka client."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ OPTIONS = f"security_protocol=SASL_PLAINTEXT&sasl_mechanism=PLAIN&sasl_plain_use
 
 
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[str]:
-    """URL of a log on a broker with a password, without the password."""
+def secured_log() -> Iterator[str]:
+    """Yield the URL of a log on a broker with a password; the URL does not contain it."""
     with kafka_broker(login=(USER, PASSWORD)) as address:
         yield f"kafka://{address}/guarded?{OPTIONS}"
 
 
-def test_the_password_comes_from_the_environment_and_opens_every_client(guarded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_client_takes_the_password_from_the_environment(secured_log: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUAKECAST_KAFKA_SASL_PLAIN_PASSWORD", PASSWORD)
-    log = open_log(guarded)
+    log = open_log(secured_log)
     log.create_topics()
     producer = log.producer("writer")
     producer.commit([Outgoing(EVENTS, 0, b"key", b"value", Instant(1_000))])
@@ -47,14 +47,14 @@ def test_the_password_comes_from_the_environment_and_opens_every_client(guarded:
     log.close()
 
 
-def test_a_wrong_password_is_one_clear_line(guarded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_password_is_reported_in_one_line_without_it(secured_log: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUAKECAST_KAFKA_SASL_PLAIN_PASSWORD", "wrong")
     with pytest.raises(Problem) as raised:
-        open_log(guarded)
+        open_log(secured_log)
     assert "\n" not in str(raised.value)
     assert "wrong" not in str(raised.value)
 
 
-def test_an_option_that_kafka_does_not_know_is_named(guarded: str) -> None:
+def test_an_unknown_option_of_kafka_is_named(secured_log: str) -> None:
     with pytest.raises(Problem, match="sasl_mechanisn"):
-        open_log(guarded.replace("sasl_mechanism", "sasl_mechanisn"))
+        open_log(secured_log.replace("sasl_mechanism", "sasl_mechanisn"))

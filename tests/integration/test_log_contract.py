@@ -1,4 +1,4 @@
-"""What every log promises, held against the embedded one and a real Kafka broker."""
+"""The contract of every log, tested with the embedded one and a real Kafka broker."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from tests.support.waiting import wait_until
 
+POLL_SECONDS = 10.0
 _counter = itertools.count()
 
 
 @pytest.fixture(params=["sqlite", "kafka"])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Log]]:
-    """Opens the same log again and again."""
+    """Yield a function that opens the same log each time; the logs are closed afterwards."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/log.db"
     else:
         url = f"kafka://{request.getfixturevalue('kafka')}/contract{next(_counter)}"
     opened: list[Log] = []
 
-    def again() -> Log:
+    def open_again() -> Log:
         opened.append(open_log(url))
         return opened[-1]
 
-    again().create_topics()
-    yield again
+    open_again().create_topics()
+    yield open_again
     for log in opened:
         log.close()
 
 
-def out(value: str, partition: int = 0, topic: str = EVENTS, at: int = 1_000) -> Outgoing:
+def outgoing(value: str, partition: int = 0, topic: str = EVENTS, at: int = 1_000) -> Outgoing:
     return Outgoing(topic, partition, b"key", value.encode(), Instant(at))
 
 
@@ -47,8 +48,8 @@ def values(records: list[Record] | Iterator[Record]) -> list[str]:
     return [record.value.decode() for record in records]
 
 
-def everything(log: Log, topic: str = EVENTS, partition: int = 0, expected: int = 0) -> list[Record]:
-    """All committed records; a commit may take a moment to show, so it waits for as many as are expected."""
+def read_all(log: Log, topic: str = EVENTS, partition: int = 0, expected: int = 0) -> list[Record]:
+    """Wait for as many committed records as are expected, and return all: a commit may be visible only after a moment."""
 
     def read() -> list[Record]:
         return list(log.read(topic, partition, log.starts(topic)[partition], log.ends(topic)[partition]))
@@ -57,7 +58,8 @@ def everything(log: Log, topic: str = EVENTS, partition: int = 0, expected: int 
     return read()
 
 
-def drain(consumer: Consumer, expected: int) -> list[Record]:
+def consume(consumer: Consumer, expected: int) -> list[Record]:
+    """Consume from the committed offsets on until as many records as expected have arrived."""
     records: list[Record] = []
 
     def poll() -> None:
@@ -73,9 +75,9 @@ def drain(consumer: Consumer, expected: int) -> list[Record]:
 def test_records_come_back_in_order_with_key_value_and_time(reopen: Callable[[], Log]) -> None:
     log = reopen()
     producer = log.producer("writer")
-    producer.commit([out("a", at=5_000), out("b", at=6_000)])
-    producer.commit([out("c", at=7_000)])
-    records = everything(log, expected=3)
+    producer.commit([outgoing("a", at=5_000), outgoing("b", at=6_000)])
+    producer.commit([outgoing("c", at=7_000)])
+    records = read_all(log, expected=3)
     assert values(records) == ["a", "b", "c"]
     assert [int(r.time) for r in records] == [5_000, 6_000, 7_000]
     assert records[0].key == b"key"
@@ -83,38 +85,38 @@ def test_records_come_back_in_order_with_key_value_and_time(reopen: Callable[[],
     producer.close()
 
 
-def test_partitions_and_topics_are_apart(reopen: Callable[[], Log]) -> None:
+def test_partitions_and_topics_are_separate(reopen: Callable[[], Log]) -> None:
     log = reopen()
     producer = log.producer("writer")
-    producer.commit([out("a", 0), out("b", 5), out("c", 2, FORECASTS), out("d", 0, DEAD_LETTERS)])
-    assert values(everything(log, EVENTS, 5, 1)) == ["b"]
-    assert values(everything(log, FORECASTS, 2, 1)) == ["c"]
-    assert values(everything(log, DEAD_LETTERS, 0, 1)) == ["d"]
+    producer.commit([outgoing("a", 0), outgoing("b", 5), outgoing("c", 2, FORECASTS), outgoing("d", 0, DEAD_LETTERS)])
+    assert values(read_all(log, EVENTS, 5, 1)) == ["b"]
+    assert values(read_all(log, FORECASTS, 2, 1)) == ["c"]
+    assert values(read_all(log, DEAD_LETTERS, 0, 1)) == ["d"]
     assert len(log.ends(EVENTS)) == TOPICS[EVENTS]
     producer.close()
 
 
-def test_what_is_written_is_there_after_reopening(reopen: Callable[[], Log]) -> None:
+def test_written_records_are_there_after_reopening(reopen: Callable[[], Log]) -> None:
     producer = reopen().producer("writer")
-    producer.commit([out("a")])
+    producer.commit([outgoing("a")])
     producer.close()
-    assert values(everything(reopen(), expected=1)) == ["a"]
+    assert values(read_all(reopen(), expected=1)) == ["a"]
 
 
 def test_creating_topics_again_changes_nothing(reopen: Callable[[], Log]) -> None:
     log = reopen()
     producer = log.producer("writer")
-    producer.commit([out("a")])
+    producer.commit([outgoing("a")])
     log.create_topics()
-    assert values(everything(log, expected=1)) == ["a"]
+    assert values(read_all(log, expected=1)) == ["a"]
     producer.close()
 
 
 def test_an_offset_is_found_by_time(reopen: Callable[[], Log]) -> None:
     log = reopen()
     producer = log.producer("writer")
-    producer.commit([out(str(n), at=1_000 * n) for n in range(1, 6)])
-    everything(log, expected=5)
+    producer.commit([outgoing(str(n), at=1_000 * n) for n in range(1, 6)])
+    read_all(log, expected=5)
     start = log.offset_at(EVENTS, 0, Instant(2_500))
     assert values(log.read(EVENTS, 0, start, log.ends(EVENTS)[0])) == ["3", "4", "5"]
     assert values(log.read(EVENTS, 0, log.offset_at(EVENTS, 0, Instant(99_000)), log.ends(EVENTS)[0])) == []
@@ -124,7 +126,7 @@ def test_an_offset_is_found_by_time(reopen: Callable[[], Log]) -> None:
 def test_a_consumer_gets_all_partitions_then_every_record_once(reopen: Callable[[], Log]) -> None:
     log = reopen()
     producer = log.producer("writer")
-    producer.commit([out(f"{p}-{n}", p) for n in range(20) for p in range(6)])
+    producer.commit([outgoing(f"{p}-{n}", p) for n in range(20) for p in range(6)])
     consumer = log.consumer("forecast", EVENTS)
     gained: set[int] = set()
     records: list[Record] = []
@@ -150,16 +152,16 @@ def test_a_consumer_gets_all_partitions_then_every_record_once(reopen: Callable[
 def test_records_and_offsets_are_committed_as_a_whole(reopen: Callable[[], Log]) -> None:
     log = reopen()
     writer, worker = log.producer("writer"), log.producer("worker")
-    writer.commit([out("a"), out("b")])
+    writer.commit([outgoing("a"), outgoing("b")])
     consumer = log.consumer("forecast", EVENTS)
-    records = drain(consumer, 2)
+    records = consume(consumer, 2)
     assert consumer.committed(0) is None
-    worker.commit([out("A", topic=FORECASTS)], {0: records[0].offset + 1}, consumer)
+    worker.commit([outgoing("A", topic=FORECASTS)], {0: records[0].offset + 1}, consumer)
     assert consumer.committed(0) == records[0].offset + 1
-    assert values(everything(log, FORECASTS, expected=1)) == ["A"]
+    assert values(read_all(log, FORECASTS, expected=1)) == ["A"]
     consumer.close()
     again = log.consumer("forecast", EVENTS)
-    assert values(drain(again, 1)) == ["b"]
+    assert values(consume(again, 1)) == ["b"]
     for closing in (again, writer, worker):
         closing.close()
 
@@ -167,12 +169,12 @@ def test_records_and_offsets_are_committed_as_a_whole(reopen: Callable[[], Log])
 def test_a_second_producer_of_a_name_ends_the_first(reopen: Callable[[], Log]) -> None:
     log = reopen()
     first = log.producer("ingest")
-    first.commit([out("a")])
+    first.commit([outgoing("a")])
     second = reopen().producer("ingest")
     with pytest.raises(NotCommitted):
-        first.commit([out("b")])
-    second.commit([out("c")])
-    assert values(everything(log, expected=2)) == ["a", "c"]
+        first.commit([outgoing("b")])
+    second.commit([outgoing("c")])
+    assert values(read_all(log, expected=2)) == ["a", "c"]
     for closing in (first, second):
         closing.close()
 
@@ -181,17 +183,17 @@ def test_times_far_ahead_of_the_clock_are_written(reopen: Callable[[], Log]) -> 
     log = reopen()
     producer = log.producer("replay")
     ahead = int(time.time() * 1_000) + 400 * 86_400_000
-    producer.commit([out("a", at=ahead)])
-    assert [record.time for record in everything(log, expected=1)] == [ahead]
+    producer.commit([outgoing("a", at=ahead)])
+    assert [record.time for record in read_all(log, expected=1)] == [ahead]
     producer.close()
 
 
-def test_groups_do_not_disturb_each_other(reopen: Callable[[], Log]) -> None:
+def test_each_group_gets_every_record(reopen: Callable[[], Log]) -> None:
     log = reopen()
     writer = log.producer("writer")
-    writer.commit([out("a"), out("b")])
+    writer.commit([outgoing("a"), outgoing("b")])
     consumers = [log.consumer(group, EVENTS) for group in ("one", "two")]
-    assert [values(drain(consumer, 2)) for consumer in consumers] == [["a", "b"], ["a", "b"]]
+    assert [values(consume(consumer, 2)) for consumer in consumers] == [["a", "b"], ["a", "b"]]
     for consumer in consumers:
         consumer.close()
     writer.close()
@@ -200,17 +202,17 @@ def test_groups_do_not_disturb_each_other(reopen: Callable[[], Log]) -> None:
 def test_seeking_reads_again(reopen: Callable[[], Log]) -> None:
     log = reopen()
     writer = log.producer("writer")
-    writer.commit([out("a"), out("b")])
+    writer.commit([outgoing("a"), outgoing("b")])
     consumer = log.consumer("forecast", EVENTS)
-    records = drain(consumer, 2)
+    records = consume(consumer, 2)
     consumer.seek(0, records[1].offset)
-    assert values(drain(consumer, 1)) == ["b"]
+    assert values(consume(consumer, 1)) == ["b"]
     for closing in (consumer, writer):
         closing.close()
 
 
-def followed(follower: Follower, expected: int) -> list[Record]:
-    """Reads until so many came, and then whether more come."""
+def follow_to(follower: Follower, expected: int) -> list[Record]:
+    """Read until as many records as expected have arrived, and once more for a record too many."""
     records: list[Record] = []
     wait_until(
         lambda: len(records) >= expected,
@@ -220,28 +222,28 @@ def followed(follower: Follower, expected: int) -> list[Record]:
     return records + follower.poll(7, 0.2)
 
 
-def test_a_follower_reads_partitions_of_several_topics_from_where_it_was_told(reopen: Callable[[], Log]) -> None:
+def test_a_follower_reads_partitions_of_several_topics_from_the_given_offsets(reopen: Callable[[], Log]) -> None:
     log = reopen()
     writer = log.producer("writer")
-    writer.commit([out("a"), out("b"), out("c", 5), out("no", 1)])
-    second = everything(log, expected=2)[1].offset
-    everything(log, partition=5, expected=1)
+    writer.commit([outgoing("a"), outgoing("b"), outgoing("c", 5), outgoing("no", 1)])
+    second = read_all(log, expected=2)[1].offset
+    read_all(log, partition=5, expected=1)
     follower = log.follow({(EVENTS, 0): second, (EVENTS, 5): 0, (FORECASTS, 2): 0})
-    assert sorted(values(followed(follower, 2))) == ["b", "c"]
+    assert sorted(values(follow_to(follower, 2))) == ["b", "c"]
     follower.close()
     writer.close()
 
 
-def test_a_follower_gets_what_is_written_while_it_waits_in_order_and_once(reopen: Callable[[], Log]) -> None:
+def test_a_follower_gets_records_written_while_it_waits_once_and_in_order(reopen: Callable[[], Log]) -> None:
     log = reopen()
     writer = log.producer("writer")
     follower = log.follow({(EVENTS, partition): start for partition, start in log.starts(EVENTS).items()} | {(FORECASTS, 0): 0})
     assert follower.poll(10, 0.05) == []
     expected = []
     for n in range(30):
-        writer.commit([out(f"{n}-{p}", p) for p in range(6)] + [out(f"{n}-f", topic=FORECASTS)])
+        writer.commit([outgoing(f"{n}-{p}", p) for p in range(6)] + [outgoing(f"{n}-f", topic=FORECASTS)])
         expected += [f"{n}-{p}" for p in range(6)] + [f"{n}-f"]
-    records = followed(follower, len(expected))
+    records = follow_to(follower, len(expected))
     assert sorted(values(records)) == sorted(expected)
     for place in {(record.topic, record.partition) for record in records}:
         offsets = [record.offset for record in records if (record.topic, record.partition) == place]
@@ -250,7 +252,7 @@ def test_a_follower_gets_what_is_written_while_it_waits_in_order_and_once(reopen
     writer.close()
 
 
-def test_a_follower_wakes_soon_after_a_write(reopen: Callable[[], Log]) -> None:
+def test_a_write_wakes_a_waiting_follower(reopen: Callable[[], Log]) -> None:
     log = reopen()
     writer, follower = log.producer("writer"), log.follow({(EVENTS, 0): 0})
     follower.poll(10, 0.05)
@@ -258,52 +260,52 @@ def test_a_follower_wakes_soon_after_a_write(reopen: Callable[[], Log]) -> None:
 
     def write() -> None:
         written.append(time.monotonic())
-        writer.commit([out("a")])
+        writer.commit([outgoing("a")])
 
     waits = []
     for _ in range(9):
         timer = threading.Timer(0.05, write)
         timer.start()
-        while not follower.poll(10, 1.0):  # blocks for a second unless a write wakes it
+        while not follower.poll(10, POLL_SECONDS):  # blocks so long unless a write wakes it
             pass
         waits.append(time.monotonic() - written[-1])
         timer.join()
-    assert sorted(waits)[len(waits) // 2] < 0.5
+    assert sorted(waits)[len(waits) // 2] < 0.1 * POLL_SECONDS
     follower.close()
     writer.close()
 
 
-def test_a_follower_sees_nothing_of_what_was_not_committed(reopen: Callable[[], Log]) -> None:
+def test_a_follower_reads_no_uncommitted_record(reopen: Callable[[], Log]) -> None:
     log = reopen()
     first, follower = log.producer("ingest"), log.follow({(EVENTS, 0): 0})
     second = reopen().producer("ingest")
     with pytest.raises(NotCommitted):
-        first.commit([out("refused")])
-    second.commit([out("a")])
-    assert values(followed(follower, 1)) == ["a"]
+        first.commit([outgoing("refused")])
+    second.commit([outgoing("a")])
+    assert values(follow_to(follower, 1)) == ["a"]
     for closing in (follower, first, second):
         closing.close()
 
 
-def test_embedded_state_shares_the_transaction(tmp_path: Path) -> None:
+def test_an_embedded_log_writes_nothing_when_saving_the_state_fails(tmp_path: Path) -> None:
     log = open_log(f"sqlite:///{tmp_path}/log.db")
     producer = log.producer("worker")
 
-    def fails() -> None:
+    def fail() -> None:
         raise RuntimeError("the state could not be saved")
 
     with pytest.raises(RuntimeError):
-        producer.commit([out("a")], within=fails)
-    assert everything(log) == []
+        producer.commit([outgoing("a")], within=fail)
+    assert read_all(log) == []
     log.close()
 
 
-def test_a_second_embedded_worker_is_told_why_it_cannot_start(tmp_path: Path) -> None:
+def test_a_second_embedded_consumer_of_a_group_is_refused_with_the_reason(tmp_path: Path) -> None:
     log = open_log(f"sqlite:///{tmp_path}/log.db")
-    held = log.consumer("forecast", EVENTS)
+    first = log.consumer("forecast", EVENTS)
     with pytest.raises(Problem, match="already consumes"):
         log.consumer("forecast", EVENTS)
-    held.close()
+    first.close()
     log.consumer("forecast", EVENTS).close()
     log.close()
 
@@ -313,8 +315,8 @@ def test_two_kafka_workers_share_the_partitions_and_a_former_owner_cannot_commit
     log.create_topics()
     writer, late = log.producer("writer"), log.producer("late")
     first = log.consumer("forecast", EVENTS)
-    writer.commit([out(f"{p}", p) for p in range(6)])
-    records = drain(first, 6)
+    writer.commit([outgoing(f"{p}", p) for p in range(6)])
+    records = consume(first, 6)
     membership = first.membership  # type: ignore[attr-defined]
     second: Any = log.consumer("forecast", EVENTS)
     owned: dict[int, set[int]] = {1: set(range(6)), 2: set()}
@@ -328,8 +330,8 @@ def test_two_kafka_workers_share_the_partitions_and_a_former_owner_cannot_commit
     assert not owned[1] & owned[2]
     first.membership = membership  # type: ignore[attr-defined]
     with pytest.raises(NotCommitted):
-        late.commit([out("stale", topic=FORECASTS)], {records[0].partition: records[0].offset + 1}, first)
-    assert everything(log, FORECASTS) == []
+        late.commit([outgoing("stale", topic=FORECASTS)], {records[0].partition: records[0].offset + 1}, first)
+    assert read_all(log, FORECASTS) == []
     for closing in (first, second, writer, late):
         closing.close()
     log.close()
@@ -339,20 +341,20 @@ def test_a_record_that_the_broker_refuses_undoes_its_commit_and_is_named(kafka: 
     log = open_log(f"kafka://{kafka}/contract{next(_counter)}")
     log.create_topics()
     consumer = log.consumer("forecast", EVENTS)
-    log.producer("writer").commit([out("a")])
-    (first,) = drain(consumer, 1)
+    log.producer("writer").commit([outgoing("a")])
+    (first,) = consume(consumer, 1)
     too_large = "x" * 3_000_000
     for number in range(3):  # the remaining records of such a commit must not be committed, whichever batch they are in
         producer = log.producer("writer")
         with pytest.raises(RecordRefused, match=r"key 'key', 3000000 bytes and the time 1970-01-01T00:00:01\.000Z") as refused:
-            producer.commit([out("b", number), out(too_large, 1), out("c", 2)], {0: first.offset + 1}, consumer)
+            producer.commit([outgoing("b", number), outgoing(too_large, 1), outgoing("c", 2)], {0: first.offset + 1}, consumer)
         producer.close()
         assert "max.message.bytes" in refused.value.remedy
     assert consumer.committed(0) is None
-    log.producer("writer").commit([out("d", 2)])
-    assert values(everything(log, expected=1)) == ["a"]
-    assert values(everything(log, partition=2, expected=1)) == ["d"]
-    assert values(everything(log, partition=1)) == []
+    log.producer("writer").commit([outgoing("d", 2)])
+    assert values(read_all(log, expected=1)) == ["a"]
+    assert values(read_all(log, partition=2, expected=1)) == ["d"]
+    assert values(read_all(log, partition=1)) == []
     consumer.close()
     log.close()
 

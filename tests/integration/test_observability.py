@@ -1,4 +1,4 @@
-"""What operators see: readiness and metrics over HTTP, and the files for Prometheus, Grafana and whoever is on duty."""
+"""Readiness and metrics over HTTP, the files for Prometheus and Grafana, and the runbook."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from stream.monitoring.health import FAR_BEHIND_RECORDS
 from stream.monitoring.metrics import OutlookMetrics, WorkerMetrics
 from stream.store import open_store
 from stream.worker import Worker
+from tests.support.api_thread import serve_log
 from tests.support.paths import ROOT
-from tests.support.served import served
 from tests.support.simulated import SumForecaster, beat, change, event, table
 from tests.support.stand_ins import now
 from tests.support.waiting import wait_until
@@ -38,11 +38,11 @@ OPERATIONS = ROOT / "docs" / "operations"
 RULES = yaml.safe_load((OPERATIONS / "rules.yml").read_text(encoding="utf-8"))
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"] if "alert" in rule]
 RECORDED = [rule for group in RULES["groups"] for rule in group["rules"] if "record" in rule]
-FROM_THE_CLIENT_LIBRARY = {"process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total", "up"}
+METRICS_OF_THE_CLIENT_LIBRARY = {"process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total", "up"}
 
 
 class System:
-    """A whole embedded system: poller (which nobody starts), worker, server, one exposition."""
+    """An embedded system: poller (not started), worker, health checks and their metrics."""
 
     def __init__(self, folder: Path) -> None:
         self.bus = f"sqlite:///{folder}/log.db"
@@ -55,18 +55,18 @@ class System:
         self.worker.turn(0.0)
         self.health = start_health(self.exposition, self.bus, self.bus, log_feed_probe(self.bus), self.stop, every_seconds=0.05)
 
-    def hear(self, events: int = 1) -> None:
-        """Events, then a heartbeat as of now."""
+    def publish(self, events: int = 1) -> None:
+        """Publish some events, and a heartbeat of now."""
         heartbeat = type(beat(0))(-1, now(), "simulated")
         self.publisher.publish([*(change(event(f"e{number}", number / 100)) for number in range(events)), heartbeat])
 
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[System]:
-    made = System(tmp_path)
-    yield made
-    made.stop.set()
-    made.worker.close()
+    running = System(tmp_path)
+    yield running
+    running.stop.set()
+    running.worker.close()
 
 
 def readyz(address: str) -> tuple[int, dict[str, Any]]:
@@ -79,40 +79,40 @@ def readyz(address: str) -> tuple[int, dict[str, Any]]:
         return 503, {"ready": False, "checks": {"server": {"ok": False}}}
 
 
-def troubled(address: str) -> set[str]:
-    """Which dependencies are not well."""
+def unhealthy(address: str) -> set[str]:
+    """Return the names of the checks that fail."""
     status, body = readyz(address)
-    found = {name for name, check in body["checks"].items() if not check["ok"]}
-    assert status == (503 if found else 200)
-    assert body["ready"] is not bool(found)
-    return found
+    failed = {name for name, check in body["checks"].items() if not check["ok"]}
+    assert status == (503 if failed else 200)
+    assert body["ready"] is not bool(failed)
+    return failed
 
 
 def metric_names(text: str) -> set[str]:
     return {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
 
 
-def test_readyz_names_each_dependency_and_turns_with_them(system: System) -> None:
-    with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
-        wait_until(lambda: troubled(address) == {"feed", "model"}, "nothing heard and nothing forecast yet")
-        system.hear(3)
+def test_readyz_names_each_dependency_and_follows_its_state(system: System) -> None:
+    with serve_log(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
+        wait_until(lambda: unhealthy(address) == {"feed", "model"}, "no heartbeat and no forecast yet")
+        system.publish(3)
         while system.worker.turn(0.0):
             pass
-        wait_until(lambda: not troubled(address), "all is well")
+        wait_until(lambda: not unhealthy(address), "all checks succeed")
         assert set(readyz(address)[1]["checks"]) == {"log", "store", "feed", "forecasts", "model", "view"}
         system.publisher.publish([beat(hour) for hour in range(FAR_BEHIND_RECORDS // 6 + 2)])
-        wait_until(lambda: troubled(address) == {"forecasts"}, "the worker is far behind")
+        wait_until(lambda: unhealthy(address) == {"forecasts"}, "the worker is far behind")
         while system.worker.turn(0.0):
             pass
-        wait_until(lambda: not troubled(address), "it has caught up")
+        wait_until(lambda: not unhealthy(address), "it has caught up")
 
 
-def test_the_server_s_metrics_are_read_by_prometheus_s_parser(system: System) -> None:
-    system.hear(3)
+def test_the_parser_of_prometheus_reads_the_metrics_of_the_server(system: System) -> None:
+    system.publish(3)
     while system.worker.turn(0.0):
         pass
-    with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
-        wait_until(lambda: not troubled(address), "all is well")
+    with serve_log(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
+        wait_until(lambda: not unhealthy(address), "all checks succeed")
         with urllib.request.urlopen(f"{address}/metrics") as answer:
             assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
             families = {family.name: family for family in text_string_to_metric_families(answer.read().decode())}
@@ -125,15 +125,15 @@ def test_the_server_s_metrics_are_read_by_prometheus_s_parser(system: System) ->
 
 
 def sample(address: str, name: str) -> float | None:
-    """One sample by its name and labels as they are written; none when it is not told."""
+    """Return the value of a sample by its name and labels as written, None if there is none."""
     with urllib.request.urlopen(f"{address}/metrics") as answer:
         lines = [line.rpartition(" ") for line in answer.read().decode().splitlines()]
-    return next((float(value) for said, _, value in lines if said == name), None)
+    return next((float(value) for written, _, value in lines if written == name), None)
 
 
 def test_open_streams_and_answers_by_status_are_counted(system: System) -> None:
-    with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
-        wait_until(lambda: "view" in readyz(address)[1]["checks"] and "view" not in troubled(address), "the log has been read")
+    with serve_log(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
+        wait_until(lambda: "view" in readyz(address)[1]["checks"] and "view" not in unhealthy(address), "the log has been read")
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(f"{address}/nowhere")
         with urllib.request.urlopen(f"{address}/v1/stream"), urllib.request.urlopen(f"{address}/v1/stream"):
@@ -161,7 +161,7 @@ def test_the_alert_rules_fire_when_they_should_and_not_before(promtool: str) -> 
     run(promtool, "test", "rules", "rules_test.yml")
 
 
-def test_prometheus_takes_its_configuration(promtool: str) -> None:
+def test_prometheus_accepts_its_configuration(promtool: str) -> None:
     run(promtool, "check", "config", "prometheus-up.yml")
     run(promtool, "check", "config", "--syntax-only", "prometheus.yml")
 
@@ -172,7 +172,7 @@ def test_every_alert_rule_is_tested_and_in_the_runbook() -> None:
     for rule in ALERTS:
         name = rule["alert"]
         assert len(re.findall(rf"alertname: {name}\b", tested)) >= 1, name
-        assert re.search(rf"alertname: {name}\n\s+exp_alerts:\n\s+- exp_labels", tested), f"{name} is never seen to fire"
+        assert re.search(rf"alertname: {name}\n\s+exp_alerts:\n\s+- exp_labels", tested), f"no test in which {name} fires"
         assert name in sections, name
         assert rule["annotations"]["runbook"] == f"docs/runbook.md#{name.lower()}"
         assert rule["labels"]["severity"] in ("page", "ticket")
@@ -180,7 +180,7 @@ def test_every_alert_rule_is_tested_and_in_the_runbook() -> None:
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Every expression of the rules and of the dashboard, by where it stands."""
+    """Yield every expression of the rules and of the dashboard, with the name of its place."""
     for rule in (*ALERTS, *RECORDED):
         yield rule.get("alert") or rule["record"], rule["expr"]
     dashboard = json.loads((OPERATIONS / "grafana/dashboards/quakecast.json").read_text(encoding="utf-8"))
@@ -191,30 +191,30 @@ def queries() -> Iterator[tuple[str, str]]:
 
 def test_every_metric_is_in_the_operators_handbook(system: System) -> None:
     handbook = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
-    system.hear(3)
+    system.publish(3)
     while system.worker.turn(0.0):
         pass
-    with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
-        wait_until(lambda: not troubled(address), "all is well")
+    with serve_log(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
+        wait_until(lambda: not unhealthy(address), "all checks succeed")
         with urllib.request.urlopen(f"{address}/metrics") as answer:
             declared = re.findall(r"^# TYPE quakecast_(\w+) (\w+)$", answer.read().decode(), re.MULTILINE)
     assert len(declared) > 25
     assert {name for name, _ in declared if f"`{name}`" not in handbook and f"`{name}{{" not in handbook} == set()
 
 
-def test_rules_and_dashboard_ask_for_metrics_that_there_are(system: System) -> None:
-    system.hear(3)
+def test_rules_and_dashboard_use_existing_metrics(system: System) -> None:
+    system.publish(3)
     while system.worker.turn(0.0):
         pass
-    with served(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
-        wait_until(lambda: not troubled(address), "all is well")
+    with serve_log(system.bus, TABLE, health=system.health, exposition=system.exposition) as address:
+        wait_until(lambda: not unhealthy(address), "all checks succeed")
         with urllib.request.urlopen(f"{address}/metrics") as answer:
             text = answer.read().decode()
     declared = {
         f"{name}{suffix}" for name in re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE) for suffix in ("", "_bucket", "_count", "_sum")
     }
-    known = declared | metric_names(text) | FROM_THE_CLIENT_LIBRARY | {rule["record"] for rule in RECORDED}
+    known = declared | metric_names(text) | METRICS_OF_THE_CLIENT_LIBRARY | {rule["record"] for rule in RECORDED}
     for where, expression in queries():
-        asked = set(re.findall(r"(?<![\w\"=~])(quakecast[\w:]+|process_\w+|up)(?=[\[{) ]|$)", expression))
-        assert asked, f"{where} asks for nothing: {expression}"
-        assert asked <= known, f"{where} asks for {sorted(asked - known)}"
+        used = set(re.findall(r"(?<![\w\"=~])(quakecast[\w:]+|process_\w+|up)(?=[\[{) ]|$)", expression))
+        assert used, f"{where} uses no metric: {expression}"
+        assert used <= known, f"{where} uses unknown metrics: {sorted(used - known)}"

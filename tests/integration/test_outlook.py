@@ -1,4 +1,4 @@
-"""Outlooks over real logs: the same as of the core alone, each once, through kills, promotions and restarts; and the command itself."""
+"""Outlooks over real logs equal those of the core, each once, through kills, promotions and restarts; and the command as a process."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from stream.promotion import promote
 from stream.records.outlook import RegionOutlook, decode_outlook
 from tests.support.outlooks import RateSimulator, Simulators, issue_outlooks
 from tests.support.servers import free_port
-from tests.support.simulated import REGION, Turn, event, table, turns
+from tests.support.simulated import REGION, Poll, event, simulated_polls, table
 from tests.support.stand_ins import csv_of, now, usgs
-from tests.support.waiting import wait_until, work_until
+from tests.support.waiting import PATIENCE_SECONDS, wait_until, work_until
 
 TABLE = table()
-POLLS = turns(1, 40, 0.25, 2.0)
+POLLS = simulated_polls(1, 40, 0.25, 2.0)
 HALF = len(POLLS) // 2
 COMMAND = [sys.executable, "-m", "stream.cli"]
 _numbers = itertools.count(1)
 
 
 class Killed(Exception):
-    """The process ends here."""
+    """The worker's process is killed."""
 
 
 class DyingSimulator(RateSimulator):
-    """It is killed in the middle of a simulation, after some that it finished."""
+    """A simulator whose process is killed in a simulation, after some finished ones."""
 
     def __init__(self, finished: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
     opened.close()
 
 
-def publish(log: Log, polls: list[Turn]) -> None:
+def publish(log: Log, polls: list[Poll]) -> None:
     records: list[InputRecord] = []
     for changes, heartbeat in polls:
         records += [*changes, heartbeat]
@@ -73,17 +73,17 @@ def publish(log: Log, polls: list[Turn]) -> None:
     publisher.close()
 
 
-def work(log: Log, simulators: Simulators | None = None, *, from_beginning: bool = True, **options: Any) -> None:
-    """A worker, until it has taken every record that is in the log."""
+def run_worker(log: Log, simulators: Simulators | None = None, *, from_beginning: bool = True, **options: Any) -> None:
+    """Run a worker until it has consumed every record of the log."""
     worker = OutlookWorker(log, TABLE, simulators or Simulators(), from_beginning=from_beginning, **options)
-    last = {number: decoded[-1].sequence for number in TOPICS_OF_EVENTS if (decoded := inputs(log, number))}
+    last = {number: decoded[-1].sequence for number in PARTITIONS if (decoded := inputs(log, number))}
     try:
         work_until(worker, worker.sequences, last)
     finally:
         worker.close()
 
 
-TOPICS_OF_EVENTS = range(TOPICS[EVENTS])
+PARTITIONS = range(TOPICS[EVENTS])
 
 
 def inputs(log: Log, number: int) -> list[InputRecord]:
@@ -91,83 +91,81 @@ def inputs(log: Log, number: int) -> list[InputRecord]:
     return [known for record in records if not isinstance(known := decode(record.value), Promotion)]
 
 
-def written(log: Log) -> list[bytes]:
+def outlooks_in_log(log: Log) -> list[bytes]:
     return list(outlooks_of(log))
 
 
-def by_core(log: Log) -> list[bytes]:
+def outlooks_of_core(log: Log) -> list[bytes]:
     """Return the outlooks that the core alone issues for the log."""
-    found = [
-        one for number in TOPICS_OF_EVENTS for one in issue_outlooks(OutlookPartition(number, TABLE), RateSimulator(), inputs(log, number))
-    ]
+    found = [one for number in PARTITIONS for one in issue_outlooks(OutlookPartition(number, TABLE), RateSimulator(), inputs(log, number))]
     found.sort(key=lambda one: (one.issued_at, one.input_partition, one.input_sequence, one.region))
     return [encode(one) for one in found]
 
 
 def outlooks(log: Log) -> list[RegionOutlook]:
-    return [decode_outlook(body) for body in written(log)]
+    return [decode_outlook(body) for body in outlooks_in_log(log)]
 
 
 @pytest.mark.parametrize("batch_size", [7, 500])
-def test_the_outlooks_in_the_log_are_those_of_the_core_for_any_batch_size(log: Log, batch_size: int) -> None:
+def test_the_outlooks_in_the_log_equal_those_of_the_core_for_any_batch_size(log: Log, batch_size: int) -> None:
     publish(log, POLLS)
-    work(log, batch_size=batch_size)
-    assert written(log) == by_core(log)
+    run_worker(log, batch_size=batch_size)
+    assert outlooks_in_log(log) == outlooks_of_core(log)
     assert len({one.id for one in outlooks(log)}) == len(outlooks(log)) > 15
     assert {one.cause for one in outlooks(log)} >= {"schedule", "mainshock"}
 
 
 def test_a_turn_that_takes_long_leaves_the_rest_to_the_next(log: Log) -> None:
     publish(log, POLLS[:40])
-    work(log, longest_turn_seconds=0.0)
-    assert written(log) == by_core(log) != []
+    run_worker(log, longest_turn_seconds=0.0)
+    assert outlooks_in_log(log) == outlooks_of_core(log) != []
 
 
 @pytest.mark.parametrize("finished", [0, 1, 7])
-def test_a_worker_killed_in_a_simulation_is_followed_by_one_that_repeats_and_misses_nothing(log: Log, finished: int) -> None:
+def test_after_a_kill_in_a_simulation_the_next_worker_repeats_and_misses_no_outlook(log: Log, finished: int) -> None:
     publish(log, POLLS)
     with pytest.raises(Killed):
-        work(log, Simulators(DyingSimulator(finished)))
-    assert len(written(log)) == finished
-    work(log)
-    assert written(log) == by_core(log)
+        run_worker(log, Simulators(DyingSimulator(finished)))
+    assert len(outlooks_in_log(log)) == finished
+    run_worker(log)
+    assert outlooks_in_log(log) == outlooks_of_core(log)
 
 
 def test_a_restarted_worker_continues_where_the_last_one_stopped(log: Log) -> None:
     publish(log, POLLS[:HALF])
-    work(log)
+    run_worker(log)
     publish(log, POLLS[HALF:])
-    work(log)
-    assert written(log) == by_core(log)
+    run_worker(log)
+    assert outlooks_in_log(log) == outlooks_of_core(log)
 
 
 def test_a_new_group_can_begin_at_the_end_of_the_log(log: Log) -> None:
     publish(log, POLLS[:HALF])
-    work(log, from_beginning=False)
-    assert written(log) == []
+    run_worker(log, from_beginning=False)
+    assert outlooks_in_log(log) == []
     publish(log, POLLS[HALF:])
-    work(log, from_beginning=False)
+    run_worker(log, from_beginning=False)
     found = outlooks(log)
     assert min(one.issued_at for one in found) >= POLLS[HALF - 1].heartbeat.observed_at
     assert {one.region for one in found} == {REGION.id, "neighbour"}
     assert max(one.events_in_window for one in found) > 5
 
 
-def test_a_promoted_model_is_used_from_its_mark_on_and_a_missing_one_never(log: Log) -> None:
+def test_a_promoted_model_is_used_from_its_mark_on_and_a_missing_one_is_not(log: Log) -> None:
     publish(log, POLLS[:HALF])
     promote(log, {"lstm": "rate-2"})
     publish(log, POLLS[HALF : HALF + 4])
     promote(log, {"lstm": "rate-9"})
     publish(log, POLLS[HALF + 4 :])
-    work(log, Simulators(RateSimulator("rate-1"), RateSimulator("rate-2")))
+    run_worker(log, Simulators(RateSimulator("rate-1"), RateSimulator("rate-2")))
     found = outlooks(log)
     middle = POLLS[HALF - 1].heartbeat.observed_at
     assert {one.model.name for one in found if one.issued_at <= middle} == {"rate-1"}
     assert {one.model.name for one in found if one.issued_at > middle} == {"rate-2"}
 
 
-def test_the_command_simulates_and_ends_on_a_signal_and_a_replay_writes_the_same_bytes(tmp_path: Path) -> None:
-    """Two processes share the work live, one in the replay."""
+def test_the_command_issues_outlooks_until_a_signal_and_a_replay_writes_the_same_bytes(tmp_path: Path) -> None:
+    """The live command simulates in two processes, the replay in one."""
     url = f"sqlite:///{tmp_path}/log.db"
     events = [event(f"us{n:03d}", hours=3.0 * n, magnitude=6.3 if n == 3 else 4.5 + n % 4 / 10, longitude=37.0 + n / 20) for n in range(8)]
     opened = open_log(url)
@@ -179,11 +177,11 @@ def test_the_command_simulates_and_ends_on_a_signal_and_a_replay_writes_the_same
     subprocess.run(replay, check=True, env=environment, stderr=subprocess.PIPE)
     command = [*COMMAND, "outlook", "--bus", url, "--from", "beginning"]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
-    wait_until(lambda: len(written(opened)) >= 4, "four outlooks")
+    wait_until(lambda: len(outlooks_in_log(opened)) >= 4, "four outlooks")
     running.send_signal(signal.SIGTERM)
-    _, errors = running.communicate(timeout=60)
+    _, errors = running.communicate(timeout=PATIENCE_SECONDS)
     assert running.returncode == 0, errors.decode()
-    live = written(opened)
+    live = outlooks_in_log(opened)
     opened.close()
     lines = tmp_path / "outlooks.jsonl"
     again = [*COMMAND, "replay", url, "--outlooks", str(lines), "--to", str(decode_outlook(live[-1]).issued_at.plus(hours=2.1))]
@@ -197,7 +195,7 @@ def test_the_command_simulates_and_ends_on_a_signal_and_a_replay_writes_the_same
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_up_issues_outlooks_in_a_process_that_ends_with_it(tmp_path: Path, number: signal.Signals) -> None:
-    """After SIGTERM and after SIGKILL no process is left behind."""
+    """No process is left after SIGTERM, and none after SIGKILL."""
     url, start = f"sqlite:///{tmp_path}/up.db", now().plus(hours=-20.0)
     events = [event(f"us{n:03d}", magnitude=4.6, longitude=37.0 + n / 20, time=start.plus(hours=2.0 * n)) for n in range(8)]
     opened = open_log(url)
@@ -206,13 +204,13 @@ def test_up_issues_outlooks_in_a_process_that_ends_with_it(tmp_path: Path, numbe
         command = [*COMMAND, "up", "--bus", url, "--usgs", feed, "--port", str(free_port()), "--poll-seconds", "0.5"]
         running = subprocess.Popen(command, stderr=errors)
         try:
-            wait_until(lambda: len(written(opened)) > 0, "an outlook")
+            wait_until(lambda: len(outlooks_in_log(opened)) > 0, "an outlook")
             beside = children(running.pid)
             running.send_signal(number)
-            running.wait(60)
+            running.wait(PATIENCE_SECONDS)
         finally:
             running.kill()
-        wait_until(lambda: not any(alive(pid) for pid in beside), "the end of all its processes")
+        wait_until(lambda: not any(is_alive(pid) for pid in beside), "the end of all its processes")
     assert beside
     (first,) = outlooks(opened)
     assert (first.region, first.test, first.cause) == ("turkiye", False, "schedule")
@@ -224,7 +222,7 @@ def children(pid: int) -> list[int]:
     return [int(one) for listed in found for one in listed.read_text().split()]
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:

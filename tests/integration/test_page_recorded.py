@@ -1,4 +1,4 @@
-"""The page over what the real feed said: the Türkiye M7.8, and the false M6.2 at Chignik."""
+"""The page over the recorded feed: the Türkiye M 7.8, and the false M 6.2 at Chignik."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.shows.live_page import running, up, wait_until_it_speaks
+from tests.shows.live_page import running, up, wait_for_forecasts
 from tests.support.chromium import Visit, chromium, visit
 from tests.support.recorded_feed import RecordedFeed, recorded_feed
 
-SOON = 180_000
 MANY_REGIONS = 15
 
 
@@ -25,35 +24,35 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def watched(browser: Browser, recorded: Path, folder: Path, start: str, region: str) -> Iterator[tuple[RecordedFeed, Visit, Page]]:
-    """The running system over the recorded feed, whose clock stands still until it is moved; and the page over that."""
+def open_page(browser: Browser, recorded: Path, folder: Path, start: str, region: str) -> Iterator[tuple[RecordedFeed, Visit, Page]]:
+    """Run the system over the recorded feed, whose clock stands still until the test moves it, and open the page."""
     with recorded_feed(recorded, start, 0.0) as feed, running(up(f"sqlite:///{folder}/page.db", feed.address, 0.1), folder) as process:
-        wait_until_it_speaks(process, MANY_REGIONS)
+        wait_for_forecasts(process, MANY_REGIONS)
         with visit(browser, process.address) as visitor:
             page = visitor.open(f"/#{region}")
-            expect(page.locator(".strip")).to_contain_text("live", timeout=SOON)
+            expect(page.locator(".strip")).to_contain_text("live")
             expect(page.locator(".banner.replay")).to_contain_text("these data are played back")
             yield feed, visitor, page
-            assert (visitor.errors, visitor.refused, visitor.strangers) == ([], [], [])
+            assert (visitor.errors, visitor.failed_responses, visitor.foreign_requests) == ([], [], [])
 
 
-def step(feed: RecordedFeed, times: list[str]) -> None:
-    """Move the feed's clock, a poll or two between the moves."""
+def move_clock(feed: RecordedFeed, times: list[str]) -> None:
+    """Move the feed's clock from one time to the next."""
     for time in times:
         feed.move_clock(time)
 
 
-def test_the_mainshock_in_turkiye_comes_with_its_alert_and_the_scrubber_takes_it_away(
+def test_the_mainshock_in_turkiye_appears_with_its_alert_and_the_scrubber_hides_both(
     browser: Browser, recorded: Path, tmp_path: Path
 ) -> None:
-    with watched(browser, recorded, tmp_path, "2023-02-06T01:00:00Z", "turkiye") as (feed, _, page):
+    with open_page(browser, recorded, tmp_path, "2023-02-06T01:00:00Z", "turkiye") as (feed, _, page):
         chance = page.locator('li[data-region="turkiye"] .value')
-        before = chance.inner_text(timeout=SOON)
-        step(feed, ["2023-02-06T01:10:30Z", "2023-02-06T02:06:30Z"])
+        before = chance.inner_text()
+        move_clock(feed, ["2023-02-06T01:10:30Z", "2023-02-06T02:06:30Z"])
         row = page.locator("table.events tbody tr", has_text="M 7.8")
-        expect(row).to_have_count(1, timeout=SOON)
-        expect(page.locator(".alert", has_text=re.compile(r"M 7\.8 ")).filter(has_text="Active").first).to_be_visible(timeout=SOON)
-        expect(chance).not_to_have_text(before, timeout=SOON)
+        expect(row).to_have_count(1)
+        expect(page.locator(".alert", has_text=re.compile(r"M 7\.8 ")).filter(has_text="Active").first).to_be_visible()
+        expect(chance).not_to_have_text(before)
         page.locator('input[type="range"]').focus()
         page.keyboard.press("Home")
         expect(row).to_have_count(0)
@@ -61,15 +60,15 @@ def test_the_mainshock_in_turkiye_comes_with_its_alert_and_the_scrubber_takes_it
         expect(page.locator(".banner.past")).to_be_visible()
 
 
-def test_the_false_event_at_chignik_is_an_alert_and_then_its_retraction_once(browser: Browser, recorded: Path, tmp_path: Path) -> None:
-    with watched(browser, recorded, tmp_path, "2023-04-29T16:30:00Z", "alaska") as (feed, _, page):
+def test_the_false_event_at_chignik_shows_an_alert_and_its_retraction_once(browser: Browser, recorded: Path, tmp_path: Path) -> None:
+    with open_page(browser, recorded, tmp_path, "2023-04-29T16:30:00Z", "alaska") as (feed, _, page):
         alert = page.locator(".alert", has_text="Chignik")
         expect(alert).to_have_count(0)
-        step(feed, ["2023-04-29T16:38:30Z"])
-        expect(alert).to_have_count(1, timeout=SOON)
+        move_clock(feed, ["2023-04-29T16:38:30Z"])
+        expect(alert).to_have_count(1)
         expect(alert).to_contain_text("Active")
-        step(feed, ["2023-04-29T17:30:30Z"])
-        expect(alert).to_contain_text("Retracted on", timeout=SOON)
+        move_clock(feed, ["2023-04-29T17:30:30Z"])
+        expect(alert).to_contain_text("Retracted on")
         expect(alert).to_have_count(1)
         expect(alert.locator("s.headline")).to_contain_text("Chignik")
         alert.get_by_text(re.compile("revisions$")).click()

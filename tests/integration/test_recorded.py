@@ -1,4 +1,4 @@
-"""The whole pipeline on recordings of the real feed: the Türkiye M7.8 live and replayed, and the false M6.2 at Chignik.
+"""The whole pipeline on the recorded feed: the Türkiye M 7.8 live and replayed, and the false M 6.2 at Chignik.
 
 `QUAKECAST_SHOW_HOURS=48` runs the two virtual days (some minutes); without it the hours around the mainshock.
 """
@@ -29,9 +29,9 @@ from models.forecaster.live import LstmForecaster
 from stream.partition import Partition
 from stream.store import open_store
 from stream.worker import Worker
-from tests.support.oracle import by_identity, expected_ids, forecasts, inputs
+from tests.support.oracle import expected_ids, forecasts, forecasts_by_id, inputs
 from tests.support.recorded_feed import RecordedFeed, recorded_feed
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 HOURS = float(os.environ.get("QUAKECAST_SHOW_HOURS", "5"))
 START = "2023-02-05T12:00:00Z" if HOURS > 14 else "2023-02-05T23:30:00Z"
@@ -43,7 +43,7 @@ COMMAND = [sys.executable, "-m", "stream.cli"]
 
 @contextmanager
 def running(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of ours; ended by SIGTERM, and then its exit code is 0."""
+    """Run a command as a process until the block ends; SIGTERM must end it with exit code 0."""
     with Path(folder, f"{arguments[0]}-{time.monotonic_ns()}.err").open("wb") as errors:
         process = subprocess.Popen([*COMMAND, *arguments], stdout=errors, stderr=errors)
         try:
@@ -51,17 +51,17 @@ def running(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(60) == 0
+                assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def wait_until_fed(feed: RecordedFeed, hours: float) -> None:
-    """Until the recorded feed's own clock has gone so far."""
+    """Wait until the clock of the recorded feed has reached that hour."""
     end = Instant.parse(START).plus(hours=hours)
     wait_until(lambda: feed.now() >= end, f"{hours} hours of the feed")
 
 
-def forecast_to_the_end(bus: str, store: str) -> bool:
-    """Whether the state has taken every record of the input log."""
+def is_forecast_to_the_end(bus: str, store: str) -> bool:
+    """Return whether every record of the input log is consumed in the saved state."""
     log, opened = open_log(bus), open_store(store)
     last = {partition: record.sequence for partition, record in inputs(log)}
     reached = {partition: position.sequence for partition, position in opened.positions().items()}
@@ -71,7 +71,7 @@ def forecast_to_the_end(bus: str, store: str) -> bool:
 
 
 def wait_until_forecast(bus: str, store: str) -> None:
-    wait_until(lambda: forecast_to_the_end(bus, store), "the workers come to the end of the log", meanwhile=lambda: time.sleep(0.5))
+    wait_until(lambda: is_forecast_to_the_end(bus, store), "the workers come to the end of the log", meanwhile=lambda: time.sleep(0.5))
 
 
 def check_exactly_once(log: Log, feed: RecordedFeed) -> None:
@@ -80,13 +80,13 @@ def check_exactly_once(log: Log, feed: RecordedFeed) -> None:
         sequences = [record.sequence for p, record in records if p == partition]
         assert sequences == list(range(len(sequences)))
     versions = [record.event for _, record in records if isinstance(record, Change) and record.event is not None]
-    assert len(versions) == len(set(versions)), "a version is in the log twice"
+    assert len(versions) == len(set(versions)), "a version of an event is in the log twice"
     unused = {letter.id for letter in dead_letters(log) if not letter.used}
-    missing = {event for event in feed.shown() - set(versions) if event.id not in unused}
+    missing = {event for event in feed.shown_events() - set(versions) if event.id not in unused}
     assert not missing, f"{len(missing)} versions that the feed showed are not in the log"
     issued = forecasts(log)
-    identities = [forecast.id for forecast in by_identity(issued).values()]
-    assert len(issued) == len(identities), "a forecast is there twice"
+    identities = [forecast.id for forecast in forecasts_by_id(issued).values()]
+    assert len(issued) == len(identities), "a forecast is in the log twice"
     assert set(identities) == expected_ids(records, issued, RegionTable.load())
 
 
@@ -95,36 +95,36 @@ def dead_letters(log: Log) -> list[DeadLetter]:
     return [decode_dead_letter(record.value) for record in log.read(DEAD_LETTERS, 0, log.starts(DEAD_LETTERS)[0], ends[0])]
 
 
-def replayed(source: str, output: Path, *more: str) -> bytes:
+def replay(source: str, output: Path, *more: str) -> bytes:
     subprocess.run([*COMMAND, "replay", source, "-o", str(output), *more], check=True, stderr=subprocess.PIPE)
     return output.read_bytes()
 
 
-def canonical(lines: list[bytes]) -> bytes:
-    """Forecast records in the order that a replay writes them in."""
+def in_replay_order(lines: list[bytes]) -> bytes:
+    """Return forecast records as lines in the order of a replay."""
     sorted_lines = sorted(
         (f.issued_at, f.input_partition, f.input_sequence, f.region, line)
-        for line, f in zip(lines, by_identity(lines).values(), strict=True)
+        for line, f in zip(lines, forecasts_by_id(lines).values(), strict=True)
     )
     return b"".join(line + b"\n" for *_, line in sorted_lines)
 
 
 @pytest.fixture(scope="module")
 def live(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, RecordedFeed]]:
-    """`quakecast up` over the Türkiye hours on the embedded log; afterwards its log."""
+    """Run `quakecast up` over the Türkiye hours on the embedded log; yield its log and the feed."""
     folder = tmp_path_factory.mktemp("up")
     bus = f"sqlite:///{folder}/up.db"
     with recorded_feed(recorded, START, SPEED) as feed:
         arguments = ("up", "--bus", bus, "--usgs", feed.address, "--poll-seconds", "0.05", "--port", "0", "--no-outlooks")
         with running(*arguments, folder=folder):
             wait_until_fed(feed, HOURS)
-        if not forecast_to_the_end(bus, bus):  # `up` ends after the turn that it is in; started again it takes what is left
+        if not is_forecast_to_the_end(bus, bus):  # `up` ends after its current turn; started again, it consumes the rest
             with running("up", "--bus", bus, "--usgs", "http://127.0.0.1:9", "--port", "0", "--no-outlooks", folder=folder):
                 wait_until_forecast(bus, bus)
         yield bus, feed
 
 
-def test_up_has_every_version_once_and_a_forecast_for_each_record_that_leads_to_one(live: tuple[str, RecordedFeed]) -> None:
+def test_up_logs_every_version_once_and_issues_every_forecast_once(live: tuple[str, RecordedFeed]) -> None:
     bus, feed = live
     log = open_log(bus)
     check_exactly_once(log, feed)
@@ -133,7 +133,7 @@ def test_up_has_every_version_once_and_a_forecast_for_each_record_that_leads_to_
 
 def test_an_embedded_replay_gives_the_live_forecasts_byte_for_byte(live: tuple[str, RecordedFeed], tmp_path: Path) -> None:
     log = open_log(live[0])
-    assert replayed(live[0], tmp_path / "one.jsonl", "--batch-size", "7") == canonical(forecasts(log))
+    assert replay(live[0], tmp_path / "one.jsonl", "--batch-size", "7") == in_replay_order(forecasts(log))
     log.close()
 
 
@@ -142,14 +142,14 @@ def test_two_workers_on_kafka_give_the_live_forecasts_byte_for_byte(
 ) -> None:
     log = open_log(live[0])
     store = redis.removesuffix("/0") + "/11"
-    through_kafka = replayed(live[0], tmp_path / "two.jsonl", "--bus", f"kafka://{kafka}/turkiye", "--store", store, "--workers", "2")
-    assert through_kafka == canonical(forecasts(log))
+    through_kafka = replay(live[0], tmp_path / "two.jsonl", "--bus", f"kafka://{kafka}/turkiye", "--store", store, "--workers", "2")
+    assert through_kafka == in_replay_order(forecasts(log))
     log.close()
 
 
-def test_the_mainshock_changes_its_regions_forecast(live: tuple[str, RecordedFeed]) -> None:
+def test_the_mainshock_raises_its_regions_forecast(live: tuple[str, RecordedFeed]) -> None:
     log = open_log(live[0])
-    issued = [f for f in by_identity(forecasts(log)).values() if f.region == "turkiye"]
+    issued = [f for f in forecasts_by_id(forecasts(log)).values() if f.region == "turkiye"]
     first = next(n for n, forecast in enumerate(issued) if forecast.event_id == MAINSHOCK)
     before, after, hours_later = issued[first - 1], issued[first], issued[-1]
     assert (
@@ -160,7 +160,7 @@ def test_the_mainshock_changes_its_regions_forecast(live: tuple[str, RecordedFee
     log.close()
 
 
-def test_a_worker_killed_in_the_middle_repeats_nothing_and_misses_nothing(recorded: Path, kafka: str, redis: str, tmp_path: Path) -> None:
+def test_a_killed_worker_leaves_no_forecast_missing_or_repeated(recorded: Path, kafka: str, redis: str, tmp_path: Path) -> None:
     bus, store = f"kafka://{kafka}/killed", redis.removesuffix("/0") + "/12"
     with recorded_feed(recorded, START, SPEED) as feed:
         shared = ("--bus", bus, "--store", store)
@@ -174,7 +174,7 @@ def test_a_worker_killed_in_the_middle_repeats_nothing_and_misses_nothing(record
             wait_until_forecast(bus, store)
         log = open_log(bus)
         check_exactly_once(log, feed)
-        assert replayed(bus, tmp_path / "undisturbed.jsonl") == canonical(forecasts(log))
+        assert replay(bus, tmp_path / "undisturbed.jsonl") == in_replay_order(forecasts(log))
         log.close()
 
 
@@ -188,27 +188,27 @@ def test_the_false_event_at_chignik_leaves_no_trace_in_the_memory(recorded: Path
         worker = Worker(side, open_store(url, side), table, forecaster)
         for minute in range(0, 121):
             feed.move_clock(f"2023-04-29T{16 + minute // 60:02d}:{minute % 60:02d}:30Z")
-            poller.turn()
-            time.sleep(0.052)
+            due = poller.turn()
+            time.sleep(max(0.0, due - time.monotonic()))
             while worker.turn(0.0):
                 pass
             saved = open_store(url).load(1)
-            held = saved is not None and any(event.id == FALSE_ALARM for event in saved.regions["alaska"].events)
-            present.add(held)
+            is_in_window = saved is not None and any(event.id == FALSE_ALARM for event in saved.regions["alaska"].events)
+            present.add(is_in_window)
     records = [record for partition, record in inputs(log) if partition == 1]
     changes = [record for record in records if isinstance(record, Change) and record.id == FALSE_ALARM]
     assert changes[0].kind == "added"
     assert changes[-1].kind == "deleted"
     assert present == {True, False}
-    assert not held
-    never = Partition(1, table, forecaster)
+    assert not is_in_window
+    without = Partition(1, table, forecaster)
     for number, record in enumerate(record for record in records if record not in changes):
-        never.take(msgspec.structs.replace(record, sequence=number), number)
+        without.take(msgspec.structs.replace(record, sequence=number), number)
     final = open_store(url).load(1)
     assert final is not None
-    assert final.regions["alaska"].memory.head == never.state("alaska").memory.head
-    assert final.regions["alaska"].events == never.state("alaska").window.events
-    issued = by_identity(forecasts(log))
+    assert final.regions["alaska"].memory.head == without.state("alaska").memory.head
+    assert final.regions["alaska"].events == without.state("alaska").window.events
+    issued = forecasts_by_id(forecasts(log))
     during = [issued[f"alaska-1-{change.sequence}"] for change in changes if f"alaska-1-{change.sequence}" in issued]
     assert [forecast.cause for forecast in (during[0], during[-1])] == ["added", "deleted"]
     for closing in (worker, log):

@@ -1,4 +1,4 @@
-"""`quakecast retrain` as a process: it follows the event service, ends on a signal, and a full disk leaves nothing behind."""
+"""`quakecast retrain` as a process: it reads the event service, ends on a signal, and leaves nothing half-written on a full disk."""
 
 from __future__ import annotations
 
@@ -37,16 +37,17 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def command(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    given = [program(), "retrain", "--bus", f"sqlite:///{folder}/log.db", "--models", str(folder / "models"), *SPANS, *arguments]
-    surroundings = environment(OMP_NUM_THREADS="1")
-    return subprocess.Popen(given, env=surroundings, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start_retrain(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [program(), "retrain", "--bus", f"sqlite:///{folder}/log.db", "--models", str(folder / "models"), *SPANS, *arguments]
+    return subprocess.Popen(
+        command, env=environment(OMP_NUM_THREADS="1"), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
-def test_a_signal_in_the_middle_of_a_training_ends_it_and_nothing_is_left(folder: Path) -> None:
+def test_a_signal_ends_a_training_and_no_file_is_left(folder: Path) -> None:
     start = now().plus(days=-DAYS)
     events = [event for event in Sequence(start, DAYS, 1, mainshock=5.0).events if event.network in ("ak", "pr")]
-    with usgs(events) as address, command(folder, "--usgs", address, "--from", str(start)[:10], "--every-days", "7") as process:
+    with usgs(events) as address, start_retrain(folder, "--usgs", address, "--from", str(start)[:10], "--every-days", "7") as process:
         assert process.stderr is not None
         assert '"back-filled"' in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
@@ -56,22 +57,22 @@ def test_a_signal_in_the_middle_of_a_training_ends_it_and_nothing_is_left(folder
     assert list(read_promotions(open_log(f"sqlite:///{folder}/log.db"))) == []
 
 
-@pytest.mark.parametrize(("days", "said"), [(0.0, "is empty"), (2.0, "need more than 85")])
-def test_a_catalogue_that_is_empty_or_too_short_is_told_in_one_line(folder: Path, days: float, said: str) -> None:
+@pytest.mark.parametrize(("days", "message"), [(0.0, "is empty"), (2.0, "need more than 85")])
+def test_a_catalogue_that_is_empty_or_too_short_is_reported_in_one_line(folder: Path, days: float, message: str) -> None:
     start = now().plus(days=-10.0)
     events = Sequence(start, days, 1, mainshock=5.0, mainshock_after_days=1.0).events if days else []
-    with usgs(events) as address, command(folder, "--usgs", address, "--from", str(start)[:10]) as process:
-        _, told = process.communicate(timeout=WAIT_SECONDS)
+    with usgs(events) as address, start_retrain(folder, "--usgs", address, "--from", str(start)[:10]) as process:
+        _, errors = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 1
-    assert told.splitlines()[-1].startswith("quakecast: ")
-    assert said in told
-    assert "Traceback" not in told
+    assert errors.splitlines()[-1].startswith("quakecast: ")
+    assert message in errors
+    assert "Traceback" not in errors
     assert not (folder / "models").exists()
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for half a model."""
+    """Mount a file system with room for half a model."""
     place = tmp_path / "disk"
     place.mkdir()
     size = sum(path.stat().st_size for path in (PRETRAINED / "lstm").iterdir()) // 2
@@ -84,7 +85,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_disk_that_is_full_at_the_end_of_a_stage_is_told_in_one_line_and_the_stage_is_not_taken_for_done(small_disk: Path) -> None:
+def test_a_full_disk_at_the_end_of_a_stage_is_reported_in_one_line_and_the_stage_is_trained_again(small_disk: Path) -> None:
     stages, large = Checkpoints(small_disk / "training", "this"), nn.Linear(1_000, 1_000)
     with pytest.raises(Problem, match="cannot write the checkpoint folder") as caught:
         stages.run("kernels", [large], lambda: {"kernels": 1.0})
@@ -92,7 +93,7 @@ def test_a_disk_that_is_full_at_the_end_of_a_stage_is_told_in_one_line_and_the_s
     assert stages.run("kernels", [nn.Linear(2, 2)], lambda: {"kernels": 2.0}) == {"kernels": 2.0}, "trained again"
 
 
-def test_a_disk_that_is_full_in_the_middle_of_a_model_leaves_the_registry_as_it_was(small_disk: Path) -> None:
+def test_a_full_disk_in_the_middle_of_a_model_leaves_the_registry_unchanged(small_disk: Path) -> None:
     registry = Registry(small_disk / "models")
     with pytest.raises(Problem, match="No space left on device") as caught:
         registry.add(PRETRAINED / "lstm")

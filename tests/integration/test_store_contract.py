@@ -25,14 +25,14 @@ from stream.core.window import Window
 from stream.partition import Partition
 from stream.store import open_store
 from stream.store.protocol import SavedPartition, Store, WriteResult
-from tests.support.simulated import REGION, SumForecaster, at, by_partition, event, folded, table, turns
+from tests.support.simulated import REGION, SumForecaster, at, event, fold_events, records_by_partition, simulated_polls, table
 
 FIRST = Position()
 BASIS = "sum-1/0123"
 
 
 class Reopen:
-    """Opens the same store again and again."""
+    """Opens the same store at each call, and remembers the stores to close."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -48,7 +48,7 @@ _databases = itertools.count(1)
 
 @pytest.fixture
 def redis_url(redis: str) -> str:
-    """An empty database of the test's own."""
+    """Return the URL of an empty database for this test alone."""
     url = f"{redis.rpartition('/')[0]}/{next(_databases) % 15 + 1}"
     with redis_client.Redis.from_url(url) as client:
         client.flushdb()
@@ -219,7 +219,7 @@ def test_the_latest_forecasts_of_all_partitions_are_read_by_region(reopen: Calla
 
 def test_a_partition_saved_in_steps_is_restored_unchanged(reopen: Callable[[], Store]) -> None:
     store, regions = reopen(), table()
-    (number, records) = max(by_partition(turns(5, 60, 1.0)).items(), key=lambda item: len(item[1]))
+    (number, records) = max(records_by_partition(simulated_polls(5, 60, 1.0)).items(), key=lambda item: len(item[1]))
     rules = (Rule("seen", "magnitude", at_least=4.0), Rule("silent", "feed", at_least=300.0))
     live = Partition(number, regions, SumForecaster(), rules=rules)
     for record in [*records, Outage(len(records), at(1), "all_day", 301.0, "HTTP status 503")]:
@@ -233,7 +233,7 @@ def test_a_partition_saved_in_steps_is_restored_unchanged(reopen: Callable[[], S
     assert saved.position == live.position
     assert saved.regions[REGION.id].events == state.window.events
     assert saved.regions[REGION.id].memory == state.memory.sparse()
-    assert saved.regions[REGION.id].memory.head == folded(SumForecaster(), state.window.events, state.memory.base)
+    assert saved.regions[REGION.id].memory.head == fold_events(SumForecaster(), state.window.events, state.memory.base)
     assert saved.regions[REGION.id].due_at == state.due_at
     assert saved.regions[REGION.id].scoring == state.scoring
     assert len(state.scoring.pending) > 5

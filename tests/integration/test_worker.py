@@ -24,7 +24,7 @@ from stream.records.forecast import Forecast, decode_forecast
 from stream.store import open_store
 from stream.store.protocol import SavedPartition, Store, WriteResult
 from stream.worker import Worker
-from tests.support.simulated import REGION, SumForecaster, Turn, at, beat, by_partition, change, event, table, turns
+from tests.support.simulated import REGION, Poll, SumForecaster, at, beat, change, event, records_by_partition, simulated_polls, table
 from tests.support.waiting import consumed_by, wait_until, work_until
 
 TABLE = table()
@@ -71,7 +71,7 @@ class DyingStore:
         self._store.close()
 
 
-class Ground:
+class Deployment:
     """A log and a store, and workers that are started and stopped on them."""
 
     def __init__(self, log_url: str, store_url: str) -> None:
@@ -85,7 +85,7 @@ class Ground:
         """By partition, the sequence of the last record published."""
         self._running: list[Worker] = []
 
-    def publish(self, polls: list[Turn]) -> None:
+    def publish(self, polls: list[Poll]) -> None:
         """Publish some turns of a feed as ingest does."""
         records: list[InputRecord] = []
         for changes, heartbeat in polls:
@@ -135,17 +135,17 @@ class Ground:
 
 
 @pytest.fixture(params=["embedded", "embedded, store apart", "kafka and redis"])
-def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
     number = next(_numbers)
     if request.param == "kafka and redis":
         broker, url = request.getfixturevalue("kafka"), request.getfixturevalue("redis")
         store_url = f"{url.rpartition('/')[0]}/{number % 15 + 1}"
         with redis_client.Redis.from_url(store_url) as client:
             client.flushdb()
-        opened = Ground(f"kafka://{broker}/worker{number}", store_url)
+        opened = Deployment(f"kafka://{broker}/worker{number}", store_url)
     else:
         apart = "store.db" if "apart" in request.param else "log.db"
-        opened = Ground(f"sqlite:///{tmp_path}/log.db", f"sqlite:///{tmp_path}/{apart}")
+        opened = Deployment(f"sqlite:///{tmp_path}/log.db", f"sqlite:///{tmp_path}/{apart}")
     yield opened
     opened.close()
 
@@ -154,25 +154,25 @@ RULES = (
     Rule("seen", "magnitude", at_least=4.0, release=3.8, minimum_interval_minutes=0.0),
     Rule("likely", "probability", magnitude=5.0, within="1d", at_least=0.02, release=0.015, change=1.2),
 )
-POLLS = turns(1, 40, 3.0)
+POLLS = simulated_polls(1, 40, 3.0)
 HALF = len(POLLS) // 2
 
 
 def core(
-    polls: list[Turn], number: int, forecaster: SumForecaster | None = None, kind: type[Forecast] | type[Alert] = Forecast
+    polls: list[Poll], number: int, forecaster: SumForecaster | None = None, kind: type[Forecast] | type[Alert] = Forecast
 ) -> tuple[Partition, list[bytes]]:
     """Return one partition of the core alone after those polls, and the forecasts or alerts that it issued."""
     partition = Partition(number, TABLE, forecaster or SumForecaster(), rules=RULES)
-    issued = [item for record in by_partition(polls)[number] for item in partition.take(record, record.sequence)]
+    issued = [item for record in records_by_partition(polls)[number] for item in partition.take(record, record.sequence)]
     return partition, [body for one, body in issued if isinstance(one, kind)]
 
 
-def expected(polls: list[Turn] = POLLS) -> dict[int, list[bytes]]:
+def expected(polls: list[Poll] = POLLS) -> dict[int, list[bytes]]:
     """Return the forecasts that the core alone issues, by partition."""
     return {number: core(polls, number)[1] for number in range(TOPICS[EVENTS])}
 
 
-def expected_with_alerts(polls: list[Turn] = POLLS) -> dict[int, tuple[list[bytes], list[bytes]]]:
+def expected_with_alerts(polls: list[Poll] = POLLS) -> dict[int, tuple[list[bytes], list[bytes]]]:
     """Return the forecasts and alerts that the core alone issues, by partition."""
     return {number: (forecasts, core(polls, number, kind=Alert)[1]) for number, forecasts in expected(polls).items()}
 
@@ -182,20 +182,20 @@ def test_the_sequence_leads_to_alerts_of_every_kind_of_revision() -> None:
     assert types == {"initial", "update", "retraction"}
 
 
-def test_every_record_that_leads_to_a_forecast_has_exactly_one(ground: Ground) -> None:
-    ground.publish(POLLS)
-    ground.run()
-    assert ground.issued() == expected_with_alerts()
-    forecasts = [decode_forecast(body) for bodies in ground.forecasts().values() for body in bodies]
+def test_every_record_that_leads_to_a_forecast_has_exactly_one(deployment: Deployment) -> None:
+    deployment.publish(POLLS)
+    deployment.run()
+    assert deployment.issued() == expected_with_alerts()
+    forecasts = [decode_forecast(body) for bodies in deployment.forecasts().values() for body in bodies]
     assert len(forecasts) > 60
     assert Counter(forecast.id for forecast in forecasts).most_common(1)[0][1] == 1
-    assert sorted(ground.reported) == sorted(body for bodies in expected().values() for body in bodies)
+    assert sorted(deployment.reported) == sorted(body for bodies in expected().values() for body in bodies)
 
 
-def test_forecasts_are_in_the_partition_of_their_input_with_their_region_as_key(ground: Ground) -> None:
-    ground.publish(POLLS[:10])
-    ground.run()
-    records = ground.records(FORECASTS, HOME)
+def test_forecasts_are_in_the_partition_of_their_input_with_their_region_as_key(deployment: Deployment) -> None:
+    deployment.publish(POLLS[:10])
+    deployment.run()
+    records = deployment.records(FORECASTS, HOME)
     assert records
     for record in records:
         forecast = decode_forecast(record.value)
@@ -203,24 +203,24 @@ def test_forecasts_are_in_the_partition_of_their_input_with_their_region_as_key(
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 500])
-def test_the_size_of_batches_changes_no_byte(ground: Ground, batch_size: int) -> None:
-    ground.publish(POLLS[:30])
-    ground.run(batch_size)
-    assert ground.issued() == expected_with_alerts(POLLS[:30])
+def test_the_size_of_batches_changes_no_byte(deployment: Deployment, batch_size: int) -> None:
+    deployment.publish(POLLS[:30])
+    deployment.run(batch_size)
+    assert deployment.issued() == expected_with_alerts(POLLS[:30])
 
 
-def test_the_state_is_saved_with_its_position(ground: Ground) -> None:
-    ground.publish(POLLS)
-    ground.run()
-    check_state(ground)
-    assert ground.store.forecasts()[REGION.id] == expected()[HOME][-1]
-    assert len(ground.store.positions()) == TOPICS[EVENTS]
+def test_the_state_is_saved_with_its_position(deployment: Deployment) -> None:
+    deployment.publish(POLLS)
+    deployment.run()
+    check_state(deployment)
+    assert deployment.store.forecasts()[REGION.id] == expected()[HOME][-1]
+    assert len(deployment.store.positions()) == TOPICS[EVENTS]
 
 
-def check_state(ground: Ground) -> None:
+def check_state(deployment: Deployment) -> None:
     """Check that the saved state of the region `test` is the state of the core alone after all polls."""
     partition, forecasts = core(POLLS, HOME)
-    state, saved = partition.state(REGION.id), ground.store.load(HOME)
+    state, saved = partition.state(REGION.id), deployment.store.load(HOME)
     assert saved is not None
     assert saved.position[1:] == partition.position[1:]
     region = saved.regions[REGION.id]
@@ -230,79 +230,79 @@ def check_state(ground: Ground) -> None:
     assert region.scoring.total.events > 5
 
 
-def test_a_new_worker_continues_where_the_old_one_stopped(ground: Ground) -> None:
-    ground.publish(POLLS[:HALF])
-    ground.run()
-    ground.publish(POLLS[HALF:])
+def test_a_new_worker_continues_where_the_old_one_stopped(deployment: Deployment) -> None:
+    deployment.publish(POLLS[:HALF])
+    deployment.run()
+    deployment.publish(POLLS[HALF:])
     forecaster = SumForecaster()
-    ground.run(forecaster=forecaster)
-    assert ground.issued() == expected_with_alerts()
-    assert len(ground.reported) == sum(map(len, expected().values()))
-    check_state(ground)
+    deployment.run(forecaster=forecaster)
+    assert deployment.issued() == expected_with_alerts()
+    assert len(deployment.reported) == sum(map(len, expected().values()))
+    check_state(deployment)
     from_the_beginning = SumForecaster()
     for number in range(TOPICS[EVENTS]):
         core(POLLS, number, from_the_beginning)
     assert len(forecaster.observed) < len(from_the_beginning.observed)
 
 
-def test_a_worker_without_new_records_writes_nothing(ground: Ground) -> None:
-    ground.publish(POLLS[:10])
-    ground.run()
-    before = ground.forecasts()
-    ground.run()
-    assert ground.forecasts() == before
+def test_a_worker_without_new_records_writes_nothing(deployment: Deployment) -> None:
+    deployment.publish(POLLS[:10])
+    deployment.run()
+    before = deployment.forecasts()
+    deployment.run()
+    assert deployment.forecasts() == before
 
 
 @pytest.mark.parametrize("saves_before", [0, 1, 5, 9])
 def test_a_worker_killed_between_commit_and_save_is_followed_by_one_that_repeats_and_misses_nothing(
-    ground: Ground, saves_before: int
+    deployment: Deployment, saves_before: int
 ) -> None:
-    ground.publish(POLLS)
-    killed = ground.worker(20, DyingStore(ground.store, saves_before))
+    deployment.publish(POLLS)
+    killed = deployment.worker(20, DyingStore(deployment.store, saves_before))
     with pytest.raises(Killed):
-        ground.work(killed)
-    ground.stop(killed)
-    ground.run(20)
-    assert ground.issued() == expected_with_alerts()
+        deployment.work(killed)
+    deployment.stop(killed)
+    deployment.run(20)
+    assert deployment.issued() == expected_with_alerts()
 
 
-def test_a_worker_killed_again_and_again_ends_with_the_same_state(ground: Ground) -> None:
-    ground.publish(POLLS)
+def test_a_worker_killed_again_and_again_ends_with_the_same_state(deployment: Deployment) -> None:
+    deployment.publish(POLLS)
     for saves_before in (3, 0, 8):
-        killed = ground.worker(15, DyingStore(ground.store, saves_before))
+        killed = deployment.worker(15, DyingStore(deployment.store, saves_before))
         with pytest.raises(Killed):
-            ground.work(killed)
-        ground.stop(killed)
-    ground.run(15)
-    assert ground.issued() == expected_with_alerts()
-    check_state(ground)
+            deployment.work(killed)
+        deployment.stop(killed)
+    deployment.run(15)
+    assert deployment.issued() == expected_with_alerts()
+    check_state(deployment)
 
 
-def empty(ground: Ground) -> None:
+def empty(deployment: Deployment) -> None:
     """Delete all that the store holds."""
-    if ground.store_url.startswith("redis"):
-        with redis_client.Redis.from_url(ground.store_url) as client:
+    if deployment.store_url.startswith("redis"):
+        with redis_client.Redis.from_url(deployment.store_url) as client:
             client.flushdb()
         return
     for name in ("positions", "regions", "window_events"):
-        ground.store._database.connection.execute(f"DELETE FROM {name}")  # type: ignore[attr-defined]
+        deployment.store._database.connection.execute(f"DELETE FROM {name}")  # type: ignore[attr-defined]
 
 
-def contents(ground: Ground) -> dict[int, SavedPartition | None]:
-    return {number: ground.store.load(number) for number in range(TOPICS[EVENTS])}
+def contents(deployment: Deployment) -> dict[int, SavedPartition | None]:
+    return {number: deployment.store.load(number) for number in range(TOPICS[EVENTS])}
 
 
-def test_an_emptied_store_is_rebuilt_silently_with_the_same_bytes(ground: Ground) -> None:
-    ground.publish(POLLS[:HALF])
-    ground.run()
-    before, reported = heads(contents(ground)), list(ground.reported)
-    empty(ground)
-    ground.run()
-    assert heads(contents(ground)) == before
-    assert ground.reported == reported
-    ground.publish(POLLS[HALF:])
-    ground.run()
-    assert ground.issued() == expected_with_alerts()
+def test_an_emptied_store_is_rebuilt_silently_with_the_same_bytes(deployment: Deployment) -> None:
+    deployment.publish(POLLS[:HALF])
+    deployment.run()
+    before, reported = heads(contents(deployment)), list(deployment.reported)
+    empty(deployment)
+    deployment.run()
+    assert heads(contents(deployment)) == before
+    assert deployment.reported == reported
+    deployment.publish(POLLS[HALF:])
+    deployment.run()
+    assert deployment.issued() == expected_with_alerts()
 
 
 def heads(saved: dict[int, SavedPartition | None]) -> dict[int, Any]:
@@ -315,77 +315,77 @@ def heads(saved: dict[int, SavedPartition | None]) -> dict[int, Any]:
     return found
 
 
-def test_a_store_emptied_under_a_running_worker_is_written_anew(ground: Ground) -> None:
-    ground.publish(POLLS[:HALF])
-    worker = ground.worker()
-    ground.work(worker)
-    empty(ground)
-    ground.publish(POLLS[HALF:])
-    ground.work(worker)
-    ground.stop(worker)
-    assert ground.issued() == expected_with_alerts()
-    after = Turn([change(event("after", 300))], beat(300))
-    ground.publish([after])
-    ground.run()
-    assert ground.issued() == expected_with_alerts([*POLLS, after])
+def test_a_store_emptied_under_a_running_worker_is_written_anew(deployment: Deployment) -> None:
+    deployment.publish(POLLS[:HALF])
+    worker = deployment.worker()
+    deployment.work(worker)
+    empty(deployment)
+    deployment.publish(POLLS[HALF:])
+    deployment.work(worker)
+    deployment.stop(worker)
+    assert deployment.issued() == expected_with_alerts()
+    after = Poll([change(event("after", 300))], beat(300))
+    deployment.publish([after])
+    deployment.run()
+    assert deployment.issued() == expected_with_alerts([*POLLS, after])
 
 
-def test_a_damaged_store_is_rebuilt_though_the_stream_is_quiet(ground: Ground) -> None:
+def test_a_damaged_store_is_rebuilt_though_the_stream_is_quiet(deployment: Deployment) -> None:
     """The rebuilt state has the position of the damaged one: nothing that is left of the damaged one may be used."""
-    ground.publish(POLLS[:HALF])
-    ground.run()
-    if ground.store_url.startswith("redis"):
-        with redis_client.Redis.from_url(ground.store_url) as client:
+    deployment.publish(POLLS[:HALF])
+    deployment.run()
+    if deployment.store_url.startswith("redis"):
+        with redis_client.Redis.from_url(deployment.store_url) as client:
             client.delete(f"quakecast:{{{HOME}}}:window:{REGION.id}")
     else:
-        ground.store._database.connection.execute("DELETE FROM window_events WHERE time > 0")  # type: ignore[attr-defined]
-    ground.run()
-    ground.publish(POLLS[HALF:])
-    ground.run()
-    assert ground.issued() == expected_with_alerts()
+        deployment.store._database.connection.execute("DELETE FROM window_events WHERE time > 0")  # type: ignore[attr-defined]
+    deployment.run()
+    deployment.publish(POLLS[HALF:])
+    deployment.run()
+    assert deployment.issued() == expected_with_alerts()
 
 
-def test_another_model_starts_from_the_beginning_and_repeats_nothing(ground: Ground) -> None:
-    ground.publish(POLLS[:HALF])
-    ground.run()
-    ground.publish(POLLS[HALF:])
-    ground.run(forecaster=SumForecaster("sum-2"))
+def test_another_model_starts_from_the_beginning_and_repeats_nothing(deployment: Deployment) -> None:
+    deployment.publish(POLLS[:HALF])
+    deployment.run()
+    deployment.publish(POLLS[HALF:])
+    deployment.run(forecaster=SumForecaster("sum-2"))
     first, second = expected(POLLS[:HALF]), expected()
-    for number, bodies in ground.forecasts().items():
+    for number, bodies in deployment.forecasts().items():
         until = len(first[number])
         assert bodies[:until] == first[number]
         assert bodies[until:] == [body.replace(b"sum-1", b"sum-2") for body in second[number][until:]]
 
 
-def test_an_unreadable_record_becomes_a_dead_letter_and_the_worker_continues(ground: Ground) -> None:
-    ground.publish(POLLS[:HALF])
-    somebody = ground.log.producer("somebody")
-    unknown = change(event("x"), region="atlantis", sequence=len(by_partition(POLLS[:HALF])[HOME]))
+def test_an_unreadable_record_becomes_a_dead_letter_and_the_worker_continues(deployment: Deployment) -> None:
+    deployment.publish(POLLS[:HALF])
+    somebody = deployment.log.producer("somebody")
+    unknown = change(event("x"), region="atlantis", sequence=len(records_by_partition(POLLS[:HALF])[HOME]))
     unreadable = [b"not a record", b'{"$schema":"quakecast.change/9"}', b"", encode(unknown)]
     somebody.commit([Outgoing(EVENTS, HOME, b"?", value, at(999)) for value in unreadable])
     somebody.close()
-    ground.published[HOME] += 1
-    ground.run(7)
-    letters = [decode_dead_letter(record.value) for record in ground.records(DEAD_LETTERS, 0)]
+    deployment.published[HOME] += 1
+    deployment.run(7)
+    letters = [decode_dead_letter(record.value) for record in deployment.records(DEAD_LETTERS, 0)]
     assert [letter.reason for letter in letters] == ["record_unreadable"] * 3 + ["region_unknown"]
     assert letters[0].payload == "not a record"
     assert letters[0].source.startswith(f"{EVENTS}/{HOME}/")
-    ground.publish(POLLS[HALF:])
-    ground.run(7)
-    assert len(ground.records(DEAD_LETTERS, 0)) == 4
-    ids = [decode_forecast(body).id for body in ground.forecasts()[HOME]]
+    deployment.publish(POLLS[HALF:])
+    deployment.run(7)
+    assert len(deployment.records(DEAD_LETTERS, 0)) == 4
+    ids = [decode_forecast(body).id for body in deployment.forecasts()[HOME]]
     assert len(ids) == len(set(ids)) == len(expected()[HOME])
 
 
-def test_a_dead_letter_is_not_repeated_when_the_state_is_rebuilt(ground: Ground) -> None:
-    somebody = ground.log.producer("somebody")
+def test_a_dead_letter_is_not_repeated_when_the_state_is_rebuilt(deployment: Deployment) -> None:
+    somebody = deployment.log.producer("somebody")
     somebody.commit([Outgoing(EVENTS, 0, b"?", b"not a record", at(0))])
     somebody.close()
-    ground.publish(POLLS[:1])
-    ground.run()
-    empty(ground)
-    ground.run()
-    assert len(ground.records(DEAD_LETTERS, 0)) == 1
+    deployment.publish(POLLS[:1])
+    deployment.run()
+    empty(deployment)
+    deployment.run()
+    assert len(deployment.records(DEAD_LETTERS, 0)) == 1
 
 
 def test_two_workers_share_the_partitions_and_one_takes_over_from_the_other(kafka: str, redis: str) -> None:
@@ -393,30 +393,30 @@ def test_two_workers_share_the_partitions_and_one_takes_over_from_the_other(kafk
     store_url = f"{redis.rpartition('/')[0]}/{number % 15 + 1}"
     with redis_client.Redis.from_url(store_url) as client:
         client.flushdb()
-    ground = Ground(f"kafka://{kafka}/worker{number}", store_url)
-    one = Worker(ground.log, ground.store, TABLE, SumForecaster(), rules=RULES, name="one", batch_size=20)
-    ground.publish(POLLS[:HALF])
+    deployment = Deployment(f"kafka://{kafka}/worker{number}", store_url)
+    one = Worker(deployment.log, deployment.store, TABLE, SumForecaster(), rules=RULES, name="one", batch_size=20)
+    deployment.publish(POLLS[:HALF])
 
     def issued() -> int:
-        return sum(map(len, ground.forecasts().values()))
+        return sum(map(len, deployment.forecasts().values()))
 
     wait_until(lambda: len(one.positions()) == 6 and issued() > 0, "the first worker forecasts", meanwhile=lambda: one.turn(0.1))
-    other = Worker(ground.log, ground.store, TABLE, SumForecaster(), rules=RULES, name="other", batch_size=20)
+    other = Worker(deployment.log, deployment.store, TABLE, SumForecaster(), rules=RULES, name="other", batch_size=20)
 
-    def turns() -> None:
+    def turn_both() -> None:
         one.turn(0.05)
         other.turn(0.05)
 
     wait_until(
         lambda: len(one.positions()) == len(other.positions()) == 3,
         lambda: f"three partitions each: {one.positions()} {other.positions()}",
-        meanwhile=turns,
+        meanwhile=turn_both,
     )
     before = issued()
-    ground.publish(POLLS[HALF:])
-    wait_until(lambda: issued() > before, "some of the new records are forecast", meanwhile=turns)
+    deployment.publish(POLLS[HALF:])
+    wait_until(lambda: issued() > before, "some of the new records are forecast", meanwhile=turn_both)
     one.close()
-    ground.work(other)
+    deployment.work(other)
     other.close()
-    assert ground.issued() == expected_with_alerts()
-    ground.close()
+    assert deployment.issued() == expected_with_alerts()
+    deployment.close()

@@ -1,7 +1,7 @@
-"""`make bench`: how fast a year of the recorded feed is forecast, beside a bare kafka-python loop over the same records in the same run.
+"""`make bench`: the speed of forecasting a year of the recorded feed, beside a bare kafka-python loop over the same records.
 
-The bare loop consumes each record and produces it again, 500 a transaction: what the log alone costs. Without ../shared/data a simulated
-sequence takes the recorded year's place. `python -m tests.measurements.bench --months 1` takes less.
+The bare loop consumes each record and produces it again, 500 in a transaction: the cost of the log alone. Without ../shared/data a
+simulated sequence replaces the recorded year. `python -m tests.measurements.bench --months 1` is quicker.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from stream.replay import HEARTBEAT_SECONDS, Span, copy_log, publish_files
 from stream.store import open_store
 from tests.support.paths import RECORDED
 from tests.support.servers import kafka_broker, redis_server
+from tests.support.waiting import stop_process
 
 FIRST_MONTH = (2022, 7)
 BATCH = 500
-ENOUGH = 0.25
+LEAST_RATIO = 0.25
 
 
 def main() -> None:
@@ -39,21 +40,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="quakecast-bench-") as name, kafka_broker() as kafka, redis_server() as redis:
         folder = Path(name)
         embedded = f"sqlite:///{folder}/bench.db"
-        last, seconds = publish(_files(months, folder), embedded)
+        last, seconds = publish(_input_files(months, folder), embedded)
         total = sum(last.values()) + len(last)
         report("input written, embedded", total, seconds)
-        forecast_in_child(embedded, embedded, 1, last, "embedded, one worker")
+        time_workers(embedded, embedded, 1, last, "embedded, one worker")
         bus = f"kafka://{kafka}/bench"
         began = time.monotonic()
         copy_log(embedded, open_log(bus), Span(), lambda count, moment: None)
         report("input copied to Kafka", total, time.monotonic() - began)
-        bare = bare_loop(bus, total)
-        one = forecast_in_child(bus, redis, 1, last, "Kafka and Redis, one worker")
+        bare = time_bare_loop(bus, total)
+        one = time_workers(bus, redis, 1, last, "Kafka and Redis, one worker")
         second = bus + "-two"
         copy_log(embedded, open_log(second), Span(), lambda count, moment: None)
-        two = forecast_in_child(second, redis.removesuffix("/0") + "/1", 2, last, "Kafka and Redis, two workers")
-        print(f"one worker / bare loop {one / bare:.2f}, two workers / bare loop {two / bare:.2f} (at least {ENOUGH} is asked)")
-        sys.exit(0 if max(one, two) / bare >= ENOUGH else 1)
+        two = time_workers(second, redis.removesuffix("/0") + "/1", 2, last, "Kafka and Redis, two workers")
+        print(f"one worker / bare loop {one / bare:.2f}, two workers / bare loop {two / bare:.2f} (at least {LEAST_RATIO} is required)")
+        sys.exit(0 if max(one, two) / bare >= LEAST_RATIO else 1)
 
 
 def report(what: str, records: int, seconds: float) -> float:
@@ -61,7 +62,7 @@ def report(what: str, records: int, seconds: float) -> float:
     return records / seconds
 
 
-def _files(months: int, folder: Path) -> list[Path]:
+def _input_files(months: int, folder: Path) -> list[Path]:
     names = [
         f"changes_{FIRST_MONTH[0] + (FIRST_MONTH[1] - 1 + n) // 12}-{(FIRST_MONTH[1] - 1 + n) % 12 + 1:02d}.csv.xz" for n in range(months)
     ]
@@ -81,7 +82,7 @@ def publish(files: list[Path], bus: str) -> tuple[dict[int, int], float]:
     return last, time.monotonic() - began
 
 
-def bare_loop(bus: str, total: int) -> float:
+def time_bare_loop(bus: str, total: int) -> float:
     log = open_log(bus)
     producer, consumer = log.producer(producer_name(bus, "bare")), log.consumer("bare", EVENTS)
     while not (gained := consumer.poll(BATCH, 5.0).gained):
@@ -101,27 +102,27 @@ def bare_loop(bus: str, total: int) -> float:
     return rate
 
 
-def forecast_in_child(bus: str, store: str, workers: int, last: dict[int, int], what: str) -> float:
-    """Start workers and time them from their first saved record to their last."""
+def time_workers(bus: str, store: str, workers: int, last: dict[int, int], what: str) -> float:
+    """Start workers, and return their records per second from the first saved record to the last."""
     if bus.startswith("sqlite:"):
         command = [sys.executable, "-m", "stream.cli", "forecast", "--bus", bus, "--store", store]
     else:
         command = [sys.executable, "-m", "stream.cli", "forecast", "--bus", bus, "--store", store, "--batch-size", str(BATCH)]
-    kept = open_store(store)
+    saved = open_store(store)
     total = sum(last.values()) + len(last)
     with _children(command, workers):
-        while not (first := _done(kept.positions().values())):
+        while not (first := _consumed_records(saved.positions().values())):
             time.sleep(0.05)
         began = time.monotonic()
-        while (done := _done(kept.positions().values())) < total:
+        while (consumed := _consumed_records(saved.positions().values())) < total:
             time.sleep(0.1)
-        rate = report(what, done - first, time.monotonic() - began)
+        rate = report(what, consumed - first, time.monotonic() - began)
     log: Log = open_log(bus)
     print(f"{'':32} {sum(log.ends(FORECASTS).values()):9,} offsets in the forecasts topic", flush=True)
     return rate
 
 
-def _done(positions: object) -> int:
+def _consumed_records(positions: object) -> int:
     return sum(position.sequence + 1 for position in positions)  # type: ignore[attr-defined]
 
 
@@ -132,8 +133,7 @@ def _children(command: list[str], count: int) -> Iterator[None]:
         yield
     finally:
         for child in children:
-            child.terminate()
-            child.wait(30)
+            stop_process(child)
 
 
 if __name__ == "__main__":

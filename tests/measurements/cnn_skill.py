@@ -1,11 +1,10 @@
-"""What the CNN adds to the places: the benchmark catalogues, beside the forecaster without it, ETAS, the smoothed past and a uniform map.
+"""The gain in place by the CNN on the benchmark catalogues, beside the forecaster without it, ETAS, a smoothed map and a uniform one.
 
     python -m tests.measurements.cnn_skill --models FOLDER                      every catalogue, three seeds of the CNN
     python -m tests.measurements.cnn_skill SanJac_10 --models FOLDER --seeds 1  one of them
 
-FOLDER holds the forecasters, as `python -m tests.measurements.skill --models FOLDER` leaves them. Scores are mean ln(1/km²) per event
-of the validation
-span, gains with their 95 % intervals (a paired bootstrap over blocks of time).
+FOLDER holds the forecasters, as `python -m tests.measurements.skill --models FOLDER` writes them. Scores are mean ln(1/km²) per event
+of the validation span, gains with 95 % intervals (a paired bootstrap over blocks of time).
 """
 
 from __future__ import annotations
@@ -28,20 +27,24 @@ from models.forecaster.scored import SpaceTimeModel
 from models.numerics.arrays import FloatArray
 from models.scoring.scores import bootstrap_interval
 from models.space_time import require_place
-from tests.measurements.skill import BENCHMARKS, DATA, baselines_of, lesson_of
+from tests.measurements.skill import BENCHMARKS, DATA, baselines_of, dataset_of
 
 NO_ENDS = np.empty(0, np.int64)
 
 
-def places(model: Any, lesson: RegionDataset) -> FloatArray:
-    found: FloatArray = model.outcomes(lesson.pattern, lesson.validation).place_log_prob
-    return found
+def place_scores(model: Any, dataset: RegionDataset) -> FloatArray:
+    scores: FloatArray = model.outcomes(dataset.pattern, dataset.validation).place_log_prob
+    return scores
 
 
-def smoothed(lesson: RegionDataset) -> FloatArray:
-    """The training span's events, each with a Gaussian as wide as the distance to its tenth neighbour (Helmstetter et al. 2007)."""
-    pattern, rows = lesson.pattern, lesson.pattern.rows(lesson.validation)
-    before = slice(0, pattern.rows(lesson.train).stop)
+def smoothed_map_scores(dataset: RegionDataset) -> FloatArray:
+    """Score the map of the training span's events, Gaussians as wide as the distance to the tenth neighbour (Helmstetter et al. 2007).
+
+    Returns:
+        (n,) ln density at the events of the validation span, ln(1/km²).
+    """
+    pattern, rows = dataset.pattern, dataset.pattern.rows(dataset.validation)
+    before = slice(0, pattern.rows(dataset.train).stop)
     known = pattern.positions_km[before]
     from scipy.spatial import cKDTree  # type: ignore[import-untyped, unused-ignore]
 
@@ -52,26 +55,26 @@ def smoothed(lesson: RegionDataset) -> FloatArray:
 
 
 def report(name: str, seeds: int, models: Path, data: Path) -> dict[str, Any]:
-    """One catalogue."""
-    lesson = lesson_of(name, data)
-    lesson = lesson._replace(pattern=lesson.pattern.before(lesson.validation.end), region="", catalogue=name)
+    """Return the scores of one catalogue."""
+    dataset = dataset_of(name, data)
+    dataset = dataset._replace(pattern=dataset.pattern.before(dataset.validation.end), region="", catalogue=name)
     base, card = read_forecaster(models / f"{name}-0")
-    came = lesson.pattern.times[lesson.pattern.rows(lesson.validation)]
-    plain = places(SpaceTimeModel(base, card.name), lesson)
+    times = dataset.pattern.times[dataset.pattern.rows(dataset.validation)]
+    plain = place_scores(SpaceTimeModel(base, card.name), dataset)
     found: dict[str, Any] = {
         "without": float(plain.mean()),
-        "etas": float(places(baselines_of(lesson, name, data)["etas"], lesson).mean()),
-        "smoothed": float(smoothed(lesson).mean()),
-        "uniform": -math.log(lesson.pattern.area_km2),
+        "etas": float(place_scores(baselines_of(dataset, name, data)["etas"], dataset).mean()),
+        "smoothed": float(smoothed_map_scores(dataset).mean()),
+        "uniform": -math.log(dataset.pattern.area_km2),
     }
     began = time.monotonic()
-    targets = map_training_data(base, [lesson], MapOptions())
+    targets = map_training_data(base, [dataset], MapOptions())
     found["preparing_seconds"], found["seeds"] = round(time.monotonic() - began), []
     for seed in range(seeds):
         began = time.monotonic()
         network, scores = fit_map_network(require_place(base), targets, MapOptions(), seed)
-        with_maps = places(SpaceTimeModel(base, card.name, None, network), lesson)
-        own = {"place": float(with_maps.mean()), "gain": bootstrap_interval(with_maps - plain, came, NO_ENDS)}
+        with_maps = place_scores(SpaceTimeModel(base, card.name, None, network), dataset)
+        own = {"place": float(with_maps.mean()), "gain": bootstrap_interval(with_maps - plain, times, NO_ENDS)}
         found["seeds"].append(own | {"magnitude_gain": scores["magnitude_gain"], "seconds": round(time.monotonic() - began)})
     return found
 

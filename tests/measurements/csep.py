@@ -1,7 +1,7 @@
-"""The one door to pyCSEP: expected numbers per cell and magnitude bin, and its tests against what came.
+"""The door to pyCSEP: expected numbers per cell and magnitude bin, and its tests against the observed events.
 
-Maps come from simulated events, whoever simulated them: their counts by cell, spread by two Gaussian widths, and a small part of the
-region's long-run map, so that no cell is empty. Magnitudes are the simulations' own, drawn to Gutenberg–Richter's law by ten events.
+A map is made from simulated events of any model: their counts by cell, smoothed by two Gaussians, and a small share of the region's
+long-run map, so that no cell is empty. Magnitudes have the shares of the simulations, with Gutenberg–Richter's law as ten more events.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CELL_DEGREES = 0.25
 BIN = 0.1
 LARGEST_MAGNITUDE = 9.0
 LONG_RUN_SHARE = 0.05
-"""Of a map's expected events."""
+"""Share of a map's expected events that follow the long-run map."""
 WIDTHS_CELLS = (0.4, 1.5)
 PRIOR_EVENTS = 10.0
 LEAST_EXPECTED = 0.01
@@ -40,7 +40,7 @@ class Grid(NamedTuple):
     origins: FloatArray
     """(C, 2) longitude and latitude of the lower corners."""
     rows: NDArray[np.int64]
-    """(C,) in a full raster of `shape`."""
+    """(C,) indices of the cells in a raster of `shape`."""
     shape: tuple[int, int]
     west: float
     south: float
@@ -48,13 +48,13 @@ class Grid(NamedTuple):
     """(B,) lower edges."""
 
     def raster(self, longitudes: FloatArray, latitudes: FloatArray) -> FloatArray:
-        """(height, width) counts."""
+        """Count the places by cell of the raster: (height, width)."""
         height, width = self.shape
         edges = (self.south + CELL_DEGREES * np.arange(height + 1), self.west + CELL_DEGREES * np.arange(width + 1))
         return np.asarray(np.histogram2d(latitudes, longitudes, edges)[0])
 
     def cells(self, longitudes: FloatArray, latitudes: FloatArray) -> NDArray[np.int64]:
-        """(N,) in which cell each place lies, 0 … C − 1; −1 in none."""
+        """Return the cell of each place, 0 … C − 1, or −1 if it is in none: (N,)."""
         across = np.floor((longitudes - self.west) / CELL_DEGREES).astype(np.int64)
         up = np.floor((latitudes - self.south) / CELL_DEGREES).astype(np.int64)
         height, width = self.shape
@@ -65,7 +65,7 @@ class Grid(NamedTuple):
 
 
 def grid_of(polygon: shapely.Polygon, magnitude_of_completeness: float) -> Grid:
-    """The cells of a polygon with corners in (longitude, latitude)."""
+    """Return the cells of a polygon whose corners are (longitude, latitude)."""
     west, south, east, north = (float(edge) for edge in polygon.bounds)
     west, south = np.floor(west / CELL_DEGREES) * CELL_DEGREES, np.floor(south / CELL_DEGREES) * CELL_DEGREES
     shape = (int(np.ceil((north - south) / CELL_DEGREES)), int(np.ceil((east - west) / CELL_DEGREES)))
@@ -79,7 +79,7 @@ def grid_of(polygon: shapely.Polygon, magnitude_of_completeness: float) -> Grid:
 
 
 def density_of(grid: Grid, raster: FloatArray, long_run: FloatArray) -> FloatArray:
-    """(C,) that sum to 1: counts spread by the Gaussians, and the long-run map's share; another model's cells may take its place."""
+    """Return the smoothed counts with the share of the long-run map; they sum to 1: (C,)."""
     spread = sum(gaussian_filter(raster, width, mode="constant") for width in WIDTHS_CELLS)
     own = np.asarray(spread).ravel()[grid.rows]
     share = LONG_RUN_SHARE if own.sum() > 0.0 else 1.0
@@ -88,25 +88,25 @@ def density_of(grid: Grid, raster: FloatArray, long_run: FloatArray) -> FloatArr
 
 
 def long_run_of(grid: Grid, past: PointPattern) -> FloatArray:
-    """(C,) that sum to 1: where events came before, spread, and a hundredth anywhere."""
+    """Return the smoothed map of past events, with a hundredth spread evenly; it sums to 1: (C,)."""
     spread = gaussian_filter(grid.raster(past.longitudes, past.latitudes), 1.0, mode="constant").ravel()[grid.rows]
     mixed: FloatArray = 0.99 * spread / max(float(spread.sum()), 1e-300) + 0.01 / len(grid.rows)
     return mixed
 
 
-def log_densities(grid: Grid, density: FloatArray, came: PointPattern) -> FloatArray:
-    """(N,) ln of the density, a cell's share of all, where each event came; those outside the cells are left out.
+def log_densities(grid: Grid, density: FloatArray, observed: PointPattern) -> FloatArray:
+    """Return ln of the density, a cell's share of all, at each event: (N,). Events outside the cells are left out.
 
     Args:
         density: (C,) that sum to 1.
     """
-    cells = grid.cells(came.longitudes, came.latitudes)
+    cells = grid.cells(observed.longitudes, observed.latitudes)
     found: FloatArray = np.log(density[cells[cells >= 0]])
     return found
 
 
 def magnitude_shares(grid: Grid, magnitudes: FloatArray, beta: float) -> FloatArray:
-    """(B,) that sum to 1."""
+    """Return the shares of the magnitude bins; they sum to 1: (B,)."""
     upper = np.append(grid.magnitudes[1:], np.inf)
     law = np.exp(-beta * (grid.magnitudes - grid.magnitudes[0])) - np.exp(-beta * (upper - grid.magnitudes[0]))
     counts = np.histogram(magnitudes, np.append(grid.magnitudes - 1e-6, np.inf))[0]
@@ -115,27 +115,27 @@ def magnitude_shares(grid: Grid, magnitudes: FloatArray, beta: float) -> FloatAr
 
 
 def forecast_of(grid: Grid, expected: float, density: FloatArray, shares: FloatArray, name: str) -> Any:
-    """pyCSEP's gridded forecast: expected numbers, (C, B)."""
+    """Return the expected numbers, (C, B), as a gridded forecast of pyCSEP."""
     data = max(expected, LEAST_EXPECTED) * density[:, None] * shares
     when = datetime(2000, 1, 1, tzinfo=UTC)  # pyCSEP wants dates; the numbers are for the whole span
     return GriddedForecast(when, when, data=data, region=grid.region, magnitudes=grid.magnitudes, name=name)
 
 
-def tests_of(grid: Grid, forecast: Any, came: PointPattern, counts: NDArray[np.int64], seed: int) -> Mapping[str, bool | None]:
-    """Which tests a forecast passes at 5 %; None where nothing came, so that only the number can be tested.
+def tests_of(grid: Grid, forecast: Any, observed: PointPattern, counts: NDArray[np.int64], seed: int) -> Mapping[str, bool | None]:
+    """Return which tests a forecast passes at 5 %; None for a test that needs events when there are none.
 
     Args:
         counts: (n,) of the simulations, for the number's own distribution instead of Poisson's.
     """
-    inside = grid.cells(came.longitudes, came.latitudes) >= 0
+    inside = grid.cells(observed.longitudes, observed.latitudes) >= 0
     rows = [
-        (str(k), int(came.times[k]), float(came.latitudes[k]), float(came.longitudes[k]), 10.0, float(came.magnitudes[k]))
+        (str(k), int(observed.times[k]), float(observed.latitudes[k]), float(observed.longitudes[k]), 10.0, float(observed.magnitudes[k]))
         for k in np.flatnonzero(inside)
     ]
     catalogue = CSEPCatalog(data=rows, region=grid.region, name="observed")
     more, fewer = poisson_evaluations.number_test(forecast, catalogue).quantile
-    observed, size = len(rows), len(counts) + 1
-    own_more, own_fewer = ((counts >= observed).sum() + 1) / size, ((counts <= observed).sum() + 1) / size
+    count, size = len(rows), len(counts) + 1
+    own_more, own_fewer = ((counts >= count).sum() + 1) / size, ((counts <= count).sum() + 1) / size
     passed: dict[str, bool | None] = {
         "N Poisson": bool(min(more, fewer) >= NUMBER_LIMIT), "N simulated": bool(min(own_more, own_fewer) >= NUMBER_LIMIT),
     }  # fmt: skip

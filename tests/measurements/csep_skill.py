@@ -3,9 +3,9 @@
     python -m tests.measurements.csep_skill MODEL --days 1 --maps                             each day as a line of JSON, then the table
     python -m tests.measurements.csep_skill MODEL --days 30 --n 100 --count 78 --maps         the month, of which fewer are simulated
 
-MODEL is the folder F/ComCat_25-0 that `python -m tests.measurements.skill ComCat_25 --seeds 1 --models F` leaves; with `--maps` a CNN
-is trained on top.
-Days of the validation span (1998–2006): after Hector Mine, San Simeon and Parkfield, and random ones; both models simulate equally often.
+MODEL is the folder F/ComCat_25-0 that `python -m tests.measurements.skill ComCat_25 --seeds 1 --models F` writes; with `--maps` a CNN
+is trained on top. Days of the validation span (1998–2006): random ones, and those after Hector Mine, San Simeon and Parkfield; both models
+have the same number of simulations.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from models.simulation.rollout.continuations import simulate_from
 from models.simulation.rollout.start import history_of
 from models.space_time import SpaceTimeNetwork
 from tests.measurements import csep
-from tests.measurements.skill import BENCHMARKS, DATA, lesson_of
+from tests.measurements.skill import BENCHMARKS, DATA, dataset_of
 
 NAME = "ComCat_25"
 LARGE = ("1999-10-16T10:00:00Z", "2003-12-22T19:30:00Z", "2004-09-28T17:30:00Z")
@@ -50,47 +50,47 @@ TESTS = ("N Poisson", "N simulated", "S", "M", "CL")
 
 
 def moments(validation: Span, days: float, count: int) -> list[Instant]:
-    """Random ones, then those after large events, which take longer."""
-    chance, length = np.random.default_rng(5), (int(validation.end) - int(validation.start)) / 86_400_000.0
+    """Return random times, then times after large events, whose simulations take longer."""
+    rng, length = np.random.default_rng(5), (int(validation.end) - int(validation.start)) / 86_400_000.0
     large = [Instant.parse(text).plus(days=after) for after in AFTER_DAYS for text in LARGE]
-    random = [validation.start.plus(days=float(day)) for day in chance.uniform(0.0, length - days, count - len(large))]
+    random = [validation.start.plus(days=float(day)) for day in rng.uniform(0.0, length - days, count - len(large))]
     return random + large
 
 
-def maps_of(network: SpaceTimeNetwork, lesson: RegionDataset) -> RegionMaps:
-    """A CNN on top of the network, for the lesson's one region."""
-    trained, _ = fit_maps(network, [lesson])
-    return RegionMaps(trained, trained.architecture.grids[lesson.region])
+def maps_of(network: SpaceTimeNetwork, dataset: RegionDataset) -> RegionMaps:
+    """Train a CNN on top of the network, and return its maps for the dataset's region."""
+    trained, _ = fit_maps(network, [dataset])
+    return RegionMaps(trained, trained.architecture.grids[dataset.region])
 
 
-def rates(lines: list[dict[str, Any]]) -> Iterator[str]:
-    """The table, with exact binomial intervals."""
+def pass_rate_lines(lines: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of the table, with exact binomial intervals."""
     for model in [name for name in lines[0] if isinstance(lines[0][name], dict)]:
         for test in TESTS:
-            said = [line[model][test] for line in lines if line[model][test] is not None]
-            if said:
-                interval = binomtest(sum(said), len(said)).proportion_ci()
-                yield f"{model:12}{test:12}{np.mean(said):8.1%} [{interval.low:.1%}, {interval.high:.1%}]  of {len(said)}"
+            passed = [line[model][test] for line in lines if line[model][test] is not None]
+            if passed:
+                interval = binomtest(sum(passed), len(passed)).proportion_ci()
+                yield f"{model:12}{test:12}{np.mean(passed):8.1%} [{interval.low:.1%}, {interval.high:.1%}]  of {len(passed)}"
         if model != "etas":
-            gains, events = (np.array([one[key] for one in gained(lines, model)]) for key in range(2))
-            low, high = np.quantile(resampled(gains, events), (0.025, 0.975))
+            gains, events = (np.array([one[key] for one in place_gains(lines, model)]) for key in range(2))
+            low, high = np.quantile(bootstrap_gains(gains, events), (0.025, 0.975))
             yield f"{model:12}place over ETAS, ln a cell, per event {gains.sum() / events.sum():+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def gained(lines: list[dict[str, Any]], model: str) -> list[tuple[float, int]]:
-    """By moment, ln of the density over ETAS's, summed over its events, and how many they are."""
+def place_gains(lines: list[dict[str, Any]], model: str) -> list[tuple[float, int]]:
+    """Return, for each time with events, the gain in ln density over ETAS, summed over the events, and their number."""
     return [(line[model]["place"] - line["etas"]["place"], line["observed"]) for line in lines if line["observed"]]
 
 
-def resampled(gains: FloatArray, events: FloatArray) -> FloatArray:
-    """(draws,) gains per event of moments drawn again."""
+def bootstrap_gains(gains: FloatArray, events: FloatArray) -> FloatArray:
+    """Return the gain per event of times drawn with replacement: (draws,)."""
     rows = np.random.default_rng(0).integers(len(gains), size=(2_000, len(gains)))
-    found: FloatArray = gains[rows].sum(1) / events[rows].sum(1)
-    return found
+    means: FloatArray = gains[rows].sum(1) / events[rows].sum(1)
+    return means
 
 
-class Made(NamedTuple):
-    """The events of N simulations together, and how many each has."""
+class SimulatedEvents(NamedTuple):
+    """The events of N simulations together, and their number in each simulation."""
 
     longitudes: FloatArray
     latitudes: FloatArray
@@ -98,54 +98,56 @@ class Made(NamedTuple):
     counts: NDArray[np.int64]
 
 
-class Referee:
-    """Everything that does not change from moment to moment."""
+class Comparison:
+    """Compares the forecaster with ETAS, time by time."""
 
     def __init__(self, model: Path, with_maps: bool, days: float, simulations: int) -> None:
         network, _ = read_forecaster(model)
-        self.lesson, polygon = lesson_of(NAME, DATA), read_polygon(DATA / f"{BENCHMARKS[NAME].polygon}.npy")
+        self.dataset, polygon = dataset_of(NAME, DATA), read_polygon(DATA / f"{BENCHMARKS[NAME].polygon}.npy")
         if not isinstance(polygon, shapely.Polygon):
             raise TypeError(f"the region of {NAME} is cut by the date line")
         self._polygon = polygon
-        self._known = known = self.lesson.pattern.before(self.lesson.validation.end)
-        self._law = fit_poisson(known, self.lesson.train).magnitudes
+        self._known = known = self.dataset.pattern.before(self.dataset.validation.end)
+        self._law = fit_poisson(known, self.dataset.train).magnitudes
         self._etas = Etas.load(DATA / "etas_parameters.json", NAME, self._law)
         self._history = history_of(network, known, network.timing.background_of(network.timing.architecture.regions[0]))
         self._grid = csep.grid_of(self._polygon, known.magnitude_of_completeness)
-        self._long_run = csep.long_run_of(self._grid, known.before(self.lesson.train.end))
-        self._maps = maps_of(network, self.lesson._replace(pattern=known, region="")) if with_maps else None
+        self._long_run = csep.long_run_of(self._grid, known.before(self.dataset.train.end))
+        self._maps = maps_of(network, self.dataset._replace(pattern=known, region="")) if with_maps else None
         self._days, self._simulations = days, simulations
 
     def line(self, number: int, moment: Instant) -> dict[str, Any]:
-        """What each model says from a moment on, and which tests it passes."""
+        """Return the forecasts of each model from a time on, and the tests that they pass."""
         until = moment.plus(days=self._days)
-        came = sliced(self._known.before(until), self._known.rows(Span(moment, until)))
+        observed = select_rows(self._known.before(until), self._known.rows(Span(moment, until)))
         made, given_up = simulated_by_etas(self._etas, self._polygon, self._days, self._simulations, number, self._known.before(moment))
-        told: dict[str, Any] = {"moment": str(moment), "observed": len(came), "given_up": given_up}
-        told["forecaster"] = self._judged("forecaster", self._rolled(number, moment, None), came, number)
-        told["etas"] = self._judged("etas", made, came, number)
+        line: dict[str, Any] = {"moment": str(moment), "observed": len(observed), "given_up": given_up}
+        line["forecaster"] = self._test("forecaster", self._simulate(number, moment, None), observed, number)
+        line["etas"] = self._test("etas", made, observed, number)
         if self._maps is not None:
-            mapped = self._rolled(number, moment, factors_at(self._maps, self._history, moment))
-            told["with maps"] = self._judged("with maps", mapped, came, number)
-        return told
+            mapped = self._simulate(number, moment, factors_at(self._maps, self._history, moment))
+            line["with maps"] = self._test("with maps", mapped, observed, number)
+        return line
 
-    def _rolled(self, number: int, moment: Instant, factors: Factors | None) -> Made:
+    def _simulate(self, number: int, moment: Instant, factors: Factors | None) -> SimulatedEvents:
         own = simulate_from(self._history, moment, self._days, self._simulations, number, self._polygon, MOST_EVENTS, factors)
-        return Made(own.longitudes, own.latitudes, own.magnitudes, own.counts(self._days))
+        return SimulatedEvents(own.longitudes, own.latitudes, own.magnitudes, own.counts(self._days))
 
-    def _judged(self, name: str, made: Made, came: PointPattern, seed: int) -> dict[str, Any]:
-        density = csep.density_of(self._grid, self._grid.raster(made.longitudes, made.latitudes), self._long_run)
-        shares, expected = csep.magnitude_shares(self._grid, made.magnitudes, self._law.beta), float(made.counts.mean())
+    def _test(self, name: str, simulated: SimulatedEvents, observed: PointPattern, seed: int) -> dict[str, Any]:
+        density = csep.density_of(self._grid, self._grid.raster(simulated.longitudes, simulated.latitudes), self._long_run)
+        shares, expected = csep.magnitude_shares(self._grid, simulated.magnitudes, self._law.beta), float(simulated.counts.mean())
         return {
             "expected": expected,
-            "range": np.quantile(made.counts, (0.025, 0.5, 0.975)).tolist(),
-            "place": float(csep.log_densities(self._grid, density, came).sum()),
-            **csep.tests_of(self._grid, csep.forecast_of(self._grid, expected, density, shares, name), came, made.counts, seed),
+            "range": np.quantile(simulated.counts, (0.025, 0.5, 0.975)).tolist(),
+            "place": float(csep.log_densities(self._grid, density, observed).sum()),
+            **csep.tests_of(self._grid, csep.forecast_of(self._grid, expected, density, shares, name), observed, simulated.counts, seed),
         }
 
 
-def simulated_by_etas(etas: Etas, polygon: shapely.Polygon, days: float, n: int, number: int, past: PointPattern) -> tuple[Made, int]:
-    """So many simulations, and how many more had no end: the published parameters let a few run away."""
+def simulated_by_etas(
+    etas: Etas, polygon: shapely.Polygon, days: float, n: int, number: int, past: PointPattern
+) -> tuple[SimulatedEvents, int]:
+    """Simulate with ETAS, and count the simulations without end, which a few have with the published parameters."""
     assert etas.magnitudes is not None
     made, given_up, before = list[PointPattern](), 0, prepare_history(etas.parameters, past, days)
     while len(made) < n:
@@ -157,17 +159,17 @@ def simulated_by_etas(etas: Etas, polygon: shapely.Polygon, days: float, n: int,
     longitudes, latitudes, magnitudes = (
         np.concatenate([getattr(one, column) for one in made]) for column in ("longitudes", "latitudes", "magnitudes")
     )
-    return Made(longitudes, latitudes, magnitudes, np.array([len(one) for one in made])), given_up
+    return SimulatedEvents(longitudes, latitudes, magnitudes, np.array([len(one) for one in made])), given_up
 
 
-def sliced(pattern: PointPattern, rows: slice) -> PointPattern:
-    """Some of a pattern's events."""
+def select_rows(pattern: PointPattern, rows: slice) -> PointPattern:
+    """Return the events of some rows of a pattern."""
     columns = ("times", "latitudes", "longitudes", "magnitudes", "depths_km")
     return replace(pattern, **{name: getattr(pattern, name)[rows] for name in columns})
 
 
 def main() -> None:
-    """Print lines as they come, and the table after every ten."""
+    """Print a line for each time, and the table after every ten."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--days", type=float, default=1.0)
@@ -176,13 +178,13 @@ def main() -> None:
     parser.add_argument("--maps", action="store_true", help="and with a CNN, trained on the train span first")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    referee, lines = Referee(given.model, given.maps, given.days, given.n), list[dict[str, Any]]()
-    for number, moment in enumerate(moments(referee.lesson.validation, given.days, given.count)):
-        lines.append(referee.line(number, moment))
+    comparison, lines = Comparison(given.model, given.maps, given.days, given.n), list[dict[str, Any]]()
+    for number, moment in enumerate(moments(comparison.dataset.validation, given.days, given.count)):
+        lines.append(comparison.line(number, moment))
         print(json.dumps(lines[-1]), flush=True)
         if number % 10 == 9:
-            print("\n".join(rates(lines)), flush=True)
-    print("\n".join(rates(lines)))
+            print("\n".join(pass_rate_lines(lines)), flush=True)
+    print("\n".join(pass_rate_lines(lines)))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Whether large earthquakes come as often as forecasts say: P(M ≥ m within a day or week), against a catalogue of what came.
+"""Whether large earthquakes are as frequent as forecast: P(M ≥ m within a day or week) against a catalogue.
 
     quakecast replay changes_*.csv.xz --heartbeat-seconds 3600 -o forecasts.jsonl
     python -m tests.measurements.exceedance_skill forecasts.jsonl catalogue.csv.xz ... --skip-days 30
 
-At each midnight (for weeks, each Monday's) the forecast in force of each region is asked. Printed are, by magnitude and span: how many
-regions had such an earthquake, how many were expected to, the log score per region and span over that of the long-run rate with its 95 %
+The forecast in force of each region is taken at each midnight (for weeks, of each Monday). Printed are, by magnitude and span: in how
+many cases there was such an earthquake, the expected number, the log score per region and span over that of the long-run rate with its 95 %
 interval (bootstrap over the days), and the observed share by band of probability.
 """
 
@@ -27,20 +27,20 @@ from stream.records.forecast import Forecast, decode_forecast
 SPANS = {"1d": 1, "7d": 7}
 BANDS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 MONDAY = 4
-"""1970-01-05 was one."""
+"""1970-01-05 was a Monday: day 4."""
 
 
-class Asked(NamedTuple):
-    """What was said of a region at one moment, and what came."""
+class Case(NamedTuple):
+    """The forecast of a region at one time, and what happened."""
 
     day: int
     probability: float
-    usual: float
-    came: bool
+    long_run: float
+    happened: bool
 
 
-def daily(file: Path) -> dict[str, dict[int, Forecast]]:
-    """By region and day since 1970, the last forecast issued before that day began, carried over silent days."""
+def forecasts_by_day(file: Path) -> dict[str, dict[int, Forecast]]:
+    """Return, by region and day since 1970, the last forecast issued before that day, also over days without a new one."""
     found: dict[str, dict[int, Forecast]] = {}
     for line in file.read_bytes().splitlines():
         forecast = decode_forecast(line)
@@ -53,21 +53,21 @@ def daily(file: Path) -> dict[str, dict[int, Forecast]]:
     return found
 
 
-def asked(
-    said: dict[str, dict[int, Forecast]], times: dict[str, np.ndarray], magnitude: str, span: str, first: int, last: int
-) -> Iterator[Asked]:
-    """One after another."""
+def cases(
+    forecasts: dict[str, dict[int, Forecast]], times: dict[str, np.ndarray], magnitude: str, span: str, first: int, last: int
+) -> Iterator[Case]:
+    """Yield the cases of one magnitude and span."""
     length = SPANS[span]
-    for region, days in said.items():
+    for region, days in forecasts.items():
         for day, forecast in days.items():
             if not first <= day <= last - length or (day - MONDAY) % length or forecast.exceedance is None:
                 continue
             if magnitude not in forecast.exceedance.probability:
                 continue
             start = day * MILLISECONDS_PER_DAY
-            came = np.searchsorted(times[region], [start, start + length * MILLISECONDS_PER_DAY])
+            rows = np.searchsorted(times[region], [start, start + length * MILLISECONDS_PER_DAY])
             chance = forecast.exceedance.probability[magnitude][span]
-            yield Asked(day, chance, chance / forecast.exceedance.gain[magnitude][span], bool(came[1] > came[0]))
+            yield Case(day, chance, chance / forecast.exceedance.gain[magnitude][span], bool(rows[1] > rows[0]))
 
 
 def main() -> None:
@@ -77,34 +77,35 @@ def main() -> None:
     parser.add_argument("catalogues", type=Path, nargs="+")
     parser.add_argument("--skip-days", type=int, default=30, help="Warm-up after the first forecast.")
     given = parser.parse_args()
-    said, table = daily(given.forecasts), RegionTable.load()
-    came = [
+    forecasts, table = forecasts_by_day(given.forecasts), RegionTable.load()
+    earthquakes_by_region = [
         (table.region_of(e.latitude, e.longitude).id, int(e.time), e.magnitude or 0.0) for e in earthquakes(read_events(given.catalogues))
     ]
-    first = min(day for days in said.values() for day in days) + given.skip_days
-    last = max(day for days in said.values() for day in days)
+    first = min(day for days in forecasts.values() for day in days) + given.skip_days
+    last = max(day for days in forecasts.values() for day in days)
     for magnitude in ("5", "6"):
-        large = [(region, time) for region, time, size in came if size >= float(magnitude)]
-        times = {region: np.sort([time for one, time in large if one == region]) for region in said}
+        large = [(region, time) for region, time, size in earthquakes_by_region if size >= float(magnitude)]
+        times = {region: np.sort([time for one, time in large if one == region]) for region in forecasts}
         for span in SPANS:
-            for line in lines(list(asked(said, times, magnitude, span, first, last)), f"M {magnitude}+ within {span}"):
+            for line in table_lines(list(cases(forecasts, times, magnitude, span, first, last)), f"M {magnitude}+ within {span}"):
                 print(line)
 
 
-def lines(rows: list[Asked], title: str) -> Iterator[str]:
-    """Of one magnitude and span."""
-    days, came = np.array([row.day for row in rows]), np.array([row.came for row in rows])
-    chance, usual = (np.clip([getattr(row, name) for row in rows], 1e-9, 1.0 - 1e-9) for name in ("probability", "usual"))
-    gains = np.where(came, np.log(chance / usual), np.log((1.0 - chance) / (1.0 - usual)))
+def table_lines(rows: list[Case], title: str) -> Iterator[str]:
+    """Yield the lines of the table for one magnitude and span."""
+    days, happened = np.array([row.day for row in rows]), np.array([row.happened for row in rows])
+    chance, long_run = (np.clip([getattr(row, name) for row in rows], 1e-9, 1.0 - 1e-9) for name in ("probability", "long_run"))
+    gains = np.where(happened, np.log(chance / long_run), np.log((1.0 - chance) / (1.0 - long_run)))
     blocks = np.array([gains[days == day].sum() for day in np.unique(days)])
     drawn = np.random.default_rng(1).choice(blocks, (2_000, len(blocks))).sum(1) / len(rows)
     low, high = np.quantile(drawn, (0.025, 0.975))
-    yield f"{title}: {came.sum()} of {len(rows)} had one, {chance.sum():.1f} expected, {usual.sum():.1f} by the long-run rate"
+    yield f"{title}: {happened.sum()} of {len(rows)} had one, {chance.sum():.1f} expected, {long_run.sum():.1f} by the long-run rate"
     yield f"  log score over the long-run rate {1e3 * gains.mean():+.2f}e-3 [{1e3 * low:+.2f}, {1e3 * high:+.2f}] a region and span"
     for lower, upper in pairwise(BANDS):
         within = (chance >= lower) & (chance < upper)
         if within.any():
-            yield f"  said {lower:g}–{upper:g}: {within.sum():6} times, mean {chance[within].mean():.4f}, came {came[within].mean():.4f}"
+            shares = f"mean {chance[within].mean():.4f}, observed {happened[within].mean():.4f}"
+            yield f"  forecast {lower:g}–{upper:g}: {within.sum():6} times, {shares}"
 
 
 if __name__ == "__main__":

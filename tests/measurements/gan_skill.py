@@ -1,14 +1,13 @@
-"""The table of the made sequences: train the generator, and set what it makes beside ETAS and beside what really came.
+"""The table of generated sequences: train the generator, and compare its sequences with those of ETAS and with real ones.
 
-    python -m tests.measurements.gan_skill                         three seeds, sequences of 2012 and 2013 (they choose the step):
-    about half an hour
-    python -m tests.measurements.gan_skill --held-back             those from 2014 on: once, when nothing is chosen any more
-    python -m tests.measurements.gan_skill --ablation SanJac_10    forecaster and CNN with and without made sequences in their training
+    python -m tests.measurements.gan_skill                         three seeds, sequences of 2012 and 2013, in half an hour
+    python -m tests.measurements.gan_skill --held-back             those from 2014 on: only once, after the last choice
+    python -m tests.measurements.gan_skill --ablation SanJac_10    forecaster and CNN with and without generated sequences in their training
 
-One calendar for all catalogues: the same earthquakes must not be learned from in one of them and judged by in another. ETAS is fitted
-where nothing is judged: its published parameters for SCEDC and Salton Sea (fitted on their validation years, too), fits of our own
-elsewhere. Mainshocks after which a simulation of ETAS has no end are left out for both. Data are read from `shared/data` beside the
-checkout or from `--data`.
+The sequences of 2012 and 2013 select the training step. All catalogues are divided at the same dates, because an earthquake of the test
+years of one must not be in the training years of another. ETAS is fitted on other years than the test: with its published parameters for
+SCEDC and Salton Sea (fitted on their validation years, too), with our own fits elsewhere. Mainshocks after which a simulation of ETAS has
+no end are left out for both. Data are read from `shared/data` beside the checkout or from `--data`.
 """
 
 from __future__ import annotations
@@ -40,18 +39,18 @@ from models.gan.sequences import AftershockSequence, held_out_sequences, trainin
 from models.gan.train import GanOptions, fit_sequences
 from models.pipeline.train_forecaster import ForecasterOptions, train_forecaster
 from models.scoring.scores import score_report, score_trial
-from tests.measurements.augmentation import augmented
-from tests.measurements.skill import BENCHMARKS, lesson_of
+from tests.measurements.augmentation import augment
+from tests.measurements.skill import BENCHMARKS, dataset_of
 from tests.support.paths import RECORDED
 
 DATA = RECORDED / "data"
 VALIDATION, TEST = "2012-01-01", "2014-01-01"
 EACH = 10
-"""Made sequences for a mainshock."""
+"""Generated sequences for each mainshock."""
 
 
 class Catalogue(NamedTuple):
-    """Where a catalogue is, its completeness (None: the benchmark's), when it begins, is learned from and ends."""
+    """The files of a catalogue, its completeness (None: that of the benchmark), and the dates of its begin, training and end."""
 
     files: tuple[str, ...]
     magnitude_of_completeness: float | None
@@ -81,15 +80,15 @@ ETAS = {
     "california": ("ComCat_25", "1992-01-01", "2006-12-31"),
     "global_2013": ("global_2013", "2013-01-15", "2014-01-01"),
 }
-"""For the sequences of a catalogue: where ETAS is fitted, from when to when."""
+"""By catalogue: the catalogue and the dates between which its ETAS is fitted."""
 
 
-def lessons_of(data: Path) -> list[RegionDataset]:
-    """All catalogues, their years divided by the one calendar."""
-    return [_lesson(name, one, data) for name, one in CATALOGUES.items()]
+def datasets_of(data: Path) -> list[RegionDataset]:
+    """Return all catalogues as datasets, divided at the same dates."""
+    return [_dataset(name, one, data) for name, one in CATALOGUES.items()]
 
 
-def _lesson(name: str, one: Catalogue, data: Path) -> RegionDataset:
+def _dataset(name: str, one: Catalogue, data: Path) -> RegionDataset:
     start = min(Instant.parse(one.start), Instant.parse(VALIDATION))
     years = SplitDates(Instant.parse(one.history), start, Instant.parse(VALIDATION), Instant.parse(TEST), Instant.parse(one.end))
     if one.magnitude_of_completeness is not None:
@@ -100,25 +99,25 @@ def _lesson(name: str, one: Catalogue, data: Path) -> RegionDataset:
     return one_region(events, own.magnitude_of_completeness, data / "benchmark" / f"{own.polygon}.npy", years, name)
 
 
-def etas_of(lessons: dict[str, RegionDataset], data: Path) -> dict[str, Etas]:
-    """By catalogue."""
-    found = {}
+def etas_of(datasets: dict[str, RegionDataset], data: Path) -> dict[str, Etas]:
+    """Return the ETAS model of each catalogue."""
+    models = {}
     for name in PUBLISHED:
-        law = fit_gutenberg_richter(lessons[name].pattern, lessons[name].train)
-        found[name] = Etas.load(data / "benchmark" / "etas_parameters.json", name, law)
+        law = fit_gutenberg_richter(datasets[name].pattern, datasets[name].train)
+        models[name] = Etas.load(data / "benchmark" / "etas_parameters.json", name, law)
     for name, (source, start, end) in ETAS.items():
-        found[name] = fit_etas(lessons[source].pattern, Span(Instant.parse(start), Instant.parse(end)))
-    return found
+        models[name] = fit_etas(datasets[source].pattern, Span(Instant.parse(start), Instant.parse(end)))
+    return models
 
 
-def by_etas(
-    lessons: dict[str, RegionDataset], part: str, etas: dict[str, Etas]
+def simulate_by_etas(
+    datasets: dict[str, RegionDataset], part: str, etas: dict[str, Etas]
 ) -> tuple[list[AftershockSequence], list[list[AftershockSequence]]]:
-    """The real sequences of a part, and what ETAS makes for each; how many were left out is printed."""
+    """Return the real sequences of a part, and ETAS simulations for each; print how many were left out."""
     real, made, endless = list[AftershockSequence](), list[list[AftershockSequence]](), 0
-    for name, lesson in lessons.items():
-        past = EarlierEvents(lesson.pattern)
-        for one in held_out_sequences([lesson], part):
+    for name, dataset in datasets.items():
+        past = EarlierEvents(dataset.pattern)
+        for one in held_out_sequences([dataset], part):
             try:
                 made.append(etas_sequences(etas[name], past, one, EACH, 1))
                 real.append(one)
@@ -128,31 +127,31 @@ def by_etas(
     return real, made
 
 
-def by_generator(generator: SequenceGenerator, real: list[AftershockSequence]) -> list[list[AftershockSequence]]:
-    """What a generator makes for each real sequence."""
+def generate(generator: SequenceGenerator, real: list[AftershockSequence]) -> list[list[AftershockSequence]]:
+    """Return generated sequences for each real sequence."""
     days = generator.architecture.days
     return [[as_sequence(made, one) for made in generator.sample(one.condition, EACH, days, k)] for k, one in enumerate(real)]
 
 
-def ablation(name: str, lessons: list[RegionDataset], share: float, seeds: int, data: Path) -> None:
-    """Validation scores of the forecaster, and of the CNN beside it, with and without made sequences beside the training span."""
-    lesson = lesson_of(name, data / "benchmark")
-    lesson = lesson._replace(pattern=lesson.pattern.before(lesson.validation.end), region="", catalogue=name)
-    training = [one for one in training_sequences(lessons) if one.moment < lesson.validation.start.plus(days=-GanOptions().days)]
+def ablation(name: str, datasets: list[RegionDataset], share: float, seeds: int, data: Path) -> None:
+    """Print validation scores of the forecaster and of the CNN, with and without generated sequences in the training."""
+    dataset = dataset_of(name, data / "benchmark")
+    dataset = dataset._replace(pattern=dataset.pattern.before(dataset.validation.end), region="", catalogue=name)
+    training = [one for one in training_sequences(datasets) if one.moment < dataset.validation.start.plus(days=-GanOptions().days)]
     generator, _, _ = fit_sequences(training, training[::10], GanOptions(), 0)
     for seed in range(seeds):
-        made = augmented(lesson, generator, share, seed)
+        made = augment(dataset, generator, share, seed)
         networks = []
         for more in ([], made):
             network, _ = train_forecaster(
-                [lesson, *more], ForecasterOptions(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km), lambda *_: None
+                [dataset, *more], ForecasterOptions(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km), lambda *_: None
             )
             networks.append(network)
-            found = score_report([score_trial(SpaceTimeModel(network, "lstm"), lesson.pattern, lesson.validation, {})])
+            found = score_report([score_trial(SpaceTimeModel(network, "lstm"), dataset.pattern, dataset.validation, {})])
             kept = {key: found[f"{key}_log_likelihood"] for key in ("time", "magnitude", "place")}
             print(json.dumps({"catalogue": name, "model": "lstm", "seed": seed, "made lessons": len(more)} | kept), flush=True)
         for more in ([], made):
-            _, scores = fit_maps(networks[0], [lesson, *more], seed=seed)
+            _, scores = fit_maps(networks[0], [dataset, *more], seed=seed)
             print(json.dumps({"catalogue": name, "model": "cnn", "seed": seed, "made lessons": len(more)} | scores), flush=True)
 
 
@@ -167,25 +166,25 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.5, help="made events for each real one, in the ablation")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    lessons = lessons_of(given.data)
+    datasets = datasets_of(given.data)
     if given.ablation:
-        ablation(given.ablation, lessons, given.share, given.seeds, given.data)
+        ablation(given.ablation, datasets, given.share, given.seeds, given.data)
         return
-    named = {lesson.catalogue: lesson for lesson in lessons}
+    named = {dataset.catalogue: dataset for dataset in datasets}
     part = "test" if given.held_back else "validation"
-    real, made = by_etas(named, part, etas_of(named, given.data))
-    training, validation = training_sequences(lessons), held_out_sequences(lessons, "validation")
+    real, made = simulate_by_etas(named, part, etas_of(named, given.data))
+    training, validation = training_sequences(datasets), held_out_sequences(datasets, "validation")
     simulated = {"etas": made}
     for seed in range(given.seeds):
         options = msgspec.structs.replace(GanOptions(), steps=given.steps)
         generator, scores, _ = fit_sequences(training, validation, options, seed)
         print(json.dumps({"seed": seed} | scores), flush=True)
-        simulated[f"gan {seed}"] = by_generator(generator, real)
-    table(compare(real, simulated))
+        simulated[f"gan {seed}"] = generate(generator, real)
+    print_table(compare(real, simulated))
 
 
-def table(compared: dict[str, Any]) -> None:
-    """One line a maker, then everything as JSON."""
+def print_table(compared: dict[str, Any]) -> None:
+    """Print a line for each simulator, then everything as JSON."""
     measures = list(next(iter(compared["makers"].values()))["distances"])
     columns = ("AUC", *measures, "count score", "recall", "coverage", "diversity")
     print(f"{'':12}" + "".join(f"{name:>15}" for name in columns))

@@ -1,4 +1,4 @@
-"""The shape of the house in figures: rooms, floors, arrows and circles of the import graph; sizes of files and functions.
+"""The structure of the code in figures: rooms, floors, arrows and circles of the import graph; sizes of files and functions.
 
     python -m tests.measurements.house
 
@@ -33,21 +33,21 @@ class Plan(NamedTuple):
     """(importer, imported)."""
 
     def floors(self) -> dict[str, int]:
-        """By room, 1 for those that import no other; rooms of a circle have none."""
-        found: dict[str, int] = {}
+        """Return the floor of each room, 1 for rooms that import no other; rooms in a circle have none."""
+        floors: dict[str, int] = {}
         while True:
             free = {
-                room: 1 + max((found[other] for importer, other in self.arrows if importer == room), default=0)
-                for room in self.rooms - found.keys()
-                if all(other in found for importer, other in self.arrows if importer == room)
+                room: 1 + max((floors[other] for importer, other in self.arrows if importer == room), default=0)
+                for room in self.rooms - floors.keys()
+                if all(other in floors for importer, other in self.arrows if importer == room)
             }
             if not free:
-                return found
-            found |= free
+                return floors
+            floors |= free
 
 
 def plan_of(graph: grimp.ImportGraph, package: str) -> Plan:
-    """The rooms of a package: its direct children, and what they import of each other."""
+    """Return the rooms of a package, its direct children, and their imports of each other."""
     rooms = graph.find_children(package)
 
     def room_of(module: str) -> str | None:
@@ -63,12 +63,12 @@ def plan_of(graph: grimp.ImportGraph, package: str) -> Plan:
 
 
 def packages(graph: grimp.ImportGraph) -> list[str]:
-    """Every package, the outer ones first."""
+    """Return all packages, the outer ones first."""
     return sorted(module for module in graph.modules if graph.find_children(module))
 
 
 def function_sizes(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines of code of each function of a file, and its name."""
+    """Yield the lines of code of each function of a file, and its name."""
     source = path.read_text(encoding="utf-8")
     code = {
         line

@@ -1,11 +1,11 @@
-"""How long a record takes from its append to the log until its forecast is at a client of the stream, and on the page.
+"""The time from the commit of a record to the log until its forecast is at a client of the stream, and on the page.
 
     python -m tests.measurements.latency_show                       the embedded log
     python -m tests.measurements.latency_show --kafka               a real Kafka and Redis, started for it
     python -m tests.measurements.latency_show --page                the page too, in a real Chromium
 
-The processes are those of an installation: `forecast` and `serve` apart, on one log. Changes of a simulated sequence are written one at a
-time, as `ingest` writes them; a record's time is that of its commit. All clocks are this machine's one.
+`forecast` and `serve` run as separate processes on one log, as in an installation. Changes of a simulated sequence are written one at a
+time, as `ingest` writes them; the time of a record is that of its commit. All times are of one clock.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from stream.records.forecast import Forecast
 from tests.support.chromium import chromium, visit
 from tests.support.servers import free_port, kafka_broker, redis_server, wait_for_port
 from tests.support.stand_ins import environment, program
+from tests.support.waiting import stop_process
 
 Key = tuple[int, int]
 """Partition and sequence of the record that a forecast answers."""
@@ -45,30 +46,29 @@ WATCH_THE_PAGE = """() => {
 
 @contextmanager
 def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The command as a process."""
+    """Run the command as a process until the block ends."""
     process = subprocess.Popen([program(), *arguments], env=environment(), stderr=subprocess.DEVNULL)
     try:
         yield process
     finally:
-        process.terminate()
-        process.wait(30)
+        stop_process(process)
 
 
 def changes(count: int) -> list[Change]:
-    """Of a simulated sequence that is going on now."""
+    """Return changes of a simulated sequence up to now, all of events at or above completeness."""
     table = RegionTable.load()
     ledger, now = Ledger(table), Instant(round(time.time() * 1000))
     events = Sequence(now.plus(days=-3), 3.0, 1, mainshock=6.5, mainshock_after_days=2.0).events
-    found = [change for event in events for change in ledger.observe(event, now, "simulated")]
-    return [change for change in found if _counts(change, table)][-count:]
+    observed = [change for event in events for change in ledger.observe(event, now, "simulated")]
+    return [change for change in observed if _is_complete(change, table)][-count:]
 
 
-def _counts(change: Change, table: RegionTable) -> bool:
+def _is_complete(change: Change, table: RegionTable) -> bool:
     return change.event is not None and (change.event.magnitude or 0.0) >= table[change.region].magnitude_of_completeness
 
 
 class Clocks:
-    """When each record was written, and when its forecast was seen."""
+    """The times at which records were written, and at which their forecasts were received."""
 
     def __init__(self) -> None:
         self.written: dict[Key, float] = {}
@@ -76,7 +76,7 @@ class Clocks:
         self.names: dict[Key, str] = {}
 
     def listen(self, address: str) -> None:
-        """As a client of the stream, until the server goes."""
+        """Follow the stream as a client until the server ends."""
         with Client(address, patience_seconds=1.0) as client:
             try:
                 for record in client.stream(["forecasts"]):
@@ -84,7 +84,7 @@ class Clocks:
                         key = (record.input_partition, record.input_sequence)
                         self.streamed.setdefault(key, time.time())
                         self.names[key] = record.id
-            except Exception as error:  # the server was stopped: the show is over
+            except Exception as error:  # the server was stopped at the end
                 print("the stream ended:", type(error).__name__)
 
     def write(self, publisher: Publisher, change: Change) -> None:
@@ -93,16 +93,16 @@ class Clocks:
         self.written[partition, publisher.sequences[partition]] = time.time()
 
 
-def told(name: str, seconds: list[float], expected: int) -> str:
-    """Median and 99 % of a list of latencies."""
+def format_latencies(name: str, seconds: list[float], expected: int) -> str:
+    """Return median and 99 % quantile of latencies as a line."""
     if not seconds:
-        return f"{name:28} nothing came"
+        return f"{name:28} no forecast"
     median, high, longest = np.quantile(seconds, (0.5, 0.99, 1.0))
     return f"{name:28} median {median:.3f} s, 99 % {high:.3f} s, longest {longest:.3f} s; {len(seconds)} of {expected}"
 
 
 def main() -> None:
-    """Write, listen, and print the table."""
+    """Write records, follow the stream, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kafka", action="store_true")
     parser.add_argument("--page", action="store_true")
@@ -124,11 +124,11 @@ def main() -> None:
         if given.page:
             page = parts.enter_context(visit(parts.enter_context(chromium()), address)).open()
             page.evaluate(WATCH_THE_PAGE)
-        made = changes(given.count + 1)
-        clocks.write(publisher, made[0])  # the first one finds everything cold
+        written = changes(given.count + 1)
+        clocks.write(publisher, written[0])  # the first record warms up caches
         time.sleep(5.0 * SETTLING_SECONDS)
         clocks.written.clear()
-        for change in made[1:]:
+        for change in written[1:]:
             clocks.write(publisher, change)
             if page is not None:
                 page.wait_for_timeout(1_000.0 * given.seconds_between)
@@ -142,10 +142,10 @@ def main() -> None:
 def _print(clocks: Clocks, drawn: dict[str, float], page: bool) -> None:
     written = clocks.written
     streamed = [clocks.streamed[key] - at for key, at in written.items() if key in clocks.streamed]
-    print(told("append to stream client", streamed, len(written)))
+    print(format_latencies("append to stream client", streamed, len(written)))
     if page:
         seen = [drawn[clocks.names[key]] - at for key, at in written.items() if clocks.names.get(key) in drawn]
-        print(told("append to page, drawn", seen, len(written)))
+        print(format_latencies("append to page, drawn", seen, len(written)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""How good the live forecasts would have been: the recorded change log through the live path, scored as `stream.core.score` scores.
+"""The skill of live forecasts: the recorded change log goes through the live code, scored by `stream.core.score`.
 
-    python -m tests.measurements.live_skill --from 2023-07 --to 2024-06 --changelog ../shared/data/feed/changelog --model
-    models/pretrained/lstm
+    python -m tests.measurements.live_skill --from 2023-07 --to 2024-06 --model models/pretrained/lstm
 
 Months from `--warm-up` on fill the windows and memories; whole weeks within `--from` … `--to` are scored, all regions together. The
 intervals are 95 % of a bootstrap over weeks (events of a sequence are not independent).
@@ -40,7 +39,7 @@ REGIONS_SHOWN = 12
 
 
 class Skill(NamedTuple):
-    """Of W weeks and M models, the scored one first."""
+    """Sums of W weeks and M models, the scored model first."""
 
     events: NDArray[np.float64]
     """(W,)."""
@@ -61,8 +60,8 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     forecaster = LstmForecaster.load(given.model)
     files = [given.changelog / f"changes_{month}.csv.xz" for month in months(given.warm_up, given.last)]
-    scorings = replayed(files, forecaster)
-    begin, end = Instant.parse(f"{given.first}-01"), Instant.parse(f"{after(given.last)}-01")
+    scorings = replay(files, forecaster)
+    begin, end = Instant.parse(f"{given.first}-01"), Instant.parse(f"{month_after(given.last)}-01")
     weeks = list(range(-(-begin // MILLISECONDS_PER_WEEK), end // MILLISECONDS_PER_WEEK))
     print(f"{forecaster.basis}: {len(weeks)} weeks from {given.first} to {given.last}, replayed from {given.warm_up} on")
     for line in report(scorings, weeks, (MODEL, *forecaster.rivals)):
@@ -70,20 +69,20 @@ def main() -> None:
 
 
 def months(first: str, last: str) -> list[str]:
-    """`2023-11`, `2024-01` -> all months from the one to the other."""
-    found = [first]
-    while found[-1] < last:
-        found.append(after(found[-1]))
-    return found
+    """Return all months from the first to the last, such as `2023-11` to `2024-01`."""
+    names = [first]
+    while names[-1] < last:
+        names.append(month_after(names[-1]))
+    return names
 
 
-def after(month: str) -> str:
+def month_after(month: str) -> str:
     year, number = map(int, month.split("-"))
     return f"{year + number // 12}-{number % 12 + 1:02d}"
 
 
-def replayed(files: list[Path], forecaster: Forecaster) -> dict[str, Scoring]:
-    """Each region's score after a replay of the files, embedded and as fast as it goes."""
+def replay(files: list[Path], forecaster: Forecaster) -> dict[str, Scoring]:
+    """Replay the files on an embedded log at full speed, and return the score of each region."""
     table = RegionTable.load()
     with tempfile.TemporaryDirectory(prefix="quakecast-skill-") as folder:
         url = f"sqlite:///{folder}/replay.db"
@@ -97,34 +96,34 @@ def replayed(files: list[Path], forecaster: Forecaster) -> dict[str, Scoring]:
         worker, ends = Worker(log, store, table, forecaster, batch_size=BATCH), log.ends(EVENTS)
         while not (reached := worker.positions()) or any(reached[partition].offset < end for partition, end in ends.items()):
             worker.turn(0.1)
-        total, said = sum(ends.values()), sum(log.ends(FORECASTS).values())
-        print(f"{total} records written in {written - began:.0f} s, {said} forecasts in {time.monotonic() - written:.0f} s", flush=True)
-        kept = [store.load(partition) for partition in log.starts(EVENTS)]
+        total, issued = sum(ends.values()), sum(log.ends(FORECASTS).values())
+        print(f"{total} records written in {written - began:.0f} s, {issued} forecasts in {time.monotonic() - written:.0f} s", flush=True)
+        saved_partitions = [store.load(partition) for partition in log.starts(EVENTS)]
         worker.close()
         store.close()
-    return {region: saved.scoring for one in kept if one is not None for region, saved in sorted(one.regions.items())}
+    return {region: saved.scoring for one in saved_partitions if one is not None for region, saved in sorted(one.regions.items())}
 
 
 def report(scorings: dict[str, Scoring], weeks: list[int], names: tuple[str, ...]) -> Iterator[str]:
-    """The table, and the regions with the most events."""
-    by_region = {region: skill([scoring], weeks, len(names)) for region, scoring in scorings.items()}
-    whole = skill(list(scorings.values()), weeks, len(names))
+    """Yield the lines of the table, and of the regions with the most events."""
+    by_region = {region: skill_of([scoring], weeks, len(names)) for region, scoring in scorings.items()}
+    whole = skill_of(list(scorings.values()), weeks, len(names))
     missed, withdrawn = sum(s.missed for s in scorings.values()), sum(s.withdrawn for s in scorings.values())
-    yield f"{whole.events.sum():.0f} events; since the replay began {missed} came after their time was settled, {withdrawn} left it"
+    yield f"{whole.events.sum():.0f} events; since the replay began {missed} came after their time was settled, {withdrawn} were withdrawn"
     yield f"{'':28}{'nats per event':>28}{'gain of the model':>28}{'expected events':>18}"
     for column, name in enumerate(names):
-        score, gain = interval(whole.scores[:, column], whole), interval(whole.scores[:, 0] - whole.scores[:, column], whole)
+        score, gain = format_interval(whole.scores[:, column], whole), format_interval(whole.scores[:, 0] - whole.scores[:, column], whole)
         yield f"{name:28}{score:>28}{gain if column else '':>28}{whole.expected[:, column].sum():18.0f}"
     busiest = sorted(by_region, key=lambda region: -by_region[region].events.sum())[:REGIONS_SHOWN]
     for region in busiest:
         own = by_region[region]
         gains = [(own.scores[:, 0] - own.scores[:, column]).sum() / own.events.sum() for column in range(1, len(names))]
-        told = ", ".join(f"{gain:+.3f} over {name}" for gain, name in zip(gains, names[1:], strict=True))
-        yield f"{region:28}{own.events.sum():6.0f} events, {own.expected[:, 0].sum():6.0f} expected; gain {told}"
+        gains_by_rival = ", ".join(f"{gain:+.3f} over {name}" for gain, name in zip(gains, names[1:], strict=True))
+        yield f"{region:28}{own.events.sum():6.0f} events, {own.expected[:, 0].sum():6.0f} expected; gain {gains_by_rival}"
 
 
-def skill(scorings: list[Scoring], weeks: list[int], models: int) -> Skill:
-    """The tallies of some regions together, week by week."""
+def skill_of(scorings: list[Scoring], weeks: list[int], models: int) -> Skill:
+    """Sum the tallies of some regions, week by week."""
     nothing = Tally(0, (0.0,) * models, (0.0,) * models)
     tallies = [[by_week.get(week, nothing) for week in weeks] for by_week in (scoring.tallies_by_week() for scoring in scorings)]
     events = np.array([[tally.events for tally in row] for row in tallies], dtype=np.float64).sum(0)
@@ -133,8 +132,8 @@ def skill(scorings: list[Scoring], weeks: list[int], models: int) -> Skill:
     return Skill(events, rates - expected, expected)
 
 
-def interval(values: NDArray[np.float64], of: Skill) -> str:
-    """The mean per event of weekly sums (W,), with its 95 % interval by a bootstrap over weeks."""
+def format_interval(values: NDArray[np.float64], of: Skill) -> str:
+    """Return the mean per event of weekly sums (W,) as text, with its 95 % interval by a bootstrap over weeks."""
     drawn = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))  # (S, W)
     low, high = np.quantile(values[drawn].sum(1) / np.maximum(of.events[drawn].sum(1), 1.0), (0.025, 0.975))
     return f"{values.sum() / max(of.events.sum(), 1.0):+.4f} ({low:+.4f} … {high:+.4f})"

@@ -1,9 +1,8 @@
-"""The skill table: train on each benchmark catalogue, score it beside the baselines and beside what was to be reached.
+"""The skill table: train on each benchmark catalogue, and score the model beside the baselines, the floor and the aim.
 
     make skill                                        every catalogue, three seeds: an hour or two on two cores
     python -m tests.measurements.skill SanJac_10 --seeds 1         one of them
-    python -m tests.measurements.skill --held-back                 score the test spans that are there, too: once, when nothing is
-    chosen any more
+    python -m tests.measurements.skill --held-back                 score the test spans too: only once, after the last choice
 
 The catalogues are those of EarthquakeNPP (Stockman et al. 2024), read from the folder `shared/data/benchmark` beside the checkout or from
 `--data`; they are not part of this project.
@@ -37,7 +36,7 @@ SHOWN = ("time", "place", "magnitude gain", "time KS", "in 90 %", "seconds")
 
 
 class Benchmark(NamedTuple):
-    """A catalogue's completeness, polygon and years, and what was to be reached on its validation span (floor, aim)."""
+    """A catalogue's completeness, polygon and years, and the scores to reach on its validation span (floor, aim)."""
 
     magnitude_of_completeness: float
     polygon: str
@@ -61,8 +60,8 @@ BENCHMARKS = {
 }
 
 
-def lesson_of(name: str, data: Path) -> RegionDataset:
-    """A benchmark catalogue, its years divided as its readers agree to."""
+def dataset_of(name: str, data: Path) -> RegionDataset:
+    """Return a benchmark catalogue as a dataset, its years divided as in the benchmark."""
     own = BENCHMARKS[name]
     history, train, validation, test, end = (Instant.parse(f"{year}-01-01") for year in own[2:7])
     events = each_once(read_events([data / f"{name}.csv.xz"]))
@@ -70,32 +69,32 @@ def lesson_of(name: str, data: Path) -> RegionDataset:
     return one_region(events, own.magnitude_of_completeness, data / f"{own.polygon}.npy", years, name)
 
 
-def report_of(name: str, lesson: RegionDataset, seed: int, folder: Path, data: Path) -> tuple[Path, dict[str, Any], float]:
-    """One training: the artefact, its scores on the validation span, and how many seconds the training took.
+def train_and_score(name: str, dataset: RegionDataset, seed: int, folder: Path, data: Path) -> tuple[Path, dict[str, Any], float]:
+    """Train a model, and return its folder, its scores on the validation span, and the seconds of the training.
 
     Baselines: Poisson and Gutenberg–Richter of the training span, and the published ETAS.
     """
-    place = folder / f"{name}-{seed}"
-    known = lesson._replace(pattern=lesson.pattern.before(lesson.validation.end), region="", catalogue=name)
-    teaching = ForecasterOptions(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km)
-    card = publish_lstm([known], place, teaching, lambda *_: None, fit_baselines=lambda one: baselines_of(one, name, data))
-    return place, card.scores["validation"], float(card.training["seconds"])
+    folder_of_model = folder / f"{name}-{seed}"
+    known = dataset._replace(pattern=dataset.pattern.before(dataset.validation.end), region="", catalogue=name)
+    options = ForecasterOptions(seed=seed, narrowest_km=BENCHMARKS[name].narrowest_km)
+    card = publish_lstm([known], folder_of_model, options, lambda *_: None, fit_baselines=lambda one: baselines_of(one, name, data))
+    return folder_of_model, card.scores["validation"], float(card.training["seconds"])
 
 
-def baselines_of(lesson: RegionDataset, name: str, data: Path) -> dict[str, ScoredModel]:
-    """What the model is compared with."""
-    poisson = fit_poisson(lesson.pattern, lesson.train)
+def baselines_of(dataset: RegionDataset, name: str, data: Path) -> dict[str, ScoredModel]:
+    """Return the baselines that the model is compared with."""
+    poisson = fit_poisson(dataset.pattern, dataset.train)
     return {"poisson": poisson, "etas": Etas.load(data / "etas_parameters.json", name, poisson.magnitudes)}
 
 
-def held_back(place: Path, lesson: RegionDataset, name: str, data: Path) -> dict[str, Any]:
-    """An artefact's scores on the test span."""
-    network, card = read_forecaster(place)
-    return score_report([score_trial(SpaceTimeModel(network, card.name), lesson.pattern, lesson.test, baselines_of(lesson, name, data))])
+def score_held_back(model: Path, dataset: RegionDataset, name: str, data: Path) -> dict[str, Any]:
+    """Return the scores of a model's folder on the test span."""
+    network, card = read_forecaster(model)
+    return score_report([score_trial(SpaceTimeModel(network, card.name), dataset.pattern, dataset.test, baselines_of(dataset, name, data))])
 
 
 def row(report: dict[str, Any], seconds: float) -> dict[str, float]:
-    """What the table shows of a report."""
+    """Return the columns of the table from a report."""
     values = (
         report["time_log_likelihood"], report["place_log_likelihood"], report["gain_over_gutenberg_richter"]["mean"],
         report["pit_time_ks"], report["coverage_90"], seconds,
@@ -111,23 +110,23 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--held-back", action="store_true")
-    parser.add_argument("--models", type=Path, help="where the trained models stay; else nowhere")
+    parser.add_argument("--models", type=Path, help="folder that keeps the trained models; without it they are deleted")
     given = parser.parse_args()
     if not given.data.is_dir():
         parser.error(f"no benchmark catalogues in {given.data}; name their folder with --data")
     print(f"{'':32}" + "".join(f"{name:>16}" for name in SHOWN))
     with tempfile.TemporaryDirectory() as temporary:
         for name in given.names:
-            _one(name, given, given.models or Path(temporary))
+            _measure_catalogue(name, given, given.models or Path(temporary))
 
 
-def _one(name: str, given: argparse.Namespace, folder: Path) -> None:
-    lesson, own = lesson_of(name, given.data), BENCHMARKS[name]
-    tested = given.held_back and lesson.pattern.rows(lesson.test).stop > lesson.pattern.rows(lesson.test).start
+def _measure_catalogue(name: str, given: argparse.Namespace, folder: Path) -> None:
+    dataset, own = dataset_of(name, given.data), BENCHMARKS[name]
+    tested = given.held_back and dataset.pattern.rows(dataset.test).stop > dataset.pattern.rows(dataset.test).start
     rows: dict[str, list[dict[str, float]]] = {"validation": [], "test": []}
     for seed in range(given.first_seed, given.first_seed + given.seeds):
-        place, report, seconds = report_of(name, lesson, seed, folder, given.data)
-        reports = {"validation": report} | ({"test": held_back(place, lesson, name, given.data)} if tested else {})
+        model, report, seconds = train_and_score(name, dataset, seed, folder, given.data)
+        reports = {"validation": report} | ({"test": score_held_back(model, dataset, name, given.data)} if tested else {})
         for part, found in reports.items():
             rows[part].append(row(found, seconds))
             kept = {key: value for key, value in found.items() if "histogram" not in key and key != "baselines"}

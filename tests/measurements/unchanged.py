@@ -39,7 +39,7 @@ Command = tuple[list[str], str]
 
 
 def replay_of(month: str, start: str, end: str) -> list[Command]:
-    """A span of the recorded feed with everything that a replay can write, and an explanation from its windows."""
+    """Return a replay of a span of the recorded feed with all its outputs, and an explanation from its windows."""
     file = str(DATA / "feed" / "changelog" / f"changes_{month}.csv.xz")
     outputs = ["-o", "forecasts.jsonl", "--alerts-output", "alerts.jsonl", "--outlooks", "outlooks.jsonl", "--store", "sqlite:///store.db"]
     explain = ["explain", "--store", "sqlite:///store.db", "--region", "california", "--json"]
@@ -47,7 +47,7 @@ def replay_of(month: str, start: str, end: str) -> list[Command]:
 
 
 def simulation_with(source: str) -> list[Command]:
-    """A week after a made-up M 7.0, the real sequence of July 2019 before it."""
+    """Return a simulation of the week after a hypothetical M 7.0, with the real sequence of July 2019 before it."""
     past = ["--catalog", CALIFORNIA, "--time", "2019-07-05", "--mainshock", "7.0", "--days", "7", "--n", "200"]
     return [([*RIDGECREST, *past, "--with", source, "-o", "out"], "table.txt")]
 
@@ -105,7 +105,7 @@ def hashes_of(name: str, folder: Path) -> dict[str, str]:
 
 
 def differences(before: Table, after: Table) -> list[str]:
-    """`case/file` of what differs, or is in one table only, among the cases of the second."""
+    """Return `case/file` of each file that differs or is in one table only, among the cases of the second."""
     return [
         f"{name}/{file}"
         for name, files in after.items()

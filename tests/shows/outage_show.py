@@ -1,9 +1,9 @@
-"""The feed stops for an hour, in real time: what `/readyz`, the metrics, the alert rules, the alerts and the page say, and when.
+"""The feed stops for an hour, in real time: what `/readyz`, the metrics, the alert rules, the alerts and the page show, and when.
 
     python -m tests.shows.outage_show --minutes 60 -o outage.jsonl
 
 A local server replays the recorded feed, `quakecast up` follows it, a real Prometheus evaluates `docs/operations/rules.yml`. The server is
-killed for the given minutes and started again. Every change of what anyone says is a line, with its time since the feed stopped.
+killed for the given minutes and started again. Every change in one of these channels is a line of the output, with the time since then.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ from ingest.instant import Instant
 from tests.support.paths import RECORDED, ROOT
 from tests.support.servers import free_port, wait_for_port
 from tests.support.stand_ins import environment, program
+from tests.support.waiting import stop_process
 
 START = Instant.parse("2023-02-06T12:00:00Z")
 LOOK_SECONDS = 5.0
 WATCHED = ("quakecast_dependency_up", "quakecast_feed_failures", "quakecast_alerts_active")
 STEPS_SECONDS = (60, 300, 600, 1_800, 3_000)
-"""Where the seconds unheard are told: each of their values would be a line of its own otherwise."""
+"""Limits at which the age of the feed is written; each of its values would be a line otherwise."""
 
 
 def main() -> None:
@@ -50,12 +51,12 @@ def main() -> None:
 
 
 class Show:
-    """The running system, what it said last on each channel, and the lines."""
+    """The running system, the latest state of each channel, and the file of lines."""
 
     def __init__(self, folder: Path, lines: IO[str], stack: ExitStack, screenshots: Path | None) -> None:
         self._folder, self._lines, self._stack = folder, lines, stack
         self._feed_port, self._port, self._prometheus_port = free_port(), free_port(), free_port()
-        self._said: dict[str, Any] = {}
+        self._shown: dict[str, Any] = {}
         self._began, self._stopped_at = time.monotonic(), time.monotonic()
         self._page = Page(self.address, screenshots)
 
@@ -64,32 +65,32 @@ class Show:
         return f"http://127.0.0.1:{self._port}"
 
     def run(self, settle_seconds: float, outage_seconds: float) -> None:
-        feed = self._feed()
-        self._up()
-        self._prometheus()
+        feed = self._start_feed()
+        self._start_up()
+        self._start_prometheus()
         self._page.open(self._stack)
         self._watch(settle_seconds)
         self._stopped_at = time.monotonic()
         feed.kill()
         feed.wait()
         self._note("feed", "stopped")
-        self._watch(outage_seconds, shot_after_seconds=min(600.0, outage_seconds / 2))
-        self._feed()
+        self._watch(outage_seconds, picture_after_seconds=min(600.0, outage_seconds / 2))
+        self._start_feed()
         self._note("feed", "is back")
         self._watch(settle_seconds)
-        self._page.shot("after")
+        self._page.save_picture("after")
 
-    def _feed(self) -> subprocess.Popen[bytes]:
+    def _start_feed(self) -> subprocess.Popen[bytes]:
         now = START.plus(seconds=time.monotonic() - self._began)
         server = [sys.executable, str(RECORDED / "tools" / "feed_server.py"), "--start", str(now), "--port", str(self._feed_port)]
-        return self._started(server, self._feed_port)
+        return self._start(server, self._feed_port)
 
-    def _up(self) -> None:
+    def _start_up(self) -> None:
         log = f"sqlite:///{self._folder}/quakecast.db"
         usgs = f"http://127.0.0.1:{self._feed_port}"
-        self._started([program(), "up", "--bus", log, "--usgs", usgs, "--port", str(self._port)], self._port)
+        self._start([program(), "up", "--bus", log, "--usgs", usgs, "--port", str(self._port)], self._port)
 
-    def _prometheus(self) -> None:
+    def _start_prometheus(self) -> None:
         operations = ROOT / "docs" / "operations"
         text = (operations / "prometheus-up.yml").read_text(encoding="utf-8")
         config = self._folder / "prometheus.yml"
@@ -97,69 +98,69 @@ class Show:
         config.write_text(text, encoding="utf-8")
         listen = f"127.0.0.1:{self._prometheus_port}"
         command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={self._folder}/tsdb", f"--web.listen-address={listen}"]
-        self._started(command, self._prometheus_port)
+        self._start(command, self._prometheus_port)
 
-    def _started(self, command: list[str], port: int) -> subprocess.Popen[bytes]:
-        said = self._stack.enter_context((self._folder / f"{Path(command[0]).name}.err").open("ab"))
-        process = subprocess.Popen(command, env=environment(), stdout=said, stderr=said, cwd=self._folder)
-        self._stack.callback(_ended, process)
+    def _start(self, command: list[str], port: int) -> subprocess.Popen[bytes]:
+        output = self._stack.enter_context((self._folder / f"{Path(command[0]).name}.err").open("ab"))
+        process = subprocess.Popen(command, env=environment(), stdout=output, stderr=output, cwd=self._folder)
+        self._stack.callback(stop_process, process)
         wait_for_port(port, process)
         return process
 
-    def _watch(self, seconds: float, shot_after_seconds: float | None = None) -> None:
-        """Look at every channel until the time is over."""
+    def _watch(self, seconds: float, picture_after_seconds: float | None = None) -> None:
+        """Read every channel repeatedly until the time is over."""
         channels: dict[str, Callable[[], Any]] = {
-            "/readyz": self._readyz, "/v1/status": self._status, "/metrics": self._metrics, "Prometheus": self._firing,
-            "alerts": self._alerts, "page": self._page.says,
+            "/readyz": self._read_readyz, "/v1/status": self._read_status, "/metrics": self._read_metrics, "Prometheus": self._read_firing,
+            "alerts": self._read_alerts, "page": self._page.messages,
         }  # fmt: skip
         began = time.monotonic()
         while (passed := time.monotonic() - began) < seconds:
-            for channel, look in channels.items():
-                self._note(channel, look())
-            if shot_after_seconds is not None and passed > shot_after_seconds:
-                self._page.shot("during")
-                shot_after_seconds = None
+            for channel, read in channels.items():
+                self._note(channel, read())
+            if picture_after_seconds is not None and passed > picture_after_seconds:
+                self._page.save_picture("during")
+                picture_after_seconds = None
             time.sleep(min(LOOK_SECONDS, max(0.0, seconds - passed)))
 
-    def _note(self, channel: str, said: Any) -> None:
-        if self._said.get(channel) == (essence := _without_running_numbers(channel, said)):
+    def _note(self, channel: str, state: Any) -> None:
+        if self._shown.get(channel) == (essence := _without_running_numbers(channel, state)):
             return
-        self._said[channel] = essence
+        self._shown[channel] = essence
         line = {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "since_stop_seconds": round(time.monotonic() - self._stopped_at, 1),
             "channel": channel,
-            "said": said,
+            "said": state,
         }
         print(json.dumps(line, ensure_ascii=False), file=self._lines, flush=True)
 
-    def _readyz(self) -> Any:
+    def _read_readyz(self) -> Any:
         status, body = _get(f"{self.address}/readyz")
         checks = json.loads(body)["checks"]
         return {"status": status, "not ok": {name: one["why"] for name, one in checks.items() if not one["ok"]}}
 
-    def _status(self) -> Any:
+    def _read_status(self) -> Any:
         feed = json.loads(_get(f"{self.address}/v1/status")[1]).get("feed", {})
         return {"stale": feed.get("stale"), "trouble": feed.get("trouble")}
 
-    def _metrics(self) -> Any:
+    def _read_metrics(self) -> Any:
         families = list(text_string_to_metric_families(_get(f"{self.address}/metrics")[1].decode()))
         samples = {f"{s.name}{s.labels or ''}": s.value for family in families for s in family.samples}
         unheard = samples["quakecast_feed_unheard_seconds"]
-        told = {name: value for name, value in samples.items() if name.startswith(WATCHED)}
-        return told | {"unheard for more than, seconds": max((step for step in STEPS_SECONDS if unheard > step), default=0)}
+        watched = {name: value for name, value in samples.items() if name.startswith(WATCHED)}
+        return watched | {"unheard for more than, seconds": max((step for step in STEPS_SECONDS if unheard > step), default=0)}
 
-    def _firing(self) -> Any:
+    def _read_firing(self) -> Any:
         body = json.loads(_get(f"http://127.0.0.1:{self._prometheus_port}/api/v1/alerts")[1])
         return sorted(f"{alert['labels']['alertname']} {alert['state']}" for alert in body["data"]["alerts"])
 
-    def _alerts(self) -> Any:
-        found = json.loads(_get(f"{self.address}/v1/alerts?kind=feed")[1]).get("alerts", [])
-        return [{name: alert[name] for name in ("id", "revision", "alert_type", "active", "headline", "reason")} for alert in found]
+    def _read_alerts(self) -> Any:
+        alerts = json.loads(_get(f"{self.address}/v1/alerts?kind=feed")[1]).get("alerts", [])
+        return [{name: alert[name] for name in ("id", "revision", "alert_type", "active", "headline", "reason")} for alert in alerts]
 
 
 class Page:
-    """The operations page in a browser that stays open, where there is one."""
+    """The operations page in a browser that stays open, if pictures are wanted."""
 
     def __init__(self, address: str, screenshots: Path | None) -> None:
         self._address, self._screenshots = address, screenshots
@@ -172,14 +173,14 @@ class Page:
         self._tab = stack.enter_context(_browser_tab())
         self._tab.goto(self._address)
 
-    def says(self) -> Any:
-        """What it tells of the feed's state: its banners and alerts."""
+    def messages(self) -> Any:
+        """Return the texts of its banners and alerts."""
         if self._tab is None:
             return None
-        found = self._tab.locator("[role=alert], [role=status]").all_inner_texts()
-        return sorted({text.strip() for text in found if text.strip()})
+        texts = self._tab.locator("[role=alert], [role=status]").all_inner_texts()
+        return sorted({text.strip() for text in texts if text.strip()})
 
-    def shot(self, name: str) -> None:
+    def save_picture(self, name: str) -> None:
         if self._tab is not None and self._screenshots is not None:
             self._tab.screenshot(path=str(self._screenshots / f"outage-{name}.png"), full_page=True)
 
@@ -202,18 +203,10 @@ def _get(url: str) -> tuple[int, bytes]:
         return error.code, error.read()
 
 
-def _without_running_numbers(channel: str, said: Any) -> str:
-    """What makes a line when it changes: seconds that run in a text for people would make one each time they are looked at."""
-    text = json.dumps(said)
+def _without_running_numbers(channel: str, state: Any) -> str:
+    """Return the state as text without its seconds, which change with every reading; a change of this text is a line."""
+    text = json.dumps(state)
     return re.sub(r"\d[\d:.,]*", "N", text) if channel in ("/v1/status", "page") else re.sub(r"\d+ s\b", "N s", text)
-
-
-def _ended(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        process.kill()
 
 
 if __name__ == "__main__":

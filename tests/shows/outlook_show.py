@@ -1,10 +1,10 @@
-"""Outlooks on what the live feed really said: each beside what then came, and how long a week's thousand continuations take.
+"""Outlooks over the recorded feed: each beside the counts that followed, and the seconds for a thousand continuations of a week.
 
     python -m tests.shows.outlook_show sequence --region turkiye --from 2023-02-05 --to 2023-02-08 --warm-up 2022-08
     python -m tests.shows.outlook_show regions --at 2023-02-08 --warm-up 2022-12
     python -m tests.shows.outlook_show mainshocks --from 2022-06-01 --to 2023-03-01 --warm-up 2022-04    all regions; half an hour
 
-All read the recorded change log (`--changelog`) from the month `--warm-up` on, as a replay does. What came is counted as the log has it
+All read the recorded change log (`--changelog`) from the month `--warm-up` on, as a replay does. Events are counted as the log has them
 a week after the outlook, `--to` or `--at`.
 """
 
@@ -41,8 +41,8 @@ WEEK_DAYS = 7.0
 PATHS = 1_000
 TIMES = 3
 SHOWN = ("1 Day", "1 Week")
-LOOKED_AT_HOURS = (1.0, 6.0, 24.0, 72.0)
-"""After a large event."""
+CHECKED_HOURS = (1.0, 6.0, 24.0, 72.0)
+"""Hours after a large event whose next outlook is checked."""
 
 
 def main() -> None:
@@ -59,39 +59,39 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="outlook-show-") as folder:
         log, table, shared = open_log(f"sqlite:///{folder}/log.db"), RegionTable.load(), ProcessPool(given.processes)
         end = (given.at if given.what == "regions" else given.last).plus(days=8.0)
-        read(log, table, given.changelog, given.warm_up, end)
+        publish_months(log, table, given.changelog, given.warm_up, end)
         if given.what == "sequence":
-            print_sequence(sequence(log, table, shared, given.region, given.first, given.last))
+            print_sequence(outlooks_of_sequence(log, table, shared, given.region, given.first, given.last))
         elif given.what == "mainshocks":
-            print_mainshocks(mainshocks(log, table, shared, given.first, given.last))
+            print_mainshocks(outlooks_after_mainshocks(log, table, shared, given.first, given.last))
         else:
             print_regions(log, table, shared, given.at)
         shared.close()
         log.close()
 
 
-def read(log: Log, table: RegionTable, folder: Path, first: str, end: Instant) -> None:
-    """The months of the change log from the first on, as the input log."""
+def publish_months(log: Log, table: RegionTable, folder: Path, first: str, end: Instant) -> None:
+    """Publish the months of the change log, from the first one on, to the input log."""
     files = [file for file in sorted(folder.glob("changes_*.csv*")) if first <= file.name[8:15] <= str(end)[:7]]
     publisher = Publisher(log, table, test=True)
     publish_files(files, publisher, Span(end=end), HEARTBEAT_SECONDS, lambda *_: None)
     publisher.close()
 
 
-class Beside(NamedTuple):
-    """An outlook and what came."""
+class CheckedOutlook(NamedTuple):
+    """An outlook and the counts that followed."""
 
     outlook: RegionOutlook
-    came: list[CameSince]
+    counts: list[CameSince]
 
-    def inside(self, label: str, place: int) -> bool | None:
-        """Whether what came lies within the 95 % range; None where the span is not over."""
-        span, came = next(pair for pair in zip(self.outlook.forecast, self.came, strict=True) if pair[0].label == label)
+    def is_inside(self, label: str, place: int) -> bool | None:
+        """Return whether the count lies within the 95 % range; None while the span is not over."""
+        span, came = next(pair for pair in zip(self.outlook.forecast, self.counts, strict=True) if pair[0].label == label)
         return span.bins[place].p95minimum <= came.counts[place] <= span.bins[place].p95maximum if came.over else None
 
 
-def followed(log: Log, partition: OutlookPartition) -> Iterator[list[Due]]:
-    """Fold a partition's records one by one; gives what is due after each."""
+def dues_by_record(log: Log, partition: OutlookPartition) -> Iterator[list[Due]]:
+    """Fold a partition's records one by one, and yield the outlooks due after each."""
     for record in log.read(EVENTS, partition.number, 0, log.ends(EVENTS)[partition.number]):
         known = decode(record.value)
         if not isinstance(known, Promotion):
@@ -100,70 +100,74 @@ def followed(log: Log, partition: OutlookPartition) -> Iterator[list[Due]]:
             yield [*before, *partition.due_after(known)]
 
 
-def noted(partition: OutlookPartition, due: Due, simulator: NetworkSimulator, shown: bool) -> RegionOutlook:
-    """A due outlook; one that is not to be shown is not simulated."""
-    made = simulator.simulate(simulation_request(due, partition.number)) if shown else SimulatedCounts(0, 0, [], {})
-    outlook = outlook_of(due, partition.number, simulator.name, made)
+def issue_outlook(partition: OutlookPartition, due: Due, simulator: NetworkSimulator, shown: bool) -> RegionOutlook:
+    """Return a due outlook, and record it in the partition; it is not simulated unless it is shown."""
+    counts = simulator.simulate(simulation_request(due, partition.number)) if shown else SimulatedCounts(0, 0, [], {})
+    outlook = outlook_of(due, partition.number, simulator.name, counts)
     partition.record_issue(outlook)
     return outlook
 
 
-def sequence(log: Log, table: RegionTable, shared: ProcessPool, region: str, first: Instant, last: Instant) -> list[Beside]:
-    """The region's outlooks issued between two moments, in their order."""
+def outlooks_of_sequence(
+    log: Log, table: RegionTable, shared: ProcessPool, region: str, first: Instant, last: Instant
+) -> list[CheckedOutlook]:
+    """Return the region's outlooks issued between two times, in order."""
     network, card = read_forecaster()
     simulator, number = NetworkSimulator(network, card.name, shared), partition_of(region, REGION_PARTITIONS)
-    partition, made = OutlookPartition(number, table), []
-    for dues in followed(log, partition):
+    partition, outlooks = OutlookPartition(number, table), []
+    for dues in dues_by_record(log, partition):
         for due in dues:
             shown = due.region.id == region and first <= due.now < last
-            outlook = noted(partition, due, simulator, shown)
-            made += [outlook] if shown else []
+            outlook = issue_outlook(partition, due, simulator, shown)
+            outlooks += [outlook] if shown else []
     events = partition.window(region).events
-    return [Beside(outlook, counts_since(outlook, events, partition.clock)) for outlook in made]
+    return [CheckedOutlook(outlook, counts_since(outlook, events, partition.clock)) for outlook in outlooks]
 
 
-class Followed(NamedTuple):
-    """An outlook at one of the moments that are looked at, of a large event's sequence."""
+class MainshockOutlook(NamedTuple):
+    """An outlook at one of `CHECKED_HOURS` after a large event."""
 
     after_hours: float
-    beside: Beside
+    checked: CheckedOutlook
 
 
-def mainshocks(log: Log, table: RegionTable, shared: ProcessPool, first: Instant, last: Instant) -> Iterator[Followed]:
-    """Of each large event of all regions between two moments, the first outlook from so many hours after it on."""
+def outlooks_after_mainshocks(
+    log: Log, table: RegionTable, shared: ProcessPool, first: Instant, last: Instant
+) -> Iterator[MainshockOutlook]:
+    """Yield, for each large event between two times and each of `CHECKED_HOURS`, the first outlook so many hours after it."""
     network, card = read_forecaster()
     simulator = NetworkSimulator(network, card.name, shared)
     for number in range(REGION_PARTITIONS):
         partition, seen, waiting = OutlookPartition(number, table), set[tuple[str, float]](), list[tuple[float, RegionOutlook]]()
-        for dues in followed(log, partition):
+        for dues in dues_by_record(log, partition):
             for due in dues:
-                look = _look_of(due, first, last)
-                outlook = noted(partition, due, simulator, look is not None and look not in seen)
-                if look is not None and look not in seen:
-                    seen.add(look)
-                    waiting.append((look[1], outlook))
+                check = _check_of(due, first, last)
+                outlook = issue_outlook(partition, due, simulator, check is not None and check not in seen)
+                if check is not None and check not in seen:
+                    seen.add(check)
+                    waiting.append((check[1], outlook))
             while waiting and partition.clock >= waiting[0][1].issued_at.plus(days=WEEK_DAYS + 1.0):
                 hours, outlook = waiting.pop(0)
                 came = counts_since(outlook, partition.window(outlook.region).events, partition.clock)
-                yield Followed(hours, Beside(outlook, came))
+                yield MainshockOutlook(hours, CheckedOutlook(outlook, came))
 
 
-def _look_of(due: Due, first: Instant, last: Instant) -> tuple[str, float] | None:
-    """The large event, and the last of the moments after it that is over, if not for long."""
+def _check_of(due: Due, first: Instant, last: Instant) -> tuple[str, float] | None:
+    """Return the large event and the hours that have passed since it, if an outlook at that time is checked."""
     if due.mainshock is None or not first <= due.now < last:
         return None
     since = (due.now - due.mainshock.time) / MILLISECONDS_PER_HOUR
-    hours = next((hours for hours in reversed(LOOKED_AT_HOURS) if hours <= since < 3.0 * hours), None)
+    hours = next((hours for hours in reversed(CHECKED_HOURS) if hours <= since < 3.0 * hours), None)
     return None if hours is None else (due.mainshock.id, hours)
 
 
-def print_mainshocks(found: Iterator[Followed]) -> None:
-    """A line for each outlook as it is settled, then by span and hours how often what came was within, above and below."""
+def print_mainshocks(found: Iterator[MainshockOutlook]) -> None:
+    """Print a line for each outlook, then by span and hours how often the count was within, above and below the range."""
     tallies: dict[tuple[str, float], Counter[str]] = {}
     for one in found:
-        outlook, parts = one.beside.outlook, []
+        outlook, parts = one.checked.outlook, []
         assert outlook.mainshock is not None
-        for span, came in _shown(one.beside):
+        for span, came in _shown(one.checked):
             lowest, count = span.bins[0], came.counts[0]
             where = "above" if count > lowest.p95maximum else "below" if count < lowest.p95minimum else "within"
             tally = tallies.setdefault((span.label, one.after_hours), Counter())
@@ -173,27 +177,27 @@ def print_mainshocks(found: Iterator[Followed]) -> None:
         print(f"{outlook.region:20} {shock:6} {outlook.issued_at!s:24} {one.after_hours:3.0f} h  {'  '.join(parts)}", flush=True)
     for (label, hours), tally in sorted(tallies.items()):
         total = tally["within"] + tally["above"] + tally["below"]
-        said = f"{tally['within']} of {total} within, {tally['above']} above, {tally['below']} below"
-        print(f"{label}, from {hours:g} h on: {said}; {tally['came']} came, the medians add up to {tally['median']}")
+        result = f"{tally['within']} of {total} within, {tally['above']} above, {tally['below']} below"
+        print(f"{label}, from {hours:g} h on: {result}; {tally['came']} came, the medians add up to {tally['median']}")
 
 
-def print_sequence(found: list[Beside]) -> None:
-    """A line for each outlook: from the region's lowest magnitude on, then what is over of all bins."""
+def print_sequence(found: list[CheckedOutlook]) -> None:
+    """Print a line for each outlook with the counts of the lowest magnitude, then for all bins how often the count was within."""
     heads = "  ".join(f"{f'{span}: median, 95 %':>18} {'came':>4}    " for span in ("day", "week"))
     print(f"{'issued':24} {'cause':9} {'after':>8} {'paths':>5}  {heads}")
     for one in found:
         shock = one.outlook.mainshock
         after = "" if shock is None else f"{(one.outlook.issued_at - shock.time) / MILLISECONDS_PER_HOUR:.2f} h"
-        parts = [f"{_range(span.bins[0]):>18} {came.counts[0]:4d} {_mark(one.inside(span.label, 0))}" for span, came in _shown(one)]
+        parts = [f"{_range(span.bins[0]):>18} {came.counts[0]:4d} {_mark(one.is_inside(span.label, 0))}" for span, came in _shown(one)]
         print(f"{one.outlook.issued_at!s:24} {one.outlook.cause:9} {after:>8} {one.outlook.simulations:5d}  {'  '.join(parts)}")
     for label in SHOWN:
         for place, magnitude in enumerate(one.magnitude for one in found[0].outlook.forecast[0].bins):
-            told = [inside for one in found if (inside := one.inside(label, place)) is not None]
-            print(f"{label}, M ≥ {magnitude:g}: {sum(told)} of {len(told)} within the 95 % range")
+            results = [inside for one in found if (inside := one.is_inside(label, place)) is not None]
+            print(f"{label}, M ≥ {magnitude:g}: {sum(results)} of {len(results)} within the 95 % range")
 
 
-def _shown(one: Beside) -> Iterator[tuple[OutlookSpan, CameSince]]:
-    return ((span, came) for span, came in zip(one.outlook.forecast, one.came, strict=True) if span.label in SHOWN)
+def _shown(one: CheckedOutlook) -> Iterator[tuple[OutlookSpan, CameSince]]:
+    return ((span, came) for span, came in zip(one.outlook.forecast, one.counts, strict=True) if span.label in SHOWN)
 
 
 def _range(found: Bin) -> str:
@@ -205,38 +209,41 @@ def _mark(inside: bool | None) -> str:
 
 
 def print_regions(log: Log, table: RegionTable, shared: ProcessPool, at: Instant) -> None:
-    """Regions from the busiest week to the quietest: seconds of the best of three for a week's continuations, and of a whole outlook;
-    and the outlook's week beside what came.
+    """Print the regions from the busiest week to the quietest.
+
+    A row has the seconds for a week's continuations (best of three) and for a whole outlook, and the week's outlook beside the counts.
     """
     network, _ = read_forecaster()
     network.eval()
     simulator, inside = NetworkSimulator(network, "it", shared), [0, 0]
     print(f"{'region':20} {'window':>6} {'last week':>9} {'mean':>6} {'seconds':>8} {'outlook':>8} {'week: median, 95 %':>20} {'came':>4}")
-    for asked, later in sorted(windows(log, table, at), key=lambda one: -_last_week(one[0])):
-        background = network.timing.learned_background(asked.region.id) or 0.1
-        best, drawn = min(_timed(network, asked, background, shared) for _ in range(TIMES))
+    for request, later in sorted(windows(log, table, at), key=lambda one: -_last_week(one[0])):
+        background = network.timing.learned_background(request.region.id) or 0.1
+        best, drawn = min(_time_continuations(network, request, background, shared) for _ in range(TIMES))
         began = time.perf_counter()
-        week = simulator.simulate(asked).forecast[1]
+        week = simulator.simulate(request).forecast[1]
         seconds = time.perf_counter() - began
         came = [count_earthquakes(later, one.magnitude, at, Instant(week.time_end)) for one in week.bins]
         held = [one.p95minimum <= number <= one.p95maximum for one, number in zip(week.bins, came, strict=True)]
         inside = [inside[0] + held[0], inside[1] + 1]
-        said = f"{asked.region.id:20} {len(asked.events):6d} {_last_week(asked):9d} {drawn / PATHS:6.1f} {best:8.2f} {seconds:8.2f}"
-        print(f"{said} {_range(week.bins[0]):>20} {came[0]:4d} {_mark(held[0])}", flush=True)
+        row = f"{request.region.id:20} {len(request.events):6d} {_last_week(request):9d} {drawn / PATHS:6.1f} {best:8.2f} {seconds:8.2f}"
+        print(f"{row} {_range(week.bins[0]):>20} {came[0]:4d} {_mark(held[0])}", flush=True)
     print(f"in the week's 95 % range: {inside[0]} of {inside[1]} regions")
 
 
-def _timed(network: SpaceTimeNetwork, asked: SimulationRequest, background: float, shared: ProcessPool) -> tuple[float, int]:
-    """Seconds for a week's thousand continuations, the window's own preparation included; and how many events they have."""
+def _time_continuations(network: SpaceTimeNetwork, request: SimulationRequest, background: float, shared: ProcessPool) -> tuple[float, int]:
+    """Return the seconds for a thousand continuations of a week, with the preparation of the window, and their number of events."""
     began = time.perf_counter()
-    start = start_at(live_history(network, window_pattern(asked), background), asked.now)
-    given = RolloutSettings(network, start, background, asked.now, WEEK_DAYS, asked.seed, None, MOST_EVENTS, asked.magnitudes, STOP_SHARE)
-    made = shared.run(given, PATHS)
-    return time.perf_counter() - began, sum(len(part.columns[0]) for part in made)
+    start = start_at(live_history(network, window_pattern(request), background), request.now)
+    settings = RolloutSettings(
+        network, start, background, request.now, WEEK_DAYS, request.seed, None, MOST_EVENTS, request.magnitudes, STOP_SHARE
+    )
+    parts = shared.run(settings, PATHS)
+    return time.perf_counter() - began, sum(len(part.columns[0]) for part in parts)
 
 
 def windows(log: Log, table: RegionTable, at: Instant) -> Iterator[tuple[SimulationRequest, tuple[Event, ...]]]:
-    """All regions' windows as known at a moment, and as they are at the log's end."""
+    """Yield all regions' windows as known at a time, and as known at the end of the log."""
     for number in range(REGION_PARTITIONS):
         partition, known_then = OutlookPartition(number, table), dict[str, tuple[Event, ...]]()
         for record in log.read(EVENTS, number, 0, log.ends(EVENTS)[number]):
@@ -252,8 +259,8 @@ def windows(log: Log, table: RegionTable, at: Instant) -> Iterator[tuple[Simulat
                 yield SimulationRequest(region, recent, at, magnitudes_of(region), 6.0, number), partition.window(region.id).events
 
 
-def _last_week(asked: SimulationRequest) -> int:
-    return sum(event.time >= asked.now.plus(days=-WEEK_DAYS) for event in asked.events)
+def _last_week(request: SimulationRequest) -> int:
+    return sum(event.time >= request.now.plus(days=-WEEK_DAYS) for event in request.events)
 
 
 if __name__ == "__main__":

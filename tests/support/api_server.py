@@ -1,10 +1,9 @@
-"""A real HTTP server over a real log for the tests, in this process; and small clients of its stream."""
+"""A log with records, the real HTTP server over it in the test's process, and a small client of its stream."""
 
 from __future__ import annotations
 
 import http.client
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -24,16 +23,15 @@ from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES
 from stream.serve.gate import Access
 from stream.store import open_store
 from stream.worker import Worker
-from tests.support.served import served as serving
-from tests.support.simulated import REGION, SumForecaster, Turn, at, table, turns
-from tests.support.waiting import consumed_by, work_until
+from tests.support.api_thread import serve_log
+from tests.support.simulated import REGION, Poll, SumForecaster, at, simulated_polls, table
+from tests.support.waiting import PATIENCE_SECONDS, consumed_by, wait_until, work_until
 
-SECONDS = 300.0
 HOME = partition_of(REGION.id, REGION_PARTITIONS)
 
 
 class SpreadForecaster(SumForecaster):
-    """Says all quantiles, spans and magnitudes, as the built-in forecaster does."""
+    """A forecaster that gives all quantiles, spans and magnitudes, as the built-in forecaster does."""
 
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
         plain = super().expect(memory, region, now)
@@ -44,31 +42,31 @@ class SpreadForecaster(SumForecaster):
         return plain._replace(wait=wait, magnitude=magnitude)
 
 
-class Ground(NamedTuple):
-    """Where a log and the windows are."""
+class Deployment(NamedTuple):
+    """The URLs of a log and of a store, and what ingest and the forecaster do with them."""
 
     log: str
     store: str
 
-    def tell(self, made: Sequence[Turn]) -> None:
-        """Publish some turns of a feed, as ingest does."""
+    def publish(self, polls: Sequence[Poll]) -> None:
+        """Publish the results of some polls of a feed, as ingest does."""
         event_log = open_log(self.log)
         publisher = Publisher(event_log, table())
         records: list[InputRecord] = []
-        for changes, heartbeat in made:
+        for changes, heartbeat in polls:
             records += [*changes, heartbeat]
         publisher.publish(records)
         publisher.close()
         event_log.close()
 
     def forecast(self) -> None:
-        """Work until every input record is taken, as `quakecast forecast` does."""
+        """Consume every input record, as `quakecast forecast` does."""
         event_log = open_log(self.log)
         publisher = Publisher(event_log, table())
-        told = publisher.sequences
+        last = publisher.sequences
         publisher.close()
         worker = Worker(event_log, open_store(self.store, event_log), table(), SpreadForecaster())
-        work_until(worker, lambda: consumed_by(worker), told)
+        work_until(worker, lambda: consumed_by(worker), last)
         worker.close()
         event_log.close()
 
@@ -81,42 +79,42 @@ class Ground(NamedTuple):
         event_log.close()
 
     def fill(self) -> None:
-        """A sequence of eight days with forecasts, an alert with its retraction, an outlook, a promotion, a dead letter."""
-        self.tell(turns(1, 60, 1.0))
+        """Write a sequence of eight days with forecasts, an alert with its retraction, an outlook, a promotion and a dead letter."""
+        self.publish(simulated_polls(1, 60, 1.0))
         self.forecast()
         initial = msgspec.structs.replace(ALERT, region=REGION.id, events=["us000"], issued_at=at(1.0), expires_at=at(400.0))
         active = msgspec.structs.replace(initial, id="m6-observed:test:0-1", issued_at=at(2.0), test=True)
         outlook = msgspec.structs.replace(OUTLOOK, region=REGION.id, issued_at=at(3.0))
         letter = DeadLetter(at(1.0), "all_day", "time_damaged", "the origin time cannot be read", used=False)
         self.write(
-            *(alert_out(one) for one in (initial, retracted(initial, at(5.0)), active)),
+            *(outgoing_alert(one) for one in (initial, retraction_of(initial, at(5.0)), active)),
             Outgoing(OUTLOOKS, HOME, REGION.id.encode(), encode(outlook), outlook.issued_at),
             Outgoing(DEAD_LETTERS, 0, b"all_day", encode(letter), letter.observed_at),
             Outgoing(MODELS, 0, b"lstm", encode(msgspec.structs.replace(PROMOTION, promoted_at=at(0.0))), at(0.0)),
         )
 
 
-def retracted(alert: Alert, when: Instant) -> Alert:
-    """The revision that takes an alert back."""
+def retraction_of(alert: Alert, when: Instant) -> Alert:
+    """Return the revision that retracts an alert."""
     return msgspec.structs.replace(
         alert, revision=alert.revision + 1, alert_type="retraction", supersedes=f"{alert.id}.{alert.revision}", issued_at=when,
         expires_at=when, active=False, reason=f"{EVENT.id} was deleted",
     )  # fmt: skip
 
 
-def alert_out(alert: Alert) -> Outgoing:
+def outgoing_alert(alert: Alert) -> Outgoing:
     return Outgoing(ALERTS, HOME, alert.id.encode(), encode(alert), alert.issued_at)
 
 
-class Served(NamedTuple):
+class ApiServer(NamedTuple):
     """A running server."""
 
     address: str
     port: int
 
     def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers (names in lower case) and body; underscores in header names stand for hyphens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        """Return status, headers (names in lower case) and body; underscores in header names stand for hyphens."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
         body = answer.read()
@@ -124,33 +122,28 @@ class Served(NamedTuple):
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, body
 
     def json(self, path: str, **headers: str) -> Any:
-        """The body of an answer that must be 200."""
+        """Return the decoded body of an answer whose status must be 200."""
         status, _, body = self.get(path, **headers)
         assert status == 200, (path, status, body[:300])
         return msgspec.json.decode(body)
 
 
 @contextmanager
-def served(ground: Ground, access: Access | None = None, **sources: Any) -> Iterator[Served]:
-    """A server over a log that has read it, until the end of the block."""
+def serve_deployment(deployment: Deployment, access: Access | None = None, **sources: Any) -> Iterator[ApiServer]:
+    """Run a server over a log until the block ends; it has read the log when the block begins."""
     allowed = access or Access(requests_per_second=0.0)
-    with serving(ground.log, table(), store=ground.store, access=allowed, **sources) as address:
-        running = Served(address, int(address.rpartition(":")[2]))
-        _wait_until_ready(running, allowed.token)
+    with serve_log(deployment.log, table(), store=deployment.store, access=allowed, **sources) as address:
+        running = ApiServer(address, int(address.rpartition(":")[2]))
+        wait_until(lambda: _is_ready(running, allowed.token), "the server has read the log")
         yield running
 
 
-def _wait_until_ready(server: Served, token: str | None) -> None:
-    deadline = time.monotonic() + SECONDS
+def _is_ready(server: ApiServer, token: str | None) -> bool:
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
-    while time.monotonic() < deadline:
-        try:
-            if server.get("/v1/status", **headers)[0] == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.05)
-    raise TimeoutError("the server is not ready")
+    try:
+        return server.get("/v1/status", **headers)[0] == 200
+    except OSError:
+        return False
 
 
 class Message(NamedTuple):
@@ -162,10 +155,10 @@ class Message(NamedTuple):
 
 
 class Reader:
-    """A client of the stream over a plain socket: what it has read it can tell, and it can go away at any record."""
+    """A client of the stream that may leave after any record; `last_id` is the cursor after the record that it read last."""
 
-    def __init__(self, server: Served, query: str = "", **headers: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SECONDS)
+    def __init__(self, server: ApiServer, query: str = "", **headers: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
         self._connection.request("GET", f"/v1/stream{query}", headers={name.replace("_", "-"): value for name, value in headers.items()})
         self._answer = self._connection.getresponse()
         self.status = self._answer.status
@@ -175,7 +168,7 @@ class Reader:
         return msgspec.json.decode(self._answer.read())
 
     def blocks(self) -> Iterator[list[str]]:
-        """The lines of each block, empty lines between them; to the stream's end."""
+        """Yield the lines of each block until the stream ends; empty lines separate the blocks."""
         lines: list[str] = []
         while raw := self._answer.readline():
             line = raw.decode().rstrip("\n")
@@ -186,7 +179,7 @@ class Reader:
                 lines = []
 
     def messages(self) -> Iterator[Message]:
-        """Those with data; ids without data are remembered."""
+        """Yield the events that have data; an id without data moves `last_id`."""
         for lines in self.blocks():
             fields = [line.split(": ", 1) for line in lines if not line.startswith(":")]
             self.last_id = next((value for name, value in fields if name == "id"), self.last_id)
@@ -201,13 +194,13 @@ class Reader:
         self._connection.close()
 
 
-def in_the_log(ground: Ground, topics: Sequence[str] = tuple(TOPICS)) -> list[bytes]:
-    """All records of some topics."""
-    event_log = open_log(ground.log)
-    found = []
+def read_values(deployment: Deployment, topics: Sequence[str] = tuple(TOPICS)) -> list[bytes]:
+    """Return the values of all records of some topics."""
+    event_log = open_log(deployment.log)
+    values = []
     for topic in topics:
         starts, ends = event_log.starts(topic), event_log.ends(topic)
         for partition, end in ends.items():
-            found += [record.value for record in event_log.read(topic, partition, starts[partition], end)]
+            values += [record.value for record in event_log.read(topic, partition, starts[partition], end)]
     event_log.close()
-    return found
+    return values

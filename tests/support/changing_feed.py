@@ -18,7 +18,7 @@ WITHDRAWN = 409
 
 
 class ChangingFeed:
-    """The events that the feed shows from now on; its own time is this machine's."""
+    """The events that the feed shows; its clock is that of this machine."""
 
     def __init__(self, events: Iterable[Event]) -> None:
         self.address = ""
@@ -26,17 +26,17 @@ class ChangingFeed:
         self._lock = threading.Lock()
 
     def show(self, event: Event) -> None:
-        """A new event, or a new version of one."""
+        """Show a new event, or a new version of one."""
         with self._lock:
             self._shown[event.id] = event
 
     def withdraw(self, event_id: str) -> None:
-        """It is gone from all feeds, and its own address says that it was deleted."""
+        """Remove an event from all feeds; its own address then says that it was deleted."""
         with self._lock:
             del self._shown[event_id]
 
     def answer(self, path: str) -> tuple[int, bytes]:
-        """Status and body of a summary, a detail, or an event query (always empty: nothing was revised long after it happened)."""
+        """Return status and body of a summary, a detail, or an event query (always empty: no event is revised long after it happened)."""
         url = urlsplit(path)
         name = url.path.rpartition("/")[2].removesuffix(".geojson")
         with self._lock:
@@ -65,7 +65,7 @@ def changing_feed(events: Iterable[Event]) -> Iterator[ChangingFeed]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Quiet."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

@@ -1,4 +1,4 @@
-"""What can be run: the tree of the command `quakecast`, modules with `python -m`, targets of the Makefile; and commands named in texts."""
+"""The commands that exist (`quakecast`, `python -m`, `make`), and the commands that texts name."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 
 
 TREE = dict(_commands(typer.main.get_command(application)))
-"""By words, such as `("train", "lstm")`: the command. `()` is `quakecast` itself."""
+"""Commands by their words, such as `("train", "lstm")`; `()` is `quakecast` itself."""
 GROUPS = {path for path, command in TREE.items() if hasattr(command, "commands")}
-OF_EVERY_COMMAND = {"--help", "-h"}
+HELP_OPTIONS = {"--help", "-h"}
 MAKE_TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-_NAMED = re.compile(r"((?<![\w./:-])(?:quakecast|python3? -m)|(?:^|(?<=&& )|(?<=; ))make) ([^\n`#;|()]*)")
-_NOT_OURS = {"http.server", "venv", "pip", "pytest"}
+_COMMAND = re.compile(r"((?<![\w./:-])(?:quakecast|python3? -m)|(?:^|(?<=&& )|(?<=; ))make) ([^\n`#;|()]*)")
+_MODULES_OF_OTHERS = {"http.server", "venv", "pip", "pytest"}
 """Modules of others that texts may name with `python -m`."""
 
 
-class Named(NamedTuple):
+class NamedCommand(NamedTuple):
     """A command that a text names."""
 
     program: str
@@ -40,22 +40,22 @@ class Named(NamedTuple):
     """What follows, up to the end of the span or line."""
 
 
-def named_in(text: str) -> list[Named]:
-    """Return the commands in a span of code or a line of a shell."""
-    return [Named(found[1].replace("python3", "python"), tuple(found[2].split())) for found in _NAMED.finditer(text)]
+def commands_in(text: str) -> list[NamedCommand]:
+    """Return the commands in a span of code or a line for a shell."""
+    return [NamedCommand(found[1].replace("python3", "python"), tuple(found[2].split())) for found in _COMMAND.finditer(text)]
 
 
-def why_wrong(named: Named) -> str | None:
-    """Return what of a command does not exist; None if all of it does."""
-    if not named.words:
+def mistake_in(command: NamedCommand) -> str | None:
+    """Return what does not exist in a command; None if all of it exists."""
+    if not command.words:
         return None  # the program alone
-    if named.program == "make":
-        return None if named.words[0].startswith("-") or named.words[0] in MAKE_TARGETS else f"no target {named.words[0]}"
-    return _why_no_module(named.words[0]) if named.program == "python -m" else _why_no_command(named.words)
+    if command.program == "make":
+        return None if command.words[0].startswith("-") or command.words[0] in MAKE_TARGETS else f"no target {command.words[0]}"
+    return _mistake_in_module(command.words[0]) if command.program == "python -m" else _mistake_in_command(command.words)
 
 
-def _why_no_module(name: str) -> str | None:
-    if name in _NOT_OURS:
+def _mistake_in_module(name: str) -> str | None:
+    if name in _MODULES_OF_OTHERS:
         return None
     place = ROOT / Path(*name.split("."))
     file = place / "__main__.py" if place.is_dir() else place.with_suffix(".py")
@@ -65,7 +65,7 @@ def _why_no_module(name: str) -> str | None:
     return None if guarded else f"{name} does nothing when it is run"
 
 
-def _why_no_command(words: tuple[str, ...]) -> str | None:
+def _mistake_in_command(words: tuple[str, ...]) -> str | None:
     path: tuple[str, ...] = ()
     rest = list(words)
     while path in GROUPS and rest and not rest[0].startswith("-"):
@@ -75,7 +75,7 @@ def _why_no_command(words: tuple[str, ...]) -> str | None:
         if (*path, word) not in TREE:
             return f"no command {' '.join(('quakecast', *path, word))}"
         path = (*path, word)
-    taken = OF_EVERY_COMMAND | {name for parameter in TREE[path].params for name in (*parameter.opts, *parameter.secondary_opts)}
+    taken = HELP_OPTIONS | {name for parameter in TREE[path].params for name in (*parameter.opts, *parameter.secondary_opts)}
     options = [word.partition("=")[0].rstrip(".,:]").lstrip("[") for word in rest if re.match(r"\[?--?[a-z]", word)]
     missing = [name for name in options if name not in taken]
     return f"{' '.join(('quakecast', *path))} has no {', '.join(missing)}" if missing else None
@@ -101,7 +101,7 @@ def texts_of_code(path: Path) -> Iterator[str]:
             yield node.value
 
 
-def commands_of_message(text: str) -> list[Named]:
+def commands_of_message(text: str) -> list[NamedCommand]:
     """Return the commands in a message: in backticks, in lines `Example: …`, and bare ones.
 
     A bare command is the word after `quakecast`, unless it is prose such as "a quakecast server"; its options are not read.
@@ -114,7 +114,10 @@ def commands_of_message(text: str) -> list[Named]:
     ]
     called = [one for one in bare if not _is_prose(one)]
     return [
-        named for span in (*spans, *lines, *called) for named in named_in(span) if not _is_prose(f"{named.program} {' '.join(named.words)}")
+        command
+        for span in (*spans, *lines, *called)
+        for command in commands_in(span)
+        if not _is_prose(f"{command.program} {' '.join(command.words)}")
     ]
 
 

@@ -1,4 +1,4 @@
-"""A contract for import-linter: a package is entered by its door, its `__init__.py`, and nothing else of it is imported from outside.
+"""A contract for import-linter: other packages import a package only by its door, its `__init__.py`.
 
 Imports inside functions count as well.
 """
@@ -10,22 +10,22 @@ from importlinter import Contract, ContractCheck, fields, output
 
 
 class DoorContract(Contract):
-    """Every package below the root packages has a door; `open_modules` are those that a door hands on as they are."""
+    """Every package below the root packages has a door; `open_modules` are modules that others may import directly."""
 
     type_name = "door"
 
-    rootless = fields.ListField(subfield=fields.StringField())
+    doorless = fields.ListField(subfield=fields.StringField())
     """Packages without a door: their modules may be imported."""
     open_modules = fields.ListField(subfield=fields.StringField())
 
     def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
-        """Look at each import of a module by one outside its package."""
-        rootless, open_modules = set(self.rootless), set(self.open_modules)  # type: ignore[call-overload]
+        """Check each import of a module by a module outside its package."""
+        doorless, open_modules = set(self.doorless), set(self.open_modules)  # type: ignore[call-overload]
         broken = [
             f"{importer} -> {imported}"
             for imported in sorted(graph.modules - open_modules)
             for importer in sorted(graph.find_modules_that_directly_import(imported))
-            if any(not _within(importer, package) for package in _packages_of(imported) if package not in rootless)
+            if any(not _within(importer, package) for package in _packages_of(imported) if package not in doorless)
         ]
         return ContractCheck(kept=not broken, metadata={"broken": broken})
 
@@ -35,7 +35,7 @@ class DoorContract(Contract):
 
 
 def _packages_of(module: str) -> list[str]:
-    """`a.b.c` -> `a`, `a.b`: the packages that hold the module."""
+    """Return the packages that hold a module: `a.b.c` -> `a`, `a.b`."""
     parts = module.split(".")
     return [".".join(parts[:depth]) for depth in range(1, len(parts))]
 

@@ -1,4 +1,4 @@
-"""A source in memory: the smallest one that fulfils the protocol."""
+"""A source in memory: the smallest one that implements the protocol."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Which input records call for a forecast, and which score each must carry, found without the stream's code: plain dictionaries and the
-rules' own words."""
+"""The forecasts that must be issued for some input records, and their scores, computed without the code of the stream."""
 
 from __future__ import annotations
 
@@ -17,23 +16,26 @@ DAY = 24 * HOUR
 
 
 def inputs(log: Log) -> list[tuple[int, InputRecord]]:
-    """(partition, record) of the whole input log, each partition in order."""
-    known = [(partition, decode(record.value)) for partition in log.starts(EVENTS) for record in _all(log, EVENTS, partition)]
+    """Return (partition, record) of the whole input log, each partition in order."""
+    known = [(partition, decode(record.value)) for partition in log.starts(EVENTS) for record in _read_partition(log, EVENTS, partition)]
     return [(partition, record) for partition, record in known if not isinstance(record, Promotion)]
 
 
 def forecasts(log: Log) -> list[bytes]:
-    """All forecast records, each partition in order."""
-    return [record.value for partition in log.starts(FORECASTS) for record in _all(log, FORECASTS, partition)]
+    """Return all forecast records, each partition in order."""
+    return [record.value for partition in log.starts(FORECASTS) for record in _read_partition(log, FORECASTS, partition)]
 
 
-def _all(log: Log, topic: str, partition: int) -> Iterable[Record]:
+def _read_partition(log: Log, topic: str, partition: int) -> Iterable[Record]:
     return log.read(topic, partition, log.starts(topic)[partition], log.ends(topic)[partition])
 
 
 def expected_ids(records: list[tuple[int, InputRecord]], issued: list[bytes], table: RegionTable) -> set[str]:
-    """Ids of the forecasts that there must be: one for each change of what a region's forecast rests on, and for each heartbeat on or after
-    the time at which the region's last forecast said that it would be reissued."""
+    """Return the ids of the forecasts that must be issued.
+
+    There is one for each change of the events that a region's forecast depends on, and one for each heartbeat at or after `reissue_at` of
+    the region's last forecast.
+    """
     reissue = {forecast.id: forecast.reissue_at for forecast in map(decode_forecast, issued)}
     held: dict[str, dict[str, Event]] = {}
     due: dict[str, Instant] = {}
@@ -44,10 +46,10 @@ def expected_ids(records: list[tuple[int, InputRecord]], issued: list[bytes], ta
         regions = (
             [record.region]
             if isinstance(record, Change)
-            else [r for r, at in due.items() if now >= at and _partition(r, reissue, partition)]
+            else [r for r, at in due.items() if now >= at and _is_of_partition(r, reissue, partition)]
         )
         for region in regions:
-            if isinstance(record, Change) and not _changes(record, held.setdefault(region, {}), table, now):
+            if isinstance(record, Change) and not _changes_window(record, held.setdefault(region, {}), table, now):
                 continue
             identity = f"{region}-{partition}-{record.sequence}"
             expected.add(identity)
@@ -55,11 +57,11 @@ def expected_ids(records: list[tuple[int, InputRecord]], issued: list[bytes], ta
     return expected
 
 
-def _partition(region: str, reissue: dict[str, Instant], partition: int) -> bool:
+def _is_of_partition(region: str, reissue: dict[str, Instant], partition: int) -> bool:
     return any(identity.startswith(f"{region}-{partition}-") for identity in reissue)
 
 
-def _changes(change: Change, held: dict[str, Event], table: RegionTable | Mapping[str, Region], now: Instant) -> bool:
+def _changes_window(change: Change, held: dict[str, Event], table: RegionTable | Mapping[str, Region], now: Instant) -> bool:
     region = table[change.region]
     oldest = now - region.window_days * DAY
     for event_id in [event_id for event_id, event in held.items() if event.time < oldest]:
@@ -70,22 +72,22 @@ def _changes(change: Change, held: dict[str, Event], table: RegionTable | Mappin
     if event.magnitude < region.magnitude_of_completeness or event.time < oldest:
         return before is not None
     held[change.id] = event
-    return before is None or _facts(before) != _facts(event)
+    return before is None or _forecast_inputs(before) != _forecast_inputs(event)
 
 
-def _facts(event: Event) -> tuple[object, ...]:
+def _forecast_inputs(event: Event) -> tuple[object, ...]:
     return event.time, event.latitude, event.longitude, event.depth_km, event.magnitude
 
 
-def by_identity(issued: list[bytes]) -> dict[str, Forecast]:
+def forecasts_by_id(issued: list[bytes]) -> dict[str, Forecast]:
     return {forecast.id: forecast for forecast in map(decode_forecast, issued)}
 
 
-def scores(records: list[InputRecord], issued: list[Forecast], region: Region) -> list[tuple[int, float, int]]:
-    """By forecast of one region, the score that it must carry: settled events, log score per event, missed events.
+def expected_scores(records: list[InputRecord], issued: list[Forecast], region: Region) -> list[tuple[int, float, int]]:
+    """Return the score that each forecast of one region must have: settled events, log score per event, missed events.
 
-    From the records of one partition and the region's forecasts alone, for a forecaster whose hazard stays what the forecast said. The
-    forecast in force at an event is the last one issued before it; it counts when it is known a day after that forecast's successor.
+    Computed from the records of one partition and the region's forecasts, for a forecaster whose hazard is constant between forecasts.
+    The forecast in force at an event is the last one issued before it; the event counts if it is known a day after the next forecast.
     """
     known: dict[str, Event] = {}
     events, log_rates, expected, missed, settled, clock = 0, 0.0, 0.0, 0, 0, Instant(-(2**53))
@@ -103,7 +105,7 @@ def scores(records: list[InputRecord], issued: list[Forecast], region: Region) -
                 settled += 1
         if isinstance(record, Change) and record.region == region.id:
             before = known.get(record.id)
-            _changes(record, known, {region.id: region}, clock)
+            _changes_window(record, known, {region.id: region}, clock)
             after = known.get(record.id)
             in_settled = [e is not None and bool(moments) and moments[0] < e.time <= moments[settled] for e in (before, after)]
             missed += in_settled == [False, True]

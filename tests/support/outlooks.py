@@ -13,7 +13,7 @@ from stream.records.outlook import FRACTILES, SPANS_DAYS, AboveMainshock, Bin, O
 
 
 class RateSimulator:
-    """Returns counts that depend on every field of the request."""
+    """A simulator whose counts depend on every field of the request."""
 
     def __init__(self, name: str = "rate-1") -> None:
         self.name = name
@@ -33,7 +33,7 @@ class RateSimulator:
 
 
 class Simulators:
-    """A library of a few such simulators by the `lstm` that is in force."""
+    """A library of such simulators, by the name of the `lstm` in force."""
 
     def __init__(self, *known: RateSimulator) -> None:
         self._known = {one.name: one for one in known or (RateSimulator(),)}

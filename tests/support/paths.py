@@ -7,4 +7,4 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 """The project."""
 RECORDED = ROOT.parent / "shared"
-"""The recorded feed, catalogues and the feed server: beside the project, where they are there at all."""
+"""The recorded feed, catalogues and the feed server, if they are there; they are not part of the project."""

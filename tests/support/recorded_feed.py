@@ -1,4 +1,4 @@
-"""The recorded feed, served over HTTP by its own server inside the test's process, and everything that it showed."""
+"""The recorded feed, served over HTTP in the test's process, and all versions of events that it showed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RecordedFeed:
     def __init__(self, address: str) -> None:
         self.address = address
         self.bodies: list[bytes] = []
-        """Every answer with events that a client has got."""
+        """Every answer with events that a client received."""
 
     def move_clock(self, to: str) -> None:
         urllib.request.urlopen(f"{self.address}/_clock?to={to}").read()
@@ -34,8 +34,8 @@ class RecordedFeed:
         body = json.load(urllib.request.urlopen(f"{self.address}/_clock"))
         return Instant.parse(body["now"])
 
-    def shown(self) -> set[Event]:
-        """Every version of an event that was in any of the answers."""
+    def shown_events(self) -> set[Event]:
+        """Return every version of an event that was in one of the answers."""
         return {event for body in self.bodies for event in parse_geojson(body, "shown", None).events}
 
 

@@ -1,4 +1,4 @@
-"""Real servers for the tests: an Apache Kafka broker from its own jars, and Redis. Missing parts are failures that say what to install."""
+"""Real servers for the tests: an Apache Kafka broker and Redis. If something is missing, the error says what to install."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.waiting import stop_process, wait_until
 
 KAFKA_FOLDER = ROOT / "tests" / "kafka"
 LIBRARIES = KAFKA_FOLDER / "target" / "libs"
-START_SECONDS = 300.0
 
 BROKER = """\
 process.roles=broker,controller
@@ -52,7 +51,7 @@ listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.secu
 
 
 class MissingPart(Exception):
-    """The machine lacks something that the tests need; the message says what to install."""
+    """Something that the tests need is not installed; the message says what to install."""
 
 
 def free_port() -> int:
@@ -61,21 +60,25 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes] | None = None, seconds: float = START_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if process is not None and process.poll() is not None:
-            raise RuntimeError(f"the server ended with {process.returncode} before it answered")
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process accepts connections on a port.
+
+    Raises:
+        RuntimeError: the process ended.
+    """
+
+    def is_open() -> bool:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with {process.returncode} before it accepted a connection")
         with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"nothing answers on port {port} after {seconds} s")
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(is_open, f"a server on port {port}")
 
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """A Redis of its own on a free port, without persistence; gives its URL."""
+    """Run a Redis without persistence on a free port until the block ends, and yield its URL."""
     program = shutil.which("redis-server")
     if program is None:
         raise MissingPart("redis-server is missing: apt-get install redis-server")
@@ -87,16 +90,15 @@ def redis_server() -> Iterator[str]:
             wait_for_port(port, process)
             yield f"redis://127.0.0.1:{port}/0"
         finally:
-            process.terminate()
-            process.wait(10)
+            stop_process(process)
 
 
 @contextmanager
 def kafka_broker(login: tuple[str, str] | None = None) -> Iterator[str]:
-    """One KRaft node with its data in a temporary folder, or the broker that `QUAKECAST_TEST_KAFKA` (host:port) names; gives host:port.
+    """Run one KRaft node with its data in a temporary folder, or use the broker of `QUAKECAST_TEST_KAFKA`; yield host:port.
 
     Args:
-        login: the one user and password that a broker of the test's own lets in (SASL/PLAIN).
+        login: the only user and password that a new broker accepts (SASL/PLAIN); without it, a new broker asks for none.
     """
     if login is None and (named := os.environ.get("QUAKECAST_TEST_KAFKA")):
         yield named
@@ -109,7 +111,7 @@ def kafka_broker(login: tuple[str, str] | None = None) -> Iterator[str]:
         more = "" if login is None else WITH_PASSWORD.format(user=login[0], password=login[1])
         settings.write_text(text + more, encoding="utf-8")
         log = stack.enter_context(Path(folder, "broker.log").open("wb"))
-        java = [_java(), "-Xmx768m", "-cp", f"{_kafka_libraries()}/*"]
+        java = [java_program(), "-Xmx768m", "-cp", f"{kafka_libraries()}/*"]
         identity = ["kafka.tools.StorageTool", "format", "-t", "q8kcastTestsCluster1w", "-c", str(settings)]
         subprocess.run([*java, *identity], check=True, stdout=log, stderr=log, cwd=folder)
         process = subprocess.Popen([*java, "kafka.Kafka", str(settings)], stdout=log, stderr=log, cwd=folder)
@@ -117,21 +119,17 @@ def kafka_broker(login: tuple[str, str] | None = None) -> Iterator[str]:
             wait_for_port(port, process)
             yield f"127.0.0.1:{port}"
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            stop_process(process)
 
 
-def _java() -> str:
+def java_program() -> str:
     program = shutil.which("java")
     if program is None:
         raise MissingPart("java is missing: apt-get install openjdk-17-jre-headless maven (or name a broker with QUAKECAST_TEST_KAFKA)")
     return program
 
 
-def _kafka_libraries() -> Path:
+def kafka_libraries() -> Path:
     if not any(LIBRARIES.glob("kafka-clients-*.jar")):
         if shutil.which("mvn") is None:
             raise MissingPart("mvn is missing: apt-get install maven (or name a broker with QUAKECAST_TEST_KAFKA)")

@@ -1,4 +1,4 @@
-"""Small real things that the tests share: events, changes, a forecaster that only adds, and a sequence with all of a feed's habits."""
+"""Events and changes for the tests, a simple forecaster, and a simulated feed with late, revised, deleted and merged events."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _LONG_AGO = -(2**53)
 
 
 def at(hours: float) -> Instant:
-    """A moment that many hours after the start."""
+    """Return the time so many hours after the start."""
     return START.plus(hours=hours)
 
 
 def table() -> RegionTable:
-    """Two neighbours: `test` from 30° to 40° east, `neighbour` from there to 50°; both from 30° to 45° north."""
+    """Return two neighbouring regions: `test` from 30° to 40° east, `neighbour` from there to 50°; both from 30° to 45° north."""
     west, east = (shapely.box(low, 30.0, low + 10.0, 45.0) for low in (BORDER_LONGITUDE - 10.0, BORDER_LONGITUDE))
     return RegionTable([(REGION, west), (NEIGHBOUR, east)])
 
 
 def event(id: str = "a", hours: float = 0.0, magnitude: float | None = 4.0, **fields: Any) -> Event:
-    """An earthquake in `test` by default."""
+    """Return an event; by default an earthquake in `test`."""
     given: dict[str, Any] = {
         "id": id, "time": at(hours), "updated": at(hours), "latitude": 37.0, "longitude": 37.0, "depth_km": 10.0, "magnitude": magnitude,
         "magnitude_type": "mw", "type": "earthquake", "status": "automatic", "network": "us", "place": "near Pazarcık",
@@ -60,7 +60,7 @@ def change(
     region: str = REGION.id,
     merged_into: str | None = None,
 ) -> Change:
-    """An addition of an event, or the deletion of an id; observed at the event's time by default."""
+    """Return the addition of an event, or the deletion of an id; by default observed at the event's time."""
     if isinstance(subject, str):
         return Change(sequence, kind or "deleted", region, observed or START, "simulated", subject, merged_into=merged_into)
     return Change(sequence, kind or "added", region, observed or subject.time, "simulated", subject.id, subject)
@@ -81,7 +81,7 @@ class SumForecaster:
     def __init__(self, name: str = "sum-1", due_hours: float = 1.0, weight: float = 1.0) -> None:
         self._name, self._due_hours, self._weight = name, due_hours, weight
         self.observed: list[str] = []
-        """Ids of the events folded so far, again for each time."""
+        """Ids of the events folded so far; an event folded twice is there twice."""
 
     @property
     def name(self) -> str:
@@ -123,8 +123,8 @@ class SumForecaster:
         )
 
 
-class Shelf:
-    """A library of a few such forecasters by name: `lstm` is the one kind that it knows."""
+class ForecasterLibrary:
+    """A library of such forecasters by name; it knows the kind `lstm` only."""
 
     def __init__(self, *forecasters: SumForecaster) -> None:
         self.known = {one.name: one for one in forecasters}
@@ -136,26 +136,26 @@ class Shelf:
     def _named(self, lineup: Lineup) -> SumForecaster:
         name = dict(lineup.champion).get("lstm", "sum-1")
         if name not in self.known:
-            raise Problem(f"{name} is not on the shelf", "put it there")
+            raise Problem(f"{name} is not in the library", "add it")
         return self.known[name]
 
 
-def folded(forecaster: SumForecaster, events: Iterable[Event], base: bytes, region: Region = REGION) -> bytes:
-    """The memory after some events, folded plainly one by one."""
+def fold_events(forecaster: SumForecaster, events: Iterable[Event], base: bytes, region: Region = REGION) -> bytes:
+    """Return the memory after some events, folded one by one."""
     for one in events:
         base = forecaster.observe(base, one, region)
     return base
 
 
-class Turn(NamedTuple):
+class Poll(NamedTuple):
     """The result of one poll of a feed: changes (not numbered yet), and the feed's time."""
 
     changes: list[Change]
     heartbeat: Heartbeat
 
 
-class _Statement(NamedTuple):
-    """One statement of a source: at an hour it shows an event, or says that an id is gone."""
+class _Report(NamedTuple):
+    """One report of a source: at an hour it shows an event, or an id no longer."""
 
     hour: float
     event: Event | None
@@ -163,29 +163,29 @@ class _Statement(NamedTuple):
     merged_into: str | None = None
 
 
-def turns(seed: int = 1, count: int = 60, every_hours: float = 0.1, days: float = 8.0) -> list[Turn]:
-    """A main shock and its aftershocks as a feed reports them that is polled again and again.
+def simulated_polls(seed: int = 1, count: int = 60, every_hours: float = 0.1, days: float = 8.0) -> list[Poll]:
+    """Return the polls of a feed that reports a mainshock and its aftershocks.
 
     Times follow Omori's law, magnitudes Gutenberg–Richter's from 2.1 (so some are below completeness). Many arrive late and out of order,
     nearly all are revised (a few across the region border), some are quarry blasts or without a magnitude, some are deleted or merged.
     """
     rng = random.Random(seed)
-    statements = sorted((statement for number in range(count) for statement in _life(number, rng)), key=lambda statement: statement.hour)
+    reports = sorted((report for number in range(count) for report in _reports_of_event(number, rng)), key=lambda report: report.hour)
     ledger = Ledger(table())
-    polls: list[Turn] = []
+    polls: list[Poll] = []
     for number in range(1, round(days * 24 / every_hours)):
         now, changes = at(number * every_hours), []
-        while statements and statements[0].hour <= number * every_hours:
-            statement = statements.pop(0)
-            if statement.event is not None:
-                changes += ledger.observe(statement.event, now, "simulated")
+        while reports and reports[0].hour <= number * every_hours:
+            report = reports.pop(0)
+            if report.event is not None:
+                changes += ledger.observe(report.event, now, "simulated")
             else:
-                changes += ledger.remove(statement.id, now, "simulated", "simulated", statement.merged_into)
-        polls.append(Turn(changes, Heartbeat(-1, now, "simulated")))
+                changes += ledger.remove(report.id, now, "simulated", "simulated", report.merged_into)
+        polls.append(Poll(changes, Heartbeat(-1, now, "simulated")))
     return polls
 
 
-def _life(number: int, rng: random.Random) -> list[_Statement]:
+def _reports_of_event(number: int, rng: random.Random) -> list[_Report]:
     hours = 0.0 if number == 0 else 0.05 * ((1.0 + 150.0 / 0.05) ** rng.random() - 1.0)
     magnitude = 7.8 if number == 0 else round(2.1 + rng.expovariate(0.9), 1)
     first = event(
@@ -193,37 +193,37 @@ def _life(number: int, rng: random.Random) -> list[_Statement]:
         type="quarry blast" if rng.random() < 0.05 else "earthquake",
     )  # fmt: skip
     if rng.random() < 0.05:
-        first = _revised(first, hours, magnitude=None)
-    heard = hours + rng.choice((0.05, 0.1, 0.3, 2.0, 15.0))
-    statements = [_Statement(heard, first, first.id)]
+        first = _revise(first, hours, magnitude=None)
+    reported = hours + rng.choice((0.05, 0.1, 0.3, 2.0, 15.0))
+    reports = [_Report(reported, first, first.id)]
     for _ in range(rng.randrange(4)):
-        heard += rng.expovariate(0.5)
-        statements.append(_Statement(heard, _revision(statements[-1].event or first, heard, rng), first.id))
+        reported += rng.expovariate(0.5)
+        reports.append(_Report(reported, _random_revision(reports[-1].event or first, reported, rng), first.id))
     if rng.random() < 0.12:
-        statements.append(_Statement(heard + 1.0, None, first.id, rng.choice((None, "us000"))))
-    return statements
+        reports.append(_Report(reported + 1.0, None, first.id, rng.choice((None, "us000"))))
+    return reports
 
 
-def _revision(before: Event, hour: float, rng: random.Random) -> Event:
+def _random_revision(before: Event, hour: float, rng: random.Random) -> Event:
     kind = rng.choice(("status", "magnitude", "time", "place", "border"))
     if kind == "magnitude":
-        return _revised(before, hour, magnitude=round((before.magnitude or 3.0) + rng.gauss(0, 0.3), 1))
+        return _revise(before, hour, magnitude=round((before.magnitude or 3.0) + rng.gauss(0, 0.3), 1))
     if kind == "time":
-        return _revised(before, hour, time=before.time.plus(seconds=rng.gauss(0, 40)))
+        return _revise(before, hour, time=before.time.plus(seconds=rng.gauss(0, 40)))
     if kind == "place":
-        return _revised(before, hour, latitude=round(before.latitude + rng.gauss(0, 0.1), 3))
+        return _revise(before, hour, latitude=round(before.latitude + rng.gauss(0, 0.1), 3))
     if kind == "border":
-        return _revised(before, hour, longitude=round(2 * BORDER_LONGITUDE - before.longitude, 3))
-    return _revised(before, hour, status="reviewed")
+        return _revise(before, hour, longitude=round(2 * BORDER_LONGITUDE - before.longitude, 3))
+    return _revise(before, hour, status="reviewed")
 
 
-def _revised(before: Event, hour: float, **fields: Any) -> Event:
+def _revise(before: Event, hour: float, **fields: Any) -> Event:
     fields_before = {name: getattr(before, name) for name in Event.__struct_fields__}
     return Event(**(fields_before | {"updated": at(hour)} | fields))
 
 
-def by_partition(polls: Iterable[Turn]) -> dict[int, list[InputRecord]]:
-    """The turns as the records of each partition's log, numbered as the publisher numbers them."""
+def records_by_partition(polls: Iterable[Poll]) -> dict[int, list[InputRecord]]:
+    """Return the records of each partition's log, numbered as the publisher numbers them."""
     records: dict[int, list[InputRecord]] = {partition: [] for partition in range(REGION_PARTITIONS)}
     for changes, heartbeat in polls:
         for one in changes:

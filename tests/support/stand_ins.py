@@ -1,4 +1,4 @@
-"""Stand-ins for the USGS services on a free port of this machine, and the command as a process."""
+"""Stand-ins for the USGS services on a free port, and what is needed to run the command as a process."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def now() -> Instant:
 
 
 def small_sequence(start: Instant, days: float = 1.0, seed: int = 3) -> list[Event]:
-    """A mainshock of magnitude 5.5 in the middle of some days of four regions' background."""
+    """Return some days of background in four regions with a mainshock of magnitude 5.5 in the middle."""
     return Sequence(start, days, seed, mainshock=5.5, mainshock_after_days=days / 2).events
 
 
 def csv_of(events: list[Event]) -> bytes:
-    """A catalogue of events as the USGS writes it."""
+    """Return a catalogue of events as the USGS writes it."""
     rows = [",".join(COLUMNS)]
     for e in events:
-        said = {"time": e.time, "latitude": e.latitude, "longitude": e.longitude, "depth": e.depth_km, "mag": e.magnitude,
+        values = {"time": e.time, "latitude": e.latitude, "longitude": e.longitude, "depth": e.depth_km, "mag": e.magnitude,
                 "magType": e.magnitude_type, "net": e.network, "id": e.id, "updated": e.updated, "place": f'"{e.place}"', "type": e.type,
                 "status": e.status}  # fmt: skip
-        rows.append(",".join(str(said.get(column, "")) for column in COLUMNS))
+        rows.append(",".join(str(values.get(column, "")) for column in COLUMNS))
     return "\n".join([*rows, ""]).encode()
 
 
 @contextmanager
 def usgs(events: list[Event], generated: Instant | None = None) -> Iterator[str]:
-    """The summary feed of events as of one moment, no revisions, and the event service over them; gives the address."""
+    """Serve the summary feed of some events, no revisions, and the event service over them; yield the address."""
     feed = summary(events, generated or now(), "simulated")
     nothing = summary([], generated or now(), "simulated")
 
@@ -74,7 +74,7 @@ def _http(answer: Callable[[str, dict[str, list[str]]], bytes | None]) -> Iterat
             self.wfile.write(body or b"")
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Quiet."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -86,7 +86,7 @@ def _http(answer: Callable[[str, dict[str, list[str]]], bytes | None]) -> Iterat
 
 
 def program(name: str = "quakecast") -> str:
-    """The installed program beside the Python that runs the tests."""
+    """Return the path of a program that is installed beside the Python that runs the tests."""
     beside = Path(sys.executable).parent
     found = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
     assert found, f"{name} is not installed: pip install -e '.[test]'"
@@ -94,7 +94,7 @@ def program(name: str = "quakecast") -> str:
 
 
 def environment(**given: str) -> dict[str, str]:
-    """This process's environment with the program's own variables as given, and no others of them."""
+    """Return this process's environment, with only the given ones of the variables `QUAKECAST_…`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("QUAKECAST_")}
     beside = str(Path(sys.executable).parent)
     return kept | {"PATH": f"{beside}{os.pathsep}{kept.get('PATH', '')}"} | given

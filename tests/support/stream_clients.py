@@ -1,9 +1,9 @@
-"""Many clients of the stream at once: does each get every record once, and how long after the commit?
+"""Many clients of the stream at once: whether each gets every record once, and how long after the commit.
 
     python -m tests.support.stream_clients --clients 500 --records 2000 --per-second 100
 
-The server is a process of its own (`quakecast serve`); writer and clients share another. A part of the clients goes away in the middle and
-comes back with its cursor.
+The server is one process (`quakecast serve`), writer and clients another. Some of the clients leave in the middle and return with their
+cursor.
 """
 
 from __future__ import annotations
@@ -30,20 +30,19 @@ from tests.support.paths import ROOT
 from tests.support.servers import free_port
 from tests.support.simulated import at
 from tests.support.stand_ins import environment
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_SECONDS, stop_process, wait_until
 
-RECORDS_A_COMMIT = 7
-START_SECONDS = 300.0
+RECORDS_PER_COMMIT = 7
 
 
-class Found(NamedTuple):
-    """What came of it."""
+class StreamReport(NamedTuple):
+    """What the clients received."""
 
     missing: int
     """Records that some client did not get, over all clients."""
     repeated: int
     seconds: list[float]
-    """From a record's commit to a client's reading it, one for each client and record of those who stayed."""
+    """From the commit of a record until a client read it: one for each record and each client that stayed."""
 
     def text(self) -> str:
         ms = [1_000.0 * second for second in self.seconds]
@@ -55,7 +54,7 @@ class Found(NamedTuple):
 
 
 class Writer:
-    """Appends heartbeats, and knows when each was committed."""
+    """Writes heartbeats, and remembers when each was committed."""
 
     def __init__(self, bus: str) -> None:
         self._log = open_log(bus)
@@ -64,10 +63,10 @@ class Writer:
         self.committed: dict[bytes, float] = {}
 
     def write(self, records: int, per_second: float) -> None:
-        """So many records, some a commit, in an even rhythm."""
+        """Write records at an even rate, some in each commit."""
         began = time.monotonic()
-        for first in range(0, records, RECORDS_A_COMMIT):
-            bodies = [encode(Heartbeat(n, at(n / 60.0), "all_day")) for n in range(first, min(records, first + RECORDS_A_COMMIT))]
+        for first in range(0, records, RECORDS_PER_COMMIT):
+            bodies = [encode(Heartbeat(n, at(n / 60.0), "all_day")) for n in range(first, min(records, first + RECORDS_PER_COMMIT))]
             out = [Outgoing(EVENTS, n % REGION_PARTITIONS, b"all_day", body, at(0.0)) for n, body in enumerate(bodies, first)]
             time.sleep(max(0.0, began + first / per_second - time.monotonic()))
             self._producer.commit(out)
@@ -80,7 +79,7 @@ class Writer:
 
 
 class Client:
-    """One reader of the stream, by HTTP/1.0: what comes until the end is the body."""
+    """One reader of the stream; with HTTP/1.0 the body has no chunks."""
 
     def __init__(self, port: int, expected: int) -> None:
         self._port, self._expected = port, expected
@@ -88,7 +87,7 @@ class Client:
         self.last_id = b""
 
     async def follow(self, leave_after: int | None = None) -> None:
-        """Read until all that is expected has come, or until it is time to leave."""
+        """Read until all expected records have arrived, or so many that the client leaves."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=2**22)
         resume = b"Last-Event-ID: " + self.last_id + b"\r\n" if self.last_id else b""
         writer.write(b"GET /v1/stream?topics=events HTTP/1.0\r\nHost: localhost\r\n" + resume + b"\r\n")
@@ -109,43 +108,43 @@ class Client:
         writer.close()
 
 
-async def many(port: int, clients: int, leaving: int, writer: Writer, records: int, per_second: float) -> Found:
-    """All clients while the writer writes; the first `leaving` of them go away at some record and come back."""
+async def read_with_clients(port: int, clients: int, leaving: int, writer: Writer, records: int, per_second: float) -> StreamReport:
+    """Let all clients read while the writer writes; the first `leaving` of them leave after some record and return."""
     everybody = [Client(port, records) for _ in range(clients)]
-    chance = random.Random(6)
+    rng = random.Random(6)
 
     async def run(client: Client, leaves: bool) -> None:
         if leaves:
-            await client.follow(chance.randrange(1, records - 1))
-            await asyncio.sleep(chance.random())
+            await client.follow(rng.randrange(1, records - 1))
+            await asyncio.sleep(rng.random())
         await client.follow()
 
     tasks = [asyncio.create_task(run(client, number < leaving)) for number, client in enumerate(everybody)]
-    while not all(client.last_id for client in everybody):
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not all(client.last_id for client in everybody):
+            await asyncio.sleep(0.1)
     writing = asyncio.create_task(asyncio.to_thread(writer.write, records, per_second))
     await asyncio.gather(writing, *tasks)
     expected = writer.committed.keys()
     missing = sum(len(expected - {body for body, _ in client.got}) for client in everybody)
     repeated = sum(len(client.got) - len({body for body, _ in client.got}) for client in everybody)
-    return Found(missing, repeated, [when - writer.committed[body] for client in everybody[leaving:] for body, when in client.got])
+    return StreamReport(missing, repeated, [when - writer.committed[body] for client in everybody[leaving:] for body, when in client.got])
 
 
 @contextmanager
-def server(bus: str, folder: Path) -> Iterator[int]:
-    """`quakecast serve` as a process; gives its port."""
+def serve_process(bus: str, folder: Path) -> Iterator[int]:
+    """Run `quakecast serve` as a process until the block ends, and yield its port."""
     port = free_port()
-    more = ("--store", bus, "--port", str(port), "--requests-per-second", "0")
+    options = ("--store", bus, "--port", str(port), "--requests-per-second", "0")
     process = subprocess.Popen(
-        [sys.executable, "-m", "stream.cli", "serve", "--bus", bus, *more], cwd=folder,
+        [sys.executable, "-m", "stream.cli", "serve", "--bus", bus, *options], cwd=folder,
         env=environment(PYTHONPATH=str(ROOT)), stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         wait_until(lambda: _answers(port), "the server")
         yield port
     finally:
-        process.terminate()
-        process.wait(30)
+        stop_process(process)
 
 
 def _answers(port: int) -> bool:
@@ -156,29 +155,29 @@ def _answers(port: int) -> bool:
         return False
 
 
-def measured(bus: str, folder: Path, clients: int, leaving: int, records: int, per_second: float) -> Found:
-    """Start a server over a log, and let the clients read."""
+def measure_clients(bus: str, folder: Path, clients: int, leaving: int, records: int, per_second: float) -> StreamReport:
+    """Start a server over a log, let the clients read, and return what they received."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4 * clients + 256)), hard))
     writer = Writer(bus)
-    with server(bus, folder) as port:
-        found = asyncio.run(many(port, clients, leaving, writer, records, per_second))
+    with serve_process(bus, folder) as port:
+        report = asyncio.run(read_with_clients(port, clients, leaving, writer, records, per_second))
     writer.close()
-    return found
+    return report
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--clients", type=int, default=500)
-    options.add_argument("--leaving", type=int, default=100)
-    options.add_argument("--records", type=int, default=1_000)
-    options.add_argument("--per-second", type=float, default=50.0)
-    options.add_argument("--bus", default="", help="by default an embedded log of its own")
-    given = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clients", type=int, default=500)
+    parser.add_argument("--leaving", type=int, default=100)
+    parser.add_argument("--records", type=int, default=1_000)
+    parser.add_argument("--per-second", type=float, default=50.0)
+    parser.add_argument("--bus", default="", help="by default an embedded log of its own")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="quakecast-clients-") as folder:
         bus = given.bus or f"sqlite:///{folder}/log.db"
-        found = measured(bus, Path(folder), given.clients, given.leaving, given.records, given.per_second)
-    print(f"{given.clients} clients, {given.records} records at {given.per_second:g} a second: {found.text()}")
+        report = measure_clients(bus, Path(folder), given.clients, given.leaving, given.records, given.per_second)
+    print(f"{given.clients} clients, {given.records} records at {given.per_second:g} a second: {report.text()}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A small server of `/v1/stream` whose connections do what a test tells them: send, cut, refuse. It resumes as the real one does."""
+"""A small server of `/v1/stream` whose connections follow a test's script: send, break, refuse. It resumes as the real server does."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.waiting import PATIENCE_SECONDS
+
 
 class Entry(NamedTuple):
-    """A record of the stream as the server has it."""
+    """A record of the stream as the server holds it."""
 
     topic: str
     data: bytes
 
 
-class Turn(NamedTuple):
-    """What one connection does."""
+class Script(NamedTuple):
+    """What the server does on one connection."""
 
     status: int = 200
     content_type: str = "text/event-stream"
     frames: int = 1_000_000
-    """How many records it sends before it is cut."""
+    """How many records it sends before it breaks the connection."""
     torn: bool = False
-    """Cut in the middle of the record after those."""
+    """Whether it breaks the connection in the middle of the next record."""
     repeats_last: bool = False
-    """Begins with the record that the client has already."""
+    """Whether it begins with the record that the client has already."""
     retry_after: str | None = None
     body: bytes = b""
 
 
-class Asked(NamedTuple):
-    """One request as it came."""
+class ReceivedRequest(NamedTuple):
+    """One request as the server received it."""
 
     path: str
     query: dict[str, list[str]]
@@ -42,18 +44,18 @@ class Asked(NamedTuple):
 
 
 class StreamServer:
-    """A cursor is the number of records before it."""
+    """The records, the scripts of the next connections, and the requests received. A cursor is the number of records before it."""
 
-    def __init__(self, entries: Sequence[Entry], turns: Sequence[Turn]) -> None:
-        self.entries, self.turns, self.asked = list(entries), list(turns), list[Asked]()
+    def __init__(self, entries: Sequence[Entry], scripts: Sequence[Script]) -> None:
+        self.entries, self.scripts, self.requests = list(entries), list(scripts), list[ReceivedRequest]()
         self.address = ""
         self.closing = threading.Event()
 
 
 @contextmanager
-def stream_server(entries: Sequence[Entry], *turns: Turn) -> Iterator[StreamServer]:
-    """Serve until the block ends; once all turns are used, further connections send everything and stay open."""
-    served = StreamServer(entries, turns)
+def stream_server(entries: Sequence[Entry], *scripts: Script) -> Iterator[StreamServer]:
+    """Serve until the block ends; after the last script, further connections send everything and stay open."""
+    served = StreamServer(entries, scripts)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -63,35 +65,35 @@ def stream_server(entries: Sequence[Entry], *turns: Turn) -> Iterator[StreamServ
             url = urlsplit(self.path)
             last = self.headers["Last-Event-ID"]
             query = parse_qs(url.query)
-            served.asked.append(Asked(url.path, query, last, self.headers["Authorization"]))
-            turn = served.turns.pop(0) if served.turns else Turn()
-            self.send_response(turn.status)
-            self.send_header("Content-Type", turn.content_type if turn.status == 200 else "application/json")
-            if turn.retry_after is not None:
-                self.send_header("Retry-After", turn.retry_after)
+            served.requests.append(ReceivedRequest(url.path, query, last, self.headers["Authorization"]))
+            script = served.scripts.pop(0) if served.scripts else Script()
+            self.send_response(script.status)
+            self.send_header("Content-Type", script.content_type if script.status == 200 else "application/json")
+            if script.retry_after is not None:
+                self.send_header("Retry-After", script.retry_after)
             self.send_header("Connection", "close")
             self.end_headers()
-            if turn.status == 200:
-                self.send_records(turn, int(last or 0), to_the_end="until" in query)
+            if script.status == 200:
+                self.send_records(script, int(last or 0), to_the_end="until" in query)
             else:
-                self.wfile.write(turn.body)
+                self.wfile.write(script.body)
 
-        def send_records(self, turn: Turn, first: int, *, to_the_end: bool) -> None:
+        def send_records(self, script: Script, first: int, *, to_the_end: bool) -> None:
             self.wfile.write(f": hello\nretry: 3000\n\nid: {first}\n\n".encode())
-            begin = max(0, first - turn.repeats_last)
-            for number, (topic, data) in list(enumerate(served.entries))[begin : first + turn.frames]:
+            begin = max(0, first - script.repeats_last)
+            for number, (topic, data) in list(enumerate(served.entries))[begin : first + script.frames]:
                 self.wfile.write(frame(number, topic, data))
-            if turn.torn:
-                whole = frame(first + turn.frames, *served.entries[first + turn.frames])
+            if script.torn:
+                whole = frame(first + script.frames, *served.entries[first + script.frames])
                 self.wfile.write(whole[: len(whole) // 2])
-            if first + turn.frames >= len(served.entries) and to_the_end:
+            if first + script.frames >= len(served.entries) and to_the_end:
                 self.wfile.write(b"event: end\ndata: {}\n\n")
-            elif first + turn.frames >= len(served.entries):
+            elif first + script.frames >= len(served.entries):
                 self.wfile.flush()
-                served.closing.wait(20)
+                served.closing.wait(PATIENCE_SECONDS)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Quiet."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     served.address = f"http://127.0.0.1:{server.server_port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 from stream.core import Position
 
 PATIENCE_SECONDS = 300.0
-"""No condition takes that long. It ends a test whose condition never comes true."""
+"""No condition takes that long, not even on a busy machine. It ends a test whose condition never comes true."""
 
 
 def wait_until(
@@ -36,6 +37,16 @@ def wait_until(
         meanwhile()
 
 
+def stop_process(process: subprocess.Popen[bytes]) -> int:
+    """Ask a process to end, wait until it has, and return its exit code; kill it if it does not end."""
+    process.terminate()
+    try:
+        return process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
 class _TakesTurns(Protocol):
     def turn(self, wait_seconds: float, /) -> object: ...
 
@@ -45,7 +56,7 @@ class _HasPositions(Protocol):
 
 
 def consumed_by(worker: _HasPositions) -> dict[int, int]:
-    """The sequence of the last record that a forecasting worker has consumed, by partition."""
+    """Return the sequence of the last record that a forecasting worker has consumed, by partition."""
     return {partition: position.sequence for partition, position in worker.positions().items()}
 
 

@@ -1,4 +1,4 @@
-"""The shape of the code: who may import whom, one door for each library, and no drawers for odds and ends."""
+"""The structure of the code: imports between layers, one door for each library, and no modules of mixed contents."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ PURE = (
 )
 """Packages and files without IO, clock, chance, environment or log."""
 READS_ITS_OWN_FILES = ("stream/alerts/rules.py", "stream/records/schema.py", "stream/records/compatibility.py")
-"""They read tables that come with the program, when it starts or is built."""
+"""These read tables that come with the program, when it starts or is built."""
 NOT_IN_THE_CLIENT = {"uvicorn", "starlette", "prometheus_client", "shapely", "scipy", "obspy", "torch", "numba", "numpy", "pandas"}
 IMPURE = {"time", "random", "os", "logging", "structlog", "socket", "pathlib", "secrets", "uuid", "subprocess", "threading", "asyncio"}
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, at its top or inside a function."""
-    for node in ast.walk(parsed(path)):
+    """Yield every module that a file imports, at its top or inside a function."""
+    for node in ast.walk(parse_module(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -60,7 +60,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 @cache
-def parsed(path: Path) -> ast.Module:
+def parse_module(path: Path) -> ast.Module:
     return ast.parse((ROOT / path).read_text(encoding="utf-8"), str(path))
 
 
@@ -68,8 +68,8 @@ def package(module: str) -> str:
     return module.partition(".")[0]
 
 
-def reached(path: Path) -> set[Path]:
-    """The files of ours that a file imports, and those that they import, and so on."""
+def reachable_files(path: Path) -> set[Path]:
+    """Return the files of this project that a file imports, directly or through others."""
     found: set[Path] = set()
     waiting = [path]
     while waiting:
@@ -81,7 +81,7 @@ def reached(path: Path) -> set[Path]:
     return found
 
 
-def test_there_is_something_to_look_at() -> None:
+def test_the_modules_of_all_layers_are_found() -> None:
     assert {path.parts[0] for path in MODULES} == set(LAYERS)
     assert Path("stream/core/step.py") in MODULES
 
@@ -104,26 +104,26 @@ CORE = [path for path in MODULES if path.as_posix().startswith(PURE) and path.as
 
 
 @pytest.mark.parametrize("path", CORE, ids=str)
-def test_the_core_has_no_clock_no_chance_no_environment_and_no_log(path: Path) -> None:
+def test_the_core_has_no_clock_randomness_environment_or_log(path: Path) -> None:
     assert not IMPURE & {package(module) for module in imports(path)}
 
 
 @pytest.mark.parametrize("path", CORE, ids=str)
-def test_the_core_reaches_no_door(path: Path) -> None:
-    """Not by a detour either: `ingest/region.py` alone may import ObsPy's regions, inside the function that needs them."""
-    behind = {file.as_posix() for file in reached(path)}
+def test_the_core_imports_no_library_door_even_indirectly(path: Path) -> None:
+    """The only exception: `ingest/region.py` imports ObsPy's regions inside the function that needs them."""
+    behind = {file.as_posix() for file in reachable_files(path)}
     assert behind & {door for doors in DOORS.values() for door in doors} <= {"ingest/seismology.py"}
 
 
 def test_the_client_loads_no_server_and_no_mathematics() -> None:
-    """What an application pays for `from stream.client import Client`: this list, and 0.3 s, is a promise to its users."""
+    """Users of `from stream.client import Client` may rely on this list, and on the 0.3 s of the next test."""
     code = "import sys; from stream.client import Client; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not NOT_IN_THE_CLIENT & {package(module) for module in ran.stdout.split()}
 
 
-def test_the_client_is_loaded_in_less_than_three_tenths_of_a_second() -> None:
-    """In processor time, and the quickest of several tries counts: other work on the machine makes some slow, none fast."""
+def test_the_client_is_imported_in_less_than_three_tenths_of_a_second() -> None:
+    """The quickest of several tries counts, in processor time: other work on the machine makes a try slower, never faster."""
     code = "import time; began = time.process_time(); from stream.client import Client; print(time.process_time() - began)"
     tries = [
         float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout) for _ in range(7)
@@ -132,7 +132,7 @@ def test_the_client_is_loaded_in_less_than_three_tenths_of_a_second() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
-def test_no_module_is_a_drawer_for_odds_and_ends(path: Path) -> None:
+def test_no_module_is_named_utils_or_the_like(path: Path) -> None:
     assert not {"utils", "util", "common", "helper", "helpers", "manager", "base", "misc"} & {
         part.removesuffix(".py") for part in path.parts
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import commands_of_message, named_in, spans_of_document, texts_of_code, why_wrong
+from tests.support.commands import commands_in, commands_of_message, mistake_in, spans_of_document, texts_of_code
 from tests.support.paths import ROOT
 
 CODE = sorted(path.relative_to(ROOT) for layer in ("ingest", "stream", "models", "tests") for path in (ROOT / layer).rglob("*.py"))
@@ -20,26 +20,26 @@ OTHERS = [
 ]
 
 
-def wrong(path: Path, texts: list[str]) -> list[str]:
+def mistakes_in(path: Path, texts: list[str]) -> list[str]:
     """Return what the texts name that does not exist."""
-    return [f"{path}: {why}" for text in texts for named in commands_of_message(text) if (why := why_wrong(named)) is not None]
+    return [f"{path}: {why}" for text in texts for command in commands_of_message(text) if (why := mistake_in(command)) is not None]
 
 
 @pytest.mark.parametrize("folder", ["ingest", "stream", "models", "tests"])
 def test_every_command_in_a_text_of_the_code_exists(folder: str) -> None:
     files = [path for path in CODE if path.parts[0] == folder]
-    assert [line for path in files for line in wrong(path, list(texts_of_code(ROOT / path)))] == []
+    assert [line for path in files for line in mistakes_in(path, list(texts_of_code(ROOT / path)))] == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=str)
 def test_every_command_in_a_document_exists(path: Path) -> None:
     spans = spans_of_document((ROOT / path).read_text(encoding="utf-8"))
-    assert [f"{span}: {why}" for span in spans for named in named_in(span) if (why := why_wrong(named)) is not None] == []
+    assert [f"{span}: {why}" for span in spans for command in commands_in(span) if (why := mistake_in(command)) is not None] == []
 
 
 @pytest.mark.parametrize("path", PAGE + OTHERS, ids=str)
 def test_every_command_on_the_page_and_in_the_configuration_exists(path: Path) -> None:
-    assert wrong(path, (ROOT / path).read_text(encoding="utf-8").splitlines()) == []
+    assert mistakes_in(path, (ROOT / path).read_text(encoding="utf-8").splitlines()) == []
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_every_command_on_the_page_and_in_the_configuration_exists(path: Path) -
         ("`make pages` builds it", "no target pages"),
     ],
 )
-def test_a_command_that_does_not_exist_is_found(text: str, why: str) -> None:
-    assert [why_wrong(named) for named in commands_of_message(text)] == [why]
+def test_a_command_that_does_not_exist_is_reported(text: str, why: str) -> None:
+    assert [mistake_in(command) for command in commands_of_message(text)] == [why]
 
 
 @pytest.mark.parametrize(
@@ -69,4 +69,4 @@ def test_a_command_that_does_not_exist_is_found(text: str, why: str) -> None:
     ],
 )
 def test_a_command_that_exists_is_not_reported(text: str) -> None:
-    assert [why for named in commands_of_message(text) if (why := why_wrong(named)) is not None] == []
+    assert [why for command in commands_of_message(text) if (why := mistake_in(command)) is not None] == []

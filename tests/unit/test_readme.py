@@ -1,4 +1,4 @@
-"""README and CONTRIBUTING stay on a screen, and what they show is true."""
+"""README and CONTRIBUTING stay short, and agree with the code and the results."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CONSUMERS = (ROOT / "docs" / "consumers.md").read_text(encoding="utf-8")
 RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 
 
-def test_both_are_short() -> None:
+def test_readme_and_contributing_are_short() -> None:
     assert len(README.splitlines()) <= 150
     assert len(CONTRIBUTING.splitlines()) <= 60
 
 
-def test_the_first_screen_has_a_sentence_a_picture_and_the_two_commands() -> None:
+def test_the_first_screen_has_a_picture_the_two_commands_and_the_warning() -> None:
     first = README.splitlines()[:20]
     pictures = [line for line in first if line.startswith("![")]
     assert len(pictures) == 1
@@ -31,7 +31,7 @@ def test_the_first_screen_has_a_sentence_a_picture_and_the_two_commands() -> Non
 
 
 def is_part_of(short: Any, whole: Any) -> bool:
-    """Whether a shortened JSON value holds nothing but values of the whole one; lists are cut at the end."""
+    """Return whether a shortened JSON value has only values of the whole one; lists may be cut at the end."""
     if isinstance(short, dict):
         return isinstance(whole, dict) and all(key in whole and is_part_of(value, whole[key]) for key, value in short.items())
     if isinstance(short, list):
@@ -39,7 +39,7 @@ def is_part_of(short: Any, whole: Any) -> bool:
     return bool(short == whole)
 
 
-def test_the_forecast_in_the_readme_is_the_whole_one_shortened() -> None:
+def test_the_forecast_in_the_readme_is_part_of_the_one_for_consumers() -> None:
     (short,), (whole,) = blocks(README, "json"), blocks(CONSUMERS, "json")
     assert len(short.splitlines()) <= 10
     assert is_part_of(json.loads(short), json.loads(whole))
@@ -53,12 +53,12 @@ def test_every_figure_of_the_table_is_in_the_results() -> None:
             assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d.]*\d)", RESULTS), figure
 
 
-def test_every_recipe_names_files_that_are_there_and_counts_them() -> None:
+def test_every_recipe_names_existing_files_and_their_number() -> None:
     recipes = re.findall(r"^\| (an? [^|]+) \| ([^|]+) \| (\d+)(?: \((\d+)\))? \|$", CONTRIBUTING, re.MULTILINE)
     assert len(recipes) == 10
     for task, touch, count, most in recipes:
-        usual, _, further = re.sub(r"\([^)]*\)", "", touch).partition("also ")
-        named = [path_of(one, touch) for one in re.findall(r"`([\w./]+\.\w+)`", usual)]
+        always, _, further = re.sub(r"\([^)]*\)", "", touch).partition("also ")
+        named = [path_of(one, touch) for one in re.findall(r"`([\w./]+\.\w+)`", always)]
         assert len(named) == int(count), (task, named)
         if most:
             assert len(named) + len(re.findall(r"`([\w./]+\.\w+)`", further)) == int(most), task

@@ -9,7 +9,7 @@ import pytest
 
 from ingest.changes import Ledger
 from ingest.event import Change, Event
-from tests.support.simulated import NEIGHBOUR, REGION, at, by_partition, event, table, turns
+from tests.support.simulated import NEIGHBOUR, REGION, at, event, records_by_partition, simulated_polls, table
 
 TABLE = table()
 
@@ -153,11 +153,11 @@ def test_a_recalled_ledger_has_each_event_in_its_region_in_whichever_order_parti
 
 
 def test_a_recalled_ledger_repeats_no_change() -> None:
-    history = turns(3, 80, 0.5)
+    history = simulated_polls(3, 80, 0.5)
     changes = [change for turn in history for change in turn.changes]
     first = recalled_ledger(changes)
     for order in permutations(
-        [r for r in records if isinstance(r, Change)] for records in by_partition(history).values() if len(records) > len(history)
+        [r for r in records if isinstance(r, Change)] for records in records_by_partition(history).values() if len(records) > len(history)
     ):
         again = recalled_ledger(*order)
         assert {entry.event for entry in again.entries.values()} == {entry.event for entry in first.entries.values()}

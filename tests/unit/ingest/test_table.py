@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.event import DeadLetter, Event
@@ -176,7 +176,6 @@ def test_a_repaired_row_of_a_change_log_is_an_observation_and_then_a_dead_letter
     assert (letter.reason, letter.observed_at, letter.id) == ("magnitude_missing", observation.observed_at, "us6000jllz")
 
 
-@settings(deadline=None)
 @given(st.text(max_size=120), st.integers(0, 250), st.integers(0, 250))
 def test_damaged_tables_never_raise_and_their_events_are_in_range(noise: str, start: int, end: int) -> None:
     events, _ = read(HEADER, ROW[:start] + noise + ROW[end:], ROW)

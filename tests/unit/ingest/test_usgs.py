@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.event import Event, encode
@@ -197,13 +197,11 @@ def assert_usable(payload: Payload) -> None:
         encode(letter)
 
 
-@settings(deadline=None)
 @given(st.lists(wild_features | anything, max_size=4))
 def test_events_of_random_features_are_finite_and_in_range(features: list[Any]) -> None:
     assert_usable(parse(*features))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 700), st.integers(0, 700))
 def test_random_and_damaged_bodies_never_raise(noise: bytes, start: int, end: int) -> None:
     body = collection(feature())

@@ -1,4 +1,4 @@
-"""The door to pyCSEP: cells and shares are what they say, and its tests pass a true forecast and fail a false one."""
+"""The door to pyCSEP: cells and shares are right, and its tests pass a true forecast and fail a false one."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ def events(longitudes: Any, latitudes: Any, seed: int = 0) -> PointPattern:
     return PointPattern(times, np.array(latitudes), np.array(longitudes), sizes, np.full(count, 8.0), 2.5, span, 1e5)
 
 
-def drawn(grid: csep.Grid, density: FloatArray, count: int, seed: int = 0) -> PointPattern:
-    """Events of a map, anywhere in their cells."""
-    chance = np.random.default_rng(seed)
-    cells = chance.choice(len(density), count, p=density)
-    places = grid.origins[cells] + csep.CELL_DEGREES * chance.uniform(0.01, 0.99, (count, 2))
+def draw_events(grid: csep.Grid, density: FloatArray, count: int, seed: int = 0) -> PointPattern:
+    """Draw events from a map, anywhere in their cells."""
+    rng = np.random.default_rng(seed)
+    cells = rng.choice(len(density), count, p=density)
+    places = grid.origins[cells] + csep.CELL_DEGREES * rng.uniform(0.01, 0.99, (count, 2))
     return events(places[:, 0], places[:, 1], seed)
 
 
-def sloping(grid: csep.Grid) -> FloatArray:
-    """A map that is dense in the west."""
+def dense_in_the_west(grid: csep.Grid) -> FloatArray:
+    """Return a map that is dense in the west."""
     density: FloatArray = np.exp(-2.0 * (grid.origins[:, 0] - grid.west))
     density /= density.sum()
     return density
 
 
-def test_every_cell_holds_its_own_middle_and_no_other_place_is_in_one(grid: csep.Grid) -> None:
+def test_every_cell_contains_its_centre_and_places_outside_are_in_none(grid: csep.Grid) -> None:
     middles = grid.origins + csep.CELL_DEGREES / 2.0
     assert (grid.cells(*middles.T) == np.arange(len(grid.origins))).all()
     assert (grid.cells(np.array([-130.0, -118.0, -115.1]), np.array([35.0, 50.0, 36.9])) == -1).all()
 
 
 def test_densities_and_shares_sum_to_one(grid: csep.Grid) -> None:
-    long_run = csep.long_run_of(grid, drawn(grid, sloping(grid), 500))
+    long_run = csep.long_run_of(grid, draw_events(grid, dense_in_the_west(grid), 500))
     nowhere = np.zeros(grid.shape)
     for density in (long_run, csep.density_of(grid, nowhere, long_run), csep.density_of(grid, nowhere + 1.0, long_run)):
         assert density.sum() == pytest.approx(1.0)
@@ -64,29 +64,29 @@ def test_densities_and_shares_sum_to_one(grid: csep.Grid) -> None:
 
 
 def test_the_log_density_is_that_of_the_events_cells(grid: csep.Grid) -> None:
-    density = sloping(grid)
-    came = events(grid.origins[[3, 7], 0] + 0.1, grid.origins[[3, 7], 1] + 0.1)
-    assert csep.log_densities(grid, density, came) == pytest.approx(np.log(density[[3, 7]]))
+    density = dense_in_the_west(grid)
+    observed = events(grid.origins[[3, 7], 0] + 0.1, grid.origins[[3, 7], 1] + 0.1)
+    assert csep.log_densities(grid, density, observed) == pytest.approx(np.log(density[[3, 7]]))
     assert csep.log_densities(grid, density, events([-130.0], [35.0])).shape == (0,)
 
 
-def test_a_true_forecast_mostly_passes_and_a_false_one_fails_where_it_is_false(grid: csep.Grid) -> None:
-    density, shares = sloping(grid), csep.magnitude_shares(grid, np.empty(0), BETA)
+def test_a_true_forecast_mostly_passes_and_a_false_one_fails_the_tests_of_its_errors(grid: csep.Grid) -> None:
+    density, shares = dense_in_the_west(grid), csep.magnitude_shares(grid, np.empty(0), BETA)
     steeper = density**2 / (density**2).sum()
     true, false = Counter[str](), Counter[str]()
     for seed in range(10):
-        came, counts = drawn(grid, density, 100, seed), np.random.default_rng(seed).poisson(100.0, 500)
+        observed, counts = draw_events(grid, density, 100, seed), np.random.default_rng(seed).poisson(100.0, 500)
         for tally, expected, places in ((true, 100.0, density), (false, 200.0, steeper)):
             forecast = csep.forecast_of(grid, expected, places, shares, "it")
-            tally.update({name: int(bool(said)) for name, said in csep.tests_of(grid, forecast, came, counts, seed).items()})
+            tally.update({name: int(bool(passed)) for name, passed in csep.tests_of(grid, forecast, observed, counts, seed).items()})
     assert min(true.values()) >= 8
     assert false["N Poisson"] == false["S"] == false["CL"] == 0
     assert false["M"] >= 8
 
 
-def test_where_nothing_came_only_the_number_is_tested(grid: csep.Grid) -> None:
+def test_without_events_only_the_number_is_tested(grid: csep.Grid) -> None:
     shares = csep.magnitude_shares(grid, np.empty(0), BETA)
-    forecast = csep.forecast_of(grid, 0.0, sloping(grid), shares, "it")
-    said = csep.tests_of(grid, forecast, events([], []), np.zeros(200, np.int64), 0)
-    assert said["N simulated"] is True
-    assert {name for name, answer in said.items() if answer is None} == {"S", "M", "CL"}
+    forecast = csep.forecast_of(grid, 0.0, dense_in_the_west(grid), shares, "it")
+    passed = csep.tests_of(grid, forecast, events([], []), np.zeros(200, np.int64), 0)
+    assert passed["N simulated"] is True
+    assert {name for name, answer in passed.items() if answer is None} == {"S", "M", "CL"}

@@ -1,4 +1,4 @@
-"""A partition of the input: the same records give the same bytes, cut and restored anywhere."""
+"""A partition of the input: the same records give the same bytes, with restarts anywhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,19 @@ from stream.partition import Partition
 from stream.records.alert import decode_alerts, encode_alerts
 from stream.records.forecast import decode_forecast
 from stream.store.protocol import decode_memory, decode_scoring, encode_memory, encode_scoring
-from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, folded, table, turns
+from tests.support.simulated import (
+    NEIGHBOUR,
+    REGION,
+    SumForecaster,
+    at,
+    beat,
+    change,
+    event,
+    fold_events,
+    records_by_partition,
+    simulated_polls,
+    table,
+)
 
 TABLE = table()
 
@@ -39,10 +51,10 @@ def fold(into: Partition, records: Iterable[InputRecord]) -> list[bytes]:
     return [body for record in records for _, body in into.take(record, 3 * record.sequence)]
 
 
-def both_regions(seed: int = 1, count: int = 60, every_hours: float = 0.5) -> list[InputRecord]:
+def records_of_both_regions(seed: int = 1, count: int = 60, every_hours: float = 0.5) -> list[InputRecord]:
     """Return the records of a simulated sequence with both its regions in one partition."""
     records: list[InputRecord] = []
-    for changes, heartbeat in turns(seed, count, every_hours):
+    for changes, heartbeat in simulated_polls(seed, count, every_hours):
         for one in changes:
             records.append(msgspec.structs.replace(one, sequence=len(records)))
         records.append(msgspec.structs.replace(heartbeat, sequence=len(records)))
@@ -75,7 +87,7 @@ class FakeStore:
 
 
 def test_the_simulated_sequence_has_every_kind_of_change() -> None:
-    records = both_regions()
+    records = records_of_both_regions()
     kinds = [record.kind for record in records if isinstance(record, Change)]
     assert {"added", "updated", "deleted", "merged"} == set(kinds)
     added = [record.event for record in records if isinstance(record, Change) and record.kind == "added"]
@@ -86,11 +98,11 @@ def test_the_simulated_sequence_has_every_kind_of_change() -> None:
 
 
 def test_the_same_records_give_the_same_bytes() -> None:
-    assert fold(partition(), both_regions()) == fold(partition(), both_regions())
+    assert fold(partition(), records_of_both_regions()) == fold(partition(), records_of_both_regions())
 
 
 def test_every_forecast_has_an_id_of_its_own() -> None:
-    forecasts = [decode_forecast(body) for body in fold(partition(), both_regions()) if b"quakecast.forecast/1" in body]
+    forecasts = [decode_forecast(body) for body in fold(partition(), records_of_both_regions()) if b"quakecast.forecast/1" in body]
     assert len({forecast.id for forecast in forecasts}) == len(forecasts) > 100
     assert {forecast.region for forecast in forecasts} == {REGION.id, NEIGHBOUR.id}
 
@@ -98,16 +110,16 @@ def test_every_forecast_has_an_id_of_its_own() -> None:
 def test_the_state_at_the_end_is_the_fold_of_the_last_versions() -> None:
     """Invariant 3: live state equals offline state for the same final window."""
     live = partition()
-    fold(live, [record for record in both_regions() if record.observed_at < at(100)])  # before anything expires
+    fold(live, [record for record in records_of_both_regions() if record.observed_at < at(100)])  # before anything expires
     state = live.state(REGION.id)
     assert len(state.window.events) > 20
-    assert state.memory.head == folded(SumForecaster(), state.window.events, state.memory.base)
+    assert state.memory.head == fold_events(SumForecaster(), state.window.events, state.memory.base)
     assert state.memory.base == SumForecaster().start(REGION)
 
 
 def test_a_record_delivered_twice_does_nothing_the_second_time() -> None:
     once, twice = partition(), partition()
-    records = both_regions(count=20)
+    records = records_of_both_regions(count=20)
     doubled = [record for start in range(0, len(records), 5) for record in records[start : start + 5] * 2]
     assert fold(once, records) == fold(twice, doubled)
     assert once.position == twice.position
@@ -133,9 +145,9 @@ def test_a_heartbeat_leads_to_forecasts_of_the_due_regions_in_the_order_of_their
     live = Partition(4, TABLE, SumForecaster())
     live.take(change(event("t", 0), sequence=0), 0)
     live.take(change(event("n", 0.25, longitude=44.0), region=NEIGHBOUR.id, sequence=1), 1)
-    assert [said.region for said, _ in live.take(beat(0.99, 2), 2)] == []
-    assert [said.region for said, _ in live.take(beat(1.1, 3), 3)] == [REGION.id]
-    assert [said.region for said, _ in live.take(beat(9.0, 4), 4)] == [NEIGHBOUR.id, REGION.id]
+    assert [issued.region for issued, _ in live.take(beat(0.99, 2), 2)] == []
+    assert [issued.region for issued, _ in live.take(beat(1.1, 3), 3)] == [REGION.id]
+    assert [issued.region for issued, _ in live.take(beat(9.0, 4), 4)] == [NEIGHBOUR.id, REGION.id]
 
 
 def test_a_record_of_an_unknown_region_moves_the_position_and_nothing_else() -> None:
@@ -167,7 +179,7 @@ def test_a_status_only_revision_is_saved() -> None:
     assert live.changes()[REGION.id].written == (reviewed,)
 
 
-def cut(records: Sequence[InputRecord], cuts: Iterable[int]) -> list[bytes]:
+def fold_with_restarts(records: Sequence[InputRecord], cuts: Iterable[int]) -> list[bytes]:
     """Return what is issued by a chain of partitions, each restored from what the preceding one has saved."""
     store, issued, current = FakeStore(), list[bytes](), partition()
     bounds = [0, *sorted(cuts), len(records)]
@@ -180,21 +192,21 @@ def cut(records: Sequence[InputRecord], cuts: Iterable[int]) -> list[bytes]:
     return issued
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 5), st.lists(st.integers(0, 400), max_size=8))
 def test_a_history_saved_and_restored_anywhere_continues_with_the_same_bytes(seed: int, cuts: list[int]) -> None:
-    records = both_regions(seed, count=50, every_hours=1.0)
-    assert cut(records, [number for number in cuts if number <= len(records)]) == fold(partition(), records)
+    records = records_of_both_regions(seed, count=50, every_hours=1.0)
+    assert fold_with_restarts(records, [number for number in cuts if number <= len(records)]) == fold(partition(), records)
 
 
-def test_cutting_after_every_single_record_changes_no_byte() -> None:
-    records = both_regions(7, count=40, every_hours=2.0)
-    assert cut(records, range(1, len(records))) == fold(partition(), records)
+def test_a_restart_after_every_record_changes_no_byte() -> None:
+    records = records_of_both_regions(7, count=40, every_hours=2.0)
+    assert fold_with_restarts(records, range(1, len(records))) == fold(partition(), records)
 
 
-def test_what_is_saved_bit_by_bit_is_what_is_saved_at_once() -> None:
+def test_saving_after_every_record_saves_the_same_as_saving_everything() -> None:
     store, live = FakeStore(), partition()
-    for record in both_regions(count=40, every_hours=1.0):
+    for record in records_of_both_regions(count=40, every_hours=1.0):
         live.take(record, record.sequence)
         store.save(live)
     whole = live.everything()
@@ -206,6 +218,6 @@ def test_what_is_saved_bit_by_bit_is_what_is_saved_at_once() -> None:
     }
 
 
-def test_records_come_through_the_wire_unchanged() -> None:
-    for records in by_partition(turns(2, 30, 4.0)).values():
+def test_records_are_unchanged_by_encoding_and_decoding() -> None:
+    for records in records_by_partition(simulated_polls(2, 30, 4.0)).values():
         assert [decode(encode(record)) for record in records] == records

@@ -18,8 +18,8 @@ from stream.partition import Partition
 from stream.promotion import champions, champions_before, models_in_force, promote, read_promotions
 from stream.records.activation import Activation
 from stream.records.forecast import decode_forecast
-from tests.support.simulated import NEIGHBOUR, REGION, Shelf, SumForecaster, at, beat, change, event, folded, table
-from tests.unit.stream.test_partition import FakeStore, both_regions
+from tests.support.simulated import NEIGHBOUR, REGION, ForecasterLibrary, SumForecaster, at, beat, change, event, fold_events, table
+from tests.unit.stream.test_partition import FakeStore, records_of_both_regions
 
 TABLE = table()
 TO_TWO = Promotion(Instant(0), {"lstm": "sum-2"})
@@ -27,12 +27,12 @@ BACK = Promotion(Instant(0), {"lstm": "sum-1"})
 SHADOW = Promotion(Instant(0), {"lstm": "sum-2"}, challenger=True)
 
 
-def shelf() -> Shelf:
-    return Shelf(SumForecaster("sum-1"), SumForecaster("sum-2", weight=3.0))
+def forecaster_library() -> ForecasterLibrary:
+    return ForecasterLibrary(SumForecaster("sum-1"), SumForecaster("sum-2", weight=3.0))
 
 
 def partition() -> Partition:
-    return Partition(4, TABLE, SumForecaster("sum-1"), library=shelf())
+    return Partition(4, TABLE, SumForecaster("sum-1"), library=forecaster_library())
 
 
 def fold(into: Partition, records: list[InputRecord | Promotion], first_offset: int = 0) -> tuple[list[bytes], list[Activation]]:
@@ -46,41 +46,41 @@ def fold(into: Partition, records: list[InputRecord | Promotion], first_offset: 
     return issued, activations
 
 
-def with_promotion(at_record: int, promotion: Promotion = TO_TWO, count: int = 60) -> list[InputRecord | Promotion]:
-    records: list[InputRecord | Promotion] = list(both_regions(count=count))
+def records_with_promotion(at_record: int, promotion: Promotion = TO_TWO, count: int = 60) -> list[InputRecord | Promotion]:
+    records: list[InputRecord | Promotion] = list(records_of_both_regions(count=count))
     return [*records[:at_record], promotion, *records[at_record:]]
 
 
 def test_from_its_mark_on_forecasts_name_the_promoted_model_and_before_it_the_other() -> None:
-    issued, (activation,) = fold(partition(), with_promotion(100))
+    issued, (activation,) = fold(partition(), records_with_promotion(100))
     models = [(forecast.input_sequence, forecast.model) for forecast in map(decode_forecast, issued)]
     assert {model for sequence, model in models if sequence < 100} == {"sum-1"}
     assert {model for sequence, model in models if sequence >= 100} == {"sum-2"}
     assert (activation.model, activation.after_sequence, activation.offset, activation.refused) == ("sum-2", 99, 100, None)
 
 
-def test_no_change_goes_without_its_forecast() -> None:
-    plain, _ = fold(partition(), list(both_regions()))
-    swapped, _ = fold(partition(), with_promotion(100))
+def test_every_change_has_its_forecast() -> None:
+    plain, _ = fold(partition(), list(records_of_both_regions()))
+    swapped, _ = fold(partition(), records_with_promotion(100))
     changes = [forecast.id for forecast in map(decode_forecast, plain) if forecast.cause != "heartbeat"]
     assert [forecast.id for forecast in map(decode_forecast, swapped) if forecast.cause != "heartbeat"] == changes
 
 
 def test_the_memory_is_folded_again_from_the_window_with_the_new_weights() -> None:
     live = partition()
-    fold(live, with_promotion(200, count=80)[:201])
+    fold(live, records_with_promotion(200, count=80)[:201])
     for region in (REGION, NEIGHBOUR):
         state, model = live.state(region.id), SumForecaster("sum-2", weight=3.0)
         assert len(state.window.events) > 3
-        assert state.memory.head == folded(model, state.window.events, model.start(region), region)
+        assert state.memory.head == fold_events(model, state.window.events, model.start(region), region)
 
 
 def test_after_a_promotion_late_events_refold_as_if_the_new_model_had_always_been_in_force() -> None:
     """The memory equals a fold of the final window with the new weights."""
-    live, records = partition(), with_promotion(100)
+    live, records = partition(), records_with_promotion(100)
     fold(live, [record for record in records if isinstance(record, Promotion) or record.observed_at < at(100)])
     state, model = live.state(REGION.id), SumForecaster("sum-2", weight=3.0)
-    assert state.memory.head == folded(model, state.window.events, state.memory.base)
+    assert state.memory.head == fold_events(model, state.window.events, state.memory.base)
 
 
 def test_the_next_heartbeat_reissues_the_forecast_of_every_region() -> None:
@@ -94,7 +94,7 @@ def test_the_next_heartbeat_reissues_the_forecast_of_every_region() -> None:
 
 def test_the_new_models_score_is_its_own() -> None:
     live = partition()
-    fold(live, with_promotion(100)[:100])
+    fold(live, records_with_promotion(100)[:100])
     assert live.state(REGION.id).scoring.since is not None
     live.apply_promotion(TO_TWO, 100)
     assert live.state(REGION.id).scoring.since is None
@@ -102,9 +102,9 @@ def test_the_new_models_score_is_its_own() -> None:
 
 def test_a_promotion_whose_model_cannot_be_loaded_is_refused_and_the_current_model_stays_in_force() -> None:
     missing = Promotion(Instant(0), {"lstm": "sum-9"})
-    plain, _ = fold(partition(), list(both_regions()))
+    plain, _ = fold(partition(), list(records_of_both_regions()))
     refusing = partition()
-    issued, (activation,) = fold(refusing, with_promotion(100, missing))
+    issued, (activation,) = fold(refusing, records_with_promotion(100, missing))
     assert issued == plain
     assert activation.model == "sum-1"
     assert activation.refused is not None
@@ -112,23 +112,23 @@ def test_a_promotion_whose_model_cannot_be_loaded_is_refused_and_the_current_mod
     assert refusing.position.lineup == Lineup()
 
 
-def test_promoting_what_is_in_force_changes_no_byte() -> None:
+def test_promoting_the_current_model_changes_no_byte() -> None:
     again = Promotion(Instant(0), {"lstm": "sum-1"})
-    assert fold(partition(), with_promotion(100, again))[0] == fold(partition(), list(both_regions()))[0]
+    assert fold(partition(), records_with_promotion(100, again))[0] == fold(partition(), list(records_of_both_regions()))[0]
 
 
 def test_a_rollback_gives_the_old_model_with_the_memory_of_the_window() -> None:
     live = partition()
-    records = with_promotion(60)
+    records = records_with_promotion(60)
     fold(live, [*records[:101], BACK, *records[101:]])
     state, model = live.state(REGION.id), SumForecaster("sum-1")
-    assert state.memory.head == folded(model, state.window.events, state.memory.base)
+    assert state.memory.head == fold_events(model, state.window.events, state.memory.base)
     assert decode_forecast(live.changes()[REGION.id].forecast or b"").model == "sum-1"
 
 
 def test_a_challenger_changes_nothing_in_forecasts_but_the_score() -> None:
-    plain, _ = fold(partition(), list(both_regions()))
-    shadowed, _ = fold(partition(), [SHADOW, *both_regions()])
+    plain, _ = fold(partition(), list(records_of_both_regions()))
+    shadowed, _ = fold(partition(), [SHADOW, *records_of_both_regions()])
     without_scores = [msgspec.structs.replace(decode_forecast(body), score=None) for body in plain]
     assert [msgspec.structs.replace(decode_forecast(body), score=None) for body in shadowed] == without_scores
     last = [score for body in shadowed if (score := decode_forecast(body).score) is not None][-1]
@@ -136,26 +136,26 @@ def test_a_challenger_changes_nothing_in_forecasts_but_the_score() -> None:
     assert last.gain_per_event["sum-2"] != 0.0
 
 
-def test_the_challengers_score_is_that_which_it_has_alone() -> None:
+def test_a_challenger_has_the_score_that_it_has_as_champion() -> None:
     """The challenger is scored when the champion issues forecasts; here both issue them at the same times."""
-    shadowed, _ = fold(partition(), [SHADOW, *both_regions()])
-    alone, _ = fold(partition(), [TO_TWO, *both_regions()])
+    shadowed, _ = fold(partition(), [SHADOW, *records_of_both_regions()])
+    alone, _ = fold(partition(), [TO_TWO, *records_of_both_regions()])
     scores = [[score for body in issued if (score := decode_forecast(body).score) is not None][-1] for issued in (shadowed, alone)]
     assert scores[0].log_score_per_event["sum-2"] == scores[1].log_score_per_event["model"]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 120), st.integers(0, 120), st.integers(0, 120), st.sampled_from([TO_TWO, SHADOW]))
 def test_a_history_with_promotions_saved_and_restored_anywhere_gives_the_same_bytes(
     first: int, second: int, cut: int, promotion: Promotion
 ) -> None:
-    records = with_promotion(first, promotion)
+    records = records_with_promotion(first, promotion)
     records = [*records[:second], BACK, *records[second:]]
     whole, _ = fold(partition(), records)
     store, before = FakeStore(), partition()
     issued, _ = fold(before, records[:cut])
     store.save(before)
-    after = Partition(4, TABLE, SumForecaster("sum-1"), before.position, shelf())
+    after = Partition(4, TABLE, SumForecaster("sum-1"), before.position, forecaster_library())
     after.restore(store.regions())
     assert issued + fold(after, records[cut:], cut)[0] == whole
 
@@ -183,7 +183,7 @@ def test_the_promotion_of_a_generator_is_not_written_to_the_input(log: SqliteLog
     assert models_in_force(log) == {"gan": "gan-a"}
 
 
-def test_what_is_in_force_is_the_last_champion_of_each_kind_that_was_not_refused(log: SqliteLog) -> None:
+def test_the_models_in_force_are_the_last_champions_that_were_not_refused(log: SqliteLog) -> None:
     promote(log, {"lstm": "lstm-a", "cnn": "cnn-a"})
     promote(log, {"lstm": "lstm-b"}, challenger=True)
     refused = promote(log, {"lstm": "lstm-c"}, reason="this one is damaged")

@@ -18,12 +18,12 @@ from tests.support.simulated import NEIGHBOUR, REGION, at, beat, change, event
 
 
 def alert(**fields: Any) -> Alert:
-    given: dict[str, Any] = {
+    fields_by_default: dict[str, Any] = {
         "id": "one", "revision": 0, "alert_type": "initial", "supersedes": None, "rule": "m6", "kind": "magnitude", "region": REGION.id,
         "issued_at": at(0.0), "expires_at": at(1.0), "active": True, "headline": "", "reason": "", "value": 6.2, "threshold": 6.0,
         "magnitude": 6.0, "within": None, "forecast": None, "events": ["a"], "model": None, "input_partition": 0, "input_sequence": 0,
     }  # fmt: skip
-    return Alert(**(given | fields))
+    return Alert(**(fields_by_default | fields))
 
 
 def forecast(region: str = REGION.id, within_a_day: float = 0.3, m6: float | None = 0.01) -> Forecast:
@@ -44,21 +44,21 @@ def outlook() -> RegionOutlook:
     return RegionOutlook(**(fields | {"region": REGION.id, "issued_at": at(0.0), "forecast": spans, "test": False}))
 
 
-def takes(selection: Selection, *records: AnyRecord) -> list[bool]:
+def select_each(selection: Selection, *records: AnyRecord) -> list[bool]:
     return [selection.takes(record) for record in records]
 
 
 def test_everything_but_heartbeats_and_replays_is_selected_by_default() -> None:
     outage = Outage(0, at(0.0), "all_day", 400.0, "refused")
-    assert takes(Selection(), change(event()), forecast(), alert(), outage, Promotion(at(0.0), {}), beat(1.0)) == [True] * 5 + [False]
-    assert takes(Selection(include_heartbeats=True), beat(1.0)) == [True]
+    assert select_each(Selection(), change(event()), forecast(), alert(), outage, Promotion(at(0.0), {}), beat(1.0)) == [True] * 5 + [False]
+    assert select_each(Selection(include_heartbeats=True), beat(1.0)) == [True]
 
 
 def test_other_regions_are_left_out_and_what_concerns_no_single_one_is_selected() -> None:
     feed = alert(kind="feed", region=None)
     records = (change(event()), change(event(), region=NEIGHBOUR.id), forecast("elsewhere"), feed, Promotion(at(0.0), {}))
-    assert takes(Selection([REGION.id]), *records) == [True, False, False, True, True]
-    assert takes(Selection([REGION.id, NEIGHBOUR.id]), *records) == [True, True, False, True, True]
+    assert select_each(Selection([REGION.id]), *records) == [True, False, False, True, True]
+    assert select_each(Selection([REGION.id, NEIGHBOUR.id]), *records) == [True, True, False, True, True]
 
 
 def test_revisions_of_a_large_event_are_selected_whatever_its_magnitude() -> None:
@@ -66,24 +66,24 @@ def test_revisions_of_a_large_event_are_selected_whatever_its_magnitude() -> Non
         change(event("small", magnitude=4.9)), change(event("none", magnitude=None)), change("small"),
         change(event("large", magnitude=5.0)), change(event("large", magnitude=4.1), kind="updated"), change("large"),
     )  # fmt: skip
-    assert takes(Selection(min_magnitude=5.0), *records) == [False, False, False, True, True, True]
+    assert select_each(Selection(min_magnitude=5.0), *records) == [False, False, False, True, True, True]
 
 
 def test_a_resumed_reader_gets_deletions_of_what_it_selected_before() -> None:
-    assert takes(Selection(min_magnitude=5.0, resumed=True), change("given before"), alert(revision=1, magnitude=2.0)) == [True, True]
-    assert takes(Selection(min_magnitude=5.0), change("never given")) == [False]
+    assert select_each(Selection(min_magnitude=5.0, resumed=True), change("given before"), alert(revision=1, magnitude=2.0)) == [True, True]
+    assert select_each(Selection(min_magnitude=5.0), change("never given")) == [False]
 
 
 def test_a_retraction_of_a_selected_alert_is_selected_whatever_its_value() -> None:
     first, gone = alert(), alert(revision=1, alert_type="retraction", value=None)
-    assert takes(Selection(min_magnitude=6.0), first, gone, msgspec.structs.replace(gone, id="another")) == [True, True, False]
-    assert takes(Selection(min_magnitude=6.3), first, gone) == [False, False]
+    assert select_each(Selection(min_magnitude=6.0), first, gone, msgspec.structs.replace(gone, id="another")) == [True, True, False]
+    assert select_each(Selection(min_magnitude=6.3), first, gone) == [False, False]
 
 
 def test_a_probability_selects_alerts_of_probability_rules() -> None:
     likely = alert(id="two", kind="probability", value=0.4)
-    assert takes(Selection(min_probability=0.3), alert(), likely) == [False, True]
-    assert takes(Selection(min_probability=0.5), likely) == [False]
+    assert select_each(Selection(min_probability=0.3), alert(), likely) == [False, True]
+    assert select_each(Selection(min_probability=0.5), likely) == [False]
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_a_probability_selects_alerts_of_probability_rules() -> None:
 def test_a_forecast_is_selected_by_its_probability(magnitude: float | None, within: str, expected: float) -> None:
     assert probability(forecast(), magnitude, within) == expected
     for bound, wanted in ((expected, True), (expected + 0.001, False)):
-        assert takes(Selection(min_magnitude=magnitude, min_probability=bound, within=within), forecast()) == [wanted]
+        assert select_each(Selection(min_magnitude=magnitude, min_probability=bound, within=within), forecast()) == [wanted]
 
 
 def test_a_forecast_without_exceedance_has_probability_zero() -> None:
-    assert takes(Selection(min_magnitude=6.0, min_probability=0.001), forecast(m6=None)) == [False]
+    assert select_each(Selection(min_magnitude=6.0, min_probability=0.001), forecast(m6=None)) == [False]
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,12 @@ def test_a_forecast_without_exceedance_has_probability_zero() -> None:
 )
 def test_an_outlook_is_selected_by_its_probability(magnitude: float | None, within: str, expected: float) -> None:
     assert outlook_probability(outlook(), magnitude, within) == expected
-    assert takes(Selection(min_magnitude=magnitude, min_probability=expected + 0.001, within=within), outlook()) == [False]
-    assert takes(Selection(min_magnitude=magnitude, min_probability=expected, within=within), outlook()) == [True]
+    assert select_each(Selection(min_magnitude=magnitude, min_probability=expected + 0.001, within=within), outlook()) == [False]
+    assert select_each(Selection(min_magnitude=magnitude, min_probability=expected, within=within), outlook()) == [True]
 
 
-def test_a_magnitude_alone_leaves_forecasts_alone() -> None:
-    assert takes(Selection(min_magnitude=6.0), forecast()) == [True]
+def test_a_magnitude_alone_selects_all_forecasts() -> None:
+    assert select_each(Selection(min_magnitude=6.0), forecast()) == [True]
 
 
 def test_a_span_or_magnitude_that_forecasts_do_not_give_is_refused() -> None:
@@ -124,6 +124,6 @@ def test_only_replays_that_match_otherwise_are_counted() -> None:
     records = [
         msgspec.structs.replace(one, test=True) for one in (change(event()), change(event(), region=NEIGHBOUR.id), forecast(), alert())
     ]
-    assert takes(selection, *records) == [False] * 4
+    assert select_each(selection, *records) == [False] * 4
     assert selection.left_out_tests == 3
-    assert takes(Selection(include_test=True), *records) == [True] * 4
+    assert select_each(Selection(include_test=True), *records) == [True] * 4

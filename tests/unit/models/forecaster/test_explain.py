@@ -14,12 +14,12 @@ from models.numerics.geometry import degrees_of
 from models.timing.excitation_features import EVENT_FEATURES
 from models.timing.live import BACKGROUND, LiveTiming, event_rates
 from models.timing.model import TimingNetwork
-from tests.unit.models.timing.test_timing import SMALL, shaken, simulated
+from tests.unit.models.timing.test_timing import SMALL, random_network, simulate_pattern
 
 
 @pytest.fixture(scope="module")
 def explained() -> tuple[TimingNetwork, np.ndarray[tuple[int, ...], np.dtype[np.float64]], Instant]:
-    one, network = simulated(), shaken(SMALL)
+    one, network = simulate_pattern(), random_network(SMALL)
     live = LiveTiming(network)
     past = live.start(0.7)
     for i in range(60):
@@ -74,6 +74,6 @@ def test_every_input_has_a_name() -> None:
 
 
 def test_before_any_event_the_whole_rate_is_background() -> None:
-    network = shaken(SMALL)
+    network = random_network(SMALL)
     explanation = explain_forecast(network, LiveTiming(network).start(0.7), "test", 2.5, Instant(0))
     assert (explanation.background_share, explanation.events, explanation.last_event) == (1.0, [], [])

@@ -33,7 +33,7 @@ from stream.core.forecaster import Expectation, Forecaster
 from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES
 from tests.support.paths import ROOT
 from tests.support.simulated import REGION, at, event
-from tests.unit.models.timing.test_timing import SMALL, shaken
+from tests.unit.models.timing.test_timing import SMALL, random_network
 
 EMPTY_CARD: dict[str, Any] = {"data": [], "options": {}, "training": {}, "scores": {}, "notes": []}
 
@@ -61,7 +61,7 @@ def small_network() -> SpaceTimeNetwork:
     """Return a small network with fixed random weights."""
     torch.manual_seed(5)
     network = SpaceTimeNetwork(SpaceTimeArchitecture(timing=SMALL))
-    network.timing = shaken(SMALL)
+    network.timing = random_network(SMALL)
     with torch.no_grad():
         for value in network.magnitude.parameters():
             value.add_(0.1 * torch.randn_like(value))
@@ -145,7 +145,7 @@ def test_the_hazard_that_is_scored_is_that_of_the_forecast(
 def test_a_region_of_the_training_has_its_own_background_and_another_the_geometric_mean() -> None:
     regions = msgspec.structs.replace(SMALL, regions=("test", "busy"))
     network = SpaceTimeNetwork(SpaceTimeArchitecture(timing=regions))
-    network.timing = shaken(regions)
+    network.timing = random_network(regions)
     with torch.no_grad():
         network.timing.kernels.log_background.copy_(torch.tensor([0.25, 4.0], dtype=torch.float64).log().expand(2, 2))
     several = LstmForecaster(network.eval(), "lstm-several")

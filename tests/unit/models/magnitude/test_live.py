@@ -1,4 +1,4 @@
-"""How large, live: the numbers of torch, and a tail that neither collapses nor explodes."""
+"""The magnitude live: the numbers of torch, quantiles, and regions without events."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from models.magnitude.network import MagnitudeNetwork
 @pytest.fixture(scope="module")
 def network() -> MagnitudeNetwork:
     torch.manual_seed(2)
-    made = MagnitudeNetwork().eval()
+    random_network = MagnitudeNetwork().eval()
     with torch.no_grad():
-        for value in made.parameters():
+        for value in random_network.parameters():
             value.add_(0.2 * torch.randn_like(value))
-    return made
+    return random_network
 
 
-def test_the_live_law_is_that_of_the_network_without_a_place(network: MagnitudeNetwork) -> None:
+def test_the_live_distribution_is_that_of_the_network_without_a_place(network: MagnitudeNetwork) -> None:
     rng = np.random.default_rng(1)
     lags, excesses = np.sort(rng.exponential(3.0, 40))[::-1], rng.exponential(0.4, 40)
     ahead = np.array([0.01, 0.5, 3.0])
@@ -40,7 +40,7 @@ def test_quantiles_invert_the_mean_survival(network: MagnitudeNetwork) -> None:
     assert 1.0 - law.survival(quantiles[:, None]).mean(1) == pytest.approx(probabilities, abs=2e-3)
 
 
-def test_a_region_without_events_gets_a_law_too(network: MagnitudeNetwork) -> None:
+def test_a_region_without_events_has_a_distribution(network: MagnitudeNetwork) -> None:
     law = LiveMagnitude(network, 64).distribution(np.zeros(0), np.zeros(0), np.array([1.0]), 4.5)
     quantiles, survival = quantiles_and_survival(law, np.array([0.5]), np.array([0.0, 1.5]))
     assert 0.0 < quantiles[0] < 1.0

@@ -1,4 +1,4 @@
-"""The contract of the two distributions whose quantiles are solved for, on numpy (live) and torch (training)."""
+"""The contract of the distributions whose quantiles are found numerically, on numpy (live) and torch (training)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ numbers = st.floats(-1.0, 1.0)
 
 
 def wait_of(logits: FloatArray, means: FloatArray, log_sigmas: FloatArray, log_rates: FloatArray) -> InterEventTime[FloatArray]:
-    """(..., K + 1), (..., K), (..., K), (..., 13): ln of the background's rate and of the excitation's."""
+    """Return the wait of (..., K + 1) logits, (..., K) means, (..., K) ln σ, and (..., 13) ln rates of background and excitation."""
     log_weights = logits - np.logaddexp.reduce(logits, -1, keepdims=True)
     rates = np.exp(log_rates)
     return InterEventTime(
@@ -52,9 +52,9 @@ def magnitudes(draw: st.DrawFn) -> DetectedMagnitude[FloatArray]:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(waits(), st.sampled_from([0.0, 1e-3, 40.0, CENTURY_DAYS]))
-def test_the_density_of_the_wait_integrates_to_what_the_survival_lost(wait: InterEventTime[FloatArray], silence: float) -> None:
+def test_the_density_of_the_wait_integrates_to_the_decrease_of_its_survival(wait: InterEventTime[FloatArray], silence: float) -> None:
     after = wait.given_silence(silence)
     grid = np.linspace(math.log(1e-11), math.log(1e9), 40_001)
     times = np.exp(grid)[:, None]
@@ -64,7 +64,7 @@ def test_the_density_of_the_wait_integrates_to_what_the_survival_lost(wait: Inte
     assert float(after.log_survival(0.0)) == 0.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(waits(), st.sampled_from([0.0, 1e-6, 0.1, 40.0, CENTURY_DAYS]))
 def test_the_quantile_of_the_wait_inverts_its_survival(wait: InterEventTime[FloatArray], silence: float) -> None:
     after = wait.given_silence(silence)
@@ -74,7 +74,7 @@ def test_the_quantile_of_the_wait_inverts_its_survival(wait: InterEventTime[Floa
     assert after.log_survival(times)[within] == pytest.approx(np.log1p(-PROBABILITIES)[within], abs=1e-9, rel=1e-7)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(waits(), st.floats(0.0, 100.0), st.floats(0.0, 100.0))
 def test_silence_conditions_the_wait(wait: InterEventTime[FloatArray], silence: float, further: float) -> None:
     joint = float(wait.log_survival(silence + further))
@@ -96,21 +96,21 @@ def test_extreme_waits_stay_finite(silence: float, mean: float, log_sigma: float
     assert (wait.log_survival(times) <= 0.0).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(waits(), magnitudes())
-def test_training_and_live_use_have_the_same_numbers(wait: InterEventTime[FloatArray], magnitude: DetectedMagnitude[FloatArray]) -> None:
-    theirs = InterEventTime(*(torch.as_tensor(getattr(wait, field.name)) for field in fields(wait)[:-1]))
+def test_torch_and_numpy_give_the_same_numbers(wait: InterEventTime[FloatArray], magnitude: DetectedMagnitude[FloatArray]) -> None:
+    trained = InterEventTime(*(torch.as_tensor(getattr(wait, field.name)) for field in fields(wait)[:-1]))
     for silence in (0.0, 3.0):
         for name in ("log_prob", "log_survival", "hazard"):
             for days in (0.0, 1e-5, 0.3, 20.0):
-                expected = float(getattr(theirs.given_silence(silence), name)(days))
+                expected = float(getattr(trained.given_silence(silence), name)(days))
                 assert float(getattr(wait.given_silence(silence), name)(days)) == pytest.approx(expected, rel=1e-9, abs=1e-9)
     excesses = np.array([0.0, 0.1, 1.9, 2.5, 3.9])
     parts = (magnitude.log_rate, magnitude.middle, magnitude.log_sigma, magnitude.log_complete)
     log_rate, middle, log_sigma, log_complete = (torch.from_numpy(np.full(len(excesses), part)) for part in parts)
-    taught = DetectedMagnitude(log_rate, middle, log_sigma, log_complete, magnitude.tail_rate, magnitude.upper)
+    trained_magnitude = DetectedMagnitude(log_rate, middle, log_sigma, log_complete, magnitude.tail_rate, magnitude.upper)
     for name in ("log_prob", "survival"):
-        expected = getattr(taught, name)(torch.from_numpy(excesses)).numpy()
+        expected = getattr(trained_magnitude, name)(torch.from_numpy(excesses)).numpy()
         assert getattr(magnitude, name)(excesses) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
@@ -130,7 +130,7 @@ def test_gradients_of_extreme_waits_are_finite() -> None:
         assert torch.isfinite(parameter.grad).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(magnitudes())
 def test_the_density_of_the_magnitude_integrates_to_one_and_its_quantile_inverts_the_survival(
     magnitude: DetectedMagnitude[FloatArray],
@@ -143,25 +143,25 @@ def test_the_density_of_the_magnitude_integrates_to_one_and_its_quantile_inverts
     assert magnitude.survival(magnitude.quantile(PROBABILITIES)) == pytest.approx(1.0 - PROBABILITIES, abs=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(magnitudes(), st.floats(0.0, 1.0))
-def test_beyond_the_knee_magnitudes_fall_as_gutenberg_richter_has_it(magnitude: DetectedMagnitude[FloatArray], further: float) -> None:
-    """Where all events are detected."""
+def test_beyond_the_knee_magnitudes_follow_gutenberg_richter(magnitude: DetectedMagnitude[FloatArray], further: float) -> None:
+    """For parameters with which all events are detected."""
     seen = replace(magnitude, middle=np.minimum(magnitude.middle, -3.0))
     fallen = float(seen.log_prob(seen.KNEE + further)) - float(seen.log_prob(seen.KNEE))
     assert fallen == pytest.approx(-magnitude.tail_rate * further, abs=1e-6)
 
 
 def test_quantiles_of_a_batch_are_those_of_its_rows() -> None:
-    random = np.random.default_rng(1)
-    parts = random.normal(0, 1, (7, 6)), random.normal(0, 4, (7, 5)), random.uniform(-1, 1, (7, 5)), random.normal(0, 2, (7, 13))
-    silences = random.uniform(0, 3, 7)
+    rng = np.random.default_rng(1)
+    parts = rng.normal(0, 1, (7, 6)), rng.normal(0, 4, (7, 5)), rng.uniform(-1, 1, (7, 5)), rng.normal(0, 2, (7, 13))
+    silences = rng.uniform(0, 3, 7)
     whole = wait_of(*parts).given_silence(silences)
     rows = [wait_of(*(part[i] for part in parts)).given_silence(silences[i]) for i in range(7)]
     assert whole.quantile(PROBABILITIES) == pytest.approx(np.stack([row.quantile(PROBABILITIES) for row in rows]), rel=1e-8)
 
 
-def test_a_target_beyond_the_grid_gives_its_end() -> None:
+def test_a_target_outside_the_grid_gives_its_end() -> None:
     grid = np.linspace(0.0, 3.0, 4)
 
     def falling(x: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -1,4 +1,4 @@
-"""Where the next event may be: kernels around past events, learned from a simulated sequence whose true density is known."""
+"""The place of the next event: kernels around past events, learned from a simulated sequence with known density."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def simulated(seed: int = 0) -> PointPattern:
-    """Uniform events in a square about (0°, 0°), and what each triggers, after an exponential wait, in an isotropic power law about it."""
+def simulate_pattern(seed: int = 0) -> PointPattern:
+    """Simulate uniform events in a square about (0°, 0°); each triggers others after an exponential wait, at a power law of distances."""
     rng = np.random.default_rng(seed)
     waiting = [(day, *rng.uniform(-SIDE_KM / 2, SIDE_KM / 2, 2)) for day in rng.uniform(0, DAYS, rng.poisson(BACKGROUND * DAYS))]
-    made: list[tuple[float, float, float]] = []
+    events: list[tuple[float, float, float]] = []
     while waiting:
         day, east, north = waiting.pop()
         if day >= DAYS:
             continue
-        made.append((day, east, north))
+        events.append((day, east, north))
         for _ in range(rng.poisson(BRANCHING)):
             radius, angle = NEAR_KM * math.sqrt((1 - rng.uniform()) ** (-1 / POWER) - 1), rng.uniform(0, 2 * math.pi)
             waiting.append((day + rng.exponential(DECAY_DAYS), east + radius * math.cos(angle), north + radius * math.sin(angle)))
-    days, east, north = np.array(sorted(made)).T
+    days, east, north = np.array(sorted(events)).T
     return PointPattern(
         times=(int(START) + days * 86_400_000.0).astype(np.int64),
         latitudes=north / KM_PER_DEGREE,
@@ -69,7 +69,7 @@ def simulated(seed: int = 0) -> PointPattern:
 
 
 def true_log_density(pattern: PointPattern, target: int) -> float:
-    """ln of the simulation's own density at an event, 1/km²."""
+    """Return ln of the true density at an event, 1/km²."""
     lags = pattern.days[target] - pattern.days[:target]
     rates = BRANCHING / DECAY_DAYS * np.exp(-lags / DECAY_DAYS)
     squares = np.square(offsets_km(places_of(pattern)[:target], places_of(pattern)[target])).sum(1)
@@ -78,12 +78,14 @@ def true_log_density(pattern: PointPattern, target: int) -> float:
 
 
 class Case(NamedTuple):
+    """A dataset, and the network trained on it."""
+
     dataset: PlaceDataset
     network: PlaceNetwork
 
 
 def dataset_of(pattern: PointPattern, reach: int = REACH) -> PlaceDataset:
-    """The true branching ratio and nearly the true decay, by the two time constants about it."""
+    """Return a dataset with the true branching ratio, and nearly the true decay by the two nearest time constants."""
     weights = np.full((len(pattern), KERNELS), 1e-9)
     weights[:, np.argsort(np.abs(np.log(TAUS_DAYS / DECAY_DAYS)))[:2]] = BRANCHING / 2
     middle, late = START.plus(hours=24 * DAYS * 0.2), START.plus(hours=24 * DAYS * 0.75)
@@ -92,14 +94,14 @@ def dataset_of(pattern: PointPattern, reach: int = REACH) -> PlaceDataset:
 
 
 @pytest.fixture(scope="module")
-def learned() -> Case:
+def trained() -> Case:
     torch.set_num_threads(1)
-    dataset = dataset_of(simulated())
+    dataset = dataset_of(simulate_pattern())
     return Case(dataset, fit_place([dataset], 0.1, QUICK))
 
 
-def shaken(features: int, seed: int = 0) -> PlaceNetwork:
-    """A network whose last layers are not zero."""
+def random_network(features: int, seed: int = 0) -> PlaceNetwork:
+    """Return a network whose last layers are not zero."""
     torch.manual_seed(seed)
     network = PlaceNetwork(PlaceArchitecture(features, 0.1)).eval()
     for layer in (network.last, network.moment_last):
@@ -112,17 +114,17 @@ def scores(case: Case, reach: int | None = None) -> FloatArray:
     return place_log_prob(case.network, dataset.pattern, dataset.validation, dataset.features, dataset.weights, dataset.rate, reach)
 
 
-def test_what_is_learned_beats_the_uniform_and_comes_close_to_the_truth(learned: Case) -> None:
-    pattern, rows = learned.dataset.pattern, learned.dataset.pattern.rows(learned.dataset.validation)
+def test_the_trained_density_beats_the_uniform_one_and_is_close_to_the_true_one(trained: Case) -> None:
+    pattern, rows = trained.dataset.pattern, trained.dataset.pattern.rows(trained.dataset.validation)
     truth = np.mean([true_log_density(pattern, target) for target in range(rows.start, rows.stop)])
-    reached = scores(learned).mean()
+    mean_score = scores(trained).mean()
     uniform = -math.log(pattern.area_km2)
     assert truth > uniform + 2.0
-    assert uniform + 0.85 * (truth - uniform) < reached < truth + 0.02
+    assert uniform + 0.85 * (truth - uniform) < mean_score < truth + 0.02
 
 
 def log_density_by_hand(case: Case, target: int, reach: int | None) -> float:
-    """ln p(x | t) of one event, 1/km²: the formula of `models.place.network` written out."""
+    """Return ln p(x | t) of one event, 1/km²: the formula of `models.place.network` written out."""
     dataset, network, pattern = case.dataset, case.network, case.dataset.pattern
     data = place_data(network, pattern, dataset.features, dataset.weights, dataset.rate, len(pattern), reach)
     with torch.no_grad():
@@ -140,7 +142,7 @@ def log_density_by_hand(case: Case, target: int, reach: int | None) -> float:
 
 
 def disc_densities_by_hand(data: PlaceData, kernels: Kernels, target: int) -> FloatArray:
-    """(target, M + 1) the density of each earlier event's discs at the target, 1/km²."""
+    """Return the density of each earlier event's discs at the target: (target, M + 1), 1/km²."""
     offsets = offsets_km(data.setting.places[:target], data.setting.places[target])
     cosine, sine = data.setting.directions[:target].T
     along, across = (offsets[:, 0] * cosine + offsets[:, 1] * sine)[:, None], (offsets[:, 1] * cosine - offsets[:, 0] * sine)[:, None]
@@ -150,10 +152,10 @@ def disc_densities_by_hand(data: PlaceData, kernels: Kernels, target: int) -> Fl
 
 
 @pytest.mark.parametrize("reach", [None, 60])
-def test_the_score_is_the_formula_written_out(learned: Case, reach: int | None) -> None:
-    first, exact = learned.dataset.pattern.rows(learned.dataset.validation).start, scores(learned, reach)
+def test_the_score_is_the_formula_written_out(trained: Case, reach: int | None) -> None:
+    first, exact = trained.dataset.pattern.rows(trained.dataset.validation).start, scores(trained, reach)
     for target in (first + 3, first + 70):
-        assert log_density_by_hand(learned, target, reach) == pytest.approx(exact[target - first], abs=1e-3)
+        assert log_density_by_hand(trained, target, reach) == pytest.approx(exact[target - first], abs=1e-3)
 
 
 @pytest.mark.parametrize(("width_km2", "stretch", "power"), [(1.0, 1.0, 0.8), (25.0, 3.0, 1.5), (0.01, 0.4, 1.0)])
@@ -169,8 +171,8 @@ def test_a_disc_integrates_to_one_over_the_plane(width_km2: float, stretch: floa
     assert np.trapezoid(rings, np.log(radii)) == pytest.approx(1.0, abs=5e-3)
 
 
-def test_nothing_later_moves_a_score(learned: Case) -> None:
-    dataset = learned.dataset
+def test_no_later_event_changes_a_score(trained: Case) -> None:
+    dataset = trained.dataset
     rows = dataset.pattern.rows(dataset.validation)
     half = (rows.start + rows.stop) // 2
     moved = replace(dataset.pattern, latitudes=dataset.pattern.latitudes.copy(), magnitudes=dataset.pattern.magnitudes.copy())
@@ -178,34 +180,34 @@ def test_nothing_later_moves_a_score(learned: Case) -> None:
     moved.magnitudes[half:] += 1.0  # the target's own magnitude as well
     other = dataset_of(moved)
     np.testing.assert_allclose(
-        scores(Case(other, learned.network))[: half + 1 - rows.start], scores(learned)[: half + 1 - rows.start], rtol=1e-9
+        scores(Case(other, trained.network))[: half + 1 - rows.start], scores(trained)[: half + 1 - rows.start], rtol=1e-9
     )
 
 
-def test_contributors_bound_the_density_from_below(learned: Case) -> None:
-    dataset, rows = learned.dataset, learned.dataset.pattern.rows(learned.dataset.validation)
-    data = place_data(learned.network, dataset.pattern, dataset.features, dataset.weights, dataset.rate, rows.start)
+def test_contributors_bound_the_density_from_below(trained: Case) -> None:
+    dataset, rows = trained.dataset, trained.dataset.pattern.rows(trained.dataset.validation)
+    data = place_data(trained.network, dataset.pattern, dataset.features, dataset.weights, dataset.rate, rows.start)
     with torch.no_grad():
-        lower = batch_log_prob(learned.network, data, np.arange(rows.start, rows.stop), rows.stop).numpy()
-    exact = scores(learned)
+        lower = batch_log_prob(trained.network, data, np.arange(rows.start, rows.stop), rows.stop).numpy()
+    exact = scores(trained)
     assert (lower <= exact + 1e-9).all()
     assert exact.mean() - lower.mean() < 0.1
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
-    dataset = dataset_of(simulated(seed=3))
+    dataset = dataset_of(simulate_pattern(seed=3))
     brief = PlaceOptions(steps=3, batch=64, validate_every=3)
     first, second = (fit_place([dataset], 0.1, brief, seed=5).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def moved(parts: list[torch.Tensor], which: int, step: torch.Tensor) -> list[torch.Tensor]:
+def add_to_part(parts: list[torch.Tensor], which: int, step: torch.Tensor) -> list[torch.Tensor]:
     return [part + step if n == which else part for n, part in enumerate(parts)]
 
 
-def test_the_gradient_of_the_densities_is_their_slope() -> None:
-    dataset = dataset_of(simulated(seed=1).before(START.plus(hours=24 * 120)))
-    network, count = shaken(dataset.features.shape[1]), len(dataset.pattern)
+def test_the_gradient_of_the_densities_equals_the_numerical_one() -> None:
+    dataset = dataset_of(simulate_pattern(seed=1).before(START.plus(hours=24 * 120)))
+    network, count = random_network(dataset.features.shape[1]), len(dataset.pattern)
     data = place_data(network, dataset.pattern, dataset.features, dataset.weights, dataset.rate, 1)
     targets = np.arange(count - 12, count)
     chosen = contributors.contributors_of(data.neighbours, targets)
@@ -219,14 +221,14 @@ def test_the_gradient_of_the_densities_is_their_slope() -> None:
     rng = torch.Generator().manual_seed(0)
     for which, gradient in enumerate(gradients):
         direction = torch.randn(gradient.shape, dtype=torch.float64, generator=rng)
-        ahead, behind = (moved(kernels, which, sign * 1e-5 * direction) for sign in (1, -1))
+        ahead, behind = (add_to_part(kernels, which, sign * 1e-5 * direction) for sign in (1, -1))
         slope = float((total(ahead) - total(behind)).detach()) / 2e-5
         assert (gradient * direction).sum().item() == pytest.approx(slope, rel=1e-5, abs=1e-8), Kernels._fields[which]
 
 
-def test_no_kernel_is_narrower_than_the_locations_are_good() -> None:
-    dataset = dataset_of(simulated(seed=2).before(START.plus(hours=24 * 200)))
-    network = shaken(dataset.features.shape[1])
+def test_no_kernel_is_narrower_than_the_location_errors() -> None:
+    dataset = dataset_of(simulate_pattern(seed=2).before(START.plus(hours=24 * 200)))
+    network = random_network(dataset.features.shape[1])
     with torch.no_grad():
         network.log_width.sub_(20.0)
         data = place_data(network, dataset.pattern, dataset.features, dataset.weights, dataset.rate, len(dataset.pattern))
@@ -235,8 +237,8 @@ def test_no_kernel_is_narrower_than_the_locations_are_good() -> None:
     assert narrowest.min() >= 0.1 * (1 - 1e-9)
 
 
-def test_only_earlier_events_are_neighbours_and_the_nearest_are_found() -> None:
-    pattern = simulated(seed=4)
+def test_neighbours_are_the_nearest_of_the_earlier_events() -> None:
+    pattern = simulate_pattern(seed=4)
     found = contributors.find_neighbours(pattern, dataset_of(pattern).weights, TAUS_DAYS, 0, (20, 10), 1.0)
     for row in (5, 200, len(pattern) - 1):
         for table in found:
@@ -246,15 +248,15 @@ def test_only_earlier_events_are_neighbours_and_the_nearest_are_found() -> None:
         assert known.tolist() == np.argsort(squares, kind="stable")[:10].tolist()
 
 
-def test_the_first_event_may_be_anywhere(learned: Case) -> None:
-    dataset = learned.dataset
+def test_the_first_event_has_the_uniform_density(trained: Case) -> None:
+    dataset = trained.dataset
     whole = dataset._replace(validation=Span(START, START.plus(hours=24 * 30)))
-    assert scores(Case(whole, learned.network))[0] == pytest.approx(-math.log(dataset.pattern.area_km2))
+    assert scores(Case(whole, trained.network))[0] == pytest.approx(-math.log(dataset.pattern.area_km2))
 
 
-def test_the_exact_densities_are_the_formula() -> None:
-    dataset = dataset_of(simulated(seed=1).before(START.plus(hours=24 * 60)))
-    network, target = shaken(dataset.features.shape[1]), len(dataset.pattern) - 1
+def test_the_exact_densities_equal_the_formula() -> None:
+    dataset = dataset_of(simulate_pattern(seed=1).before(START.plus(hours=24 * 60)))
+    network, target = random_network(dataset.features.shape[1]), len(dataset.pattern) - 1
     with torch.no_grad():
         data = place_data(network, dataset.pattern, dataset.features, dataset.weights, dataset.rate, target)
         kernels = kernels_of(network, data, target + 1)
@@ -274,8 +276,8 @@ def test_the_exact_densities_are_the_formula() -> None:
     assert found[0] == pytest.approx(triggered, rel=1e-4)
 
 
-def test_a_span_without_events_is_the_users_to_mend() -> None:
-    dataset = dataset_of(simulated(seed=3))
+def test_a_span_without_events_is_a_problem() -> None:
+    dataset = dataset_of(simulate_pattern(seed=3))
     empty = dataset._replace(train=Span(START.plus(hours=-48), START.plus(hours=-24)))
     with pytest.raises(Problem, match="no events"):
         fit_place([empty], 0.1, QUICK)

@@ -1,4 +1,4 @@
-"""When: kernels, their likelihood and gradient, the memory, and the live step beside the sequence pass."""
+"""The network of times: kernels, their likelihood and gradient, the memory, and the live step against the pass over a sequence."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ START = Instant.parse("2020-01-01T00:00:00Z")
 SMALL = Architecture(reach=32, kernel_members=2, memory_members=2, hidden=8, head=8, components=4, kernel_hidden=(16, 8), hours=True)
 
 
-def simulated(days: float = 8.0, seed: int = 1) -> PointPattern:
+def simulate_pattern(days: float = 8.0, seed: int = 1) -> PointPattern:
     return make_point_pattern(Sequence(START, days, seed).events, 2.5, Span(START, START.plus(days=days)))
 
 
-def shaken(architecture: Architecture, seed: int = 3) -> TimingNetwork:
-    """A network whose weights are anything but zero."""
+def random_network(architecture: Architecture, seed: int = 3) -> TimingNetwork:
+    """Return a network without zero weights."""
     torch.manual_seed(seed)
     network = TimingNetwork(architecture).double().eval()
     with torch.no_grad():
@@ -53,10 +53,10 @@ def test_the_excitation_is_the_sum_over_past_events() -> None:
     after = excitation_after(jumps, decays_of(waits))[0]
     expected = jumps[0, 3] + (jumps[0, 1] + jumps[0, 2]) * np.exp(-2.5 / TAUS_DAYS) + jumps[0, 0] * np.exp(-3.5 / TAUS_DAYS)
     assert after[3] == pytest.approx(expected, rel=1e-12)
-    assert after[4] == pytest.approx(jumps[0, 4]), "nothing carries over into a new sequence"
+    assert after[4] == pytest.approx(jumps[0, 4]), "a new sequence starts without excitation"
 
 
-def test_its_gradient_is_exact() -> None:
+def test_the_gradient_of_the_excitation_is_exact() -> None:
     torch.manual_seed(0)
     waits = np.array([np.inf, 0.2, 0.01, 3.0, np.inf, 0.5])
     jumps = torch.rand(2, 6, KERNELS, dtype=torch.float64, requires_grad=True)
@@ -70,8 +70,8 @@ def test_the_expected_count_is_the_integral_of_the_rate() -> None:
     assert float(np.trapezoid(rates, since)) == pytest.approx(float(expected_events(after, 0.4, np.float64(2.0), TAUS_DAYS)), rel=1e-4)
 
 
-def test_local_traces_are_the_same_by_both_ways() -> None:
-    one = simulated()
+def test_local_traces_live_and_offline_are_the_same() -> None:
+    one = simulate_pattern()
     offline = event_features(one, reach=32)
     for i in (0, 1, 40, len(one) - 1):
         back = slice(max(i - 32, 0), i)
@@ -83,7 +83,7 @@ def test_local_traces_are_the_same_by_both_ways() -> None:
 
 
 def test_an_event_changes_no_features_before_it() -> None:
-    one = simulated()
+    one = simulate_pattern()
     shorter = one.before(Instant(int(one.times[50])))
     assert np.array_equal(event_features(one, 64)[: len(shorter)], event_features(shorter, 64))
 
@@ -109,8 +109,8 @@ def test_the_mixture_starts_as_the_exponential_that_perfect_kernels_would_give()
     assert np.exp(wait.at_clock(np.log(expected))[0]) == pytest.approx(np.exp(-expected), abs=0.01)
 
 
-def test_a_span_sees_each_wait_once_and_its_ends_as_they_are() -> None:
-    one = simulated()
+def test_a_span_has_each_wait_once_and_is_cut_at_its_ends() -> None:
+    one = simulate_pattern()
     span = Span(START.plus(days=2.0), START.plus(days=5.0))
     part = intervals_of(one, span)
     rows = one.rows(span)
@@ -122,7 +122,7 @@ def test_a_span_sees_each_wait_once_and_its_ends_as_they_are() -> None:
 
 
 def test_the_live_step_gives_the_numbers_of_the_sequence_pass() -> None:
-    one, network = simulated(), shaken(SMALL)
+    one, network = simulate_pattern(), random_network(SMALL)
     offline, live = network.waits(network.evaluate(one), 0.7), LiveTiming(network)
     past = live.start(0.7)
     for i in range(len(one)):
@@ -133,7 +133,7 @@ def test_the_live_step_gives_the_numbers_of_the_sequence_pass() -> None:
 
 
 def test_one_step_of_the_layer_gives_the_numbers_of_the_sequence_pass() -> None:
-    network = shaken(SMALL).memory
+    network = random_network(SMALL).memory
     scaled = torch.randn(50, SMALL.inputs, dtype=torch.float64)
     whole = network(scaled[None])[:, 0]
     layers = [layer.state_dict() for layer in network.layers]
@@ -149,14 +149,14 @@ def test_one_step_of_the_layer_gives_the_numbers_of_the_sequence_pass() -> None:
         assert torch.allclose(outputs, whole[:, i], atol=1e-12)
 
 
-def test_a_catalogue_of_one_place_moved_elsewhere_is_forecast_alike() -> None:
-    one, network = simulated(), shaken(msgspec.structs.replace(SMALL, hours=False))
+def test_a_catalogue_moved_to_another_place_gets_the_same_forecast() -> None:
+    one, network = simulate_pattern(), random_network(msgspec.structs.replace(SMALL, hours=False))
     moved = PointPattern(one.times, -one.latitudes, one.longitudes + 20.0, one.magnitudes, one.depths_km, 2.5, one.observed)
     assert network.waits(network.evaluate(one), 0.7).means == pytest.approx(network.waits(network.evaluate(moved), 0.7).means, abs=1e-6)
 
 
 def test_outcomes_add_up_to_the_likelihood_of_the_whole() -> None:
-    one, network = simulated(), shaken(SMALL)
+    one, network = simulate_pattern(), random_network(SMALL)
     whole, first, second = (Span(START.plus(days=low), START.plus(days=high)) for low, high in ((1.0, 7.0), (1.0, 3.5), (3.5, 7.0)))
     scores = [time_scores(network, network.evaluate(one.before(span.end)), span, 0.7) for span in (whole, first, second)]
     total, *parts = [float(score["time_log_prob"].sum() + score["survival_log_prob"]) for score in scores]
@@ -164,7 +164,7 @@ def test_outcomes_add_up_to_the_likelihood_of_the_whole() -> None:
 
 
 def test_the_background_of_an_unknown_catalogue_is_the_most_likely_one() -> None:
-    one, network = simulated(), shaken(SMALL)
+    one, network = simulate_pattern(), random_network(SMALL)
     span = Span(START, START.plus(days=1.0))
     part, after = intervals_of(one, span), network.evaluate(one).excitation
     end, begin = part.elapsed_days + part.waits_days, part.elapsed_days
@@ -180,27 +180,30 @@ def test_the_background_of_an_unknown_catalogue_is_the_most_likely_one() -> None
     assert likelihood(fitted) >= max(likelihood(0.9 * fitted), likelihood(1.1 * fitted))
 
 
-def lesson() -> RegionDataset:
+def simulated_dataset() -> RegionDataset:
     years = SplitDates(START, START.plus(days=1.0), START.plus(days=20.0), START.plus(days=25.0))
     return one_region(Sequence(START, 25.0, 7).events, 2.5, None, years)
 
 
 def test_training_is_deterministic_and_beats_the_mean_rate() -> None:
     options = TimingOptions(plain_steps=20, kernel_steps=12, memory_epochs=2)
-    (one, scores), (other, again) = [train_timing([lesson()], SMALL, options, 1, lambda *_: None, Checkpoints(None, "")) for _ in range(2)]
+    (one, scores), (other, again) = [
+        train_timing([simulated_dataset()], SMALL, options, 1, lambda *_: None, Checkpoints(None, "")) for _ in range(2)
+    ]
     assert scores == again
     assert all(torch.equal(first, second) for first, second in zip(one.parameters(), other.parameters(), strict=True))
-    taught = lesson()
-    rows, days = taught.pattern.rows(taught.validation), 5.0
-    rate = (taught.pattern.rows(taught.train).stop - taught.pattern.rows(taught.train).start) / 19.0
+    dataset = simulated_dataset()
+    rows, days = dataset.pattern.rows(dataset.validation), 5.0
+    rate = (dataset.pattern.rows(dataset.train).stop - dataset.pattern.rows(dataset.train).start) / 19.0
     poisson = math.log(rate) - rate * days / (rows.stop - rows.start)
     assert scores["kernels"] > poisson
 
 
-def test_an_interrupted_training_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_an_interrupted_training_continues_with_its_stage(tmp_path: Path) -> None:
     options, seen = TimingOptions(plain_steps=5, kernel_steps=6, memory_epochs=1), []
     (one, first), (other, again) = [
-        train_timing([lesson()], SMALL, options, 1, lambda stage, *_: seen.append(stage), Checkpoints(tmp_path, "a")) for _ in range(2)
+        train_timing([simulated_dataset()], SMALL, options, 1, lambda stage, *_: seen.append(stage), Checkpoints(tmp_path, "a"))
+        for _ in range(2)
     ]
     assert first == again
     assert seen == sorted(seen, key=["plain", "kernels", "memory"].index), "no stage was trained twice"
@@ -219,7 +222,7 @@ def test_years_out_of_order_are_refused() -> None:
         one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)
 
 
-def test_silence_after_a_burst_calms_the_forecast() -> None:
+def test_silence_after_a_burst_lowers_the_hazard() -> None:
     start = exponential_start(8).expand(1, -1).numpy()
     wait = wait_of_outputs(start, np.full(KERNELS, 5.0), np.float64(0.1), TAUS_DAYS)
     assert float(wait.hazard(0.0)) > 2.0 * float(wait.given_silence(1.0).hazard(0.0)) > 0.0

@@ -25,7 +25,7 @@ def with_rate(teaching: ForecasterOptions, part: str, name: str) -> ForecasterOp
 
 
 @pytest.mark.parametrize(
-    ("teaching", "said"),
+    ("options", "message"),
     [
         (with_rate(TIMES_ALONE, "timing", "kernel_rate"), "stage kernels, step 3"),
         (with_rate(TIMES_ALONE, "timing", "memory_rate"), "stage memory, epoch 1"),
@@ -34,9 +34,9 @@ def with_rate(teaching: ForecasterOptions, part: str, name: str) -> ForecasterOp
     ],
     ids=["kernels", "memory", "magnitude", "place"],
 )
-def test_a_stage_that_diverges_is_named_and_nothing_is_written(tmp_path: Path, teaching: ForecasterOptions, said: str) -> None:
-    with pytest.raises(Problem, match=said) as caught:
-        publish_lstm([simulated_dataset()], tmp_path / "lstm", teaching, ignore_progress)
+def test_a_stage_that_diverges_is_named_and_nothing_is_written(tmp_path: Path, options: ForecasterOptions, message: str) -> None:
+    with pytest.raises(Problem, match=message) as caught:
+        publish_lstm([simulated_dataset()], tmp_path / "lstm", options, ignore_progress)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "lstm").exists()
 

@@ -25,7 +25,7 @@ from stream.core.window import Window
 from stream.partition import Partition
 from stream.records.alert import Alert, decode_alert
 from stream.records.forecast import Exceedance, Forecast
-from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, change, event, table, turns
+from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, change, event, simulated_polls, table
 
 OBSERVED = Rule("seen", "magnitude", at_least=6.0, release=5.8, expires_hours=24.0, minimum_interval_minutes=10.0)
 LIKELY = Rule(
@@ -34,10 +34,10 @@ LIKELY = Rule(
 SILENT = Rule("silent", "feed", at_least=300.0, minimum_interval_minutes=10.0)
 
 
-class Loud(SumForecaster):
-    """P(M ≥ 6 within a day) grows with the largest events and decays with the days of silence: easy to compute by hand.
+class SizeForecaster(SumForecaster):
+    """A forecaster whose P(M ≥ 6 within a day) grows with the sizes of the events and decays with the days of silence.
 
-    memory = magnitude and time of each event, as text
+    The memory is the magnitude and time of each event, as text.
     """
 
     def start(self, region: Region) -> bytes:
@@ -63,33 +63,33 @@ class Stream:
     """A partition that folds one record after another and returns the alerts of each."""
 
     def __init__(self, *rules: Rule) -> None:
-        self.partition = Partition(0, table(), Loud(), rules=rules)
+        self.partition = Partition(0, table(), SizeForecaster(), rules=rules)
         self.sequence = -1
 
     def __call__(self, record: InputRecord) -> list[Alert]:
-        """Gives the alerts of this record alone, through their encoded form."""
+        """Fold a record, and return its alerts, decoded from their encoded form."""
         self.sequence += 1
         issued = self.partition.take(msgspec.structs.replace(record, sequence=self.sequence), self.sequence)
         return [decode_alert(body) for one, body in issued if isinstance(one, Alert)]
 
 
-def added(hours: float, magnitude: float | None, id: str = "big", observed: float | None = None, **fields: Any) -> Change:
+def addition(hours: float, magnitude: float | None, id: str = "big", observed: float | None = None, **fields: Any) -> Change:
     """Return the addition of an event."""
     return change(event(id, hours, magnitude, **fields), observed=at(hours if observed is None else observed))
 
 
-def revised(hours: float, magnitude: float, observed: float, id: str = "big", **fields: Any) -> Change:
+def revision(hours: float, magnitude: float, observed: float, id: str = "big", **fields: Any) -> Change:
     return change(event(id, hours, magnitude, **fields), kind="updated", observed=at(observed))
 
 
-def deleted(observed: float, id: str = "big", merged_into: str | None = None) -> Change:
+def deletion(observed: float, id: str = "big", merged_into: str | None = None) -> Change:
     return change(id, kind="merged" if merged_into else "deleted", observed=at(observed), merged_into=merged_into)
 
 
 def test_a_large_earthquake_begins_an_alert_that_names_its_event() -> None:
     stream = Stream(OBSERVED)
-    assert stream(added(0, 5.9, "small")) == []
-    (alert,) = stream(added(1, 6.2))
+    assert stream(addition(0, 5.9, "small")) == []
+    (alert,) = stream(addition(1, 6.2))
     assert (alert.alert_type, alert.revision, alert.supersedes, alert.active) == ("initial", 0, None, True)
     assert (alert.rule, alert.kind, alert.region, alert.value, alert.threshold) == ("seen", "magnitude", REGION.id, 6.2, 6.0)
     assert (alert.id, alert.events, alert.input_sequence) == ("seen:test:0-1", ["big"], 1)
@@ -99,8 +99,8 @@ def test_a_large_earthquake_begins_an_alert_that_names_its_event() -> None:
 
 def test_a_deleted_earthquake_retracts_its_alert_once() -> None:
     stream = Stream(OBSERVED)
-    (first,) = stream(added(1, 6.2))
-    (retraction,) = stream(msgspec.structs.replace(deleted(2), reason="it was a software error"))
+    (first,) = stream(addition(1, 6.2))
+    (retraction,) = stream(msgspec.structs.replace(deletion(2), reason="it was a software error"))
     assert (retraction.id, retraction.alert_type, retraction.revision, retraction.supersedes) == (
         first.id,
         "retraction",
@@ -110,77 +110,77 @@ def test_a_deleted_earthquake_retracts_its_alert_once() -> None:
     assert (retraction.active, retraction.expires_at) == (False, at(2))
     assert retraction.reason == "big was deleted (it was a software error)"
     assert retraction.headline == f"Retracted: {first.headline}"
-    assert [stream(deleted(3)), stream(beat(4)), stream(beat(30))] == [[], [], []]
+    assert [stream(deletion(3)), stream(beat(4)), stream(beat(30))] == [[], [], []]
 
 
 def test_a_deletion_retracts_even_after_the_alert_has_expired() -> None:
     stream = Stream(OBSERVED)
-    stream(added(1, 6.2))
-    assert [one.alert_type for one in stream(deleted(60))] == ["retraction"]
+    stream(addition(1, 6.2))
+    assert [one.alert_type for one in stream(deletion(60))] == ["retraction"]
 
 
 def test_an_earthquake_added_again_after_its_deletion_is_a_new_alert() -> None:
     stream = Stream(OBSERVED)
-    (first,) = stream(added(1, 6.2))
-    stream(deleted(2))
-    (again,) = stream(added(1, 6.2, observed=3))
+    (first,) = stream(addition(1, 6.2))
+    stream(deletion(2))
+    (again,) = stream(addition(1, 6.2, observed=3))
     assert again.alert_type == "initial"
     assert again.id != first.id
 
 
-def test_a_magnitude_moved_a_little_changes_nothing() -> None:
+def test_a_small_revision_of_the_magnitude_changes_no_alert() -> None:
     stream = Stream(OBSERVED)
-    stream(added(1, 6.2))
-    assert stream(revised(1, 6.25, 2)) == []
+    stream(addition(1, 6.2))
+    assert stream(revision(1, 6.25, 2)) == []
 
 
 def test_a_magnitude_between_release_and_threshold_keeps_the_alert_alive() -> None:
     stream = Stream(OBSERVED)
-    stream(added(1, 6.2))
-    (update,) = stream(revised(1, 5.9, 2))
+    stream(addition(1, 6.2))
+    (update,) = stream(revision(1, 5.9, 2))
     assert (update.alert_type, update.value, update.reason, update.active) == ("update", 5.9, "M 6.2 before", True)
-    (retraction,) = stream(revised(1, 5.7, 3))
+    (retraction,) = stream(revision(1, 5.7, 3))
     assert (retraction.alert_type, retraction.reason) == ("retraction", "revised to M 5.7")
 
 
 def test_revisions_wait_for_the_minimum_interval_and_are_then_issued() -> None:
     stream = Stream(OBSERVED)
-    stream(added(1, 6.2))
-    assert stream(revised(1, 6.6, 1.1)) == []
+    stream(addition(1, 6.2))
+    assert stream(revision(1, 6.6, 1.1)) == []
     (update,) = stream(beat(2.2))
     assert (update.value, update.expires_at) == (6.6, at(25))  # a revision makes it no younger
 
 
 def test_an_earthquake_that_turns_out_to_be_a_blast_is_retracted() -> None:
     stream = Stream(OBSERVED)
-    stream(added(1, 6.2))
-    (retraction,) = stream(revised(1, 6.2, 2, type="explosion"))
+    stream(addition(1, 6.2))
+    (retraction,) = stream(revision(1, 6.2, 2, type="explosion"))
     assert (retraction.alert_type, retraction.reason) == ("retraction", "it is a explosion")
 
 
 def test_an_earthquake_that_becomes_known_late_begins_no_alert() -> None:
-    assert Stream(OBSERVED)(added(0, 7.0, observed=25)) == []
+    assert Stream(OBSERVED)(addition(0, 7.0, observed=25)) == []
 
 
 def test_a_merged_earthquake_keeps_its_alert_under_the_new_id() -> None:
     stream = Stream(OBSERVED)
-    (first,) = stream(added(1, 6.2))
-    (update,) = stream(deleted(2, merged_into="other"))
+    (first,) = stream(addition(1, 6.2))
+    (update,) = stream(deletion(2, merged_into="other"))
     assert (update.id, update.events, update.active, update.reason) == (first.id, ["other"], True, "big is now other")
-    assert stream(added(1, 6.2, "other", observed=2)) == []
-    assert [one.alert_type for one in stream(deleted(3, "other"))] == ["retraction"]
+    assert stream(addition(1, 6.2, "other", observed=2)) == []
+    assert [one.alert_type for one in stream(deletion(3, "other"))] == ["retraction"]
 
 
-def test_an_earthquake_known_by_another_id_already_begins_no_second_alert() -> None:
+def test_an_earthquake_with_the_id_of_an_alert_among_its_other_ids_begins_no_second_alert() -> None:
     stream = Stream(OBSERVED)
-    (first,) = stream(added(1, 6.2))
-    following = stream(added(1.01, 6.4, "other", observed=2, other_ids=("big",)))
+    (first,) = stream(addition(1, 6.2))
+    following = stream(addition(1.01, 6.4, "other", observed=2, other_ids=("big",)))
     assert [(one.id, one.alert_type, one.events) for one in following] == [(first.id, "update", ["other"])]
 
 
 def test_a_probability_begins_at_its_threshold_and_ends_only_below_its_release() -> None:
     stream = Stream(LIKELY)
-    (alert,) = stream(added(0, 6.0))
+    (alert,) = stream(addition(0, 6.0))
     assert (alert.kind, alert.forecast, alert.events, alert.model) == ("probability", "test-0-0", ["big"], "sum-1")
     assert alert.value == pytest.approx(-math.expm1(-(10.0**-0.5)), rel=1e-5)
     assert alert.headline == "Test: probability of M 6 or more within a day: 27 %"
@@ -196,7 +196,7 @@ def test_a_probability_begins_at_its_threshold_and_ends_only_below_its_release()
 
 def test_an_alert_that_continues_is_renewed_before_it_expires() -> None:
     stream = Stream(Rule("likely", "probability", magnitude=6.0, within="1d", at_least=0.2, release=0.01, change=100.0, expires_hours=4.0))
-    issued = [*stream(added(0, 7.0)), *(one for hours in range(1, 20) for one in stream(beat(hours)))]
+    issued = [*stream(addition(0, 7.0)), *(one for hours in range(1, 20) for one in stream(beat(hours)))]
     assert len(issued) > 3
     for before, after in pairwise(issued):
         assert after.issued_at < before.expires_at
@@ -205,37 +205,37 @@ def test_an_alert_that_continues_is_renewed_before_it_expires() -> None:
 
 def test_a_deleted_event_retracts_the_probability_alert_based_on_it() -> None:
     stream = Stream(LIKELY)
-    (first,) = stream(added(0, 6.5))
-    (retraction,) = stream(deleted(1))
+    (first,) = stream(addition(0, 6.5))
+    (retraction,) = stream(deletion(1))
     assert (retraction.id, retraction.alert_type, retraction.forecast) == (first.id, "retraction", "test-0-1")
     assert retraction.value == 0.0
 
 
 def test_a_probability_that_holds_without_the_deleted_event_is_revised() -> None:
     stream = Stream(LIKELY)
-    stream(added(0, 6.5, "first"))
-    stream(added(0.1, 6.5, "second"))
-    (update,) = stream(deleted(0.2, "first"))
+    stream(addition(0, 6.5, "first"))
+    stream(addition(0.1, 6.5, "second"))
+    (update,) = stream(deletion(0.2, "first"))
     assert (update.alert_type, update.active, update.events) == ("update", True, ["second"])
     assert update.reason == "first was deleted; it holds without it"
 
 
 def test_after_its_end_an_alert_waits_before_it_begins_anew_but_not_after_a_retraction() -> None:
     ended, retracted = Stream(LIKELY), Stream(LIKELY)
-    ended(added(0, 6.0))
+    ended(addition(0, 6.0))
     end = next(one for minutes in range(1, 3_000) for one in ended(beat(minutes / 60.0)) if not one.active)
     soon = (end.issued_at - at(0)) / 3_600_000 + 0.1
-    assert ended(added(soon, 6.5, "next")) == []
+    assert ended(addition(soon, 6.5, "next")) == []
     assert [one.alert_type for one in ended(beat(soon + 1.1))] == ["initial"]
-    retracted(added(0, 6.0))
-    retracted(deleted(1))
-    assert [one.alert_type for one in retracted(added(1.1, 6.5, "next"))] == ["initial"]
+    retracted(addition(0, 6.0))
+    retracted(deletion(1))
+    assert [one.alert_type for one in retracted(addition(1.1, 6.5, "next"))] == ["initial"]
 
 
 def test_a_rule_may_apply_to_some_regions_only() -> None:
     elsewhere = msgspec.structs.replace(OBSERVED, regions=(NEIGHBOUR.id,))
     stream = Stream(elsewhere)
-    assert stream(added(1, 6.2)) == []
+    assert stream(addition(1, 6.2)) == []
     moved = change(event("n", 1, 6.2, longitude=44.0), region=NEIGHBOUR.id)
     assert [one.region for one in stream(moved)] == [NEIGHBOUR.id]
 
@@ -256,14 +256,14 @@ def test_an_outage_is_reported_again_and_ends_with_the_next_heartbeat() -> None:
 
 def test_alerts_of_replays_are_marked() -> None:
     stream = Stream(OBSERVED)
-    (alert,) = stream(msgspec.structs.replace(added(1, 6.2), test=True))
+    (alert,) = stream(msgspec.structs.replace(addition(1, 6.2), test=True))
     assert alert.test
 
 
 def test_every_chain_of_revisions_is_complete_on_a_stream_with_every_kind_of_change() -> None:
     rules = (msgspec.structs.replace(OBSERVED, at_least=4.5, release=4.3), msgspec.structs.replace(LIKELY, at_least=0.05, release=0.03))
     stream, last, live = Stream(*rules), dict[str, Alert](), 0
-    for changes, heartbeat in turns(1, 200, 0.5):
+    for changes, heartbeat in simulated_polls(1, 200, 0.5):
         records: list[InputRecord] = [*changes, heartbeat]
         for one in [alert for record in records for alert in stream(record)]:
             before = last.get(one.id)
@@ -286,7 +286,7 @@ def situation(
 
 
 def _forecast() -> Forecast:
-    partition = Partition(0, table(), Loud())
+    partition = Partition(0, table(), SizeForecaster())
     ((forecast, _),) = partition.take(change(event("a", 0, 4.0), sequence=0), 0)
     assert isinstance(forecast, Forecast)
     return forecast
@@ -333,7 +333,7 @@ def test_calibration_is_lost_when_the_gain_over_the_long_run_rate_is_negative_be
     assert calibration(rule, weekly(short)) is None
 
 
-def test_the_built_in_rules_are_a_table() -> None:
+def test_the_built_in_rules_have_every_kind() -> None:
     assert {rule.kind for rule in load_rules()} == {"probability", "gain", "magnitude", "busy", "quiet", "calibration", "feed"}
     assert load_rules() == load_rules(BUILT_IN)
 
@@ -361,7 +361,7 @@ def test_an_invalid_rule_is_refused_in_one_line(tmp_path: Path, text: str, messa
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_of_the_users_adds_replaces_and_switches_off(tmp_path: Path) -> None:
+def test_a_file_of_rules_adds_replaces_and_disables_rules(tmp_path: Path) -> None:
     file = tmp_path / "rules.toml"
     file.write_text('[[rule]]\nname = "quieter"\nkind = "quiet"\nat_most = 0.1\nweeks = 1\nenabled = false\n', encoding="utf-8")
     assert {rule.name for rule in load_rules()} - {rule.name for rule in load_rules(file)} == {"quieter"}

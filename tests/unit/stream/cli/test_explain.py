@@ -19,7 +19,7 @@ from models.forecaster.live import LstmForecaster
 from stream.cli.application import application
 from stream.partition import Partition
 from stream.store import open_store
-from tests.support.simulated import REGION, at, by_partition, change, event, turns
+from tests.support.simulated import REGION, at, change, event, records_by_partition, simulated_polls
 from tests.support.stand_ins import csv_of, small_sequence
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
 
@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "regions.toml").write_text(REGIONS, encoding="utf-8")
     table, forecaster = RegionTable.load(path / "regions.toml"), LstmForecaster.load(path / "model")
     store = open_store(f"sqlite:///{path}/windows.db")
-    for number, records in by_partition(turns(1, 40, 2.0)).items():
+    for number, records in records_by_partition(simulated_polls(1, 40, 2.0)).items():
         partition = Partition(number, table, forecaster)
         for record in records:
             partition.take(record, record.sequence)

@@ -1,4 +1,4 @@
-"""Which models are in force after which promotions, and a challenger beside the champion."""
+"""The models in force after promotions, and a challenger beside the champion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_a_promotion_replaces_the_kinds_that_it_names() -> None:
     assert dict(lineup.champion) == {"lstm": "lstm-a", "cnn": "cnn-b"}
 
 
-def test_a_map_leaves_with_the_model_that_it_was_trained_on() -> None:
+def test_a_cnn_is_removed_with_the_model_that_it_was_trained_on() -> None:
     lineup = Lineup().after(promotion(lstm="lstm-a", cnn="cnn-a")).after(promotion(lstm="lstm-b"))
     assert dict(lineup.champion) == {"lstm": "lstm-b"}
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.event import Event
 from stream.core.memory import RECENT, SPACING, Memory
 from stream.core.window import Window, key_of
 from stream.store.protocol import decode_memory, encode_memory
-from tests.support.simulated import REGION, SumForecaster, at, change, event, folded
+from tests.support.simulated import REGION, SumForecaster, at, change, event, fold_events
 
 LONG_AGO = at(-10_000)
 
@@ -34,7 +34,7 @@ def test_events_in_order_cost_one_step_each() -> None:
     forecaster = SumForecaster()
     window, memory = fold_one_by_one(forecaster, sequence(100))
     assert forecaster.observed == [one.id for one in window.events]
-    assert memory.head == folded(SumForecaster(), window.events, memory.base)
+    assert memory.head == fold_events(SumForecaster(), window.events, memory.base)
 
 
 def test_the_memory_of_no_events_is_the_base() -> None:
@@ -61,7 +61,7 @@ def test_a_late_event_refolds_from_the_nearest_checkpoint(late_hours: float, ste
     before, memory = memory, memory.refold(forecaster, REGION, edit.window, edit.changed_from)
     assert len(forecaster.observed) == steps
     assert memory.count_refolded(before, edit.changed_from) == steps
-    assert memory.head == folded(SumForecaster(), edit.window.events, memory.base)
+    assert memory.head == fold_events(SumForecaster(), edit.window.events, memory.base)
 
 
 def test_an_event_after_all_others_is_no_refold_and_the_last_ones_deletion_folds_none() -> None:
@@ -98,15 +98,15 @@ def test_expiry_moves_the_base_and_does_not_change_the_head(count: int) -> None:
     after = memory.expire(forecaster, REGION, expired)
     assert len(forecaster.observed) < SPACING
     assert after.head == memory.head
-    assert after.base == folded(SumForecaster(), expired, memory.base)
-    assert after.head == folded(SumForecaster(), shorter.events, after.base)
+    assert after.base == fold_events(SumForecaster(), expired, memory.base)
+    assert after.head == fold_events(SumForecaster(), shorter.events, after.base)
 
 
 def test_a_saved_memory_comes_back_the_same_and_keeps_the_head() -> None:
     _, memory = fold_one_by_one(SumForecaster(), sequence(40))
-    kept = decode_memory(encode_memory(memory.sparse()))
-    assert kept == memory.sparse()
-    assert kept.head == memory.head
+    decoded = decode_memory(encode_memory(memory.sparse()))
+    assert decoded == memory.sparse()
+    assert decoded.head == memory.head
 
 
 operations = st.lists(
@@ -121,7 +121,6 @@ operations = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(st.integers(0, 70), operations)
 def test_a_memory_after_any_history_is_the_fold_of_its_window(start: int, history: list[tuple[str, int, int, int]]) -> None:
     """Additions, revisions, late arrivals, deletions, expiries and restarts: the last bit agrees with a fold from scratch."""
@@ -141,14 +140,14 @@ def test_a_memory_after_any_history_is_the_fold_of_its_window(start: int, histor
             window = edit.window
             if edit.changed_from is not None:
                 memory = memory.refold(forecaster, REGION, window, edit.changed_from)
-        check(window, memory)
+        check_checkpoints(window, memory)
 
 
-def check(window: Window, memory: Memory) -> None:
-    """Every checkpoint is the fold up to it, the last one that of the whole window, and their number stays within the bound."""
+def check_checkpoints(window: Window, memory: Memory) -> None:
+    """Check that every checkpoint is the fold up to it, the last one that of the whole window, and that their number is bounded."""
     folds, so_far = {}, memory.base
     for one in window.events:
-        so_far = folded(SumForecaster(), [one], so_far)
+        so_far = fold_events(SumForecaster(), [one], so_far)
         folds[key_of(one)] = so_far
     assert memory.head == so_far
     assert all(folds[checkpoint.key] == checkpoint.memory for checkpoint in memory.checkpoints)

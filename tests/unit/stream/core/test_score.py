@@ -16,15 +16,15 @@ from stream.core.score import MILLISECONDS_PER_WEEK, Interval, Scoring, Tally, l
 from stream.core.step import RegionContext, RegionState, first_state, on_change, on_heartbeat
 from stream.partition import Partition
 from stream.records.forecast import Forecast, decode_forecast
-from tests.support.oracle import scores
-from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, table, turns
+from tests.support.oracle import expected_scores
+from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, change, event, records_by_partition, simulated_polls, table
 
 CONTEXT = RegionContext(REGION, 3, SumForecaster())
 HOUR = 3_600_000
 DAY = 24 * HOUR
 
 
-def after(*records: Change | Heartbeat, state: RegionState | None = None) -> RegionState:
+def state_after(*records: Change | Heartbeat, state: RegionState | None = None) -> RegionState:
     """Return the state after some records, each applied at the time it was observed."""
     state = state or first_state(CONTEXT.forecaster, REGION)
     for one in records:
@@ -45,14 +45,14 @@ def hazards_over(state: RegionState, since: float, until: float) -> tuple[Hazard
 
 def test_before_the_first_forecast_there_is_nothing_to_score() -> None:
     assert first_state(CONTEXT.forecaster, REGION).scoring == Scoring()
-    scoring = after(change(event("a", 1), observed=at(2))).scoring
+    scoring = state_after(change(event("a", 1), observed=at(2))).scoring
     assert scoring == Scoring(since=int(at(2)), issued_at=int(at(2)))
 
 
 def test_an_event_is_scored_by_the_forecast_in_force_at_its_origin_and_not_by_one_that_knew_it() -> None:
-    begun = after(change(event("a", 0)), *beats(1, 11))
-    in_force = after(state=begun)
-    late = after(*beats(11, 12), change(event("b", 10.5), observed=at(11.25)), *beats(12, 40), state=begun)
+    begun = state_after(change(event("a", 0)), *beats(1, 11))
+    in_force = state_after(state=begun)
+    late = state_after(*beats(11, 12), change(event("b", 10.5), observed=at(11.25)), *beats(12, 40), state=begun)
     tally = late.scoring.total
     assert tally.events == 1
     assert tally.log_rates[0] == pytest.approx(hazards_over(in_force, 10, 11)[0].log_rate_at_start)
@@ -61,76 +61,76 @@ def test_an_event_is_scored_by_the_forecast_in_force_at_its_origin_and_not_by_on
 
 
 def test_an_event_that_leads_to_a_forecast_at_its_own_moment_is_scored_by_the_preceding_one() -> None:
-    begun = after(change(event("a", 0)), *beats(1, 3))
-    scoring = after(change(event("b", 2.5)), *beats(3, 30), state=begun).scoring
+    begun = state_after(change(event("a", 0)), *beats(1, 3))
+    scoring = state_after(change(event("b", 2.5)), *beats(3, 30), state=begun).scoring
     assert scoring.total.events == 1
     assert scoring.total.log_rates[0] == pytest.approx(hazards_over(begun, 2, 2.5)[0].log_rate_at_start)
 
 
 def test_intervals_are_settled_a_day_after_they_end() -> None:
-    begun = after(change(event("a", 0)), *beats(1, 25))
+    begun = state_after(change(event("a", 0)), *beats(1, 25))
     assert begun.scoring.settled_until is None
     assert len(begun.scoring.pending) == 24
-    scoring = after(*beats(25, 28), state=begun).scoring
+    scoring = state_after(*beats(25, 28), state=begun).scoring
     assert scoring.settled_until == int(at(3))
     assert len(scoring.pending) == 24
     assert scoring.total.expected[1] == pytest.approx(3 / 24)
 
 
 def test_an_event_deleted_before_its_interval_is_settled_does_not_count_and_afterwards_is_withdrawn() -> None:
-    begun = after(change(event("a", 0)), *beats(1, 10), change(event("b", 9.5), observed=at(9.75)), *beats(10, 30))
-    early = after(change("b", observed=at(30)), *beats(31, 60), state=begun).scoring
+    begun = state_after(change(event("a", 0)), *beats(1, 10), change(event("b", 9.5), observed=at(9.75)), *beats(10, 30))
+    early = state_after(change("b", observed=at(30)), *beats(31, 60), state=begun).scoring
     assert (early.total.events, early.withdrawn) == (0, 0)
-    settled = after(*beats(30, 40), state=begun)
-    late = after(change("b", observed=at(40)), *beats(41, 60), state=settled).scoring
+    settled = state_after(*beats(30, 40), state=begun)
+    late = state_after(change("b", observed=at(40)), *beats(41, 60), state=settled).scoring
     assert (late.total.events, late.withdrawn) == (1, 1)
 
 
 def test_an_event_that_comes_after_its_interval_was_settled_is_counted_as_missed() -> None:
-    begun = after(change(event("a", 0)), *beats(1, 40))
-    scoring = after(change(event("b", 5.5), observed=at(40)), *beats(41, 90), state=begun).scoring
+    begun = state_after(change(event("a", 0)), *beats(1, 40))
+    scoring = state_after(change(event("b", 5.5), observed=at(40)), *beats(41, 90), state=begun).scoring
     assert (scoring.total.events, scoring.missed, scoring.withdrawn) == (0, 1, 0)
-    before_it_began = after(change(event("b", -5), observed=at(40)), state=begun).scoring
+    before_it_began = state_after(change(event("b", -5), observed=at(40)), state=begun).scoring
     assert before_it_began.missed == 0
 
 
 def test_a_revision_within_settled_time_changes_nothing_and_one_across_its_border_is_counted() -> None:
-    begun = after(change(event("a", 0)), change(event("b", 5.5)), *beats(6, 40))
-    within = after(change(event("b", 7.5), kind="updated", observed=at(40)), state=begun).scoring
+    begun = state_after(change(event("a", 0)), change(event("b", 5.5)), *beats(6, 40))
+    within = state_after(change(event("b", 7.5), kind="updated", observed=at(40)), state=begun).scoring
     assert (within.total.events, within.missed, within.withdrawn) == (1, 0, 0)
-    across = after(change(event("b", 38.5), kind="updated", observed=at(40)), *beats(41, 90), state=begun).scoring
+    across = state_after(change(event("b", 38.5), kind="updated", observed=at(40)), *beats(41, 90), state=begun).scoring
     assert (across.total.events, across.missed, across.withdrawn) == (2, 0, 1)
 
 
 def test_late_news_changes_no_hazard_that_was_forecast() -> None:
-    begun = after(change(event("a", 0)), *beats(1, 20))
-    news = after(change(event("b", 3, 6.0), observed=at(20)), state=begun)
+    begun = state_after(change(event("a", 0)), *beats(1, 20))
+    news = state_after(change(event("b", 3, 6.0), observed=at(20)), state=begun)
     assert news.scoring.pending[:-1] == begun.scoring.pending
 
 
 def test_forecasts_of_one_moment_leave_one_interval() -> None:
-    state = after(*(change(event(name, 1), observed=at(2)) for name in "abc"), beat(3), change(event("d", 1), observed=at(3)))
+    state = state_after(*(change(event(name, 1), observed=at(2)) for name in "abc"), beat(3), change(event("d", 1), observed=at(3)))
     assert [(one.since, one.until) for one in state.scoring.pending] == [(int(at(2)), int(at(3)))]
 
 
 def test_nothing_is_scored_beyond_half_a_window_of_silence_of_the_source() -> None:
-    scoring = after(change(event("a", 0)), beat(1000)).scoring
-    (interval,) = scoring.pending or after(beat(1001), state=after(change(event("a", 0)), beat(1000))).scoring.pending
+    scoring = state_after(change(event("a", 0)), beat(1000)).scoring
+    (interval,) = scoring.pending or state_after(beat(1001), state=state_after(change(event("a", 0)), beat(1000))).scoring.pending
     assert interval.until - interval.since <= REGION.window_days * DAY
 
 
 def test_the_queue_stays_bounded() -> None:
-    state = after(change(event("a", 0)))
+    state = state_after(change(event("a", 0)))
     for hours in range(1, 400):
-        state = after(beat(float(hours)), state=state)
+        state = state_after(beat(float(hours)), state=state)
         assert len(state.scoring.pending) <= 25
     assert state.scoring.settled_until == int(at(399 - 24))
 
 
 def test_weeks_add_up_to_the_whole() -> None:
-    state = after(change(event("a", 0)), *beats(1, 400))
+    state = state_after(change(event("a", 0)), *beats(1, 400))
     for number in range(30):
-        state = after(change(event(f"b{number}", 400 + 20 * number)), *beats(401 + 20 * number, 420 + 20 * number), state=state)
+        state = state_after(change(event(f"b{number}", 400 + 20 * number)), *beats(401 + 20 * number, 420 + 20 * number), state=state)
     weeks = state.scoring.tallies_by_week()
     assert list(weeks) == list(
         range(int(at(0)) // MILLISECONDS_PER_WEEK, int(state.scoring.settled_until or 0) // MILLISECONDS_PER_WEEK + 1)
@@ -206,7 +206,7 @@ def test_the_summary_gives_scores_per_event_in_six_digits() -> None:
 def test_the_score_in_every_forecast_equals_that_computed_from_the_topics_alone(seed: int) -> None:
     """Invariant 5: the oracle shares no code with the score."""
     compared = 0
-    for number, records in by_partition(turns(seed, 60, 1.0)).items():
+    for number, records in records_by_partition(simulated_polls(seed, 60, 1.0)).items():
         partition = Partition(number, table(), SumForecaster())
         issued = [body for record in records for _, body in partition.take(record, record.sequence)]
         for region in (REGION, NEIGHBOUR):
@@ -215,7 +215,7 @@ def test_the_score_in_every_forecast_equals_that_computed_from_the_topics_alone(
 
 
 def check_region(region: Region, records: list[InputRecord], issued: list[Forecast]) -> int:
-    found = scores(records, issued, region)
+    found = expected_scores(records, issued, region)
     for forecast, (events, log_score, missed) in zip(issued, found, strict=True):
         if not events:
             assert forecast.score is None

@@ -1,4 +1,4 @@
-"""Forecasts and events for maps and catalogues: read back by others' readers and by our own."""
+"""Forecasts and events as GeoJSON and QuakeML, read back by other programs and by our own readers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from stream.export.quakeml import events_quakeml
 from stream.partition import Partition
 from stream.records.disclaimer import DISCLAIMER
 from stream.records.forecast import Forecast, decode_forecast
-from tests.support.simulated import SumForecaster, at, by_partition, event, table, turns
+from tests.support.simulated import SumForecaster, at, event, records_by_partition, simulated_polls, table
 
 QUAKEML = xmlschema.XMLSchema(str(Path(obspy.__file__).parent / "io" / "quakeml" / "data" / "QuakeML-1.2.xsd"))
 EVENTS = [
@@ -39,26 +39,26 @@ EVENTS = [
 
 
 def forecasts() -> list[Forecast]:
-    """The last one of each region."""
+    """Return the latest forecast of each region."""
     latest: dict[str, Forecast] = {}
-    for number, records in by_partition(turns(1, 40, 2.0)).items():
+    for number, records in records_by_partition(simulated_polls(1, 40, 2.0)).items():
         partition = Partition(number, table(), SumForecaster())
         for record in records:
-            latest |= {said.region: said for said, _ in partition.take(record, record.sequence) if isinstance(said, Forecast)}
+            latest |= {issued.region: issued for issued, _ in partition.take(record, record.sequence) if isinstance(issued, Forecast)}
     return list(latest.values())
 
 
 def signed_area(ring: list[list[float]]) -> float:
-    """Positive when the ring runs counter-clockwise."""
+    """Return the area of a ring; it is positive if the ring runs counter-clockwise."""
     return sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in itertools.pairwise(ring)) / 2
 
 
 def test_forecasts_are_features_that_hold_the_whole_record() -> None:
-    said = forecasts()
-    assert len(said) == 2
-    collection = json.loads(forecasts_geojson(said, table()))
+    latest = forecasts()
+    assert len(latest) == 2
+    collection = json.loads(forecasts_geojson(latest, table()))
     assert (collection["type"], collection["disclaimer"]) == ("FeatureCollection", DISCLAIMER)
-    for feature, forecast in zip(collection["features"], said, strict=True):
+    for feature, forecast in zip(collection["features"], latest, strict=True):
         record = dict(feature["properties"])
         assert record.pop("name") == table()[forecast.region].name
         assert decode_forecast(json.dumps(record).encode()) == forecast
@@ -66,15 +66,15 @@ def test_forecasts_are_features_that_hold_the_whole_record() -> None:
         assert shapely.equals(shapely.from_geojson(json.dumps(feature)), table().shape(forecast.region))
 
 
-def test_a_region_that_the_table_has_not_has_no_geometry() -> None:
+def test_a_region_outside_the_table_has_no_geometry() -> None:
     (feature,) = json.loads(forecasts_geojson(forecasts()[:1], RegionTable([])))["features"]
     assert (feature["geometry"], feature["properties"]["name"]) == (None, forecasts()[0].region)
 
 
 @pytest.mark.parametrize("region", ["alaska", "new-zealand", "fe-12", "fe-34", "california"])
 def test_polygons_follow_the_standard(region: str) -> None:
-    """Closed, counter-clockwise outside and clockwise inside, nothing beyond the date line (RFC 7946, 3.1.6 and 3.1.9)."""
-    forecast = decode_forecast(json.dumps(plain(region)).encode())
+    """Rings are closed, counter-clockwise outside and clockwise inside, and end at the date line (RFC 7946, 3.1.6 and 3.1.9)."""
+    forecast = decode_forecast(json.dumps(forecast_fields(region)).encode())
     (feature,) = json.loads(forecasts_geojson([forecast], RegionTable.load()))["features"]
     geometry = feature["geometry"]
     parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
@@ -86,12 +86,12 @@ def test_polygons_follow_the_standard(region: str) -> None:
     assert shapely.from_geojson(json.dumps(geometry)).is_valid
 
 
-def plain(region: str) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(forecasts_geojson(forecasts()[:1], table()))["features"][0]["properties"]
-    return {name: value for name, value in said.items() if name != "name"} | {"region": region}
+def forecast_fields(region: str) -> dict[str, Any]:
+    properties: dict[str, Any] = json.loads(forecasts_geojson(forecasts()[:1], table()))["features"][0]["properties"]
+    return {name: value for name, value in properties.items() if name != "name"} | {"region": region}
 
 
-def test_whoever_reads_the_usgs_feed_reads_our_events() -> None:
+def test_the_reader_of_the_usgs_feed_reads_our_events() -> None:
     body = events_geojson([("test", one) for one in EVENTS], at(9.0))
     payload = parse_geojson(body, "ours", None)
     assert payload.generated == at(9.0)
@@ -104,7 +104,7 @@ def test_whoever_reads_the_usgs_feed_reads_our_events() -> None:
     assert features[2]["geometry"]["coordinates"] == [-179.99, 37.0, -1.2]
 
 
-def test_no_events_are_an_empty_collection() -> None:
+def test_without_events_the_exports_are_empty_and_valid() -> None:
     assert json.loads(events_geojson([], at(0.0)))["features"] == []
     QUAKEML.validate(ElementTree.ElementTree(ElementTree.fromstring(events_quakeml([]))))
 
@@ -115,11 +115,11 @@ def test_quakeml_is_valid_and_our_reader_gives_the_events_back() -> None:
     back = [described for described in read_catalogue(body, "ours") if isinstance(described, EventDescription)]
     assert [described.id for described in back] == ["us1", "ci9", "ak0_23_5", "us4"]
     for described, one in zip(back, EVENTS, strict=True):
-        same(described, one)
+        check_equal(described, one)
     assert back[3].place == "bell"
 
 
-def same(described: Any, one: Event) -> None:
+def check_equal(described: Any, one: Event) -> None:
     assert (described.time, described.updated) == (one.time, one.updated)
     assert (described.latitude, described.longitude, described.magnitude) == (one.latitude, one.longitude, one.magnitude)
     assert described.depth_km == (None if one.depth_km is None else pytest.approx(one.depth_km))
@@ -158,8 +158,8 @@ TEXT = st.text(max_size=40)
         max_size=3,
     )
 )
-@settings(max_examples=40, deadline=None)
-def test_whatever_events_hold_their_exports_are_valid(events: list[Event]) -> None:
+@settings(max_examples=40)
+def test_the_exports_of_any_events_are_valid(events: list[Event]) -> None:
     body = events_quakeml(events)
     QUAKEML.validate(ElementTree.ElementTree(ElementTree.fromstring(body)))
     assert len(obspy.read_events(io.BytesIO(body))) == len(events) if events else True

@@ -23,7 +23,7 @@ from stream.partition import Refold
 from stream.records.alert import Alert
 from stream.store import open_store
 from stream.worker import Worker
-from tests.support.simulated import START, SumForecaster, at, beat, change, event, table, turns
+from tests.support.simulated import START, SumForecaster, at, beat, change, event, simulated_polls, table
 
 TABLE = table()
 
@@ -94,7 +94,7 @@ def test_a_worker_shows_clock_and_model_of_partitions_with_records(tmp_path: Pat
 
 def test_scores_are_sums_by_region_and_means_over_all(tmp_path: Path) -> None:
     records: list[Change | Heartbeat] = []
-    for changes, heartbeat in turns(count=80, every_hours=0.5):
+    for changes, heartbeat in simulated_polls(count=80, every_hours=0.5):
         records += [*changes, heartbeat]
     exposition, worker = finished_worker(tmp_path, records)
     values = metric_values(exposition)

@@ -1,4 +1,4 @@
-"""When outlooks are due, what they rest on, and the fields in which they say it."""
+"""The schedule of outlooks, the events that they depend on, and the fields of the record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stream.outlooks.simulator import magnitudes_of
 from stream.records.outlook import RegionOutlook, counts_since, decode_outlook
 from stream.records.schema import schemas
 from tests.support.outlooks import RateSimulator, issue_outlooks
-from tests.support.simulated import REGION, at, beat, by_partition, change, event, table, turns
+from tests.support.simulated import REGION, at, beat, change, event, records_by_partition, simulated_polls, table
 
 WIDE = msgspec.structs.replace(REGION, window_days=400.0)
 SHOCK = event("main", 0.0, 7.8)
@@ -30,7 +30,7 @@ USGS_BIN = {"magnitude", "p95minimum", "p95maximum", "probability", "median", "f
 
 
 def minutes_after_the_shock(until_days: float, known_hours: float = 0.0, step_minutes: int = 1) -> list[int]:
-    """Minutes from the mainshock at which outlooks are issued when the clock ticks every `step_minutes`."""
+    """Return the minutes after the mainshock at which outlooks are issued if the clock moves in steps of `step_minutes`."""
     issued, found = LastOutlook("before", at(-1.0)), []
     for minute in range(0, round(until_days * 1_440) + 1, step_minutes):
         now, known = at(minute / 60.0), minute >= known_hours * 60.0
@@ -119,7 +119,7 @@ def test_a_deleted_mainshock_is_superseded_and_no_longer_named() -> None:
 
 
 def simulated_outlooks() -> list[RegionOutlook]:
-    records = by_partition(turns(1, 60, 0.1, 3.0))
+    records = records_by_partition(simulated_polls(1, 60, 0.1, 3.0))
     return [one for number, part in records.items() for one in issue_outlooks(OutlookPartition(number, table()), RateSimulator(), part)]
 
 
@@ -132,7 +132,7 @@ def test_outlooks_are_unique_in_order_and_each_supersedes_the_one_before() -> No
 
 
 def test_a_partition_restarted_from_the_topic_continues_as_if_it_had_not_stopped() -> None:
-    records = by_partition(turns(1, 60, 0.1, 3.0))[4]
+    records = records_by_partition(simulated_polls(1, 60, 0.1, 3.0))[4]
     whole = issue_outlooks(OutlookPartition(4, table()), RateSimulator(), records)
     half = len(records) // 2
     first = issue_outlooks(OutlookPartition(4, table()), RateSimulator(), records[:half])

@@ -34,15 +34,15 @@ def edited(schema: dict[str, Any], edit: Edit) -> dict[str, Any]:
     return after
 
 
-def test_nothing_that_was_released_is_broken() -> None:
-    """If it is: undo it, or give the record a new version. docs/consumers.md says how."""
+def test_no_released_schema_is_broken() -> None:
+    """If it fails: undo the change, or give the record a new version, as docs/consumers.md describes."""
     assert incompatible_with_released() == []
 
 
 def test_every_record_has_been_released() -> None:
-    """A new kind of record may be under way without it for a while; then `python -m stream.records --release`."""
-    held = {"activation", "alert", "change", "deadletter", "forecast", "heartbeat", "outage", "outlook", "promotion"}
-    assert held <= {path.name.partition(".")[0] for path in RELEASED.glob("*.json")}
+    """A new kind of record can be developed before its release; then run `python -m stream.records --release`."""
+    names = {"activation", "alert", "change", "deadletter", "forecast", "heartbeat", "outage", "outlook", "promotion"}
+    assert names <= {path.name.partition(".")[0] for path in RELEASED.glob("*.json")}
 
 
 BREAKING: dict[str, tuple[dict[str, Any], Edit, str]] = {
@@ -88,9 +88,9 @@ BREAKING: dict[str, tuple[dict[str, Any], Edit, str]] = {
 
 
 @pytest.mark.parametrize(("schema", "edit", "message"), BREAKING.values(), ids=BREAKING.keys())
-def test_what_breaks_readers_is_refused(schema: dict[str, Any], edit: Edit, message: str) -> None:
+def test_a_change_that_breaks_readers_is_refused(schema: dict[str, Any], edit: Edit, message: str) -> None:
     found = incompatibilities(schema, edited(schema, edit))
-    assert found, "it would have passed"
+    assert found, "no incompatibility was found"
     assert any(message in line for line in found), found
 
 
@@ -110,13 +110,13 @@ HARMLESS: dict[str, Edit] = {
 
 
 @pytest.mark.parametrize("edit", HARMLESS.values(), ids=HARMLESS.keys())
-def test_what_breaks_nobody_passes(edit: Edit) -> None:
+def test_a_harmless_change_is_accepted(edit: Edit) -> None:
     assert edited(CHANGE, edit) != CHANGE
     assert incompatibilities(CHANGE, edited(CHANGE, edit)) == []
 
 
-def test_what_passes_is_valid_both_ways() -> None:
-    """An old record by the new schema, and a new one by the old."""
+def test_records_of_compatible_versions_are_valid_by_both_schemas() -> None:
+    """An old record is valid by the new schema, and a new record by the old schema."""
     old = json.loads(encode(change(event("a"))))
     new = copy.deepcopy(old)
     new["event"]["strength"] = 5.0
@@ -125,7 +125,7 @@ def test_what_passes_is_valid_both_ways() -> None:
         assert jsonschema.Draft202012Validator(schema).is_valid(record)
 
 
-def test_a_record_that_is_no_longer_written_may_only_go_for_a_newer_version(tmp_path: Path) -> None:
+def test_a_released_record_may_only_be_replaced_by_a_newer_version(tmp_path: Path) -> None:
     (tmp_path / "change.0.json").write_text(json.dumps(CHANGE))
     assert incompatible_with_released(tmp_path) == []
     (tmp_path / "forgotten.1.json").write_text(json.dumps(CHANGE))

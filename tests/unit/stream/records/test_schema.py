@@ -1,4 +1,4 @@
-"""The committed JSON Schemas are those of the types, and the records that we write are valid."""
+"""The committed JSON Schemas are those of the types, and written records are valid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from ingest.event import DeadLetter, encode
 from stream.partition import Partition
 from stream.records.schema import FOLDER, schemas, write
-from tests.support.simulated import SumForecaster, at, beat, by_partition, change, event, table, turns
+from tests.support.simulated import SumForecaster, at, beat, change, event, records_by_partition, simulated_polls, table
 
 SCHEMAS: dict[str, dict[str, Any]] = {name: json.loads(text) for name, text in schemas().items()}
 
@@ -31,14 +31,14 @@ def letter(**fields: Any) -> DeadLetter:
 
 def forecasts() -> list[bytes]:
     issued: list[bytes] = []
-    for number, records in by_partition(turns(1, 40, 2.0)).items():
+    for number, records in records_by_partition(simulated_polls(1, 40, 2.0)).items():
         partition = Partition(number, table(), SumForecaster())
         issued += [body for record in records for _, body in partition.take(record, record.sequence)]
     return issued
 
 
 def test_the_committed_schemas_are_up_to_date() -> None:
-    """If not: `python -m stream.records`, and think whether the version of the record must rise."""
+    """If it fails: run `python -m stream.records`, and decide whether the record needs a new version."""
     assert {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")} == schemas()
 
 
@@ -58,7 +58,7 @@ def test_the_folder_is_written_as_it_is_read(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS.keys())
-def test_every_schema_is_one(schema: dict[str, Any]) -> None:
+def test_every_schema_is_valid(schema: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["$id"].startswith("urn:quakecast.")
 
@@ -88,7 +88,7 @@ def test_forecasts_are_valid() -> None:
     ("field", "value"),
     [("kind", "invented"), ("sequence", "7"), ("observed_at", 5), ("id", None), ("event", {"id": "a"}), ("$schema", None)],
 )
-def test_what_is_no_record_is_not_valid(field: str, value: Any) -> None:
+def test_a_record_with_a_wrong_field_is_not_valid(field: str, value: Any) -> None:
     decoded = json.loads(encode(change(event("a")))) | {field: value}
     checker = jsonschema.Draft202012Validator(SCHEMAS["change.1.json"])
     assert not checker.is_valid(decoded)

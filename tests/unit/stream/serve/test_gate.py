@@ -92,22 +92,23 @@ def test_all_other_paths_need_the_token(path: str) -> None:
 
 
 def test_an_address_with_too_many_requests_gets_a_retry_after() -> None:
-    gate = Gate(inside, Access(requests_per_second=0.25))
+    gate = Gate(inside, Access(requests_per_second=0.01))
     assert ask(gate).status == 200
     answer = ask(gate)
-    assert (answer.status, answer.headers["retry-after"]) == (429, "4")
+    assert answer.status == 429
+    assert 60 <= int(answer.headers["retry-after"]) <= 100
     assert ask(gate, address="192.0.2.2").status == 200
 
 
 def test_addresses_of_one_ipv6_network_count_together() -> None:
-    gate = Gate(inside, Access(requests_per_second=0.25))
+    gate = Gate(inside, Access(requests_per_second=0.01))
     assert ask(gate, address="2001:db8:1:2:3:4:5:6").status == 200
     assert ask(gate, address="2001:db8:1:2:ffff::1").status == 429
     assert ask(gate, address="2001:db8:1:3::1").status == 200
 
 
 def test_wrong_tokens_are_counted_too() -> None:
-    gate = Gate(inside, Access(TOKEN, requests_per_second=0.25))
+    gate = Gate(inside, Access(TOKEN, requests_per_second=0.01))
     assert ask(gate, authorization="Bearer guess").status == 401
     assert ask(gate, authorization=f"Bearer {TOKEN}").status == 429
 

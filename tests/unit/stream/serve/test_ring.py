@@ -29,7 +29,7 @@ def record(of: TopicPartition, offset: int, value: bytes | None = None) -> Recor
     return Record(topic, partition, offset, b"", body if value is None else value, Instant(0))
 
 
-def shuffled(counts: dict[TopicPartition, int], seed: int) -> list[Record]:
+def shuffle_records(counts: dict[TopicPartition, int], seed: int) -> list[Record]:
     """Return all records of a log in one of the orders in which a server may read them."""
     order = [partition for partition, count in counts.items() for _ in range(count)]
     random.Random(seed).shuffle(order)
@@ -77,13 +77,13 @@ def test_every_topic_has_a_letter_of_its_own() -> None:
 partitions = st.sampled_from(STREAMED_PARTITIONS)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(partitions, st.integers(1, 12), min_size=1), st.integers(0, 99), st.integers(0, 99), st.data())
 def test_a_client_that_moves_between_servers_gets_every_record_once(
     counts: dict[TopicPartition, int], one: int, other: int, data: st.DataObject
 ) -> None:
-    rings = [ring_of(shuffled(counts, seed)) for seed in (one, other)]
-    got: list[tuple[TopicPartition, int]] = []
+    rings = [ring_of(shuffle_records(counts, seed)) for seed in (one, other)]
+    received: list[tuple[TopicPartition, int]] = []
     cursor = dict(NOTHING_READ)
     for turn in range(6):
         ring = rings[turn % 2]
@@ -91,17 +91,17 @@ def test_a_client_that_moves_between_servers_gets_every_record_once(
         frames, _, _ = frames_with_own_cursor(ring, number, cursor)
         leaves_after = len(frames) if turn == 5 else data.draw(st.integers(0, len(frames)))
         for frame in frames[:leaves_after]:
-            got.append((frame.partition, frame.offset))
+            received.append((frame.partition, frame.offset))
             cursor = decode_cursor(frame.cursor.decode())
     remaining, _, _ = frames_with_own_cursor(rings[0], rings[0].find(cursor, STREAMED_PARTITIONS), cursor)
-    got += [(frame.partition, frame.offset) for frame in remaining]
-    assert sorted(got) == sorted((partition, offset) for partition, count in counts.items() for offset in range(count))
+    received += [(frame.partition, frame.offset) for frame in remaining]
+    assert sorted(received) == sorted((partition, offset) for partition, count in counts.items() for offset in range(count))
     for partition in counts:
-        assert [offset for where, offset in got if where == partition] == list(range(counts[partition]))
+        assert [offset for where, offset in received if where == partition] == list(range(counts[partition]))
 
 
 def test_shared_frames_begin_where_the_cursor_of_the_ring_has_passed_the_client_s() -> None:
-    ring = ring_of(shuffled({(EVENTS, 0): 5, (FORECASTS, 1): 5}, 1))
+    ring = ring_of(shuffle_records({(EVENTS, 0): 5, (FORECASTS, 1): 5}, 1))
     cursor = decode_cursor(ring.frame(6).cursor.decode())
     data, end = ring.joined_frames(ring.find(cursor, STREAMED_PARTITIONS), EVERYTHING)
     assert end == ring.end == 10

@@ -13,7 +13,7 @@ from stream.records.alert import Alert
 from stream.records.forecast import Forecast
 from stream.serve.event_index import EventIndex
 from stream.serve.view import ALERTS_KEPT, FORECASTS_KEPT, View
-from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, by_partition, change, event, table, turns
+from tests.support.simulated import NEIGHBOUR, REGION, SumForecaster, at, beat, change, event, records_by_partition, simulated_polls, table
 
 
 def record(body: msgspec.Struct | bytes, topic: str = EVENTS, partition: int = 0, offset: int = 0, time: Instant | None = None) -> Record:
@@ -111,7 +111,7 @@ def test_the_newest_record_decides_whether_this_is_a_replay() -> None:
 
 def test_a_whole_stream_is_folded() -> None:
     view, forecasts = View(), 0
-    for number, records in by_partition(turns(3, 30, 1.0)).items():
+    for number, records in records_by_partition(simulated_polls(3, 30, 1.0)).items():
         partition = Partition(number, table(), SumForecaster())
         for offset, one in enumerate(records):
             view.apply(record(one, partition=number, offset=offset))

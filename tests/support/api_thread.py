@@ -15,10 +15,11 @@ from stream.serve.gate import Access
 from stream.serve.server import serve
 from stream.serve.store_positions import StorePositions
 from stream.store import open_store
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @contextmanager
-def served(
+def serve_log(
     bus: str,
     table: RegionTable,
     port: int = 0,
@@ -26,7 +27,7 @@ def served(
     access: Access | None = None,
     **sources: Any,
 ) -> Iterator[str]:
-    """Serve until the block ends, and give the address; `sources`: fields of `Sources` that are to differ."""
+    """Serve until the block ends, and yield the address; `sources` replaces fields of `Sources`."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
@@ -34,18 +35,18 @@ def served(
 
     def run() -> None:
         try:
-            given = Sources(table, lambda: open_log(bus), StorePositions(lambda: open_store(store or bus)))._replace(**sources)
-            serve(listening, given, stop, access)
+            served = Sources(table, lambda: open_log(bus), StorePositions(lambda: open_store(store or bus)))._replace(**sources)
+            serve(listening, served, stop, access)
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=run, name="served")
+    thread = threading.Thread(target=run, name="http-server")
     thread.start()
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(PATIENCE_SECONDS)
         listening.close()
         assert not failed, failed
         assert not thread.is_alive()
