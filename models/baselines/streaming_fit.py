@@ -28,7 +28,7 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import RegionTable
 from models.baselines.omori_mixture import Shape, fit_mixture
 from models.baselines.streaming import Parameters, Regional, write_parameters
-from models.catalog import PointPattern, Span, choose, make_point_pattern, spans
+from models.catalog import PointPattern, Span, choose_events, make_point_pattern, spans_without_gaps
 from models.numerics import FloatArray
 
 Part = tuple[str, PointPattern, Span]
@@ -209,7 +209,7 @@ def regional_parts(events: Iterable[Event], table: RegionTable) -> list[Part]:
         region = region_of(event.latitude, event.longitude)
         if lowest <= region.magnitude_of_completeness:
             members[region.id].append(event)
-    pieces = [Span(*piece) for piece in spans([int(event.time) for event in catalogue])]
+    pieces = [Span(*piece) for piece in spans_without_gaps([int(event.time) for event in catalogue])]
     parts = (
         (name, make_point_pattern(members[name], table[name].magnitude_of_completeness, piece), piece)
         for name in sorted(members)
@@ -228,7 +228,7 @@ def main() -> None:
     data, parts = list[str](), list[list[Part]]()
     for files in (options.files, *options.also):
         read = (item for file in files for item in read_catalog(file) if isinstance(item, Event) and item.time < options.until)
-        events = choose(read).kept
+        events = choose_events(read).kept
         data.append(f"{', '.join(file.name for file in files)}: {len(events)} earthquakes before {options.until}")
         parts.append(regional_parts(events, RegionTable.load()))
     fitted = fit_live_baselines(parts[0], data, also=[part for more in parts[1:] for part in more])

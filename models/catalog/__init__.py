@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from models.catalog.b_value import Slope, aki_b_value
-from models.catalog.cleaning import LARGEST_MAGNITUDE, Findings, Report, choose, clean, each_once, earthquakes
-from models.catalog.completeness import Completeness, Estimate, Part, assess
-from models.catalog.datasets import FEWEST_EVENTS, RegionDataset, SplitDates, datasets_by_region, one_region, read_datasets, read_events
-from models.catalog.gaps import spans
+from models.catalog.cleaning import LARGEST_MAGNITUDE, Findings, Report, choose_events, clean, earthquakes, newest_versions
+from models.catalog.completeness import Completeness, Estimate, Part, assess_completeness
+from models.catalog.datasets import (
+    FEWEST_EVENTS,
+    RegionDataset,
+    SplitDates,
+    datasets_by_region,
+    read_datasets,
+    read_events,
+    single_region_dataset,
+)
+from models.catalog.gaps import spans_without_gaps
 from models.catalog.magnitude_rounding import common_step, half_bin_of, round_to_step
 from models.catalog.point_pattern import PointPattern, Span, area_km2, make_point_pattern, read_polygon
 from models.catalog.short_term_incompleteness import FittedRise, fit_short_term_incompleteness
@@ -27,20 +35,20 @@ __all__ = [
     "SplitDates",
     "aki_b_value",
     "area_km2",
-    "assess",
-    "choose",
+    "assess_completeness",
+    "choose_events",
     "clean",
     "common_step",
     "datasets_by_region",
-    "each_once",
     "earthquakes",
     "fit_short_term_incompleteness",
     "half_bin_of",
     "make_point_pattern",
-    "one_region",
+    "newest_versions",
     "read_datasets",
     "read_events",
     "read_polygon",
     "round_to_step",
-    "spans",
+    "single_region_dataset",
+    "spans_without_gaps",
 ]

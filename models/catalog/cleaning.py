@@ -1,10 +1,10 @@
-"""Which of a catalogue's events are used, which are left out and why, and what is odd about those that are used.
+"""Selection of a catalogue's events: which are used, which are left out and why, and which are used although something is unusual.
 
     rows ─> readable ─> one version an id ─> with a magnitude ─> earthquakes ─> possible magnitudes ─> one of each near-duplicate ─> kept
             (ingest.quality: dead letters)
 
-Nothing is altered: no magnitude is converted, no place or depth is mended. What cannot be used is counted with examples; what is odd but
-used is counted too, so that a scientist can judge. The rules look at nothing but the events themselves.
+No event is altered: no magnitude is converted, no place or depth is corrected. Events that cannot be used are counted, with examples;
+unusual events that are used are counted too, so that a scientist can judge. The rules depend on the events alone.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ LARGEST_MAGNITUDE = 9.6
 """Just above the largest earthquake recorded (M 9.5, Chile 1960): the upper end of every magnitude distribution."""
 POSSIBLE_MAGNITUDES = (-2.0, LARGEST_MAGNITUDE)
 POSSIBLE_DEPTHS_KM = (-5.0, 700.0)
-"""The highest volcanoes and the deepest earthquakes, about."""
+"""About the height of the highest volcanoes and the depth of the deepest earthquakes."""
 MAGNITUDE_JUMP = 1.0
-"""Two versions of one event that differ by so much deserve a look."""
+"""A difference between two versions of one event from which it is reported."""
 MOST_EXAMPLES = 3
 
 WHY = {
@@ -43,14 +43,14 @@ WHY = {
 
 @dataclass
 class Finding:
-    """How many there are of one kind, and the first few of them."""
+    """The number of events with the same reason, and the first few of them."""
 
     why: str
     count: int = 0
     examples: list[str] = field(default_factory=list)
 
     def add(self, example: Callable[[], str]) -> None:
-        """Count one more; its description is only made when it is among the first."""
+        """Count one more event; `example` is only called if it is among the first."""
         self.count += 1
         if len(self.examples) < MOST_EXAMPLES:
             self.examples.append(example())
@@ -61,25 +61,25 @@ Findings = dict[str, Finding]
 
 @dataclass(frozen=True)
 class Report:
-    """What was done to a catalogue."""
+    """What the cleaning of a catalogue did."""
 
     rows: int
-    """Events and rows that could not be read."""
+    """Number of events, and of rows that could not be read."""
     kept: int
     left_out: Findings
     """By reason; dead letters keep the reasons of `ingest.quality`, other types than earthquakes are `type:…`."""
     noted: Findings
-    """Used all the same."""
+    """By reason, events that are used although something is unusual."""
     near_duplicates_of_one_network: int
-    """Near-duplicates that carry the same network: a network seldom reports one earthquake twice."""
+    """Near-duplicates from the same network: a network seldom reports one earthquake twice."""
     pairs_as_close_but_later: int
-    """Pairs alike in place and magnitude that are once to twice as far apart in time: how many near-duplicates chance would give."""
+    """Pairs with similar place and magnitude, one to two times as far apart in time: as many near-duplicates are expected by chance."""
     habits: ReportingPractice
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """The events to use, in the order of (time, id), and how they were chosen."""
+    """The events to use, in the order of (time, id), and the report."""
 
     events: list[Event]
     report: Report
@@ -87,7 +87,7 @@ class Cleaned:
 
 @dataclass
 class Choice:
-    """The events to use, and what became of the others."""
+    """The events to use, and findings about the others."""
 
     kept: list[Event] = field(default_factory=list)
     left_out: Findings = field(default_factory=dict)
@@ -102,24 +102,27 @@ class Choice:
         self.noted.setdefault(reason, Finding(why or WHY[reason])).add(example)
 
 
-def clean(found: Iterable[Event | DeadLetter]) -> Cleaned:
-    """The usable earthquakes of what a reader gave, and the report.
+def clean(items: Iterable[Event | DeadLetter]) -> Cleaned:
+    """Select the events of a catalogue that can be used.
 
     Args:
-        found: events and dead letters in any order, of any type, of one file or several.
+        items: events and dead letters, as `ingest.catalog.read_catalog` yields them: in any order, of any type, of one file or several.
+
+    Returns:
+        The events that pass the filters, and a report of those left out and why.
     """
-    unread, letters, events = Choice(), list[DeadLetter](), list[Event]()
-    for item in found:
+    choice, letters, events = Choice(), list[DeadLetter](), list[Event]()
+    for item in items:
         if isinstance(item, DeadLetter):
             letters.append(item)
         else:
             events.append(item)
     ids = {event.id for event in events}
     for letter in letters:
-        if not letter.used or letter.id in ids:  # what is odd about a used event only counts if the event is here
-            _file(letter, unread)
-    rows = len(events) + sum(finding.count for finding in unread.left_out.values())
-    choice = choose(events, unread)
+        if not letter.used or letter.id in ids:  # a finding about a used event counts only if the event is here
+            _add_dead_letter(letter, choice)
+    rows = len(events) + sum(finding.count for finding in choice.left_out.values())
+    choice = choose_events(events, choice)
     return Cleaned(
         choice.kept,
         Report(
@@ -134,22 +137,26 @@ def clean(found: Iterable[Event | DeadLetter]) -> Cleaned:
     )
 
 
-def choose(events: Iterable[Event], choice: Choice | None = None) -> Choice:
-    """Earthquakes with a possible magnitude, in the order of (time, id), each id once (its newest version) and no near-duplicates.
+def choose_events(events: Iterable[Event], choice: Choice | None = None) -> Choice:
+    """Choose earthquakes with a possible magnitude: each id once, in its newest version, and no near-duplicates.
 
     Args:
-        choice: what is known of left-out rows already; added to.
+        events: in any order, of any type.
+        choice: findings about unreadable rows, to which those about the events are added; None: there are none.
+
+    Returns:
+        The events to use in the order of (time, id), and findings about the others.
     """
-    made = choice or Choice()
-    single = [event for event in _newest(events, made) if _is_usable(event, made)]
-    for event in sorted(single, key=lambda event: (event.time, event.id)):
-        if not _repeats(event, made):
-            made.kept.append(event)
-    return made
+    choice = choice or Choice()
+    usable = [event for event in _newest(events, choice) if _is_usable(event, choice)]
+    for event in sorted(usable, key=lambda event: (event.time, event.id)):
+        if not _is_near_duplicate(event, choice):
+            choice.kept.append(event)
+    return choice
 
 
-def _file(letter: DeadLetter, choice: Choice) -> None:
-    """A dead letter as a finding; a missing magnitude is found again in its event."""
+def _add_dead_letter(letter: DeadLetter, choice: Choice) -> None:
+    """Add a dead letter to the findings, unless its magnitude is missing: that is found again in its event."""
     if letter.reason != "magnitude_missing":
         add = choice.note if letter.used else choice.leave_out
         add(letter.reason, lambda: f"{letter.id or '-'} in {letter.source}: {letter.payload[:100]}", letter.detail)
@@ -164,28 +171,28 @@ def _newest(events: Iterable[Event], choice: Choice) -> list[Event]:
             continue
         older, newer = (present, event) if event.updated >= present.updated else (event, present)
         by_id[event.id] = newer
-        choice.leave_out("duplicate_id", partial(_described, older))
+        choice.leave_out("duplicate_id", partial(_description, older))
         if older.magnitude is not None and newer.magnitude is not None and abs(newer.magnitude - older.magnitude) >= MAGNITUDE_JUMP:
-            choice.note("magnitude_jump", partial(_described, newer, f", was M {older.magnitude:g}"))
+            choice.note("magnitude_jump", partial(_description, newer, f", was M {older.magnitude:g}"))
     return list(by_id.values())
 
 
 def _is_usable(event: Event, choice: Choice) -> bool:
     if event.type != EARTHQUAKE:
-        choice.leave_out(f"type:{event.type}", partial(_described, event), "not an earthquake")
+        choice.leave_out(f"type:{event.type}", partial(_description, event), "not an earthquake")
     elif event.magnitude is None:
-        choice.leave_out("magnitude_missing", partial(_described, event))
+        choice.leave_out("magnitude_missing", partial(_description, event))
     elif not POSSIBLE_MAGNITUDES[0] <= event.magnitude <= POSSIBLE_MAGNITUDES[1]:
-        choice.leave_out("magnitude_impossible", partial(_described, event))
+        choice.leave_out("magnitude_impossible", partial(_description, event))
     else:
         if event.depth_km is not None and not POSSIBLE_DEPTHS_KM[0] <= event.depth_km <= POSSIBLE_DEPTHS_KM[1]:
-            choice.note("depth_doubtful", partial(_described, event, f", depth {event.depth_km:g} km"))
+            choice.note("depth_doubtful", partial(_description, event, f", depth {event.depth_km:g} km"))
         return True
     return False
 
 
-def _repeats(event: Event, choice: Choice) -> bool:
-    """Whether it is the same earthquake as one of the last kept, under another id."""
+def _is_near_duplicate(event: Event, choice: Choice) -> bool:
+    """Return whether an event is the same earthquake as one of the last kept ones, under another id."""
     for other in reversed(choice.kept):
         seconds = (event.time - other.time) / MILLISECONDS_PER_SECOND
         if seconds > 2.0 * DUPLICATE_SECONDS:
@@ -198,25 +205,28 @@ def _repeats(event: Event, choice: Choice) -> bool:
         if seconds <= DUPLICATE_SECONDS:
             choice.of_one_network += event.network == other.network != ""
             choice.leave_out(
-                "near_duplicate", partial(_described, event, f": {seconds:.1f} s, {apart_km:.0f} km after {_described(other)}")
+                "near_duplicate", partial(_description, event, f": {seconds:.1f} s, {apart_km:.0f} km after {_description(other)}")
             )
             return True
         choice.close_but_later += 1
     return False
 
 
-def _described(event: Event, more: str = "") -> str:
+def _description(event: Event, more: str = "") -> str:
     magnitude = "" if event.magnitude is None else f" M {event.magnitude:g} {event.magnitude_type}".rstrip()
     return f"{event.id} {event.time}{magnitude} {event.place}".rstrip() + more
 
 
 def earthquakes(events: Iterable[Event]) -> list[Event]:
-    """Earthquakes with a magnitude, in the order of (time, id), each id once (its newest version) and no near-duplicates."""
-    return choose(events).kept
+    """Return the earthquakes of `choose_events` without the findings."""
+    return choose_events(events).kept
 
 
-def each_once(events: Iterable[Event]) -> list[Event]:
-    """Earthquakes with a magnitude, each id once (its newest version); near-duplicates stay: some catalogues repeat places by right."""
+def newest_versions(events: Iterable[Event]) -> list[Event]:
+    """Return the earthquakes with a magnitude, each id once, in its newest version, without any other filter.
+
+    Near-duplicates stay, because some catalogues repeat coordinates on purpose.
+    """
     newest: dict[str, Event] = {}
     for event in events:
         present = newest.get(event.id)

@@ -1,6 +1,6 @@
-"""What a model learns from: catalogues, each divided by time into training, validation and held-back years, as regions' patterns.
+"""The datasets that models are trained on: catalogues divided by region, and by time into training, validation and held-back spans.
 
-For several catalogues a TOML file says which:
+A TOML file lists the catalogues:
 
     [[catalogue]]
     name = "USGS, California"
@@ -14,8 +14,8 @@ For several catalogues a TOML file says which:
     end = 2019-01-01                        # validation ends
     test_end = 2022-01-01                   # the held-back time ends; left out: with the catalogue
 
-A catalogue may have holes (months that were never downloaded): a hole ends a pattern, it is not a long wait. Where two catalogues cover a
-region at the same time, the one named first is taken.
+A catalogue may have gaps (months that were never downloaded): a gap ends a pattern, it is not a long wait. Where two catalogues cover a
+region at the same time, the first one in the file is used.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region
 from models.catalog.cleaning import earthquakes
-from models.catalog.gaps import spans
+from models.catalog.gaps import spans_without_gaps
 from models.catalog.point_pattern import PointPattern, Span, make_point_pattern, read_polygon
 
 FEWEST_EVENTS = 20
-"""A region's stretch with fewer is left out."""
+"""Of a region in one span; a pattern with fewer is left out."""
 
 
 class RegionDataset(NamedTuple):
-    """A pattern, and how its years are divided; what came before `train.start` is context."""
+    """A pattern, and its division in time. Events before `train.start` are context: they are not scored."""
 
     pattern: PointPattern
     train: Span
@@ -69,7 +69,7 @@ class CatalogEntry(msgspec.Struct, frozen=True):
 
 
 class SplitDates(NamedTuple):
-    """How a catalogue's years are divided."""
+    """The dates that divide a catalogue. None: the history starts at the first event, the training with the history."""
 
     history_start: Instant | None
     start: Instant | None
@@ -79,43 +79,57 @@ class SplitDates(NamedTuple):
 
 
 def read_datasets(file: Path, region_of: Callable[[float, float], Region]) -> list[RegionDataset]:
-    """The lessons of a TOML file.
+    """Read the datasets of a TOML file.
+
+    Args:
+        file: lists the catalogues, as this module's docstring says.
+        region_of: the region of a latitude and a longitude, degrees.
+
+    Returns:
+        One dataset for each region and each span without gaps, catalogue by catalogue.
 
     Raises:
-        Problem: the file or one that it names cannot be read, or an entry makes no sense.
+        Problem: the file or one that it names cannot be read, or an entry is not valid.
     """
     try:
         entries: list[dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8"))["catalogue"]
-        sources = [msgspec.convert(entry, CatalogEntry) for entry in entries]
+        catalogues = [msgspec.convert(entry, CatalogEntry) for entry in entries]
     except (OSError, tomllib.TOMLDecodeError, KeyError, msgspec.ValidationError) as error:
-        raise Problem(f"{file} does not say what to learn from ({error})", "give a TOML file with [[catalogue]] entries") from None
+        raise Problem(f"{file} does not list the catalogues to train on ({error})", "give a TOML file with [[catalogue]] entries") from None
     taken: dict[str, list[Span]] = defaultdict(list)
-    return [lesson for source in sources for lesson in _lessons(source, file.parent, region_of, taken)]
+    return [dataset for entry in catalogues for dataset in _datasets_of(entry, file.parent, region_of, taken)]
 
 
-def one_region(
-    events: Iterable[Event], magnitude_of_completeness: float, polygon: Path | None, years: SplitDates, name: str = ""
+def single_region_dataset(
+    events: Iterable[Event], magnitude_of_completeness: float, polygon: Path | None, dates: SplitDates, name: str = ""
 ) -> RegionDataset:
-    """A catalogue taken as one region; nothing in it is a duplicate.
+    """Return a catalogue as one region. No event is left out as a duplicate.
+
+    Args:
+        events: in any order; those below completeness or outside the polygon are left out.
+        magnitude_of_completeness: of the region.
+        polygon: an .npy file of (latitude, longitude) corners; None: all places.
+        dates: divide the catalogue.
+        name: of the catalogue and its region.
 
     Raises:
-        Problem: the years are not in order, or the polygon cannot be read.
+        Problem: the dates are not in order, or the polygon cannot be read.
     """
     listed = list(events)
-    first = min((event.time for event in listed), default=years.validation_start)
-    history = years.history_start if years.history_start is not None else Instant(int(first))
-    last = max((event.time for event in listed), default=years.end)
-    end = years.test_end if years.test_end is not None else max(Instant(int(last) + 1), years.end)
+    first = min((event.time for event in listed), default=dates.validation_start)
+    history = dates.history_start if dates.history_start is not None else Instant(int(first))
+    last = max((event.time for event in listed), default=dates.end)
+    end = dates.test_end if dates.test_end is not None else max(Instant(int(last) + 1), dates.end)
     observed = Span(history, end)
     area = None if polygon is None else read_polygon(polygon)
-    return _lesson(make_point_pattern(listed, magnitude_of_completeness, observed, area), years, name, name)
+    return _dataset(make_point_pattern(listed, magnitude_of_completeness, observed, area), dates, name, name)
 
 
 def read_events(files: Sequence[Path]) -> list[Event]:
-    """The events of catalogue files.
+    """Read the events of catalogue files; rows that cannot be read are skipped.
 
     Raises:
-        Problem: a file cannot be read, or there is no event in them.
+        Problem: a file cannot be read, or there is no event in any of them.
     """
     events = [item for path in files for item in read_catalog(path) if isinstance(item, Event)]
     if not events:
@@ -123,35 +137,44 @@ def read_events(files: Sequence[Path]) -> list[Event]:
     return events
 
 
-def _lessons(
-    source: CatalogEntry, folder: Path, region_of: Callable[[float, float], Region], taken: dict[str, list[Span]]
+def _datasets_of(
+    entry: CatalogEntry, folder: Path, region_of: Callable[[float, float], Region], taken: dict[str, list[Span]]
 ) -> list[RegionDataset]:
-    events = read_events([folder / name for name in source.files])
-    days = (source.history_start, source.start, source.validation_start, source.end, source.test_end)
+    events = read_events([folder / name for name in entry.files])
+    days = (entry.history_start, entry.start, entry.validation_start, entry.end, entry.test_end)
     history_start, start, validation_start, end, test_end = map(_instant, days)
     assert validation_start is not None
     assert end is not None
-    years = SplitDates(history_start, start, validation_start, end, test_end)
-    if source.magnitude_of_completeness is not None:
-        polygon = None if source.polygon is None else folder / source.polygon
-        return [one_region(earthquakes(events), source.magnitude_of_completeness, polygon, years, source.name)]
-    return datasets_by_region(source.name, earthquakes(events), years, region_of, source.lowest_magnitude, taken)
+    dates = SplitDates(history_start, start, validation_start, end, test_end)
+    if entry.magnitude_of_completeness is not None:
+        polygon = None if entry.polygon is None else folder / entry.polygon
+        return [single_region_dataset(earthquakes(events), entry.magnitude_of_completeness, polygon, dates, entry.name)]
+    return datasets_by_region(entry.name, earthquakes(events), dates, region_of, entry.lowest_magnitude, taken)
 
 
 def datasets_by_region(
     name: str,
     events: list[Event],
-    years: SplitDates,
+    dates: SplitDates,
     region_of: Callable[[float, float], Region],
     lowest_magnitude: float | None = None,
     taken: dict[str, list[Span]] | None = None,
 ) -> list[RegionDataset]:
-    """A catalogue's earthquakes as the patterns of the table's regions.
+    """Divide a catalogue's earthquakes by region, and by the gaps in the catalogue.
 
     Args:
-        name: the catalogue's.
-        lowest_magnitude: where it was cut; None: at the smallest in it. Regions with a lower completeness are left out.
-        taken: by region, spans that other catalogues have served; those of this one are added.
+        name: of the catalogue.
+        events: in the order of time.
+        dates: divide the catalogue.
+        region_of: the region of a latitude and a longitude, degrees.
+        lowest_magnitude: at which it was cut; None: the smallest in it. Regions with a lower completeness are left out.
+        taken: by region, the spans of other catalogues, which are left out; those of this one are added.
+
+    Returns:
+        One dataset for each region and span with at least 20 events, in the order of the regions' ids.
+
+    Raises:
+        Problem: the dates are not in order.
     """
     taken = defaultdict(list) if taken is None else taken
     lowest = min((event.magnitude or 0.0 for event in events), default=0.0) if lowest_magnitude is None else lowest_magnitude
@@ -160,37 +183,35 @@ def datasets_by_region(
         region = region_of(event.latitude, event.longitude)
         if region.magnitude_of_completeness >= lowest:
             members.setdefault(region.id, (region, []))[1].append(event)
-    lessons: list[RegionDataset] = []
-    observed = [Span(*span) for span in spans([int(event.time) for event in events])]
+    datasets: list[RegionDataset] = []
+    observed = [Span(*span) for span in spans_without_gaps([int(event.time) for event in events])]
     for key in sorted(members):
         region, own = members[key]
         for span in [piece for whole in observed for piece in _outside(whole, taken[key])]:
-            one = make_point_pattern(own, region.magnitude_of_completeness, span)
-            if len(one) >= FEWEST_EVENTS:
-                lessons.append(_lesson(one, years, key, name))
+            pattern = make_point_pattern(own, region.magnitude_of_completeness, span)
+            if len(pattern) >= FEWEST_EVENTS:
+                datasets.append(_dataset(pattern, dates, key, name))
                 taken[key].append(span)
-    return lessons
+    return datasets
 
 
-def _lesson(one: PointPattern, years: SplitDates, region: str, catalogue: str) -> RegionDataset:
-    start = years.start if years.start is not None else one.observed.start
-    if not (start <= years.validation_start <= years.end or (years.start is None and years.validation_start <= years.end)):
-        raise Problem(
-            f"the years of {catalogue or 'the catalogue'} are not in order", "choose start < validation start < end, one after the other"
-        )
-    test_end = max(one.observed.end, years.end)
+def _dataset(pattern: PointPattern, dates: SplitDates, region: str, catalogue: str) -> RegionDataset:
+    start = dates.start if dates.start is not None else pattern.observed.start
+    if not (start <= dates.validation_start <= dates.end or (dates.start is None and dates.validation_start <= dates.end)):
+        raise Problem(f"the dates of {catalogue or 'the catalogue'} are not in order", "choose start < validation start < end")
+    test_end = max(pattern.observed.end, dates.end)
     return RegionDataset(
-        one,
-        Span(min(start, years.validation_start), years.validation_start),
-        Span(years.validation_start, years.end),
-        Span(years.end, test_end),
+        pattern,
+        Span(min(start, dates.validation_start), dates.validation_start),
+        Span(dates.validation_start, dates.end),
+        Span(dates.end, test_end),
         region,
         catalogue,
     )
 
 
 def _outside(span: Span, taken: list[Span]) -> list[Span]:
-    """What is left of a span when the taken ones are cut out."""
+    """Return the parts of a span that are outside the taken spans."""
     pieces = [span]
     for start, end in taken:
         cut = [(Span(low, min(high, start)), Span(max(low, end), high)) for low, high in pieces]

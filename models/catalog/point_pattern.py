@@ -1,4 +1,4 @@
-"""A region's earthquakes as a marked space–time point pattern: what every model is fitted to and scored on.
+"""A region's earthquakes as a marked space–time point pattern, which every model is fitted to and scored on.
 
 history_start                 span.start                    span.end
 ──├───●──●───────●●─●────●────┼────●───●─●●────●────────────┼──
@@ -27,7 +27,7 @@ SURFACE_OF_EARTH_KM2 = 4.0 * np.pi * EARTH_RADIUS_KM**2
 
 
 class Span(NamedTuple):
-    """A stretch of time, its end excluded."""
+    """An interval of time, its end excluded."""
 
     start: Instant
     end: Instant
@@ -48,7 +48,7 @@ class PointPattern:
     """(N,) NaN where unknown."""
     magnitude_of_completeness: float
     observed: Span
-    """The stretch over which the catalogue is complete: before its start nothing is known."""
+    """The span over which the catalogue is complete; nothing is known before it."""
     area_km2: float = SURFACE_OF_EARTH_KM2
 
     def __len__(self) -> int:
@@ -56,30 +56,33 @@ class PointPattern:
 
     @cached_property
     def days(self) -> FloatArray:
-        """(N,) days since the observation began."""
+        """Days since the observation began, (N,)."""
         return (self.times - int(self.observed.start)) / MILLISECONDS_PER_DAY
 
     @cached_property
     def excesses(self) -> FloatArray:
-        """(N,) magnitude above completeness, at least 0."""
+        """Magnitudes above completeness, (N,), at least 0."""
         return np.maximum(self.magnitudes - self.magnitude_of_completeness, 0.0)
 
     @cached_property
     def positions_km(self) -> FloatArray:
-        """(N, 3) on the sphere of the Earth's mean radius, from its centre; chords are great-circle distances to 1 in 10^4 at 300 km."""
+        """Positions on the sphere of the Earth's mean radius, from its centre, (N, 3).
+
+        The chord between two of them is their great-circle distance to 1 in 10^4 at 300 km.
+        """
         return positions_km(places(self.latitudes, self.longitudes))
 
     def day_of(self, moment: Instant) -> float:
-        """Days since the observation began."""
+        """Return the days from the beginning of the observation to a moment."""
         return (int(moment) - int(self.observed.start)) / MILLISECONDS_PER_DAY
 
     def rows(self, span: Span) -> slice:
-        """The events within a span."""
+        """Return the rows of the events within a span."""
         first, last = np.searchsorted(self.times, (int(span.start), int(span.end)))
         return slice(int(first), int(last))
 
     def before(self, moment: Instant) -> PointPattern:
-        """What was known by then: no later event, and no later observation."""
+        """Return the pattern as it was known at a moment: no event at it or later, and no later observation."""
         rows = slice(0, int(np.searchsorted(self.times, int(moment))))
         end = min(self.observed.end, moment)
         return replace(
@@ -96,11 +99,13 @@ class PointPattern:
 def make_point_pattern(
     events: Iterable[Event], magnitude_of_completeness: float, observed: Span, polygon: shapely.Geometry | None = None
 ) -> PointPattern:
-    """The pattern of the events that lie in the span, in the polygon and at or above completeness; none is left out as a duplicate.
+    """Return the pattern of the events in the span, in the polygon, and at or above completeness.
 
     Args:
-        events: with or without a magnitude, in any order, of any type: choosing and cleaning comes before.
-        polygon: corners in (longitude, latitude); None: everywhere.
+        events: cleaned before (`models.catalog.clean`): neither types nor duplicates are checked here; in any order.
+        magnitude_of_completeness: smaller events, and those without a magnitude, are left out.
+        observed: the span over which the catalogue is complete.
+        polygon: corners in (longitude, latitude), degrees; None: the whole Earth.
     """
     kept = [
         event
@@ -124,9 +129,10 @@ def make_point_pattern(
 
 
 def read_polygon(file: Path) -> shapely.Geometry:
-    """Read the polygon of an .npy file of (latitude, longitude) corners, also in the other order where only that can be meant.
+    """Read a polygon from an .npy file of (latitude, longitude) corners, (C, 2), degrees.
 
-    A polygon may cross the date line: corners at 175 and 185 degrees or at 175 and −175 are both 10 degrees apart.
+    The other order is accepted where only that can be meant. A polygon may cross the date line: corners at 175 and 185 degrees, or at
+    175 and −175, are both 10 degrees apart.
 
     Returns:
         Polygons with x = longitude and y = latitude in degrees, cut at the date line.
@@ -146,7 +152,13 @@ def read_polygon(file: Path) -> shapely.Geometry:
 
 
 def area_km2(polygon: shapely.Geometry) -> float:
-    """The area of a polygon of (longitude, latitude) on the sphere, whose sides are straight on that map: R² ∮ sin(latitude) dλ."""
+    """Return the area of a polygon on the sphere, km².
+
+        R² ∮ sin(latitude) dλ        λ the longitude
+
+    Args:
+        polygon: corners in (longitude, latitude), degrees; its sides are straight lines in these coordinates.
+    """
     total = 0.0
     for part in shapely.get_parts(polygon):
         longitude, latitude = np.radians(shapely.get_coordinates(part.exterior)).T

@@ -1,9 +1,9 @@
-"""How far completeness rises after a large event, and how it falls back: small aftershocks hide in the waves of larger ones.
+"""Short-term aftershock incompleteness: after a large event Mc rises, because its waves hide small aftershocks, and falls back slowly.
 
     Mc(M, Δt) = M − G − H log10 Δt        M the large event's magnitude, Δt days since it; never below the catalogue's own Mc
 
     magnitude │●
-              │ ╲__                 seen: what lies above the curve
+              │ ╲__                 events above the curve are detected
               │    ╲_____
               │          ╲_________________ Mc
               └────────────────────────────── log Δt
@@ -15,7 +15,7 @@ are estimated from a catalogue by the likelihood of its aftershocks' magnitudes.
     p(m | M, Δt, seen) = β exp(−β m) Φ((m − μ)/σ) / ∫ from Mc of the same
     ∫ = exp(−β Mc) Φ((Mc − μ)/σ) + exp(−β μ + β²σ²/2) (1 − Φ((Mc − μ + βσ²)/σ))
 
-which needs no law for how many aftershocks come when. Mc(M, Δt) is where 95 % are detected, so G = G_half − 1.645 σ.
+which needs no law of the rate of aftershocks. Mc(M, Δt) is where 95 % are detected, so G = G_half − 1.645 σ.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ import numpy as np
 from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignore]
 from scipy.special import log_ndtr  # type: ignore[import-untyped, unused-ignore]
 
-from models.catalog.b_value import in_steps
+from models.catalog.b_value import round_down_to_step
 from models.catalog.point_pattern import PointPattern, Span
 from models.numerics import FloatArray
 
 LARGE_EXCESS = 2.5
-"""How far above completeness an event must be to be taken as one whose waves hide others."""
+"""Magnitude above completeness from which an event counts as one whose waves hide others."""
 LONGEST_DAYS = 10.0
 SHORTEST_DAYS = 30.0 / 86_400.0
 FEWEST_AFTERSHOCKS = 100
@@ -51,7 +51,12 @@ class Rise:
     h: float
 
     def magnitude_of_completeness(self, magnitude: FloatArray, days: FloatArray) -> FloatArray:
-        """From where on 95 % are seen, days after an event of that magnitude; the catalogue's own Mc is not looked at."""
+        """Return Mc(M, Δt), (N,): the magnitudes that are detected with probability 0.95.
+
+        Args:
+            magnitude: M of the large events, (N,) or one.
+            days: Δt, (N,).
+        """
         return magnitude - self.g - self.h * np.log10(np.maximum(days, TINY_DAYS))
 
 
@@ -61,47 +66,53 @@ SOUTHERN_CALIFORNIA = Rise(4.5, 0.75)
 
 @dataclass(frozen=True)
 class Aftershocks:
-    """N events after large ones, each with the one whose waves hide most at that moment."""
+    """N events after large ones, each with the large event whose waves hide most at that moment."""
 
     magnitudes: FloatArray
+    """(N,)"""
     large_magnitudes: FloatArray
+    """(N,) of the large events."""
     days: FloatArray
-    """(N,) since the large event."""
+    """(N,) since the large events."""
     large_events: int
-    """How many large events there are among them."""
+    """The number of different large events."""
 
 
 @dataclass(frozen=True)
 class FittedRise:
-    """A rise learned from a catalogue, and how well it is known."""
+    """A rise fitted to a catalogue, with its errors."""
 
     rise: Rise
     g_error: float
     h_error: float
     """Standard errors of G_half and H from the curvature of the likelihood, as if large events were alike; NaN if it has none."""
     g_half: float
-    """Of the magnitude that is detected half the time."""
+    """G of the magnitude that is detected with probability 0.5."""
     sigma: float
     """Width of detection, magnitudes."""
     b: float
-    """Slope of the aftershocks' magnitudes with their incompleteness allowed for."""
+    """Slope of the aftershocks' magnitudes, corrected for their incompleteness."""
     aftershocks: int
     large_events: int
     nats_per_aftershock: float
-    """Gain of log-likelihood over no rise at all (b refitted)."""
+    """Gain of log-likelihood over a law without a rise, whose b is fitted too."""
 
 
 def fit_short_term_incompleteness(pattern: PointPattern, span: Span, step: float = 0.0) -> FittedRise | None:
-    """G, H, σ and b from the aftershocks of one span; None when there are fewer than 100.
+    """Fit G, H, σ and b to the magnitudes of the aftershocks in one span, by maximum likelihood.
 
     Args:
-        pattern: events from the catalogue's own completeness on; none outside the span is looked at.
-        step: what magnitudes are rounded to.
+        pattern: events from the catalogue's own completeness on.
+        span: events outside it are not used.
+        step: to which magnitudes are rounded; 0 if they are not.
+
+    Returns:
+        None with fewer than 100 aftershocks.
     """
     found = aftershocks(pattern, span)
     if len(found.magnitudes) < FEWEST_AFTERSHOCKS:
         return None
-    magnitudes, lowest = in_steps(found.magnitudes, step), pattern.magnitude_of_completeness - step / 2.0
+    magnitudes, lowest = round_down_to_step(found.magnitudes, step), pattern.magnitude_of_completeness - step / 2.0
 
     def misfit(parameters: FloatArray) -> float:
         g_half, h, log_sigma, log_beta = parameters
@@ -130,11 +141,14 @@ def fit_short_term_incompleteness(pattern: PointPattern, span: Span, step: float
 
 
 def log_prob(magnitudes: FloatArray, middles: FloatArray, sigma: float, beta: float, lowest: float) -> FloatArray:
-    """(N,) ln density of detected magnitudes, per unit.
+    """Return the ln density of detected magnitudes, (N,), per unit of magnitude: the equation of this module's docstring.
 
     Args:
-        middles: (N,) μ, where half are detected.
-        lowest: Mc of the catalogue: below it none is given.
+        magnitudes: (N,) m.
+        middles: (N,) μ, the magnitudes that are detected with probability 0.5.
+        sigma: σ, the width of detection, magnitudes.
+        beta: β = b ln 10.
+        lowest: Mc of the catalogue, which holds no smaller events.
     """
     at_lowest = (lowest - middles) / sigma
     above = -beta * lowest + log_ndtr(at_lowest)
@@ -144,10 +158,10 @@ def log_prob(magnitudes: FloatArray, middles: FloatArray, sigma: float, beta: fl
 
 
 def aftershocks(pattern: PointPattern, span: Span) -> Aftershocks:
-    """The events within ten days and two rupture lengths of a large one (0.01 · 10^(M/2) km each, at least 10 km), in the span.
+    """Return the events of a span within ten days and two rupture lengths (0.01 · 10^(M/2) km each, at least 10 km) of a large one.
 
-    Of several large events before it, that one counts whose waves hide most by Helmstetter et al. (2006). Events that are larger than
-    the large one count as well: they are seen for certain.
+    If there are several large events before an event, it goes with the one whose waves hide most by Helmstetter et al. (2006). Events
+    larger than the large one are included: they are certainly detected.
     """
     rows = pattern.rows(span)
     days, magnitudes, places = pattern.days[rows], pattern.magnitudes[rows], pattern.positions_km[rows]
@@ -166,7 +180,7 @@ def aftershocks(pattern: PointPattern, span: Span) -> Aftershocks:
 
 
 def _standard_errors(misfit: Callable[[FloatArray], float], at: FloatArray, count: int) -> list[float]:
-    """√ of the diagonal of the inverse Fisher information: the mean misfit's second differences times the number of events."""
+    """Return the √ of the diagonal of the inverse Fisher information: second differences of the mean misfit times the number of events."""
     steps = np.eye(len(at)) * 1e-3
     curvature = np.array(
         [

@@ -83,11 +83,11 @@ def _completeness(events: list[Event], step: float) -> tuple[Completeness | None
     Args:
         step: the step of the catalogue's magnitudes.
     """
-    from models.catalog import Span, assess, fit_short_term_incompleteness, make_point_pattern
+    from models.catalog import Span, assess_completeness, fit_short_term_incompleteness, make_point_pattern
 
     times = np.array([int(event.time) for event in events], dtype=np.int64)
     magnitudes = np.array([event.magnitude for event in events], dtype=np.float64)
-    completeness = assess(times, magnitudes, [event.network for event in events], step)
+    completeness = assess_completeness(times, magnitudes, [event.network for event in events], step)
     if completeness is None:
         return None, None
     span = Span(events[0].time, events[-1].time.plus(seconds=0.001))

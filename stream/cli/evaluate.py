@@ -44,11 +44,11 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Score a model on a catalogue taken as one region: log-likelihoods, errors, calibration, gains over ETAS and Poisson."""
-    from models.catalog import Span, each_once, make_point_pattern, read_polygon
+    from models.catalog import Span, make_point_pattern, newest_versions, read_polygon
     from models.forecaster import FittingData, model_and_baselines
     from models.scoring import score_report, score_trial
 
-    events, region = each_once(_events(catalog)), None if polygon is None else read_polygon(polygon)
+    events, region = newest_versions(_events(catalog)), None if polygon is None else read_polygon(polygon)
     if not events:
         raise Problem("no earthquakes in the catalogue", "give a catalogue that has events of the type earthquake")
     scored = Span(read_time(start), read_time(end))

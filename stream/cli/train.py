@@ -175,7 +175,7 @@ def _datasets(
     regions: Path | None,
 ) -> list[RegionDataset]:
     """Read the datasets of a file of several catalogues, or the one dataset that the options describe."""
-    from models.catalog import SplitDates, each_once, one_region, read_datasets, read_events
+    from models.catalog import SplitDates, newest_versions, read_datasets, read_events, single_region_dataset
 
     if datasets_file is not None:
         if catalog:
@@ -185,4 +185,4 @@ def _datasets(
         raise typer.BadParameter("give --catalog, --magnitude-of-completeness, --validation-start and --end, or a TOML file")
     first, training = (None if moment is None else read_time(moment) for moment in (history_start, start))
     dates = SplitDates(first, training, read_time(validation_start), read_time(end))
-    return [one_region(each_once(read_events(catalog)), magnitude_of_completeness, polygon, dates, catalog[0].name)]
+    return [single_region_dataset(newest_versions(read_events(catalog)), magnitude_of_completeness, polygon, dates, catalog[0].name)]

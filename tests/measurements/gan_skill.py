@@ -26,8 +26,8 @@ from ingest.problem import Problem
 from models.baselines.etas.fit import fit_etas
 from models.baselines.etas.model import Etas
 from models.baselines.gutenberg_richter import fit_gutenberg_richter
-from models.catalog.cleaning import each_once, earthquakes
-from models.catalog.datasets import RegionDataset, SplitDates, one_region, read_events
+from models.catalog.cleaning import earthquakes, newest_versions
+from models.catalog.datasets import RegionDataset, SplitDates, read_events, single_region_dataset
 from models.catalog.point_pattern import Span
 from models.cnn.train import fit_maps
 from models.forecaster.scored import SpaceTimeModel
@@ -93,10 +93,10 @@ def _dataset(name: str, one: Catalogue, data: Path) -> RegionDataset:
     years = SplitDates(Instant.parse(one.history), start, Instant.parse(VALIDATION), Instant.parse(TEST), Instant.parse(one.end))
     if one.magnitude_of_completeness is not None:
         events = earthquakes(read_events([data / "catalogs" / f"{file}.csv.xz" for file in one.files]))
-        return one_region(events, one.magnitude_of_completeness, None, years, name)
+        return single_region_dataset(events, one.magnitude_of_completeness, None, years, name)
     own = BENCHMARKS[name]
-    events = each_once(read_events([data / "benchmark" / f"{name}.csv.xz"]))
-    return one_region(events, own.magnitude_of_completeness, data / "benchmark" / f"{own.polygon}.npy", years, name)
+    events = newest_versions(read_events([data / "benchmark" / f"{name}.csv.xz"]))
+    return single_region_dataset(events, own.magnitude_of_completeness, data / "benchmark" / f"{own.polygon}.npy", years, name)
 
 
 def etas_of(datasets: dict[str, RegionDataset], data: Path) -> dict[str, Etas]:

@@ -22,8 +22,8 @@ from ingest.instant import Instant
 from models.artifact.model_files import read_forecaster
 from models.baselines.etas.model import Etas
 from models.baselines.poisson import fit_poisson
-from models.catalog.cleaning import each_once
-from models.catalog.datasets import RegionDataset, SplitDates, one_region, read_events
+from models.catalog.cleaning import newest_versions
+from models.catalog.datasets import RegionDataset, SplitDates, read_events, single_region_dataset
 from models.forecaster.scored import SpaceTimeModel
 from models.pipeline.publish_forecaster import publish_lstm
 from models.pipeline.train_forecaster import ForecasterOptions
@@ -64,9 +64,9 @@ def dataset_of(name: str, data: Path) -> RegionDataset:
     """Return a benchmark catalogue as a dataset, its years divided as in the benchmark."""
     own = BENCHMARKS[name]
     history, train, validation, test, end = (Instant.parse(f"{year}-01-01") for year in own[2:7])
-    events = each_once(read_events([data / f"{name}.csv.xz"]))
+    events = newest_versions(read_events([data / f"{name}.csv.xz"]))
     years = SplitDates(history, train, validation, test, end)
-    return one_region(events, own.magnitude_of_completeness, data / f"{own.polygon}.npy", years, name)
+    return single_region_dataset(events, own.magnitude_of_completeness, data / f"{own.polygon}.npy", years, name)
 
 
 def train_and_score(name: str, dataset: RegionDataset, seed: int, folder: Path, data: Path) -> tuple[Path, dict[str, Any], float]:

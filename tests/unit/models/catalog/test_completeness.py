@@ -1,4 +1,4 @@
-"""Completeness and slopes are recovered from simulated catalogues whose truth is known."""
+"""Completeness and b-values are recovered from simulated catalogues with known parameters."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ingest.problem import Problem
 from models.catalog.b_value import b_positive, b_value
 from models.catalog.completeness import (
     Frequencies,
-    assess,
-    frequencies,
+    assess_completeness,
+    estimate_with_error,
     goodness_of_fit,
     is_cut,
+    magnitude_frequencies,
     maximum_curvature,
     slope_stability,
-    with_error,
 )
 from models.catalog.point_pattern import PointPattern, Span
 from models.catalog.short_term_incompleteness import LARGE_EXCESS, SOUTHERN_CALIFORNIA, aftershocks, fit_short_term_incompleteness, log_prob
@@ -35,30 +35,30 @@ MAINSHOCK = 6.0
 CATALOGUES = RECORDED / "data" / "catalogs"
 
 
-def rounded(magnitudes: FloatArray, step: float) -> FloatArray:
-    """To the nearest multiple of a step; as they are if it is 0."""
+def round_to(magnitudes: FloatArray, step: float) -> FloatArray:
+    """Return magnitudes rounded to the nearest multiple of a step; a step of 0 leaves them as they are."""
     return np.round(magnitudes / step) * step if step else magnitudes
 
 
-def thinned(count: int, b: float, half_seen: float, width: float, seed: int = 0, step: float = 0.1) -> FloatArray:
-    """Gutenberg–Richter magnitudes of which a network sees Φ((m − half seen) / width)."""
-    chance = np.random.default_rng(seed)
-    magnitudes = half_seen - 1.0 + chance.exponential(1.0 / (b * math.log(10.0)), count)
-    return rounded(magnitudes[chance.random(count) < ndtr((magnitudes - half_seen) / width)], step)
+def detected_magnitudes(count: int, b: float, half_detected: float, width: float, seed: int = 0, step: float = 0.1) -> FloatArray:
+    """Return Gutenberg–Richter magnitudes, each detected with probability Φ((m − half_detected) / width)."""
+    rng = np.random.default_rng(seed)
+    magnitudes = half_detected - 1.0 + rng.exponential(1.0 / (b * math.log(10.0)), count)
+    return round_to(magnitudes[rng.random(count) < ndtr((magnitudes - half_detected) / width)], step)
 
 
 def sequence(g_half: float, h: float, sigma: float, seed: int = 0, large: int = 40, each: int = 600) -> PointPattern:
-    """Aftershocks of magnitude-6 events a year apart, Omori's law, b = 1; they and the large among them hide others as the rise says."""
-    chance, completeness = np.random.default_rng(seed), 2.0
+    """Return aftershocks of M 6 events a year apart, with Omori's law and b = 1; large events hide others as the given rise says."""
+    rng, completeness = np.random.default_rng(seed), 2.0
     days, magnitudes = [], []
     for number in range(large):
-        after = np.sort(10.0 ** chance.uniform(-3.4, 1.0, each))
-        sizes = completeness + chance.exponential(1.0 / math.log(10.0), each)
+        after = np.sort(10.0 ** rng.uniform(-3.4, 1.0, each))
+        sizes = completeness + rng.exponential(1.0 / math.log(10.0), each)
         middles = MAINSHOCK - g_half - h * np.log10(after)
         for hiding in np.flatnonzero(sizes >= completeness + LARGE_EXCESS).tolist():
             since = np.maximum(after[hiding + 1 :] - after[hiding], 1e-6)
             middles[hiding + 1 :] = np.maximum(middles[hiding + 1 :], sizes[hiding] - g_half - h * np.log10(since))
-        seen = chance.random(each) < ndtr((sizes - middles) / sigma)
+        seen = rng.random(each) < ndtr((sizes - middles) / sigma)
         days += [np.r_[0.0, after[seen]] + 365.0 * number + 1.0]
         magnitudes += [np.r_[MAINSHOCK, sizes[seen]]]
     order = np.argsort(np.concatenate(days))
@@ -70,135 +70,135 @@ def sequence(g_half: float, h: float, sigma: float, seed: int = 0, large: int = 
 
 @pytest.mark.parametrize("b", [0.8, 1.0, 1.2])
 @pytest.mark.parametrize("step", [0.0, 0.01, 0.1])
-def test_the_slope_of_complete_magnitudes_is_found_within_its_error(b: float, step: float) -> None:
+def test_b_of_complete_magnitudes_is_recovered_within_its_error(b: float, step: float) -> None:
     exact = 1.95 + np.random.default_rng(1).exponential(1.0 / (b * math.log(10.0)), 20_000)
     lowest = 1.95 if step == 0.0 else 2.0
-    found = b_value(rounded(exact, step), lowest, step)
-    assert found is not None
-    assert found.b == pytest.approx(b, abs=3.0 * found.error + 0.01 * b)  # the half bin is right to the second order only
-    assert found.error == pytest.approx(found.b / math.sqrt(found.count), rel=0.1)
+    slope = b_value(round_to(exact, step), lowest, step)
+    assert slope is not None
+    assert slope.b == pytest.approx(b, abs=3.0 * slope.error + 0.01 * b)  # the half bin is right to the second order only
+    assert slope.error == pytest.approx(slope.b / math.sqrt(slope.count), rel=0.1)
 
 
-def test_a_catalogue_rounded_in_part_and_cut_gives_the_same_slope() -> None:
+def test_b_of_a_partly_rounded_catalogue_with_a_cut_is_unbiased() -> None:
     exact = 2.0 + np.random.default_rng(1).exponential(1.0 / math.log(10.0), 200_000)
-    mixed = np.r_[rounded(exact[:50_000], 0.1), rounded(exact[50_000:], 0.01)]
+    mixed = np.r_[round_to(exact[:50_000], 0.1), round_to(exact[50_000:], 0.01)]
     cut = mixed[mixed >= 2.5]
     for estimate in (b_value, b_positive):
-        found = estimate(cut, 2.5, 0.1)
-        assert found is not None
-        assert found.b == pytest.approx(1.0, abs=3.0 * found.error + 0.01)
+        slope = estimate(cut, 2.5, 0.1)
+        assert slope is not None
+        assert slope.b == pytest.approx(1.0, abs=3.0 * slope.error + 0.01)
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.2])
-def test_b_positive_finds_the_slope_where_small_aftershocks_are_hidden_and_aki_utsu_does_not(sigma: float) -> None:
+def test_b_positive_is_unbiased_where_small_aftershocks_are_hidden_and_aki_utsu_is_not(sigma: float) -> None:
     magnitudes = sequence(4.0, 0.75, sigma, large=1, each=5_000).magnitudes
-    usual, positive = (estimate(magnitudes, 2.0, 0.0) for estimate in (b_value, b_positive))
-    assert usual is not None
+    aki_utsu, positive = (estimate(magnitudes, 2.0, 0.0) for estimate in (b_value, b_positive))
+    assert aki_utsu is not None
     assert positive is not None
-    assert usual.b < 0.9
+    assert aki_utsu.b < 0.9
     assert positive.b == pytest.approx(1.0, abs=3.0 * positive.error)
 
 
-def test_no_slope_from_too_few_events() -> None:
+def test_too_few_events_give_no_b() -> None:
     assert b_value(np.linspace(2.0, 4.0, 49), 2.0, 0.1) is None
     assert b_positive(np.full(500, 2.0), 2.0, 0.1) is None
 
 
-@pytest.mark.parametrize("half_seen", [1.0, 2.3])
-def test_every_estimator_finds_where_the_network_begins_to_miss_events(half_seen: float) -> None:
-    found = frequencies(thinned(400_000, 1.0, half_seen, 0.15))
-    nearly_all = half_seen + 2.0 * 0.15
-    assert not is_cut(found)
-    assert maximum_curvature(found) == pytest.approx(nearly_all, abs=0.2)
-    assert goodness_of_fit(found) == pytest.approx(nearly_all, abs=0.35)
-    assert slope_stability(found) == pytest.approx(nearly_all, abs=0.25)
+@pytest.mark.parametrize("half_detected", [1.0, 2.3])
+def test_each_estimator_recovers_the_magnitude_of_completeness(half_detected: float) -> None:
+    frequencies = magnitude_frequencies(detected_magnitudes(400_000, 1.0, half_detected, 0.15))
+    nearly_all = half_detected + 2.0 * 0.15
+    assert not is_cut(frequencies)
+    assert maximum_curvature(frequencies) == pytest.approx(nearly_all, abs=0.2)
+    assert goodness_of_fit(frequencies) == pytest.approx(nearly_all, abs=0.35)
+    assert slope_stability(frequencies) == pytest.approx(nearly_all, abs=0.25)
 
 
-def test_a_catalogue_that_was_cut_above_its_completeness_is_complete_from_the_cut_on() -> None:
-    magnitudes = thinned(400_000, 1.0, 1.0, 0.15, step=0.01)
-    found = frequencies(magnitudes[magnitudes >= 2.5])
-    assert is_cut(found)
-    assert [estimate(found) for estimate in (maximum_curvature, goodness_of_fit, slope_stability)] == [2.5, 2.5, 2.5]
+def test_the_completeness_of_a_catalogue_cut_above_it_is_the_cut() -> None:
+    magnitudes = detected_magnitudes(400_000, 1.0, 1.0, 0.15, step=0.01)
+    frequencies = magnitude_frequencies(magnitudes[magnitudes >= 2.5])
+    assert is_cut(frequencies)
+    assert [estimate(frequencies) for estimate in (maximum_curvature, goodness_of_fit, slope_stability)] == [2.5, 2.5, 2.5]
 
 
-def test_the_bootstrap_tells_the_spread_of_repeated_catalogues() -> None:
-    repeated = [goodness_of_fit(frequencies(thinned(50_000, 1.0, 1.0, 0.2, seed))) for seed in range(40)]
-    error = with_error(goodness_of_fit, frequencies(thinned(50_000, 1.0, 1.0, 0.2))).error
+def test_the_bootstrap_error_is_the_spread_over_repeated_catalogues() -> None:
+    repeated = [goodness_of_fit(magnitude_frequencies(detected_magnitudes(50_000, 1.0, 1.0, 0.2, seed))) for seed in range(40)]
+    error = estimate_with_error(goodness_of_fit, magnitude_frequencies(detected_magnitudes(50_000, 1.0, 1.0, 0.2))).error
     assert error is not None
     assert error == pytest.approx(float(np.nanstd(repeated)), abs=0.08)
 
 
 def test_no_estimator_fails_on_odd_counts() -> None:
     for counts in ([60.0], [1.0] * 70, [0.0, 100.0, 0.0, 100.0], [100.0, 0.0, 0.0, 1.0]):
-        found = Frequencies(np.arange(float(len(counts))) * 0.1, np.array(counts, dtype=np.float64))
-        assert all(math.isnan(value) or 0.0 <= value <= 8.0 for value in (goodness_of_fit(found), slope_stability(found)))
+        frequencies = Frequencies(np.arange(float(len(counts))) * 0.1, np.array(counts, dtype=np.float64))
+        assert all(math.isnan(value) or 0.0 <= value <= 8.0 for value in (goodness_of_fit(frequencies), slope_stability(frequencies)))
 
 
 def test_the_recommendation_covers_the_worse_years_and_every_large_network() -> None:
-    good, poor = thinned(200_000, 1.0, 1.0, 0.1, 1), thinned(300_000, 1.0, 2.0, 0.1, 2)
+    good, poor = detected_magnitudes(200_000, 1.0, 1.0, 0.1, 1), detected_magnitudes(300_000, 1.0, 2.0, 0.1, 2)
     magnitudes = np.concatenate([good, poor])
     times = int(START) + np.linspace(0, 365.0 * MILLISECONDS_PER_DAY, len(magnitudes)).astype(np.int64)
-    found = assess(times, magnitudes, ["a"] * len(good) + ["b"] * len(poor), 0.1)
-    assert found is not None
-    assert found.by_network["a"].magnitude_of_completeness.value == pytest.approx(1.2, abs=0.11)
-    assert found.recommended >= (found.by_network["b"].magnitude_of_completeness.value or 9.0) >= 2.1
-    assert set(found.by_year) == {2000}
-    assert assess(times[:49], magnitudes[:49], ["a"] * 49, 0.1) is None
+    completeness = assess_completeness(times, magnitudes, ["a"] * len(good) + ["b"] * len(poor), 0.1)
+    assert completeness is not None
+    assert completeness.by_network["a"].magnitude_of_completeness.value == pytest.approx(1.2, abs=0.11)
+    assert completeness.recommended >= (completeness.by_network["b"].magnitude_of_completeness.value or 9.0) >= 2.1
+    assert set(completeness.by_year) == {2000}
+    assert assess_completeness(times[:49], magnitudes[:49], ["a"] * 49, 0.1) is None
 
 
 @pytest.mark.parametrize(("g_half", "h", "sigma"), [(4.5, 0.75, 0.2), (3.8, 1.0, 0.35), (5.0, 0.9, 0.25)])
 def test_the_rise_after_large_events_is_recovered(g_half: float, h: float, sigma: float) -> None:
     pattern = sequence(g_half, h, sigma)
-    found = fit_short_term_incompleteness(pattern, pattern.observed)
-    assert found is not None
-    assert found.large_events >= 40
-    assert found.g_half == pytest.approx(g_half, abs=4.0 * found.g_error)
-    assert found.rise.h == pytest.approx(h, abs=4.0 * found.h_error)
-    assert found.sigma == pytest.approx(sigma, abs=0.12)
-    assert found.b == pytest.approx(1.0, abs=0.05)
-    assert found.nats_per_aftershock > 0.01
-    assert found.rise.g == pytest.approx(found.g_half - 1.645 * found.sigma)
+    fitted = fit_short_term_incompleteness(pattern, pattern.observed)
+    assert fitted is not None
+    assert fitted.large_events >= 40
+    assert fitted.g_half == pytest.approx(g_half, abs=4.0 * fitted.g_error)
+    assert fitted.rise.h == pytest.approx(h, abs=4.0 * fitted.h_error)
+    assert fitted.sigma == pytest.approx(sigma, abs=0.12)
+    assert fitted.b == pytest.approx(1.0, abs=0.05)
+    assert fitted.nats_per_aftershock > 0.01
+    assert fitted.rise.g == pytest.approx(fitted.g_half - 1.645 * fitted.sigma)
 
 
-def test_a_catalogue_that_hides_nothing_gains_nothing_from_a_rise() -> None:
+def test_a_rise_gains_nothing_on_a_complete_catalogue() -> None:
     pattern = sequence(g_half=99.0, h=0.0, sigma=0.2, large=10)
-    found = fit_short_term_incompleteness(pattern, pattern.observed)
-    assert found is not None
-    assert 0.0 <= found.nats_per_aftershock + 1e-6 < 0.002
+    fitted = fit_short_term_incompleteness(pattern, pattern.observed)
+    assert fitted is not None
+    assert 0.0 <= fitted.nats_per_aftershock + 1e-6 < 0.002
 
 
-def test_the_rise_does_not_look_beyond_its_span() -> None:
+def test_the_fit_of_the_rise_uses_no_event_outside_its_span() -> None:
     pattern = sequence(4.5, 0.75, 0.2)
     span = Span(START, START.plus(days=365.0 * 20))
     assert fit_short_term_incompleteness(pattern, span) == fit_short_term_incompleteness(pattern.before(span.end), span)
     assert fit_short_term_incompleteness(pattern, Span(START, START.plus(hours=24.2))) is None
 
 
-def test_an_aftershock_goes_with_the_event_that_hides_most() -> None:
+def test_an_aftershock_is_assigned_to_the_event_that_hides_most() -> None:
     times = int(START) + (np.array([0.0, 1.0, 1.001, 1.5, 30.0]) * MILLISECONDS_PER_DAY).astype(np.int64)
     zeros = np.zeros(5)
     longitudes = np.array([0.0, 0.0, 0.0, 9.0, 0.0])
     span = Span(START, START.plus(days=40.0))
     pattern = PointPattern(times, zeros, longitudes, np.array([6.4, 7.1, 3.0, 3.0, 3.0]), zeros, 2.5, span)
-    found = aftershocks(pattern, span)
-    assert found.large_magnitudes.tolist() == [6.4, 7.1]
-    assert found.days == pytest.approx([1.0, 0.001], rel=1e-4)
+    members = aftershocks(pattern, span)
+    assert members.large_magnitudes.tolist() == [6.4, 7.1]
+    assert members.days == pytest.approx([1.0, 0.001], rel=1e-4)
 
 
-def test_detected_magnitudes_have_a_density() -> None:
+def test_the_density_of_detected_magnitudes_integrates_to_one() -> None:
     magnitudes = np.linspace(2.0, 12.0, 100_001)
     for middle in (-3.0, 2.2, 4.0):
         density = np.exp(log_prob(magnitudes, np.full_like(magnitudes, middle), 0.3, 2.2, 2.0))
         assert float(np.trapezoid(density, magnitudes)) == pytest.approx(1.0, abs=1e-4)
 
 
-def test_southern_california_s_rise_is_the_published_one() -> None:
+def test_the_rise_of_southern_california_is_the_published_one() -> None:
     threshold = SOUTHERN_CALIFORNIA.magnitude_of_completeness(np.array([7.3]), np.array([1.0, 0.01]))
     assert threshold == pytest.approx([2.8, 4.3])
 
 
 def table(path: Path, count: int) -> Path:
-    magnitudes = thinned(20 * count + 100, 1.0, 1.0, 0.1)[:count]
+    magnitudes = detected_magnitudes(20 * count + 100, 1.0, 1.0, 0.1)[:count]
     rows = [f"{START.plus(hours=n)},35,{-118 + n % 50 / 100},{magnitude:.1f}" for n, magnitude in enumerate(magnitudes)]
     path.write_text("\n".join(["time,latitude,longitude,mag", *rows]) + "\n", encoding="utf-8")
     return path
@@ -206,21 +206,21 @@ def table(path: Path, count: int) -> Path:
 
 def test_the_command_reports_a_catalogue_for_people_and_for_programs(tmp_path: Path) -> None:
     file = str(table(tmp_path / "a.csv", 3_000))
-    told = CliRunner().invoke(application, ["catalog", file])
-    assert told.exit_code == 0
-    assert told.output.splitlines()[0].startswith("3000 rows, 3000 earthquakes kept, 2000-01-01")
-    recommended = told.output.splitlines()[-1].rpartition(" ")[2]
-    found = json.loads(CliRunner().invoke(application, ["catalog", file, "--json"]).output)
-    assert found["completeness"]["recommended"] == float(recommended) == pytest.approx(1.2, abs=0.11)
-    assert found["report"]["rows"] == 3_000
+    shown = CliRunner().invoke(application, ["catalog", file])
+    assert shown.exit_code == 0
+    assert shown.output.splitlines()[0].startswith("3000 rows, 3000 earthquakes kept, 2000-01-01")
+    recommended = shown.output.splitlines()[-1].rpartition(" ")[2]
+    report = json.loads(CliRunner().invoke(application, ["catalog", file, "--json"]).output)
+    assert report["completeness"]["recommended"] == float(recommended) == pytest.approx(1.2, abs=0.11)
+    assert report["report"]["rows"] == 3_000
 
 
-def test_the_command_looks_only_at_the_span_and_the_polygon(tmp_path: Path) -> None:
+def test_the_command_uses_only_the_span_and_the_polygon(tmp_path: Path) -> None:
     file, polygon = str(table(tmp_path / "a.csv", 3_000)), tmp_path / "shape.npy"
     np.save(polygon, np.array([[34.0, -119.0], [34.0, -117.755], [36.0, -117.755], [36.0, -119.0]]))
     words = ["catalog", file, "--polygon", str(polygon), "--start", "2000-02-01", "--end", "2000-03-01", "--json"]
-    found = json.loads(CliRunner().invoke(application, words).output)
-    assert found["report"]["rows"] == pytest.approx(29 * 24 / 2, abs=15)
+    report = json.loads(CliRunner().invoke(application, words).output)
+    assert report["report"]["rows"] == pytest.approx(29 * 24 / 2, abs=15)
 
 
 def test_three_events_are_too_few_and_none_is_a_problem(tmp_path: Path) -> None:
@@ -233,9 +233,9 @@ def test_three_events_are_too_few_and_none_is_a_problem(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not CATALOGUES.is_dir(), reason=f"no catalogues in {CATALOGUES}")
-def test_a_real_catalogue_of_california_hides_aftershocks() -> None:
+def test_short_term_incompleteness_is_found_in_a_catalogue_of_california() -> None:
     file = CATALOGUES / "california_m25_2015_2025_until_2022.csv.xz"
-    found = json.loads(CliRunner().invoke(application, ["catalog", str(file), "--end", "2020-01-01", "--json"]).output)
-    assert found["completeness"]["recommended"] == 2.5
-    assert found["completeness"]["b_positive"]["b"] > found["completeness"]["b_value"]["b"]
-    assert found["aftershock_completeness"]["nats_per_aftershock"] > 0.02
+    report = json.loads(CliRunner().invoke(application, ["catalog", str(file), "--end", "2020-01-01", "--json"]).output)
+    assert report["completeness"]["recommended"] == 2.5
+    assert report["completeness"]["b_positive"]["b"] > report["completeness"]["b_value"]["b"]
+    assert report["aftershock_completeness"]["nats_per_aftershock"] > 0.02

@@ -21,7 +21,7 @@ from ingest.simulated import Sequence
 from models.artifact.card import Card
 from models.artifact.card_page import CURVES, PAGE, RELIABILITY
 from models.artifact.model_files import WEIGHTS, read_forecaster, write_forecaster
-from models.catalog.datasets import RegionDataset, SplitDates, one_region
+from models.catalog.datasets import RegionDataset, SplitDates, single_region_dataset
 from models.forecaster.scored import SpaceTimeModel
 from models.magnitude.train import MagnitudeOptions
 from models.pipeline.card_fields import round_floats
@@ -55,7 +55,7 @@ class Interrupted(Exception):
 def simulated_dataset(seed: int = 7, region: str = "simulated", days: float = 30.0) -> RegionDataset:
     """Return an aftershock sequence whose mainshock is in the training span."""
     years = SplitDates(START, START.plus(days=1.0), START.plus(days=0.7 * days), START.plus(days=0.85 * days))
-    return one_region(Sequence(START, days, seed, mainshock=6.0).events, 2.5, None, years, region)
+    return single_region_dataset(Sequence(START, days, seed, mainshock=6.0).events, 2.5, None, years, region)
 
 
 def ignore_progress(*_: Any) -> None:
@@ -180,7 +180,7 @@ def test_one_network_is_trained_for_several_regions_with_a_background_rate_each(
 def test_a_training_span_without_events_is_a_problem(tmp_path: Path) -> None:
     years = SplitDates(START, START.plus(days=500.0), START.plus(days=590.0), START.plus(days=600.0))
     with pytest.raises(Problem, match="no events in the training span"):
-        publish_lstm([one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)], tmp_path / "lstm", QUICK, ignore_progress)
+        publish_lstm([single_region_dataset(Sequence(START, 20.0, 7).events, 2.5, None, years)], tmp_path / "lstm", QUICK, ignore_progress)
 
 
 def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path, published: tuple[Path, Card, list[str]]) -> None:

@@ -141,9 +141,9 @@ def test_the_silence_of_a_region_without_events_is_scored() -> None:
 def test_rounded_magnitudes_begin_half_a_step_below_completeness() -> None:
     law = GutenbergRichter(BETA, 0.1)
     events = pattern_of(np.array([1.0]), np.array([COMPLETENESS]), 2.0)
-    found = law.outcomes(events, events.observed)
-    assert found["magnitude_log_prob"] == pytest.approx([math.log(BETA) - BETA * 0.05])
-    assert found["median_magnitude"] == pytest.approx([COMPLETENESS - 0.05 + math.log(2.0) / BETA])
+    outcomes = law.outcomes(events, events.observed)
+    assert outcomes["magnitude_log_prob"] == pytest.approx([math.log(BETA) - BETA * 0.05])
+    assert outcomes["median_magnitude"] == pytest.approx([COMPLETENESS - 0.05 + math.log(2.0) / BETA])
 
 
 @pytest.mark.parametrize("name", BENCHMARK)

@@ -13,7 +13,7 @@ import torch
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.simulated import Sequence
-from models.catalog.datasets import RegionDataset, SplitDates, one_region
+from models.catalog.datasets import RegionDataset, SplitDates, single_region_dataset
 from models.catalog.point_pattern import PointPattern, Span, make_point_pattern
 from models.timing.excitation import KERNELS, TAUS_DAYS, Excitation, conditional_intensity, decays_of, excitation_after, expected_events
 from models.timing.excitation_features import EVENT_FEATURES, OWN_FEATURES, TRACE_FLOOR_PER_DAY, TRACES, event_features, local_traces
@@ -182,7 +182,7 @@ def test_the_background_of_an_unknown_catalogue_is_the_most_likely_one() -> None
 
 def simulated_dataset() -> RegionDataset:
     years = SplitDates(START, START.plus(days=1.0), START.plus(days=20.0), START.plus(days=25.0))
-    return one_region(Sequence(START, 25.0, 7).events, 2.5, None, years)
+    return single_region_dataset(Sequence(START, 25.0, 7).events, 2.5, None, years)
 
 
 def test_training_is_deterministic_and_beats_the_mean_rate() -> None:
@@ -213,13 +213,13 @@ def test_an_interrupted_training_continues_with_its_stage(tmp_path: Path) -> Non
 def test_training_without_events_says_what_to_do() -> None:
     years = SplitDates(START, START.plus(days=500.0), START.plus(days=590.0), START.plus(days=600.0))
     with pytest.raises(Problem, match="no events in the training span"):
-        timing_training_data([one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)], SMALL)
+        timing_training_data([single_region_dataset(Sequence(START, 20.0, 7).events, 2.5, None, years)], SMALL)
 
 
 def test_years_out_of_order_are_refused() -> None:
     years = SplitDates(START, START.plus(days=50.0), START.plus(days=40.0), START.plus(days=60.0))
     with pytest.raises(Problem, match="not in order"):
-        one_region(Sequence(START, 20.0, 7).events, 2.5, None, years)
+        single_region_dataset(Sequence(START, 20.0, 7).events, 2.5, None, years)
 
 
 def test_silence_after_a_burst_lowers_the_hazard() -> None:
