@@ -2,8 +2,8 @@
 
     memory = float64 | time of the first event (ms) | of the last | count | S_1 … S_K, the triggered rate just after the last event |
 
-*Poisson.* A gamma prior of the fitted long-run rate r, worth `PRIOR_DAYS`, updated by the count n since the first event: the rate is
-(r · prior + n − 1) / (prior + t), t days since the first event. It uses all of the past and nothing of the future.
+*Poisson.* A gamma prior of the fitted long-run rate r, with the weight of `PRIOR_DAYS` of data, updated by the count n since the first
+event: the rate is (r · prior + n − 1) / (prior + t), t days since the first event. It uses all of the past and nothing of the future.
 
 *ETAS* in time (Ogata 1988, J. Am. Stat. Assoc. 83, 9–27):
 
@@ -191,5 +191,5 @@ def read_parameters(file: Path) -> Parameters:
         raise Problem(f"{file} holds no baselines ({error})", "fit them: python -m models.baselines.streaming_fit") from None
     rates = [parameters.rate_per_day, *(region.rate_per_day for region in parameters.regions.values())]
     if len(parameters.weights) != len(parameters.time_constants_days) or not parameters.weights or min(rates) <= 0.0:
-        raise Problem(f"{file} holds no baselines (its numbers do not fit together)", "fit them: python -m models.baselines.streaming_fit")
+        raise Problem(f"{file} holds no baselines (its numbers are inconsistent)", "fit them: python -m models.baselines.streaming_fit")
     return parameters

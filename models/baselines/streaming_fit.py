@@ -60,7 +60,7 @@ def fit_live_baselines(training: Iterable[Part], data: Iterable[str] = (), *, al
 
     Args:
         training: region id, its events (those before the span trigger), and the span whose events are fitted. A region may occur again.
-        data: lines that describe the training data, kept with the fit.
+        data: lines that describe the training data, stored with the fit.
         also: further spans, used for the common decay only.
 
     Returns:
@@ -220,9 +220,10 @@ def regional_parts(events: Iterable[Event], table: RegionTable) -> list[Part]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fit the live Poisson and ETAS baselines to one catalogue.")
-    parser.add_argument("files", nargs="+", type=Path, help="its files")
-    parser.add_argument("--also", nargs="+", type=Path, action="append", default=[], help="another catalogue's: it teaches the decay alone")
-    parser.add_argument("--until", required=True, type=Instant.parse, help="nothing from then on is looked at")
+    parser.add_argument("files", nargs="+", type=Path, help="files of the catalogue")
+    also = "files of another catalogue, used for the decay alone"
+    parser.add_argument("--also", nargs="+", type=Path, action="append", default=[], help=also)
+    parser.add_argument("--until", required=True, type=Instant.parse, help="events from then on are not used")
     parser.add_argument("--output", "-o", type=Path, required=True)
     options = parser.parse_args()
     data, parts = list[str](), list[list[Part]]()

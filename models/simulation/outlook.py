@@ -7,7 +7,7 @@ The network needs about 50 µs for an event and one step for each event of the l
 After a month most of the state of the sequence has been forgotten, and the region's long-run activity is left: the kernels alone, with the
 productivity that the network gave to the events late in the simulated month, need about 0.5 µs for an event. The longest paths of each
 block of 500 leave the network early for the same reason; no quantile up to 97.5 % depends on how long exactly they become. A path with more
-than `MOST_EVENTS_BY_KERNELS` events is truncated, counted, and stands above all others.
+than `MOST_EVENTS_BY_KERNELS` events is truncated, counted, and ranks above all others.
 """
 
 from __future__ import annotations

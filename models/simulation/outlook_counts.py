@@ -77,7 +77,7 @@ def _bin(events: SimulatedEvents, paths: int, column: int, level: float, without
 
 
 def _first_passage_probability(events: SimulatedEvents, paths: int, column: int, large: NDArray[np.bool_]) -> float:
-    """Return P(N ≥ 1) = E Σ_i q_i 1{none before i}, as the module says; `large`: (E,) whether an event reached the level."""
+    """Return P(N ≥ 1) = E Σ_i q_i 1{none before i}, the formula of the module; `large`: (E,) whether an event reached the level."""
     first = np.full(paths, np.inf)
     np.minimum.at(first, events.paths[large], events.days[large])
     until_first = events.days <= first[events.paths]

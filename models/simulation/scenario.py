@@ -117,8 +117,8 @@ def forecaster_scenarios(
     Raises:
         Problem: the mainshock is below completeness, the model was trained without places, or days or n are out of range.
     """
-    known = append_mainshock(past, mainshock)
-    rolled = roll_forward(network, known, known.observed.end, days, n, seed, rate, region, MOST_EVENTS, maps)
+    pattern = append_mainshock(past, mainshock)
+    rolled = roll_forward(network, pattern, pattern.observed.end, days, n, seed, rate, region, MOST_EVENTS, maps)
     columns = (rolled.paths, rolled.days, rolled.latitudes, rolled.longitudes, rolled.depths_km, rolled.magnitudes)
     return Scenarios(*columns, n, days, mainshock, name, int(rolled.truncated.sum()))
 
@@ -160,9 +160,9 @@ def etas_scenarios(
     Raises:
         Problem: the mainshock is below completeness, or more than n simulations have no end.
     """
-    known = append_mainshock(past, mainshock)
+    pattern = append_mainshock(past, mainshock)
     parameters, law = fit or (default_etas(past, rate), GutenbergRichter(B_VALUE * math.log(10.0), 0.0))
-    simulations, refused, history = list[PointPattern](), 0, prepare_history(parameters, known, days)
+    simulations, refused, history = list[PointPattern](), 0, prepare_history(parameters, pattern, days)
     while len(simulations) < n:
         try:
             number = seed * n + len(simulations) + refused

@@ -12,7 +12,7 @@ import numpy as np
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models.catalog.datasets import RegionDataset
-from models.catalog.magnitude_rounding import common_step
+from models.catalog.magnitude_rounding import common_step, round_to_step
 from models.catalog.point_pattern import PointPattern, Span
 from models.gan.condition import SMALLEST_EXCESS, EarlierEvents
 from models.gan.networks import SequenceGenerator, SimulatedSequence
@@ -68,7 +68,7 @@ def _draw_place(pattern: PointPattern, moment: Instant, rng: np.random.Generator
 def _round(magnitudes: FloatArray, pattern: PointPattern) -> FloatArray:
     """Round magnitudes to the step of the real ones; half of the step enters the likelihood."""
     step = common_step(pattern.magnitudes)
-    return np.maximum(np.round(magnitudes / step) * step, pattern.magnitude_of_completeness) if step else magnitudes
+    return np.maximum(round_to_step(magnitudes, step), pattern.magnitude_of_completeness) if step else magnitudes
 
 
 def _augmented_dataset(

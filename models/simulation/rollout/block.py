@@ -47,7 +47,7 @@ class RolloutSettings(NamedTuple):
     most_events: int
     """The largest number of events of one path."""
     levels: tuple[float, ...] = ()
-    """Magnitudes; for each event, the probability of reaching each of them is kept."""
+    """Magnitudes; for each event, the probability of reaching each of them is recorded."""
     stop_share: float = 0.0
     """When no more than this share of a block's paths still runs, they stop, and `models.simulation.branching` continues them; 0: never."""
 

@@ -27,10 +27,10 @@ class RegionMaps(NamedTuple):
 
 def factors_at(maps: RegionMaps, history: History, moment: Instant) -> Factors:
     """Return the factors of the CNN's map after all events before a moment."""
-    known = history.pattern.before(moment)
-    count, day = len(known), history.pattern.day_of(moment)
-    asked = (maps.grid, known, history.timing.event_weights[:count], history.background, np.array([count]))
-    _, states = next(states_at(*asked, moments=np.array([day])))
+    past = history.pattern.before(moment)
+    count, day = len(past), history.pattern.day_of(moment)
+    arguments = (maps.grid, past, history.timing.event_weights[:count], history.background, np.array([count]))
+    _, states = next(states_at(*arguments, moments=np.array([day])))
     return cell_factors(copy.deepcopy(maps.network).double().eval(), maps.grid, input_channels(states[0], day, history.background))
 
 

@@ -34,7 +34,13 @@ from models.simulation.rollout.start import Start
 
 
 class RecentExcesses:
-    """The last `reach` excesses of P paths, as running sums where a feature is a sum."""
+    """The last `reach` excesses of P paths, as running sums where a feature is a sum.
+
+    Args:
+        start: the state that all paths share.
+        paths: P.
+        reach: how many events back the features count.
+    """
 
     def __init__(self, start: Start, paths: int, reach: int) -> None:
         self._reach = reach

@@ -32,7 +32,7 @@ class Neighbours:
         count = len(start.days)
         self._all = count <= LISTED
         self._lists = np.zeros((0 if self._all else count, LISTED), np.int64)
-        self._reach = np.full(count, -1.0)  # of each list, km; not made yet where negative
+        self._reach = np.full(count, -1.0)  # of each list, km; negative: the list has not been computed
 
     def around(self, own: OwnEvents, places: FloatArray, positions: FloatArray, roots: IntArray) -> NeighbourGeometry:
         """Return the geometry of the nearest earlier events of each new event.
@@ -52,14 +52,14 @@ class Neighbours:
         """Return rows of the past, (P, LISTED), and the squared distance within which that list is complete, (P,) km²."""
         start = self._start
         assert start.tree is not None
-        known = roots >= 0
-        new = np.unique(roots[known & (self._reach[roots] < 0.0)])
+        has_root = roots >= 0
+        new = np.unique(roots[has_root & (self._reach[roots] < 0.0)])
         if len(new):
             distances, self._lists[new] = start.tree.query(start.positions_km[new], k=LISTED)
             self._reach[new] = distances[:, -1]
         listed = self._lists[roots]
         apart = np.sqrt(np.square(positions - start.positions_km[roots]).sum(1))
-        safe = _SAFETY * np.where(known, self._reach[roots] - apart, -1.0)
+        safe = _SAFETY * np.where(has_root, self._reach[roots] - apart, -1.0)
         return listed, np.where(safe > 0.0, safe * safe, -1.0)
 
     def _described(

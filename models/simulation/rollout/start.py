@@ -1,6 +1,6 @@
 """Where simulated paths begin: a pattern's events as the networks describe them, and the state at one moment after some of them.
 
-All paths share what came before the moment; what is looked up many times is computed here once.
+All paths share the events before the moment; what every step needs of them is computed here once.
 """
 
 from __future__ import annotations

@@ -31,7 +31,10 @@ _AT_ONCE = 256
 
 @torch.no_grad()
 def live_history(network: SpaceTimeNetwork, pattern: PointPattern, background: float) -> History:
-    """Return what `history_of` returns.
+    """Return what `history_of` returns: the N events of a pattern with their kernels.
+
+    Args:
+        background: μ, events per day.
 
     Raises:
         Problem: the model was trained without places.
@@ -79,7 +82,7 @@ def nearest_earlier(pattern: PointPattern, reach: int | None) -> NDArray[np.int3
         reach: how many events back to look; None: all.
     """
     count, where = len(pattern), places_of(pattern)
-    found = np.full((count, NEAREST), -1, np.int32)
+    nearest = np.full((count, NEAREST), -1, np.int32)
     for low in range(0, count, _AT_ONCE):
         targets, earlier = np.arange(low, min(low + _AT_ONCE, count)), np.arange(min(low + _AT_ONCE, count))
         squares = np.square(offsets_km(where[targets, None], where[None, earlier])).sum(2)  # (T, S)
@@ -87,6 +90,6 @@ def nearest_earlier(pattern: PointPattern, reach: int | None) -> NDArray[np.int3
         within = before if reach is None else before & (earlier >= targets[:, None] - reach)
         squares[~within] = np.inf
         order = np.argsort(squares, axis=1, kind="stable")[:, :NEAREST]
-        known = np.take_along_axis(squares, order, 1) < np.inf
-        found[targets, : order.shape[1]] = np.where(known, order, -1)
-    return found
+        exists = np.take_along_axis(squares, order, 1) < np.inf
+        nearest[targets, : order.shape[1]] = np.where(exists, order, -1)
+    return nearest

@@ -57,57 +57,57 @@ def test_the_integral_and_the_exponentials_are_those_of_the_decay(omori: Omori) 
 
 
 def test_rates_and_expected_numbers_are_the_plain_sums() -> None:
-    known = few()
-    span = Span(Instant(int(known.times[20]) + 1), known.observed.end)
-    found = MODEL.times(known, span)
-    rows, days, omori = known.rows(span), known.days, TRUTH.omori
-    jumps = TRUTH.jumps(TRUTH.excesses(known.magnitudes))
-    moments = np.concatenate(([known.day_of(span.start)], days[rows], [known.day_of(span.end)]))
+    pattern = few()
+    span = Span(Instant(int(pattern.times[20]) + 1), pattern.observed.end)
+    times = MODEL.times(pattern, span)
+    rows, days, omori = pattern.rows(span), pattern.days, TRUTH.omori
+    jumps = TRUTH.jumps(TRUTH.excesses(pattern.magnitudes))
+    moments = np.concatenate(([pattern.day_of(span.start)], days[rows], [pattern.day_of(span.end)]))
     for n, moment in enumerate(moments[1:]):
         before, past = moments[n], slice(0, rows.start + n)
         grown = omori.integral(moment - days[past]) - omori.integral(before - days[past])
-        assert found.expected[n] == pytest.approx(TRUTH.background_per_day * (moment - before) + jumps[past] @ grown, rel=1e-5)
-        if n < len(found.rates):
-            assert found.rates[n] == pytest.approx(TRUTH.background_per_day + jumps[past] @ omori.density(moment - days[past]), rel=1e-5)
+        assert times.expected[n] == pytest.approx(TRUTH.background_per_day * (moment - before) + jumps[past] @ grown, rel=1e-5)
+        if n < len(times.rates):
+            assert times.rates[n] == pytest.approx(TRUTH.background_per_day + jumps[past] @ omori.density(moment - days[past]), rel=1e-5)
 
 
 def test_the_median_wait_is_where_an_event_is_as_likely_as_none() -> None:
-    known = few()
-    found = MODEL.times(known, known.observed)
-    days, jumps = known.days, TRUTH.jumps(TRUTH.excesses(known.magnitudes))
+    pattern = few()
+    times = MODEL.times(pattern, pattern.observed)
+    days, jumps = pattern.days, TRUTH.jumps(TRUTH.excesses(pattern.magnitudes))
     for n in (1, 10, 40):
         past, now = slice(0, n), days[n - 1]
-        grown = TRUTH.omori.integral(now + found.medians[n] - days[past]) - TRUTH.omori.integral(now - days[past])
-        assert TRUTH.background_per_day * found.medians[n] + jumps[past] @ grown == pytest.approx(math.log(2.0), rel=1e-4)
+        grown = TRUTH.omori.integral(now + times.medians[n] - days[past]) - TRUTH.omori.integral(now - days[past])
+        assert TRUTH.background_per_day * times.medians[n] + jumps[past] @ grown == pytest.approx(math.log(2.0), rel=1e-4)
 
 
 def test_densities_of_places_are_the_formula_s_along_great_circles() -> None:
-    known = few()
-    found, excesses = MODEL.densities(known, known.observed), TRUTH.excesses(known.magnitudes)
-    for n in range(len(known)):
+    pattern = few()
+    densities, excesses = MODEL.densities(pattern, pattern.observed), TRUTH.excesses(pattern.magnitudes)
+    for n in range(len(pattern)):
         total = 10.0**TRUTH.log10_mu
         for j in range(n):
-            lag = known.days[n] - known.days[j]
-            r = distance_km(known.latitudes[n], known.longitudes[n], known.latitudes[j], known.longitudes[j])
+            lag = pattern.days[n] - pattern.days[j]
+            r = distance_km(pattern.latitudes[n], pattern.longitudes[n], pattern.latitudes[j], pattern.longitudes[j])
             height = 10.0**TRUTH.log10_k0 * math.exp(TRUTH.a * excesses[j] - lag / 10.0**TRUTH.log10_tau)
             decayed = height / (lag + 10.0**TRUTH.log10_c) ** (1.0 + TRUTH.omega)
             total += decayed / (r * r + 10.0**TRUTH.log10_d * math.exp(TRUTH.gamma * excesses[j])) ** (1.0 + TRUTH.rho)
-        assert found[n] == pytest.approx(total, rel=2e-5)
+        assert densities[n] == pytest.approx(total, rel=2e-5)
 
 
 def test_nothing_after_an_event_changes_its_scores() -> None:
-    known = few()
-    early = Span(known.observed.start, Instant(int(known.times[40])))
-    alone, whole = MODEL.outcomes(known.before(early.end), early), MODEL.outcomes(known, known.observed)
+    pattern = few()
+    early = Span(pattern.observed.start, Instant(int(pattern.times[40])))
+    alone, whole = MODEL.outcomes(pattern.before(early.end), early), MODEL.outcomes(pattern, pattern.observed)
     assert alone.place_log_prob == pytest.approx(whole.place_log_prob[:40], abs=1e-6)
     assert alone.time_log_prob == pytest.approx(whole.time_log_prob[:40], abs=1e-6)
 
 
 def test_the_model_is_calibrated_on_its_own_simulation() -> None:
-    found = MODEL.outcomes(EVENTS, Span(Instant.parse("1971-01-01T00:00:00Z"), EVENTS.observed.end))
-    assert float(found.time_pit.mean()) == pytest.approx(0.5, abs=0.02)
-    assert float((found.time_pit < 0.1).mean()) == pytest.approx(0.1, abs=0.02)
-    assert float(found.magnitude_pit.mean()) == pytest.approx(0.5, abs=0.03)
+    scores = MODEL.outcomes(EVENTS, Span(Instant.parse("1971-01-01T00:00:00Z"), EVENTS.observed.end))
+    assert float(scores.time_pit.mean()) == pytest.approx(0.5, abs=0.02)
+    assert float((scores.time_pit < 0.1).mean()) == pytest.approx(0.1, abs=0.02)
+    assert float(scores.magnitude_pit.mean()) == pytest.approx(0.5, abs=0.03)
 
 
 def test_simulated_counts_agree_with_the_branching_ratio() -> None:
@@ -131,10 +131,10 @@ def test_a_simulation_without_end_is_refused() -> None:
 
 
 def test_the_gradient_of_the_likelihood_is_right() -> None:
-    known = few(400)
-    rows, domain = known.rows(known.observed), etas_fit.integration_domain(known, known.observed)
-    theta = etas_fit.initial_parameters(known, rows, domain.days)
-    pairs, background = etas_fit.sample_pairs(theta, known, 0, 20), np.full(len(known), 1.0 / known.area_km2)
+    pattern = few(400)
+    rows, domain = pattern.rows(pattern.observed), etas_fit.integration_domain(pattern, pattern.observed)
+    theta = etas_fit.initial_parameters(pattern, rows, domain.days)
+    pairs, background = etas_fit.sample_pairs(theta, pattern, 0, 20), np.full(len(pattern), 1.0 / pattern.area_km2)
     gradient = negative_log_likelihood(theta, pairs, background, domain)[1]
     for k in range(SIZE):
         step = 1e-5 * np.eye(SIZE)[k]
@@ -143,11 +143,11 @@ def test_the_gradient_of_the_likelihood_is_right() -> None:
 
 
 def test_the_compiled_rates_are_those_of_the_formula() -> None:
-    known = few(400)
-    theta = etas_fit.initial_parameters(known, known.rows(known.observed), DAYS)
-    pairs, background = etas_fit.sample_pairs(theta, known, 0, 20), np.full(len(known), 1.0 / known.area_km2)
-    targets = np.repeat(np.arange(len(known)), np.diff(pairs.begins))
-    rates = math.exp(theta[0]) * background + np.bincount(targets, pair_rates(theta, pairs), len(known))
+    pattern = few(400)
+    theta = etas_fit.initial_parameters(pattern, pattern.rows(pattern.observed), DAYS)
+    pairs, background = etas_fit.sample_pairs(theta, pattern, 0, 20), np.full(len(pattern), 1.0 / pattern.area_km2)
+    targets = np.repeat(np.arange(len(pattern)), np.diff(pairs.begins))
+    rates = math.exp(theta[0]) * background + np.bincount(targets, pair_rates(theta, pairs), len(pattern))
     compiled, _, _ = _log_rates(theta, math.log(_omori(theta).total), *pairs, background)
     assert compiled == pytest.approx(np.log(rates).sum(), rel=1e-12)
 
@@ -170,12 +170,12 @@ def test_the_sampled_likelihood_is_the_exact_one_where_it_was_drawn() -> None:
 
 @pytest.mark.parametrize("inverted", [False, True])
 def test_the_fit_finds_the_parameters_of_the_simulation(inverted: bool) -> None:
-    found = etas_fit.fit_with_likelihood(EVENTS, EVENTS.observed, inverted)
-    given = found.etas.parameters
+    fit = etas_fit.fit_with_likelihood(EVENTS, EVENTS.observed, inverted)
+    parameters = fit.etas.parameters
     close = {"log10_mu": 0.05, "a": 0.25, "log10_c": 0.2, "omega": 0.1, "log10_tau": 0.4, "log10_d": 0.15, "gamma": 0.3, "rho": 0.15}
-    assert {name for name, off in close.items() if abs(getattr(given, name) - getattr(TRUTH, name)) > off} == set()
+    assert {name for name, off in close.items() if abs(getattr(parameters, name) - getattr(TRUTH, name)) > off} == set()
     untriggered = TRUTH.background_per_day * DAYS / len(EVENTS)
-    assert float(found.background_probabilities.mean()) == pytest.approx(untriggered, abs=0.05)
+    assert float(fit.background_probabilities.mean()) == pytest.approx(untriggered, abs=0.05)
 
 
 def test_parameters_are_the_same_after_writing_and_reading(tmp_path: Path) -> None:
@@ -220,9 +220,9 @@ def test_published_parameters_have_the_published_scores(recorded: Path) -> None:
     folder = recorded / "data/benchmark"
     years = [Instant.parse(f"{year}-01-01T00:00:00Z") for year in (2008, 2014, 2016, 2018)]
     events = [item for item in read_catalog(folder / "SanJac_10.csv.xz") if isinstance(item, Event)]
-    known = make_point_pattern(events, 1.0, Span(years[0], years[3]), read_polygon(folder / "SanJac_shape.npy"))
+    pattern = make_point_pattern(events, 1.0, Span(years[0], years[3]), read_polygon(folder / "SanJac_shape.npy"))
     model = Etas.load(folder / PUBLISHED, "SanJac_10")
     for span, time, place in ((Span(*years[1:3]), 0.6790, -5.570), (Span(*years[2:]), 1.1325, -5.192)):
-        found = model.outcomes(known, span)
-        assert (found.time_log_prob.sum() + found.survival_log_prob) / len(found) == pytest.approx(time, abs=0.002)
-        assert found.place_log_prob.mean() == pytest.approx(place, abs=0.003)
+        scores = model.outcomes(pattern, span)
+        assert (scores.time_log_prob.sum() + scores.survival_log_prob) / len(scores) == pytest.approx(time, abs=0.002)
+        assert scores.place_log_prob.mean() == pytest.approx(place, abs=0.003)

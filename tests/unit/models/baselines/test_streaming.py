@@ -204,9 +204,9 @@ def test_a_file_that_is_no_fit_is_a_problem(tmp_path: Path, text: str) -> None:
 
 def test_the_built_in_fit_has_the_regions_of_the_table() -> None:
     fit = LiveBaselines.load().parameters
-    known = [region for region in RegionTable.load() if region.id in fit.regions]
-    assert len(known) > 40
-    assert all(fit.regions[region.id].magnitude_of_completeness == region.magnitude_of_completeness for region in known)
+    fitted_regions = [region for region in RegionTable.load() if region.id in fit.regions]
+    assert len(fitted_regions) > 40
+    assert all(fit.regions[region.id].magnitude_of_completeness == region.magnitude_of_completeness for region in fitted_regions)
     assert fit.data
 
 

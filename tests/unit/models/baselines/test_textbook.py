@@ -78,8 +78,8 @@ def test_the_network_learns_what_follows_what() -> None:
 
 @pytest.mark.parametrize("model", ["median", "textbook"])
 def test_a_point_forecast_has_no_probabilities(model: str, quick: Textbook) -> None:
-    given: ScoredModel = quick if model == "textbook" else fit_median(alternating(), TRAINING)
-    outcomes = given.outcomes(alternating(), LATER)
+    forecaster: ScoredModel = quick if model == "textbook" else fit_median(alternating(), TRAINING)
+    outcomes = forecaster.outcomes(alternating(), LATER)
     without = ("time_log_prob", "time_pit", "place_log_prob", "magnitude_log_prob", "magnitude_pit", "survival_log_prob")
     assert all(np.isnan(getattr(outcomes, name)).all() for name in without)
     assert np.isfinite(outcomes.median_wait_days).all()
@@ -107,10 +107,10 @@ def test_training_changes_neither_random_state_nor_threads_elsewhere() -> None:
 
 
 def test_training_uses_nothing_after_its_span(quick: Textbook) -> None:
-    known = fit_textbook(alternating().before(TRAINING.end), TRAINING, QUICK)
-    assert all(torch.equal(one, other) for one, other in zip(known.network.parameters(), quick.network.parameters(), strict=True))
-    assert np.array_equal(known.scaler.low, quick.scaler.low)
-    assert np.array_equal(known.scaler.width, quick.scaler.width)
+    earlier = fit_textbook(alternating().before(TRAINING.end), TRAINING, QUICK)
+    assert all(torch.equal(one, other) for one, other in zip(earlier.network.parameters(), quick.network.parameters(), strict=True))
+    assert np.array_equal(earlier.scaler.low, quick.scaler.low)
+    assert np.array_equal(earlier.scaler.width, quick.scaler.width)
 
 
 def test_a_forecast_uses_neither_its_event_nor_later_ones(quick: Textbook) -> None:

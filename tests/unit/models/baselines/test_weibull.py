@@ -26,7 +26,7 @@ def day(days: float) -> Instant:
 
 
 def pattern_of(days: NDArray[np.float64], magnitudes: NDArray[np.float64] | None = None, end: float = 1e6) -> PointPattern:
-    """Events on those days since 1970, all in one place."""
+    """Return events on some days since 1970, all at one place."""
     same = np.zeros(len(days))
     return PointPattern(
         times=np.round(days * MILLISECONDS_PER_DAY).astype(np.int64),

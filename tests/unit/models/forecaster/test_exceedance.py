@@ -43,12 +43,12 @@ def simulated(excitation: FloatArray, background: float, excess: float, paths: i
 def test_the_probability_is_that_of_a_simulation_of_the_same_process(excess: float) -> None:
     excitation, background, paths = np.geomspace(20.0, 0.002, 12), 0.4, 40_000
     solution = solve(PRODUCTIVITY, RATE, np.array([excess]), 8.0, HORIZONS)
-    found = -np.expm1(-(background * solution.background + np.einsum("xhk,k->xh", solution.excitation, excitation)))[0]
+    probability = -np.expm1(-(background * solution.background + np.einsum("xhk,k->xh", solution.excitation, excitation)))[0]
     share = simulated(excitation, background, excess, paths, 3)
-    errors = np.sqrt(found * (1.0 - found) / paths)
-    assert np.abs(share - found).max() < 4.0 * errors.max()
-    assert share == pytest.approx(found, abs=0.01)
-    assert found[1] > 0.1
+    errors = np.sqrt(probability * (1.0 - probability) / paths)
+    assert np.abs(share - probability).max() < 4.0 * errors.max()
+    assert share == pytest.approx(probability, abs=0.01)
+    assert probability[1] > 0.1
 
 
 def test_finer_steps_change_no_forecast() -> None:

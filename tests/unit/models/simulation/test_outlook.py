@@ -101,14 +101,14 @@ def test_searching_the_neighbours_of_the_root_finds_the_nearest_events(network: 
     near = start.places[np.maximum(roots, 0), :2] + rng.normal(0.0, 1.0, (rows, 2)) * rng.choice([1e-4, 3e-3, 0.05], (rows, 1))
     new = places(np.degrees(near[:, 0]), np.degrees(near[:, 1]))
     positions = positions_km(new)
-    found = Neighbours(start, 0.1).around(OwnEvents(rows, 2), new, positions, roots)
+    geometry = Neighbours(start, 0.1).around(OwnEvents(rows, 2), new, positions, roots)
     offsets = offsets_km(new[:, None], start.places)
     order = np.argsort(np.square(offsets).sum(2), 1)[:, :NEAREST]
-    padded, known = np.zeros((rows, NEAREST, 2)), np.zeros((rows, NEAREST), np.bool_)
-    padded[:, : order.shape[1]], known[:, : order.shape[1]] = np.take_along_axis(offsets, order[..., None], 1), True
-    expected = offset_geometry(padded, known, 0.1, float(np.sqrt(start.area_km2)))
-    np.testing.assert_allclose(found.features, expected.features, rtol=2e-3, atol=2e-3)
-    np.testing.assert_allclose(found.spacing, expected.spacing, rtol=1e-3, atol=1e-3)
+    padded, exists = np.zeros((rows, NEAREST, 2)), np.zeros((rows, NEAREST), np.bool_)
+    padded[:, : order.shape[1]], exists[:, : order.shape[1]] = np.take_along_axis(offsets, order[..., None], 1), True
+    expected = offset_geometry(padded, exists, 0.1, float(np.sqrt(start.area_km2)))
+    np.testing.assert_allclose(geometry.features, expected.features, rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(geometry.spacing, expected.spacing, rtol=1e-3, atol=1e-3)
 
 
 def test_the_paths_that_stop_early_are_the_longest_and_all_others_stay_the_same(network: SpaceTimeNetwork) -> None:
@@ -182,20 +182,20 @@ def test_one_process_and_two_give_the_same_bytes(network: SpaceTimeNetwork, two:
     for span in one.forecast:
         assert all(small.probability >= large.probability for small, large in pairwise(span.bins))
         assert 0.0 < span.bins[-1].probability < 1.0
-        assert all(found.fractile_values == sorted(found.fractile_values) for found in span.bins)
+        assert all(one_bin.fractile_values == sorted(one_bin.fractile_values) for one_bin in span.bins)
 
 
 def test_a_window_without_events_has_an_outlook(network: SpaceTimeNetwork) -> None:
     empty = SimulationRequest(WIDE, (), NOW, (3.0, 4.0), 2.5, 1)
-    found = simulated(network, ProcessPool(1), empty)
-    assert found.forecast[0].bins[0].probability < found.forecast[-1].bins[0].probability
+    outlook = simulated(network, ProcessPool(1), empty)
+    assert outlook.forecast[0].bins[0].probability < outlook.forecast[-1].bins[0].probability
 
 
 def test_the_law_of_magnitudes_is_complete_again_after_a_month(network: SpaceTimeNetwork) -> None:
     history = live_history(network, past(), BACKGROUND)
-    found = late_magnitudes(history, start_at(history, NOW))
-    assert float(found.law.survival(np.array([0.0]))[0]) == pytest.approx(1.0)
-    assert 0.0 < float(found.law.survival(np.array([3.5]))[0]) < 0.01
+    magnitudes = late_magnitudes(history, start_at(history, NOW))
+    assert float(magnitudes.law.survival(np.array([0.0]))[0]) == pytest.approx(1.0)
+    assert 0.0 < float(magnitudes.law.survival(np.array([3.5]))[0]) < 0.01
 
 
 def test_a_pattern_has_all_events_of_the_window() -> None:

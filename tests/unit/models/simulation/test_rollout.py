@@ -36,7 +36,7 @@ def network() -> SpaceTimeNetwork:
 
 @pytest.fixture(scope="module")
 def past() -> PointPattern:
-    """Sixty events of a hundred days, the last of them large."""
+    """Return sixty events of a hundred days; the last one is large."""
     rng, count = np.random.default_rng(3), 60
     magnitudes = np.round(2.5 + rng.exponential(0.43, count), 1)
     magnitudes[-1] = 5.0
@@ -83,8 +83,8 @@ def test_simulated_waits_are_uniform_under_the_network_as_training_runs_it(netwo
             depths_km=np.append(past.depths_km, continuations.depths_km[rows]),
             observed=Span(past.observed.start, Instant(int(times[-1]) + 1)),
         )
-        found = time_scores(network.timing, network.timing.evaluate(whole), Span(NOW, whole.observed.end), BACKGROUND)
-        pits.append(found["time_pit"])
+        scores = time_scores(network.timing, network.timing.evaluate(whole), Span(NOW, whole.observed.end), BACKGROUND)
+        pits.append(scores["time_pit"])
     pit = np.concatenate(pits)
     assert len(pit) == 600
     assert kstest(pit, "uniform").pvalue > 1e-3

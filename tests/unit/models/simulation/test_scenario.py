@@ -59,9 +59,9 @@ def test_the_table_has_a_line_for_each_magnitude_up_to_the_mainshock() -> None:
 
 
 def test_the_mainshock_is_appended_as_the_last_event() -> None:
-    known = append_mainshock(_no_events(), SHOCK)
-    assert len(known) == 1
-    assert int(known.observed.end) > int(SHOCK.time)
+    pattern = append_mainshock(_no_events(), SHOCK)
+    assert len(pattern) == 1
+    assert int(pattern.observed.end) > int(SHOCK.time)
     with pytest.raises(Problem):
         append_mainshock(_no_events(), SHOCK._replace(magnitude=1.0))
 
