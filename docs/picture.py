@@ -55,7 +55,7 @@ def _write(path: Path, events: list[Event]) -> None:
 
 
 def days(moment: Instant) -> float:
-    """Days since the mainshock."""
+    """Return the days since the mainshock."""
     return (moment - START) / MILLISECONDS_PER_DAY - MAINSHOCK_AFTER_DAYS
 
 

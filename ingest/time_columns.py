@@ -55,7 +55,7 @@ class TimeColumns(NamedTuple):
         return f"{date}T{time_of_day:0>8}" if date and time_of_day else date or time
 
     def date_is_needed(self, row: Sequence[str]) -> bool:
-        """Whether a row's time stands in its date column, alone or beside a time of day."""
+        """Return whether a row's time stands in its date column, alone or beside a time of day."""
         time = self._cell(row, self.time)
         return not holds_a_date(time) or time == self._cell(row, self.date)
 
@@ -72,7 +72,7 @@ class TimeColumns(NamedTuple):
 
 
 def holds_a_date(text: str) -> bool:
-    """Whether a text holds a date or a count since 1970, not a time of day alone."""
+    """Return whether a text holds a date or a count since 1970, not a time of day alone."""
     return _HOLDS_A_DATE.search(text) is not None
 
 

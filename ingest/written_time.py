@@ -50,12 +50,12 @@ def parse_written_time(text: str) -> Instant:
 
 
 def is_carried_over(text: str) -> bool:
-    """Whether a written time has a second or minute of 60, a second of 61, or an hour of 24."""
+    """Return whether a written time has a second or minute of 60, a second of 61, or an hour of 24."""
     return _CARRIED.search(text) is not None
 
 
 def has_year_last(text: str) -> bool:
-    """Whether a written date ends with its year, so that day and month can be taken for one another."""
+    """Return whether a written date ends with its year, so that day and month can be taken for one another."""
     return _YEAR_LAST.fullmatch(text.strip()) is not None
 
 

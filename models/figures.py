@@ -13,7 +13,7 @@ DOTS_PER_INCH = 110
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure.
+    """Return an empty figure.
 
     Args:
         width, height: inches.
@@ -24,14 +24,14 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def log_colours(least: float, most: float) -> LogNorm:
-    """A logarithmic colour scale between two positive values."""
+    """Return a logarithmic colour scale between two positive values."""
     from matplotlib.colors import LogNorm
 
     return LogNorm(least, most)
 
 
 def png_of(figure: Figure) -> bytes:
-    """The figure as PNG; the same figure gives the same bytes, whatever version of matplotlib names itself in the file."""
+    """Return the figure as PNG; the same figure gives the same bytes, because the version of matplotlib is not written."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return buffer.getvalue()

@@ -67,6 +67,6 @@ def _share_of_multiples(magnitudes: FloatArray, step: float) -> float:
 
 
 def _are_multiples(magnitudes: FloatArray, step: float) -> NDArray[np.bool_]:
-    """(N,) -> (N,)."""
+    """Return whether each value is a multiple: (N,) -> (N,)."""
     steps = magnitudes / step
     return np.asarray(np.abs(steps - np.round(steps)) < _TOLERANCE)

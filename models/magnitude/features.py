@@ -135,7 +135,7 @@ def _fill_local(
 
 
 def _nearest_features(squares: FloatArray, excesses: FloatArray) -> FloatArray:
-    """(N,), (N,) -> the mean excess of the 10 … 600 nearest events, then the ln of the distance (km) of the last of them."""
+    """Return, from (N,) and (N,), the mean excess of the 10 … 600 nearest events, then the ln of the distance (km) of the last of them."""
     keys = squares + OLDER_BY_ONE_KM2 * np.arange(len(squares) - 1, -1, -1.0)
     most = int(COUNTS_NEAREST[-1])
     chosen = np.argpartition(keys, most)[:most] if len(keys) > most else np.arange(len(keys))
@@ -147,7 +147,7 @@ def _nearest_features(squares: FloatArray, excesses: FloatArray) -> FloatArray:
 
 
 def _partial_sums(sizes: FloatArray) -> FloatArray:
-    """(N,) -> (N + 1,) the sums of the first 0, 1 … N."""
+    """Return the sums of the first 0, 1 … N values: (N,) -> (N + 1,)."""
     sums = np.zeros(len(sizes) + 1)
     np.cumsum(sizes, out=sums[1:])
     return sums

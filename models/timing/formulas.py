@@ -137,6 +137,6 @@ def wait_of_outputs(outputs: Any, excitation: Any, background: Any, taus: Any) -
 
 
 def _join_members(part: Any) -> Any:
-    """(M, ..., K) -> (..., M K)."""
+    """Join the components of all members: (M, ..., K) -> (..., M K)."""
     moved = library_of(part).moveaxis(part, 0, -2)
     return moved.reshape(*moved.shape[:-2], -1)

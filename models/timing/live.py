@@ -134,7 +134,7 @@ class LiveTiming:
         return past[self._state].reshape(2, self._members, self._hidden)
 
     def _each_member(self, x: FloatArray, members: int | None = None) -> FloatArray:
-        """(inputs,) -> (M, inputs), a view; M as of the memory unless given."""
+        """Repeat a row for each member as a view: (inputs,) -> (M, inputs); M is that of the memory unless given."""
         return np.broadcast_to(x, (members or self._members, len(x)))
 
     def _local_traces(self, past: FloatArray, time_ms: int, position: FloatArray) -> FloatArray:
@@ -183,7 +183,7 @@ def event_rates(ring: FloatArray, now: Instant) -> FloatArray:
 
 
 def _apply(weight: FloatArray, bias: FloatArray, x: FloatArray) -> FloatArray:
-    """(M, outputs, inputs), (M, outputs), (M, inputs) -> (M, outputs)."""
+    """Apply each member's layer: (M, outputs, inputs), (M, outputs), (M, inputs) -> (M, outputs)."""
     product: FloatArray = np.einsum("moi,mi->mo", weight, x) + bias
     return product
 

@@ -34,7 +34,7 @@ class Scaler(nn.Module):
         self.scale.copy_(1.0 / (raw.std(0) + SMALLEST_SPREAD))
 
     def forward(self, raw: torch.Tensor) -> torch.Tensor:
-        """(..., inputs) -> (..., inputs), scaled."""
+        """Scale the inputs: (..., inputs) -> (..., inputs)."""
         scaled: torch.Tensor = scale_inputs(raw, self.mean, self.scale)
         return scaled
 

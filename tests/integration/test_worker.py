@@ -123,7 +123,7 @@ class Deployment:
         return {partition: [record.value for record in self.records(FORECASTS, partition)] for partition in range(TOPICS[FORECASTS])}
 
     def issued(self) -> dict[int, tuple[list[bytes], list[bytes]]]:
-        """Forecasts and alerts by partition."""
+        """Return forecasts and alerts by partition."""
         forecasts = self.forecasts()
         return {number: (forecasts[number], [record.value for record in self.records(ALERTS, number)]) for number in forecasts}
 

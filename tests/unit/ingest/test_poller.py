@@ -112,7 +112,7 @@ def serving() -> Iterator[Server]:
 
 @pytest.fixture
 def server(serving: Server) -> Server:
-    """A server whose feeds are all empty, of hour 1."""
+    """Serve empty feeds with the time of hour 1."""
     server = serving
     server.requests.clear()
     server.replies.clear()

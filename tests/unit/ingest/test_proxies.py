@@ -22,7 +22,7 @@ class Hello(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, *_: object) -> None:
-        """Nothing is logged."""
+        """Print nothing."""
 
 
 @pytest.fixture

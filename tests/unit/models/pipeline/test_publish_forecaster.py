@@ -59,7 +59,7 @@ def simulated_dataset(seed: int = 7, region: str = "simulated", days: float = 30
 
 
 def ignore_progress(*_: Any) -> None:
-    """A `Progress` that does nothing."""
+    """Do nothing: a `Progress`."""
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def day(days: float) -> Instant:
 
 
 def poisson_pattern(days: float = 500.0, seed: int = 0) -> PointPattern:
-    """A constant rate and Gutenberg–Richter magnitudes rounded to 0.1."""
+    """Return events of a constant rate with Gutenberg–Richter magnitudes rounded to 0.1."""
     rng = np.random.default_rng(seed)
     moments = np.sort(rng.uniform(0.0, days, rng.poisson(RATE_PER_DAY * days)))
     magnitudes = np.round(COMPLETENESS - 0.05 + rng.exponential(1.0 / BETA, len(moments)), 1)

@@ -43,7 +43,7 @@ polygon = [[30.0, 40.0], [30.0, 50.0], [45.0, 50.0], [45.0, 40.0]]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model, a catalogue, a region table, and the windows of workers that followed a simulated feed."""
+    """Write a small model, a catalogue, a region table, and the windows of workers that followed a simulated feed."""
     path = tmp_path_factory.mktemp("user")
     write_forecaster(path / "model", small_network(), EMPTY_CARD)
     (path / "catalogue.csv").write_bytes(csv_of(small_sequence(START, 3.0)))

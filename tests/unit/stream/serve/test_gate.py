@@ -21,7 +21,7 @@ TOKEN = "correct-horse-battery-staple"
 
 
 async def inside(_: Scope, __: Receive, send: Send) -> None:
-    """The application behind the gate."""
+    """Answer every request, as the application behind the gate."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"inside"})
 
