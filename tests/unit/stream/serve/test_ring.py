@@ -134,8 +134,8 @@ def test_a_filter_selects_by_topic_region_and_test() -> None:
         "nowhere": b'{"region":null}', "unreadable": b"\xff{",
     }  # fmt: skip
     frames = {name: frame_of(record((EVENTS, 0), 0, value), NOTHING_READ) for name, value in bodies.items()}
-    wanted = Filter(frozenset({EVENTS}), frozenset({"a"}), test=False)
-    assert {name for name, frame in frames.items() if wanted.accepts(frame)} == {"here", "nowhere", "unreadable"}
+    record_filter = Filter(frozenset({EVENTS}), frozenset({"a"}), test=False)
+    assert {name for name, frame in frames.items() if record_filter.accepts(frame)} == {"here", "nowhere", "unreadable"}
     assert not any(Filter(frozenset({FORECASTS})).accepts(frame) for frame in frames.values())
 
 
