@@ -57,8 +57,8 @@ def evaluate(
     if not first <= training.start < scored.start < scored.end:
         raise typer.BadParameter("--history-start, --train-start, --start and --end must follow each other in time")
     pattern = make_point_pattern(events, magnitude_of_completeness, Span(first, scored.end), region)
-    chosen, baselines = model_and_baselines(model, FittingData(pattern.before(scored.start), training, catalog, parameters))
-    scores = score_report([score_trial(chosen, pattern, scored, baselines)])
+    scored_model, baselines = model_and_baselines(model, FittingData(pattern.before(scored.start), training, catalog, parameters))
+    scores = score_report([score_trial(scored_model, pattern, scored, baselines)])
     if json:
         typer.echo(msgspec.json.encode(scores))
     else:

@@ -62,7 +62,7 @@ def application(api: Api, log_reader: LogReader, *, secured: bool = False) -> St
     Args:
         api: the state that all endpoints use.
         log_reader: reads past records.
-        secured: whether requests need a token, which the OpenAPI document then says.
+        secured: whether requests need a token; the OpenAPI document declares it.
     """
 
     def check(path: str) -> None:
