@@ -162,6 +162,7 @@ class LiveBaselines:
         return poisson, etas
 
     def _kernel_of(self, region: Region) -> _Kernel:
+        """Return the region's own parameters if it was fitted at its completeness, else the common ones."""
         common, own = self.parameters, self.parameters.regions.get(region.id)
         heights = np.array(common.weights) / self.taus_days
         if own is None or own.magnitude_of_completeness != region.magnitude_of_completeness:
