@@ -77,7 +77,7 @@ def test_an_event_that_does_not_belong_in_the_window_changes_nothing(outside: Ev
     assert forecaster.observed == []
 
 
-def test_an_event_that_came_and_was_deleted_leaves_the_state_of_a_run_that_never_saw_it() -> None:
+def test_a_deleted_event_leaves_the_state_of_a_run_without_it() -> None:
     others = [change(event(f"e{number:02d}", number)) for number in range(1, 40)]
     ending = change(event("last", 50))
     unseen = state_after(*others, ending)

@@ -108,7 +108,7 @@ def test_shared_frames_begin_where_the_cursor_of_the_ring_has_passed_the_client_
     assert data == b"".join(ring.frame(number).encoded for number in (7, 8, 9))
 
 
-def test_a_ring_drops_the_oldest_frames_and_knows_from_where_on_it_is_complete() -> None:
+def test_a_ring_drops_the_oldest_frames_and_has_the_offset_from_which_it_is_complete() -> None:
     ring = ring_of([record((EVENTS, 0), n) for n in range(30)] + [record((FORECASTS, 0), n) for n in range(5)], most_frames=10)
     assert (ring.first, ring.end) == (25, 35)
     assert ring.starts[EVENTS, 0] == 25
