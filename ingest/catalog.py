@@ -101,7 +101,7 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
     """Open a file, decompressed where needed; errors of the file become a `Problem`."""
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise Problem(f"{path} is a pipe or a device, which cannot be read twice", "save what it holds to a file and give that")
+            raise Problem(f"{path} is a pipe or a device, which cannot be read twice", "save its content to a file, and give that file")
         with path.open("rb") as packed:
             beginning = packed.read(6)
         opener = next((opener for magic, opener in _OPENERS.items() if beginning.startswith(magic)), open)
@@ -109,7 +109,7 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
             yield stream
     except FileNotFoundError:
         if str(path) == "-":
-            raise Problem("standard input cannot be read twice", "save what it holds to a file and give that") from None
+            raise Problem("standard input cannot be read twice", "save its content to a file, and give that file") from None
         raise Problem(f"the file {path} does not exist", "give the path of an existing file") from None
     except IsADirectoryError:
         raise Problem(f"{path} is a folder", "give the files in it") from None
@@ -120,7 +120,7 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
 
 
 def _text(stream: BinaryIO, path: Path) -> TextIO:
-    """Return a stream of text in the file's encoding; what breaks the encoding is replaced."""
+    """Return a stream of text in the file's encoding; bytes that are not valid in it are replaced."""
     with _reading(path) as other:
         encoding = _encoding(other.read(_BEGINNING_BYTES))
     return io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")

@@ -1,4 +1,4 @@
-"""Which addresses are reached without the proxies of the environment."""
+"""The addresses that are reached without the proxies of the environment."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def _rows(reader: Iterator[list[str]]) -> Iterator[list[str]]:
 
 
 def _with_day_order(form: Form, rows: Iterator[list[str]], source: str) -> tuple[Form, Iterator[list[str]]]:
-    """Look at a table's first row: if its date ends with the year, find from all rows whether the day or the month comes first.
+    """Find from all rows whether the day or the month comes first, if the date of the first row ends with the year.
 
     Raises:
         Problem: the dates do not show it, or contradict each other.

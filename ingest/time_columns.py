@@ -1,4 +1,4 @@
-"""In which columns a table writes its times: one column, a date and a time of day, or a column each for year, month, day, hour, …"""
+"""Finds a table's columns of time: one column, a date and a time of day, or a column each for year, month, day, hour, …"""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class TimeColumns(NamedTuple):
         return f"{date}T{time_of_day:0>8}" if date and time_of_day else date or time
 
     def date_is_needed(self, row: Sequence[str]) -> bool:
-        """Return whether a row's time stands in its date column, alone or beside a time of day."""
+        """Return whether the date of a row's time comes from the date column, alone or beside a time of day."""
         time = self._cell(row, self.time)
         return not holds_a_date(time) or time == self._cell(row, self.date)
 
@@ -77,5 +77,5 @@ def holds_a_date(text: str) -> bool:
 
 
 def position(names: Sequence[str], spellings: Sequence[str]) -> int | None:
-    """Return where the first of the spellings stands that is among the names; None if none is."""
+    """Return the position of the first spelling that is among the names; None if there is none."""
     return next((names.index(name) for name in spellings if name in names), None)

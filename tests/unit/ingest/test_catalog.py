@@ -130,7 +130,7 @@ def test_a_table_is_read_in_the_encodings_that_spreadsheets_write(tmp_path: Path
 def test_a_pipe_is_refused_in_one_line(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("-")):
-        with pytest.raises(Problem, match="cannot be read twice; save what it holds to a file"):
+        with pytest.raises(Problem, match="cannot be read twice; save its content to a file"):
             list(read_catalog(path))
 
 
