@@ -151,9 +151,9 @@ def test_the_stationary_fit_has_the_benchmark_s_scores(recorded: Path, name: str
     completeness, start, end, time, magnitude = BENCHMARK[name]
     years = [Instant.parse(f"{year}-01-01T00:00:00Z") for year in ("2008", start, end)]
     events = [item for item in read_catalog(recorded / "data/benchmark" / f"{name}.csv.xz") if isinstance(item, Event)]
-    known = make_point_pattern(events, completeness, Span(years[0], years[2]))
-    model = fit_poisson(known, Span(years[0], years[1]))
-    scores = score_report([score_trial(model, known, Span(years[1], years[2]), {})])
+    pattern = make_point_pattern(events, completeness, Span(years[0], years[2]))
+    model = fit_poisson(pattern, Span(years[0], years[1]))
+    scores = score_report([score_trial(model, pattern, Span(years[1], years[2]), {})])
     assert scores["time_log_likelihood"] == pytest.approx(time, abs=0.001)
     assert scores["magnitude_log_likelihood"] == pytest.approx(magnitude, abs=0.001)
 
