@@ -18,7 +18,7 @@ from models.simulation.rollout.cnn_map import factors_of_events
 from models.simulation.rollout.magnitude_features import RecentExcesses, sample_excesses
 from models.simulation.rollout.neighbours import Neighbours
 from models.simulation.rollout.networks import RolloutNetwork
-from models.simulation.rollout.places import OwnEvents, decay_sums, new_kernels, sample_parents, sample_places
+from models.simulation.rollout.places import OwnEvents, new_kernels, sample_parents, sample_places
 from models.simulation.rollout.start import Start
 from models.simulation.rollout.timing_state import features_of, memory_at, next_memory, wait_after
 from models.space_time import SpaceTimeNetwork, require_place
@@ -163,7 +163,7 @@ class _Rollout:
     def _step(self, waits: FloatArray) -> None:
         """Add one event to each path, `waits` (P,) days after its last."""
         now = self._last + waits
-        sums, fading = decay_sums(self._sums, waits), np.exp(-waits[:, None] / TAUS_DAYS)
+        sums, fading = _decay_sums(self._sums, waits), np.exp(-waits[:, None] / TAUS_DAYS)
         discs = sample_parents(
             self._start, self._own, self._network, sums, self._memory.excitation * fading, self._background, now, self._region, self._rng
         )
@@ -221,3 +221,9 @@ class _Rollout:
         self._own.keep(rows)
         self._excesses.keep(rows)
         return waits[rows]
+
+
+def _decay_sums(sums: FloatArray, wait: FloatArray) -> FloatArray:
+    """Return what is left of the sums after `wait` (P,) days: (P, M · 12)."""
+    taus = np.tile(TAUS_DAYS, sums.shape[1] // KERNELS)
+    return np.asarray(sums * np.exp(-wait[:, None] / taus))

@@ -245,9 +245,3 @@ def new_kernels(
         "places": places, "directions": around.directions, "rates": kernels.rates, "widths": kernels.widths_km2,
         "stretches": kernels.stretches, "background_weights": kernels.background_weights,
     }  # fmt: skip
-
-
-def decay_sums(sums: FloatArray, wait: FloatArray) -> FloatArray:
-    """Return what is left of the sums after `wait` (P,) days: (P, M · 12)."""
-    taus = np.tile(TAUS_DAYS, sums.shape[1] // KERNELS)
-    return np.asarray(sums * np.exp(-wait[:, None] / taus))
