@@ -48,7 +48,7 @@ def forecaster_gains(challenger: SpaceTimeNetwork, incumbent: SpaceTimeNetwork, 
             ends.append(int(recent.end))
     if not trials:
         return Gains(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
-    new, old = (join_scores([span_scores(one.pattern, one.span, one.outcomes) for one in part]) for part in zip(*trials, strict=True))
+    new, old = (join_scores([span_scores(one.pattern, one.span, one.event_scores) for one in part]) for part in zip(*trials, strict=True))
     event_times, end_times = event_and_end_times([pair[0] for pair in trials])
     marks = new.magnitude - old.magnitude + np.nan_to_num(new.place - old.place)
     gains = new.time - old.time + np.pad(marks, (0, len(end_times)))
@@ -74,7 +74,7 @@ def map_gains(
     for dataset in datasets_covering(datasets, recent):
         if dataset.pattern.count(recent):
             models = (SpaceTimeModel(base, "lstm", dataset.region, maps) for maps in (challenger, incumbent))
-            new, old = (model.outcomes(dataset.pattern, recent).place_log_prob for model in models)
+            new, old = (model.score_events(dataset.pattern, recent).place_log_prob for model in models)
             differences.append(new - old)
             event_times.append(dataset.pattern.times[dataset.pattern.rows(recent)])
     joined = (np.concatenate(differences), np.concatenate(event_times)) if differences else (np.empty(0), np.empty(0, np.int64))

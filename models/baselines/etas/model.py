@@ -122,7 +122,7 @@ class Etas:
     def name(self) -> str:
         return "etas"
 
-    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
+    def score_events(self, pattern: PointPattern, span: Span) -> EventScores:
         """Score a span's events, (N,); see `EventScores`. The sums over places take some nanoseconds per pair of events."""
         times = self.times(pattern, span)
         return EventScores(
@@ -154,7 +154,7 @@ class Etas:
     def _magnitudes(self, pattern: PointPattern, span: Span) -> dict[str, FloatArray]:
         """Return the magnitude fields of `EventScores`, (N,) each; NaN without a law."""
         if self.magnitudes is not None:
-            return self.magnitudes.outcomes(pattern, span)
+            return self.magnitudes.magnitude_scores(pattern, span)
         rows = pattern.rows(span)
         missing = np.full(rows.stop - rows.start, np.nan)
         return {"magnitude_log_prob": missing, "magnitude_pit": missing, "median_magnitude": missing}

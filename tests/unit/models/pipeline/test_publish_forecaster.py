@@ -100,13 +100,13 @@ def test_a_forecaster_read_back_gives_the_scores_of_its_card(published: tuple[Pa
     network, again = read_forecaster(folder)
     assert msgspec.json.encode(again) == msgspec.json.encode(written)
     dataset = simulated_dataset()
-    outcomes = SpaceTimeModel(network, written.name, dataset.region).outcomes(dataset.pattern, dataset.validation)
+    event_scores = SpaceTimeModel(network, written.name, dataset.region).score_events(dataset.pattern, dataset.validation)
     scores = written.scores["validation"]
-    time = (outcomes.time_log_prob.sum() + outcomes.survival_log_prob) / len(outcomes)
+    time = (event_scores.time_log_prob.sum() + event_scores.survival_log_prob) / len(event_scores)
     assert time == pytest.approx(scores["time_log_likelihood"], abs=1e-4)
     assert time == pytest.approx(written.training["time"], abs=1e-3), "training and evaluation have the same formulas"
-    assert outcomes.place_log_prob.mean() == pytest.approx(scores["place_log_likelihood"], rel=1e-4)
-    assert outcomes.magnitude_log_prob.mean() == pytest.approx(scores["magnitude_log_likelihood"], abs=1e-4)
+    assert event_scores.place_log_prob.mean() == pytest.approx(scores["place_log_likelihood"], rel=1e-4)
+    assert event_scores.magnitude_log_prob.mean() == pytest.approx(scores["magnitude_log_likelihood"], abs=1e-4)
 
 
 def test_damaged_weights_are_refused(tmp_path: Path, published: tuple[Path, Card, list[str]]) -> None:
