@@ -31,6 +31,7 @@ from models.place.train import PlaceOptions
 from models.registry.manifest import CARD, MANIFEST
 from models.timing.training_data import TimingOptions
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE_SECONDS
 
 START = Instant.parse("2020-01-01T00:00:00Z")
 QUICK = ForecasterOptions(
@@ -204,6 +205,7 @@ import torch
 from models.timing import Architecture, train_timing
 from models.training import Checkpoints
 from tests.unit.models.pipeline.test_publish_forecaster import QUICK, simulated_dataset
+from tests.support.waiting import PATIENCE_SECONDS
 torch.set_num_threads(1)
 datasets = [simulated_dataset(7, "one"), simulated_dataset(8, "two"), simulated_dataset(9, "three")]
 sizes = Architecture(("one", "three", "two"), 32, 1, (16, 8), 2, 8, 8, 4)
@@ -221,7 +223,7 @@ def test_two_workers_reach_the_same_scores(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port), str(script)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=300, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=PATIENCE_SECONDS, check=False)
     assert ran.returncode == 0, ran.stderr
     one, other = (json.loads(line) for line in ran.stdout.splitlines())
     assert one == other
