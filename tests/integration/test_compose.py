@@ -180,7 +180,7 @@ def with_replacements(value: str, replacements: dict[str, str]) -> str:
 
 
 class Machine:
-    """Runs the services as processes, with the commands and the environment of the file."""
+    """The services of the file as processes, with its commands and its environment."""
 
     def __init__(self, compose: Any, kafka: str, redis: str, feed: str, folder: Path) -> None:
         self.bus = f"kafka://{kafka}/compose-{folder.name}"

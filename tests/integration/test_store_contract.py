@@ -32,7 +32,7 @@ BASIS = "sum-1/0123"
 
 
 class Reopen:
-    """Opens the same store at each call, and remembers the stores to close."""
+    """A function that opens the same store at each call, and remembers the stores to close."""
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -99,7 +99,7 @@ class SimulatedEvents(NamedTuple):
 
 
 class Comparison:
-    """Compares the forecaster with ETAS, time by time."""
+    """The comparison of the forecaster with ETAS, time by time."""
 
     def __init__(self, model: Path, with_maps: bool, days: float, simulations: int) -> None:
         network, _ = read_forecaster(model)

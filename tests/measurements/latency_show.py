@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
+from playwright.sync_api import Page
 
 from ingest.bus import open_log
 from ingest.changes import Ledger
@@ -124,19 +125,24 @@ def main() -> None:
         if given.page:
             page = parts.enter_context(visit(parts.enter_context(chromium()), address)).open()
             page.evaluate(WATCH_THE_PAGE)
-        written = changes(given.count + 1)
-        clocks.write(publisher, written[0])  # the first record warms up caches
-        time.sleep(5.0 * SETTLING_SECONDS)
-        clocks.written.clear()
-        for change in written[1:]:
-            clocks.write(publisher, change)
-            if page is not None:
-                page.wait_for_timeout(1_000.0 * given.seconds_between)
-            else:
-                time.sleep(given.seconds_between)
-        time.sleep(SETTLING_SECONDS)
+        _write_changes(clocks, publisher, page, given.count, given.seconds_between)
         drawn: dict[str, float] = {} if page is None else {name: at / 1_000.0 for name, at in page.evaluate("() => window.seen").items()}
         _print(clocks, drawn, given.page)
+
+
+def _write_changes(clocks: Clocks, publisher: Publisher, page: Page | None, count: int, seconds_between: float) -> None:
+    """Write changes one by one, after a first one that warms up caches and is not measured."""
+    first, *others = changes(count + 1)
+    clocks.write(publisher, first)
+    time.sleep(5.0 * SETTLING_SECONDS)
+    clocks.written.clear()
+    for change in others:
+        clocks.write(publisher, change)
+        if page is not None:
+            page.wait_for_timeout(1_000.0 * seconds_between)
+        else:
+            time.sleep(seconds_between)
+    time.sleep(SETTLING_SECONDS)
 
 
 def _print(clocks: Clocks, drawn: dict[str, float], page: bool) -> None:

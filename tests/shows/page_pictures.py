@@ -37,7 +37,7 @@ SETTLED_SECONDS = 8.0
 
 
 class Moment(NamedTuple):
-    """When a picture is taken, and of what."""
+    """The time of a picture, and what it shows."""
 
     at: str
     name: str

@@ -10,7 +10,7 @@ CHANNEL = Channel("memory", 1, 1.0)
 
 
 class MemorySource:
-    """Reports the events and the lookup results that a test has set."""
+    """A source whose events and lookup results the test sets."""
 
     address, channels = "memory", (CHANNEL,)
 

@@ -36,7 +36,7 @@ RECORDS_PER_COMMIT = 7
 
 
 class StreamReport(NamedTuple):
-    """What the clients received."""
+    """The records that the clients received, and when."""
 
     missing: int
     """Records that some client did not get, over all clients."""
@@ -54,7 +54,7 @@ class StreamReport(NamedTuple):
 
 
 class Writer:
-    """Writes heartbeats, and remembers when each was committed."""
+    """A writer of heartbeats that remembers when each was committed."""
 
     def __init__(self, bus: str) -> None:
         self._log = open_log(bus)

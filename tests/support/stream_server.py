@@ -20,7 +20,7 @@ class Entry(NamedTuple):
 
 
 class Script(NamedTuple):
-    """What the server does on one connection."""
+    """The behaviour of the server on one connection."""
 
     status: int = 200
     content_type: str = "text/event-stream"
@@ -52,56 +52,58 @@ class StreamServer:
         self.closing = threading.Event()
 
 
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    stream: StreamServer
+
+    def do_GET(self) -> None:
+        self.close_connection = True
+        url = urlsplit(self.path)
+        last = self.headers["Last-Event-ID"]
+        query = parse_qs(url.query)
+        self.stream.requests.append(ReceivedRequest(url.path, query, last, self.headers["Authorization"]))
+        script = self.stream.scripts.pop(0) if self.stream.scripts else Script()
+        self.send_response(script.status)
+        self.send_header("Content-Type", script.content_type if script.status == 200 else "application/json")
+        if script.retry_after is not None:
+            self.send_header("Retry-After", script.retry_after)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if script.status == 200:
+            self.send_records(script, int(last or 0), to_the_end="until" in query)
+        else:
+            self.wfile.write(script.body)
+
+    def send_records(self, script: Script, first: int, *, to_the_end: bool) -> None:
+        self.wfile.write(f": hello\nretry: 3000\n\nid: {first}\n\n".encode())
+        entries, end = self.stream.entries, first + script.frames
+        begin = max(0, first - script.repeats_last)
+        for number, (topic, data) in list(enumerate(entries))[begin:end]:
+            self.wfile.write(frame(number, topic, data))
+        if script.torn:
+            whole = frame(end, *entries[end])
+            self.wfile.write(whole[: len(whole) // 2])
+        if end >= len(entries) and to_the_end:
+            self.wfile.write(b"event: end\ndata: {}\n\n")
+        elif end >= len(entries):
+            self.wfile.flush()
+            self.stream.closing.wait(PATIENCE_SECONDS)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Print nothing."""
+
+
 @contextmanager
 def stream_server(entries: Sequence[Entry], *scripts: Script) -> Iterator[StreamServer]:
     """Serve until the block ends; after the last script, further connections send everything and stay open."""
-    served = StreamServer(entries, scripts)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.close_connection = True
-            url = urlsplit(self.path)
-            last = self.headers["Last-Event-ID"]
-            query = parse_qs(url.query)
-            served.requests.append(ReceivedRequest(url.path, query, last, self.headers["Authorization"]))
-            script = served.scripts.pop(0) if served.scripts else Script()
-            self.send_response(script.status)
-            self.send_header("Content-Type", script.content_type if script.status == 200 else "application/json")
-            if script.retry_after is not None:
-                self.send_header("Retry-After", script.retry_after)
-            self.send_header("Connection", "close")
-            self.end_headers()
-            if script.status == 200:
-                self.send_records(script, int(last or 0), to_the_end="until" in query)
-            else:
-                self.wfile.write(script.body)
-
-        def send_records(self, script: Script, first: int, *, to_the_end: bool) -> None:
-            self.wfile.write(f": hello\nretry: 3000\n\nid: {first}\n\n".encode())
-            begin = max(0, first - script.repeats_last)
-            for number, (topic, data) in list(enumerate(served.entries))[begin : first + script.frames]:
-                self.wfile.write(frame(number, topic, data))
-            if script.torn:
-                whole = frame(first + script.frames, *served.entries[first + script.frames])
-                self.wfile.write(whole[: len(whole) // 2])
-            if first + script.frames >= len(served.entries) and to_the_end:
-                self.wfile.write(b"event: end\ndata: {}\n\n")
-            elif first + script.frames >= len(served.entries):
-                self.wfile.flush()
-                served.closing.wait(PATIENCE_SECONDS)
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Print nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.address = f"http://127.0.0.1:{server.server_port}"
+    stream = StreamServer(entries, scripts)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"stream": stream}))
+    stream.address = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
-        yield served
+        yield stream
     finally:
-        served.closing.set()
+        stream.closing.set()
         server.shutdown()
         server.server_close()
 

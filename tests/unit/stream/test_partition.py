@@ -62,7 +62,7 @@ def records_of_both_regions(seed: int = 1, count: int = 60, every_hours: float =
 
 
 class FakeStore:
-    """Keeps what a store keeps: the changes applied, with each memory encoded and decoded."""
+    """A store in memory: the changes applied, with each memory encoded and decoded."""
 
     def __init__(self) -> None:
         self.events: dict[str, dict[str, Event]] = {}

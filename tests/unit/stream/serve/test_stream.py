@@ -62,7 +62,7 @@ def system(tmp_path: Path) -> System:
 
 
 class Client:
-    """Parses the events that it is sent; after `leave_after` records it disconnects."""
+    """A client that parses the events it is sent, and disconnects after `leave_after` records."""
 
     def __init__(self, leave_after: int | None = None) -> None:
         self.bodies: list[bytes] = []
