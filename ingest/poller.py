@@ -18,7 +18,9 @@ from ingest.disappearances import Disappearances
 from ingest.event import Change, DeadLetter, Event, Outage
 from ingest.instant import Instant
 from ingest.metrics import CHANGED, DAMAGED, OLDER, UNCHANGED, Exposition, IngestMetrics
+from ingest.problem import Unavailable
 from ingest.publish import HORIZON_DAYS, Publisher, heartbeat
+from ingest.recovery import wait_until_available
 from ingest.sources import Channel, PollContext, PollFailed, Reports, Source
 
 STALE_AFTER_SECONDS = 300.0
@@ -86,14 +88,29 @@ class Poller:
         return time.monotonic() - self.status.heard_at
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Poll until `stopped` returns true."""
+        """Poll until `stopped` returns true. While the log is away, wait for it, then go on from what it holds."""
         while not stopped():
-            pause = self.turn() - time.monotonic()
+            try:
+                self._poll_and_pause(stopped)
+            except Unavailable as lost:
+                wait_until_available(lost, self._start_anew, stopped)
+
+    def _poll_and_pause(self, stopped: Callable[[], bool]) -> None:
+        pause = self.turn() - time.monotonic()
+        self.report_outage()
+        while pause > 0 and not stopped():
+            time.sleep(min(pause, 0.2))
+            pause -= 0.2
             self.report_outage()
-            while pause > 0 and not stopped():
-                time.sleep(min(pause, 0.2))
-                pause -= 0.2
-                self.report_outage()
+
+    def _start_anew(self) -> None:
+        """Compare the next reports with what the log holds, as after a start; what was compared before may not be in it."""
+        self._publisher.reopen()
+        self._next = dict.fromkeys(self._next, 0.0)
+        self._fingerprints.clear()
+        self._observed_at.clear()
+        self._disappearances = Disappearances(self._source, self._publisher.ledger)
+        self._heartbeat_at = self._publisher.clock
 
     def report_outage(self) -> None:
         """Publish an outage if the source is unheard and the last record of an outage is as old."""

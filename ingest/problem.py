@@ -10,3 +10,7 @@ class Problem(Exception):
         super().__init__(f"{what}; {remedy}")
         self.what = what
         self.remedy = remedy
+
+
+class Unavailable(Problem):
+    """A server or disk that the program needs is away for now: wait, open it again, read from it what it holds, and go on from there."""

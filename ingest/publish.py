@@ -12,6 +12,7 @@ from ingest.bus import DEAD_LETTERS, EVENTS, Log, NotCommitted, Outgoing, Record
 from ingest.changes import Ledger
 from ingest.event import Change, DeadLetter, Heartbeat, InputRecord, Promotion, decode, decode_dead_letter, encode
 from ingest.instant import Instant
+from ingest.plausible import implausible, misfit
 from ingest.problem import Problem
 from ingest.region import RegionTable, partition_of
 
@@ -25,21 +26,34 @@ class Publisher:
 
     def __init__(self, log: Log, table: RegionTable, *, name: str = "ingest", test: bool = False) -> None:
         log.create_topics()
-        self._log = log
-        self._producer = log.producer(name)
-        self._partitions = len(log.starts(EVENTS))
+        self._log, self._name, self._table, self._test = log, name, table, test
+        self.dead_letters: Counter[str] = Counter()
+        """Number of dead letters written since the start, by reason."""
+        self._open()
+
+    def _open(self) -> None:
+        """Take over from a former producer of the name, then read from the log what it holds."""
+        self._producer = self._log.producer(self._name)
+        self._partitions = len(self._log.starts(EVENTS))
         self.sequences = dict.fromkeys(range(self._partitions), -1)
         """By partition, the sequence of its last record."""
         self._written_letters: set[tuple[str | None, str, str]] = set()
         """Id, reason and payload of the dead letters in the log."""
-        self.ledger = Ledger(table, test=test)
+        self.ledger = Ledger(self._table, test=self._test)
         self.clock: Instant | None = None
         """The latest source time in the log."""
-        self.dead_letters: Counter[str] = Counter()
-        """Number of dead letters written since the start, by reason."""
         for partition in range(self._partitions):
             self._read_partition(partition)
         self._read_dead_letters()
+
+    def reopen(self) -> None:
+        """Start anew from what the log holds: after `Unavailable`, whether the last records were written is not known.
+
+        Raises:
+            Unavailable: the log is still away.
+        """
+        self._producer.close()
+        self._open()
 
     def publish(self, records: Iterable[InputRecord], dead_letters: Iterable[DeadLetter] = ()) -> int:
         """Write changes and heartbeats in their order (a heartbeat once into every partition) and dead letters, as one transaction.
@@ -49,6 +63,7 @@ class Publisher:
 
         Raises:
             Problem: the log refused them; nothing was written.
+            Unavailable: the log is away; whether they were written is not known: `reopen` before anything else.
         """
         sequences = dict(self.sequences)
         outgoing = [self._numbered(record, partition, sequences) for record in records for partition in self._partitions_of(record)]
@@ -96,25 +111,32 @@ class Publisher:
 
     def _read_partition(self, partition: int) -> None:
         """Apply the changes in a partition to the ledger; continue its sequence and the clock."""
-        last = self._last_record(partition)
-        if last is None:
+        recent = self._recent_time(partition)
+        if recent is None:
             return
-        start = self._log.offset_at(EVENTS, partition, last.observed_at.plus(days=-HORIZON_DAYS))
+        start = self._log.offset_at(EVENTS, partition, recent.plus(days=-HORIZON_DAYS))
+        clock: Instant | None = None
         for record in _readable(self._log.read(EVENTS, partition, start, self._log.ends(EVENTS)[partition])):
-            self.sequences[partition] = record.sequence
+            if misfit(record, self.sequences[partition], clock):
+                continue
+            clock = max(record.observed_at, clock or record.observed_at)
+            self.sequences[partition] = max(record.sequence, self.sequences[partition])
             self._advance(record.observed_at)
             if isinstance(record, Change):
                 self.ledger.recall(record)
 
-    def _last_record(self, partition: int) -> InputRecord | None:
-        """Return the last input record of a partition: read backwards until one can be decoded."""
+    def _recent_time(self, partition: int) -> Instant | None:
+        """Return the earliest time of a partition's last records: read backwards until one can be used.
+
+        The earliest, because a record of another program may claim a time far ahead.
+        """
         start, end = self._log.starts(EVENTS)[partition], self._log.ends(EVENTS)[partition]
         offset = end
         while offset > start:
             offset = max(start, offset - RECORDS_READ_BACK)
-            records = list(_readable(self._log.read(EVENTS, partition, offset, end)))
-            if records:
-                return records[-1]
+            times = [record.observed_at for record in _readable(self._log.read(EVENTS, partition, offset, end))]
+            if times:
+                return min(times)
         return None
 
     def _read_dead_letters(self) -> None:
@@ -122,7 +144,8 @@ class Publisher:
             return
         start = self._log.offset_at(DEAD_LETTERS, 0, self.clock.plus(days=-HORIZON_DAYS))
         for record in self._log.read(DEAD_LETTERS, 0, start, self._log.ends(DEAD_LETTERS)[0]):
-            self._is_new(decode_dead_letter(record.value))
+            with suppress(msgspec.DecodeError):  # written by another program
+                self._is_new(decode_dead_letter(record.value))
 
     def close(self) -> None:
         self._producer.close()
@@ -133,7 +156,7 @@ def _readable(records: Iterable[Record]) -> Iterator[InputRecord]:
     for record in records:
         with suppress(msgspec.DecodeError):
             decoded = decode(record.value)
-            if not isinstance(decoded, Promotion):
+            if not isinstance(decoded, Promotion) and implausible(decoded) is None:
                 yield decoded
 
 

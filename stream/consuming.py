@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import structlog
 
 from ingest.bus import EVENTS, Batch, Log, NotCommitted, RecordRefused
-from ingest.problem import Problem
+from ingest.problem import Problem, Unavailable
+from ingest.recovery import wait_until_available
 
 FAILED_COMMITS_IN_A_ROW = 5
 
@@ -32,9 +34,29 @@ class GroupMember(ABC, Generic[Owned]):
         event_log.create_topics()
         self._producer = event_log.producer(name)
         self._consumer = event_log.consumer(group, EVENTS)
+        self._assigned: set[int] = set()
         self._owned: dict[int, Owned] = {}
         """By assigned partition, its state."""
         self._failed_commits = 0
+
+    def run(self, stopped: Callable[[], bool], wait_seconds: float = 0.5) -> None:
+        """Take turns until `stopped` returns true. While the log or the store is away, wait for it, then go on from what they hold.
+
+        What is not committed when `stopped` returns true is done again after the next start.
+        """
+        while not stopped():
+            try:
+                self.turn(wait_seconds, stopped)
+            except Unavailable as lost:
+                wait_until_available(lost, self._reload, stopped)
+
+    @abstractmethod
+    def turn(self, wait_seconds: float, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Poll once, and do what the records ask for. Returns the number of records polled.
+
+        Raises:
+            Unavailable: the log or the store is away. What was folded since the last commit is to be discarded.
+        """
 
     @abstractmethod
     def _own(self, number: int) -> None:
@@ -42,6 +64,7 @@ class GroupMember(ABC, Generic[Owned]):
 
     def _rebalance(self, batch: Batch) -> bool:
         """Follow the group's assignment; return whether it has changed."""
+        self._assigned = (self._assigned - batch.lost) | batch.gained
         for partition in batch.lost:
             self._owned.pop(partition, None)
         for partition in sorted(batch.gained):
@@ -66,9 +89,14 @@ class GroupMember(ABC, Generic[Owned]):
                 "check the broker with `quakecast doctor`, then start again",
             )
         log.warning("commit refused, starting over from the last one", reason=str(error), partitions=sorted(self._owned))
+        self._reload()
+
+    def _reload(self) -> None:
+        """Discard what was folded since the last commit: load every state again, with a new producer, which ends a commit still open."""
+        self._owned.clear()
         self._producer.close()
         self._producer = self._log.producer(self._name)
-        for number in list(self._owned):
+        for number in sorted(self._assigned):
             self._own(number)
 
     def close(self) -> None:

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from ingest.event import Change, Event, Heartbeat, InputRecord, Outage, Promotion, encode
 from ingest.instant import Instant
+from ingest.plausible import misfit
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.alerts import Origin, Rule, Situation, after_change, after_forecast, after_heartbeat, after_outage, keep_last_revisions
 from stream.core import (
+    BEGINNING,
     Forecaster,
     Library,
     Lineup,
@@ -70,7 +72,7 @@ class Partition:
         """Refolds since the last save."""
 
     def restore(self, regions: dict[str, SavedRegion]) -> None:
-        """Restore the states that a store last_revisions."""
+        """Restore the states that a store holds."""
         for region_id, saved in regions.items():
             self._states[region_id] = RegionState(Window.of(list(saved.events)), saved.memory, saved.due_at, saved.scoring)
             if saved.forecast is not None:
@@ -80,6 +82,11 @@ class Partition:
     def state(self, region_id: str) -> RegionState:
         """Return a region's state; the first state for a region without records so far."""
         return self._states.get(region_id) or first_state(self._forecaster, self._table[region_id])
+
+    def misfit(self, record: InputRecord) -> str | None:
+        """Return why a record cannot follow those folded so far; None if it can."""
+        clock = self.position.clock
+        return misfit(record, self.position.sequence, None if clock == BEGINNING else clock)
 
     def take(self, record: InputRecord, offset: int) -> list[EncodedRecord]:
         """Fold one record, of a region in the table.

@@ -22,8 +22,9 @@ import msgspec
 import structlog
 
 from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, Log, NotCommitted, Outgoing, Record
-from ingest.event import Change, DeadLetter, InputRecord, Promotion, decode, encode
+from ingest.event import Change, DeadLetter, Promotion, decode, encode
 from ingest.metrics import Exposition
+from ingest.plausible import implausible
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.alerts import Rule
@@ -73,12 +74,7 @@ class Worker(GroupMember[Owned]):
         self._batch_size, self._on_forecast = batch_size, on_forecast
         self._metrics.watch_partitions(lambda: {number: owned.state for number, owned in list(self._owned.items())})
 
-    def run(self, stopped: Callable[[], bool], wait_seconds: float = 0.5) -> None:
-        """Take turns until `stopped` returns true."""
-        while not stopped():
-            self.turn(wait_seconds)
-
-    def turn(self, wait_seconds: float) -> int:
+    def turn(self, wait_seconds: float, stopped: Callable[[], bool] = lambda: False) -> int:
         """Poll once; fold the records, commit the forecasts, save the state. Returns the number of records consumed."""
         batch = self._consumer.poll(self._batch_size, wait_seconds)
         arrived_at = time.monotonic()
@@ -118,20 +114,22 @@ class Worker(GroupMember[Owned]):
         owned = self._owned[record.partition]
         if record.offset < owned.state.position.offset:
             return []
+        out = self._use(owned.state, record)
+        return out if record.offset >= owned.committed else []
+
+    def _use(self, state: Partition, record: Record) -> list[Outgoing]:
+        """Fold a record; one that ingest cannot have written, or that this worker cannot use, is set aside as a dead letter."""
         try:
             decoded = decode(record.value)
         except msgspec.DecodeError as error:
-            owned.state.skip(record.offset)
-            out = [_dead_letter(record, "record_unreadable", str(error))]
-        else:
-            out = (
-                [_apply_promotion(owned.state, decoded, record)]
-                if isinstance(decoded, Promotion)
-                else self._fold(owned.state, decoded, record)
-            )
-        return out if record.offset >= owned.committed else []
-
-    def _fold(self, state: Partition, decoded: InputRecord, record: Record) -> list[Outgoing]:
+            state.skip(record.offset)
+            return [_dead_letter(record, "record_unreadable", str(error))]
+        objection = implausible(decoded) or (None if isinstance(decoded, Promotion) else state.misfit(decoded))
+        if objection is not None:
+            state.skip(record.offset)
+            return [_dead_letter(record, "record_implausible", objection)]
+        if isinstance(decoded, Promotion):
+            return [_apply_promotion(state, decoded, record)]
         if isinstance(decoded, Change) and decoded.region not in self._table:
             state.skip(record.offset, decoded.sequence)
             return [_dead_letter(record, "region_unknown", f"the region table has no {decoded.region}")]

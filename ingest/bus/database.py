@@ -7,9 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ingest.problem import Problem
+from ingest.problem import Problem, Unavailable
 
 BUSY_TIMEOUT_SECONDS = 60.0
+TRANSIENT = {
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_IOERR: "check its disk",
+    sqlite3.SQLITE_BUSY: "end the program that holds it",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable",
+}
+"""Primary error codes after which the same write can succeed later, and what the operator can do."""
 
 
 class Database:
@@ -27,17 +34,24 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Run the block in a transaction, written as a whole or not at all. A transaction inside another is part of it."""
+        """Run the block in a transaction, written as a whole or not at all. A transaction inside another is part of it.
+
+        Raises:
+            Unavailable: the disk is full or fails, or another program holds the file; nothing was written.
+        """
         if self.connection.in_transaction:
             yield self.connection
             return
-        self.connection.execute("BEGIN IMMEDIATE")
         try:
+            self.connection.execute("BEGIN IMMEDIATE")
             yield self.connection
-        except BaseException:
-            self.connection.execute("ROLLBACK")
+            self.connection.execute("COMMIT")
+        except BaseException as error:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError) and (remedy := TRANSIENT.get(error.sqlite_errorcode & 0xFF)):
+                raise Unavailable(f"cannot write to {self.path} ({error})", remedy) from None
             raise
-        self.connection.execute("COMMIT")
 
     def version(self) -> int:
         """Return a number that changes when another connection has written."""

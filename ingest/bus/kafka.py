@@ -22,7 +22,7 @@ from kafka.errors import (  # type: ignore[import-untyped]
     TopicAlreadyExistsError,
 )
 
-from ingest.bus.kafka_consumer import CONSUMER_OPTIONS, GroupConsumer, KafkaFollower, to_record
+from ingest.bus.kafka_consumer import CONSUMER_OPTIONS, GroupConsumer, KafkaFollower, broker_answers, to_record
 from ingest.bus.kafka_producer import Producer
 from ingest.bus.log import TOPICS, Record, TopicPartition
 from ingest.instant import Instant
@@ -30,7 +30,12 @@ from ingest.problem import Problem
 
 NAMESPACE = "quakecast"
 OPTION_PREFIX = "QUAKECAST_KAFKA_"
-CONNECT_MILLISECONDS = 15_000
+CLIENT_OPTIONS: dict[str, Any] = {
+    "bootstrap_timeout_ms": 15_000,
+    "request_timeout_ms": 10_000,
+    "reconnect_backoff_max_ms": 1_000,  # a broker that is back is found within a second
+}
+"""What a URL or the environment may set otherwise."""
 UNKNOWN_OPTION = (KafkaConfigurationError, AssertionError, ValueError, KeyError)
 SHORT_POLL_MILLISECONDS = 50  # the marker of a transaction at the end of a topic never arrives as a record, so do not wait for it
 TOPIC_SETTINGS = {
@@ -59,7 +64,7 @@ class KafkaLog:
             Problem: no broker answers, or an option is unknown.
         """
         parts = urlsplit(url)
-        options: dict[str, Any] = {"bootstrap_servers": parts.netloc.split(","), "bootstrap_timeout_ms": CONNECT_MILLISECONDS}
+        options: dict[str, Any] = CLIENT_OPTIONS | {"bootstrap_servers": parts.netloc.split(",")}
         options |= {name: _plain(value) for name, value in parse_qsl(parts.query)}
         variables = {k.removeprefix(OPTION_PREFIX).lower(): v for k, v in os.environ.items() if k.startswith(OPTION_PREFIX)}
         options |= {name: _plain(value) for name, value in variables.items()}
@@ -96,23 +101,27 @@ class KafkaLog:
                 raise Problem(f"topic {self._name(topic)} has {count} partitions instead of {partitions}", remedy)
 
     def starts(self, topic: str) -> dict[int, int]:
-        return {each.partition: offset for each, offset in self._reader.beginning_offsets(self._partitions(topic)).items()}
+        with broker_answers():
+            return {each.partition: offset for each, offset in self._reader.beginning_offsets(self._partitions(topic)).items()}
 
     def ends(self, topic: str) -> dict[int, int]:
-        return {each.partition: offset for each, offset in self._reader.end_offsets(self._partitions(topic)).items()}
+        with broker_answers():
+            return {each.partition: offset for each, offset in self._reader.end_offsets(self._partitions(topic)).items()}
 
     def offset_at(self, topic: str, partition: int, time: Instant) -> int:
         topic_partition = KafkaTopicPartition(self._name(topic), partition)
-        found = self._reader.offsets_for_times({topic_partition: max(0, int(time))})[topic_partition]
+        with broker_answers():
+            found = self._reader.offsets_for_times({topic_partition: max(0, int(time))})[topic_partition]
         return self.ends(topic)[partition] if found is None else int(found.offset)
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
         topic_partition = KafkaTopicPartition(self._name(topic), partition)
-        consumer = KafkaConsumer(**self._options, **CONSUMER_OPTIONS)
+        with broker_answers():
+            consumer = KafkaConsumer(**self._options, **CONSUMER_OPTIONS)
         try:
             consumer.assign([topic_partition])
             consumer.seek(topic_partition, start)
-            while consumer.position(topic_partition) < end:
+            while _position(consumer, topic_partition) < end:
                 for records in consumer.poll(timeout_ms=SHORT_POLL_MILLISECONDS, max_records=2_000).values():
                     for record in records:
                         if record.offset >= end:
@@ -134,6 +143,11 @@ class KafkaLog:
     def close(self) -> None:
         if self._reader is not None:
             self._reader.close()
+
+
+def _position(consumer: Any, topic_partition: KafkaTopicPartition) -> int:
+    with broker_answers():
+        return int(consumer.position(topic_partition))
 
 
 def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer  # type: ignore[import-untyped]
 from kafka import TopicPartition as KafkaTopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor  # type: ignore[import-untyped]
+from kafka.errors import RetriableError  # type: ignore[import-untyped]
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
 from ingest.bus.log import Batch, Record
 from ingest.instant import Instant
+from ingest.problem import Unavailable
 
 CONSUMER_OPTIONS: dict[str, Any] = {
     "isolation_level": "read_committed",
@@ -62,9 +66,8 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self.membership: Any = None
         """The group's generation as of the last poll: a commit for an older one is refused."""
         self._consumer = KafkaConsumer(**options, **CONSUMER_OPTIONS, **GROUP_OPTIONS, group_id=group)
-        self._consumer.partitions_for_topic(
-            topic_name
-        )  # a member that joins without knowing the topic may become the one that assigns partitions, and assigns none
+        # a member that joins without knowing the topic may become the one that assigns partitions, and assigns none
+        self._consumer.partitions_for_topic(topic_name)
         self._consumer.subscribe([topic_name], listener=self)
 
     def on_partitions_assigned(self, assigned: list[KafkaTopicPartition]) -> None:
@@ -83,7 +86,8 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         return Batch([to_record(self._topic, record) for record in taken], gained, lost)
 
     def committed(self, partition: int) -> int | None:
-        offset = self._consumer.committed(KafkaTopicPartition(self._topic_name, partition))
+        with broker_answers():
+            offset = self._consumer.committed(KafkaTopicPartition(self._topic_name, partition))
         return None if offset is None else int(offset)
 
     def seek(self, partition: int, offset: int) -> None:
@@ -94,6 +98,17 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def close(self) -> None:
         self._consumer.close(autocommit=False)
+
+
+@contextmanager
+def broker_answers() -> Iterator[None]:
+    """Turn the errors of a broker that is away, or about to come back, into `Unavailable`."""
+    try:
+        yield
+    except RetriableError as error:
+        raise Unavailable(
+            f"the Kafka broker does not answer ({type(error).__name__}: {error})", "start it; `quakecast doctor` checks it"
+        ) from None
 
 
 def to_record(topic: str, record: Any) -> Record:

@@ -10,14 +10,17 @@ from kafka import KafkaProducer  # type: ignore[import-untyped]
 from kafka.errors import (  # type: ignore[import-untyped]
     InvalidTimestampError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
 )
 
-from ingest.bus.kafka_consumer import GroupConsumer
+from ingest.bus.kafka_consumer import GroupConsumer, broker_answers
 from ingest.bus.log import Consumer, NotCommitted, Outgoing, RecordRefused
 
+COMMIT_SECONDS = 10.0
+"""A commit that takes longer is given up: it may or may not have happened, which only a new producer and the log can tell."""
 PRODUCER_OPTIONS: dict[str, Any] = {
     "enable_idempotence": True,
     "acks": "all",
@@ -37,13 +40,46 @@ REFUSALS: dict[type[KafkaError], str] = {
 """Errors of the broker that a second attempt meets again, and what the operator can do."""
 
 
+class BoundedProducer(KafkaProducer):  # type: ignore[misc]
+    """kafka-python's producer, whose transactions wait for a broker that is away at most `COMMIT_SECONDS`, and not without end."""
+
+    def send_offsets_to_transaction(self, offsets: Any, group_metadata: Any) -> None:
+        self._finish(self._transaction_manager.send_offsets_to_transaction(offsets, group_metadata))
+
+    def commit_transaction(self) -> None:
+        self._finish(self._transaction_manager.begin_commit())
+
+    def abort_transaction(self) -> None:
+        self._finish(self._transaction_manager.begin_abort())
+
+    def _finish(self, result: Any) -> None:
+        self._sender.wakeup()
+        if not result.wait(timeout_ms=COMMIT_SECONDS * 1_000):
+            raise KafkaTimeoutError(f"no answer within {COMMIT_SECONDS:.0f} s")
+
+    def stop(self) -> None:
+        """Close without waiting for what is not written yet: a transaction that is still open is aborted by the next one of its name."""
+        self._unregister_cleanup()
+        self._sender.force_close()
+        self._closed = True
+
+    def __del__(self) -> None:
+        if hasattr(self, "_sender") and not self._closed:
+            self.stop()
+
+
 class Producer:
     """A transactional, idempotent producer."""
 
     def __init__(self, options: dict[str, Any], name: str, topic_name: Callable[[str], str]) -> None:
         self._topic_name = topic_name
-        self._producer = KafkaProducer(**options, **PRODUCER_OPTIONS, transactional_id=name)
-        self._producer.init_transactions()
+        with broker_answers():
+            self._producer = BoundedProducer(**options, **PRODUCER_OPTIONS, transactional_id=name)
+            try:
+                self._producer.init_transactions()
+            except KafkaError:
+                self._producer.stop()
+                raise
 
     def commit(
         self,
@@ -53,11 +89,12 @@ class Producer:
         within: Callable[[], None] | None = None,
     ) -> None:
         try:
-            self._producer.begin_transaction()
-            self._send(outgoing)
-            if consumed and isinstance(consumer, GroupConsumer):
-                self._producer.send_offsets_to_transaction(consumer.offsets(consumed), consumer.membership)
-            self._producer.commit_transaction()
+            with broker_answers():
+                self._producer.begin_transaction()
+                self._send(outgoing)
+                if consumed and isinstance(consumer, GroupConsumer):
+                    self._producer.send_offsets_to_transaction(consumer.offsets(consumed), consumer.membership)
+                self._producer.commit_transaction()
         except KafkaError as error:
             self._abort()
             raise NotCommitted(f"{type(error).__name__}: {error}") from error
@@ -76,7 +113,7 @@ class Producer:
             self._producer.send(self._topic_name(topic), value, key, partition=partition, timestamp_ms=max(0, int(time)))
             for topic, partition, key, value, time in outgoing
         ]
-        self._producer.flush()
+        self._producer.flush(timeout=COMMIT_SECONDS)
         failures = [
             (record, future.exception or KafkaError("a record was not acknowledged"))
             for record, future in zip(outgoing, sent, strict=True)
@@ -98,4 +135,4 @@ class Producer:
             self._producer.abort_transaction()
 
     def close(self) -> None:
-        self._producer.close(timeout=5)
+        self._producer.stop()

@@ -41,8 +41,9 @@ def _catalogue_summary(name: str, datasets: list[RegionDataset]) -> dict[str, An
     }
     for part in ("train", "validation", "test"):
         spans = [getattr(dataset, part) for dataset in datasets]
+        rows = [dataset.pattern.rows(span) for dataset, span in zip(datasets, spans, strict=True)]
         first, last = min(int(span.start) for span in spans), max(int(span.end) for span in spans)
-        events = sum(dataset.pattern.count(span) for dataset, span in zip(datasets, spans, strict=True))
+        events = sum(max(row.stop - row.start, 0) for row in rows)
         summary[part] = {"from": str(Instant(first)), "to": str(Instant(last)), "events": events}
     return summary
 

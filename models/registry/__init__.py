@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from models.registry.manifest import CARD, verify_model_folder, write_model_folder
-from models.registry.registry import KINDS, Entry, Registry, built_in
+from models.registry.manifest import CARD, KINDS, verify_model_folder, write_model_folder
+from models.registry.registry import Entry, Registry, built_in
 
 __all__ = [
     "CARD",

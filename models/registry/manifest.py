@@ -8,9 +8,12 @@ lstm-1f0c9a77d2e4/
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +24,10 @@ from ingest.problem import Problem
 
 MANIFEST, CARD = "manifest.json", "card.json"
 FORMAT = "quakecast.manifest/1"
+KINDS = ("lstm", "cnn", "gan")
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+"""Of a model and its files: one part of a path, and neither hidden nor an option."""
+LARGEST_MANIFEST_BYTES, LARGEST_FILE_BYTES = 2**20, 2**30
 REMEDY = "copy the whole folder again, or train the model again"
 
 
@@ -71,24 +78,47 @@ def read_manifest(folder: Path) -> Manifest:
     """Read a folder's manifest; the other files are not checked.
 
     Raises:
-        Problem: there is none, or it is damaged.
+        Problem: there is none, it is damaged, or its names could lead out of the folder.
     """
     try:
-        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(read_model_file(folder / MANIFEST, LARGEST_MANIFEST_BYTES), type=Manifest)
     except FileNotFoundError:
         raise Problem(f"no model in {folder} ({MANIFEST} is missing)", REMEDY) from None
     except (OSError, msgspec.DecodeError) as error:
         raise Problem(f"the manifest in {folder} cannot be read ({error})", REMEDY) from None
     if manifest.format != FORMAT:
         raise Problem(f"the manifest in {folder} has the format {manifest.format}, not {FORMAT}", REMEDY)
+    unsafe = next((name for name in (manifest.kind, manifest.name, *manifest.files) if not SAFE_NAME.fullmatch(name)), None)
+    if unsafe is not None or manifest.kind not in KINDS or not manifest.name.startswith(f"{manifest.kind}-"):
+        raise Problem(f"the manifest in {folder} has a name that no model has: {unsafe or manifest.name!r}", REMEDY)
     return manifest
+
+
+def read_model_file(path: Path, largest_bytes: int | None = None) -> bytes:
+    """Read a file of a model: a regular file of bounded size, never a link, a pipe or a device.
+
+    Args:
+        largest_bytes: `LARGEST_FILE_BYTES` if it is not given.
+
+    Raises:
+        OSError: it is none, cannot be read, or is larger.
+    """
+    limit = LARGEST_FILE_BYTES if largest_bytes is None else largest_bytes
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        if status.st_size > limit:
+            raise OSError(errno.EFBIG, f"larger than {limit} bytes", str(path))
+        return file.read(limit + 1)[:limit]
 
 
 def verify_model_folder(folder: Path) -> Manifest:
     """Check that a folder holds the files of its manifest, byte for byte, and no others; return the manifest.
 
     Raises:
-        Problem: a file is missing, damaged, or too many.
+        Problem: a file is missing, damaged, too many, or not a regular file.
     """
     manifest = read_manifest(folder)
     present = {path.name for path in folder.iterdir()} - {MANIFEST}
@@ -96,7 +126,7 @@ def verify_model_folder(folder: Path) -> Manifest:
         raise Problem(f"the model in {folder} {'has a file too many' if file in present else 'lacks a file'}: {file}", REMEDY)
     for file, expected in manifest.files.items():
         try:
-            digest = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+            digest = hashlib.sha256(read_model_file(folder / file)).hexdigest()
         except OSError as error:
             raise Problem(f"{file} of the model in {folder} cannot be read ({error.strerror})", REMEDY) from None
         if digest != expected:

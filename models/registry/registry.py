@@ -11,10 +11,9 @@ import msgspec
 
 from ingest.problem import Problem
 from models import PRETRAINED
-from models.registry.manifest import CARD, read_manifest, verify_model_folder, write_model_folder
+from models.registry.manifest import CARD, KINDS, read_manifest, read_model_file, verify_model_folder, write_model_folder
 
 DEFAULT_FOLDER = Path("quakecast-models")
-KINDS = ("lstm", "cnn", "gan")
 
 
 class Entry(NamedTuple):
@@ -80,7 +79,7 @@ class Registry:
                     "models in a registry never change: name another folder with --models",
                 )
             return place
-        write_model_folder(place, manifest.kind, manifest.name, {file: (folder / file).read_bytes() for file in manifest.files})
+        write_model_folder(place, manifest.kind, manifest.name, {file: read_model_file(folder / file) for file in manifest.files})
         return place
 
     def entries(self) -> Iterator[Entry]:
@@ -131,7 +130,7 @@ def built_in(kind: str) -> str:
 def _entry(folder: Path, *, built_in: bool) -> Entry:
     name, damage, card = folder.name, None, dict[str, Any]()
     try:
-        card = msgspec.json.decode((folder / CARD).read_bytes(), type=dict[str, Any])
+        card = msgspec.json.decode(read_model_file(folder / CARD), type=dict[str, Any])
         name = read_manifest(folder).name
         verify_model_folder(folder)
         if not built_in and folder.name != name:

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ingest.bus import sqlite_path
 from ingest.instant import Instant
+from ingest.printable import printable
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable
 from ingest.sources import USGS
@@ -151,15 +152,20 @@ def start_logging() -> None:
     if form not in ("json", "text"):
         raise Problem(f"QUAKECAST_LOG is {form!r}", "set it to json or text, or do not set it")
     in_color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=in_color) if form == "text" else structlog.processors.JSONRenderer()
+    renderers: list[structlog.typing.Processor] = (
+        [_make_printable, structlog.dev.ConsoleRenderer(colors=in_color)] if form == "text" else [structlog.processors.JSONRenderer()]
     )
     structlog.configure(
-        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), renderer],
+        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.getLogger("kafka").setLevel(logging.ERROR)
+
+
+def _make_printable(_: object, __: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Escape control characters that came from outside, such as in the name of a place."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 def stop_on_signals() -> threading.Event:

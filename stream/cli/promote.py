@@ -11,10 +11,12 @@ from ingest.bus import Log, open_log
 from ingest.event import Promotion
 from ingest.instant import Instant
 from ingest.problem import Problem
+from ingest.region import RegionTable
 from stream.cli.options import EMBEDDED, BusOption, ModelsOption, require_log
 from stream.core import FORECASTING_KINDS, Lineup
 from stream.promotion import champions, champions_before, models_in_force
 from stream.promotion import promote as write_promotion
+from stream.trial import try_forecaster
 
 PROMOTE_EXAMPLES = "Example: quakecast promote lstm-1f0c9a77d2e4 --bus kafka://broker:9092 --reason 'better in the last year'"
 
@@ -36,17 +38,14 @@ def promote(
     if sum((bool(names), back is not None, end_challenge)) != 1:
         raise typer.BadParameter("give names of models, or --back KIND, or --end-challenge")
     event_log = open_log(require_log(bus))
-    if back is not None:
-        names_by_kind = _champions_before(event_log, back)
-    else:
-        names_by_kind = _by_kind([_registered_name(name, models) for name in names or []])
+    chosen = _champions_before(event_log, back) if back is not None else _by_kind([_registered_name(name, models) for name in names or []])
     if not end_challenge:
-        _try_loading(event_log, names_by_kind, models)
-    promotion = write_promotion(event_log, names_by_kind, challenger=challenger or end_challenge, reason=reason)
+        _try_loading(event_log, chosen, models)
+    promotion = write_promotion(event_log, chosen, challenger=challenger or end_challenge, reason=reason)
     event_log.close()
-    promoted_names = ", ".join(names_by_kind.values()) if names_by_kind else "no model"
+    names_promoted = ", ".join(chosen.values()) if chosen else "no model"
     typer.echo(
-        f"promoted{' as challenger' if promotion.challenger else ''}: {promoted_names}; `quakecast tail models` shows when it is in force"
+        f"promoted{' as challenger' if promotion.challenger else ''}: {names_promoted}; `quakecast tail models` shows when it is in force"
     )
 
 
@@ -63,14 +62,14 @@ def _registered_name(name_or_folder: str, models: Path | None) -> str:
 def _by_kind(names: list[str]) -> dict[str, str]:
     from models.registry import KINDS
 
-    names_by_kind = {name.partition("-")[0]: name for name in names}
-    if unknown := set(names_by_kind) - set(KINDS):
+    chosen = {name.partition("-")[0]: name for name in names}
+    if unknown := set(chosen) - set(KINDS):
         raise Problem(
             f"there is no kind of model {', '.join(sorted(unknown))}", "give names such as lstm-1f0c9a77d2e4; quakecast models lists them"
         )
-    if len(names_by_kind) < len(names):
+    if len(chosen) < len(names):
         raise Problem("two of the models are of the same kind", "promote one model of each kind")
-    return names_by_kind
+    return chosen
 
 
 def _champions_before(event_log: Log, kind: str) -> dict[str, str]:
@@ -88,19 +87,19 @@ def _champions_before(event_log: Log, kind: str) -> dict[str, str]:
     return before or {kind: built_in(kind)}
 
 
-def _try_loading(event_log: Log, names_by_kind: dict[str, str], models: Path | None) -> None:
-    """Load the models to be promoted together with those that stay in force.
+def _try_loading(event_log: Log, chosen: dict[str, str], models: Path | None) -> None:
+    """Load the models to be promoted together with those that stay in force, and try what they forecast.
 
     Raises:
-        Problem: a model is missing or damaged, or was not trained on top of the others.
+        Problem: a model is missing or damaged, was not trained on top of the others, or issues what is not a distribution.
     """
     from models.registry import Registry
 
     registry = Registry(models)
-    for name in names_by_kind.values():
+    for name in chosen.values():
         registry.find(name)
-    if any(kind in FORECASTING_KINDS for kind in names_by_kind):
+    if any(kind in FORECASTING_KINDS for kind in chosen):
         from models.forecaster import ModelLibrary
 
         in_force = Lineup().after(Promotion(Instant(0), models_in_force(event_log)))
-        ModelLibrary(registry.find).forecaster(in_force.after(Promotion(Instant(0), names_by_kind)))
+        try_forecaster(ModelLibrary(registry.find).forecaster(in_force.after(Promotion(Instant(0), chosen))), RegionTable.load())

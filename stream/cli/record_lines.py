@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion
 from ingest.instant import Instant
+from ingest.printable import printable
 from stream.records import Activation, Alert, AnyRecord, Forecast, RegionOutlook
 
 
 def format_record(record: AnyRecord) -> str:
     """Format a record as one line; records of replays end with a note."""
     text = f"{record_time(record)} {_text(record)}".rstrip()
+    text = printable(text)
     return f"{text}  [test]" if getattr(record, "test", False) else text
 
 

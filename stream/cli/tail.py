@@ -15,6 +15,7 @@ import typer
 
 from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, Log, Record, open_log
 from ingest.instant import Instant
+from ingest.printable import printable
 from stream.cli.http_options import TokenFileOption, read_token
 from stream.cli.options import EMBEDDED, BusOption, JsonOption, read_time, require_log, stop_on_signals
 from stream.cli.record_lines import format_record, record_time
@@ -100,7 +101,7 @@ def _print(items: Iterator[Item], selection: Selection, *, as_json: bool) -> Non
     has_warned = False
     for record, text in items:
         if selection.takes(record):
-            typer.echo(text if as_json else format_record(record))
+            typer.echo(printable(text) if as_json else format_record(record))
         elif selection.left_out_tests and not has_warned:
             typer.echo("records of replays are left out; --test shows them", err=True)
             has_warned = True
@@ -124,7 +125,7 @@ def _from_log(what: str, bus: str, span: Span) -> Iterator[Item]:
             try:
                 yield Item(decode_record(record.value), record.value.decode(errors="replace"))
             except msgspec.DecodeError as error:
-                typer.echo(f"unreadable record at {record.topic}/{record.partition}/{record.offset}: {error}", err=True)
+                typer.echo(printable(f"unreadable record at {record.topic}/{record.partition}/{record.offset}: {error}"), err=True)
     finally:
         event_log.close()
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ingest.event import Change, Event, Heartbeat, InputRecord
 from ingest.instant import Instant
+from ingest.plausible import misfit
 from ingest.region import Region, RegionTable
 from stream.core import BEGINNING, Lineup, Window
 from stream.outlooks.schedule import LastOutlook, cause_at, is_large, mainshock_of, next_after
@@ -72,7 +73,7 @@ class OutlookPartition:
 
     def fold(self, record: InputRecord) -> None:
         """Fold a record."""
-        if record.sequence <= self.sequence:
+        if record.sequence <= self.sequence or misfit(record, self.sequence, None if self.clock == BEGINNING else self.clock):
             return
         self.sequence, self._test = record.sequence, record.test
         self.clock = max(self.clock, record.observed_at)

@@ -17,6 +17,7 @@ import structlog
 from ingest.bus import EVENTS, OUTLOOKS, Log, NotCommitted, Outgoing, Record
 from ingest.event import LogRecord, Promotion, decode, encode
 from ingest.metrics import Exposition
+from ingest.plausible import implausible
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.consuming import GroupMember
@@ -78,11 +79,6 @@ class OutlookWorker(GroupMember[Owned]):
         self._from_beginning, self._batch_size = from_beginning, batch_size
         self._longest_turn_seconds = longest_turn_seconds
         self._metrics = metrics or OutlookMetrics(Exposition())
-
-    def run(self, stopped: Callable[[], bool], wait_seconds: float = 0.5) -> None:
-        """Take turns until `stopped` returns true; what is not committed by then is simulated again after the next start."""
-        while not stopped():
-            self.turn(wait_seconds, stopped)
 
     def turn(self, wait_seconds: float, stopped: Callable[[], bool] = lambda: False) -> int:
         """Poll once, fold the records, and commit each outlook that is due. Returns the number of records polled."""
@@ -181,9 +177,10 @@ class OutlookWorker(GroupMember[Owned]):
 def _decode_or_none(record: Record) -> LogRecord | None:
     """Decode a record; None if it is not one of ours. The forecasting workers turn such records into dead letters."""
     try:
-        return decode(record.value)
+        decoded = decode(record.value)
     except msgspec.DecodeError:
         return None
+    return None if implausible(decoded) else decoded
 
 
 def _outlook_fields(outlook: RegionOutlook) -> dict[str, object]:

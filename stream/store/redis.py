@@ -13,7 +13,9 @@ Every write is one Lua script. It checks the stored position first and only move
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 import redis
@@ -23,7 +25,7 @@ from redis.retry import Retry
 from ingest.bus import REGION_PARTITIONS, Log
 from ingest.event import decode_event, encode
 from ingest.instant import Instant
-from ingest.problem import Problem
+from ingest.problem import Problem, Unavailable
 from stream.core import Lineup, Position, RegionChange, SavedRegion
 from stream.records import decode_alerts, encode_alerts
 from stream.store.protocol import (
@@ -61,6 +63,24 @@ redis.call('HSET', KEYS[1], 'lineup', ARGV[9], 'alerts', ARGV[10], 'regions', re
 return 'saved'
 """
 Command = tuple[str | bytes | int, ...]
+ANSWER_SECONDS = 10.0
+
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def _answered(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Turn Redis's errors into `Unavailable`: it is away, loading, read-only or out of memory. A write that failed has written nothing."""
+
+    @wraps(method)
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        try:
+            return method(*args, **kwargs)
+        except (redis.RedisError, OSError) as error:
+            raise Unavailable(f"Redis does not answer as it should ({error})", "check it: `quakecast doctor --only store`") from None
+
+    return call
 
 
 class RedisStore:
@@ -78,13 +98,15 @@ class RedisStore:
             Problem: the server does not answer, or refuses the connection.
         """
         try:
-            client = redis.Redis.from_url(url, socket_connect_timeout=5, retry=Retry(ExponentialBackoff(cap=2.0, base=0.1), 6))
+            retry = Retry(ExponentialBackoff(cap=0.5, base=0.1), 2)
+            client = redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=ANSWER_SECONDS, retry=retry)
             client.ping()
         except (redis.RedisError, ValueError, OSError) as error:
             public = url.rpartition("@")[2].removeprefix("redis://")  # without user name and password
             raise Problem(f"no Redis answers at {public} ({error})", "start it, or name another with --store redis://host:6379/0") from None
         return cls(client)
 
+    @_answered
     def load(self, partition: int) -> SavedPartition | None:
         position = self._position(partition)
         try:
@@ -116,12 +138,14 @@ class RedisStore:
         scoring, alerts = decode_scoring(state[b"scoring"]), decode_alerts(state.get(b"alerts", b""))
         return require_consistent(SavedRegion(events, memory, due, state.get(b"forecast") or None, scoring, alerts))
 
+    @_answered
     def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
         first = before.offset == 0 and self._position(partition) is None
         clearing = self._clearing(partition) if first else []
         expected = ("", "") if first else (before.offset, before.basis)
         return self._write(partition, before, after, clearing + _commands(partition, changes), expected)
 
+    @_answered
     def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> WriteResult:
         return self._write(partition, position, position, self._clearing(partition) + _commands(partition, everything), None)
 
@@ -157,9 +181,11 @@ class RedisStore:
         except (TypeError, ValueError, AttributeError, msgspec.MsgspecError):
             return None  # missing or damaged
 
+    @_answered
     def drop(self, partition: int) -> None:
         self._client.delete(_key(partition, "position"))
 
+    @_answered
     def forecasts(self) -> dict[str, bytes]:
         forecasts: dict[str, bytes] = {}
         for partition in range(REGION_PARTITIONS):
@@ -169,6 +195,7 @@ class RedisStore:
                     forecasts[name.decode()] = forecast
         return dict(sorted(forecasts.items()))
 
+    @_answered
     def positions(self) -> dict[int, Position]:
         positions = {partition: self._position(partition) for partition in range(REGION_PARTITIONS)}
         return {partition: position for partition, position in positions.items() if position is not None}

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import redis as redis_client
 
 from ingest.bus import open_log
 from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Log, Outgoing, Record
-from ingest.event import InputRecord, decode_dead_letter, encode
+from ingest.event import Heartbeat, InputRecord, Outage, Promotion, decode_dead_letter, encode
+from ingest.instant import Instant
 from ingest.publish import Publisher
 from ingest.region import partition_of
 from stream.alerts.rules import Rule
@@ -308,10 +310,10 @@ def test_an_emptied_store_is_rebuilt_silently_with_the_same_bytes(deployment: De
 def heads(saved: dict[int, SavedPartition | None]) -> dict[int, Any]:
     """Return the contents without the checkpoints, whose positions depend on the order in which records arrived."""
     found: dict[int, Any] = {}
-    for number, partition in saved.items():
-        regions = partition.regions if partition else {}
+    for number, kept in saved.items():
+        regions = kept.regions if kept else {}
         states = {name: (r.events, r.memory.base, r.memory.head, r.due_at, r.forecast, r.scoring) for name, r in regions.items()}
-        found[number] = (partition and partition.position, states)
+        found[number] = (kept and kept.position, states)
     return found
 
 
@@ -375,6 +377,33 @@ def test_an_unreadable_record_becomes_a_dead_letter_and_the_worker_continues(dep
     assert len(deployment.records(DEAD_LETTERS, 0)) == 4
     ids = [decode_forecast(body).id for body in deployment.forecasts()[HOME]]
     assert len(ids) == len(set(ids)) == len(expected()[HOME])
+
+
+def test_records_that_ingest_cannot_have_written_are_set_aside_and_change_nothing_else(deployment: Deployment) -> None:
+    deployment.publish(POLLS[:HALF])
+    (last,) = records_by_partition(POLLS[:HALF])[HOME][-1:]
+    following = last.sequence + 1
+    foreign = [
+        msgspec.structs.replace(beat(0.0), sequence=-5),
+        msgspec.structs.replace(beat(0.0), sequence=2**62),
+        msgspec.structs.replace(beat(0.0), sequence=following + 10**9, observed_at=last.observed_at),
+        msgspec.structs.replace(beat(24.0 * 365 * 74), sequence=following),
+        Heartbeat(following, Instant.parse("9999-01-01"), "somebody"),
+        Outage(following, last.observed_at, "somebody", 1e12, ""),
+        msgspec.structs.replace(change(event("x", magnitude=400.0)), sequence=following),
+        msgspec.structs.replace(change(event("x", latitude=95.0)), sequence=following),
+        msgspec.structs.replace(change(event("x" * 100_000)), sequence=following),
+        Promotion(last.observed_at, {"lstm": "x" * 5_000}),
+    ]
+    somebody = deployment.log.producer("somebody")
+    somebody.commit([Outgoing(EVENTS, HOME, b"?", encode(record), at(999)) for record in foreign])
+    somebody.commit([Outgoing(DEAD_LETTERS, 0, b"?", b"not a dead letter", at(999))])
+    somebody.close()
+    deployment.publish(POLLS[HALF:])
+    deployment.run(7)
+    assert deployment.issued() == expected_with_alerts()
+    letters = [record.value for record in deployment.records(DEAD_LETTERS, 0)][1:]
+    assert [decode_dead_letter(letter).reason for letter in letters] == ["record_implausible"] * len(foreign)
 
 
 def test_a_dead_letter_is_not_repeated_when_the_state_is_rebuilt(deployment: Deployment) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.paths import ROOT
@@ -76,50 +76,95 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
     wait_until(is_open, f"a server on port {port}")
 
 
+class LocalServer:
+    """A server on a port of this machine, which a test may kill and start again.
+
+    Args:
+        command: the program and its arguments; it runs in the folder, and its output goes to `server.log` there.
+        port: where it listens.
+    """
+
+    def __init__(self, command: list[str], port: int, folder: Path) -> None:
+        self._command, self._port, self._folder = command, port, folder
+        self.start()
+
+    @property
+    def address(self) -> str:
+        """host:port."""
+        return f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self._folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self._folder)
+        wait_for_port(self._port, self.process)
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL)."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End it in order, or after 20 s at once."""
+        stop_process(self.process)
+
+
 @contextmanager
-def redis_server() -> Iterator[str]:
-    """Run a Redis without persistence on a free port until the block ends, and yield its URL."""
+def own_redis() -> Iterator[LocalServer]:
+    """Run a Redis on a free port, without persistence."""
     program = shutil.which("redis-server")
     if program is None:
         raise MissingPart("redis-server is missing: apt-get install redis-server")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="quakecast-redis-") as folder:
         command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        server = LocalServer(command, port, Path(folder))
         try:
-            wait_for_port(port, process)
-            yield f"redis://127.0.0.1:{port}/0"
+            yield server
         finally:
-            stop_process(process)
+            server.stop()
 
 
 @contextmanager
-def kafka_broker(login: tuple[str, str] | None = None) -> Iterator[str]:
-    """Run one KRaft node with its data in a temporary folder, or use the broker of `QUAKECAST_TEST_KAFKA`; yield host:port.
+def redis_server() -> Iterator[str]:
+    """Run a Redis as `own_redis` does; yield its URL."""
+    with own_redis() as server:
+        yield f"redis://{server.address}/0"
+
+
+@contextmanager
+def own_kafka(login: tuple[str, str] | None = None) -> Iterator[LocalServer]:
+    """Run one KRaft node with its data in a temporary folder.
 
     Args:
-        login: the only user and password that a new broker accepts (SASL/PLAIN); without it, a new broker asks for none.
+        login: the one user and password that the broker lets in (SASL/PLAIN).
     """
-    if login is None and (named := os.environ.get("QUAKECAST_TEST_KAFKA")):
-        yield named
-        return
     port, controller_port = free_port(), free_port()
-    with tempfile.TemporaryDirectory(prefix="quakecast-kafka-") as folder, ExitStack() as stack:
-        settings = Path(folder, "server.properties")
+    with tempfile.TemporaryDirectory(prefix="quakecast-kafka-") as name:
+        folder = Path(name)
+        settings = folder / "server.properties"
         protocol = "PLAINTEXT" if login is None else "SASL_PLAINTEXT"
         text = BROKER.format(port=port, controller_port=controller_port, folder=folder, protocol=protocol)
         more = "" if login is None else WITH_PASSWORD.format(user=login[0], password=login[1])
         settings.write_text(text + more, encoding="utf-8")
-        log = stack.enter_context(Path(folder, "broker.log").open("wb"))
         java = [java_program(), "-Xmx768m", "-cp", f"{kafka_libraries()}/*"]
         identity = ["kafka.tools.StorageTool", "format", "-t", "q8kcastTestsCluster1w", "-c", str(settings)]
-        subprocess.run([*java, *identity], check=True, stdout=log, stderr=log, cwd=folder)
-        process = subprocess.Popen([*java, "kafka.Kafka", str(settings)], stdout=log, stderr=log, cwd=folder)
+        subprocess.run([*java, *identity], check=True, capture_output=True, cwd=folder)
+        server = LocalServer([*java, "kafka.Kafka", str(settings)], port, folder)
         try:
-            wait_for_port(port, process)
-            yield f"127.0.0.1:{port}"
+            yield server
         finally:
-            stop_process(process)
+            server.stop()
+
+
+@contextmanager
+def kafka_broker(login: tuple[str, str] | None = None) -> Iterator[str]:
+    """Run a broker as `own_kafka` does, or use the one that `QUAKECAST_TEST_KAFKA` (host:port) names; yield host:port."""
+    if login is None and (named := os.environ.get("QUAKECAST_TEST_KAFKA")):
+        yield named
+        return
+    with own_kafka(login) as server:
+        yield server.address
 
 
 def java_program() -> str:

@@ -93,8 +93,8 @@ def program(name: str = "quakecast") -> str:
     return found
 
 
-def environment(**settings: str) -> dict[str, str]:
+def environment(**given: str) -> dict[str, str]:
     """Return this process's environment, with only the given ones of the variables `QUAKECAST_…`."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith("QUAKECAST_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("QUAKECAST_")}
     beside = str(Path(sys.executable).parent)
-    return others | {"PATH": f"{beside}{os.pathsep}{others.get('PATH', '')}"} | settings
+    return kept | {"PATH": f"{beside}{os.pathsep}{kept.get('PATH', '')}"} | given

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import os
 import resource
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +20,6 @@ from models.forecaster.library import ModelLibrary
 from models.registry.manifest import CARD, verify_model_folder, write_model_folder
 from models.registry.registry import Registry, built_in
 from stream.core.lineup import Lineup
-from tests.support.waiting import PATIENCE_SECONDS
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
 
 FILES = {"weights.safetensors": b"\x01" * 3_000, "card.json": b"{}"}
@@ -81,8 +83,8 @@ def test_a_disk_that_fills_up_during_a_write_leaves_only_the_earlier_model(tmp_p
     messages: multiprocessing.Queue[str] = context.Queue()
     process = context.Process(target=_write_on_a_full_disk, args=(place, messages))
     process.start()
-    message = messages.get(timeout=PATIENCE_SECONDS)
-    process.join(PATIENCE_SECONDS)
+    message = messages.get(timeout=60)
+    process.join(60)
     assert "cannot write the model" in message
     assert "\n" not in message
     assert [path.name for path in tmp_path.iterdir()] == (["cnn-1"] if earlier_model else [])
@@ -174,3 +176,61 @@ def test_the_library_refuses_a_damaged_model(tmp_path: Path, registry: Registry)
     (registry.add(trained) / CARD).write_bytes(b"{}")
     with pytest.raises(Problem, match="damaged"):
         ModelLibrary(registry.find).forecaster(Lineup((("lstm", name),)))
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return manifest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "../../escaped"},
+        {"name": "/absolute/cnn-1"},
+        {"name": "cnn-1/.."},
+        {"name": ".cnn-1"},
+        {"name": "lstm-1"},
+        {"kind": "../cnn"},
+        {"files": {"../outside": "0"}},
+        {"files": {"/etc/passwd": "0"}},
+    ],
+)
+def test_names_that_lead_out_of_the_registry_are_refused_and_nothing_is_written(
+    tmp_path: Path, registry: Registry, change: dict[str, Any]
+) -> None:
+    folder = tmp_path / "from-outside" / "cnn-1"
+    write_model_folder(folder, "cnn", "cnn-1", FILES)
+    (folder / "manifest.json").write_text(json.dumps(manifest_of(folder) | change), encoding="utf-8")
+    before = sorted(path for path in tmp_path.rglob("*"))
+    with pytest.raises(Problem, match="has a name that no model has"):
+        registry.add(folder)
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "weights.safetensors"])
+@pytest.mark.parametrize("replacement", ["pipe", "link", "device"])
+def test_a_file_that_is_none_is_refused_without_waiting_or_following(
+    tmp_path: Path, registry: Registry, file: str, replacement: str
+) -> None:
+    folder = tmp_path / "cnn-1"
+    write_model_folder(folder, "cnn", "cnn-1", FILES)
+    content = (folder / file).read_bytes()
+    (folder / file).unlink()
+    if replacement == "pipe":
+        os.mkfifo(folder / file)
+    elif replacement == "link":
+        (tmp_path / "elsewhere").write_bytes(content)
+        (folder / file).symlink_to(tmp_path / "elsewhere")
+    else:
+        (folder / file).symlink_to("/dev/zero")
+    with pytest.raises(Problem, match="cannot be read"):
+        registry.add(folder)
+    assert not registry.folder.exists()
+
+
+def test_a_file_larger_than_any_model_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_model_folder(tmp_path / "cnn-1", "cnn", "cnn-1", FILES)
+    monkeypatch.setattr("models.registry.manifest.LARGEST_FILE_BYTES", 2_000)
+    with pytest.raises(Problem, match="larger than 2000 bytes"):
+        verify_model_folder(tmp_path / "cnn-1")

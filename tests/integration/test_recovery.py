@@ -1,0 +1,140 @@
+"""A broker, a Redis or a disk that is away for a while: the processes wait, and then nothing is missing and nothing is there twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ingest.bus import DEAD_LETTERS, Database, Outgoing, SqliteLog
+from ingest.event import encode
+from ingest.problem import Unavailable
+from ingest.publish import Publisher
+from ingest.recovery import wait_until_available
+from tests.integration.test_worker import HALF, POLLS, TABLE, Deployment, expected_with_alerts
+from tests.support.servers import own_kafka, own_redis
+from tests.support.simulated import at, beat
+from tests.support.waiting import wait_until
+
+STOPS_WITHIN_SECONDS = 15.0
+"""A process that is told to end while a server is away: the longest wait of a commit and some."""
+
+
+@contextmanager
+def running(run: Callable[[Callable[[], bool]], None]) -> Iterator[None]:
+    """Run a loop in a thread until the block ends. It must not fail, and must end soon after it is told to."""
+    stop, errors = threading.Event(), list[BaseException]()
+
+    def work() -> None:
+        try:
+            run(stop.is_set)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(STOPS_WITHIN_SECONDS)
+        assert not thread.is_alive(), "the loop goes on"
+        assert not errors, errors
+
+
+def wait_for_all(deployment: Deployment) -> None:
+    """Wait until every forecast and alert is issued, or one too many."""
+    wanted = sum(len(forecasts) + len(alerts) for forecasts, alerts in expected_with_alerts().values())
+    wait_until(
+        lambda: sum(len(forecasts) + len(alerts) for forecasts, alerts in deployment.issued().values()) >= wanted,
+        lambda: f"{wanted} forecasts and alerts",
+        meanwhile=lambda: time.sleep(0.3),
+    )
+
+
+def test_a_redis_that_is_away_delays_the_forecasts_and_changes_none(kafka: str) -> None:
+    with own_redis() as redis:
+        deployment = Deployment(f"kafka://{kafka}/recovery1", f"redis://{redis.address}/0")
+        with running(deployment.worker().run):
+            deployment.publish(POLLS[:HALF])
+            wait_until(lambda: any(map(len, deployment.forecasts().values())), "a forecast")
+            redis.kill()
+            deployment.publish(POLLS[HALF:])
+            time.sleep(3.0)
+            redis.start()  # empty: it keeps nothing on disk
+            wait_for_all(deployment)
+        assert deployment.issued() == expected_with_alerts()
+        deployment.close()
+
+
+def test_a_broker_that_is_killed_and_comes_back_delays_the_forecasts_and_changes_none(redis: str) -> None:
+    with own_kafka() as broker:
+        deployment = Deployment(f"kafka://{broker.address}", f"{redis.rpartition('/')[0]}/14")
+        publisher = Publisher(deployment.log, TABLE)
+        records = [record for changes, heartbeat in POLLS for record in (*changes, heartbeat)]
+        with running(deployment.worker().run):
+            for number, record in enumerate(records):
+                if number in (len(records) // 3, len(records) // 2):
+                    broker.kill()
+                    threading.Timer(2.0, broker.start).start()
+                publish_until_written(publisher, record)
+            wait_for_all(deployment)
+        assert deployment.issued() == expected_with_alerts()
+        publisher.close()
+        deployment.close()
+
+
+def publish_until_written(publisher: Publisher, record: object) -> None:
+    """Publish a record; after a failure look in the log whether it was written."""
+    before = dict(publisher.sequences)
+    try:
+        publisher.publish([record])  # type: ignore[list-item]
+    except Unavailable as lost:
+        wait_until_available(lost, publisher.reopen, lambda: False)
+        if publisher.sequences == before:
+            publish_until_written(publisher, record)
+
+
+def test_a_loop_that_waits_for_a_broker_stops_when_it_is_told_to() -> None:
+    with own_kafka() as broker, own_redis() as redis:
+        deployment = Deployment(f"kafka://{broker.address}", f"redis://{redis.address}/0")
+        deployment.publish(POLLS[:2])
+        with running(deployment.worker().run):
+            wait_until(lambda: any(map(len, deployment.forecasts().values())), "a forecast")
+            redis.kill()
+            broker.kill()
+            time.sleep(1.0)
+
+
+def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
+    deployment = Deployment(f"sqlite:///{tmp_path}/log.db", f"sqlite:///{tmp_path}/log.db")
+    connection = deployment.log.database.connection  # type: ignore[attr-defined]
+    deployment.publish(POLLS[:HALF])
+    deployment.run()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(Unavailable, match=r"cannot write to .*log\.db \(database or disk is full\); make room on its disk"):
+        deployment.publish(POLLS[HALF:])
+    connection.execute("PRAGMA max_page_count = 1000000")
+    deployment.publish(POLLS[HALF:])
+    deployment.run()
+    assert deployment.issued() == expected_with_alerts()
+    deployment.close()
+
+
+def test_what_a_full_disk_refuses_is_refused_whole(tmp_path: Path) -> None:
+    log = SqliteLog(Database(tmp_path / "log.db"))
+    producer = log.producer("writer")
+    (pages,) = log.database.connection.execute("PRAGMA page_count").fetchone()
+    log.database.connection.execute(f"PRAGMA max_page_count = {pages}")
+    many = [Outgoing(DEAD_LETTERS, 0, b"", encode(beat(0.0, number)), at(0.0)) for number in range(1_000)]
+    with pytest.raises(Unavailable):
+        producer.commit(many)
+    assert log.end(DEAD_LETTERS, 0) == 0
+    log.database.connection.execute("PRAGMA max_page_count = 1000000")
+    producer.commit(many)
+    assert log.end(DEAD_LETTERS, 0) == 1_000

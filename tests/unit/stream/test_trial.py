@@ -1,0 +1,61 @@
+"""A forecaster is tried before it is promoted: what is not a distribution is refused with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from ingest.problem import Problem
+from ingest.region import RegionTable
+from stream.partition import Partition
+from stream.records import Forecast
+from stream.trial import flaw_of, try_forecaster
+from tests.support.simulated import SumForecaster, records_by_partition, simulated_polls, table
+
+
+def a_forecast() -> Forecast:
+    """Return the last forecast of a simulated sequence."""
+    partition = Partition(4, table(), SumForecaster())
+    issued = [one for record in records_by_partition(simulated_polls(1, 40))[4] for one, _ in partition.take(record, record.sequence)]
+    return next(one for one in reversed(issued) if isinstance(one, Forecast))
+
+
+def with_wait(**fields: Any) -> Forecast:
+    forecast = a_forecast()
+    return msgspec.structs.replace(forecast, wait=msgspec.structs.replace(forecast.wait, **fields))
+
+
+def test_a_sound_forecast_has_no_flaw() -> None:
+    assert flaw_of(a_forecast()) is None
+
+
+@pytest.mark.parametrize(
+    ("make", "flaw"),
+    [
+        (lambda: with_wait(median_hours=float("nan")), "not finite"),
+        (lambda: with_wait(median_hours=None), "not finite"),
+        (lambda: with_wait(hazard_per_day=-1.0), "out of range"),
+        (lambda: with_wait(probability_within={"1h": 0.1, "1d": 1.5}), "out of range"),
+        (lambda: with_wait(probability_within={"1h": 0.5, "1d": 0.4}), "not in order"),
+        (lambda: with_wait(quantiles_hours={"0.05": 2.0, "0.5": 1.0}), "not in order"),
+        (lambda: msgspec.structs.replace(with_wait(median_hours=1e6), events_in_window=200, cause="added"), "an active region"),
+        (lambda: msgspec.structs.replace(with_wait(median_hours=1e-5), events_in_window=1, cause="added"), "a quiet region"),
+    ],
+)
+def test_what_is_no_distribution_is_named(make: Callable[[], Forecast], flaw: str) -> None:
+    assert flaw in str(flaw_of(make()))
+
+
+class FailingForecaster(SumForecaster):
+    """Fails as arithmetic on broken weights does."""
+
+    def expect(self, *args: Any, **kwargs: Any) -> Any:
+        raise ValueError("math domain error")
+
+
+def test_a_forecaster_that_fails_is_refused() -> None:
+    with pytest.raises(Problem, match=r"cannot be promoted: it fails \(ValueError: math domain error\); train it again"):
+        try_forecaster(FailingForecaster(), RegionTable.load())
