@@ -10,6 +10,8 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -282,16 +284,17 @@ def test_half_of_a_second_request_ends_a_connection_before_an_idle_one_ends(
     with (
         serve_deployment(deployment) as running,
         socket.create_connection(("127.0.0.1", running.port), PATIENCE_SECONDS) as client,
-        socket.create_connection(("127.0.0.1", running.port), PATIENCE_SECONDS) as idle,
+        closing(HTTPConnection("127.0.0.1", running.port, PATIENCE_SECONDS)) as idle,
     ):
-        for connection in (client, idle):
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+        idle.request("GET", "/healthz")
+        assert idle.getresponse().read()
         client.sendall(b"GET /v1/status HTTP/1.1\r\n")
         while client.recv(65_536):
             pass
-        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert idle.recv(65_536).startswith(b"HTTP/1.1 200"), "the idle connection is open still"
+        idle.request("GET", "/healthz")
+        assert idle.getresponse().status == 200, "the idle connection is still open"
 
 
 def test_a_head_request_of_the_stream_ends(server: ApiServer) -> None:
