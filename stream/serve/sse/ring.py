@@ -56,9 +56,9 @@ class Filter(NamedTuple):
 
     topics: frozenset[str]
     regions: frozenset[str] | None = None
-    """None: all regions. Records that concern no single region are always record_filter."""
+    """None: all regions. Records that concern no single region are always accepted."""
     test: bool = True
-    """Whether records of replays are record_filter."""
+    """Whether records of replays are accepted."""
 
     def accepts(self, frame: Frame) -> bool:
         if frame.partition[0] not in self.topics or (frame.test and not self.test):
