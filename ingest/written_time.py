@@ -26,7 +26,8 @@ _ZONE = r"\s*(?P<zone>Z|UTC|UT|GMT|[+-]\d\d(?::?\d\d)?)?"
 _TIME_OF_DAY = r"(?:[T\s,]+(?P<hour>\d{1,2}):(?P<minute>\d{1,2})(?::(?P<second>\d{1,2}(?:[.,]\d*)?))?" + _ZONE + ")?"
 _YEAR_FIRST = re.compile(r"(?P<year>\d{4})(?P<by>[-/.])(?P<month>\d{1,2})(?P=by)(?P<day>\d{1,2})" + _TIME_OF_DAY, re.IGNORECASE)
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(.*)", re.DOTALL)
-_CARRIED = re.compile(r"\D24:00|:60|:61")
+_CARRIED = re.compile(r"[T\s,]24:00|:60|:61", re.IGNORECASE)
+"""An hour of 24 after the date, or a minute or second of 60, a second of 61; not the minute 24 of `00:24:00`."""
 
 
 def parse_written_time(text: str) -> Instant:

@@ -43,6 +43,11 @@ def test_a_second_of_60_and_an_hour_of_24_are_carried_over(written: str, moment:
     assert is_carried_over(written)
 
 
+@pytest.mark.parametrize("written", ["1977-10-27T00:24:00.500Z", "2014-01-01 10:24:00", "2014-01-01", "2014-01-01T23:59:59.600Z"])
+def test_a_minute_of_24_is_not_carried_over(written: str) -> None:
+    assert not is_carried_over(written)
+
+
 @pytest.mark.parametrize(
     "written",
     [
