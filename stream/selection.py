@@ -31,7 +31,7 @@ class Selection:
             within: `1h`, `1d`, `7d` or `30d`.
             include_test: include records of replays.
             include_heartbeats: include the heartbeats among events.
-            resumed: the reader continues where an earlier one stopped, which may know events that are deleted now: select deletions.
+            resumed: the reader continues after an earlier one, which may have selected events that are deleted now: select deletions.
 
         Raises:
             Problem: the span is not one of the four.

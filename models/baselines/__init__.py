@@ -15,7 +15,7 @@ from models.baselines.etas import (
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.median import fit_median
 from models.baselines.poisson import fit_poisson
-from models.baselines.streaming import BUILT_IN, LARGEST_EXCESS, LiveBaselines, read_parameters
+from models.baselines.streaming import BUILT_IN, LARGEST_EXCESS, LiveBaselines, excess_of, read_parameters
 from models.baselines.textbook import fit_textbook
 from models.baselines.weibull import fit_weibull
 
@@ -28,6 +28,7 @@ __all__ = [
     "LiveBaselines",
     "Omori",
     "catalogue_stem",
+    "excess_of",
     "fit_etas",
     "fit_median",
     "fit_poisson",

@@ -31,7 +31,7 @@ class GutenbergRichter:
     step: float
     """The step to which magnitudes are rounded; 0 if they are not. The law begins half a step below completeness."""
 
-    def outcomes(self, pattern: PointPattern, span: Span) -> dict[str, Any]:
+    def magnitude_scores(self, pattern: PointPattern, span: Span) -> dict[str, Any]:
         """Return the magnitude fields of `EventScores`."""
         beginning = pattern.magnitude_of_completeness - self.step / 2.0
         excesses = np.maximum(pattern.magnitudes[pattern.rows(span)] - beginning, 0.0)  # (N,)

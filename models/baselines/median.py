@@ -26,7 +26,7 @@ class Median:
     def name(self) -> str:
         return "median"
 
-    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
+    def score_events(self, pattern: PointPattern, span: Span) -> EventScores:
         """Return the two constants for each event of the span, also at the span's start."""
         rows = pattern.rows(span)
         count = rows.stop - rows.start

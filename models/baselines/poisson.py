@@ -29,7 +29,7 @@ class Stationary:
     def name(self) -> str:
         return "poisson"
 
-    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
+    def score_events(self, pattern: PointPattern, span: Span) -> EventScores:
         """Score a span's events. The time since the last event changes nothing."""
         span_waits = waits(pattern, span)
         count, rate = len(span_waits.whole), self.rate_per_day
@@ -40,7 +40,7 @@ class Stationary:
             time_pit=-np.expm1(-rate * span_waits.scored),
             median_wait_days=np.full(count, math.log(2.0) / rate),
             place_log_prob=np.full(count, -math.log(pattern.area_km2)),
-            **self.magnitudes.outcomes(pattern, span),
+            **self.magnitudes.magnitude_scores(pattern, span),
         )
 
 

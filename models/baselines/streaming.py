@@ -124,8 +124,7 @@ class LiveBaselines:
         """
         before = np.frombuffer(memory)
         after, time = before.copy(), float(event.time)
-        excess = min(max((event.magnitude or 0.0) - region.magnitude_of_completeness, 0.0), LARGEST_EXCESS)
-        jumps = self._kernel(region).jumps * math.exp(self.parameters.alpha * excess)
+        jumps = self._kernel(region).jumps * math.exp(self.parameters.alpha * excess_of(event, region))
         if before[COUNT]:
             wait_days = max(time - before[LAST], 0.0) / MILLISECONDS_PER_DAY
             after[FIRST_SUM:] *= np.exp(-wait_days / self.taus_days)
@@ -162,11 +161,17 @@ class LiveBaselines:
         return poisson, etas
 
     def _kernel_of(self, region: Region) -> _Kernel:
+        """Return the region's own parameters if it was fitted at its completeness, else the common ones."""
         common, own = self.parameters, self.parameters.regions.get(region.id)
         heights = np.array(common.weights) / self.taus_days
         if own is None or own.magnitude_of_completeness != region.magnitude_of_completeness:
             return _Kernel(common.rate_per_day, 0.0, common.background_share, common.productivity * heights)
         return _Kernel(own.rate_per_day, own.background_per_day, 0.0, own.productivity * heights)
+
+
+def excess_of(event: Event, region: Region) -> float:
+    """Return the event's magnitude above the region's completeness, not below 0 and not above `LARGEST_EXCESS`."""
+    return min(max((event.magnitude or 0.0) - region.magnitude_of_completeness, 0.0), LARGEST_EXCESS)
 
 
 def encode_parameters(parameters: Parameters) -> bytes:

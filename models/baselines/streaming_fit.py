@@ -28,7 +28,7 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import RegionTable
 from models.baselines.omori_mixture import Shape, fit_mixture
 from models.baselines.streaming import Parameters, Regional, write_parameters
-from models.catalog import PointPattern, Span, choose_events, make_point_pattern, spans_without_gaps
+from models.catalog import PointPattern, Span, earthquakes, make_point_pattern, spans_without_gaps
 from models.numerics import FloatArray
 
 Part = tuple[str, PointPattern, Span]
@@ -229,7 +229,7 @@ def main() -> None:
     data, parts = list[str](), list[list[Part]]()
     for files in (options.files, *options.also):
         read = (item for file in files for item in read_catalog(file) if isinstance(item, Event) and item.time < options.until)
-        events = choose_events(read).kept
+        events = earthquakes(read)
         data.append(f"{', '.join(file.name for file in files)}: {len(events)} earthquakes before {options.until}")
         parts.append(regional_parts(events, RegionTable.load()))
     fitted = fit_live_baselines(parts[0], data, also=[part for more in parts[1:] for part in more])

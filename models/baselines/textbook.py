@@ -116,7 +116,7 @@ class Textbook:
         front = "-conv" if self.options.front_end == "conv" else ""
         return f"textbook{front}-{self.options.cell}-{self.options.seed}"
 
-    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
+    def score_events(self, pattern: PointPattern, span: Span) -> EventScores:
         """Return the point forecast before each event of the span; waits below 0 become 0, the first counts from the span's start."""
         rows = pattern.rows(span)
         windows = _windows(self.scaler.scale(quantities(pattern, len(self.scaler.low) > 4)), self.options.window)

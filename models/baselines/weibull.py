@@ -48,7 +48,7 @@ class WeibullRenewal:
         """Return −ln S = (t/s)^k of waits (N,), days."""
         return (days / self.scale_days) ** self.shape
 
-    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
+    def score_events(self, pattern: PointPattern, span: Span) -> EventScores:
         """Score a span's events. During the first second the hazard is that at its end, because for k < 1 it is infinite at 0."""
         span_waits = waits(pattern, span)
         elapsed = self.cumulative_hazard(span_waits.elapsed)  # (N,)
@@ -60,7 +60,7 @@ class WeibullRenewal:
             time_pit=-np.expm1(-spent),
             median_wait_days=median,
             place_log_prob=np.full(len(spent), -math.log(pattern.area_km2)),
-            **self.magnitudes.outcomes(pattern, span),
+            **self.magnitudes.magnitude_scores(pattern, span),
         )
 
     def _log_hazard(self, days: FloatArray) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.catalog.b_value import Slope, aki_b_value
-from models.catalog.cleaning import LARGEST_MAGNITUDE, Findings, Report, choose_events, clean, earthquakes, newest_versions
+from models.catalog.cleaning import LARGEST_MAGNITUDE, Findings, Report, clean, earthquakes, newest_versions
 from models.catalog.completeness import Completeness, Estimate, Part, assess_completeness
 from models.catalog.datasets import (
     FEWEST_EVENTS,
@@ -36,7 +36,6 @@ __all__ = [
     "aki_b_value",
     "area_km2",
     "assess_completeness",
-    "choose_events",
     "clean",
     "common_step",
     "datasets_by_region",

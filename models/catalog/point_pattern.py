@@ -81,6 +81,11 @@ class PointPattern:
         first, last = np.searchsorted(self.times, (int(span.start), int(span.end)))
         return slice(int(first), int(last))
 
+    def count(self, span: Span) -> int:
+        """Return the number of events within a span."""
+        rows = self.rows(span)
+        return len(range(rows.start, rows.stop))
+
     def before(self, moment: Instant) -> PointPattern:
         """Return the pattern as it was known at a moment: no event at it or later, and no later observation."""
         rows = slice(0, int(np.searchsorted(self.times, int(moment))))
@@ -107,21 +112,21 @@ def make_point_pattern(
         observed: the span over which the catalogue is complete.
         polygon: corners in (longitude, latitude), degrees; None: the whole Earth.
     """
-    kept = [
+    chosen = [
         event
         for event in events
         if event.magnitude is not None and event.magnitude >= magnitude_of_completeness and observed.start <= event.time < observed.end
     ]
-    kept.sort(key=lambda event: (event.time, event.id))
-    latitudes = np.array([event.latitude for event in kept], dtype=np.float64)
-    longitudes = np.array([event.longitude for event in kept], dtype=np.float64)
-    inside = np.ones(len(kept), dtype=np.bool_) if polygon is None else shapely.intersects_xy(polygon, longitudes, latitudes)
+    chosen.sort(key=lambda event: (event.time, event.id))
+    latitudes = np.array([event.latitude for event in chosen], dtype=np.float64)
+    longitudes = np.array([event.longitude for event in chosen], dtype=np.float64)
+    inside = np.ones(len(chosen), dtype=np.bool_) if polygon is None else shapely.intersects_xy(polygon, longitudes, latitudes)
     return PointPattern(
-        times=np.array([int(event.time) for event in kept], dtype=np.int64)[inside],
+        times=np.array([int(event.time) for event in chosen], dtype=np.int64)[inside],
         latitudes=latitudes[inside],
         longitudes=longitudes[inside],
-        magnitudes=np.array([event.magnitude for event in kept], dtype=np.float64)[inside],
-        depths_km=np.array([np.nan if event.depth_km is None else event.depth_km for event in kept], dtype=np.float64)[inside],
+        magnitudes=np.array([event.magnitude for event in chosen], dtype=np.float64)[inside],
+        depths_km=np.array([np.nan if event.depth_km is None else event.depth_km for event in chosen], dtype=np.float64)[inside],
         magnitude_of_completeness=magnitude_of_completeness,
         observed=observed,
         area_km2=SURFACE_OF_EARTH_KM2 if polygon is None else area_km2(polygon),

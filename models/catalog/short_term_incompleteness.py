@@ -41,6 +41,8 @@ DETECTED = 1.645
 """Standard normal deviate of 95 %."""
 SMALLEST_RADIUS_KM = 10.0
 TINY_DAYS = 1e-9
+STARTS = ((4.5, 0.75), (5.5, 0.75), (4.0, 1.0))
+"""G and H at which the search for the maximum of the likelihood starts."""
 
 
 @dataclass(frozen=True)
@@ -109,24 +111,23 @@ def fit_short_term_incompleteness(pattern: PointPattern, span: Span, step: float
     Returns:
         None with fewer than 100 aftershocks.
     """
-    found = aftershocks(pattern, span)
-    if len(found.magnitudes) < FEWEST_AFTERSHOCKS:
+    members = aftershocks(pattern, span)
+    if len(members.magnitudes) < FEWEST_AFTERSHOCKS:
         return None
-    magnitudes, lowest = round_down_to_step(found.magnitudes, step), pattern.magnitude_of_completeness - step / 2.0
+    magnitudes, lowest = round_down_to_step(members.magnitudes, step), pattern.magnitude_of_completeness - step / 2.0
 
     def misfit(parameters: FloatArray) -> float:
         g_half, h, log_sigma, log_beta = parameters
-        middles = found.large_magnitudes - g_half - h * np.log10(found.days)
+        middles = members.large_magnitudes - g_half - h * np.log10(members.days)
         if not (abs(log_sigma) < 4.0 and abs(log_beta) < 4.0):
             return 1e9
         return -float(log_prob(magnitudes, middles, math.exp(log_sigma), math.exp(log_beta), lowest).mean())
 
-    starts = [np.array([g_half, h, math.log(0.25), math.log(2.3)]) for g_half, h in ((4.5, 0.75), (5.5, 0.75), (4.0, 1.0))]
+    starts = [np.array([g_half, h, math.log(0.25), math.log(2.3)]) for g_half, h in STARTS]
     best = min((_simplex(misfit, start) for start in starts), key=lambda answer: answer[1])
     g_half, h, sigma, beta = float(best[0][0]), float(best[0][1]), math.exp(best[0][2]), math.exp(best[0][3])
-    errors = _standard_errors(misfit, best[0], len(found.magnitudes))
-    plain = 1.0 / max(float((magnitudes - lowest).mean()), 1e-6)  # β of complete magnitudes, Aki (1965)
-    without = math.log(plain) - 1.0
+    errors = _standard_errors(misfit, best[0], len(members.magnitudes))
+    beta_without_rise = 1.0 / max(float((magnitudes - lowest).mean()), 1e-6)  # Aki (1965)
     return FittedRise(
         rise=Rise(g_half - DETECTED * sigma, h),
         g_error=errors[0],
@@ -134,9 +135,9 @@ def fit_short_term_incompleteness(pattern: PointPattern, span: Span, step: float
         g_half=g_half,
         sigma=sigma,
         b=beta / math.log(10.0),
-        aftershocks=len(found.magnitudes),
-        large_events=found.large_events,
-        nats_per_aftershock=-best[1] - without,
+        aftershocks=len(members.magnitudes),
+        large_events=members.large_events,
+        nats_per_aftershock=-best[1] - (math.log(beta_without_rise) - 1.0),
     )
 
 

@@ -18,7 +18,7 @@ from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
 from models.artifact import read_forecaster
-from models.baselines import LARGEST_EXCESS, LiveBaselines
+from models.baselines import LiveBaselines, excess_of
 from models.catalog import half_bin_of
 from models.cnn import LiveFactors, LiveMaps, event_increment, reweight_rates
 from models.forecaster.exceedance import LiveExceedance
@@ -119,7 +119,7 @@ class LstmForecaster:
         return memory if self._maps is None else memory + self._maps.start(region.id)
 
     def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
-        excess = min(max((event.magnitude or 0.0) - region.magnitude_of_completeness, 0.0), LARGEST_EXCESS)
+        excess = excess_of(event, region)
         own = self._timing.advance(self.past(memory), int(event.time), event.latitude, event.longitude, excess)
         after = own.tobytes() + self._baselines.observe(memory[self._own_bytes : self._maps_from], event, region)
         if self._maps is None:

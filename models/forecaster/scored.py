@@ -32,7 +32,7 @@ class SpaceTimeModel:
     def name(self) -> str:
         return self._name
 
-    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
+    def score_events(self, pattern: PointPattern, span: Span) -> EventScores:
         """Score the events of a span, (N,); those before it are the past."""
         past, timing = pattern.before(span.end), self._network.timing
         background = timing.background_of(self._region or "", pattern.before(span.start))

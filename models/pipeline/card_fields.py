@@ -41,9 +41,8 @@ def _catalogue_summary(name: str, datasets: list[RegionDataset]) -> dict[str, An
     }
     for part in ("train", "validation", "test"):
         spans = [getattr(dataset, part) for dataset in datasets]
-        rows = [dataset.pattern.rows(span) for dataset, span in zip(datasets, spans, strict=True)]
         first, last = min(int(span.start) for span in spans), max(int(span.end) for span in spans)
-        events = sum(max(row.stop - row.start, 0) for row in rows)
+        events = sum(dataset.pattern.count(span) for dataset, span in zip(datasets, spans, strict=True))
         summary[part] = {"from": str(Instant(first)), "to": str(Instant(last)), "events": events}
     return summary
 

@@ -41,15 +41,14 @@ def forecaster_gains(challenger: SpaceTimeNetwork, incumbent: SpaceTimeNetwork, 
     """
     trials, silences, ends = list[list[Trial]](), [], []
     for dataset in datasets_covering(datasets, recent):
-        rows = dataset.pattern.rows(recent)
-        if rows.start < rows.stop:
+        if dataset.pattern.count(recent):
             trials.append([_trial(network, dataset, recent) for network in (challenger, incumbent)])
         else:
             silences.append(_silence_log_prob(challenger, dataset, recent) - _silence_log_prob(incumbent, dataset, recent))
             ends.append(int(recent.end))
     if not trials:
         return Gains(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
-    new, old = (join_scores([span_scores(one.pattern, one.span, one.outcomes) for one in part]) for part in zip(*trials, strict=True))
+    new, old = (join_scores([span_scores(one.pattern, one.span, one.event_scores) for one in part]) for part in zip(*trials, strict=True))
     event_times, end_times = event_and_end_times([pair[0] for pair in trials])
     marks = new.magnitude - old.magnitude + np.nan_to_num(new.place - old.place)
     gains = new.time - old.time + np.pad(marks, (0, len(end_times)))
@@ -73,13 +72,10 @@ def map_gains(
     """Return the gains in place of one CNN over another, or over none, on the same forecaster, over the regions' recent spans."""
     differences, event_times = [], []
     for dataset in datasets_covering(datasets, recent):
-        rows = dataset.pattern.rows(recent)
-        if rows.start < rows.stop:
-            both = (
-                SpaceTimeModel(base, "lstm", dataset.region, maps).outcomes(dataset.pattern, recent) for maps in (challenger, incumbent)
-            )
-            new, old = (outcomes.place_log_prob for outcomes in both)
+        if dataset.pattern.count(recent):
+            models = (SpaceTimeModel(base, "lstm", dataset.region, maps) for maps in (challenger, incumbent))
+            new, old = (model.score_events(dataset.pattern, recent).place_log_prob for model in models)
             differences.append(new - old)
-            event_times.append(dataset.pattern.times[rows])
+            event_times.append(dataset.pattern.times[dataset.pattern.rows(recent)])
     joined = (np.concatenate(differences), np.concatenate(event_times)) if differences else (np.empty(0), np.empty(0, np.int64))
     return Gains(*joined, np.empty(0, np.int64))

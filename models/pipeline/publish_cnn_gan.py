@@ -92,16 +92,12 @@ def publish_gan(datasets: Sequence[RegionDataset], folder: Path, options: GanOpt
 
 def _maps_of_busiest_region(datasets: Sequence[RegionDataset], base: SpaceTimeNetwork, network: MapNetwork) -> bytes:
     """Draw the maps of the region with the most validation events, at the end of its validation span."""
-    busiest = max((dataset for dataset in datasets if dataset.region in network.architecture.grids), key=_validation_events)
+    mapped = (dataset for dataset in datasets if dataset.region in network.architecture.grids)
+    busiest = max(mapped, key=lambda dataset: dataset.pattern.count(dataset.validation))
     moment = busiest.validation.end
     history = busiest.pattern.before(moment)
     background = base.timing.background_of(busiest.region, history)
     return maps_picture(maps_at(base, network, history, moment, busiest.region, background), f"{busiest.region}, {moment}".lstrip(", "))
-
-
-def _validation_events(dataset: RegionDataset) -> int:
-    rows = dataset.pattern.rows(dataset.validation)
-    return len(range(rows.start, rows.stop))
 
 
 def _scenarios(datasets: Sequence[RegionDataset], network: SequenceGenerator, seed: int) -> dict[str, bytes]:

@@ -87,8 +87,7 @@ def part_scores(network: SpaceTimeNetwork, datasets: Sequence[RegionDataset], pa
     trials = []
     for dataset in datasets:
         span: Span = getattr(dataset, part)
-        rows, training_rows = dataset.pattern.rows(span), dataset.pattern.rows(dataset.train)
-        if rows.start < rows.stop and training_rows.start < training_rows.stop:
+        if dataset.pattern.count(span) and dataset.pattern.count(dataset.train):
             model = SpaceTimeModel(network, "lstm", dataset.region)
             trials.append(score_trial(model, dataset.pattern, span, fit_baselines(dataset)))
     if not trials:

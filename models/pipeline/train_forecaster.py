@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from models.catalog import RegionDataset, Span
+from models.catalog import RegionDataset
 from models.magnitude import MagnitudeOptions, fit_magnitude, magnitude_examples
 from models.place import PlaceArchitecture, PlaceDataset, PlaceNetwork, PlaceOptions, fit_place
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
@@ -79,7 +79,7 @@ def _train_magnitudes(
 ) -> dict[str, float]:
     """Train the network's magnitudes in place; return their scores."""
     sizes = msgspec.structs.replace(options.magnitude, reach=options.magnitude_reach, neighbour_reach=options.neighbour_reach)
-    with_events = [dataset for dataset in datasets if _event_count(dataset, dataset.train)]
+    with_events = [dataset for dataset in datasets if dataset.pattern.count(dataset.train)]
     parts = [magnitude_examples(dataset.pattern, dataset.train, dataset.validation, sizes) for dataset in with_events]
     trained, scores = fit_magnitude(parts, sizes, options.seed, progress)
     network.magnitude.load_state_dict(trained.state_dict())
@@ -121,9 +121,4 @@ def _place_dataset(timing: TimingNetwork, dataset: RegionDataset) -> PlaceDatase
 
 def _large_enough(datasets: Sequence[RegionDataset], fewest: int) -> list[RegionDataset]:
     """Return the datasets with at least `fewest` events in training, and any in validation."""
-    return [dataset for dataset in datasets if _event_count(dataset, dataset.train) >= fewest and _event_count(dataset, dataset.validation)]
-
-
-def _event_count(dataset: RegionDataset, span: Span) -> int:
-    rows = dataset.pattern.rows(span)
-    return len(range(rows.start, rows.stop))
+    return [dataset for dataset in datasets if dataset.pattern.count(dataset.train) >= fewest and dataset.pattern.count(dataset.validation)]

@@ -50,7 +50,7 @@ class ScoredModel(Protocol):
     def name(self) -> str:
         """Return a short name: `poisson`, `etas`, `lstm-1f0c9a77d2e4`."""
 
-    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
+    def score_events(self, pattern: PointPattern, span: Span) -> EventScores:
         """Return the scores of the forecasts of each event of `span`; `pattern` holds these events and those before them."""
 
 

@@ -44,7 +44,7 @@ class Trial:
 
     pattern: PointPattern
     span: Span
-    outcomes: EventScores
+    event_scores: EventScores
     baselines: Mapping[str, EventScores]
 
 
@@ -74,7 +74,8 @@ def score_trial(model: ScoredModel, pattern: PointPattern, span: Span, baselines
         span: on which neither the model nor the baselines were fitted.
         baselines: by name; those of `GAINS` give gains in the report.
     """
-    return Trial(pattern, span, model.outcomes(pattern, span), {name: one.outcomes(pattern, span) for name, one in baselines.items()})
+    baseline_scores = {name: one.score_events(pattern, span) for name, one in baselines.items()}
+    return Trial(pattern, span, model.score_events(pattern, span), baseline_scores)
 
 
 def score_report(trials: Sequence[Trial]) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def score_report(trials: Sequence[Trial]) -> dict[str, Any]:
     Raises:
         Problem: no events in the spans.
     """
-    ours = join_scores([span_scores(one.pattern, one.span, one.outcomes) for one in trials])
+    ours = join_scores([span_scores(one.pattern, one.span, one.event_scores) for one in trials])
     if not len(ours.place):
         raise Problem("no events in the period to score", "choose another period or a lower magnitude of completeness")
     names = list(trials[0].baselines)
@@ -103,23 +104,23 @@ def score_report(trials: Sequence[Trial]) -> dict[str, Any]:
     return mean_scores(ours) | {"baselines": {name: mean_scores(one) for name, one in theirs.items()}} | gains
 
 
-def span_scores(pattern: PointPattern, span: Span, outcomes: EventScores) -> SpanScores:
+def span_scores(pattern: PointPattern, span: Span, event_scores: EventScores) -> SpanScores:
     """Return the scores of one model's forecasts for the N events of a span.
 
     Args:
         pattern: the events of the span and those before it.
         span: one span, T = 1.
-        outcomes: the forecasts for its events.
+        event_scores: the forecasts for its events.
     """
     observed = waits(pattern, span).scored  # (N,) days
     return SpanScores(
-        time=np.append(outcomes.time_log_prob, outcomes.survival_log_prob),
-        place=outcomes.place_log_prob,
-        magnitude=outcomes.magnitude_log_prob,
-        time_error_minutes=np.abs(outcomes.median_wait_days - observed) * MINUTES_PER_DAY,
-        magnitude_error=np.abs(outcomes.median_magnitude - pattern.magnitudes[pattern.rows(span)]),
-        time_pit=outcomes.time_pit,
-        magnitude_pit=outcomes.magnitude_pit,
+        time=np.append(event_scores.time_log_prob, event_scores.survival_log_prob),
+        place=event_scores.place_log_prob,
+        magnitude=event_scores.magnitude_log_prob,
+        time_error_minutes=np.abs(event_scores.median_wait_days - observed) * MINUTES_PER_DAY,
+        magnitude_error=np.abs(event_scores.median_magnitude - pattern.magnitudes[pattern.rows(span)]),
+        time_pit=event_scores.time_pit,
+        magnitude_pit=event_scores.magnitude_pit,
     )
 
 

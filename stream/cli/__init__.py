@@ -10,7 +10,10 @@ from stream.cli.application import application
 
 
 def main() -> None:
-    """Run the command. Exit codes: 0 done, 1 something outside is wrong (one line says what, and what to do), 2 wrong usage."""
+    """Run the command.
+
+    Exit codes: 0 success; 1 a problem outside the program, of which one line says what is wrong and what to do; 2 wrong usage.
+    """
     try:
         application()
     except Problem as problem:

@@ -127,8 +127,8 @@ def _practice_lines(report: Report) -> Iterator[str]:
     depths = ", ".join(f"{depth} km {share:.1%}" for depth, share in habits.default_depths_km.items())
     yield f"  fixed depths      {'no depths' if habits.share_without_depth == 1.0 else depths}"
     yield f"  same coordinates  {habits.share_at_repeated_coordinates:.1%} of the epicentres are another event's too"
-    shown = "; ".join(f"{start} … {end}" for start, end in habits.holes[:GAPS_SHOWN])
-    yield f"  holes in time     {len(habits.holes)}" + (f": {shown}" if shown else "")
+    listed = "; ".join(f"{start} … {end}" for start, end in habits.holes[:GAPS_SHOWN])
+    yield f"  holes in time     {len(habits.holes)}" + (f": {listed}" if listed else "")
 
 
 def _shares(shares: dict[str, float]) -> str:

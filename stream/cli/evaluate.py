@@ -8,8 +8,6 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from ingest.catalog import read_catalog
-from ingest.event import Event
 from ingest.problem import Problem
 from stream.cli.catalog_options import CATALOG, MAGNITUDE_OF_COMPLETENESS, HistoryStartOption, PolygonOption
 from stream.cli.options import JsonOption, read_time
@@ -44,11 +42,11 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Score a model on a catalogue taken as one region: log-likelihoods, errors, calibration, gains over ETAS and Poisson."""
-    from models.catalog import Span, make_point_pattern, newest_versions, read_polygon
+    from models.catalog import Span, make_point_pattern, newest_versions, read_events, read_polygon
     from models.forecaster import FittingData, model_and_baselines
     from models.scoring import score_report, score_trial
 
-    events, region = newest_versions(_events(catalog)), None if polygon is None else read_polygon(polygon)
+    events, region = newest_versions(read_events(catalog)), None if polygon is None else read_polygon(polygon)
     if not events:
         raise Problem("no earthquakes in the catalogue", "give a catalogue that has events of the type earthquake")
     scored = Span(read_time(start), read_time(end))
@@ -57,19 +55,12 @@ def evaluate(
     if not first <= training.start < scored.start < scored.end:
         raise typer.BadParameter("--history-start, --train-start, --start and --end must follow each other in time")
     pattern = make_point_pattern(events, magnitude_of_completeness, Span(first, scored.end), region)
-    chosen, baselines = model_and_baselines(model, FittingData(pattern.before(scored.start), training, catalog, parameters))
-    scores = score_report([score_trial(chosen, pattern, scored, baselines)])
+    scored_model, baselines = model_and_baselines(model, FittingData(pattern.before(scored.start), training, catalog, parameters))
+    scores = score_report([score_trial(scored_model, pattern, scored, baselines)])
     if json:
         typer.echo(msgspec.json.encode(scores))
     else:
         _print_scores(scores)
-
-
-def _events(paths: list[Path]) -> list[Event]:
-    events = [item for path in paths for item in read_catalog(path) if isinstance(item, Event)]
-    if not events:
-        raise Problem(f"no events in {', '.join(map(str, paths))}", "give a catalogue with events")
-    return events
 
 
 def _print_scores(scores: dict[str, Any]) -> None:

@@ -64,9 +64,11 @@ def explain(
 ) -> None:
     """Explain a region's forecast: the share of the rate that each past event contributes, and the effect of the inputs."""
     moment, table, library = read_time(at) if at else None, RegionTable.load(regions), open_library(model, models)
-    found = find_region(table, region)
-    state = _fold_catalogue(catalog, table, found, moment, library.own) if catalog else _load_windows(store, table, found, moment, library)
-    explanation = _explain_state(state, found, library)
+    target = find_region(table, region)
+    state = (
+        _fold_catalogue(catalog, table, target, moment, library.own) if catalog else _load_windows(store, table, target, moment, library)
+    )
+    explanation = _explain_state(state, target, library)
     if json:
         typer.echo(encode(explanation))
         return

@@ -42,7 +42,7 @@ def models(
         typer.echo(msgspec.json.encode(rows))
         return
     for entry in entries:
-        typer.echo(_line(entry, in_force.get(entry.kind) == entry.name, shown=bus is not None))
+        typer.echo(_line(entry, in_force.get(entry.kind) == entry.name, has_log=bus is not None))
 
 
 def _champions(bus: str) -> dict[str, str]:
@@ -68,11 +68,11 @@ def _row(entry: Entry, in_force: bool) -> dict[str, Any]:
     }
 
 
-def _line(entry: Entry, in_force: bool, *, shown: bool) -> str:
+def _line(entry: Entry, in_force: bool, *, has_log: bool) -> str:
     if entry.damage is not None:
         return f"  {entry.name:18} DAMAGED   {entry.damage}"
     scores = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in _headline(entry))
-    mark, origin = "*" if shown and in_force else " ", "built-in" if entry.built_in else "        "
+    mark, origin = "*" if has_log and in_force else " ", "built-in" if entry.built_in else "        "
     base = f", on {entry.card['base']}" if entry.card.get("base") else ""
     until = f"learned until {(_trained_until(entry) or '–')[:10]}"
     return f"{mark} {entry.name:18} {origin}  {until}{base}" + (f": {scores}" if scores else "")
@@ -87,9 +87,9 @@ def _trained_until(entry: Entry) -> str | None:
 def _headline(entry: Entry) -> Iterator[tuple[str, float]]:
     """Yield the main scores, of the held-back span if it was scored, else of the validation span."""
     scores = entry.card.get("scores") or {} if entry.damage is None else {}
-    chosen = (scores.get("validation") or {}) | (scores.get("held back") or {})
+    by_name = (scores.get("validation") or {}) | (scores.get("held back") or {})
     for name in HEADLINES.get(entry.kind, ()):
-        value = chosen.get(name)
+        value = by_name.get(name)
         number = value.get("mean") if isinstance(value, dict) else value
         if isinstance(number, (int, float)):
             yield name, float(number)

@@ -125,7 +125,7 @@ class OutlookProcess:
     """Runs outlooks beside `quakecast up` in a second process, so that forecasts do not wait for simulations; restarts it when it fails."""
 
     def __init__(self, event_log: Log, bus: str, options: ForecastingOptions, processes: int = 1) -> None:
-        is_empty = event_log.starts(EVENTS) == event_log.ends(EVENTS)  # asked before ingest writes: its first records are not past ones
+        is_empty = event_log.starts(EVENTS) == event_log.ends(EVENTS)  # before ingest writes, so that its first records count as new
         self._arguments = (bus, OutlookStart.beginning if is_empty else OutlookStart.now, options, processes)
 
     def run(self, stop: threading.Event) -> None:

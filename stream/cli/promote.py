@@ -38,14 +38,17 @@ def promote(
     if sum((bool(names), back is not None, end_challenge)) != 1:
         raise typer.BadParameter("give names of models, or --back KIND, or --end-challenge")
     event_log = open_log(require_log(bus))
-    chosen = _champions_before(event_log, back) if back is not None else _by_kind([_registered_name(name, models) for name in names or []])
+    if back is not None:
+        names_by_kind = _champions_before(event_log, back)
+    else:
+        names_by_kind = _by_kind([_registered_name(name, models) for name in names or []])
     if not end_challenge:
-        _try_loading(event_log, chosen, models)
-    promotion = write_promotion(event_log, chosen, challenger=challenger or end_challenge, reason=reason)
+        _try_loading(event_log, names_by_kind, models)
+    promotion = write_promotion(event_log, names_by_kind, challenger=challenger or end_challenge, reason=reason)
     event_log.close()
-    names_promoted = ", ".join(chosen.values()) if chosen else "no model"
+    promoted_names = ", ".join(names_by_kind.values()) if names_by_kind else "no model"
     typer.echo(
-        f"promoted{' as challenger' if promotion.challenger else ''}: {names_promoted}; `quakecast tail models` shows when it is in force"
+        f"promoted{' as challenger' if promotion.challenger else ''}: {promoted_names}; `quakecast tail models` shows when it is in force"
     )
 
 
@@ -62,14 +65,14 @@ def _registered_name(name_or_folder: str, models: Path | None) -> str:
 def _by_kind(names: list[str]) -> dict[str, str]:
     from models.registry import KINDS
 
-    chosen = {name.partition("-")[0]: name for name in names}
-    if unknown := set(chosen) - set(KINDS):
+    names_by_kind = {name.partition("-")[0]: name for name in names}
+    if unknown := set(names_by_kind) - set(KINDS):
         raise Problem(
             f"there is no kind of model {', '.join(sorted(unknown))}", "give names such as lstm-1f0c9a77d2e4; quakecast models lists them"
         )
-    if len(chosen) < len(names):
+    if len(names_by_kind) < len(names):
         raise Problem("two of the models are of the same kind", "promote one model of each kind")
-    return chosen
+    return names_by_kind
 
 
 def _champions_before(event_log: Log, kind: str) -> dict[str, str]:
@@ -87,7 +90,7 @@ def _champions_before(event_log: Log, kind: str) -> dict[str, str]:
     return before or {kind: built_in(kind)}
 
 
-def _try_loading(event_log: Log, chosen: dict[str, str], models: Path | None) -> None:
+def _try_loading(event_log: Log, names_by_kind: dict[str, str], models: Path | None) -> None:
     """Load the models to be promoted together with those that stay in force, and try what they forecast.
 
     Raises:
@@ -96,10 +99,10 @@ def _try_loading(event_log: Log, chosen: dict[str, str], models: Path | None) ->
     from models.registry import Registry
 
     registry = Registry(models)
-    for name in chosen.values():
+    for name in names_by_kind.values():
         registry.find(name)
-    if any(kind in FORECASTING_KINDS for kind in chosen):
+    if any(kind in FORECASTING_KINDS for kind in names_by_kind):
         from models.forecaster import ModelLibrary
 
         in_force = Lineup().after(Promotion(Instant(0), models_in_force(event_log)))
-        try_forecaster(ModelLibrary(registry.find).forecaster(in_force.after(Promotion(Instant(0), chosen))), RegionTable.load())
+        try_forecaster(ModelLibrary(registry.find).forecaster(in_force.after(Promotion(Instant(0), names_by_kind))), RegionTable.load())

@@ -207,9 +207,9 @@ def _wait_until(last: dict[int, int], store: Store, threads: ThreadGroup) -> Non
         task = bar.add_task("forecasting", total=sum(last.values()) or 1, note="")
         while True:
             reached = store.positions()
-            done = {p: min(reached[p].sequence, sequence) if p in reached else -1 for p, sequence in last.items()}
-            bar.update(task, completed=max(0, sum(done.values())))
-            if done == last:
+            sequences = {p: min(reached[p].sequence, sequence) if p in reached else -1 for p, sequence in last.items()}
+            bar.update(task, completed=max(0, sum(sequences.values())))
+            if sequences == last:
                 return
             if threads.failed():
                 raise Problem("the forecasting worker has stopped with an error", "see its error message")

@@ -144,9 +144,9 @@ def _simulate(
         maps, name = _cnn_map(card.name, region, past) if source is SimulationSource.cnn else (None, card.name)
         return forecaster_scenarios(network, past, shock, days, n, seed, background, around, name, maps)
     if len(past) >= 200:
-        fitted = fit_etas(past, past.observed)
+        etas = fit_etas(past, past.observed)
         law = fit_poisson(past, past.observed).magnitudes
-        return etas_scenarios(past, shock, days, n, seed, rate, around, (fitted.parameters, law), "ETAS fitted to the catalogue")
+        return etas_scenarios(past, shock, days, n, seed, rate, around, (etas.parameters, law), "ETAS fitted to the catalogue")
     name = "ETAS of the built-in baselines, its spatial kernel assumed"
     return etas_scenarios(past, shock, days, n, seed, BACKGROUND_SHARE * rate, around, None, name)
 

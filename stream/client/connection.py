@@ -43,7 +43,7 @@ class Unavailable(Exception):
 
     Args:
         why: the reason.
-        after_seconds: how long to wait, if the server says so.
+        after_seconds: how long to wait, if the server names a time.
     """
 
     def __init__(self, why: str, after_seconds: float | None = None) -> None:

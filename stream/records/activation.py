@@ -1,4 +1,4 @@
-"""The record of the models topic that says what became of a promotion in one partition."""
+"""The record of the outcome of a promotion in one partition, in the models topic."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ An event is compared with the first forecast issued after the preceding event: o
 depends on nothing that came later. Its probability integral transform (PIT; Dawid 1984, J. R. Stat. Soc. A 147, 278–292) is the probability
 that the forecast gave to a shorter wait, or to a smaller magnitude. The PITs of calibrated forecasts are uniform.
 
-Two effects distort them that are no fault of the model. A forecast issued before the preceding event was known does not know that a new
+Two effects distort them without any error of the model. A forecast issued before the preceding event was known does not know that a new
 sequence has begun, so its waits are too long. An event that came before any forecast after its predecessor cannot be compared (it is
 counted as `unforecast`), so the shortest waits are missing. An event is compared a day after its origin, as it is known then.
 

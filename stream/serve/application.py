@@ -29,7 +29,7 @@ from stream.serve.verification_endpoints import VerificationEndpoints
 def endpoints(api: Api, log_reader: LogReader) -> list[Endpoint]:
     """Return all endpoints except the stream, the documents and the page."""
     history, exports = HistoryEndpoints(api, log_reader), ExportEndpoints(api)
-    verification, health = VerificationEndpoints(api), HealthEndpoints(api)
+    verification = VerificationEndpoints(api)
     return [
         Endpoint("/v1/status", "State of the feed, the forecasts and their delays.", NoQuery, api.status, answers.Status),
         Endpoint("/v1/regions", "All regions, each with its latest forecast.", NoQuery, api.regions, answers.Regions),
@@ -49,6 +49,12 @@ def endpoints(api: Api, log_reader: LogReader) -> list[Endpoint]:
         Endpoint("/v1/alerts/{id}/cap", "A revision of an alert, as CAP 1.2.", RevisionQuery, exports.alert_cap, None, CAP_MEDIA_TYPE),
         Endpoint("/v1/scores", "Scores of the forecasts, by region and overall.", NoQuery, verification.scores, answers.Scores),
         Endpoint("/v1/models", "The model in force and the promotions so far.", NoQuery, verification.models, answers.Models),
+        *_monitoring_endpoints(HealthEndpoints(api)),
+    ]
+
+
+def _monitoring_endpoints(health: HealthEndpoints) -> list[Endpoint]:
+    return [
         Endpoint("/healthz", "Whether the program runs.", NoQuery, health.healthz, Alive, is_open=True),
         Endpoint("/readyz", "Whether each dependency is healthy.", NoQuery, health.readyz, Readiness, body_of_503=Readiness),
         Endpoint("/metrics", "Metrics for Prometheus.", NoQuery, health.metrics, None, CONTENT_TYPE),
@@ -62,7 +68,7 @@ def application(api: Api, log_reader: LogReader, *, secured: bool = False) -> St
     Args:
         api: the state that all endpoints use.
         log_reader: reads past records.
-        secured: whether requests need a token, which the OpenAPI document then says.
+        secured: whether requests need a token; the OpenAPI document declares it.
     """
 
     def check(path: str) -> None:

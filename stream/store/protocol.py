@@ -1,6 +1,6 @@
 """The store: a copy of the state that a worker folds from the log, kept so that it need not start from the log's beginning.
 
-It is never ahead of what the log has committed, it only moves forward, and it may be emptied at any time: the worker then writes it anew.
+It is never ahead of the log's commits, it only moves forward, and it may be emptied at any time: the worker then writes it again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Store(Protocol):
     """Saved state, by partition and region."""
 
     def load(self, partition: int) -> SavedPartition | None:
-        """Return a partition's state, or None if there is none. If it is damaged, its position is dropped, so that all is written anew."""
+        """Return a partition's state, or None if there is none. If it is damaged, its position is dropped, so that it is written again."""
 
     def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
         """Move a partition from one position to a later one, with all changes or none.
@@ -48,10 +48,10 @@ class Store(Protocol):
         """
 
     def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> WriteResult:
-        """Write a partition anew, whatever the store holds, unless it holds a later position on the same basis."""
+        """Replace a partition's state, unless the store has a later position on the same basis."""
 
     def drop(self, partition: int) -> None:
-        """Forget a partition's position: the next save then starts from an empty partition and clears what is left."""
+        """Drop a partition's position: the next save then starts from an empty partition and deletes the former state."""
 
     def forecasts(self) -> dict[str, bytes]:
         """Return the latest forecast record by region."""

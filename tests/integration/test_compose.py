@@ -323,7 +323,7 @@ def test_each_service_runs_by_its_own_command_is_healthy_and_ends_cleanly(compos
         store.close()
 
 
-def test_the_image_is_built_from_what_the_build_context_holds() -> None:
+def test_the_build_context_has_all_files_of_the_image() -> None:
     included = [line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")]
     lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
     copies = [line.split()[1:-1] for line in lines if line.startswith("COPY ") and "--from=" not in line]

@@ -160,7 +160,7 @@ def test_the_api_gives_the_same_records_through_broken_connections() -> None:
 
 
 @pytest.mark.parametrize("what", ["events", "forecasts", "alerts", "models", "outlooks"])
-def test_the_real_server_gives_what_the_log_gives(what: str, bus: str) -> None:
+def test_tail_prints_the_same_records_from_the_server_and_from_the_log(what: str, bus: str) -> None:
     words = ("--from", "beginning", "--until-end", "--json", "--test")
     with serve_log(bus, RegionTable.load()) as address:
         with Client(address) as client:

@@ -310,10 +310,10 @@ def test_an_emptied_store_is_rebuilt_silently_with_the_same_bytes(deployment: De
 def heads(saved: dict[int, SavedPartition | None]) -> dict[int, Any]:
     """Return the contents without the checkpoints, whose positions depend on the order in which records arrived."""
     found: dict[int, Any] = {}
-    for number, kept in saved.items():
-        regions = kept.regions if kept else {}
+    for number, partition in saved.items():
+        regions = partition.regions if partition else {}
         states = {name: (r.events, r.memory.base, r.memory.head, r.due_at, r.forecast, r.scoring) for name, r in regions.items()}
-        found[number] = (kept and kept.position, states)
+        found[number] = (partition and partition.position, states)
     return found
 
 

@@ -33,7 +33,7 @@ NO_ENDS = np.empty(0, np.int64)
 
 
 def place_scores(model: Any, dataset: RegionDataset) -> FloatArray:
-    scores: FloatArray = model.outcomes(dataset.pattern, dataset.validation).place_log_prob
+    scores: FloatArray = model.score_events(dataset.pattern, dataset.validation).place_log_prob
     return scores
 
 

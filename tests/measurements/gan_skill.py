@@ -148,8 +148,8 @@ def ablation(name: str, datasets: list[RegionDataset], share: float, seeds: int,
             )
             networks.append(network)
             found = score_report([score_trial(SpaceTimeModel(network, "lstm"), dataset.pattern, dataset.validation, {})])
-            kept = {key: found[f"{key}_log_likelihood"] for key in ("time", "magnitude", "place")}
-            print(json.dumps({"catalogue": name, "model": "lstm", "seed": seed, "made lessons": len(more)} | kept), flush=True)
+            likelihoods = {key: found[f"{key}_log_likelihood"] for key in ("time", "magnitude", "place")}
+            print(json.dumps({"catalogue": name, "model": "lstm", "seed": seed, "made lessons": len(more)} | likelihoods), flush=True)
         for more in ([], made):
             _, scores = fit_maps(networks[0], [dataset, *more], seed=seed)
             print(json.dumps({"catalogue": name, "model": "cnn", "seed": seed, "made lessons": len(more)} | scores), flush=True)

@@ -129,8 +129,8 @@ def _measure_catalogue(name: str, given: argparse.Namespace, folder: Path) -> No
         reports = {"validation": report} | ({"test": score_held_back(model, dataset, name, given.data)} if tested else {})
         for part, found in reports.items():
             rows[part].append(row(found, seconds))
-            kept = {key: value for key, value in found.items() if "histogram" not in key and key != "baselines"}
-            print(json.dumps({"catalogue": name, "seed": seed, "span": part} | kept), flush=True)
+            scores = {key: value for key, value in found.items() if "histogram" not in key and key != "baselines"}
+            print(json.dumps({"catalogue": name, "seed": seed, "span": part} | scores), flush=True)
     for part, each in rows.items():
         if each:
             means = {column: float(np.mean([one[column] for one in each])) for column in SHOWN}

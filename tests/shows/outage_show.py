@@ -29,7 +29,7 @@ from ingest.instant import Instant
 from tests.support.paths import RECORDED, ROOT
 from tests.support.servers import free_port, wait_for_port
 from tests.support.stand_ins import environment, program
-from tests.support.waiting import stop_process
+from tests.support.waiting import PATIENCE_SECONDS, stop_process
 
 START = Instant.parse("2023-02-06T12:00:00Z")
 LOOK_SECONDS = 5.0
@@ -197,7 +197,7 @@ def _browser_tab() -> Iterator[Any]:
 
 def _get(url: str) -> tuple[int, bytes]:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

@@ -86,8 +86,8 @@ class CheckedOutlook(NamedTuple):
 
     def is_inside(self, label: str, place: int) -> bool | None:
         """Return whether the count lies within the 95 % range; None while the span is not over."""
-        span, came = next(pair for pair in zip(self.outlook.forecast, self.counts, strict=True) if pair[0].label == label)
-        return span.bins[place].p95minimum <= came.counts[place] <= span.bins[place].p95maximum if came.over else None
+        span, counts = next(pair for pair in zip(self.outlook.forecast, self.counts, strict=True) if pair[0].label == label)
+        return span.bins[place].p95minimum <= counts.counts[place] <= span.bins[place].p95maximum if counts.over else None
 
 
 def dues_by_record(log: Log, partition: OutlookPartition) -> Iterator[list[Due]]:
@@ -148,8 +148,8 @@ def outlooks_after_mainshocks(
                     waiting.append((check[1], outlook))
             while waiting and partition.clock >= waiting[0][1].issued_at.plus(days=WEEK_DAYS + 1.0):
                 hours, outlook = waiting.pop(0)
-                came = counts_since(outlook, partition.window(outlook.region).events, partition.clock)
-                yield MainshockOutlook(hours, CheckedOutlook(outlook, came))
+                counts = counts_since(outlook, partition.window(outlook.region).events, partition.clock)
+                yield MainshockOutlook(hours, CheckedOutlook(outlook, counts))
 
 
 def _check_of(due: Due, first: Instant, last: Instant) -> tuple[str, float] | None:
@@ -167,28 +167,28 @@ def print_mainshocks(found: Iterator[MainshockOutlook]) -> None:
     for one in found:
         outlook, parts = one.checked.outlook, []
         assert outlook.mainshock is not None
-        for span, came in _shown(one.checked):
-            lowest, count = span.bins[0], came.counts[0]
+        for span, counts in _shown(one.checked):
+            lowest, count = span.bins[0], counts.counts[0]
             where = "above" if count > lowest.p95maximum else "below" if count < lowest.p95minimum else "within"
             tally = tallies.setdefault((span.label, one.after_hours), Counter())
-            tally.update({where: 1, "came": count, "median": lowest.median})
+            tally.update({where: 1, "count": count, "median": lowest.median})
             parts.append(f"{_range(lowest):>18} {count:4d} {where}")
         shock = f"M {outlook.mainshock.magnitude:g}"
         print(f"{outlook.region:20} {shock:6} {outlook.issued_at!s:24} {one.after_hours:3.0f} h  {'  '.join(parts)}", flush=True)
     for (label, hours), tally in sorted(tallies.items()):
         total = tally["within"] + tally["above"] + tally["below"]
         result = f"{tally['within']} of {total} within, {tally['above']} above, {tally['below']} below"
-        print(f"{label}, from {hours:g} h on: {result}; {tally['came']} came, the medians add up to {tally['median']}")
+        print(f"{label}, from {hours:g} h on: {result}; {tally['count']} observed, the medians add up to {tally['median']}")
 
 
 def print_sequence(found: list[CheckedOutlook]) -> None:
     """Print a line for each outlook with the counts of the lowest magnitude, then for all bins how often the count was within."""
-    heads = "  ".join(f"{f'{span}: median, 95 %':>18} {'came':>4}    " for span in ("day", "week"))
+    heads = "  ".join(f"{f'{span}: median, 95 %':>18} {'seen':>4}    " for span in ("day", "week"))
     print(f"{'issued':24} {'cause':9} {'after':>8} {'paths':>5}  {heads}")
     for one in found:
         shock = one.outlook.mainshock
         after = "" if shock is None else f"{(one.outlook.issued_at - shock.time) / MILLISECONDS_PER_HOUR:.2f} h"
-        parts = [f"{_range(span.bins[0]):>18} {came.counts[0]:4d} {_mark(one.is_inside(span.label, 0))}" for span, came in _shown(one)]
+        parts = [f"{_range(span.bins[0]):>18} {counts.counts[0]:4d} {_mark(one.is_inside(span.label, 0))}" for span, counts in _shown(one)]
         print(f"{one.outlook.issued_at!s:24} {one.outlook.cause:9} {after:>8} {one.outlook.simulations:5d}  {'  '.join(parts)}")
     for label in SHOWN:
         for place, magnitude in enumerate(one.magnitude for one in found[0].outlook.forecast[0].bins):
@@ -197,7 +197,7 @@ def print_sequence(found: list[CheckedOutlook]) -> None:
 
 
 def _shown(one: CheckedOutlook) -> Iterator[tuple[OutlookSpan, CameSince]]:
-    return ((span, came) for span, came in zip(one.outlook.forecast, one.counts, strict=True) if span.label in SHOWN)
+    return ((span, counts) for span, counts in zip(one.outlook.forecast, one.counts, strict=True) if span.label in SHOWN)
 
 
 def _range(found: Bin) -> str:
@@ -216,18 +216,18 @@ def print_regions(log: Log, table: RegionTable, shared: ProcessPool, at: Instant
     network, _ = read_forecaster()
     network.eval()
     simulator, inside = NetworkSimulator(network, "it", shared), [0, 0]
-    print(f"{'region':20} {'window':>6} {'last week':>9} {'mean':>6} {'seconds':>8} {'outlook':>8} {'week: median, 95 %':>20} {'came':>4}")
+    print(f"{'region':20} {'window':>6} {'last week':>9} {'mean':>6} {'seconds':>8} {'outlook':>8} {'week: median, 95 %':>20} {'seen':>4}")
     for request, later in sorted(windows(log, table, at), key=lambda one: -_last_week(one[0])):
         background = network.timing.learned_background(request.region.id) or 0.1
         best, drawn = min(_time_continuations(network, request, background, shared) for _ in range(TIMES))
         began = time.perf_counter()
         week = simulator.simulate(request).forecast[1]
         seconds = time.perf_counter() - began
-        came = [count_earthquakes(later, one.magnitude, at, Instant(week.time_end)) for one in week.bins]
-        held = [one.p95minimum <= number <= one.p95maximum for one, number in zip(week.bins, came, strict=True)]
-        inside = [inside[0] + held[0], inside[1] + 1]
+        counts = [count_earthquakes(later, one.magnitude, at, Instant(week.time_end)) for one in week.bins]
+        within = [one.p95minimum <= number <= one.p95maximum for one, number in zip(week.bins, counts, strict=True)]
+        inside = [inside[0] + within[0], inside[1] + 1]
         row = f"{request.region.id:20} {len(request.events):6d} {_last_week(request):9d} {drawn / PATHS:6.1f} {best:8.2f} {seconds:8.2f}"
-        print(f"{row} {_range(week.bins[0]):>20} {came[0]:4d} {_mark(held[0])}", flush=True)
+        print(f"{row} {_range(week.bins[0]):>20} {counts[0]:4d} {_mark(within[0])}", flush=True)
     print(f"in the week's 95 % range: {inside[0]} of {inside[1]} regions")
 
 

@@ -37,7 +37,7 @@ def expected_ids(records: list[tuple[int, InputRecord]], issued: list[bytes], ta
     the region's last forecast.
     """
     reissue = {forecast.id: forecast.reissue_at for forecast in map(decode_forecast, issued)}
-    held: dict[str, dict[str, Event]] = {}
+    windows: dict[str, dict[str, Event]] = {}
     due: dict[str, Instant] = {}
     clocks: dict[int, Instant] = {}
     expected: set[str] = set()
@@ -49,7 +49,7 @@ def expected_ids(records: list[tuple[int, InputRecord]], issued: list[bytes], ta
             else [r for r, at in due.items() if now >= at and _is_of_partition(r, reissue, partition)]
         )
         for region in regions:
-            if isinstance(record, Change) and not _changes_window(record, held.setdefault(region, {}), table, now):
+            if isinstance(record, Change) and not _changes_window(record, windows.setdefault(region, {}), table, now):
                 continue
             identity = f"{region}-{partition}-{record.sequence}"
             expected.add(identity)
@@ -61,17 +61,17 @@ def _is_of_partition(region: str, reissue: dict[str, Instant], partition: int) -
     return any(identity.startswith(f"{region}-{partition}-") for identity in reissue)
 
 
-def _changes_window(change: Change, held: dict[str, Event], table: RegionTable | Mapping[str, Region], now: Instant) -> bool:
+def _changes_window(change: Change, window: dict[str, Event], table: RegionTable | Mapping[str, Region], now: Instant) -> bool:
     region = table[change.region]
     oldest = now - region.window_days * DAY
-    for event_id in [event_id for event_id, event in held.items() if event.time < oldest]:
-        del held[event_id]
-    before, event = held.pop(change.id, None), change.event
+    for event_id in [event_id for event_id, event in window.items() if event.time < oldest]:
+        del window[event_id]
+    before, event = window.pop(change.id, None), change.event
     if event is None or event.type != "earthquake" or event.magnitude is None:
         return before is not None
     if event.magnitude < region.magnitude_of_completeness or event.time < oldest:
         return before is not None
-    held[change.id] = event
+    window[change.id] = event
     return before is None or _forecast_inputs(before) != _forecast_inputs(event)
 
 
@@ -100,8 +100,8 @@ def expected_scores(records: list[InputRecord], issued: list[Forecast], region: 
         if forecast is not None:
             while moments[settled + 1 : settled + 2] and moments[settled + 1] <= clock - DAY:
                 since, until, rate = moments[settled], moments[settled + 1], issued[settled].wait.hazard_per_day
-                came = sum(since < event.time <= until for event in known.values())
-                events, log_rates, expected = events + came, log_rates + came * math.log(rate), expected + rate * (until - since) / DAY
+                count = sum(since < event.time <= until for event in known.values())
+                events, log_rates, expected = events + count, log_rates + count * math.log(rate), expected + rate * (until - since) / DAY
                 settled += 1
         if isinstance(record, Change) and record.region == region.id:
             before = known.get(record.id)

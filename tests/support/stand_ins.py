@@ -93,8 +93,8 @@ def program(name: str = "quakecast") -> str:
     return found
 
 
-def environment(**given: str) -> dict[str, str]:
+def environment(**settings: str) -> dict[str, str]:
     """Return this process's environment, with only the given ones of the variables `QUAKECAST_…`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("QUAKECAST_")}
+    others = {name: value for name, value in os.environ.items() if not name.startswith("QUAKECAST_")}
     beside = str(Path(sys.executable).parent)
-    return kept | {"PATH": f"{beside}{os.pathsep}{kept.get('PATH', '')}"} | given
+    return others | {"PATH": f"{beside}{os.pathsep}{others.get('PATH', '')}"} | settings

@@ -87,7 +87,7 @@ def test_the_modules_of_all_layers_are_found() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
-def test_ingest_knows_nothing_of_stream_and_stream_nothing_of_models(path: Path) -> None:
+def test_ingest_does_not_import_stream_nor_stream_models(path: Path) -> None:
     if path.as_posix().startswith(COMPOSITION_ROOT):
         return
     above = set(LAYERS[LAYERS.index(path.parts[0]) + 1 :])

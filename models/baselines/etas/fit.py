@@ -47,7 +47,7 @@ SEARCH = {"maxiter": 150, "ftol": 1e-9, "gtol": 1e-6}
 FEWEST_EVENTS = 10
 SEED = 0
 TYPICAL = {OFFSPRING: math.log(0.1), GROWTH: 1.0, C: math.log(2e-3), OMEGA: 0.0, TAU: math.log(2_000.0), GAMMA: 1.0, RHO: math.log(0.6)}
-"""Where the search begins: about the values of Californian catalogues."""
+"""Starting values of the search, about those of Californian catalogues."""
 TYPICAL_D = (0.17, 2.5)
 """d in km², and its Mc; with Mc it grows like the area of a rupture, 10^Mc (Wells & Coppersmith 1994, BSSA 84, 974–1002)."""
 SPREADS = np.array([10.0, 3.0, 2.0, 4.0, 1.0, 3.0, 4.0, 2.0, 2.0])

@@ -122,7 +122,7 @@ class Etas:
     def name(self) -> str:
         return "etas"
 
-    def outcomes(self, pattern: PointPattern, span: Span) -> EventScores:
+    def score_events(self, pattern: PointPattern, span: Span) -> EventScores:
         """Score a span's events, (N,); see `EventScores`. The sums over places take some nanoseconds per pair of events."""
         times = self.times(pattern, span)
         return EventScores(
@@ -152,8 +152,9 @@ class Etas:
         return 1.0 / self.parameters.area_km2 if self.background is None else self.background.density(pattern.positions_km[rows])
 
     def _magnitudes(self, pattern: PointPattern, span: Span) -> dict[str, FloatArray]:
+        """Return the magnitude fields of `EventScores`, (N,) each; NaN without a law."""
         if self.magnitudes is not None:
-            return self.magnitudes.outcomes(pattern, span)
+            return self.magnitudes.magnitude_scores(pattern, span)
         rows = pattern.rows(span)
         missing = np.full(rows.stop - rows.start, np.nan)
         return {"magnitude_log_prob": missing, "magnitude_pit": missing, "median_magnitude": missing}
@@ -195,7 +196,7 @@ class Etas:
 
 
 class _Saved(EtasParameters, frozen=True):
-    """What a file that `save` writes holds besides the parameters."""
+    """The content of a file that `save` writes: the parameters and the background map."""
 
     background_kernels: list[tuple[float, float, float, float, float]] | None = None
     """Place (3 × km from the Earth's centre), share and width (km) of each."""

@@ -25,7 +25,7 @@ LEAST_MEAN = 1e-9
 """Expected direct aftershocks below which an event of the past is left out."""
 _GRID = 4_000
 _SMALLEST_LAG = 1e-4
-"""Of the grid of lags, in c."""
+"""The smallest lag of the grid, in c."""
 
 
 class PreparedHistory(NamedTuple):
@@ -120,6 +120,7 @@ def simulate_etas(
 def _draw_background(
     parameters: EtasParameters, magnitudes: GutenbergRichter, polygon: shapely.Polygon, days: float, rng: np.random.Generator
 ) -> _Generation:
+    """Draw the background events, uniform in space and time."""
     count = int(rng.poisson(10.0**parameters.log10_mu * area_km2(polygon) * days))
     places = np.empty((0, 2))
     west, south, east, north = polygon.bounds
@@ -132,6 +133,7 @@ def _draw_background(
 
 
 def _expected_aftershocks(events: _Generation, parameters: EtasParameters, days: float) -> _Parents:
+    """Return the expected number of direct aftershocks of each event within the simulated days."""
     omori = parameters.omori
     at_start, at_end = omori.integral(np.maximum(-events.days, 0.0)), omori.integral(np.maximum(days - events.days, 0.0))
     means = parameters.jumps(parameters.excesses(events.magnitudes)) * np.maximum(at_end - at_start, 0.0)
@@ -186,6 +188,7 @@ def _join(generations: list[_Generation]) -> _Generation:
 
 
 def _pattern(events: _Generation, magnitude_of_completeness: float, begin: Instant, days: float, polygon: shapely.Polygon) -> PointPattern:
+    """Return the events inside the polygon in the order of time."""
     inside = shapely.intersects_xy(polygon, events.places[:, 1], events.places[:, 0])
     order = np.flatnonzero(inside)[np.argsort(events.days[inside], kind="stable")]
     times = int(begin) + np.floor(events.days[order] * MILLISECONDS_PER_DAY).astype(np.int64)

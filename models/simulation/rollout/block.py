@@ -18,7 +18,7 @@ from models.simulation.rollout.cnn_map import factors_of_events
 from models.simulation.rollout.magnitude_features import RecentExcesses, sample_excesses
 from models.simulation.rollout.neighbours import Neighbours
 from models.simulation.rollout.networks import RolloutNetwork
-from models.simulation.rollout.places import OwnEvents, decay_sums, new_kernels, sample_parents, sample_places
+from models.simulation.rollout.places import OwnEvents, new_kernels, sample_parents, sample_places
 from models.simulation.rollout.start import Start
 from models.simulation.rollout.timing_state import features_of, memory_at, next_memory, wait_after
 from models.space_time import SpaceTimeNetwork, require_place
@@ -33,7 +33,7 @@ _LAST_STEPS, _LAST_OF_A_STEP = 16, 4
 
 
 class RolloutSettings(NamedTuple):
-    """What all blocks of a simulation share."""
+    """The settings that all blocks of a simulation share."""
 
     network: SpaceTimeNetwork
     start: Start
@@ -163,7 +163,7 @@ class _Rollout:
     def _step(self, waits: FloatArray) -> None:
         """Add one event to each path, `waits` (P,) days after its last."""
         now = self._last + waits
-        sums, fading = decay_sums(self._sums, waits), np.exp(-waits[:, None] / TAUS_DAYS)
+        sums, fading = _decay_sums(self._sums, waits), np.exp(-waits[:, None] / TAUS_DAYS)
         discs = sample_parents(
             self._start, self._own, self._network, sums, self._memory.excitation * fading, self._background, now, self._region, self._rng
         )
@@ -174,15 +174,8 @@ class _Rollout:
         features[:, 0] = excesses
         weights = self._network.weights(excesses, features)
         around = self._neighbours.around(self._own, places, positions, discs.roots)
-        kernels = new_kernels(self._network, around, places, features, excesses, weights)
-        if self._start.factors is not None:
-            of_rates, of_background_weights = factors_of_events(self._start.factors, places, np.zeros(len(places)), self._settings.days)
-            kernels |= {
-                "rates": kernels["rates"] * np.tile(of_rates, self._discs),
-                "background_weights": kernels["background_weights"] * of_background_weights,
-            }
-        hour = (int(self._moment) / MILLISECONDS_PER_HOUR + 24.0 * now + np.degrees(places[:, 1]) / 15.0) % 24.0
-        local_hour = hour if self._timing.hours else None
+        kernels = self._reweight(new_kernels(self._network, around, places, features, excesses, weights), places)
+        local_hour = self._local_hour(now, places) if self._timing.hours else None
         self._memory = next_memory(self._network, self._memory, features, weights, waits, self._background, local_hour)
         self._sums, self._last = sums + kernels["rates"], now
         self._sample_features(features, now)
@@ -190,6 +183,21 @@ class _Rollout:
         self._excesses.append(self._own)
         columns = (now, *np.degrees(places[:, :2]).T, discs.depths_km, self._start.magnitude_of_completeness + excesses, self._numbers)
         self.columns.append(tuple(part[self._alive] for part in columns))
+
+    def _reweight(self, kernels: dict[str, FloatArray], places: FloatArray) -> dict[str, FloatArray]:
+        """Multiply the kernels of new events at places (P, 3) by the factors of the CNN's map, if there is one."""
+        if self._start.factors is None:
+            return kernels
+        of_rates, of_background_weights = factors_of_events(self._start.factors, places, np.zeros(len(places)), self._settings.days)
+        return kernels | {
+            "rates": kernels["rates"] * np.tile(of_rates, self._discs),
+            "background_weights": kernels["background_weights"] * of_background_weights,
+        }
+
+    def _local_hour(self, now: FloatArray, places: FloatArray) -> FloatArray:
+        """Return the local solar time of new events, (P,) hours: 15 degrees of longitude are an hour."""
+        hour: FloatArray = (int(self._moment) / MILLISECONDS_PER_HOUR + 24.0 * now + np.degrees(places[:, 1]) / 15.0) % 24.0
+        return hour
 
     def _sample_features(self, features: FloatArray, now: FloatArray) -> None:
         """Keep the features of every n-th event and of the latest ones, which the branching process takes as typical."""
@@ -213,3 +221,9 @@ class _Rollout:
         self._own.keep(rows)
         self._excesses.keep(rows)
         return waits[rows]
+
+
+def _decay_sums(sums: FloatArray, wait: FloatArray) -> FloatArray:
+    """Return what is left of the sums after `wait` (P,) days: (P, M · 12)."""
+    taus = np.tile(TAUS_DAYS, sums.shape[1] // KERNELS)
+    return np.asarray(sums * np.exp(-wait[:, None] / taus))

@@ -64,9 +64,9 @@ class RecentExcesses:
         rows = np.full((len(now), INPUTS), np.nan)
         left = np.exp((self._trace_days - now)[:, None] / MAGNITUDE_TAUS_DAYS)[..., None]
         rows[:, :MAGNITUDE_TRACES] = np.log(np.maximum(self._traces * left, 0.0) + TRACE_FLOOR).reshape(len(now), -1)
-        self._latest(rows, own, now)
-        self._means(rows, own)
-        self._levels(rows, own, now)
+        self._fill_latest(rows, own, now)
+        self._fill_means(rows, own)
+        self._fill_levels(rows, own, now)
         rows[:, SINCE_LAST] = rows[:, MAGNITUDE_TRACES + LAST_EVENTS]
         return rows
 
@@ -84,7 +84,8 @@ class RecentExcesses:
             row = len(self._days) + leaving
             self._traces = self._traces - _pulses(days - self._days[row], np.full(len(days), self._excesses[row]))
 
-    def _latest(self, rows: FloatArray, own: OwnEvents, now: FloatArray) -> None:
+    def _fill_latest(self, rows: FloatArray, own: OwnEvents, now: FloatArray) -> None:
+        """Write excess and ln lag of the last events."""
         rows[:, MAGNITUDE_TRACES : MAGNITUDE_TRACES + LAST_EVENTS] = PRIOR_EXCESS
         rows[:, MAGNITUDE_TRACES + LAST_EVENTS : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
         for rank in range(min(LAST_EVENTS, own.count + len(self._days))):
@@ -93,14 +94,15 @@ class RecentExcesses:
             day = own["days"][-1 - rank] if is_own else self._days[own.count - rank - 1]
             rows[:, MAGNITUDE_TRACES + rank], rows[:, MAGNITUDE_TRACES + LAST_EVENTS + rank] = excess, np.log(now - day + LAG_OFFSET_DAYS)
 
-    def _means(self, rows: FloatArray, own: OwnEvents) -> None:
+    def _fill_means(self, rows: FloatArray, own: OwnEvents) -> None:
+        """Write the mean excesses of the last events, shrunken, from the running sums of own and of shared events."""
         for place, most in enumerate((*MEAN_COUNTS.tolist(), self._reach)):
             count = min(most, own.count + len(self._days))
             own_count = min(count, own.count)
             total = self._total[own.count] - self._total[own.count - own_count] + self._sums_of_last[count - own_count]
             rows[:, FIRST_MEAN + place] = shrunken_mean(total, count)
 
-    def _levels(self, rows: FloatArray, own: OwnEvents, now: FloatArray) -> None:
+    def _fill_levels(self, rows: FloatArray, own: OwnEvents, now: FloatArray) -> None:
         """Write the hidden levels, max over events of (x − c log10 lag).
 
         Of the events before the moment, only the dominant ones, as large as all later ones, can give the maximum.

@@ -42,11 +42,11 @@ class Neighbours:
         """
         late = own["places"][-OWN_NEIGHBOURS:].transpose(1, 0, 2)  # (P, O, 3)
         if self._all:
-            return self._described(
+            return self._geometry(
                 places, np.concatenate((np.broadcast_to(self._start.places, (len(places), *self._start.places.shape)), late), 1)
             )
         listed, safe = self._listed(places, positions, roots)
-        return self._described(places, np.concatenate((self._start.places[listed], late), 1), safe, positions)
+        return self._geometry(places, np.concatenate((self._start.places[listed], late), 1), safe, positions)
 
     def _listed(self, places: FloatArray, positions: FloatArray, roots: IntArray) -> tuple[IntArray, FloatArray]:
         """Return rows of the past, (P, LISTED), and the squared distance within which that list is complete, (P,) km²."""
@@ -62,16 +62,23 @@ class Neighbours:
         safe = _SAFETY * np.where(has_root, self._reach[roots] - apart, -1.0)
         return listed, np.where(safe > 0.0, safe * safe, -1.0)
 
-    def _described(
+    def _geometry(
         self, places: FloatArray, others: FloatArray, safe: FloatArray | None = None, positions: FloatArray | None = None
     ) -> NeighbourGeometry:
+        """Return the geometry among the candidates, or among the past's nearest where the candidates may be incomplete.
+
+        Args:
+            places: (P, 3) of the new events; `positions`: the same in km.
+            others: (P, N, 3) the candidates.
+            safe: (P,) km², the squared distance within which they are complete; None: they are all earlier events.
+        """
         east, north = _offsets(places, others)
         squares = east * east + north * north  # (P, N)
         found = min(NEAREST, squares.shape[1])
         ranked = np.sort(squares, axis=1)[:, :found]
         if safe is not None and positions is not None:
             self._search(np.flatnonzero(ranked[:, -1] > safe), places, positions, others, east, north, squares, ranked)
-        return self._of(east, north, squares, ranked)
+        return self._geometry_of_ranked(east, north, squares, ranked)
 
     def _search(
         self, rows: IntArray, places: FloatArray, positions: FloatArray, others: FloatArray, east: SingleArray, north: SingleArray,
@@ -87,7 +94,8 @@ class Neighbours:
         squares[rows] = east[rows] ** 2 + north[rows] ** 2
         ranked[rows] = np.sort(squares[rows], axis=1)[:, : ranked.shape[1]]
 
-    def _of(self, east: SingleArray, north: SingleArray, squares: SingleArray, ranked: SingleArray) -> NeighbourGeometry:
+    def _geometry_of_ranked(self, east: SingleArray, north: SingleArray, squares: SingleArray, ranked: SingleArray) -> NeighbourGeometry:
+        """Return the geometry from offsets and squared distances (P, N), and the smallest squared distances in order (P, n)."""
         paths, found = ranked.shape
         distances = np.full((paths, len(RANKS)), self._widest)
         there = found >= RANKS

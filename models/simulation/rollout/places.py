@@ -117,10 +117,12 @@ def sample_parents(
 
 
 def _rows_at(cumulative: FloatArray, share: FloatArray) -> IntArray:
+    """Return the rows at which running sums (H,) reach shares (R,) of the total."""
     return np.asarray(np.minimum(np.searchsorted(cumulative, share * cumulative[-1], side="right"), len(cumulative) - 1))
 
 
 def _own_rows_at(own: OwnEvents, rows: IntArray, columns: IntArray, taus: FloatArray, now: FloatArray, share: FloatArray) -> IntArray:
+    """Return the steps of own events at which the sums of some kernels over each path reach shares (R,) of the total."""
     fading = np.exp((own["days"][:, rows] - now) / taus[columns])  # (steps, R)
     cumulative = np.cumsum(own["rates"][:, rows, columns] * fading, 0)
     return np.asarray(np.minimum((cumulative <= share * cumulative[-1]).sum(0), own.count - 1))
@@ -134,54 +136,65 @@ def _background_parents(
     cumulative = before + np.cumsum(own["background_weights"][:, rows], 0)  # (steps, R)
     whole = cumulative[-1] if own.count else np.full(len(rows), before)
     value = share * whole
-    found = np.searchsorted(start.background_weights, value, side="right")
-    found = np.where(found < len(start.background_weights), found, len(start.background_weights) + (cumulative <= value).sum(0))
-    found = np.minimum(found, len(start.background_weights) + own.count - 1)
-    return np.where((uniform & region) | (whole <= 0.0), -1, found)
+    row = np.searchsorted(start.background_weights, value, side="right")
+    row = np.where(row < len(start.background_weights), row, len(start.background_weights) + (cumulative <= value).sum(0))
+    row = np.minimum(row, len(start.background_weights) + own.count - 1)
+    return np.where((uniform & region) | (whole <= 0.0), -1, row)
 
 
 def _discs(
     start: Start, own: OwnEvents, parent: IntArray, disc: IntArray, region: shapely.Polygon | None, rng: np.random.Generator
 ) -> Discs:
+    """Return the discs of drawn parents.
+
+    Args:
+        parent: (P,) rows of the events before the moment, then of each path's own events; −1: anywhere in the region.
+        disc: (P,) which of the parent's discs.
+    """
     paths, before = len(parent), len(start.days)
     widths, stretches, powers, depths = (np.zeros(paths) for _ in range(4))
     roots = np.where(parent < before, parent, -1)
-    found = Discs(np.zeros((paths, 3)), np.zeros((paths, 2)), widths, stretches, powers, depths, roots)
-    for rows, parts in (
-        (np.flatnonzero((parent >= 0) & (parent < before)), None),
-        (np.flatnonzero(parent >= before), own),
-    ):
-        which = disc[rows]
-        if parts is None:
-            at = parent[rows]
-            values = (start.places[at], start.directions[at], start.widths_km2[at, which], start.stretches[at, which], start.depths_km[at])
-        else:
-            step = parent[rows] - before
-            values = (
-                own["places"][step, rows], own["directions"][step, rows], own["widths"][step, rows, which],
-                own["stretches"][step, rows, which], own["depths"][step, rows],
-            )  # fmt: skip
-            found.roots[rows] = own["roots"][step, rows]
-        for part, value in zip((found.places, found.directions, found.widths_km2, found.stretches, found.depths_km), values, strict=True):
-            part[rows] = value
-        found.powers[rows] = start.powers[which]
+    discs = Discs(np.zeros((paths, 3)), np.zeros((paths, 2)), widths, stretches, powers, depths, roots)
+    shared, late = np.flatnonzero((parent >= 0) & (parent < before)), np.flatnonzero(parent >= before)
+    _fill(discs, shared, _shared_columns(start, parent[shared], disc[shared]))
+    _fill(discs, late, _own_columns(own, parent[late] - before, late, disc[late]))
+    roots[late] = own["roots"][parent[late] - before, late]
+    for rows in (shared, late):
+        powers[rows] = start.powers[disc[rows]]
     anywhere = np.flatnonzero(parent < 0)
-    found.places[anywhere] = _sample_region(region, len(anywhere), rng)
-    found.powers[anywhere], found.stretches[anywhere], found.widths_km2[anywhere] = 1.0, 1.0, 0.0
-    found.directions[anywhere, 0], found.depths_km[anywhere] = 1.0, np.nan
-    return found
+    discs.places[anywhere] = _sample_region(region, len(anywhere), rng)
+    powers[anywhere], stretches[anywhere], widths[anywhere] = 1.0, 1.0, 0.0
+    discs.directions[anywhere, 0], depths[anywhere] = 1.0, np.nan
+    return discs
+
+
+def _shared_columns(start: Start, rows: IntArray, disc: IntArray) -> tuple[FloatArray, ...]:
+    """Return place, direction, width, stretch and depth of events before the moment, (R, …) each."""
+    return start.places[rows], start.directions[rows], start.widths_km2[rows, disc], start.stretches[rows, disc], start.depths_km[rows]
+
+
+def _own_columns(own: OwnEvents, steps: IntArray, paths: IntArray, disc: IntArray) -> tuple[FloatArray, ...]:
+    """Return the same of the paths' own events."""
+    widths, stretches = own["widths"][steps, paths, disc], own["stretches"][steps, paths, disc]
+    return own["places"][steps, paths], own["directions"][steps, paths], widths, stretches, own["depths"][steps, paths]
+
+
+def _fill(discs: Discs, rows: IntArray, columns: tuple[FloatArray, ...]) -> None:
+    parts = (discs.places, discs.directions, discs.widths_km2, discs.stretches, discs.depths_km)
+    for part, column in zip(parts, columns, strict=True):
+        part[rows] = column
 
 
 def _sample_region(region: shapely.Polygon | None, count: int, rng: np.random.Generator) -> FloatArray:
     """Draw places uniform in a region, (n, 3); without a region (and without any event) they lie at latitude and longitude 0."""
-    found = np.empty((0, 2))
+    sampled = np.empty((0, 2))
     west, south, east, north = (0.0, 0.0, 0.0, 0.0) if region is None else region.bounds
-    while len(found) < count:
+    while len(sampled) < count:
         latitudes = np.degrees(np.arcsin(rng.uniform(np.sin(np.radians(south)), np.sin(np.radians(north)), 4 * count)))
         longitudes = rng.uniform(west, east, 4 * count)
         inside = np.ones(len(latitudes), np.bool_) if region is None else shapely.intersects_xy(region, longitudes, latitudes)
-        found = np.concatenate((found, np.radians(np.column_stack((latitudes, longitudes))[inside])))
-    return np.column_stack((found[:count], np.cos(found[:count, 0])))
+        sampled = np.concatenate((sampled, np.radians(np.column_stack((latitudes, longitudes))[inside])))
+    return np.column_stack((sampled[:count], np.cos(sampled[:count, 0])))
 
 
 def sample_places(discs: Discs, region: shapely.Polygon | None, rng: np.random.Generator) -> FloatArray:
@@ -200,6 +213,10 @@ def sample_places(discs: Discs, region: shapely.Polygon | None, rng: np.random.G
 
 
 def _sample_offsets(discs: Discs, rng: np.random.Generator) -> FloatArray:
+    """Draw a place at a random offset from each disc's centre, (P, 3).
+
+    r² = d (u^(−1/ρ) − 1), u uniform in (0, 1], solves P(r² > s) = (d/(s + d))^ρ; the offset is stretched along the disc's direction.
+    """
     count = len(discs.places)
     radius = np.sqrt(discs.widths_km2 * np.expm1(-np.log(np.maximum(rng.random(count), _SMALLEST)) / discs.powers))
     angle = rng.uniform(0.0, 2.0 * np.pi, count)
@@ -228,9 +245,3 @@ def new_kernels(
         "places": places, "directions": around.directions, "rates": kernels.rates, "widths": kernels.widths_km2,
         "stretches": kernels.stretches, "background_weights": kernels.background_weights,
     }  # fmt: skip
-
-
-def decay_sums(sums: FloatArray, wait: FloatArray) -> FloatArray:
-    """Return what is left of the sums after `wait` (P,) days: (P, M · 12)."""
-    taus = np.tile(TAUS_DAYS, sums.shape[1] // KERNELS)
-    return np.asarray(sums * np.exp(-wait[:, None] / taus))

@@ -1,4 +1,4 @@
-"""Where simulated paths begin: a pattern's events as the networks describe them, and the state at one moment after some of them.
+"""The start of simulated paths: a pattern's events as the networks describe them, and the state at a moment after some of them.
 
 All paths share the events before the moment; what every step needs of them is computed here once.
 """
@@ -34,11 +34,11 @@ class History:
     background: float
     """μ, events per day."""
     timing: PatternKernels
-    """Of the timing network."""
+    """The outputs of the timing network."""
     memory_inputs: torch.Tensor
     """(N + 1, inputs) scaled; row 0 is before the first event."""
     kernels: Kernels
-    """Of the place network; numpy arrays of N rows."""
+    """The outputs of the place network; numpy arrays of N rows."""
     places: FloatArray
     """(N, 3) latitude, longitude (radians), the latitude's cosine."""
     directions: FloatArray
@@ -46,7 +46,7 @@ class History:
 
 
 class Start(NamedTuple):
-    """What all paths from a moment share: the H events before it; days count from the moment."""
+    """The state that all paths from a moment share, with the H events before it; days count from the moment."""
 
     days: FloatArray
     """(H,) of the events, not positive."""
@@ -75,7 +75,7 @@ class Start(NamedTuple):
     directions: FloatArray
     depths_km: FloatArray
     tree: cKDTree | None
-    """Of the positions; None without events."""
+    """The tree of the positions; None without events."""
     magnitude_of_completeness: float
     step: float
     """The step to which magnitudes are rounded; 0: not at all."""

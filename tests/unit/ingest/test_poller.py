@@ -26,6 +26,7 @@ from ingest.sources import UsgsSource
 from ingest.sources.usgs import CHANNELS
 from ingest.sources.usgs_http import LARGEST_BODY_BYTES, detail_path, summary_path
 from tests.support.simulated import at, event, table
+from tests.support.waiting import PATIENCE_SECONDS
 
 TABLE = table()
 QUERY_PATH = "/fdsnws/event/1/query"
@@ -369,9 +370,11 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(system: PollingSystem) 
 @pytest.mark.parametrize(("retry_after", "seconds"), [("7", 7.0), ("99999999999", LONGEST_RETRY_AFTER_SECONDS), ("soon", 0.0)])
 def test_retry_after_is_obeyed_up_to_an_hour(system: PollingSystem, retry_after: str, seconds: float) -> None:
     system.server.set_replies(DAY, Reply(429, headers={"Retry-After": retry_after}))
+    before = time.monotonic()
     system.turn("all_day")
-    pause = system.poller._next["all_day"] - time.monotonic()
-    assert seconds - 1 < pause <= seconds + 0.01
+    due = system.poller._next["all_day"]
+    assert due - before > seconds - 0.01
+    assert due - time.monotonic() <= seconds + 0.01
 
 
 def test_pauses_grow_with_failures_up_to_a_bound(server: Server, tmp_path: Path) -> None:
@@ -381,8 +384,11 @@ def test_pauses_grow_with_failures_up_to_a_bound(server: Server, tmp_path: Path)
     pauses = []
     for _ in range(30):
         poller._next = dict.fromkeys(poller._next, float("inf")) | {"all_day": 0.0}
-        pauses.append(poller.turn() - time.monotonic())
-    assert all(0.9 < pause <= 900.0 for pause in pauses)
+        before = time.monotonic()
+        due = poller.turn()
+        assert due - before > 0.9
+        pauses.append(due - time.monotonic())
+    assert max(pauses) <= 900.0
     assert max(pauses[6:]) > 120
     assert poller.status.failures == 30
     log.close()
@@ -501,14 +507,17 @@ def test_the_next_poll_comes_when_the_feed_expires(server: Server, tmp_path: Pat
     server.set_replies(DAY, feed(1, Date="Mon, 06 Feb 2023 02:00:00 GMT", Expires="Mon, 06 Feb 2023 02:00:37 GMT"))
     log = open_log(f"sqlite:///{tmp_path}/log.db")
     poller = Poller(UsgsSource(server.url), Publisher(log, TABLE))
+    before = time.monotonic()
     poller.turn()
-    assert 36.0 < poller._next["all_day"] - time.monotonic() <= 42.0
+    due = poller._next["all_day"]
+    assert due - before > 36.0
+    assert due - time.monotonic() <= 42.0
     log.close()
 
 
 def test_the_loop_polls_until_it_is_stopped(system: PollingSystem) -> None:
     system.server.set_replies(DAY, *(feed(hour, event("a", magnitude=hour)) for hour in range(3, 8)))
-    deadline = time.monotonic() + 120.0
+    deadline = time.monotonic() + PATIENCE_SECONDS
     system.poller.run(lambda: system.server.times(DAY) >= 5 or time.monotonic() > deadline)
     assert [kind for kind, _ in system.changed_ids()] == ["added", "updated", "updated", "updated", "updated"]
 
@@ -531,7 +540,7 @@ def test_metrics_count_the_results_of_polls_and_export_the_state_of_the_feed(sys
     assert "quakecast_feed_known_events 2.0" in text
     assert "quakecast_origin_to_log_latency_seconds_sum 2160.0" in text
     assert f'quakecast_dead_letters_total{{reason="{system.dead_letter_reasons()[0]}"}} 1.0' in text
-    assert 0.0 < system.poller.unheard_seconds() < 10.0
+    assert 0.0 < system.poller.unheard_seconds() < 100.0
 
 
 def test_any_channel_with_a_new_source_time_ends_the_silence(system: PollingSystem) -> None:

@@ -54,7 +54,7 @@ def test_everything_but_heartbeats_and_replays_is_selected_by_default() -> None:
     assert select_each(Selection(include_heartbeats=True), beat(1.0)) == [True]
 
 
-def test_other_regions_are_left_out_and_what_concerns_no_single_one_is_selected() -> None:
+def test_records_of_other_regions_are_left_out_and_records_without_a_region_are_selected() -> None:
     feed = alert(kind="feed", region=None)
     records = (change(event()), change(event(), region=NEIGHBOUR.id), forecast("elsewhere"), feed, Promotion(at(0.0), {}))
     assert select_each(Selection([REGION.id]), *records) == [True, False, False, True, True]

@@ -98,14 +98,14 @@ def write_a_forecaster(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [(append_a_byte, "weights.safetensors is not what"), (change_sizes, "do not fit"), (write_a_forecaster, "is a lstm, not a cnn")],
     ids=["a byte more", "other sizes", "another kind"],
 )
-def test_a_damaged_folder_is_a_problem_in_one_line(tmp_path: Path, spoil: Callable[[Path], None], said: str) -> None:
+def test_a_damaged_folder_is_a_problem_in_one_line(tmp_path: Path, spoil: Callable[[Path], None], message: str) -> None:
     write_small_cnn(tmp_path / "cnn")
     spoil(tmp_path / "cnn")
-    with pytest.raises(Problem, match=said) as caught:
+    with pytest.raises(Problem, match=message) as caught:
         read_cnn(tmp_path / "cnn")
     assert "\n" not in str(caught.value)
 

@@ -98,13 +98,13 @@ def test_densities_of_places_are_the_formula_s_along_great_circles() -> None:
 def test_nothing_after_an_event_changes_its_scores() -> None:
     pattern = few()
     early = Span(pattern.observed.start, Instant(int(pattern.times[40])))
-    alone, whole = MODEL.outcomes(pattern.before(early.end), early), MODEL.outcomes(pattern, pattern.observed)
+    alone, whole = MODEL.score_events(pattern.before(early.end), early), MODEL.score_events(pattern, pattern.observed)
     assert alone.place_log_prob == pytest.approx(whole.place_log_prob[:40], abs=1e-6)
     assert alone.time_log_prob == pytest.approx(whole.time_log_prob[:40], abs=1e-6)
 
 
 def test_the_model_is_calibrated_on_its_own_simulation() -> None:
-    scores = MODEL.outcomes(EVENTS, Span(Instant.parse("1971-01-01T00:00:00Z"), EVENTS.observed.end))
+    scores = MODEL.score_events(EVENTS, Span(Instant.parse("1971-01-01T00:00:00Z"), EVENTS.observed.end))
     assert float(scores.time_pit.mean()) == pytest.approx(0.5, abs=0.02)
     assert float((scores.time_pit < 0.1).mean()) == pytest.approx(0.1, abs=0.02)
     assert float(scores.magnitude_pit.mean()) == pytest.approx(0.5, abs=0.03)
@@ -223,6 +223,6 @@ def test_published_parameters_have_the_published_scores(recorded: Path) -> None:
     pattern = make_point_pattern(events, 1.0, Span(years[0], years[3]), read_polygon(folder / "SanJac_shape.npy"))
     model = Etas.load(folder / PUBLISHED, "SanJac_10")
     for span, time, place in ((Span(*years[1:3]), 0.6790, -5.570), (Span(*years[2:]), 1.1325, -5.192)):
-        scores = model.outcomes(pattern, span)
+        scores = model.score_events(pattern, span)
         assert (scores.time_log_prob.sum() + scores.survival_log_prob) / len(scores) == pytest.approx(time, abs=0.002)
         assert scores.place_log_prob.mean() == pytest.approx(place, abs=0.003)

@@ -47,20 +47,20 @@ def quick() -> Textbook:
     return fit_textbook(alternating(), TRAINING, QUICK)
 
 
-def mean_error_hours(outcomes: EventScores, pattern: PointPattern, span: Span) -> float:
+def mean_error_hours(event_scores: EventScores, pattern: PointPattern, span: Span) -> float:
     """Return the mean absolute error of the waits after the first."""
     waits = np.diff(pattern.days[pattern.rows(span)])
-    return float(np.abs(outcomes.median_wait_days[1:] - waits).mean()) * 24.0
+    return float(np.abs(event_scores.median_wait_days[1:] - waits).mean()) * 24.0
 
 
 def test_the_median_is_the_training_spans_and_never_changes() -> None:
     events = alternating()
     rows = events.rows(TRAINING)
     model: ScoredModel = fit_median(events, TRAINING)
-    outcomes = model.outcomes(events, LATER)
-    assert len(outcomes) == events.rows(LATER).stop - rows.stop
-    assert np.unique(outcomes.median_wait_days) == pytest.approx(np.median(np.diff(events.days[rows], prepend=0.0)))
-    assert np.unique(outcomes.median_magnitude) == pytest.approx(np.median(events.magnitudes[rows]))
+    event_scores = model.score_events(events, LATER)
+    assert len(event_scores) == events.rows(LATER).stop - rows.stop
+    assert np.unique(event_scores.median_wait_days) == pytest.approx(np.median(np.diff(events.days[rows], prepend=0.0)))
+    assert np.unique(event_scores.median_magnitude) == pytest.approx(np.median(events.magnitudes[rows]))
 
 
 def test_a_median_needs_an_event() -> None:
@@ -71,19 +71,19 @@ def test_a_median_needs_an_event() -> None:
 def test_the_network_learns_what_follows_what() -> None:
     events = alternating()
     model = fit_textbook(events, TRAINING, msgspec.structs.replace(QUICK, epochs=10, learning_rate=5e-3))
-    outcomes, constant = model.outcomes(events, LATER), fit_median(events, TRAINING).outcomes(events, LATER)
-    assert mean_error_hours(outcomes, events, LATER) < 0.2 * mean_error_hours(constant, events, LATER)
-    assert np.abs(outcomes.median_magnitude - events.magnitudes[events.rows(LATER)]).mean() < 0.1
+    event_scores, constant = model.score_events(events, LATER), fit_median(events, TRAINING).score_events(events, LATER)
+    assert mean_error_hours(event_scores, events, LATER) < 0.2 * mean_error_hours(constant, events, LATER)
+    assert np.abs(event_scores.median_magnitude - events.magnitudes[events.rows(LATER)]).mean() < 0.1
 
 
 @pytest.mark.parametrize("model", ["median", "textbook"])
 def test_a_point_forecast_has_no_probabilities(model: str, quick: Textbook) -> None:
     forecaster: ScoredModel = quick if model == "textbook" else fit_median(alternating(), TRAINING)
-    outcomes = forecaster.outcomes(alternating(), LATER)
+    event_scores = forecaster.score_events(alternating(), LATER)
     without = ("time_log_prob", "time_pit", "place_log_prob", "magnitude_log_prob", "magnitude_pit", "survival_log_prob")
-    assert all(np.isnan(getattr(outcomes, name)).all() for name in without)
-    assert np.isfinite(outcomes.median_wait_days).all()
-    assert np.isfinite(outcomes.median_magnitude).all()
+    assert all(np.isnan(getattr(event_scores, name)).all() for name in without)
+    assert np.isfinite(event_scores.median_wait_days).all()
+    assert np.isfinite(event_scores.median_magnitude).all()
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
@@ -91,7 +91,7 @@ def test_a_point_forecast_has_no_probabilities(model: str, quick: Textbook) -> N
 def test_the_same_seed_gives_the_same_network(cell: Cell, front_end: FrontEnd) -> None:
     options = msgspec.structs.replace(QUICK, cell=cell, front_end=front_end, epochs=1, windows_per_epoch=64)
     first, again, other = (fit_textbook(alternating(), TRAINING, msgspec.structs.replace(options, seed=seed)) for seed in (1, 1, 2))
-    waits: list[Any] = [model.outcomes(alternating(), LATER).median_wait_days for model in (first, again, other)]
+    waits: list[Any] = [model.score_events(alternating(), LATER).median_wait_days for model in (first, again, other)]
     assert np.array_equal(waits[0], waits[1])
     assert not np.array_equal(waits[0], waits[2])
     assert first.name == f"textbook{'-conv' if front_end == 'conv' else ''}-{cell}-1"
@@ -120,8 +120,8 @@ def test_a_forecast_uses_neither_its_event_nor_later_ones(quick: Textbook) -> No
     times, magnitudes = events.times.copy(), events.magnitudes.copy()
     times[row:] += 3_600_000
     magnitudes[row:] += 1.0
-    changed = quick.outcomes(replace(events, times=times, magnitudes=magnitudes), LATER)
-    same = quick.outcomes(events, LATER)
+    changed = quick.score_events(replace(events, times=times, magnitudes=magnitudes), LATER)
+    same = quick.score_events(events, LATER)
     assert changed.median_wait_days[:8] == pytest.approx(same.median_wait_days[:8], rel=1e-5)
     assert changed.median_magnitude[:8] == pytest.approx(same.median_magnitude[:8], rel=1e-5)
     assert changed.median_magnitude[8] != pytest.approx(same.median_magnitude[8], rel=1e-5)
@@ -131,8 +131,8 @@ def test_the_first_forecast_counts_from_the_spans_start(quick: Textbook) -> None
     events = alternating()
     row = events.rows(LATER).start
     last = Instant(int(events.times[row - 1]))
-    from_event = quick.outcomes(events, Span(last.plus(seconds=0.001), LATER.end)).median_wait_days[0]
-    later = quick.outcomes(events, Span(last.plus(seconds=600), LATER.end)).median_wait_days[0]
+    from_event = quick.score_events(events, Span(last.plus(seconds=0.001), LATER.end)).median_wait_days[0]
+    later = quick.score_events(events, Span(last.plus(seconds=600), LATER.end)).median_wait_days[0]
     assert later == pytest.approx(from_event - 600.0 / 86_400.0, abs=1e-6)
 
 
@@ -140,11 +140,11 @@ def test_depths_are_used_if_the_training_span_has_them(quick: Textbook) -> None:
     deep = alternating(known_depths=True)
     model = fit_textbook(deep, TRAINING, QUICK)
     assert (len(quick.scaler.low), len(model.scaler.low)) == (4, 5)
-    assert np.isfinite(model.outcomes(alternating(), LATER).median_wait_days).all()
+    assert np.isfinite(model.score_events(alternating(), LATER).median_wait_days).all()
 
 
 def test_a_span_without_events_has_no_forecasts(quick: Textbook) -> None:
-    assert len(quick.outcomes(alternating().before(Instant(0)), TRAINING)) == 0
+    assert len(quick.score_events(alternating().before(Instant(0)), TRAINING)) == 0
 
 
 def test_twenty_events_are_needed() -> None:

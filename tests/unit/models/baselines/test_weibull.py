@@ -92,49 +92,49 @@ def test_the_fit_sees_nothing_after_its_span_and_of_what_came_before_only_the_si
 
 def test_the_log_likelihood_of_a_span_does_not_depend_on_where_it_is_divided() -> None:
     events = simulated(300)
-    parts = [RENEWAL.outcomes(events, Span(day(a), day(b))) for a, b in ((10.0, 40.0), (40.0, 90.0), (10.0, 90.0))]
+    parts = [RENEWAL.score_events(events, Span(day(a), day(b))) for a, b in ((10.0, 40.0), (40.0, 90.0), (10.0, 90.0))]
     first, second, both = (part.time_log_prob.sum() + part.survival_log_prob for part in parts)
     assert first + second == pytest.approx(both)
 
 
 def test_the_density_of_the_first_wait_given_the_silence_integrates_to_one() -> None:
     def density(wait: float) -> float:
-        outcomes = RENEWAL.outcomes(pattern_of(np.array([1.0, 3.0 + wait])), Span(day(3.0), day(1e5)))
-        return math.exp(outcomes.time_log_prob[0])
+        event_scores = RENEWAL.score_events(pattern_of(np.array([1.0, 3.0 + wait])), Span(day(3.0), day(1e5)))
+        return math.exp(event_scores.time_log_prob[0])
 
     assert quad(density, 0.0, 30.0, limit=200)[0] == pytest.approx(1.0, abs=2e-3)
 
 
 def test_the_median_is_where_half_the_probability_lies_also_after_a_silence() -> None:
-    median = RENEWAL.outcomes(pattern_of(np.array([1.0, 4.0])), Span(day(3.0), day(9.0))).median_wait_days[0]
-    outcomes = RENEWAL.outcomes(pattern_of(np.array([1.0, 3.0 + median])), Span(day(3.0), day(9.0)))
-    assert outcomes.time_pit[0] == pytest.approx(0.5, abs=1e-6)
-    assert median > RENEWAL.outcomes(pattern_of(np.array([1.0, 4.0])), Span(day(1.0), day(9.0))).median_wait_days[0]
+    median = RENEWAL.score_events(pattern_of(np.array([1.0, 4.0])), Span(day(3.0), day(9.0))).median_wait_days[0]
+    event_scores = RENEWAL.score_events(pattern_of(np.array([1.0, 3.0 + median])), Span(day(3.0), day(9.0)))
+    assert event_scores.time_pit[0] == pytest.approx(0.5, abs=1e-6)
+    assert median > RENEWAL.score_events(pattern_of(np.array([1.0, 4.0])), Span(day(1.0), day(9.0))).median_wait_days[0]
 
 
 def test_the_model_is_calibrated_on_its_own_simulation() -> None:
-    outcomes = RENEWAL.outcomes(simulated(), Span(day(50.0), day(2000.0)))
-    for pit in (outcomes.time_pit, outcomes.magnitude_pit):
+    event_scores = RENEWAL.score_events(simulated(), Span(day(50.0), day(2000.0)))
+    for pit in (event_scores.time_pit, event_scores.magnitude_pit):
         shares, _ = np.histogram(pit, bins=10, range=(0.0, 1.0))
         assert np.abs(shares / len(pit) - 0.1).max() < 0.03
 
 
 def test_two_events_in_the_same_millisecond_are_scored() -> None:
-    outcomes = RENEWAL.outcomes(pattern_of(np.array([1.0, 1.0, 2.0])), Span(day(0.5), day(3.0)))
-    assert np.isfinite(outcomes.time_log_prob).all()
+    event_scores = RENEWAL.score_events(pattern_of(np.array([1.0, 1.0, 2.0])), Span(day(0.5), day(3.0)))
+    assert np.isfinite(event_scores.time_log_prob).all()
 
 
 def test_a_span_without_events_is_scored_by_its_silence_alone() -> None:
-    outcomes = RENEWAL.outcomes(pattern_of(np.array([1.0])), Span(day(3.0), day(9.0)))
-    assert len(outcomes) == 0
-    assert outcomes.survival_log_prob == pytest.approx((2.0 / SCALE_DAYS) ** SHAPE - (8.0 / SCALE_DAYS) ** SHAPE)
+    event_scores = RENEWAL.score_events(pattern_of(np.array([1.0])), Span(day(3.0), day(9.0)))
+    assert len(event_scores) == 0
+    assert event_scores.survival_log_prob == pytest.approx((2.0 / SCALE_DAYS) ** SHAPE - (8.0 / SCALE_DAYS) ** SHAPE)
 
 
 def test_places_are_uniform_and_the_median_magnitude_is_that_of_the_law() -> None:
     model: ScoredModel = RENEWAL
-    outcomes = model.outcomes(pattern_of(np.array([1.0, 2.0])), Span(day(0.0), day(3.0)))
-    assert outcomes.place_log_prob == pytest.approx(-math.log(1000.0))
-    assert outcomes.median_magnitude == pytest.approx(2.45 + math.log10(2.0))
+    event_scores = model.score_events(pattern_of(np.array([1.0, 2.0])), Span(day(0.0), day(3.0)))
+    assert event_scores.place_log_prob == pytest.approx(-math.log(1000.0))
+    assert event_scores.median_magnitude == pytest.approx(2.45 + math.log10(2.0))
 
 
 def test_one_event_is_too_few_to_fit() -> None:

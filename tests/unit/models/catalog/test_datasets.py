@@ -77,14 +77,14 @@ def test_a_gap_in_a_catalogue_is_not_a_wait() -> None:
 
 
 def test_a_catalogue_is_divided_among_the_regions_of_the_table(tmp_path: Path) -> None:
-    ours, theirs = hourly(0.0, 110.0), hourly(0.1, 109.0, 12.0, 3.5, "b", longitude=45.0)
+    own, neighbours = hourly(0.0, 110.0), hourly(0.1, 109.0, 12.0, 3.5, "b", longitude=45.0)
     small = hourly(0.2, 109.0, 12.0, 2.6, "c", longitude=45.0)
-    datasets = read_datasets(write_curriculum(tmp_path, entry("both"), both=ours + theirs + small), table().region_of)
+    datasets = read_datasets(write_curriculum(tmp_path, entry("both"), both=own + neighbours + small), table().region_of)
     assert [dataset.region for dataset in datasets] == [NEIGHBOUR.id, REGION.id]
     assert [dataset.pattern.magnitude_of_completeness for dataset in datasets] == [3.0, 2.5]
     assert {dataset.catalogue for dataset in datasets} == {"both"}
-    assert len(datasets[0].pattern) == len(theirs), "events below the region's completeness are left out"
-    assert len(datasets[1].pattern) == len(ours) - 1, "the span begins just after its first event"
+    assert len(datasets[0].pattern) == len(neighbours), "events below the region's completeness are left out"
+    assert len(datasets[1].pattern) == len(own) - 1, "the span begins just after its first event"
 
 
 def test_the_dates_divide_a_pattern_into_adjacent_spans(tmp_path: Path) -> None:

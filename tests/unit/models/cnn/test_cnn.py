@@ -60,7 +60,7 @@ def random_network(seed: int = 0) -> MapNetwork:
 
 def scores(trained: TrainedForecaster, network: MapNetwork | None, pattern: PointPattern | None = None) -> FloatArray:
     model = SpaceTimeModel(trained.base, "lstm", trained.dataset.region, network)
-    return model.outcomes(pattern or trained.dataset.pattern, trained.dataset.validation).place_log_prob
+    return model.score_events(pattern or trained.dataset.pattern, trained.dataset.validation).place_log_prob
 
 
 def test_an_untrained_cnn_changes_no_score(trained: TrainedForecaster) -> None:

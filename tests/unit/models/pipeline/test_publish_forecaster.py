@@ -31,6 +31,7 @@ from models.place.train import PlaceOptions
 from models.registry.manifest import CARD, MANIFEST
 from models.timing.training_data import TimingOptions
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE_SECONDS
 
 START = Instant.parse("2020-01-01T00:00:00Z")
 QUICK = ForecasterOptions(
@@ -100,13 +101,13 @@ def test_a_forecaster_read_back_gives_the_scores_of_its_card(published: tuple[Pa
     network, again = read_forecaster(folder)
     assert msgspec.json.encode(again) == msgspec.json.encode(written)
     dataset = simulated_dataset()
-    outcomes = SpaceTimeModel(network, written.name, dataset.region).outcomes(dataset.pattern, dataset.validation)
+    event_scores = SpaceTimeModel(network, written.name, dataset.region).score_events(dataset.pattern, dataset.validation)
     scores = written.scores["validation"]
-    time = (outcomes.time_log_prob.sum() + outcomes.survival_log_prob) / len(outcomes)
+    time = (event_scores.time_log_prob.sum() + event_scores.survival_log_prob) / len(event_scores)
     assert time == pytest.approx(scores["time_log_likelihood"], abs=1e-4)
     assert time == pytest.approx(written.training["time"], abs=1e-3), "training and evaluation have the same formulas"
-    assert outcomes.place_log_prob.mean() == pytest.approx(scores["place_log_likelihood"], rel=1e-4)
-    assert outcomes.magnitude_log_prob.mean() == pytest.approx(scores["magnitude_log_likelihood"], abs=1e-4)
+    assert event_scores.place_log_prob.mean() == pytest.approx(scores["place_log_likelihood"], rel=1e-4)
+    assert event_scores.magnitude_log_prob.mean() == pytest.approx(scores["magnitude_log_likelihood"], abs=1e-4)
 
 
 def test_damaged_weights_are_refused(tmp_path: Path, published: tuple[Path, Card, list[str]]) -> None:
@@ -204,6 +205,7 @@ import torch
 from models.timing import Architecture, train_timing
 from models.training import Checkpoints
 from tests.unit.models.pipeline.test_publish_forecaster import QUICK, simulated_dataset
+from tests.support.waiting import PATIENCE_SECONDS
 torch.set_num_threads(1)
 datasets = [simulated_dataset(7, "one"), simulated_dataset(8, "two"), simulated_dataset(9, "three")]
 sizes = Architecture(("one", "three", "two"), 32, 1, (16, 8), 2, 8, 8, 4)
@@ -221,7 +223,7 @@ def test_two_workers_reach_the_same_scores(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port), str(script)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=300, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=PATIENCE_SECONDS, check=False)
     assert ran.returncode == 0, ran.stderr
     one, other = (json.loads(line) for line in ran.stdout.splitlines())
     assert one == other

@@ -47,8 +47,8 @@ def logging_as_before() -> Iterator[None]:
 def gains(mean: float, events: int = 400, days: float = 200.0, spread: float = 0.1) -> Gains:
     """Return gains of events that are spread evenly over some days."""
     differences = mean + np.random.default_rng(0).normal(0.0, spread, events)
-    came = int(START) + np.linspace(0.0, days * MILLISECONDS_PER_DAY, events).astype(np.int64)
-    return Gains(differences, came, np.empty(0, np.int64))
+    event_times = int(START) + np.linspace(0.0, days * MILLISECONDS_PER_DAY, events).astype(np.int64)
+    return Gains(differences, event_times, np.empty(0, np.int64))
 
 
 def without_events_in(one: PointPattern, span: Span) -> PointPattern:
@@ -195,19 +195,19 @@ def test_a_damaged_incumbent_is_reported_before_any_training(catalogue: Path, tm
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         (0, "no events in"),
         (3, "no region has 20 events"),
         (2, "validation and comparison need more than"),
     ],
 )
-def test_a_catalogue_with_too_few_events_is_a_problem(tmp_path: Path, rows: int, said: str) -> None:
+def test_a_catalogue_with_too_few_events_is_a_problem(tmp_path: Path, rows: int, message: str) -> None:
     file = tmp_path / "few.csv"
     events = Sequence(START, DAYS, 7, mainshock=5.0).events
     few = {0: [], 3: [events[0], events[1], events[-1]], 2: events[:2]}[rows]
     file.write_bytes(csv_of(few))
-    with pytest.raises(Problem, match=said):
+    with pytest.raises(Problem, match=message):
         list(retrain_models(plan(file, tmp_path / "models"), {}, tmp_path, ignore_progress))
     assert not (tmp_path / "models").exists()
 

@@ -20,6 +20,7 @@ from models.forecaster.library import ModelLibrary
 from models.registry.manifest import CARD, verify_model_folder, write_model_folder
 from models.registry.registry import Registry, built_in
 from stream.core.lineup import Lineup
+from tests.support.waiting import PATIENCE_SECONDS
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
 
 FILES = {"weights.safetensors": b"\x01" * 3_000, "card.json": b"{}"}
@@ -83,8 +84,8 @@ def test_a_disk_that_fills_up_during_a_write_leaves_only_the_earlier_model(tmp_p
     messages: multiprocessing.Queue[str] = context.Queue()
     process = context.Process(target=_write_on_a_full_disk, args=(place, messages))
     process.start()
-    message = messages.get(timeout=60)
-    process.join(60)
+    message = messages.get(timeout=PATIENCE_SECONDS)
+    process.join(PATIENCE_SECONDS)
     assert "cannot write the model" in message
     assert "\n" not in message
     assert [path.name for path in tmp_path.iterdir()] == (["cnn-1"] if earlier_model else [])

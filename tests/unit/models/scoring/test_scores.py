@@ -126,13 +126,13 @@ def test_several_regions_score_as_one_by_their_sums() -> None:
     alone = [score_report([score_trial(STATIONARY, one, span, {})]) for one, span in spans]
     assert both["events"] == sum(one["events"] for one in alone)
     assert both["time_log_likelihood"] * both["events"] == pytest.approx(sum(one["time_log_likelihood"] * one["events"] for one in alone))
-    parts = [span_scores(one, span, STATIONARY.outcomes(one, span)) for one, span in spans]
+    parts = [span_scores(one, span, STATIONARY.score_events(one, span)) for one, span in spans]
     assert join_scores(parts).time[-2:] == pytest.approx([part.time[-1] for part in parts])
 
 
 def test_the_silence_of_a_region_without_events_is_scored() -> None:
     silent = pattern_of(np.array([1.0]), np.array([3.0]), 500.0)
-    (part,) = [span_scores(silent, HELD_BACK, STATIONARY.outcomes(silent, HELD_BACK))]
+    (part,) = [span_scores(silent, HELD_BACK, STATIONARY.score_events(silent, HELD_BACK))]
     assert part.time == pytest.approx([-250.0 * STATIONARY.rate_per_day])
     with pytest.raises(Problem, match="no events in the period"):
         score_report([score_trial(STATIONARY, silent, HELD_BACK, {})])
@@ -141,9 +141,9 @@ def test_the_silence_of_a_region_without_events_is_scored() -> None:
 def test_rounded_magnitudes_begin_half_a_step_below_completeness() -> None:
     law = GutenbergRichter(BETA, 0.1)
     events = pattern_of(np.array([1.0]), np.array([COMPLETENESS]), 2.0)
-    outcomes = law.outcomes(events, events.observed)
-    assert outcomes["magnitude_log_prob"] == pytest.approx([math.log(BETA) - BETA * 0.05])
-    assert outcomes["median_magnitude"] == pytest.approx([COMPLETENESS - 0.05 + math.log(2.0) / BETA])
+    event_scores = law.magnitude_scores(events, events.observed)
+    assert event_scores["magnitude_log_prob"] == pytest.approx([math.log(BETA) - BETA * 0.05])
+    assert event_scores["median_magnitude"] == pytest.approx([COMPLETENESS - 0.05 + math.log(2.0) / BETA])
 
 
 @pytest.mark.parametrize("name", BENCHMARK)
@@ -151,9 +151,9 @@ def test_the_stationary_fit_has_the_benchmark_s_scores(recorded: Path, name: str
     completeness, start, end, time, magnitude = BENCHMARK[name]
     years = [Instant.parse(f"{year}-01-01T00:00:00Z") for year in ("2008", start, end)]
     events = [item for item in read_catalog(recorded / "data/benchmark" / f"{name}.csv.xz") if isinstance(item, Event)]
-    known = make_point_pattern(events, completeness, Span(years[0], years[2]))
-    model = fit_poisson(known, Span(years[0], years[1]))
-    scores = score_report([score_trial(model, known, Span(years[1], years[2]), {})])
+    pattern = make_point_pattern(events, completeness, Span(years[0], years[2]))
+    model = fit_poisson(pattern, Span(years[0], years[1]))
+    scores = score_report([score_trial(model, pattern, Span(years[1], years[2]), {})])
     assert scores["time_log_likelihood"] == pytest.approx(time, abs=0.001)
     assert scores["magnitude_log_likelihood"] == pytest.approx(magnitude, abs=0.001)
 

@@ -19,9 +19,9 @@ from tests.unit.models.pipeline.test_publish_forecaster import QUICK, TIMES_ALON
 FAR_TOO_LARGE = 1e30
 
 
-def with_rate(teaching: ForecasterOptions, part: str, name: str) -> ForecasterOptions:
-    options = msgspec.structs.replace(getattr(teaching, part), **{name: FAR_TOO_LARGE})
-    return msgspec.structs.replace(teaching, **{part: options})
+def with_rate(options: ForecasterOptions, part: str, name: str) -> ForecasterOptions:
+    part_options = msgspec.structs.replace(getattr(options, part), **{name: FAR_TOO_LARGE})
+    return msgspec.structs.replace(options, **{part: part_options})
 
 
 @pytest.mark.parametrize(

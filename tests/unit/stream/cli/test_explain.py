@@ -86,10 +86,10 @@ def test_a_catalogue_is_explained_as_of_a_moment(folder: Path) -> None:
     assert (explanation["region"], explanation["at"]) == ("california", str(moment))
     own = {str(each.time): each for each in small_sequence(START, 3.0) if each.network == "ci" and each.time <= moment}
     assert 0 < len(explanation["events"]) <= min(len(own), 10)
-    for shown in explanation["events"]:
-        assert shown["magnitude"] == own[shown["time"]].magnitude
-        assert shown["latitude"] == pytest.approx(own[shown["time"]].latitude, abs=1e-4)
-    shares = [shown["share"] for shown in explanation["events"]]
+    for contribution in explanation["events"]:
+        assert contribution["magnitude"] == own[contribution["time"]].magnitude
+        assert contribution["latitude"] == pytest.approx(own[contribution["time"]].latitude, abs=1e-4)
+    shares = [contribution["share"] for contribution in explanation["events"]]
     assert shares == sorted(shares, reverse=True)
     assert 0.5 < total_share(explanation) <= 1.0 + 1e-9
     assert explanation["last_event"][0]["name"] == explanation["memory"][0]["name"] == "average"

@@ -76,7 +76,7 @@ def test_an_event_after_all_others_is_no_refold_and_the_last_ones_deletion_folds
     assert after.refold(forecaster, REGION, deleted.window, deleted.changed_from).count_refolded(after, deleted.changed_from) == 0
 
 
-def test_a_refold_never_costs_more_than_the_spacing_beyond_what_changed() -> None:
+def test_a_refold_folds_at_most_the_spacing_more_than_the_changed_events() -> None:
     events = sequence(100)
     for number in range(1, 101):
         forecaster = SumForecaster()

@@ -77,14 +77,14 @@ def test_an_event_that_does_not_belong_in_the_window_changes_nothing(outside: Ev
     assert forecaster.observed == []
 
 
-def test_an_event_that_came_and_was_deleted_leaves_the_state_of_a_run_that_never_saw_it() -> None:
+def test_a_deleted_event_leaves_the_state_of_a_run_without_it() -> None:
     others = [change(event(f"e{number:02d}", number)) for number in range(1, 40)]
     ending = change(event("last", 50))
     unseen = state_after(*others, ending)
     for place_in_time in (0.5, 12.5, 38.5):
-        came = change(event("x", place_in_time, 6.0), observed=at(41))
+        added = change(event("x", place_in_time, 6.0), observed=at(41))
         revised = change(event("x", place_in_time + 9, 6.5), kind="updated", observed=at(42))
-        seen = state_after(*others, came, revised, change("x", observed=at(43)), ending)
+        seen = state_after(*others, added, revised, change("x", observed=at(43)), ending)
         assert (seen.window, seen.due_at) == (unseen.window, unseen.due_at)
         assert (seen.memory.base, seen.memory.head) == (unseen.memory.base, unseen.memory.head)
         following = change(event("z", 51))

@@ -64,7 +64,7 @@ def test_a_status_only_revision_is_kept_but_is_no_difference() -> None:
     [{"magnitude": 4.1}, {"latitude": 37.1}, {"longitude": 37.1}, {"depth_km": None}, {"time": at(0.5)}],
     ids=lambda revision: next(iter(revision)),
 )
-def test_a_revision_of_what_forecasters_use_is_a_difference(revision: dict[str, object]) -> None:
+def test_a_revision_of_an_input_of_forecasters_changes_the_window(revision: dict[str, object]) -> None:
     edit = window(event("a")).apply(change(event("a", **revision)), REGION, CUTOFF)  # type: ignore[arg-type]
     assert edit.changed_from == key_of(event("a"))
 
@@ -78,7 +78,7 @@ OUTSIDE = {
 
 
 @pytest.mark.parametrize("outside", OUTSIDE.values(), ids=OUTSIDE.keys())
-def test_what_does_not_belong_stays_out_and_leaves_when_revised_into_it(outside: Event) -> None:
+def test_an_event_outside_is_not_added_and_an_event_revised_to_be_outside_is_removed(outside: Event) -> None:
     assert not belongs_in_window(outside, REGION, CUTOFF)
     stayed_out = window(event("b", 1)).apply(change(outside), REGION, CUTOFF)
     assert stayed_out == (window(event("b", 1)), None, None, None)
@@ -96,7 +96,7 @@ def test_the_deletion_of_an_unknown_id_changes_nothing() -> None:
     assert before.apply(change("z"), REGION, CUTOFF) == (before, None, None, None)
 
 
-def test_expiry_takes_what_is_older_than_the_cutoff_and_nothing_else() -> None:
+def test_expiry_removes_only_events_older_than_the_cutoff() -> None:
     before = window(event("a", 0), event("b", 1), event("c", 2))
     after, expired = before.expire(at(1))
     assert ids(after) == ["b", "c"]

@@ -79,7 +79,7 @@ def test_any_error_of_a_probe_becomes_its_result(error: Exception, why: str) -> 
     assert checks["log"].why.startswith(why)
 
 
-def test_a_probe_that_hangs_turns_bad_and_delays_no_other() -> None:
+def test_a_probe_that_hangs_becomes_unhealthy_and_delays_no_other() -> None:
     release, stop, answered_once, is_hanging = (threading.Event() for _ in range(4))
 
     def hang_after_one_answer() -> str:

@@ -62,26 +62,26 @@ def test_only_earthquakes_that_are_forecast_count() -> None:
     assert [one.id for one in next_events(events, COMPLETENESS)] == ["a", "b"]
 
 
-def test_an_outcome_holds_what_was_forecast_and_what_happened() -> None:
-    found = outcome_of(forecast_quantiles(forecast(1.0)), event("e", 1.0 + math.log(2.0), 3.5))
-    assert (found.forecast_id, found.event_id) == ("test-0-0", "e")
-    assert found.wait_hours == pytest.approx(found.median_wait_hours, rel=1e-3)
-    assert found.wait_pit == pytest.approx(0.5, abs=1e-3)
-    assert found.q05 < found.wait_hours < found.q95
-    assert found.magnitude_pit == pytest.approx(0.9, rel=1e-5)
+def test_an_outcome_has_the_forecast_and_the_event() -> None:
+    outcome = outcome_of(forecast_quantiles(forecast(1.0)), event("e", 1.0 + math.log(2.0), 3.5))
+    assert (outcome.forecast_id, outcome.event_id) == ("test-0-0", "e")
+    assert outcome.wait_hours == pytest.approx(outcome.median_wait_hours, rel=1e-3)
+    assert outcome.wait_pit == pytest.approx(0.5, abs=1e-3)
+    assert outcome.q05 < outcome.wait_hours < outcome.q95
+    assert outcome.magnitude_pit == pytest.approx(0.9, rel=1e-5)
 
 
 @pytest.mark.parametrize("p", [0.001, 0.02, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.9999])
 def test_a_pit_is_exact_at_the_quantiles_and_beyond_them_for_exponential_laws(p: float) -> None:
-    known = forecast_quantiles(forecast(0.0))
-    assert wait_pit(known.wait_hours, -math.log1p(-p)) == pytest.approx(p, rel=1e-6)
-    assert magnitude_pit(known.magnitude, COMPLETENESS - math.log10(1.0 - p), COMPLETENESS) == pytest.approx(p, rel=1e-6)
+    quantiles = forecast_quantiles(forecast(0.0))
+    assert wait_pit(quantiles.wait_hours, -math.log1p(-p)) == pytest.approx(p, rel=1e-6)
+    assert magnitude_pit(quantiles.magnitude, COMPLETENESS - math.log10(1.0 - p), COMPLETENESS) == pytest.approx(p, rel=1e-6)
 
 
 def test_a_pit_increases_with_the_outcome() -> None:
-    known = forecast_quantiles(forecast(0.0))
-    waits = [wait_pit(known.wait_hours, 10.0 ** (step / 10.0 - 4.0)) for step in range(60)]
-    sizes = [magnitude_pit(known.magnitude, COMPLETENESS + step / 10.0, COMPLETENESS) for step in range(60)]
+    quantiles = forecast_quantiles(forecast(0.0))
+    waits = [wait_pit(quantiles.wait_hours, 10.0 ** (step / 10.0 - 4.0)) for step in range(60)]
+    sizes = [magnitude_pit(quantiles.magnitude, COMPLETENESS + step / 10.0, COMPLETENESS) for step in range(60)]
     for values in (waits, sizes):
         assert values == sorted(values)
         assert 0.0 <= values[0] <= values[-1] <= 1.0
@@ -105,7 +105,7 @@ def shares(counts: list[int]) -> list[float]:
     return [count / sum(counts) for count in counts]
 
 
-def test_right_forecasts_fill_each_class_as_they_should() -> None:
+def test_correct_forecasts_fill_each_class_with_its_probability() -> None:
     counts = calibrated(1.0).counts
     due = [high - low for low, high in zip((0.0, *QUANTILES), (*QUANTILES, 1.0), strict=True)]
     assert sum(counts.wait) == sum(counts.magnitude) > 1_000
@@ -131,16 +131,16 @@ def test_an_event_is_counted_once_and_after_a_day() -> None:
     assert [one.event_id for one in calibration.outcomes(REGION.id, events)] == ["e1"]
 
 
-def test_outcomes_are_those_settled_and_those_since_each_once() -> None:
+def test_outcomes_are_the_settled_and_the_newer_ones_each_once() -> None:
     calibration, events = Calibration(), quakes(0.0, 3.0, 20.0, 30.0, 40.0)
     calibration.settle({}, at(-1.0))
     for hours in (-0.5, 1.0, 4.0, 21.0, 31.0, 41.0):
         calibration.take(forecast(hours))
-    seen = []
+    by_time = []
     for hours in (30.5, 45.0, 60.0, 200.0):
         calibration.settle({REGION.id: events}, at(hours))
-        seen.append([one.event_id for one in calibration.outcomes(REGION.id, events)])
-    assert seen == [["e1", "e2", "e3", "e4"]] * 4
+        by_time.append([one.event_id for one in calibration.outcomes(REGION.id, events)])
+    assert by_time == [["e1", "e2", "e3", "e4"]] * 4
 
 
 def test_events_before_the_first_forecast_are_not_compared() -> None:

@@ -132,7 +132,7 @@ def test_a_released_record_may_only_be_replaced_by_a_newer_version(tmp_path: Pat
     assert incompatible_with_released(tmp_path) == ["forgotten.1.json was removed"]
 
 
-def test_a_release_keeps_what_was_released(tmp_path: Path) -> None:
+def test_a_release_keeps_released_schemas(tmp_path: Path) -> None:
     released = edited(CHANGE, lambda s: fields(s, "Change").update(colour={"type": "string"}))
     (tmp_path / "change.1.json").write_text(json.dumps(released))
     with pytest.raises(Problem, match=r"change\.1\.json \.colour was removed; undo it"):

@@ -108,7 +108,7 @@ def test_shared_frames_begin_where_the_cursor_of_the_ring_has_passed_the_client_
     assert data == b"".join(ring.frame(number).encoded for number in (7, 8, 9))
 
 
-def test_a_ring_drops_the_oldest_frames_and_knows_from_where_on_it_is_complete() -> None:
+def test_a_ring_drops_the_oldest_frames_and_has_the_offset_from_which_it_is_complete() -> None:
     ring = ring_of([record((EVENTS, 0), n) for n in range(30)] + [record((FORECASTS, 0), n) for n in range(5)], most_frames=10)
     assert (ring.first, ring.end) == (25, 35)
     assert ring.starts[EVENTS, 0] == 25
@@ -134,8 +134,8 @@ def test_a_filter_selects_by_topic_region_and_test() -> None:
         "nowhere": b'{"region":null}', "unreadable": b"\xff{",
     }  # fmt: skip
     frames = {name: frame_of(record((EVENTS, 0), 0, value), NOTHING_READ) for name, value in bodies.items()}
-    wanted = Filter(frozenset({EVENTS}), frozenset({"a"}), test=False)
-    assert {name for name, frame in frames.items() if wanted.accepts(frame)} == {"here", "nowhere", "unreadable"}
+    record_filter = Filter(frozenset({EVENTS}), frozenset({"a"}), test=False)
+    assert {name for name, frame in frames.items() if record_filter.accepts(frame)} == {"here", "nowhere", "unreadable"}
     assert not any(Filter(frozenset({FORECASTS})).accepts(frame) for frame in frames.values())
 
 

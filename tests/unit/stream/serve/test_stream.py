@@ -218,8 +218,8 @@ def test_the_cursor_moves_past_records_that_the_filter_leaves_out(system: System
     live = system.write(2)
     system.write(4, topic=FORECASTS)
     system.read()
-    wanted = Filter(frozenset({EVENTS}), test=False)
-    client = asyncio.run(read_stream(system, StreamRequest(wanted, from_beginning=True), 2))
+    record_filter = Filter(frozenset({EVENTS}), test=False)
+    client = asyncio.run(read_stream(system, StreamRequest(record_filter, from_beginning=True), 2))
     assert client.bodies == live
     assert client.cursor is not None
     assert client.cursor[EVENTS, 0] == 5
@@ -236,8 +236,8 @@ def test_until_end_ends_after_the_newest_record(system: System) -> None:
 def test_an_idle_client_gets_keep_alives_with_its_current_cursor(system: System) -> None:
     async def run() -> Client:
         client = Client()
-        wanted = Filter(frozenset({FORECASTS}))
-        running = asyncio.create_task(system.stream(StreamRequest(wanted), client.take, comment_seconds=0.0).run())
+        record_filter = Filter(frozenset({FORECASTS}))
+        running = asyncio.create_task(system.stream(StreamRequest(record_filter), client.take, comment_seconds=0.0).run())
         waking = asyncio.create_task(system.hub.wake_periodically(0.01))
         await wait_for(lambda: system.hub.clients == 1)
         system.write(3)

@@ -39,23 +39,23 @@ def alert(number: int = 0, revision: int = 0, **fields: object) -> Alert:
 def test_an_event_has_its_current_version_and_the_time_it_was_first_seen() -> None:
     first, second = event("a", magnitude=4.0), event("a", magnitude=4.4, status="reviewed")
     view = view_of(change(first, observed=at(0.1)), change(second, kind="updated", observed=at(2.0)))
-    (known,) = view.events.newest_first()
-    assert (known.magnitude, known.status, known.versions, known.observed_at, known.deleted) == (4.4, "reviewed", 2, at(0.1), False)
-    assert known.region == REGION.id
+    (found,) = view.events.newest_first()
+    assert (found.magnitude, found.status, found.versions, found.observed_at, found.deleted) == (4.4, "reviewed", 2, at(0.1), False)
+    assert found.region == REGION.id
 
 
 def test_a_deleted_event_stays_visible_as_deleted() -> None:
     view = view_of(change(event("a")), change("a", observed=at(1)))
-    (known,) = view.events.newest_first()
-    assert known.deleted
-    assert known.magnitude == 4.0
+    (found,) = view.events.newest_first()
+    assert found.deleted
+    assert found.magnitude == 4.0
     assert len(view.events) == 0
 
 
 def test_a_merged_event_names_its_successor() -> None:
-    known = view_of(change(event("a")), change("a", kind="merged", merged_into="b")).events.get("a")
-    assert known is not None
-    assert (known.deleted, known.merged_into) == (True, "b")
+    found = view_of(change(event("a")), change("a", kind="merged", merged_into="b")).events.get("a")
+    assert found is not None
+    assert (found.deleted, found.merged_into) == (True, "b")
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
@@ -68,9 +68,9 @@ def test_an_event_that_crossed_a_border_is_in_its_new_region_whichever_record_ca
     view = View()
     for number in order:
         view.apply(record(changes[number], partition=0 if changes[number].region == REGION.id else 1))
-    (known,) = view.events.newest_first()
-    assert (known.region, known.deleted, known.versions) == (NEIGHBOUR.id, False, 2)
-    assert known.observed_at == at(0)
+    (found,) = view.events.newest_first()
+    assert (found.region, found.deleted, found.versions) == (NEIGHBOUR.id, False, 2)
+    assert found.observed_at == at(0)
 
 
 def test_a_deletion_of_an_unknown_event_is_ignored() -> None:
