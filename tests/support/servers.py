@@ -94,18 +94,18 @@ class LocalServer:
         return f"127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the process, and wait until it accepts connections."""
         with (self._folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self._folder)
         wait_for_port(self._port, self.process)
 
     def kill(self) -> None:
-        """End it at once (SIGKILL)."""
+        """Kill the process (SIGKILL)."""
         self.process.kill()
         self.process.wait()
 
     def stop(self) -> None:
-        """End it in order, or after 20 s at once."""
+        """End the process by SIGTERM."""
         stop_process(self.process)
 
 
