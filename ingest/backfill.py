@@ -54,15 +54,25 @@ class BackfillResult(NamedTuple):
 
 
 def fdsn_fetch(base_url: str, minimum_magnitude: float | None, user_agent: str = "quakecast", timeout_seconds: float = 120.0) -> Fetch:
-    """Return a function that fetches pages from an FDSN event service with ObsPy's client; it connects at the first page."""
+    """Return a function that fetches pages from an FDSN event service with ObsPy's client; it connects at the first page.
+
+    The USGS's CSV is asked for first, since it says most, and the standard's text if the service refuses that.
+    """
     connected: list[Any] = []
+    forms = ["csv", "text"]
 
     def fetch(start: Instant, end: Instant, limit: int) -> bytes:
         from ingest.seismology import fdsn_client, fetch_events  # obspy takes a second to import
 
         if not connected:
             connected.append(fdsn_client(base_url, user_agent, timeout_seconds))
-        return fetch_events(connected[0], start, end, minimum_magnitude, limit)
+        while True:
+            try:
+                return fetch_events(connected[0], start, end, minimum_magnitude, limit, forms[0])
+            except Problem:
+                if len(forms) == 1:
+                    raise
+                del forms[0]
 
     return fetch
 

@@ -7,6 +7,7 @@ heartbeats, as the live feed's reports do, marked `test`.
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from ingest.bus import ALERTS, EVENTS, FORECASTS, Log, NotCommitted, Outgoing, Record, open_log
 from ingest.catalog import kind_of, read_catalog, read_changes
@@ -25,9 +27,15 @@ from ingest.publish import Publisher, heartbeat
 from ingest.table import Observation
 from stream.records import Forecast, decode_forecast
 
+UNKNOWN_TIME = Instant(0)
+"""Of dead letters whose row has no readable time."""
 HEARTBEAT_SECONDS = 600.0
+MOST_HEARTBEATS = 20_000
+"""Of a replay of catalogues alone, unless the interval is given: a catalogue of fifty years would need 2.6 million."""
 RECORDS_A_COMMIT = 1_000
 FeedItem = Observation | DeadLetter
+
+log = structlog.get_logger()
 Progress = Callable[[int, Instant], None]
 
 
@@ -103,13 +111,24 @@ def _commit(commit: Callable[[list[Outgoing]], None], records: list[Record]) -> 
         raise Problem(f"the log refused the records ({error})", "check the broker with `quakecast doctor`") from None
 
 
-def publish_files(files: Iterable[Path], publisher: Publisher, span: Span, heartbeat_seconds: float, progress: Progress) -> dict[int, int]:
-    """Write catalogue and change-log files to the input log in the order of time. Returns the last sequence of each partition."""
+def publish_files(
+    files: Iterable[Path], publisher: Publisher, span: Span, heartbeat_seconds: float | None, progress: Progress
+) -> dict[int, int]:
+    """Write catalogue and change-log files to the input log in the order of time. Returns the last sequence of each partition.
+
+    Args:
+        heartbeat_seconds: time between heartbeats; None: `HEARTBEAT_SECONDS`, or more for catalogues so long that `MOST_HEARTBEATS` would
+            not do.
+    """
     pace, count = Pace(span.speed), 0
     before = dict(publisher.sequences)
-    for records, letters in _batches(
-        _with_heartbeats(_read_items(files), span, publisher.ledger, heartbeat_seconds), paced=span.speed is not None
-    ):
+    change_logs, catalogues = _read_items(files)
+    if heartbeat_seconds is None:
+        heartbeat_seconds = HEARTBEAT_SECONDS if change_logs is not None else interval_for(catalogues, span)
+        if heartbeat_seconds > HEARTBEAT_SECONDS:
+            log.info("a long catalogue: fewer heartbeats, unless --heartbeat-seconds is given", heartbeat_seconds=heartbeat_seconds)
+    items = catalogues if change_logs is None else heapq.merge(change_logs, catalogues, key=attrgetter("observed_at"))
+    for records, letters in _batches(_with_heartbeats(items, span, publisher.ledger, heartbeat_seconds), paced=span.speed is not None):
         if records:
             pace.wait_for(records[0].observed_at)
         count += publisher.publish(records, letters)
@@ -118,11 +137,18 @@ def publish_files(files: Iterable[Path], publisher: Publisher, span: Span, heart
     return {partition: last for partition, last in publisher.sequences.items() if last > before[partition]}
 
 
-def _read_items(files: Iterable[Path]) -> Iterator[FeedItem]:
+def _read_items(files: Iterable[Path]) -> tuple[Iterator[FeedItem] | None, list[FeedItem]]:
+    """Return the items of the change logs, None if there is none, and those of the catalogues, each in the order of time."""
     logs = sorted((path for path in files if kind_of(path) == "changelog"), key=lambda path: path.name)
-    catalogues = [path for path in files if kind_of(path) != "changelog"]
-    observed = (item for path in logs for item in read_changes(path))
-    return heapq.merge(observed, _sorted_catalogues(catalogues), key=attrgetter("observed_at"))
+    catalogues = _sorted_catalogues([path for path in files if kind_of(path) != "changelog"])
+    return (item for path in logs for item in read_changes(path)) if logs else None, catalogues
+
+
+def interval_for(items: list[FeedItem], span: Span) -> float:
+    """Return the seconds between heartbeats that fit the length of catalogues, in whole `HEARTBEAT_SECONDS`."""
+    times = [item.observed_at for item in items if isinstance(item, Observation) and span.holds(item.observed_at)]
+    seconds = (times[-1] - times[0]) / 1_000 if times else 0.0
+    return HEARTBEAT_SECONDS * max(1, math.ceil(seconds / HEARTBEAT_SECONDS / MOST_HEARTBEATS))
 
 
 def _sorted_catalogues(catalogues: list[Path]) -> list[FeedItem]:
@@ -137,6 +163,9 @@ def _with_heartbeats(items: Iterable[FeedItem], span: Span, ledger: Ledger, seco
     step = round(seconds * 1_000)
     beat: Instant | None = None
     for item in items:
+        if isinstance(item, DeadLetter) and item.observed_at == UNKNOWN_TIME:
+            yield item  # it says nothing about the clock: heartbeats from 1970 on would follow
+            continue
         if not span.holds(item.observed_at):
             continue
         beat = Instant(item.observed_at - item.observed_at % step) if beat is None else beat

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -38,7 +39,7 @@ from stream.cli.options import (
 )  # fmt: skip
 from stream.cli.outlook import replay_outlooks
 from stream.cli.threads import ThreadGroup
-from stream.replay import HEARTBEAT_SECONDS, Span, alerts_of, copy_log, forecasts_of, is_log, publish_files
+from stream.replay import Span, alerts_of, copy_log, forecasts_of, is_log, publish_files
 from stream.store import Store, open_store
 
 REPLAY_EXAMPLES = "Example: quakecast replay changes_2023-02.csv.xz --from 2023-02-05 --to 2023-02-08 -o forecasts.jsonl"
@@ -67,11 +68,14 @@ def replay(
         int, typer.Option("--workers", min=0, max=16, help="Number of forecasting processes; 0 if some run on the log already.")
     ] = 1,
     heartbeat_seconds: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--heartbeat-seconds", min=1, help="Seconds of replayed time between the heartbeats that are added to a file's records."
+            "--heartbeat-seconds",
+            min=1,
+            help="Seconds of replayed time between the heartbeats that are added to a file's records; by default 600, and more for"
+            " catalogues of over four months.",
         ),
-    ] = HEARTBEAT_SECONDS,
+    ] = None,
     batch_size: BatchOption = 500,
     model: ModelOption = None,
     models: ModelsOption = None,
@@ -142,7 +146,9 @@ def _write(opened: Output, lines: Iterable[bytes]) -> int:
     return count
 
 
-def _publish(sources: list[str], event_log: Log, table: RegionTable, span: Span, heartbeat_seconds: float) -> tuple[dict[int, int], int]:
+def _publish(
+    sources: list[str], event_log: Log, table: RegionTable, span: Span, heartbeat_seconds: float | None
+) -> tuple[dict[int, int], int]:
     """Write the sources to the log. Returns the last sequence of each partition, and the number of records."""
     written = 0
     with progress_bar() as bar:
@@ -158,7 +164,21 @@ def _publish(sources: list[str], event_log: Log, table: RegionTable, span: Span,
         publisher = Publisher(event_log, table, name="replay", test=True)
         last = publish_files([Path(source) for source in sources], publisher, span, heartbeat_seconds, progress)
         publisher.close()
+        if publisher.dead_letters or not written:
+            _report_dead_letters(publisher.dead_letters, written, sources)
         return last, written
+
+
+def _report_dead_letters(dead_letters: Counter[str], written: int, sources: list[str]) -> None:
+    """Say how many rows were odd and why.
+
+    Raises:
+        Problem: nothing could be used.
+    """
+    reasons = ", ".join(f"{reason} {count}" for reason, count in dead_letters.most_common()) or "the files are empty, or hold other times"
+    if not written:
+        raise Problem(f"nothing of {', '.join(sources)} can be replayed ({reasons})", "look at it with `quakecast catalog`")
+    typer.echo(f"dead letters: {reasons} (`quakecast tail deadletters` shows them if --bus names a log)", err=True)
 
 
 def _run_workers(workers: int, bus: str, store: str, batch_size: int, options: ForecastingOptions) -> AbstractContextManager[ThreadGroup]:
