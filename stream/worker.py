@@ -22,7 +22,7 @@ import msgspec
 import structlog
 
 from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, Log, NotCommitted, Outgoing, Record
-from ingest.event import Change, DeadLetter, Promotion, decode, encode
+from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, decode, encode
 from ingest.metrics import Exposition
 from ingest.plausible import implausible
 from ingest.problem import Problem
@@ -32,10 +32,12 @@ from stream.consuming import GroupMember
 from stream.core import Forecaster, Library, Position
 from stream.monitoring import WorkerMetrics
 from stream.partition import Partition, basis_of
-from stream.records import Alert, Forecast, decode_alert
+from stream.records import Alert, Forecast, decode_alert, decode_record
 from stream.store import SavedPartition, Store, WriteResult
 
 GROUP = "forecast"
+OUTPUTS_READ_BACK = 500
+"""Offsets, of which every transaction takes one more."""
 DEEP_REFOLD_EVENTS = 256
 """A refold of more events than this is logged."""
 
@@ -48,6 +50,8 @@ class Owned(NamedTuple):
     state: Partition
     committed: int
     """The group's offset when the partition was assigned: the forecasts for earlier records are written already."""
+    written: int = -1
+    """The sequence up to which forecasts and alerts stand in the log, though the group's offset does not say so."""
 
 
 class Worker(GroupMember[Owned]):
@@ -87,16 +91,39 @@ class Worker(GroupMember[Owned]):
         return len(batch.records)
 
     def _own(self, number: int) -> None:
-        committed = self._consumer.committed(number) or 0
-        saved = self._store.load(number)
+        offset, saved = self._consumer.committed(number), self._store.load(number)
+        committed, written = offset or 0, -1
+        if offset is None or (saved is not None and saved.position.offset > offset):
+            written = self._last_written(number)
+            if saved is not None and 0 <= saved.position.sequence <= written:
+                committed = max(committed, saved.position.offset)
         state = None if saved is None else self._restore(number, saved, committed)
         if state is None:
             state = Partition(number, self._table, self._forecaster, library=self._library, rules=self._rules)
             if saved is not None or committed:
                 log.warning("rebuilding the state from the log", partition=number, saved=saved and str(saved.position), committed=committed)
                 self._store.drop(number)
-        self._owned[number] = Owned(state, committed)
+        self._owned[number] = Owned(state, committed, written)
         self._consumer.seek(number, max(state.position.offset, self._log.starts(EVENTS)[number]))
+
+    def _last_written(self, number: int) -> int:
+        """Return the sequence of the last input record with a forecast or an alert in the log; -1 if there is none.
+
+        The group's offset can be lost (a broker forgets those of a group that is away for a week) or set back. The outputs are not: they
+        say what must not be written again. If they are ahead of the input, they belong to an input topic that was deleted.
+        """
+        records = (record for topic in (FORECASTS, ALERTS) for record in self._last_records(topic, number))
+        written = max((_input_sequence(record) for record in records), default=-1)
+        inputs = max((_input_sequence(record) for record in self._last_records(EVENTS, number)), default=-1)
+        if written < 0:
+            return -1
+        log.warning("the group's offset is lost or behind: outputs that stand in the log are not repeated", partition=number, up_to=written)
+        return written if written <= inputs else -1
+
+    def _last_records(self, topic: str, number: int) -> list[Record]:
+        end = self._log.ends(topic)[number]
+        start = max(self._log.starts(topic)[number], end - OUTPUTS_READ_BACK)
+        return list(self._log.read(topic, number, start, end))
 
     def _restore(self, number: int, saved: SavedPartition, committed: int) -> Partition | None:
         """Return the saved state; None if it belongs to another model, another region table, or a log that has been created again."""
@@ -115,7 +142,8 @@ class Worker(GroupMember[Owned]):
         if record.offset < owned.state.position.offset:
             return []
         out = self._use(owned.state, record)
-        return out if record.offset >= owned.committed else []
+        is_new = record.offset >= owned.committed and (owned.written < 0 or owned.state.position.sequence > owned.written)
+        return out if is_new else []
 
     def _use(self, state: Partition, record: Record) -> list[Outgoing]:
         """Fold a record; one that ingest cannot have written, or that this worker cannot use, is set aside as a dead letter."""
@@ -201,6 +229,17 @@ def _apply_promotion(state: Partition, promotion: Promotion, record: Record) -> 
     write = log.info if activation.refused is None else log.error
     write("promotion", partition=state.number, offset=record.offset, model=activation.model, refused=activation.refused)
     return Outgoing(MODELS, 0, b"activation", encode(activation), activation.at)
+
+
+def _input_sequence(record: Record) -> int:
+    """Return the sequence of an input record, or of the one that an output belongs to; -1 if the record is not one of ours."""
+    try:
+        decoded = decode_record(record.value)
+    except msgspec.DecodeError:
+        return -1
+    if isinstance(decoded, Forecast | Alert):
+        return decoded.input_sequence
+    return decoded.sequence if isinstance(decoded, Change | Heartbeat | Outage) else -1
 
 
 def _dead_letter(record: Record, reason: str, detail: str) -> Outgoing:

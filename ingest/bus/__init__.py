@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from ingest.bus.database import Database
@@ -46,6 +47,7 @@ __all__ = [
     "RecordRefused",
     "SqliteLog",
     "TopicPartition",
+    "lock_ingest",
     "open_log",
     "producer_name",
     "sqlite_path",
@@ -71,6 +73,15 @@ def open_log(url: str) -> Log:
 
         return KafkaLog.connect(url)
     raise Problem(f"{url!r} does not name a log by kafka:// or sqlite:///", "give --bus kafka://host:9092 or --bus sqlite:///file")
+
+
+def lock_ingest(log: Log) -> IO[str] | None:
+    """Keep a second ingest out of an embedded log while the returned file is open. On Kafka a second one takes over from the first.
+
+    Raises:
+        Problem: another process writes to the log already.
+    """
+    return log.lock("ingest") if isinstance(log, SqliteLog) else None
 
 
 def producer_name(url: str, group: str) -> str:

@@ -31,6 +31,7 @@ class Database:
         except (OSError, sqlite3.Error) as error:
             raise Problem(f"cannot open the SQLite file {path} ({error})", "name a file in a folder that can be written") from None
         self.path = path
+        self._identity = _identity(path)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -38,10 +39,13 @@ class Database:
 
         Raises:
             Unavailable: the disk is full or fails, or another program holds the file; nothing was written.
+            Problem: the file at the path is no longer the one that is open: what is written to it would be lost.
         """
         if self.connection.in_transaction:
             yield self.connection
             return
+        if _identity(self.path) != self._identity:
+            raise Problem(f"{self.path} was moved, deleted or replaced while it was in use", "put it back, and start again")
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             yield self.connection
@@ -60,3 +64,12 @@ class Database:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return which file a path leads to; None for none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

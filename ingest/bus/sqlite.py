@@ -76,6 +76,14 @@ class SqliteLog:
     def consumer(self, group: str, topic: str) -> SqliteConsumer:
         return SqliteConsumer(self, group, topic)
 
+    def lock(self, role: str) -> IO[str]:
+        """Keep other processes out of a role in this file until the returned file is closed, or this process ends.
+
+        Raises:
+            Problem: another process has the role.
+        """
+        return _lock(self.database.path, role)
+
     def close(self) -> None:
         self.database.close()
 
@@ -208,11 +216,11 @@ class SqliteConsumer:
         self._lock.close()
 
 
-def _lock(database: Path, group: str) -> IO[str]:
-    file = database.with_name(f"{database.name}.{group}.lock").open("w")
+def _lock(database: Path, role: str) -> IO[str]:
+    file = database.with_name(f"{database.name}.{role}.lock").open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise Problem(f"another process already consumes {database} as {group}", "stop it, or use Kafka to share the work") from None
+        raise Problem(f"another process is already the {role} of {database}", "stop it, or use Kafka to share the work") from None
     return file

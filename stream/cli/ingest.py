@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from ingest.bus import open_log
+from ingest.bus import lock_ingest, open_log
 from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import Poller
 from ingest.publish import Publisher
@@ -43,6 +43,7 @@ def ingest(
     start_logging()
     stop = stop_on_signals()
     event_log = open_log(bus)
+    lock = lock_ingest(event_log)
     publisher = Publisher(event_log, RegionTable.load(regions))
     log.info("ingest", bus=public_address(bus), usgs=usgs, known_events=len(publisher.ledger.entries))
     exposition = Exposition()
@@ -50,3 +51,5 @@ def ingest(
     serve_metrics(exposition, metrics_host, metrics_port, stop, bus, feed=feed_probe(poller))
     poller.run(stop.is_set)
     publisher.close()
+    if lock is not None:
+        lock.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import structlog
 import typer
 
-from ingest.bus import open_log
+from ingest.bus import lock_ingest, open_log
 from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import Poller
 from ingest.publish import Publisher
@@ -77,6 +77,7 @@ def up(
     listening = listen(host, port, token)
     table, store_url, exposition = RegionTable.load(regions), store or bus, Exposition()
     event_log = open_log(bus)
+    lock = lock_ingest(event_log)
     library, rules = open_library(model, models), load_rules(alert_rules)
     worker = open_worker(bus, store_url, table, library, rules, batch_size, output, exposition)
     publisher = Publisher(event_log, table)
@@ -93,6 +94,8 @@ def up(
     threads.join()
     worker.close()
     publisher.close()
+    if lock is not None:
+        lock.close()
 
 
 def _start_threads(stop: threading.Event, poller: Poller, worker: Worker, outlook_process: OutlookProcess | None) -> ThreadGroup:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ingest.bus import open_log
+from ingest.bus import lock_ingest, open_log
 from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Consumer, Follower, Log, NotCommitted, Outgoing, Record, RecordRefused
 from ingest.instant import Instant
 from ingest.problem import Problem
@@ -303,7 +303,7 @@ def test_an_embedded_log_writes_nothing_when_saving_the_state_fails(tmp_path: Pa
 def test_a_second_embedded_consumer_of_a_group_is_refused_with_the_reason(tmp_path: Path) -> None:
     log = open_log(f"sqlite:///{tmp_path}/log.db")
     first = log.consumer("forecast", EVENTS)
-    with pytest.raises(Problem, match="already consumes"):
+    with pytest.raises(Problem, match="is already the forecast of"):
         log.consumer("forecast", EVENTS)
     first.close()
     log.consumer("forecast", EVENTS).close()
@@ -362,3 +362,27 @@ def test_a_record_that_the_broker_refuses_undoes_its_commit_and_is_named(kafka: 
 def test_an_unreachable_broker_is_named_in_one_line() -> None:
     with pytest.raises(Problem, match=r"no Kafka broker answers at 127\.0\.0\.1:9"):
         open_log("kafka://127.0.0.1:9?bootstrap_timeout_ms=500")
+
+
+def test_a_second_ingest_on_an_embedded_log_is_refused(tmp_path: Path) -> None:
+    log, other = open_log(f"sqlite:///{tmp_path}/log.db"), open_log(f"sqlite:///{tmp_path}/log.db")
+    lock = lock_ingest(log)
+    assert lock is not None
+    with pytest.raises(Problem, match="is already the ingest of"):
+        lock_ingest(other)
+    lock.close()
+    again = lock_ingest(other)
+    assert again is not None
+    again.close()
+
+
+@pytest.mark.parametrize("replacement", [b"", None])
+def test_a_log_whose_file_is_gone_is_not_written_to(tmp_path: Path, replacement: bytes | None) -> None:
+    log = open_log(f"sqlite:///{tmp_path}/log.db")
+    producer = log.producer("writer")
+    producer.commit([outgoing("a")])
+    (tmp_path / "log.db").rename(tmp_path / "moved.db")
+    if replacement is not None:
+        (tmp_path / "log.db").write_bytes(replacement)
+    with pytest.raises(Problem, match="was moved, deleted or replaced while it was in use"):
+        producer.commit([outgoing("b")])

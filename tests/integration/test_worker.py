@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 import redis as redis_client
+from kafka import KafkaAdminClient  # type: ignore[import-untyped]
 
-from ingest.bus import open_log
+from ingest.bus import SqliteLog, open_log
 from ingest.bus.log import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Log, Outgoing, Record
 from ingest.event import Heartbeat, InputRecord, Outage, Promotion, decode_dead_letter, encode
 from ingest.instant import Instant
@@ -377,6 +379,33 @@ def test_an_unreadable_record_becomes_a_dead_letter_and_the_worker_continues(dep
     assert len(deployment.records(DEAD_LETTERS, 0)) == 4
     ids = [decode_forecast(body).id for body in deployment.forecasts()[HOME]]
     assert len(ids) == len(set(ids)) == len(expected()[HOME])
+
+
+def lose_offsets(deployment: Deployment) -> None:
+    """Make the log forget how far the group has read, as a broker does when all workers are away for a week."""
+    if isinstance(deployment.log, SqliteLog):
+        with deployment.log.database.transaction() as connection:
+            connection.execute("DELETE FROM consumed")
+        return
+    parts = urlsplit(deployment.log_url)
+    admin = KafkaAdminClient(bootstrap_servers=parts.netloc)
+    admin.delete_groups([f"{parts.path.strip('/')}-forecast"])
+    admin.close()
+
+
+@pytest.mark.parametrize("store_is_lost", [False, True])
+def test_what_stands_in_the_log_is_not_repeated_when_the_group_s_offsets_are_lost(deployment: Deployment, store_is_lost: bool) -> None:
+    deployment.publish(POLLS[:HALF])
+    deployment.run()
+    before = deployment.issued()
+    lose_offsets(deployment)
+    if store_is_lost:
+        empty(deployment)
+    deployment.run()
+    assert deployment.issued() == before
+    deployment.publish(POLLS[HALF:])
+    deployment.run()
+    assert deployment.issued() == expected_with_alerts()
 
 
 def test_records_that_ingest_cannot_have_written_are_set_aside_and_change_nothing_else(deployment: Deployment) -> None:
