@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import time
+import zlib
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ USGS = "https://earthquake.usgs.gov"
 TIMEOUT_SECONDS = 30.0
 WHOLE_ANSWER_SECONDS = 120.0
 LARGEST_BODY_BYTES = 64 * 1024 * 1024
+PART_BYTES = 64 * 1024
 CONTACT = "quakecast/0.1 (no contact: the operator has not set QUAKECAST_CONTACT)"
 BEGINNING_BYTES = 2_000
 
@@ -44,7 +46,8 @@ class UsgsServer:
     def __init__(self, base_url: str = USGS, contact: str | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         agent = f"quakecast/0.1 ({contact})" if contact else CONTACT
-        self._client = httpx.Client(headers={"User-Agent": agent}, timeout=TIMEOUT_SECONDS, follow_redirects=True, mounts=DIRECT)
+        headers = {"User-Agent": agent, "Accept-Encoding": "gzip"}
+        self._client = httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS, follow_redirects=True, mounts=DIRECT)
 
     def get(self, path: str) -> HttpAnswer:
         """Make one request.
@@ -83,17 +86,27 @@ def updates_path(updated_after: Instant, since: Instant) -> str:
 
 
 def _bounded(response: httpx.Response) -> bytes:
-    parts: list[bytes] = []
-    size, deadline = 0, time.monotonic() + WHOLE_ANSWER_SECONDS
-    for part in response.iter_bytes():
-        size += len(part)
-        parts.append(part)
-        if size > LARGEST_BODY_BYTES:
-            beginning = b"".join(parts)[:BEGINNING_BYTES]
-            raise RequestFailed("body_too_large", f"the body is larger than {LARGEST_BODY_BYTES // 2**20} MiB", beginning)
+    """Read a body, and unpack it piece by piece: a small packed body can be a very large one unpacked.
+
+    Raises:
+        RequestFailed: it is larger than `LARGEST_BODY_BYTES`, too slow, or not packed as it says.
+    """
+    packed = response.headers.get("Content-Encoding", "identity").lower()
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed in ("gzip", "x-gzip", "deflate") else None
+    if unpacker is None and packed != "identity":
+        raise RequestFailed("encoding_unknown", f"the body is packed by {packed}, which was not asked for")
+    body, deadline = bytearray(), time.monotonic() + WHOLE_ANSWER_SECONDS
+    for part in response.iter_raw(PART_BYTES):
+        try:
+            body += part if unpacker is None else unpacker.decompress(part, LARGEST_BODY_BYTES + 1 - len(body))
+        except zlib.error as error:
+            raise RequestFailed("unreachable", f"the body is not packed as it says ({error})") from None
+        if len(body) > LARGEST_BODY_BYTES:
+            trouble = f"the body is larger than {LARGEST_BODY_BYTES // 2**20} MiB"
+            raise RequestFailed("body_too_large", trouble, bytes(body[:BEGINNING_BYTES]))
         if time.monotonic() > deadline:
             raise RequestFailed("too_slow", f"the body was not there after {WHOLE_ANSWER_SECONDS:.0f} s")
-    return b"".join(parts)
+    return bytes(body)
 
 
 def _expires_in(response: httpx.Response) -> float | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -365,6 +368,26 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(system: PollingSystem) 
     system.turn("all_day")
     assert system.dead_letter_reasons() == ["body_too_large"]
     assert system.dead_letters()[0].detail == f"the body is larger than {LARGEST_BODY_BYTES // 2**20} MiB"
+
+
+def test_a_small_packed_body_that_is_huge_unpacked_is_refused_without_taking_its_memory(system: PollingSystem) -> None:
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    bomb = b"".join([packer.compress(bytes(2**20)) for _ in range(500)] + [packer.flush()])
+    assert len(bomb) < 2**20
+    system.server.set_replies(DAY, Reply(200, bomb, {"Content-Encoding": "gzip"}))
+    tracemalloc.start()
+    system.turn("all_day")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert system.dead_letter_reasons() == ["body_too_large"]
+    assert peak < 2.5 * LARGEST_BODY_BYTES
+
+
+def test_a_packed_body_is_unpacked(system: PollingSystem) -> None:
+    whole = feed(1, event("a"))
+    system.server.set_replies(DAY, Reply(200, gzip.compress(whole.body), {"Content-Encoding": "gzip"}))
+    system.turn("all_day")
+    assert system.changed_ids() == [("added", "a")]
 
 
 @pytest.mark.parametrize(("retry_after", "seconds"), [("7", 7.0), ("99999999999", LONGEST_RETRY_AFTER_SECONDS), ("soon", 0.0)])
