@@ -35,7 +35,7 @@ REFUSALS: dict[type[KafkaError], str] = {
     InvalidTimestampError: "raise the topic's setting message.timestamp.after.max.ms, or set the broker's clock",
     MessageSizeTooLargeError: "raise the topic's setting max.message.bytes",
     RecordListTooLargeError: "raise the topic's setting max.message.bytes",
-    TopicAuthorizationFailedError: "allow this user to write to the topic (docs/operators.md lists the rights)",
+    TopicAuthorizationFailedError: "allow this user to write to the topic",
 }
 """Errors of the broker that a second attempt meets again, and what the operator can do."""
 

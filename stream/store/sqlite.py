@@ -84,7 +84,7 @@ class SqliteStore:
 
     def _clear(self, partition: int) -> None:
         for table in ("positions", "regions", "window_events"):
-            self._database.connection.execute(f"DELETE FROM {table} WHERE partition = ?", (partition,))
+            self._database.connection.execute(f"DELETE FROM {table} WHERE partition = ?", (partition,))  # noqa: S608  names from above
 
     def _write(self, partition: int, position: Position, changes: dict[str, RegionChange]) -> None:
         connection = self._database.connection

@@ -44,7 +44,7 @@ class ProcessPool:
 
 def _simulate_sent(sent: bytes, number: int, size: int) -> Block:
     """Simulate a block whose settings come as pickled bytes from the process that started this one."""
-    return simulate_block(pickle.loads(sent), number, size)
+    return simulate_block(pickle.loads(sent), number, size)  # noqa: S301  sent by our own parent process
 
 
 def _follow_parent() -> None:

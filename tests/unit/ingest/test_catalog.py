@@ -165,3 +165,17 @@ def test_the_geojson_of_the_emsc_is_read_by_its_own_names(tmp_path: Path) -> Non
     (event,) = events_of(path)
     assert (event.depth_km, event.type, event.magnitude_type, event.place) == (7.2, "mining explosion", "ml", "CENTRAL CALIFORNIA")
     assert str(event.updated) == "2014-01-01T21:00:00.000Z"
+
+
+def test_entities_of_an_xml_file_are_not_fetched(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("the content of another file")
+    declaration = f'<!DOCTYPE q [<!ENTITY secret SYSTEM "{(tmp_path / "secret").as_uri()}">]>'.encode()
+    path = tmp_path / "events.xml"
+    path.write_bytes(
+        QUAKEML.replace(b"ATTRIBUTES", b"").replace(b"?>", b"?>" + declaration, 1).replace(b"24 km SW of Scarborough", b"&secret;")
+    )
+    try:
+        items = list(read_catalog(path))
+    except Problem:
+        return
+    assert "another file" not in str(items)
