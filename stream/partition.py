@@ -23,10 +23,12 @@ from stream.core import (
     SavedRegion,
     Step,
     Window,
+    digest_after,
     first_state,
     on_change,
     on_heartbeat,
     take_over,
+    window_digest,
 )
 from stream.records import Activation, Alert, Forecast, LastRevisions, Score
 
@@ -68,6 +70,8 @@ class Partition:
         self._forecasts: dict[str, bytes] = {}
         self._alerts: dict[str, LastRevisions] = {}
         self._unsaved: dict[str, dict[str, Event | None]] = {}
+        self._digests: dict[str, int] = {}
+        """By region, the digest of its window."""
         self.refolds: list[Refold] = []
         """Refolds since the last save."""
 
@@ -78,6 +82,7 @@ class Partition:
             if saved.forecast is not None:
                 self._forecasts[region_id] = saved.forecast
             self._alerts[region_id] = saved.alerts
+            self._digests[region_id] = window_digest(map(encode, saved.events))
 
     def state(self, region_id: str) -> RegionState:
         """Return a region's state; the first state for a region without records so far."""
@@ -175,6 +180,8 @@ class Partition:
         return RegionContext(self._table[region_id], self.number, self._forecaster)
 
     def _note(self, region_id: str, step: Step) -> list[EncodedRecord]:
+        before = self.state(region_id).window
+        self._digests[region_id] = digest_after(self._digests.get(region_id, 0), before, step.removed, step.written)
         self._states[region_id] = step.state
         if step.refolded is not None:
             self.refolds.append(Refold(region_id, step.refolded))
@@ -202,7 +209,8 @@ class Partition:
         written = tuple(event for event in edits.values() if event is not None)
         removed = tuple(event_id for event_id, event in edits.items() if event is None)
         forecast, alerts = self._forecasts.get(region_id), self._alerts.get(region_id, ())
-        return RegionChange(written, removed, state.memory.sparse(), state.due_at, forecast, state.scoring, alerts)
+        digest = self._digests.get(region_id, 0)
+        return RegionChange(written, removed, state.memory.sparse(), state.due_at, forecast, state.scoring, alerts, digest)
 
     def mark_saved(self) -> None:
         """Note that all changes so far are in the store."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stream.core.digest import digest_after, window_digest
 from stream.core.forecaster import Expectation, Forecaster, Hazard
 from stream.core.lineup import DEPENDENT_KINDS, FORECASTING_KINDS, Library, Lineup, NoLibrary
 from stream.core.memory import Memory
@@ -34,9 +35,11 @@ __all__ = [
     "Tally",
     "Window",
     "champion_memory",
+    "digest_after",
     "first_state",
     "key_of",
     "on_change",
     "on_heartbeat",
     "take_over",
+    "window_digest",
 ]

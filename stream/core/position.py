@@ -53,3 +53,5 @@ class RegionChange(NamedTuple):
     forecast: bytes | None
     scoring: Scoring = Scoring()
     alerts: LastRevisions = ()
+    window_digest: int | None = None
+    """Of the whole window after the change (`stream.core.digest`); None: it is not checked when the region is loaded."""

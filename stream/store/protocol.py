@@ -5,13 +5,16 @@ It is never ahead of the log's commits, it only moves forward, and it may be emp
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
+from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from ingest.bus import Log
-from stream.core import Memory, Position, RegionChange, SavedRegion, Scoring, key_of
+from stream.core import Memory, Position, RegionChange, SavedRegion, Scoring, key_of, window_digest
+from stream.records import encode_alerts
 
 
 class SavedPartition(NamedTuple):
@@ -66,6 +69,11 @@ class Store(Protocol):
         """Release the connection."""
 
 
+LAYOUT = 2
+"""Version of what the stores save and of the arrays in a memory. States of another version are built again from the log."""
+Part = bytes | str | int | None
+
+
 class DamagedState(ValueError):
     """The parts of a saved state do not fit together."""
 
@@ -81,6 +89,45 @@ def require_consistent(saved: SavedRegion) -> SavedRegion:
     if last_event != last_checkpoint:
         raise DamagedState(f"the window ends with {last_event}, but the memory with {last_checkpoint}")
     return saved
+
+
+def checksum(*parts: Part) -> str:
+    """Return the checksum that a store keeps beside what it saves, and compares when it loads it.
+
+    A state that another layout wrote, whose bits have changed, or that somebody has edited, does not match.
+    """
+    return blake2b(msgspec.msgpack.encode((LAYOUT, *parts)), digest_size=8).hexdigest()
+
+
+def position_checksum(position: Position) -> str:
+    """Return the checksum of a position."""
+    fields = (position.offset, position.sequence, int(position.clock), position.basis)
+    return checksum(*fields, position.lineup.encode(), encode_alerts(position.alerts))
+
+
+def digest_text(digest: int | None) -> str:
+    """Return a window's digest as a store keeps it; "" for none."""
+    return "" if digest is None else f"{digest:016x}"
+
+
+def require_unchanged(stored: str, *parts: Part) -> None:
+    """Compare a stored checksum with that of the parts as they were loaded.
+
+    Raises:
+        DamagedState: they differ.
+    """
+    if stored != checksum(*parts):
+        raise DamagedState("a part of the state is not what was saved")
+
+
+def require_window(stored_digest: str, encoded_events: Iterable[bytes]) -> None:
+    """Compare a stored window digest with that of the events as they were loaded.
+
+    Raises:
+        DamagedState: they differ.
+    """
+    if stored_digest and stored_digest != digest_text(window_digest(encoded_events)):
+        raise DamagedState("an event of the window is missing, changed or added")
 
 
 def encode_memory(memory: Memory) -> bytes:

@@ -2,11 +2,12 @@
 
 All keys of an input partition share a hash tag, so that a cluster keeps them together. For partition 2 and region `turkiye`:
 
-    quakecast:{2}:position          HASH  offset, sequence, clock (ms), basis, lineup, alerts (JSON), regions (how many)
+    quakecast:{2}:position          HASH  offset, sequence, clock (ms), basis, lineup, alerts (JSON), checksum, regions (how many)
     quakecast:{2}:regions           SET   region ids
     quakecast:{2}:window:turkiye    ZSET  event id by origin time (ms)
     quakecast:{2}:events:turkiye    HASH  event id -> JSON
-    quakecast:{2}:state:turkiye     HASH  memory (with checkpoints, msgpack), due_at (ms), forecast (JSON), scoring (msgpack), alerts (JSON)
+    quakecast:{2}:state:turkiye     HASH  memory (with checkpoints, msgpack), due_at (ms), forecast (JSON), scoring (msgpack),
+                                          alerts (JSON), window (digest of the events), checksum
 
 Every write is one Lua script. It checks the stored position first and only moves it forward, so a late worker cannot set the state back.
 """
@@ -32,11 +33,16 @@ from stream.store.protocol import (
     DamagedState,
     SavedPartition,
     WriteResult,
+    checksum,
     decode_memory,
     decode_scoring,
+    digest_text,
     encode_memory,
     encode_scoring,
+    position_checksum,
     require_consistent,
+    require_unchanged,
+    require_window,
 )
 
 # KEYS: the position, the set of regions.
@@ -44,14 +50,14 @@ from stream.store.protocol import (
 #       3-6   offset, sequence, clock and basis of the new position
 #       7     1 to replace whatever is stored, else 0
 #       8     the offset before this write
-#       9-10  lineup and alerts of the new position
-#       11-   Redis commands, each preceded by the number of its arguments
+#       9-11  lineup, alerts and checksum of the new position
+#       12-   Redis commands, each preceded by the number of its arguments
 # The script refuses if the store is ahead on the same basis, or (unless it replaces) is not at the expected position.
 GUARDED_WRITE = """
 local stored = redis.call('HMGET', KEYS[1], 'offset', 'basis', 'sequence')
 if stored[1] and stored[2] == ARGV[6] and (tonumber(stored[1]) or -1) > tonumber(ARGV[8]) then return 'store ahead' end
 if ARGV[7] == '0' and ((stored[1] or '') ~= ARGV[1] or (stored[2] or '') ~= ARGV[2]) then return 'position differs' end
-local i = 11
+local i = 12
 while i <= #ARGV do
   local n = tonumber(ARGV[i])
   redis.call(unpack(ARGV, i + 1, i + n))
@@ -59,7 +65,7 @@ while i <= #ARGV do
 end
 local regions = redis.call('SCARD', KEYS[2])
 redis.call('HSET', KEYS[1], 'offset', ARGV[3], 'sequence', ARGV[4], 'clock', ARGV[5], 'basis', ARGV[6])
-redis.call('HSET', KEYS[1], 'lineup', ARGV[9], 'alerts', ARGV[10], 'regions', regions)
+redis.call('HSET', KEYS[1], 'lineup', ARGV[9], 'alerts', ARGV[10], 'checksum', ARGV[11], 'regions', regions)
 return 'saved'
 """
 Command = tuple[str | bytes | int, ...]
@@ -132,11 +138,15 @@ class RedisStore:
         due_at = state.get(b"due_at", b"")
         if len(ids) != len(bodies):
             raise DamagedState("the window and the events have different numbers")
+        parts = [state.get(name) or b"" for name in (b"memory", b"due_at", b"forecast", b"scoring", b"alerts")]
+        window = state[b"window"].decode()
+        require_unchanged(state[b"checksum"].decode(), *parts, window)
+        require_window(window, bodies.values())
         events = tuple(decode_event(bodies[event_id]) for event_id in ids)
-        memory = decode_memory(state[b"memory"])
         due = Instant(int(due_at)) if due_at else None
         scoring, alerts = decode_scoring(state[b"scoring"]), decode_alerts(state.get(b"alerts", b""))
-        return require_consistent(SavedRegion(events, memory, due, state.get(b"forecast") or None, scoring, alerts))
+        saved = SavedRegion(events, decode_memory(state[b"memory"]), due, state.get(b"forecast") or None, scoring, alerts)
+        return require_consistent(saved)
 
     @_answered
     def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
@@ -167,17 +177,19 @@ class RedisStore:
             before.offset,
             after.lineup.encode(),
             encode_alerts(after.alerts),
+            position_checksum(after),
             *flat,
         ]
         keys = [_key(partition, "position"), _key(partition, "regions")]
         return WriteResult(self._guarded_write(keys=keys, args=arguments).decode())
 
     def _position(self, partition: int) -> Position | None:
-        fields = self._client.hmget(_key(partition, "position"), "offset", "sequence", "clock", "basis", "lineup", "alerts")
-        offset, sequence, clock, basis, lineup, alerts = fields
+        names = ("offset", "sequence", "clock", "basis", "lineup", "alerts", "checksum")
+        offset, sequence, clock, basis, lineup, alerts, stored = self._client.hmget(_key(partition, "position"), *names)
         try:
-            at = Instant(int(clock))
-            return Position(int(offset), int(sequence), at, basis.decode(), Lineup.decode(lineup or b""), decode_alerts(alerts or b""))
+            at, decoded = Instant(int(clock)), decode_alerts(alerts or b"")
+            position = Position(int(offset), int(sequence), at, basis.decode(), Lineup.decode(lineup or b""), decoded)
+            return position if stored.decode() == position_checksum(position) else None
         except (TypeError, ValueError, AttributeError, msgspec.MsgspecError):
             return None  # missing or damaged
 
@@ -220,8 +232,10 @@ def _commands(partition: int, changes: dict[str, RegionChange]) -> list[Command]
         commands += [("HDEL", events, event_id) for event_id in change.removed]
         commands += [("ZADD", window, int(event.time), event.id) for event in change.written]
         commands += [("HSET", events, event.id, encode(event)) for event in change.written]
-        due_at = "" if change.due_at is None else int(change.due_at)
-        fields: Command = ("memory", encode_memory(change.memory), "due_at", due_at, "forecast", change.forecast or b"")
-        fields = (*fields, "scoring", encode_scoring(change.scoring), "alerts", encode_alerts(change.alerts))
-        commands.append(("HSET", _key(partition, "state", region), *fields))
+        due_at = b"" if change.due_at is None else str(int(change.due_at)).encode()
+        parts = (encode_memory(change.memory), due_at, change.forecast or b"", encode_scoring(change.scoring), encode_alerts(change.alerts))
+        window_text = digest_text(change.window_digest)
+        fields = ("memory", parts[0], "due_at", parts[1], "forecast", parts[2], "scoring", parts[3], "alerts", parts[4])
+        pairs: Command = (*fields, "window", window_text, "checksum", checksum(*parts, window_text))
+        commands.append(("HSET", _key(partition, "state", region), *pairs))
     return commands

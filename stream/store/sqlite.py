@@ -12,20 +12,27 @@ from stream.records import decode_alerts, encode_alerts
 from stream.store.protocol import (
     SavedPartition,
     WriteResult,
+    checksum,
     decode_memory,
     decode_scoring,
+    digest_text,
     encode_memory,
     encode_scoring,
+    position_checksum,
     require_consistent,
+    require_unchanged,
+    require_window,
     write_result,
 )
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS positions (
-  partition INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER, clock INTEGER, basis TEXT, lineup BLOB, alerts BLOB
+  partition INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER, clock INTEGER, basis TEXT, lineup BLOB, alerts BLOB,
+  checksum TEXT
 );
 CREATE TABLE IF NOT EXISTS regions (
-  partition INTEGER, region TEXT, memory BLOB, due_at INTEGER, forecast BLOB, scoring BLOB, alerts BLOB, PRIMARY KEY (partition, region)
+  partition INTEGER, region TEXT, memory BLOB, due_at INTEGER, forecast BLOB, scoring BLOB, alerts BLOB, window TEXT, checksum TEXT,
+  PRIMARY KEY (partition, region)
 );
 CREATE TABLE IF NOT EXISTS window_events (
   partition INTEGER, region TEXT, id TEXT, time INTEGER, body BLOB, PRIMARY KEY (partition, region, id)
@@ -33,18 +40,26 @@ CREATE TABLE IF NOT EXISTS window_events (
 """
 
 
+COLUMNS = {
+    "positions": ["partition", "offset", "sequence", "clock", "basis", "lineup", "alerts", "checksum"],
+    "regions": ["partition", "region", "memory", "due_at", "forecast", "scoring", "alerts", "window", "checksum"],
+    "window_events": ["partition", "region", "id", "time", "body"],
+}
+"""Of this release; tables with others are of another one."""
+
+
 class SqliteStore:
     """A `Store` in a SQLite database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        columns = {row[1] for row in database.connection.execute("PRAGMA table_info(positions)")}
-        if columns and "alerts" not in columns:  # tables of an earlier release: the worker fills new ones from the log
-            database.connection.executescript("DROP TABLE regions; DROP TABLE positions; DROP TABLE window_events;")
+        present = {table: [row[1] for row in database.connection.execute(f"PRAGMA table_info({table})")] for table in COLUMNS}
+        if any(columns and columns != COLUMNS[table] for table, columns in present.items()):  # the worker fills new ones from the log
+            database.connection.executescript("".join(f"DROP TABLE IF EXISTS {table};" for table in COLUMNS))
         database.connection.executescript(SCHEMA)
 
     def load(self, partition: int) -> SavedPartition | None:
-        query = "SELECT region, memory, due_at, forecast, scoring, alerts FROM regions WHERE partition = ?"
+        query = "SELECT region, memory, due_at, forecast, scoring, alerts, window, checksum FROM regions WHERE partition = ?"
         try:
             position = self.positions().get(partition)
             if position is None:
@@ -56,11 +71,14 @@ class SqliteStore:
             return None  # damaged: the worker folds the partition again from the log
 
     def _region(
-        self, partition: int, region: str, memory: bytes, due_at: int | None, forecast: bytes | None, scoring: bytes, alerts: bytes
-    ) -> SavedRegion:
+        self, partition: int, region: str, memory: bytes, due_at: int | None, forecast: bytes | None, scoring: bytes, alerts: bytes,
+        window: str, stored: str,
+    ) -> SavedRegion:  # fmt: skip
+        require_unchanged(stored, memory, due_at, forecast, scoring, alerts, window)
         query = "SELECT body FROM window_events WHERE partition = ? AND region = ? ORDER BY time, id"
-        events = tuple(decode_event(body) for (body,) in self._database.connection.execute(query, (partition, region)))
-        due = None if due_at is None else Instant(due_at)
+        bodies = [body for (body,) in self._database.connection.execute(query, (partition, region))]
+        require_window(window, bodies)
+        events, due = tuple(map(decode_event, bodies)), None if due_at is None else Instant(due_at)
         return require_consistent(SavedRegion(events, decode_memory(memory), due, forecast, decode_scoring(scoring), decode_alerts(alerts)))
 
     def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
@@ -89,7 +107,7 @@ class SqliteStore:
     def _write(self, partition: int, position: Position, changes: dict[str, RegionChange]) -> None:
         connection = self._database.connection
         row: tuple[object, ...] = (partition, *position[:4], position.lineup.encode(), encode_alerts(position.alerts))
-        connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, position_checksum(position)))
         for region, change in changes.items():
             removed = [(partition, region, event_id) for event_id in change.removed]
             connection.executemany("DELETE FROM window_events WHERE partition = ? AND region = ? AND id = ?", removed)
@@ -97,12 +115,14 @@ class SqliteStore:
             connection.executemany("INSERT OR REPLACE INTO window_events VALUES (?, ?, ?, ?, ?)", written)
             state = (
                 encode_memory(change.memory),
-                change.due_at,
+                None if change.due_at is None else int(change.due_at),
                 change.forecast,
                 encode_scoring(change.scoring),
                 encode_alerts(change.alerts),
+                digest_text(change.window_digest),
             )
-            connection.execute("INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?, ?, ?)", (partition, region, *state))
+            row = (partition, region, *state, checksum(*state))
+            connection.execute("INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def drop(self, partition: int) -> None:
         self._database.connection.execute("DELETE FROM positions WHERE partition = ?", (partition,))
@@ -112,11 +132,13 @@ class SqliteStore:
         return dict(self._database.connection.execute(query).fetchall())
 
     def positions(self) -> dict[int, Position]:
-        query = "SELECT partition, offset, sequence, clock, basis, lineup, alerts FROM positions"
-        return {
-            partition: Position(offset, sequence, Instant(clock), basis, Lineup.decode(lineup), decode_alerts(alerts))
-            for partition, offset, sequence, clock, basis, lineup, alerts in self._database.connection.execute(query).fetchall()
-        }
+        query = "SELECT partition, offset, sequence, clock, basis, lineup, alerts, checksum FROM positions"
+        positions: dict[int, Position] = {}
+        for partition, offset, sequence, clock, basis, lineup, alerts, stored in self._database.connection.execute(query).fetchall():
+            position = Position(offset, sequence, Instant(clock), basis, Lineup.decode(lineup), decode_alerts(alerts))
+            if stored == position_checksum(position):  # a damaged one is as good as none: the worker builds the state from the log
+                positions[partition] = position
+        return positions
 
     def shares_transaction(self, log: Log) -> bool:
         return isinstance(log, SqliteLog) and log.database is self._database

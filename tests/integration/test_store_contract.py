@@ -24,7 +24,7 @@ from stream.core.score import Interval, Scoring, Tally, Week
 from stream.core.window import Window
 from stream.partition import Partition
 from stream.store import open_store
-from stream.store.protocol import SavedPartition, Store, WriteResult
+from stream.store.protocol import SavedPartition, Store, WriteResult, position_checksum
 from tests.support.simulated import REGION, SumForecaster, at, event, fold_events, records_by_partition, simulated_polls, table
 
 FIRST = Position()
@@ -243,6 +243,71 @@ def test_a_partition_saved_in_steps_is_restored_unchanged(reopen: Callable[[], S
     assert {alert.alert_type for alert in saved.regions[REGION.id].alerts} >= {"initial"}
 
 
+def saved_partition(store: Store) -> int:
+    """Save a partition with windows, alerts and scores; return its number."""
+    number, records = max(records_by_partition(simulated_polls(5, 60, 1.0)).items(), key=lambda item: len(item[1]))
+    live = Partition(
+        number, table(), SumForecaster(), rules=(Rule("seen", "magnitude", at_least=4.0), Rule("silent", "feed", at_least=300.0))
+    )
+    for record in [*records, Outage(len(records), at(1), "all_day", 301.0, "HTTP status 503")]:
+        live.take(record, record.sequence)
+    store.save(number, live.saved_position, live.position, live.changes())
+    assert require_saved(store.load(number)).position == live.position
+    return number
+
+
+@pytest.mark.parametrize(
+    "alteration",
+    [
+        "UPDATE regions SET memory = CAST(memory || x'00' AS BLOB)",
+        "UPDATE regions SET due_at = due_at + 1",
+        "UPDATE regions SET forecast = replace(forecast, '0', '1')",
+        "UPDATE regions SET scoring = x'93'",
+        "UPDATE regions SET alerts = x''",
+        "UPDATE regions SET window = ''",
+        "DELETE FROM window_events WHERE id = (SELECT min(id) FROM window_events)",
+        "UPDATE window_events SET body = CAST(replace(CAST(body AS TEXT), '\"longitude\":3', '\"longitude\":4') AS BLOB)",
+        "UPDATE positions SET clock = clock + 31557600000",
+        "UPDATE positions SET sequence = 1000000000",
+        "UPDATE positions SET alerts = x''",
+        "UPDATE positions SET checksum = NULL",
+    ],
+)
+def test_an_embedded_state_that_was_altered_is_not_loaded(tmp_path: Path, alteration: str) -> None:
+    log = open_log(f"sqlite:///{tmp_path}/one.db")
+    store = open_store(f"sqlite:///{tmp_path}/one.db", log)
+    number = saved_partition(store)
+    changed = log.database.connection.execute(alteration)  # type: ignore[attr-defined]
+    assert changed.rowcount > 0
+    assert store.load(number) is None
+
+
+def test_a_state_in_redis_that_was_altered_is_not_loaded(in_redis: tuple[Store, str]) -> None:
+    store, url = in_redis
+    with redis_client.Redis.from_url(url) as client:
+        number = saved_partition(store)
+        whole = {key: client.dump(key) for key in client.scan_iter(match=f"quakecast:{{{number}}}:*")}
+        position, state, events = (f"quakecast:{{{number}}}:{name}" for name in ("position", "state:test", "events:test"))
+        event_id, body = next(iter(client.hgetall(events).items()))
+        alterations = [
+            (position, "clock", int(client.hget(position, "clock")) + 31_557_600_000),
+            (position, "sequence", 10**9),
+            (position, "alerts", b""),
+            (position, "checksum", b""),
+            (state, "memory", client.hget(state, "memory") + b"0"),
+            (state, "scoring", b"0"),
+            (state, "alerts", b""),
+            (state, "window", b"0"),
+            (events, event_id, body.replace(b'"status":"', b'"status":"x')),
+        ]
+        for key, field, value in alterations:
+            client.hset(key, field, value)
+            assert store.load(number) is None, (key, field)
+            for name, dumped in whole.items():
+                client.restore(name, 0, dumped, replace=True)
+            assert store.load(number) is not None
+
+
 def test_a_store_shares_transactions_only_with_the_log_in_its_file(tmp_path: Path) -> None:
     log = open_log(f"sqlite:///{tmp_path}/one.db")
     shared, apart = open_store(f"sqlite:///{tmp_path}/one.db", log), open_store(f"sqlite:///{tmp_path}/two.db", log)
@@ -317,6 +382,7 @@ def test_an_operator_reads_the_windows_with_redis_cli(in_redis: tuple[Store, str
         "basis": BASIS,
         "lineup": "",
         "alerts": "",
+        "checksum": position_checksum(position(7)),
         "regions": "1",
     }
     assert cli(url, "SMEMBERS", "quakecast:{2}:regions") == ["test"]
@@ -329,7 +395,9 @@ def test_an_operator_reads_the_windows_with_redis_cli(in_redis: tuple[Store, str
     assert json.loads(body)["place"] == B.place
     assert cli(url, "HGET", "quakecast:{2}:state:test", "forecast") == [forecast.decode()]
     assert cli(url, "HGET", "quakecast:{2}:state:test", "due_at") == [str(int(at(9)))]
-    assert sorted(cli(url, "HKEYS", "quakecast:{2}:state:test")) == ["alerts", "due_at", "forecast", "memory", "scoring"]
+    assert sorted(cli(url, "HKEYS", "quakecast:{2}:state:test")) == [
+        "alerts", "checksum", "due_at", "forecast", "memory", "scoring", "window",
+    ]  # fmt: skip
 
 
 DAMAGE = {
