@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from pathlib import Path
 from ingest.problem import Problem, Unavailable
 
 BUSY_TIMEOUT_SECONDS = 60.0
+SPARE_BYTES = 2**20
 TRANSIENT = {
     sqlite3.SQLITE_FULL: "make room on its disk",
     sqlite3.SQLITE_IOERR: "check its disk",
@@ -56,6 +59,17 @@ class Database:
             if isinstance(error, sqlite3.OperationalError) and (remedy := TRANSIENT.get(error.sqlite_errorcode & 0xFF)):
                 raise Unavailable(f"cannot write to {self.path} ({error})", remedy) from None
             raise
+
+    def check_writable(self) -> None:
+        """Find out whether the file can be written to.
+
+        Raises:
+            Unavailable: it cannot, or its disk has less than `SPARE_BYTES` left.
+        """
+        if not os.access(self.path, os.W_OK):
+            raise Unavailable(f"cannot write to {self.path}", TRANSIENT[sqlite3.SQLITE_READONLY])
+        if shutil.disk_usage(self.path.parent).free < SPARE_BYTES:
+            raise Unavailable(f"the disk of {self.path} is full", TRANSIENT[sqlite3.SQLITE_FULL])
 
     def version(self) -> int:
         """Return a number that changes when another connection has written."""

@@ -60,13 +60,14 @@ class LogProbe:
 
 
 class StoreProbe:
-    """Checks that the store of the windows answers."""
+    """Checks that the store of the windows answers, and takes writes."""
 
     def __init__(self, store: str) -> None:
         self._url, self._store = store, ReopenedConnection[Store](lambda: open_store(store))
 
     def __call__(self) -> str:
         with self._store as store:
+            store.check_writable()
             return f"{public_address(self._url)} answers, it holds {len(store.positions())} partitions"
 
 

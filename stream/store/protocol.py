@@ -62,6 +62,13 @@ class Store(Protocol):
     def positions(self) -> dict[int, Position]:
         """Return the saved position by partition; partitions that were never saved are missing."""
 
+    def check_writable(self) -> None:
+        """Find out whether the store takes writes, without changing what it holds.
+
+        Raises:
+            Unavailable: it does not: a read-only replica, no memory or disk left.
+        """
+
     def shares_transaction(self, log: Log) -> bool:
         """Return whether a save inside a transaction of this log is part of that transaction."""
 

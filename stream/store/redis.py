@@ -70,6 +70,8 @@ return 'saved'
 """
 Command = tuple[str | bytes | int, ...]
 ANSWER_SECONDS = 10.0
+PROBE_KEY = "quakecast:probe"
+"""Written to find out whether Redis takes writes; it expires."""
 
 
 Arguments = ParamSpec("Arguments")
@@ -211,6 +213,10 @@ class RedisStore:
     def positions(self) -> dict[int, Position]:
         positions = {partition: self._position(partition) for partition in range(REGION_PARTITIONS)}
         return {partition: position for partition, position in positions.items() if position is not None}
+
+    @_answered
+    def check_writable(self) -> None:
+        self._client.set(PROBE_KEY, b"1", ex=60)
 
     def shares_transaction(self, log: Log) -> bool:
         return False

@@ -140,6 +140,9 @@ class SqliteStore:
                 positions[partition] = position
         return positions
 
+    def check_writable(self) -> None:
+        self._database.check_writable()
+
     def shares_transaction(self, log: Log) -> bool:
         return isinstance(log, SqliteLog) and log.database is self._database
 

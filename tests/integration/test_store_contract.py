@@ -14,7 +14,7 @@ import redis as redis_client
 from ingest.bus import open_log
 from ingest.event import Event, Outage, decode_event, encode
 from ingest.instant import Instant
-from ingest.problem import Problem
+from ingest.problem import Problem, Unavailable
 from stream.alerts.rules import Rule
 from stream.core.forecaster import Hazard
 from stream.core.lineup import Lineup
@@ -25,6 +25,7 @@ from stream.core.window import Window
 from stream.partition import Partition
 from stream.store import open_store
 from stream.store.protocol import SavedPartition, Store, WriteResult, position_checksum
+from tests.support.servers import own_redis
 from tests.support.simulated import REGION, SumForecaster, at, event, fold_events, records_by_partition, simulated_polls, table
 
 FIRST = Position()
@@ -448,6 +449,36 @@ def test_a_large_window_is_written_and_read_as_a_whole(in_redis: tuple[Store, st
     assert store.replace(0, position(3), {"test": region_change(*events)}) is WriteResult.SAVED
     assert require_saved(store.load(0)).regions["test"].events == tuple(events)
     assert len(encode(events[0])) > 200
+
+
+def test_a_store_that_takes_writes_says_so_and_keeps_what_it_holds(reopen: Callable[[], Store]) -> None:
+    store = reopen()
+    store.save(0, FIRST, position(1), {"test": region_change(A)})
+    store.check_writable()
+    assert require_saved(store.load(0)).regions == {"test": SavedRegion((A,), memory_of(A), None, None)}
+
+
+def test_a_read_only_redis_is_noticed_and_named() -> None:
+    with own_redis() as server:
+        store = open_store(f"redis://{server.address}/0")
+        store.check_writable()
+        with redis_client.Redis.from_url(f"redis://{server.address}/0") as client:
+            client.replicaof("127.0.0.1", "9")
+            for write in (store.check_writable, lambda: store.save(0, FIRST, position(1), {"test": region_change(A)})):
+                with pytest.raises(Unavailable, match="read only replica"):
+                    write()
+            client.replicaof("NO", "ONE")
+        assert store.save(0, FIRST, position(1), {"test": region_change(A)}) is WriteResult.SAVED
+
+
+def test_a_redis_without_memory_is_noticed_and_named() -> None:
+    with own_redis() as server:
+        store = open_store(f"redis://{server.address}/0")
+        with redis_client.Redis.from_url(f"redis://{server.address}/0") as client:
+            client.config_set("maxmemory", "1kb")
+            client.config_set("maxmemory-policy", "noeviction")
+            with pytest.raises(Unavailable, match="maxmemory"):
+                store.check_writable()
 
 
 def test_an_unreachable_redis_is_reported_in_one_line() -> None:

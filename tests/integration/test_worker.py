@@ -65,6 +65,9 @@ class DyingStore:
     def positions(self) -> dict[int, Position]:
         return self._store.positions()
 
+    def check_writable(self) -> None:
+        self._store.check_writable()
+
     def drop(self, partition: int) -> None:
         self._store.drop(partition)
 
