@@ -90,6 +90,10 @@ class Worker(GroupMember[Owned]):
             self._commit(outgoing, touched, len(batch.records), arrived_at)
         return len(batch.records)
 
+    def _reload(self) -> None:
+        self._store.check_writable()  # a read-only replica can be loaded from, but not saved to
+        super()._reload()
+
     def _own(self, number: int) -> None:
         offset, saved = self._consumer.committed(number), self._store.load(number)
         committed, written = offset or 0, -1
