@@ -122,7 +122,9 @@ class KafkaLog:
             consumer.assign([topic_partition])
             consumer.seek(topic_partition, start)
             while _position(consumer, topic_partition) < end:
-                for records in consumer.poll(timeout_ms=SHORT_POLL_MILLISECONDS, max_records=2_000).values():
+                with broker_answers():
+                    polled = consumer.poll(timeout_ms=SHORT_POLL_MILLISECONDS, max_records=2_000)
+                for records in polled.values():
                     for record in records:
                         if record.offset >= end:
                             return

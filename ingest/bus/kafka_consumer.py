@@ -34,6 +34,9 @@ GROUP_OPTIONS: dict[str, Any] = {
 }
 
 
+PAUSE_SECONDS = 0.2
+
+
 class KafkaFollower:
     """A consumer without a group over all the partitions."""
 
@@ -48,7 +51,11 @@ class KafkaFollower:
         deadline = time.monotonic() + wait_seconds
         while True:  # a poll may end early without records when it reads the marker of a transaction
             left = max(0.0, deadline - time.monotonic())
-            polled = self._consumer.poll(timeout_ms=round(left * 1_000), max_records=most)
+            try:
+                polled = self._consumer.poll(timeout_ms=round(left * 1_000), max_records=most)
+            except RetriableError:  # the broker is away: there is nothing to read until it is back
+                polled = {}
+                time.sleep(min(left, PAUSE_SECONDS))
             if polled or left <= 0.0:
                 return [to_record(self._topics[each], record) for each, records in polled.items() for record in records]
 
@@ -78,8 +85,9 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._gained -= self._lost
 
     def poll(self, most: int, wait_seconds: float) -> Batch:
-        polled = self._consumer.poll(timeout_ms=round(wait_seconds * 1_000), max_records=most)
-        self.membership = self._consumer.group_metadata()
+        with broker_answers():
+            polled = self._consumer.poll(timeout_ms=round(wait_seconds * 1_000), max_records=most)
+            self.membership = self._consumer.group_metadata()
         gained, lost = frozenset(self._gained), frozenset(self._lost)
         self._gained, self._lost = set(), set()
         taken = (record for each, records in polled.items() if each.partition not in gained | lost for record in records)
@@ -91,7 +99,8 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         return None if offset is None else int(offset)
 
     def seek(self, partition: int, offset: int) -> None:
-        self._consumer.seek(KafkaTopicPartition(self._topic_name, partition), offset)
+        with broker_answers():
+            self._consumer.seek(KafkaTopicPartition(self._topic_name, partition), offset)
 
     def offsets(self, consumed: dict[int, int]) -> dict[KafkaTopicPartition, OffsetAndMetadata]:
         return {KafkaTopicPartition(self._topic_name, p): OffsetAndMetadata(offset, "", -1) for p, offset in consumed.items()}

@@ -71,9 +71,9 @@ def test_an_unavailable_redis_delays_forecasts_and_changes_none(kafka: str) -> N
         deployment.close()
 
 
-def test_a_restarted_broker_delays_forecasts_and_changes_none(redis: str) -> None:
-    with own_kafka() as broker:
-        deployment = Deployment(f"kafka://{broker.address}", f"{redis.rpartition('/')[0]}/14")
+def test_a_restarted_broker_delays_forecasts_and_changes_none() -> None:
+    with own_kafka() as broker, own_redis() as redis:
+        deployment = Deployment(f"kafka://{broker.address}", f"redis://{redis.address}/0")
         publisher = Publisher(deployment.log, TABLE)
         records = [record for changes, heartbeat in POLLS for record in (*changes, heartbeat)]
         with running(deployment.worker().run):
