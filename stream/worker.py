@@ -36,6 +36,7 @@ from stream.records import Alert, Forecast, decode_alert, decode_record
 from stream.store import SavedPartition, Store, WriteResult
 
 GROUP = "forecast"
+OUTPUTS, INPUTS = (Forecast, Alert), (Change, Heartbeat, Outage)
 OUTPUTS_READ_BACK = 500
 """Offsets, of which every transaction takes one more."""
 DEEP_REFOLD_EVENTS = 256
@@ -117,8 +118,8 @@ class Worker(GroupMember[Owned]):
         say what must not be written again. If they are ahead of the input, they belong to an input topic that was deleted.
         """
         records = (record for topic in (FORECASTS, ALERTS) for record in self._last_records(topic, number))
-        written = max((_input_sequence(record) for record in records), default=-1)
-        inputs = max((_input_sequence(record) for record in self._last_records(EVENTS, number)), default=-1)
+        written = max((_sequence(record, OUTPUTS) for record in records), default=-1)
+        inputs = max((_sequence(record, INPUTS) for record in self._last_records(EVENTS, number)), default=-1)
         if written < 0:
             return -1
         log.warning("the group's offset is lost or behind: outputs that stand in the log are not repeated", partition=number, up_to=written)
@@ -235,15 +236,15 @@ def _apply_promotion(state: Partition, promotion: Promotion, record: Record) -> 
     return Outgoing(MODELS, 0, b"activation", encode(activation), activation.at)
 
 
-def _input_sequence(record: Record) -> int:
-    """Return the sequence of an input record, or of the one that an output belongs to; -1 if the record is not one of ours."""
+def _sequence(record: Record, kinds: tuple[type, ...]) -> int:
+    """Return the sequence of an input record, or of the one that an output belongs to; -1 if the record is not of these kinds."""
     try:
         decoded = decode_record(record.value)
     except msgspec.DecodeError:
         return -1
-    if isinstance(decoded, Forecast | Alert):
-        return decoded.input_sequence
-    return decoded.sequence if isinstance(decoded, Change | Heartbeat | Outage) else -1
+    if not isinstance(decoded, kinds):
+        return -1
+    return decoded.input_sequence if isinstance(decoded, Forecast | Alert) else int(getattr(decoded, "sequence", -1))
 
 
 def _dead_letter(record: Record, reason: str, detail: str) -> Outgoing:

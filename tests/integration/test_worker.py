@@ -411,6 +411,20 @@ def test_what_stands_in_the_log_is_not_repeated_when_the_group_s_offsets_are_los
     assert deployment.issued() == expected_with_alerts()
 
 
+def test_other_records_in_the_alerts_topic_hold_no_forecast_back(deployment: Deployment) -> None:
+    deployment.publish(POLLS)
+    somebody = deployment.log.producer("somebody")
+    copies = [
+        Outgoing(ALERTS, number, b"?", record.value, record.time)
+        for number in range(TOPICS[EVENTS])
+        for record in deployment.records(EVENTS, number)
+    ]
+    somebody.commit(copies)
+    somebody.close()
+    deployment.run()
+    assert deployment.forecasts() == expected()
+
+
 def test_records_that_ingest_cannot_have_written_are_set_aside_and_change_nothing_else(deployment: Deployment) -> None:
     deployment.publish(POLLS[:HALF])
     (last,) = records_by_partition(POLLS[:HALF])[HOME][-1:]
