@@ -58,6 +58,10 @@ class Region(msgspec.Struct, frozen=True):
     """Events younger than this stay in the window."""
 
 
+BUILT_IN = Path(__file__).with_name("regions.toml")
+"""The table that comes with the program."""
+
+
 class RegionTable:
     """Finds the region of each epicentre. The whole world is covered."""
 
@@ -76,7 +80,7 @@ class RegionTable:
             Problem: the file is missing or is not TOML, or an entry lacks a key or a valid polygon.
         """
         named = os.environ.get("QUAKECAST_REGIONS")
-        path = file or (Path(named) if named else Path(__file__).with_name("regions.toml"))
+        path = file or (Path(named) if named else BUILT_IN)
         try:
             rows = tomllib.loads(path.read_text(encoding="utf-8"))["region"]
             return cls([(msgspec.convert(row, Region), _cut_at_date_line(_uncut_polygon(row["polygon"]))) for row in rows])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -86,14 +87,11 @@ class KafkaLog:
         return [KafkaTopicPartition(self._name(topic), partition) for partition in range(TOPICS[topic])]
 
     def create_topics(self) -> None:
-        admin = KafkaAdminClient(**self._options)
-        try:
+        with broker_answers(), closing(KafkaAdminClient(**self._options)) as admin:
             existing = set(admin.list_topics())
             for topic, partitions in TOPICS.items():
                 if self._name(topic) not in existing:
                     _create(admin, self._name(topic), partitions)
-        finally:
-            admin.close()
         for topic, partitions in TOPICS.items():
             count = len(self._reader.partitions_for_topic(self._name(topic)) or ())
             if count != partitions:
@@ -134,13 +132,15 @@ class KafkaLog:
 
     def follow(self, start: Mapping[TopicPartition, int]) -> KafkaFollower:
         positions = {KafkaTopicPartition(self._name(topic), partition): (topic, offset) for (topic, partition), offset in start.items()}
-        return KafkaFollower(self._options, positions)
+        with broker_answers():
+            return KafkaFollower(self._options, positions)
 
     def producer(self, name: str) -> Producer:
         return Producer(self._options, f"{self._namespace}-{name}", self._name)
 
     def consumer(self, group: str, topic: str) -> GroupConsumer:
-        return GroupConsumer(self._options, f"{self._namespace}-{group}", topic, self._name(topic))
+        with broker_answers():
+            return GroupConsumer(self._options, f"{self._namespace}-{group}", topic, self._name(topic))
 
     def close(self) -> None:
         if self._reader is not None:

@@ -11,7 +11,6 @@ from ingest.bus import Log, open_log
 from ingest.event import Promotion
 from ingest.instant import Instant
 from ingest.problem import Problem
-from ingest.region import RegionTable
 from stream.cli.options import EMBEDDED, BusOption, ModelsOption, require_log
 from stream.core import FORECASTING_KINDS, Lineup
 from stream.promotion import champions, champions_before, models_in_force
@@ -105,4 +104,4 @@ def _try_loading(event_log: Log, names_by_kind: dict[str, str], models: Path | N
         from models.forecaster import ModelLibrary
 
         in_force = Lineup().after(Promotion(Instant(0), models_in_force(event_log)))
-        try_forecaster(ModelLibrary(registry.find).forecaster(in_force.after(Promotion(Instant(0), names_by_kind))), RegionTable.load())
+        try_forecaster(ModelLibrary(registry.find).forecaster(in_force.after(Promotion(Instant(0), names_by_kind))))

@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from ingest.problem import Problem
-from ingest.region import RegionTable
 from stream.partition import Partition
 from stream.records import Forecast
 from stream.trial import flaw_of, try_forecaster
@@ -58,4 +57,4 @@ class FailingForecaster(SumForecaster):
 
 def test_a_forecaster_that_fails_is_refused() -> None:
     with pytest.raises(Problem, match=r"cannot be promoted: it fails \(ValueError: math domain error\); train it again"):
-        try_forecaster(FailingForecaster(), RegionTable.load())
+        try_forecaster(FailingForecaster())

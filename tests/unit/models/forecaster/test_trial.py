@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from ingest.problem import Problem
-from ingest.region import RegionTable
 from models.forecaster import LstmForecaster, ModelLibrary
 from stream.core import Lineup
 from stream.trial import try_forecaster
@@ -18,7 +17,16 @@ from stream.trial import try_forecaster
 
 def test_the_built_in_models_pass() -> None:
     library = ModelLibrary(Path)
-    assert try_forecaster(library.forecaster(Lineup()), RegionTable.load()) > 100
+    assert try_forecaster(library.forecaster(Lineup())) > 100
+
+
+def test_the_operator_s_own_regions_do_not_decide_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "regions.toml").write_text(
+        '[[region]]\nid = "elsewhere"\nname = "Elsewhere"\nmagnitude_of_completeness = 7.0\nwindow_days = 1\n'
+        "polygon = [[-90, -180], [90, -180], [90, 180], [-90, 180]]\n"
+    )
+    monkeypatch.setenv("QUAKECAST_REGIONS", str(tmp_path / "regions.toml"))
+    assert try_forecaster(ModelLibrary(Path).forecaster(Lineup())) > 100
 
 
 @pytest.mark.parametrize(
@@ -38,4 +46,4 @@ def test_broken_weights_are_refused(damage: Callable[[torch.Tensor], torch.Tenso
         for weights in network.parameters():
             weights.copy_(damage(weights))
     with pytest.raises(Problem, match="cannot be promoted"):
-        try_forecaster(LstmForecaster(network, "lstm-broken"), RegionTable.load())
+        try_forecaster(LstmForecaster(network, "lstm-broken"))
