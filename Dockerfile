@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-FROM node:22-slim AS page
+# Exact versions: raise them when the base images are repaired. A digest can be appended (see docker-compose.yml).
+FROM node:22.22.3-slim AS page
 
 WORKDIR /page
 COPY stream/serve/page/package.json stream/serve/page/package-lock.json stream/serve/page/.npmrc ./
@@ -7,7 +8,7 @@ RUN npm ci
 COPY stream/serve/page ./
 RUN npm run build
 
-FROM python:3.11-slim AS quakecast
+FROM python:3.11.14-slim AS quakecast
 
 # Where PyTorch comes from: PyPI (the CUDA build, which runs on the CPU too), or the index of the small CPU build that this names.
 ARG TORCH_INDEX=
@@ -22,6 +23,9 @@ COPY --from=page /page/dist stream/serve/page/dist
 RUN pip install --no-cache-dir -c constraints.txt . \
     && useradd --create-home --uid 10001 quakecast \
     && mkdir /models && chown quakecast /models
+
+# The file system may be read-only: caches go where every container may write.
+ENV NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib
 
 USER quakecast
 ENTRYPOINT ["quakecast"]

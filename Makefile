@@ -3,9 +3,13 @@
 # make test    all tests, with a real Kafka broker and a real Redis
 # make unit    the tests that need no server, in seconds
 # make bench   throughput beside a bare Kafka loop
+# make fuzz    inputs that nobody expects, for every parser and every endpoint (SEED, INPUTS, WORKERS, EXAMPLES); an hour of one core
 # make skill   the forecaster trained on the benchmark catalogues, three seeds, beside ETAS; an hour or two
+# make chaos   random faults in real processes (SEED, FAULTS, MINUTES, DEPLOYMENT: embedded, kafka or cluster)
 # make page    the operations page, by npm; part of make install where npm is there
 # make check   formatting, lint, types
+# make sbom    what is installed, as CycloneDX: build/sbom-python.json, build/sbom-page.json
+# make audit   known weaknesses in what is pinned, by services that must be reachable
 #
 # PyTorch comes from PyPI, on Linux its CUDA build. For the small CPU build name its package index: make up TORCH_INDEX=<url>
 
@@ -14,11 +18,21 @@ VENV ?= .venv
 TORCH_INDEX ?=
 BIN := $(VENV)/bin
 PORT ?= 8080
+FAULTS ?= 30
+MINUTES ?= 60
+DEPLOYMENT ?= kafka
+INPUTS ?= 1000000
+WORKERS ?= 2
+EXAMPLES ?= 20
 PAGE := stream/serve/page
 NPM := $(shell command -v npm)
 TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' constraints.txt)
 
-.PHONY: install page up demo test unit bench skill check clean
+AUDIT := .venv-audit
+SBOM_FOLDER ?= build
+ADVISORIES ?= -s osv
+
+.PHONY: install page up demo test unit bench fuzz skill chaos check sbom audit clean
 
 install: $(VENV)/.installed
 ifneq ($(NPM),)
@@ -57,6 +71,13 @@ unit: install
 bench: install
 	$(BIN)/python -m tests.measurements.bench
 
+fuzz: install
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --workers $(WORKERS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.fuzz.openapi --examples $(EXAMPLES) $(if $(SEED),--seed $(SEED))
+
+chaos: install
+	$(BIN)/python -m tests.chaos --deployment $(DEPLOYMENT) --faults $(FAULTS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
 skill: install
 	$(BIN)/python -m tests.measurements.skill
 
@@ -68,5 +89,22 @@ check: install
 	$(if $(NPM),$(NPM) --prefix $(PAGE) run --silent check,@echo "npm is not here: the page is not checked")
 	$(if $(NPM),$(NPM) --prefix $(PAGE) run --silent test)
 
+# tools that the program does not need, so in an environment of their own
+$(AUDIT)/.installed: Makefile
+	test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install -q cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	@touch $@
+
+sbom: $(AUDIT)/.installed
+	@test -x $(BIN)/python || { echo "there is nothing to describe: make install"; exit 1; }
+	@mkdir -p $(SBOM_FOLDER)
+	$(AUDIT)/bin/cyclonedx-py environment --validate --pyproject pyproject.toml -o $(SBOM_FOLDER)/sbom-python.json $(BIN)/python
+	npm --prefix $(PAGE) sbom --sbom-format cyclonedx --package-lock-only > $(SBOM_FOLDER)/sbom-page.json
+
+# an exception is a --ignore-vuln here, with its reason beside it; there is none
+audit: $(AUDIT)/.installed
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps -r constraints.txt $(ADVISORIES)
+	npm --prefix $(PAGE) audit
+
 clean:
-	rm -rf $(VENV) $(PAGE)/node_modules $(PAGE)/dist $(PAGE)/build-tests tests/kafka/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(AUDIT) build $(PAGE)/node_modules $(PAGE)/dist $(PAGE)/build-tests tests/kafka/target .mypy_cache .ruff_cache .pytest_cache .hypothesis

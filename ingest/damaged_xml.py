@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from lxml import etree  # type: ignore[import-untyped]
 
@@ -15,20 +16,37 @@ def one_event_documents(body: bytes) -> Iterator[bytes]:
     Numbers that are not finite become empty, which readers take for missing. What stands beside the events (the origins of SC3ML) stays in
     each document.
     """
-    parser = etree.XMLParser(resolve_entities=False, no_network=True)
-    try:
-        root = etree.fromstring(body, parser)
-    except etree.XMLSyntaxError:
+    root = _root(body)
+    if root is None:
         return
     for element in root.iter(etree.Element):
         if element.text and element.text.strip().lower() in NOT_FINITE:
             element.text = None
-    homes = (element for element in root.iter(etree.Element) if etree.QName(element).localname.lower() == "eventparameters")
-    home = next(homes, root)
-    events = [element for element in home.iterchildren(etree.Element) if etree.QName(element).localname == "event"]
+    home, events = _events(root)
     for event in events:
         home.remove(event)
     for event in events:
         home.append(event)
         yield etree.tostring(root)
         home.remove(event)
+
+
+def count_events(body: bytes) -> int:
+    """Return the number of `event` elements of a document; 0 if the body is no XML."""
+    root = _root(body)
+    return 0 if root is None else len(_events(root)[1])
+
+
+def _root(body: bytes) -> Any:
+    """Return the root of a document; None if the body is no XML."""
+    try:
+        return etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True))
+    except etree.XMLSyntaxError:
+        return None
+
+
+def _events(root: Any) -> tuple[Any, list[Any]]:
+    """Return the element that holds the events, and the events."""
+    homes = (element for element in root.iter(etree.Element) if etree.QName(element).localname.lower() == "eventparameters")
+    home = next(homes, root)
+    return home, [element for element in home.iterchildren(etree.Element) if etree.QName(element).localname == "event"]

@@ -6,6 +6,8 @@ in each poll; an id that the source cannot resolve yet is looked up again after 
 
 from __future__ import annotations
 
+import msgspec
+
 from ingest.changes import Ledger
 from ingest.event import Change
 from ingest.instant import Instant
@@ -60,8 +62,9 @@ class Disappearances:
             return self._remove(event_id, found, channel, observed_at)
         if found.event.id == event_id:  # the event has only left the channel's span or magnitude limit
             return self._ledger.observe(found.event, observed_at, channel.name)
-        changes = self._ledger.observe(found.event, observed_at, channel.name)
-        return self._remove(event_id, found, channel, observed_at, found.event.id) + changes
+        successor = msgspec.structs.replace(found.event, other_ids=tuple({*found.event.other_ids, event_id}))
+        changes = self._ledger.observe(successor, observed_at, channel.name)
+        return changes + self._remove(event_id, found, channel, observed_at, found.event.id)
 
     def _remove(
         self, event_id: str, found: LookupResult, channel: Channel, observed_at: Instant, merged_into: str | None = None

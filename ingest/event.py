@@ -14,12 +14,15 @@ from ingest.instant import Instant
 
 EARTHQUAKE = "earthquake"
 Kind = Literal["added", "updated", "deleted", "merged"]
+WhyNotLive = Literal["replay", "simulation", "exercise", "clock"]
+"""Why a record is not live: it comes from a replay, from a simulated source, from a drill, or from a source whose clock is not ours."""
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One version of one seismic event, as its source describes it."""
+    """One version of one seismic event, as its source describes it. In the log it stands for all reports of one earthquake."""
 
     id: str
+    """In the log an id of ours: the first under which the earthquake was reported. It stays, whichever report is preferred later."""
     time: Instant
     """Origin time."""
     updated: Instant
@@ -36,7 +39,21 @@ class Event(msgspec.Struct, frozen=True):
     network: str
     place: str
     other_ids: tuple[str, ...] = ()
-    """Ids of the same event at other networks."""
+    """All other ids under which it was reported, in the order of letters."""
+    source_id: str = ""
+    """The id under which its source lists the version; empty in records of releases before it was kept."""
+    url: str | None = None
+    """The source's page about the event."""
+    tsunami: bool = False
+    """Whether the source points to a tsunami centre's bulletins. It does not say that there is a tsunami."""
+    alert: str | None = None
+    """PAGER's level of the estimated losses: `green`, `yellow`, `orange` or `red`."""
+    sig: int | None = None
+    """The source's measure of significance, from 0; about 1,000 for great earthquakes."""
+    felt: int | None = None
+    """Number of reports by people who felt it."""
+    mmi: float | None = None
+    """Largest estimated intensity, on the modified Mercalli scale (ShakeMap)."""
 
 
 class Change(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.change/1"):
@@ -55,7 +72,11 @@ class Change(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.ch
     merged_into: str | None = None
     reason: str | None = None
     test: bool = False
-    """True in replays of files: not live."""
+    """True when the record is not live."""
+    why_not_live: WhyNotLive | None = None
+    """Why not; None when it is live."""
+    catching_up: bool = False
+    """True while the past is read from the source, at the first start or after a gap: no alert begins from the record."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.heartbeat/1"):
@@ -65,6 +86,8 @@ class Heartbeat(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast
     observed_at: Instant
     source: str
     test: bool = False
+    why_not_live: WhyNotLive | None = None
+    catching_up: bool = False
 
 
 class Outage(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.outage/1"):
@@ -82,6 +105,7 @@ class Outage(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.ou
     trouble: str
     """One line for people."""
     test: bool = False
+    why_not_live: WhyNotLive | None = None
 
 
 class DeadLetter(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.deadletter/1"):
@@ -98,6 +122,8 @@ class DeadLetter(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecas
     id: str | None = None
     payload: str = ""
     """The first characters of what was received."""
+    test: bool = False
+    why_not_live: WhyNotLive | None = None
 
 
 class Promotion(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.promotion/1"):
@@ -113,6 +139,16 @@ class Promotion(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast
     challenger: bool = False
     """True for a challenger: it is scored beside the champion and issues no forecasts. Without models, the challenge ends."""
     reason: str = ""
+
+
+MOVED_TO = "moved to "
+"""Beginning of the reason of a deletion from one region that is an addition to another."""
+
+
+def moved_to(change: Change) -> str | None:
+    """Return the region to which the event of a deletion has moved; None if it was deleted."""
+    reason = change.reason or ""
+    return reason.removeprefix(MOVED_TO) if change.kind == "deleted" and reason.startswith(MOVED_TO) else None
 
 
 InputRecord = Change | Heartbeat | Outage
@@ -147,7 +183,7 @@ def decode_with(decoder: msgspec.json.Decoder[Record], data: bytes | str) -> Rec
     """
     try:
         return decoder.decode(data)
-    except (UnicodeError, AttributeError, OverflowError) as error:  # broken UTF-8, a number for a time, a time out of range
+    except (UnicodeError, AttributeError, OverflowError, RecursionError) as error:  # UTF-8, a number for a time, a time out of range, depth
         raise msgspec.DecodeError(str(error)) from None
 
 

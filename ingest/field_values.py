@@ -9,7 +9,8 @@ from ingest.instant import Instant
 from ingest.written_time import parse_written_time
 
 FIRST_TIME = Instant.parse("1900-01-01")
-LAST_TIME = Instant.parse("9999-12-31T23:59:59.999")
+LAST_TIME = Instant.parse("2200-01-01")
+"""Later times, and times before the first, are damaged: no record of the log may have them."""
 EPOCH_DAMAGE_MS = 10_000
 """Times from 1970-01-01T00:00:00 up to this are damaged: the feed turns a time that it cannot read into 2000 ms, an empty one into 0."""
 
@@ -44,4 +45,4 @@ def parse_time(value: Any) -> Instant | None:
             return None
     except (ValueError, OverflowError):
         return None
-    return instant if FIRST_TIME <= instant <= LAST_TIME and not 0 <= instant <= EPOCH_DAMAGE_MS else None
+    return instant if FIRST_TIME <= instant < LAST_TIME and not 0 <= instant <= EPOCH_DAMAGE_MS else None

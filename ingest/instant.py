@@ -8,6 +8,7 @@ MILLISECONDS_PER_SECOND = 1_000
 MILLISECONDS_PER_HOUR = 3_600_000
 MILLISECONDS_PER_DAY = 86_400_000
 _EPOCH = datetime(1970, 1, 1)
+_FIRST_WRITABLE, _LAST_WRITABLE = -62_135_596_800_000, 253_402_300_799_999
 
 
 class Instant(int):
@@ -20,12 +21,13 @@ class Instant(int):
         """Parse an ISO 8601 date or date-time (UTC when no offset is given).
 
         Raises:
-            ValueError: the text is not a time (the real feed has sent `1970-01-01T00:00:02.-2147483648Z`).
+            ValueError: the text is not a time (the real feed has sent `1970-01-01T00:00:02.-2147483648Z`), or its offset leads out of the
+                years 1 to 9999, in which times can be written.
         """
         parsed = datetime.fromisoformat(text.strip())
         if parsed.tzinfo is None:
             parsed = parsed.replace(tzinfo=UTC)
-        return cls(round(parsed.timestamp() * MILLISECONDS_PER_SECOND))
+        return cls(round(parsed.timestamp() * MILLISECONDS_PER_SECOND)).require_writable()
 
     @classmethod
     def of(cls, moment: datetime) -> Instant:
@@ -35,6 +37,16 @@ class Instant(int):
     def __str__(self) -> str:
         """Format as `2023-02-06T01:17:34.342Z`, which sorts as text in the order of time."""
         return (_EPOCH + timedelta(milliseconds=int(self))).isoformat(timespec="milliseconds") + "Z"
+
+    def require_writable(self) -> Instant:
+        """Return this instant if it can be written.
+
+        Raises:
+            ValueError: it is not in the years 1 to 9999.
+        """
+        if not _FIRST_WRITABLE <= self <= _LAST_WRITABLE:
+            raise ValueError("a time outside of the years 1 … 9999")
+        return self
 
     def __repr__(self) -> str:
         return f"Instant({self!s})"

@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 
 from ingest.event import Change, Event, Heartbeat, InputRecord, LogRecord, Outage, Promotion
-from ingest.field_values import FIRST_TIME
+from ingest.field_values import FIRST_TIME, LAST_TIME
 from ingest.instant import Instant
 
-LAST_TIME = Instant.parse("2200-01-01")
 LARGEST_SEQUENCE = 2**53
 LONGEST_ID, LONGEST_TEXT = 200, 2_000
 LARGEST_MAGNITUDE = 12.0
@@ -76,5 +75,6 @@ def _event(event: Event) -> str | None:
         return f"the magnitude {event.magnitude:g} is not within ±{LARGEST_MAGNITUDE:g}"
     if not all(FIRST_TIME <= moment < LAST_TIME for moment in (event.time, event.updated)):
         return "the event's time is not in 1900 … 2200"
-    longest = max(map(len, (event.place, event.type, event.status, event.network, event.magnitude_type, *event.other_ids)))
+    texts = (event.place, event.type, event.status, event.network, event.magnitude_type, event.source_id, event.url or "")
+    longest = max(map(len, (*texts, *event.other_ids)))
     return f"a text of the event is longer than {LONGEST_TEXT} characters" if longest > LONGEST_TEXT else None

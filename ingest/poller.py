@@ -11,16 +11,20 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
 import structlog
 
 from ingest.changes import Ledger
 from ingest.disappearances import Disappearances
+from ingest.earthquakes import settled
 from ingest.event import Change, DeadLetter, Event, Outage
+from ingest.history import History
 from ingest.instant import Instant
 from ingest.metrics import CHANGED, DAMAGED, OLDER, UNCHANGED, Exposition, IngestMetrics
 from ingest.problem import Unavailable
 from ingest.publish import HORIZON_DAYS, Publisher, heartbeat
 from ingest.recovery import wait_until_available
+from ingest.source_clock import Reading, SourceClock, is_live
 from ingest.sources import Channel, PollContext, PollFailed, Reports, Source
 
 STALE_AFTER_SECONDS = 300.0
@@ -29,8 +33,6 @@ LONGEST_BACKOFF_SECONDS = 300.0
 """Longest pause after failed polls: long enough to spare the source, short enough to notice soon that it answers again."""
 LONGEST_RETRY_AFTER_SECONDS = 3_600.0
 JITTER_SECONDS = 5.0
-ALLOWED_AHEAD_DAYS = 1.0
-"""A source's time further in the future than this counts as damaged: by such a clock every window would lose all its events."""
 
 log = structlog.get_logger()
 
@@ -65,7 +67,11 @@ class Poller:
         self._failures = dict.fromkeys(self._next, 0)
         self._fingerprints: dict[str, bytes] = {}
         self._observed_at: dict[str, Instant] = {}
+        self._clock = SourceClock(source.channels[0].name)
+        self._doubted: set[str] = set()
+        """Channels whose last answer had a time that cannot be right."""
         self._disappearances = Disappearances(source, publisher.ledger)
+        self._history = History(source.channels)
         self._heartbeat_at: Instant | None = publisher.clock
         self._forgotten_at: Instant | None = None
         self._reported_at = time.monotonic()
@@ -149,24 +155,40 @@ class Poller:
         return PollContext(_now(), self.status.feed_time, self._publisher.clock, self._observed_at.get(name), self._fingerprints.get(name))
 
     def _check_time(self, channel: Channel, reports: Reports) -> None:
-        """Check that the source's time does not lie in the future.
+        """Check that the source's time can be right.
 
         Raises:
-            PollFailed: it does, by more than `ALLOWED_AHEAD_DAYS`.
+            PollFailed: it cannot. The first such answer of a channel in a row leaves a dead letter.
         """
-        if reports.observed_at is None or reports.observed_at <= _now().plus(days=ALLOWED_AHEAD_DAYS):
+        observed_at = reports.observed_at
+        trouble = None if observed_at is None else self._objection(Reading(channel.name, observed_at, time.monotonic()), _now())
+        if trouble is None:
+            self._doubted.discard(channel.name)
             return
-        trouble = f"the feed's time {reports.observed_at} lies in the future (or this machine's clock is wrong)"
         letter = DeadLetter(
             self.status.feed_time or _now(), channel.name, "feed_time_damaged", trouble, used=False, payload=reports.beginning
         )
-        raise PollFailed(DAMAGED, trouble, None, reports.dead_letters or [letter])
+        is_repeated = channel.name in self._doubted
+        self._doubted.add(channel.name)
+        raise PollFailed(DAMAGED, trouble, None, [] if is_repeated else [letter])
+
+    def _objection(self, reading: Reading, now: Instant) -> str | None:
+        """Return why a source's time cannot be right, for people; None if it can. Decide at the log's first report whether it is live."""
+        trouble = self._clock.objection(reading, now)
+        if trouble is not None or self._publisher.why_not_live is not None or is_live(reading.time, now):
+            return trouble
+        if self._publisher.has_reports:
+            return f"the feed's time {reading.time} is far from this machine's clock, and this log is live"
+        self._publisher.why_not_live = "clock"
+        log.warning("the source is not live: its clock is far from this machine's", source_time=str(reading.time))
+        return None
 
     def _publish_reports(self, channel: Channel, reports: Reports, observed_at: Instant) -> str:
         """Publish what is new in the reports. Returns the poll's result."""
         is_first_poll = channel.name not in self._observed_at
         if observed_at < self._observed_at.get(channel.name, observed_at):
             return OLDER  # a cache answered with an earlier state: nothing in it is new
+        self._history.note_time(observed_at, self._publisher.clock)
         changes = self._changes(channel, reports, observed_at)
         self._publish(channel, changes, reports.dead_letters, observed_at)
         self._metrics.count_changes(changes, first_poll=is_first_poll)
@@ -183,19 +205,24 @@ class Poller:
             changes += self.ledger.remove(event_id, observed_at, channel.name, "deleted, says the event service")
         if channel.is_complete:
             changes += self._disappearances.changes(channel, reports, observed_at)
-        return changes
+        return settled(changes)
 
     def _publish(self, channel: Channel, changes: list[Change], dead_letters: list[DeadLetter], observed_at: Instant) -> None:
         """Publish changes and dead letters, with a heartbeat when the source's time has advanced."""
         has_advanced = self._heartbeat_at is None or observed_at > self._heartbeat_at
-        letters_before = self._publisher.dead_letters.total()
-        written = self._publisher.publish([*changes, *([heartbeat(observed_at, channel.name)] if has_advanced else [])], dead_letters)
+        letters_before, is_past = self._publisher.dead_letters.total(), self._history.is_being_read
+        marked = [msgspec.structs.replace(change, catching_up=is_past) for change in changes]
+        self._history.note_read(channel.name)
+        beats = [heartbeat(observed_at, channel.name, catching_up=self._history.is_being_read)] if has_advanced else []
+        written = self._publisher.publish([*marked, *beats], dead_letters)
         if has_advanced:
             self._heartbeat_at, self.status = observed_at, self.status._replace(heard_at=time.monotonic())
         self.status = self.status._replace(feed_time=max(observed_at, self.status.feed_time or observed_at))
         letters = self._publisher.dead_letters.total() - letters_before
         if changes or letters:
             log.info("feed", source=channel.name, feed_time=str(observed_at), changes=len(changes), dead_letters=letters, records=written)
+        if is_past and not self._history.is_being_read:
+            log.info("the past is read: alerts begin from now on", feed_time=str(observed_at))
 
     def _record_success(self, channel: Channel, reports: Reports) -> None:
         if self._failures[channel.name]:
@@ -213,6 +240,7 @@ class Poller:
     def _record_failure(self, channel: Channel, failed: PollFailed) -> None:
         self._failures[channel.name] += 1
         failures = self._failures[channel.name]
+        self._history.note_failure(channel.name, failures)
         ceiling = min(LONGEST_BACKOFF_SECONDS, self._period * 2.0 ** min(failures - 1, 20))
         wanted = min(failed.retry_after_seconds or 0.0, LONGEST_RETRY_AFTER_SECONDS)
         pause = max(random.uniform(0, ceiling), wanted, min(1.0, self._period))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
 from ingest.bus import DEAD_LETTERS, EVENTS, Log, NotCommitted, Outgoing, Record, RecordRefused
 from ingest.changes import Ledger
-from ingest.event import Change, DeadLetter, Heartbeat, InputRecord, Promotion, decode, decode_dead_letter, encode
+from ingest.event import Change, DeadLetter, Heartbeat, InputRecord, Outage, Promotion, WhyNotLive, decode, decode_dead_letter, encode
 from ingest.instant import Instant
 from ingest.plausible import implausible, misfit
 from ingest.problem import Problem
@@ -22,11 +23,21 @@ RECORDS_READ_BACK = 64
 
 
 class Publisher:
-    """The only writer of the input log. At the start it reads the last `HORIZON_DAYS`, so that it publishes nothing twice."""
+    """The only writer of the input log. At the start it reads the last `HORIZON_DAYS`, so that it publishes nothing twice.
 
-    def __init__(self, log: Log, table: RegionTable, *, name: str = "ingest", test: bool = False) -> None:
+    A log is live or it is not, from its first report on, and every record of one that is not says so: windows that hold simulated
+    earthquakes would give forecasts that are not live, whatever comes later.
+
+    Args:
+        why_not_live: why the source is not live; None leaves that to what the log holds, and to the source's clock.
+
+    Raises:
+        Problem: the log holds records of another kind.
+    """
+
+    def __init__(self, log: Log, table: RegionTable, *, name: str = "ingest", why_not_live: WhyNotLive | None = None) -> None:
         log.create_topics()
-        self._log, self._name, self._table, self._test = log, name, table, test
+        self._log, self._name, self._table, self._wanted = log, name, table, why_not_live
         self.dead_letters: Counter[str] = Counter()
         """Number of dead letters written since the start, by reason."""
         self._open()
@@ -39,12 +50,25 @@ class Publisher:
         """By partition, the sequence of its last record."""
         self._written_letters: set[tuple[str | None, str, str]] = set()
         """Id, reason and payload of the dead letters in the log."""
-        self.ledger = Ledger(self._table, test=self._test)
+        self.ledger = Ledger(self._table)
         self.clock: Instant | None = None
         """The latest source time in the log."""
+        self.why_not_live = self._wanted
+        """Why the log is not live; None when it is, or holds no report so far."""
+        self.has_reports = False
+        """Whether the log holds any report of a source."""
         for partition in range(self._partitions):
             self._read_partition(partition)
+        self.ledger.rebuild()
+        self._check_kind()
         self._read_dead_letters()
+
+    def _check_kind(self) -> None:
+        if self._wanted is not None and self.why_not_live != self._wanted:
+            raise Problem(
+                f"the log holds records that are {'not live: ' + self.why_not_live if self.why_not_live else 'live'}",
+                f"give the {self._wanted} a log of its own: --bus sqlite:///other.db, or another namespace of Kafka",
+            )
 
     def reopen(self) -> None:
         """Start anew from what the log holds: after `Unavailable`, whether the last records were written is not known.
@@ -65,13 +89,15 @@ class Publisher:
             Problem: the log refused them; nothing was written.
             Unavailable: the log is away; whether they were written is not known: `reopen` before anything else.
         """
-        sequences = dict(self.sequences)
+        sequences, records = dict(self.sequences), tuple(records)
         outgoing = [self._numbered(record, partition, sequences) for record in records for partition in self._partitions_of(record)]
         letters = [letter for letter in dead_letters if self._is_new(letter)]
-        letters_out = [Outgoing(DEAD_LETTERS, 0, letter.source.encode(), encode(letter), letter.observed_at) for letter in letters]
+        marked = [msgspec.structs.replace(letter, **self._mark) for letter in letters]
+        letters_out = [Outgoing(DEAD_LETTERS, 0, letter.source.encode(), encode(letter), letter.observed_at) for letter in marked]
         if outgoing or letters_out:
             self._commit(outgoing + letters_out)
         self.sequences = sequences
+        self.has_reports = self.has_reports or any(not isinstance(record, Outage) for record in records)
         self._advance(max((record.time for record in outgoing), default=None))
         self.dead_letters.update(letter.reason for letter in letters)
         return len(outgoing)
@@ -98,9 +124,14 @@ class Publisher:
 
     def _numbered(self, record: InputRecord, partition: int, sequences: dict[int, int]) -> Outgoing:
         sequences[partition] += 1
-        numbered = msgspec.structs.replace(record, sequence=sequences[partition])
+        numbered = msgspec.structs.replace(record, sequence=sequences[partition], **self._mark)
         key = numbered.id if isinstance(numbered, Change) else numbered.source
         return Outgoing(EVENTS, partition, key.encode(), encode(numbered), numbered.observed_at)
+
+    @property
+    def _mark(self) -> dict[str, Any]:
+        """Return the fields that mark the records of a log that is not live."""
+        return {} if self.why_not_live is None else {"test": True, "why_not_live": self.why_not_live}
 
     def _is_new(self, letter: DeadLetter) -> bool:
         identity = (letter.id, letter.reason, letter.payload if letter.id else f"{letter.source} {letter.observed_at} {letter.payload}")
@@ -122,8 +153,19 @@ class Publisher:
             clock = max(record.observed_at, clock or record.observed_at)
             self.sequences[partition] = max(record.sequence, self.sequences[partition])
             self._advance(record.observed_at)
+            self._note_kind(record)
             if isinstance(record, Change):
                 self.ledger.recall(record)
+
+    def _note_kind(self, record: InputRecord) -> None:
+        """Note whether the log is live, by one of its records; any that is not makes the log so."""
+        if isinstance(record, Outage):
+            return
+        if not self.has_reports:
+            self.why_not_live = None
+        self.has_reports = True
+        if record.test:
+            self.why_not_live = record.why_not_live or "replay"
 
     def _recent_time(self, partition: int) -> Instant | None:
         """Return the earliest time of a partition's last records: read backwards until one can be used.
@@ -160,6 +202,6 @@ def _readable(records: Iterable[Record]) -> Iterator[InputRecord]:
                 yield decoded
 
 
-def heartbeat(observed_at: Instant, source: str, *, test: bool = False) -> Heartbeat:
+def heartbeat(observed_at: Instant, source: str, *, catching_up: bool = False) -> Heartbeat:
     """Return a heartbeat that has no sequence number yet."""
-    return Heartbeat(-1, observed_at, source, test)
+    return Heartbeat(-1, observed_at, source, catching_up=catching_up)

@@ -1,8 +1,9 @@
 """Checks a source's description of an event. The rules are the same for feeds, tables and catalogue files.
 
 The unchecked description is an `EventDescription`; `examine` returns the event that can be used, if any, and the codes of its oddities.
-`ODDITIES` lists for each code whether the event is used nevertheless, and what was done. The values of events that are used are finite
-and in range: latitude ±90, longitude ±180, magnitude ±12, depth −100 … 1,000 km, times from 1900 on.
+The values of events that are used are finite
+and in range, so that every event that is used makes a record that workers use (`ingest.plausible`): latitude ±90, longitude ±180,
+magnitude ±12, depth −100 … 1,000 km, times from 1900 to 2200, ids of at most 200 and texts of at most 2,000 characters.
 """
 
 from __future__ import annotations
@@ -17,52 +18,17 @@ from ingest.event import EARTHQUAKE, DeadLetter, Event
 from ingest.event_types import event_type
 from ingest.field_values import parse_number, parse_text, parse_time
 from ingest.instant import Instant
+from ingest.oddities import ODDITIES
+from ingest.plausible import LARGEST_MAGNITUDE, LONGEST_ID, LONGEST_TEXT
 from ingest.written_time import is_carried_over
 
 ALLOWED_AHEAD_MS = 5 * 60 * 1_000
 """How far an origin time may lie after the source's own time."""
-LARGEST_MAGNITUDE = 12.0
 DEPTH_KM_RANGE = (-100.0, 1_000.0)
 PAYLOAD_CHARACTERS = 2_000
-
-
-class Oddity(NamedTuple):
-    """What is done with an event that has an oddity."""
-
-    used: bool
-    detail: str
-
-
-ODDITIES = {
-    "id_missing": Oddity(False, "the event has no id; dropped"),
-    "status_deleted": Oddity(False, "the source has deleted this event; dropped"),
-    "time_damaged": Oddity(False, "the origin time cannot be read, or is before 1900; dropped"),
-    "time_in_future": Oddity(False, "the origin time is more than five minutes later than the source's clock; dropped"),
-    "place_missing": Oddity(False, "latitude or longitude is missing or not a number; dropped"),
-    "latitude_out_of_range": Oddity(False, "the latitude is beyond ±90 degrees; dropped"),
-    "longitude_out_of_range": Oddity(False, "the longitude is beyond ±360 degrees; dropped"),
-    "duplicate_id": Oddity(False, "the id occurs again in the same input with a revision at least as new; dropped"),
-    "feature_damaged": Oddity(False, "the feature is not an object with properties; dropped"),
-    "event_damaged": Oddity(False, "the event cannot be read, though the file can; dropped"),
-    "row_damaged": Oddity(False, "the row does not have the columns of its header; dropped"),
-    "observed_at_damaged": Oddity(False, "the time of observation cannot be read; dropped"),
-    "op_unknown": Oddity(False, "op is not one of new, update, delete; dropped"),
-    "longitude_wrapped": Oddity(True, "the longitude was beyond ±180 degrees; brought within"),
-    "time_carried_over": Oddity(True, "the origin time has a second or minute of 60 or an hour of 24; carried over"),
-    "updated_damaged": Oddity(True, "the time of the last revision cannot be read; the origin time stands for it"),
-    "magnitude_missing": Oddity(True, "no magnitude"),
-    "magnitude_not_finite": Oddity(True, "the magnitude is not a number within ±12; left out"),
-    "magnitude_negative": Oddity(True, "the magnitude is negative; used as it is"),
-    "depth_missing": Oddity(True, "no depth"),
-    "depth_out_of_range": Oddity(True, "the depth is not within −100 … 1,000 km; left out"),
-    "status_upper_case": Oddity(True, "the status is in capitals; lower-cased"),
-    "type_spelling": Oddity(True, "the type is spelled with capitals or underscores; mended"),
-    "empty": Oddity(False, "nothing was received"),
-    "html": Oddity(False, "a page in HTML or XML was received instead of JSON"),
-    "truncated": Oddity(False, "the JSON breaks off"),
-    "not_json": Oddity(False, "what was received is not JSON"),
-    "not_geojson": Oddity(False, "the JSON is neither a FeatureCollection nor a Feature"),
-}
+ALERT_LEVELS = frozenset({"green", "yellow", "orange", "red"})
+LARGEST_COUNT = 1_000_000_000
+LARGEST_INTENSITY = 12.0
 
 
 class EventDescription(NamedTuple):
@@ -86,6 +52,12 @@ class EventDescription(NamedTuple):
     place: Any
     ids: Any = None
     """All ids of the event, separated by commas."""
+    url: Any = None
+    tsunami: Any = None
+    alert: Any = None
+    sig: Any = None
+    felt: Any = None
+    mmi: Any = None
 
 
 def examine(described: EventDescription, clock: Instant | None) -> tuple[Event | None, list[str]]:
@@ -119,12 +91,19 @@ def _repaired_event(
         longitude=longitude_degrees,
         depth_km=_depth_km(described.depth_km, odd),
         magnitude=_magnitude(described.magnitude, odd),
-        magnitude_type=parse_text(described.magnitude_type).lower(),
-        type=_type(parse_text(described.type), odd),
-        status=_status(parse_text(described.status), odd),
-        network=parse_text(described.network),
-        place=parse_text(described.place),
+        magnitude_type=_text(described.magnitude_type, odd).lower(),
+        type=_type(_text(described.type, odd), odd),
+        status=_status(_text(described.status, odd), odd),
+        network=_text(described.network, odd),
+        place=_text(described.place, odd),
         other_ids=_other_ids(described.ids, identifier),
+        source_id=identifier,
+        url=_url(described.url),
+        tsunami=parse_number(described.tsunami) == 1.0,
+        alert=_alert_level(described.alert),
+        sig=_count(described.sig),
+        felt=_count(described.felt),
+        mmi=_intensity(described.mmi),
     )
     return event, odd
 
@@ -176,6 +155,7 @@ def _reason_to_drop(
 ) -> str | None:
     rules: Iterable[tuple[bool, str]] = (
         (not identifier, "id_missing"),
+        (len(identifier) > LONGEST_ID, "id_too_long"),
         (status.lower() == "deleted", "status_deleted"),
         (time is None, "time_damaged"),
         (time is not None and clock is not None and time - clock > ALLOWED_AHEAD_MS, "time_in_future"),
@@ -184,6 +164,14 @@ def _reason_to_drop(
         (longitude is not None and abs(longitude) > 360.0, "longitude_out_of_range"),
     )
     return next((reason for holds, reason in rules if holds), None)
+
+
+def _text(value: Any, odd: list[str]) -> str:
+    """Return a value as text, cut to the length that a record may have."""
+    text = parse_text(value)
+    if len(text) > LONGEST_TEXT:
+        odd.append("text_too_long")
+    return text[:LONGEST_TEXT]
 
 
 def _longitude(value: float, odd: list[str]) -> float:
@@ -222,8 +210,6 @@ def _magnitude(value: Any, odd: list[str]) -> float | None:
     if magnitude is None or abs(magnitude) > LARGEST_MAGNITUDE:
         odd.append("magnitude_not_finite")
         return None
-    if magnitude < 0:
-        odd.append("magnitude_negative")
     return magnitude
 
 
@@ -244,4 +230,26 @@ def _status(value: str, odd: list[str]) -> str:
 def _other_ids(ids: Any, identifier: str) -> tuple[str, ...]:
     if not isinstance(ids, str) or not ids:
         return ()
-    return tuple(sorted({parse_text(name) for name in ids.split(",")} - {identifier, ""}))
+    names = {parse_text(name) for name in ids.split(",")} - {identifier, ""}
+    return tuple(sorted(name for name in names if len(name) <= LONGEST_ID))
+
+
+def _url(value: Any) -> str | None:
+    """Return a web address; None for anything else, which must not become a link."""
+    address = parse_text(value)
+    return address if address.startswith(("https://", "http://")) and len(address) <= LONGEST_TEXT else None
+
+
+def _alert_level(value: Any) -> str | None:
+    level = parse_text(value).lower()
+    return level if level in ALERT_LEVELS else None
+
+
+def _count(value: Any) -> int | None:
+    number = parse_number(value)
+    return int(number) if number is not None and 0.0 <= number <= LARGEST_COUNT else None
+
+
+def _intensity(value: Any) -> float | None:
+    number = parse_number(value)
+    return number if number is not None and 0.0 <= number <= LARGEST_INTENSITY else None

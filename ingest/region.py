@@ -21,10 +21,12 @@ import msgspec
 import shapely
 import shapely.affinity
 
+from ingest.plausible import LONGEST_ID
 from ingest.problem import Problem
 
 FLINN_ENGDAHL_COMPLETENESS = 4.5
 FLINN_ENGDAHL_WINDOW_DAYS = 365.0
+LONGEST_WINDOW_DAYS = 36_525.0
 
 # First geographic region of each seismic region 1 … 50, and the geographic regions added by the 1995 revision
 # (Young et al. 1996, Physics of the Earth and Planetary Interiors 96, 223–297).
@@ -83,10 +85,12 @@ class RegionTable:
         path = file or (Path(named) if named else BUILT_IN)
         try:
             rows = tomllib.loads(path.read_text(encoding="utf-8"))["region"]
-            return cls([(msgspec.convert(row, Region), _cut_at_date_line(_uncut_polygon(row["polygon"]))) for row in rows])
+            named_regions = [(msgspec.convert(row, Region), _cut_at_date_line(_uncut_polygon(row["polygon"]))) for row in rows]
+            _check_regions([region for region, _ in named_regions])
+            return cls(named_regions)
         except FileNotFoundError:
             raise Problem(f"the region file {path} does not exist", "name an existing TOML file with --regions") from None
-        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, msgspec.ValidationError, shapely.errors.GEOSException) as error:
+        except (OSError, KeyError, TypeError, ValueError, RecursionError, shapely.errors.GEOSException) as error:
             raise Problem(
                 f"{path} is not a region table ({type(error).__name__}: {error})", "compare it with ingest/regions.toml"
             ) from None
@@ -133,6 +137,22 @@ class RegionTable:
                 return shapely.difference(shape, shapely.union_all(before))
             before.append(shape)
         return shapely.difference(_seismic_shapes()[region_id], shapely.union_all(before))
+
+
+def _check_regions(regions: Sequence[Region]) -> None:
+    """Check that the regions of a table can be told apart, and that their windows have an end.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    ids = [*(region.id for region in regions), *(_seismic_region(number).id for number in range(1, 51))]
+    if len(set(ids)) < len(ids):
+        raise ValueError("two regions have the same id, or one has an id of fe-01 … fe-50")
+    for region in regions:
+        if not 0 < len(region.id) <= LONGEST_ID:
+            raise ValueError(f"the id of a region has 1 to {LONGEST_ID} characters")
+        if not (0.0 < region.window_days <= LONGEST_WINDOW_DAYS and math.isfinite(region.magnitude_of_completeness)):
+            raise ValueError(f"region {region.id}: window_days must be in 0 … {LONGEST_WINDOW_DAYS:g}, and the magnitude a number")
 
 
 def partition_of(region_id: str, partitions: int) -> int:

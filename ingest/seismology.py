@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
@@ -16,7 +16,7 @@ from obspy.clients.fdsn import Client
 from obspy.core.event.header import EventType  # type: ignore[import-untyped]
 from obspy.geodetics import FlinnEngdahl  # type: ignore[import-untyped]
 
-from ingest.damaged_xml import one_event_documents
+from ingest.damaged_xml import count_events, one_event_documents
 from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
@@ -42,39 +42,41 @@ def read_catalogue(body: bytes, source: str) -> Iterator[EventDescription | byte
     """Yield the events of a file in any form that ObsPy reads (QuakeML, SC3ML, NDK, ZMAP, …), unchecked.
 
     The preferred origin and magnitude of each event are used, else the first. An event without an origin has no time and no epicentre.
-    If ObsPy refuses an XML file, its events are read one by one, and those refused again are yielded as their XML.
+    If ObsPy refuses an XML file, or leaves out some of its events (it does so with types that QuakeML does not have), the events are read
+    one by one, and those refused again are yielded as their XML.
 
     Raises:
         Problem: ObsPy cannot read it.
     """
     try:
-        events = _read(body)
+        read = _read(body)
+        events = _one_by_one(body) if len(read) < count_events(body) else iter(read)
     except Exception as error:  # ObsPy's readers raise any exception on damaged input
-        documents = list(one_event_documents(body))
-        if not documents:
+        if not count_events(body):
             reason = "" if "Unknown format" in str(error) else f" ({type(error).__name__}: {_first_line(error)})"
             raise Problem(
                 f"{source} is not a catalogue in a known form{reason}",
                 "give a USGS CSV, GeoJSON, QuakeML or another form that ObsPy reads",
             ) from None
-        events = (event for document in documents for event in _read_or_keep(document))
+        events = _one_by_one(body)
     for event in events:
         described = event if isinstance(event, bytes) else _describe(event)
         yield described if isinstance(described, bytes) or described.id else with_derived_id(described)
 
 
-def _read(body: bytes) -> Iterable[Any]:
+def _read(body: bytes) -> Sequence[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return obspy.read_events(io.BytesIO(body))  # type: ignore[no-any-return]
 
 
-def _read_or_keep(document: bytes) -> Iterable[Any]:
-    """Return the events of a document, or the document itself if ObsPy refuses it."""
-    try:
-        return _read(document)
-    except Exception:  # as above
-        return [document]
+def _one_by_one(body: bytes) -> Iterator[Any]:
+    """Yield the events of an XML file, and the documents of those that ObsPy refuses or leaves out."""
+    for document in one_event_documents(body):
+        try:
+            yield from _read(document) or [document]
+        except Exception:  # as above
+            yield document
 
 
 def event_id(event: Any) -> str:
@@ -193,9 +195,11 @@ def quakeml(rows: Iterable[tuple[Instant, float, float, float | None, float]], c
     return buffer.getvalue()
 
 
-def events_quakeml(events: Iterable[Event]) -> bytes:
+def events_quakeml(events: Iterable[Event], comment: str | None = None) -> bytes:
     """Return QuakeML 1.2 of events as their source describes them; `read_catalogue` reads them back, except for `other_ids`."""
-    catalogue = obspy.core.event.Catalog([_obspy_event(event) for event in events], resource_id="quakeml:quakecast/events")
+    catalogue = obspy.core.event.Catalog(
+        [_obspy_event(event) for event in events], resource_id="quakeml:quakecast/events", description=comment
+    )
     buffer = io.BytesIO()
     catalogue.write(buffer, format="QUAKEML")
     return buffer.getvalue()

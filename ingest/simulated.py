@@ -110,6 +110,7 @@ def feature(event: Event) -> dict[str, object]:
         "mag": event.magnitude, "place": event.place, "time": int(event.time), "updated": int(event.updated), "status": event.status,
         "net": event.network, "code": event.id.removeprefix(event.network), "ids": f",{event.id},", "sources": f",{event.network},",
         "magType": event.magnitude_type, "type": event.type, "title": f"M {event.magnitude} - {event.place}",
+        "url": event.url, "tsunami": int(event.tsunami),
     }  # fmt: skip
     place = {"type": "Point", "coordinates": [event.longitude, event.latitude, event.depth_km]}
     return {"type": "Feature", "properties": properties, "geometry": place, "id": event.id}

@@ -38,6 +38,12 @@ COLUMN_NAMES = {
     "network": ("net", "catalog", "source"),
     "place": ("place", "eventlocationname", "flynn_region"),
     "ids": ("ids",),
+    "url": ("url",),
+    "tsunami": ("tsunami",),
+    "alert": ("alert",),
+    "sig": ("sig",),
+    "felt": ("felt",),
+    "mmi": ("mmi",),
 }
 REQUIRED = ("latitude", "longitude", "magnitude")
 """Beside these, a table needs columns of time."""

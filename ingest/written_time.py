@@ -115,7 +115,7 @@ def _from_calendar(text: str) -> Instant:
     if int(minute) > 60 or float(second) >= 62.0 or past > timedelta(hours=24, seconds=2):
         raise ValueError(f"{text!r} is not a time of day")
     midnight = Instant.parse(f"{year}-{int(month):02d}-{int(day):02d}{_offset(zone)}")
-    return midnight.plus(seconds=past.total_seconds())
+    return midnight.plus(seconds=past.total_seconds()).require_writable()
 
 
 def _offset(zone: str | None) -> str:

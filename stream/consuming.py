@@ -92,8 +92,13 @@ class GroupMember(ABC, Generic[Owned]):
         self._reload()
 
     def _reload(self) -> None:
-        """Discard what was folded since the last commit: load every state again, with a new producer, which ends a commit still open."""
+        """Discard what was folded since the last commit: load every state again, with a new producer, which ends a commit still open.
+
+        It polls first, and discards what comes: a member that waits for a server must follow its group, or the others wait for it.
+        """
         self._owned.clear()
+        batch = self._consumer.poll(1, 0.0)
+        self._assigned = (self._assigned - batch.lost) | batch.gained
         self._producer.close()
         self._producer = self._log.producer(self._name)
         for number in sorted(self._assigned):

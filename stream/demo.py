@@ -63,11 +63,12 @@ def serve(simulation: Simulation) -> ThreadingHTTPServer:
 def main() -> None:
     from stream.cli import main as command
 
-    server = serve(Simulation())
+    server, arguments = serve(Simulation()), sys.argv[1:]
     sys.stderr.write(f"A simulated sequence, {SPEED:.0f} times as fast as real time. None of its earthquakes is real.\n")
     with tempfile.TemporaryDirectory(prefix="quakecast-demo-") as folder:
         address = f"http://127.0.0.1:{server.server_port}"
-        sys.argv = ["quakecast", "up", "--bus", f"sqlite:///{folder}/demo.db", "--usgs", address, "--poll-seconds", "1", *sys.argv[1:]]
+        sys.argv = ["quakecast", "up", "--bus", f"sqlite:///{folder}/demo.db", "--usgs", address, "--poll-seconds", "1", "--simulated"]
+        sys.argv += arguments
         command()
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from ingest.event import Change, Event, Heartbeat, InputRecord, Outage, Promotion, encode
-from ingest.instant import Instant
+from ingest.event import Change, Event, Heartbeat, InputRecord, Outage, encode
 from ingest.plausible import misfit
-from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.alerts import Origin, Rule, Situation, after_change, after_forecast, after_heartbeat, after_outage, keep_last_revisions
 from stream.core import (
@@ -15,22 +14,17 @@ from stream.core import (
     Forecaster,
     Library,
     Lineup,
-    NoLibrary,
     Position,
     RegionChange,
-    RegionContext,
     RegionState,
     SavedRegion,
     Step,
     Window,
     digest_after,
-    first_state,
-    on_change,
-    on_heartbeat,
-    take_over,
     window_digest,
 )
-from stream.records import Activation, Alert, Forecast, LastRevisions, Score
+from stream.records import Activation, Alert, Forecast, LastRevisions
+from stream.region_states import RegionStates
 
 
 class Refold(NamedTuple):
@@ -44,11 +38,11 @@ class Refold(NamedTuple):
 EncodedRecord = tuple[Forecast, bytes] | tuple[Alert, bytes]
 
 
-class Partition:
+class Partition(RegionStates):
     """Folds records in their order. After a commit the caller saves `changes()` and calls `mark_saved`.
 
-    Raises:
-        Problem: the library lacks a model that is in force at the position.
+    Args:
+        position: from where on a saved state is continued, see `restore`.
     """
 
     def __init__(
@@ -59,17 +53,14 @@ class Partition:
         position: Position | None = None,
         library: Library | None = None,
         rules: tuple[Rule, ...] = (),
+        recorded: Callable[[], Iterable[Activation]] = list,
     ) -> None:
-        self.number = number
         self.basis = basis_of(forecaster, table)
-        self.position = position or Position(basis=self.basis)
+        super().__init__(number, table, forecaster, position or Position(basis=self.basis), library, recorded)
         self.saved_position = self.position
-        self._table, self._library, self._rules = table, library or NoLibrary(), rules
-        self._forecaster = forecaster if self.position.lineup == Lineup() else self._library.forecaster(self.position.lineup)
-        self._states: dict[str, RegionState] = {}
+        self._rules = rules
         self._forecasts: dict[str, bytes] = {}
         self._alerts: dict[str, LastRevisions] = {}
-        self._unsaved: dict[str, dict[str, Event | None]] = {}
         self._digests: dict[str, int] = {}
         """By region, the digest of its window."""
         self.refolds: list[Refold] = []
@@ -83,10 +74,8 @@ class Partition:
                 self._forecasts[region_id] = saved.forecast
             self._alerts[region_id] = saved.alerts
             self._digests[region_id] = window_digest(map(encode, saved.events))
-
-    def state(self, region_id: str) -> RegionState:
-        """Return a region's state; the first state for a region without records so far."""
-        return self._states.get(region_id) or first_state(self._forecaster, self._table[region_id])
+        if self.unfit is not None:
+            self._take_over(self._own)
 
     def misfit(self, record: InputRecord) -> str | None:
         """Return why a record cannot follow those folded so far; None if it can."""
@@ -98,28 +87,30 @@ class Partition:
 
         Returns:
             The forecasts and alerts that it leads to, each with its encoded form.
+
+        Raises:
+            ModelFailed: the models in force cannot forecast. The record is not folded.
         """
         if record.sequence <= self.position.sequence:
             self.position = self.position._replace(offset=offset + 1)
             return []
+        if (takeover := self._recorded.takeover_before(record.sequence)) is not None:
+            self._install(Lineup.of(takeover.promotion.models), anew=True)
         clock = max(self.position.clock, record.observed_at)
+        steps = self._steps(record, clock)
         self.position = self.position._replace(offset=offset + 1, sequence=record.sequence, clock=clock)
-        if isinstance(record, Change):
-            steps = [(record.region, on_change(self.state(record.region), record, self._context(record.region), clock))]
-        else:
-            steps = self._heartbeat(record, clock) if isinstance(record, Heartbeat) else []
         issued = [
             item for region_id, step in steps for item in (*self._note(region_id, step), *self._region_alerts(region_id, step, record))
         ]
         return issued if isinstance(record, Change) else issued + self._feed_alerts(record)
 
-    def _region_alerts(self, region_id: str, step: Step, record: Change | Heartbeat | Outage) -> list[EncodedRecord]:
-        """Apply the alert rules to a region after a step."""
+    def _region_alerts(self, region_id: str, step: Step, record: InputRecord) -> list[EncodedRecord]:
+        """Apply the alert rules to a region after a step; while the past is read, those that begin no alert."""
         before, change, clock = self._alerts.get(region_id, ()), record if isinstance(record, Change) else None, self.position.clock
-        origin = Origin(self.number, record.sequence, clock, region_id, self._table[region_id].name, record.test)
+        origin = Origin(self.number, record.sequence, clock, region_id, self._table[region_id].name, record.test, record.why_not_live)
         issued = after_change(before, self._rules, change, origin) if change is not None else []
         last_revisions = keep_last_revisions(before, issued, clock)
-        if step.forecast is not None:
+        if step.forecast is not None and not (isinstance(record, Change | Heartbeat) and record.catching_up):
             situation = Situation(region_id, step.forecast, step.state.window, step.state.scoring)
             issued += (later := after_forecast(last_revisions, self._rules, situation, change, origin))
             last_revisions = keep_last_revisions(last_revisions, later, clock)
@@ -133,10 +124,17 @@ class Partition:
         last_revisions, clock = self.position.alerts, self.position.clock
         if isinstance(record, Outage):
             at = record.observed_at.plus(seconds=record.unheard_seconds)
-            issued = after_outage(last_revisions, self._rules, record, Origin(self.number, record.sequence, at, None, "Feed", record.test))
+            issued = after_outage(
+                last_revisions,
+                self._rules,
+                record,
+                Origin(self.number, record.sequence, at, None, "Feed", record.test, record.why_not_live),
+            )
         else:
             issued = (
-                after_heartbeat(last_revisions, self._rules, Origin(self.number, record.sequence, clock, None, "Feed", record.test))
+                after_heartbeat(
+                    last_revisions, self._rules, Origin(self.number, record.sequence, clock, None, "Feed", record.test, record.why_not_live)
+                )
                 if last_revisions
                 else []
             )
@@ -144,40 +142,10 @@ class Partition:
             self.position = self.position._replace(alerts=keep_last_revisions(last_revisions, issued, clock))
         return [(alert, encode(alert)) for alert in issued]
 
-    def apply_promotion(self, promotion: Promotion, offset: int) -> Activation:
-        """Put promoted models in force: every region's memory is folded again from its window.
-
-        A promotion whose model cannot be loaded is refused; the current models stay in force.
-        """
-        lineup, refused = self.position.lineup.after(promotion), None
-        try:
-            forecaster = self._library.forecaster(lineup)
-        except Problem as problem:
-            lineup, refused = self.position.lineup, str(problem)
-        else:
-            if forecaster.basis != self._forecaster.basis:
-                self._take_over(forecaster)
-        self.position = self.position._replace(offset=offset + 1, lineup=lineup)
-        clock, name = self.position.clock, self._forecaster.name
-        return Activation(self.number, offset, self.position.sequence, max(clock, promotion.promoted_at), name, promotion, refused)
-
-    def _take_over(self, forecaster: Forecaster) -> None:
-        self._forecaster = forecaster
-        for region_id, state in self._states.items():
-            self._states[region_id] = take_over(state, self._context(region_id), self.position.clock)
-            self._unsaved.setdefault(region_id, {})
-
     def skip(self, offset: int, sequence: int | None = None) -> None:
         """Skip a record that cannot be used."""
         reached = self.position.sequence if sequence is None else max(sequence, self.position.sequence)
         self.position = self.position._replace(offset=offset + 1, sequence=reached)
-
-    def _heartbeat(self, heartbeat: Heartbeat, clock: Instant) -> list[tuple[str, Step]]:
-        due = sorted(region_id for region_id, state in self._states.items() if state.due_at is not None and state.due_at <= clock)
-        return [(region_id, on_heartbeat(self._states[region_id], heartbeat, self._context(region_id), clock)) for region_id in due]
-
-    def _context(self, region_id: str) -> RegionContext:
-        return RegionContext(self._table[region_id], self.number, self._forecaster)
 
     def _note(self, region_id: str, step: Step) -> list[EncodedRecord]:
         before = self.state(region_id).window
@@ -198,11 +166,19 @@ class Partition:
 
     def changes(self) -> dict[str, RegionChange]:
         """Return, by region, the changes since the last save."""
-        return {region_id: self._change(region_id, edits) for region_id, edits in self._unsaved.items()}
+        return {region_id: self._change(region_id, edits) for region_id, edits in self._unsaved.items() if self._has_news(region_id)}
 
     def everything(self) -> dict[str, RegionChange]:
-        """Return, by region, the whole state as a change from an empty one."""
-        return {region_id: self._change(region_id, {e.id: e for e in state.window.events}) for region_id, state in self._states.items()}
+        """Return, by region, the whole state as a change from an empty one. Regions without news so far are left out, as in `changes`."""
+        return {
+            region_id: self._change(region_id, {event.id: event for event in state.window.events})
+            for region_id, state in self._states.items()
+            if self._has_news(region_id)
+        }
+
+    def _has_news(self, region_id: str) -> bool:
+        """Return whether a region had more than events that are not used; one that had not is not saved, however often models change."""
+        return bool(self._states[region_id].window.events or region_id in self._forecasts or self._alerts.get(region_id))
 
     def _change(self, region_id: str, edits: dict[str, Event | None]) -> RegionChange:
         state = self._states[region_id]
@@ -217,16 +193,6 @@ class Partition:
         self.saved_position = self.position
         self._unsaved.clear()
         self.refolds.clear()
-
-    @property
-    def model(self) -> str:
-        """Name of the model in force."""
-        return self._forecaster.name
-
-    def scores(self) -> dict[str, Score]:
-        """Return, by region, the score of its forecasts; regions without a score are left out. Safe to call from another thread."""
-        states, rivals = list(self._states.items()), self._forecaster.rivals
-        return {region_id: score for region_id, state in states if (score := state.scoring.summary(rivals)) is not None}
 
 
 def basis_of(forecaster: Forecaster, table: RegionTable) -> str:

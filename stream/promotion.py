@@ -6,7 +6,7 @@ changes models there, and writes to the models topic, in the same commit as its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -34,7 +34,7 @@ def promote(log: Log, models: dict[str, str], *, challenger: bool = False, reaso
     promotion = Promotion(_time(log), dict(sorted(models.items())), challenger, reason)
     body = encode(promotion)
     outgoing = [Outgoing(MODELS, 0, "+".join(promotion.models).encode() or b"none", body, promotion.promoted_at)]
-    if challenger or any(kind in FORECASTING_KINDS for kind in models):
+    if is_marked(promotion):
         outgoing += [Outgoing(EVENTS, partition, b"promotion", body, promotion.promoted_at) for partition in log.starts(EVENTS)]
     producer = log.producer("promote")
     try:
@@ -44,6 +44,21 @@ def promote(log: Log, models: dict[str, str], *, challenger: bool = False, reaso
     finally:
         producer.close()
     return promotion
+
+
+def is_marked(promotion: Promotion) -> bool:
+    """Return whether a promotion has a mark in the input, which the workers answer: forecasts depend on its models."""
+    return promotion.challenger or any(kind in FORECASTING_KINDS for kind in promotion.models)
+
+
+def outcomes_of(log: Log, promotion: Promotion, ends: Mapping[int, int]) -> dict[int, Activation]:
+    """Return, by partition, what has become of a promotion so far.
+
+    Args:
+        ends: the ends of the input before it was written; an earlier promotion may be equal to it.
+    """
+    answers = (one for one in read_activations(log) if one.failed is None and one.promotion == promotion)
+    return {one.partition: one for one in answers if one.offset >= ends[one.partition]}
 
 
 def read_promotions(log: Log) -> Iterator[Promotion | Activation]:
@@ -64,23 +79,31 @@ def decode_promotion_record(data: bytes) -> Promotion | Activation:
     return decode_with(_decoder, data)
 
 
+def read_activations(log: Log) -> list[Activation]:
+    """Return what became of promotions, and the takeovers from models that failed."""
+    return [one for one in read_promotions(log) if isinstance(one, Activation)]
+
+
 def models_in_force(log: Log) -> dict[str, str]:
     """Return the names of the champions by kind; for kinds that are missing, the built-in model is in force.
 
-    Promotions that a worker refused do not count.
+    Promotions that a worker refused do not count, nor do models that failed in force.
     """
-    lineup, others = Lineup(), dict[str, str]()
-    for promotion in _accepted_promotions(log):
-        lineup = lineup.after(promotion)
-        others |= {kind: name for kind, name in promotion.models.items() if kind not in FORECASTING_KINDS}
-    return dict(lineup.champion) | others
+    others = {
+        kind: name
+        for one in _accepted(log)
+        if isinstance(one, Promotion)
+        for kind, name in one.models.items()
+        if kind not in FORECASTING_KINDS
+    }
+    return dict(_lineups(log)[-1].champion) | others
 
 
 def champions(log: Log) -> dict[str, list[str]]:
     """Return, by kind, the names of the champions in the order of their promotion, without refused ones."""
     names: dict[str, list[str]] = {}
-    for promotion in _accepted_promotions(log):
-        for kind, name in promotion.models.items():
+    for promotion in _accepted(log):
+        for kind, name in promotion.models.items() if isinstance(promotion, Promotion) else ():
             names.setdefault(kind, []).append(name)
     return names
 
@@ -91,9 +114,7 @@ def champions_before(log: Log, kind: str) -> dict[str, str] | None:
     Returns:
         None when no other model was in force before; an empty dict for the built-in models.
     """
-    lineups = [Lineup()]
-    for promotion in _accepted_promotions(log):
-        lineups.append(lineups[-1].after(promotion))
+    lineups = _lineups(log)
     now = dict(lineups[-1].champion).get(kind)
     earlier = [dict(lineup.champion) for lineup in lineups if dict(lineup.champion).get(kind) != now]
     if not earlier:
@@ -105,11 +126,39 @@ def champions_before(log: Log, kind: str) -> dict[str, str] | None:
     )
 
 
-def _accepted_promotions(log: Log) -> list[Promotion]:
-    """Return the accepted promotions of champions, in order."""
+def lineups_before(log: Log, lineup: Lineup) -> list[Lineup]:
+    """Return the lineups that may take over from one that fails: without its challenger, then the champions before it, newest first."""
+    lineups = _lineups(log)
+    places = [place for place, one in enumerate(lineups) if one.champion == lineup.champion]
+    before = lineups[: places[-1]] if places else lineups
+    return [Lineup(lineup.champion)] * bool(lineup.challenger) + [one for one in reversed(before) if one.champion != lineup.champion]
+
+
+def lineup_after_takeovers(log: Log, lineup: Lineup, partition: int, since: int, until: int) -> Lineup:
+    """Return what is in force in a partition after the record `until`, if a lineup was promoted after the record `since`."""
+    for one in read_activations(log):
+        if one.partition == partition and one.failed == dict(lineup.champion) and since <= one.after_sequence <= until:
+            lineup = Lineup.of(one.promotion.models)
+    return lineup
+
+
+def _lineups(log: Log) -> list[Lineup]:
+    """Return the lineups of champions in their order, the first with the worker's own models; those that failed in force are left out."""
+    lineups = [Lineup()]
+    for one in _accepted(log):
+        if isinstance(one, Promotion):
+            lineups.append(lineups[-1].after(one))
+        elif one.failed == dict(lineups[-1].champion):
+            lineups = [lineup for lineup in lineups if dict(lineup.champion) != one.failed] + [Lineup.of(one.promotion.models)]
+    return lineups
+
+
+def _accepted(log: Log) -> list[Promotion | Activation]:
+    """Return the accepted promotions of champions, and the takeovers, in order."""
     records = list(read_promotions(log))
     refused = [one.promotion for one in records if isinstance(one, Activation) and one.refused is not None]
-    return [one for one in records if isinstance(one, Promotion) and not one.challenger and one not in refused]
+    takeovers_and_promotions = (one for one in records if isinstance(one, Promotion) or one.failed is not None)
+    return [one for one in takeovers_and_promotions if isinstance(one, Activation) or (not one.challenger and one not in refused)]
 
 
 def _time(log: Log) -> Instant:

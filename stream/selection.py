@@ -1,4 +1,4 @@
-"""Selects records by region, magnitude and probability; records of replays are left out unless asked for. No IO, no clock."""
+"""Selects records by region, magnitude and probability; records that are not live are left out unless asked for. No IO, no clock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Selection:
             min_magnitude: events and alerts of at least this; with `min_probability`, forecasts and outlooks of at least this magnitude.
             min_probability: forecasts and outlooks with at least this probability of an event, and alerts of such a probability.
             within: `1h`, `1d`, `7d` or `30d`.
-            include_test: include records of replays.
+            include_test: include records that are not live.
             include_heartbeats: include the heartbeats among events.
             resumed: the reader continues after an earlier one, which may have selected events that are deleted now: select deletions.
 
@@ -66,13 +66,18 @@ class Selection:
             return self._min_magnitude is None or self._change_reaches(record, self._min_magnitude)
         if isinstance(record, Alert):
             return record.id in self._selected_ids or (record.revision > 0 and self._resumed) or self._alert_reaches(record)
+        compared = self.compared_probability(record)
+        return compared is None or self._min_probability is None or compared >= self._min_probability
+
+    def compared_probability(self, record: AnyRecord) -> float | None:
+        """Return the probability of a forecast or an outlook that is compared with `min_probability`; None if none is."""
+        if self._min_probability is None:
+            return None
         if isinstance(record, Forecast):
-            return self._min_probability is None or (probability(record, self._min_magnitude, self._within) >= self._min_probability)
+            return probability(record, self._min_magnitude, self._within)
         if isinstance(record, RegionOutlook):
-            return self._min_probability is None or (
-                outlook_probability(record, self._min_magnitude, self._within) >= self._min_probability
-            )
-        return True
+            return outlook_probability(record, self._min_magnitude, self._within)
+        return None
 
     def _change_reaches(self, change: Change, least: float) -> bool:
         if change.event is None:

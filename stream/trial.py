@@ -5,9 +5,7 @@ A forecaster passes if every forecast that it issues is a distribution, and one 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
 
 import msgspec
 
@@ -16,7 +14,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import BUILT_IN, RegionTable
 from ingest.simulated import SOURCES, Sequence
-from stream.core import Forecaster
+from stream.core import Forecaster, ModelFailed, flaw_of
 from stream.partition import Partition
 from stream.records import Forecast
 
@@ -28,8 +26,6 @@ SHORTEST_MEDIAN_HOURS = 1.0 / 60.0
 """Of the wait after one or two small earthquakes in a region without others."""
 LONGEST_MEDIAN_HOURS = 24.0 * 366.0
 """Of the wait in a region that had hundreds of earthquakes within a week."""
-TOLERANCE = 1e-6
-"""Numbers of a forecast are rounded to six digits."""
 
 
 def try_forecaster(forecaster: Forecaster) -> int:
@@ -47,40 +43,26 @@ def try_forecaster(forecaster: Forecaster) -> int:
             for issued, _ in partition.take(record, record.sequence):
                 if isinstance(issued, Forecast):
                     forecasts += 1
-                    if (flaw := flaw_of(issued)) is not None:
+                    if (flaw := trial_flaw_of(issued)) is not None:
                         raise _refusal(forecaster, f"{flaw}, after {issued.events_in_window} events")
-    except (ArithmeticError, ValueError, msgspec.MsgspecError) as error:  # math domain error, overflow, a number that is none
-        raise _refusal(forecaster, f"it fails ({type(error).__name__}: {error})") from None
+    except ModelFailed as failed:
+        raise _refusal(forecaster, str(failed)) from None
     if not forecasts:
         raise _refusal(forecaster, "it issues no forecast")
     return forecasts
 
 
-def flaw_of(forecast: Forecast) -> str | None:
-    """Return what keeps a forecast from being a plausible distribution, in words for people; None if nothing does."""
-    wait, magnitude = forecast.wait, forecast.magnitude
-    numbers = [wait.median_hours, wait.hazard_per_day, magnitude.median, *wait.quantiles_hours.values(), *magnitude.quantiles.values()]
-    shares = [*wait.probability_within.values(), *magnitude.probability_at_least.values()]
-    by_magnitude = list(forecast.exceedance.probability.values()) if forecast.exceedance is not None else []
-    shares += [share for spans in by_magnitude for share in spans.values()]
-    if not all(isinstance(number, float) and math.isfinite(number) for number in [*numbers, *shares]):
-        return "a number of its forecast is not finite"
-    if min(shares) < -TOLERANCE or max(shares) > 1.0 + TOLERANCE or wait.hazard_per_day < 0.0 or wait.median_hours < 0.0:
-        return "a probability, rate or time of its forecast is out of range"
-    rising = [wait.quantiles_hours.values(), magnitude.quantiles.values(), wait.probability_within.values()]
-    rising += [spans.values() for spans in by_magnitude]
-    if not all(map(_is_rising, rising)) or not _is_rising(reversed(magnitude.probability_at_least.values())):
-        return "the quantiles or probabilities of its forecast are not in order"
+def trial_flaw_of(forecast: Forecast) -> str | None:
+    """Return what keeps a forecast from being plausible, in words for people; None if nothing does."""
+    wait = forecast.wait
     is_quiet, is_active = forecast.events_in_window <= 2, forecast.events_in_window >= MOST_EVENTS // 2
-    if forecast.cause == "added" and (
-        (is_quiet and wait.median_hours < SHORTEST_MEDIAN_HOURS) or (is_active and wait.median_hours > LONGEST_MEDIAN_HOURS)
+    if (
+        (flaw := flaw_of(forecast)) is None
+        and forecast.cause == "added"
+        and ((is_quiet and wait.median_hours < SHORTEST_MEDIAN_HOURS) or (is_active and wait.median_hours > LONGEST_MEDIAN_HOURS))
     ):
         return f"its median wait of {wait.median_hours:g} h is no forecast for {'a quiet' if is_quiet else 'an active'} region"
-    return None
-
-
-def _is_rising(values: Iterable[float]) -> bool:
-    return all(after >= before - TOLERANCE * max(1.0, abs(before)) for before, after in pairwise(values))
+    return flaw
 
 
 def _refusal(forecaster: Forecaster, reason: str) -> Problem:

@@ -21,19 +21,21 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, Log, NotCommitted, Outgoing, Record
-from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, decode, encode
+from ingest.bus import ALERTS, EVENTS, FORECASTS, Log, NotCommitted, Outgoing, Record
+from ingest.event import Change, Heartbeat, Outage, Promotion, decode
 from ingest.metrics import Exposition
 from ingest.plausible import implausible
-from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.alerts import Rule
 from stream.consuming import GroupMember
 from stream.core import Forecaster, Library, Position
 from stream.monitoring import WorkerMetrics
+from stream.outgoing import activation_out, alert_fields, dead_letter_out, issued_out, sequence_of
 from stream.partition import Partition, basis_of
-from stream.records import Alert, Forecast, decode_alert, decode_record
+from stream.promotion import lineups_before, read_activations
+from stream.records import Activation, Alert, Forecast
 from stream.store import SavedPartition, Store, WriteResult
+from stream.takeover import ModelWatch
 
 GROUP = "forecast"
 OUTPUTS, INPUTS = (Forecast, Alert), (Change, Heartbeat, Outage)
@@ -77,6 +79,7 @@ class Worker(GroupMember[Owned]):
         self._library, self._rules = library, rules
         self._metrics = metrics or WorkerMetrics(Exposition())
         self._batch_size, self._on_forecast = batch_size, on_forecast
+        self._watch = ModelWatch(lambda lineup: lineups_before(event_log, lineup))
         self._metrics.watch_partitions(lambda: {number: owned.state for number, owned in list(self._owned.items())})
 
     def turn(self, wait_seconds: float, stopped: Callable[[], bool] = lambda: False) -> int:
@@ -104,9 +107,10 @@ class Worker(GroupMember[Owned]):
                 committed = max(committed, saved.position.offset)
         state = None if saved is None else self._restore(number, saved, committed)
         if state is None:
-            state = Partition(number, self._table, self._forecaster, library=self._library, rules=self._rules)
+            state = Partition(number, self._table, self._forecaster, None, self._library, self._rules, self._recorded)
             if saved is not None or committed:
                 log.warning("rebuilding the state from the log", partition=number, saved=saved and str(saved.position), committed=committed)
+                self._metrics.note_rebuilding()
                 self._store.drop(number)
         self._owned[number] = Owned(state, committed, written)
         self._consumer.seek(number, max(state.position.offset, self._log.starts(EVENTS)[number]))
@@ -118,11 +122,12 @@ class Worker(GroupMember[Owned]):
         say what must not be written again. If they are ahead of the input, they belong to an input topic that was deleted.
         """
         records = (record for topic in (FORECASTS, ALERTS) for record in self._last_records(topic, number))
-        written = max((_sequence(record, OUTPUTS) for record in records), default=-1)
-        inputs = max((_sequence(record, INPUTS) for record in self._last_records(EVENTS, number)), default=-1)
+        written = max((sequence_of(record, OUTPUTS) for record in records), default=-1)
+        inputs = max((sequence_of(record, INPUTS) for record in self._last_records(EVENTS, number)), default=-1)
         if written < 0:
             return -1
         log.warning("the group's offset is lost or behind: outputs that stand in the log are not repeated", partition=number, up_to=written)
+        self._metrics.note_lost_offset()
         return written if written <= inputs else -1
 
     def _last_records(self, topic: str, number: int) -> list[Record]:
@@ -134,39 +139,44 @@ class Worker(GroupMember[Owned]):
         """Return the saved state; None if it belongs to another model, another region table, or a log that has been created again."""
         if saved.position.basis != basis_of(self._forecaster, self._table) or saved.position.offset > committed:
             return None
-        try:
-            state = Partition(number, self._table, self._forecaster, saved.position, self._library, self._rules)
-        except Problem as problem:  # only another worker has the model: fold the log again with the models at hand
-            log.warning("a promoted model is not here", partition=number, problem=str(problem))
-            return None
+        state = Partition(number, self._table, self._forecaster, saved.position, self._library, self._rules, self._recorded)
         state.restore(saved.regions)
         return state
+
+    def _recorded(self) -> list[Activation]:
+        return read_activations(self._log)
 
     def _take(self, record: Record) -> list[Outgoing]:
         owned = self._owned[record.partition]
         if record.offset < owned.state.position.offset:
             return []
-        out = self._use(owned.state, record)
+        out = self._use(owned, record)
         is_new = record.offset >= owned.committed and (owned.written < 0 or owned.state.position.sequence > owned.written)
         return out if is_new else []
 
-    def _use(self, state: Partition, record: Record) -> list[Outgoing]:
+    def _use(self, owned: Owned, record: Record) -> list[Outgoing]:
         """Fold a record; one that ingest cannot have written, or that this worker cannot use, is set aside as a dead letter."""
+        state = owned.state
         try:
             decoded = decode(record.value)
         except msgspec.DecodeError as error:
             state.skip(record.offset)
-            return [_dead_letter(record, "record_unreadable", str(error))]
+            return [dead_letter_out(record, "record_unreadable", str(error))]
         objection = implausible(decoded) or (None if isinstance(decoded, Promotion) else state.misfit(decoded))
         if objection is not None:
             state.skip(record.offset)
-            return [_dead_letter(record, "record_implausible", objection)]
+            return [dead_letter_out(record, "record_implausible", objection)]
         if isinstance(decoded, Promotion):
-            return [_apply_promotion(state, decoded, record)]
+            activation = state.apply_promotion(decoded, record.offset)
+            if activation.refused is None:
+                self._watch.trust(state.position.lineup)
+            return [activation_out(activation)]
         if isinstance(decoded, Change) and decoded.region not in self._table:
             state.skip(record.offset, decoded.sequence)
-            return [_dead_letter(record, "region_unknown", f"the region table has no {decoded.region}")]
-        return [_outgoing(issued, body, record) for issued, body in state.take(decoded, record.offset)]
+            return [dead_letter_out(record, "region_unknown", f"the region table has no {decoded.region}")]
+        is_new = record.offset >= owned.committed and decoded.sequence > owned.written
+        issued, takeovers = self._watch.take(state, decoded, record.offset, is_new=is_new)
+        return [activation_out(one) for one in takeovers] + [issued_out(one, body, record) for one, body in issued]
 
     def _commit(self, outgoing: list[Outgoing], touched: set[int], records: int, arrived_at: float) -> None:
         reached = {number: self._owned[number].state.position.offset for number in touched}
@@ -200,14 +210,17 @@ class Worker(GroupMember[Owned]):
             log.info("committed", records=records, partitions=sorted(touched), seconds=round(seconds, 4), **counts)
         for out in outgoing:
             if out.topic == ALERTS:
-                log.info("alert", **_alert_fields(out))
+                log.info("alert", **alert_fields(out))
 
     def _save(self, touched: set[int]) -> None:
         for number in sorted(touched):
             state = self._owned[number].state
+            if state.unfit is not None:
+                continue  # a stand-in's state
             result = self._store.save(number, state.saved_position, state.position, state.changes())
             if result is WriteResult.POSITION_DIFFERS:
                 log.warning("the store's position is not the one saved last: replacing its contents", partition=number)
+                self._metrics.note_rebuilding()
                 result = self._store.replace(number, state.position, state.everything())
             if result is WriteResult.STORE_AHEAD:
                 log.warning("the store is ahead: another worker has this partition", partition=number)
@@ -215,39 +228,3 @@ class Worker(GroupMember[Owned]):
     def positions(self) -> dict[int, Position]:
         """Return the position of each assigned partition."""
         return {number: owned.state.position for number, owned in self._owned.items()}
-
-
-def _outgoing(issued: Forecast | Alert, body: bytes, record: Record) -> Outgoing:
-    if isinstance(issued, Forecast):
-        return Outgoing(FORECASTS, record.partition, issued.region.encode(), body, issued.issued_at)
-    return Outgoing(ALERTS, record.partition, issued.id.encode(), body, issued.issued_at)
-
-
-def _alert_fields(out: Outgoing) -> dict[str, object]:
-    alert = decode_alert(out.value)
-    fields = {"id": alert.id, "revision": alert.revision, "type": alert.alert_type, "active": alert.active, "headline": alert.headline}
-    return fields | {"reason": alert.reason, "test": alert.test}
-
-
-def _apply_promotion(state: Partition, promotion: Promotion, record: Record) -> Outgoing:
-    activation = state.apply_promotion(promotion, record.offset)
-    write = log.info if activation.refused is None else log.error
-    write("promotion", partition=state.number, offset=record.offset, model=activation.model, refused=activation.refused)
-    return Outgoing(MODELS, 0, b"activation", encode(activation), activation.at)
-
-
-def _sequence(record: Record, kinds: tuple[type, ...]) -> int:
-    """Return the sequence of an input record, or of the one that an output belongs to; -1 if the record is not of these kinds."""
-    try:
-        decoded = decode_record(record.value)
-    except msgspec.DecodeError:
-        return -1
-    if not isinstance(decoded, kinds):
-        return -1
-    return decoded.input_sequence if isinstance(decoded, Forecast | Alert) else int(getattr(decoded, "sequence", -1))
-
-
-def _dead_letter(record: Record, reason: str, detail: str) -> Outgoing:
-    position = f"{record.topic}/{record.partition}/{record.offset}"
-    letter = DeadLetter(record.time, position, reason, detail, used=False, payload=record.value[:2_000].decode(errors="replace"))
-    return Outgoing(DEAD_LETTERS, 0, position.encode(), encode(letter), record.time)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.support.paths import RECORDED
@@ -13,6 +14,13 @@ from tests.support.servers import kafka_broker, redis_server
 
 settings.register_profile("tests", deadline=None)  # no time limit for an example: the machine may be busy
 settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Reset the logging, which a command or a fuzz worker sets up for its whole process."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The log on Apache Kafka. This file, `kafka_consumer.py` and `kafka_producer.py` alone import kafka-python.
+"""The log on Apache Kafka. This file, `kafka_consumer.py`, `kafka_producer.py` and `kafka_errors.py` alone import kafka-python.
 
 A URL names the brokers, optionally a namespace, which prefixes every topic, group and transactional id (`quakecast` by default), and
 any option of kafka-python's clients: `kafka://host:9092/quakecast?security_protocol=SASL_SSL&sasl_mechanism=PLAIN`. An option may also
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,10 +21,12 @@ from kafka.errors import (  # type: ignore[import-untyped]
     InvalidConfigurationError,
     KafkaConfigurationError,
     KafkaError,
+    RetriableError,
     TopicAlreadyExistsError,
 )
 
-from ingest.bus.kafka_consumer import CONSUMER_OPTIONS, GroupConsumer, KafkaFollower, broker_answers, to_record
+from ingest.bus.kafka_consumer import CLOSE_MILLISECONDS, CONSUMER_OPTIONS, GroupConsumer, KafkaFollower, to_record
+from ingest.bus.kafka_errors import ConnectionFailures, broker_answers
 from ingest.bus.kafka_producer import Producer
 from ingest.bus.log import TOPICS, Record, TopicPartition
 from ingest.instant import Instant
@@ -37,7 +40,10 @@ CLIENT_OPTIONS: dict[str, Any] = {
     "reconnect_backoff_max_ms": 1_000,  # a broker that is back is found within a second
 }
 """What a URL or the environment may set otherwise."""
+ATTEMPT_MILLISECONDS = 2_000
 UNKNOWN_OPTION = (KafkaConfigurationError, AssertionError, ValueError, KeyError)
+READS_ALL = {"isolation_level": "read_uncommitted"}
+"""Of the client for questions about offsets: they count open transactions."""
 SHORT_POLL_MILLISECONDS = 50  # the marker of a transaction at the end of a topic never arrives as a record, so do not wait for it
 TOPIC_SETTINGS = {
     "cleanup.policy": "delete",
@@ -66,19 +72,42 @@ class KafkaLog:
         """
         parts = urlsplit(url)
         options: dict[str, Any] = CLIENT_OPTIONS | {"bootstrap_servers": parts.netloc.split(",")}
-        options |= {name: _plain(value) for name, value in parse_qsl(parts.query)}
+        options |= {name: _plain(name, value) for name, value in parse_qsl(parts.query)}
         variables = {k.removeprefix(OPTION_PREFIX).lower(): v for k, v in os.environ.items() if k.startswith(OPTION_PREFIX)}
-        options |= {name: _plain(value) for name, value in variables.items()}
+        options |= {name: _plain(name, value) for name, value in variables.items()}
         log = cls(options, parts.path.strip("/") or NAMESPACE)
+        failures = ConnectionFailures()
         try:
-            log._reader = KafkaConsumer(**log._options, **(CONSUMER_OPTIONS | {"isolation_level": "read_uncommitted"}))
+            with failures:
+                log._reader = _first_client(options, failures)
         except UNKNOWN_OPTION as error:
             raise Problem(f"a Kafka option is wrong: {error}", "give options of kafka-python's KafkaConsumer and KafkaProducer") from None
         except (KafkaError, OSError) as error:
+            if cause := failures.cause():
+                raise Problem(f"the Kafka broker at {parts.netloc} cannot be used: {cause[0]}", cause[1]) from None
             raise Problem(
                 f"no Kafka broker answers at {parts.netloc} ({error})", "start it, or name another with --bus kafka://host:9092"
             ) from None
         return log
+
+    @contextmanager
+    def _reading(self) -> Iterator[Any]:
+        """Yield the client for questions about offsets.
+
+        One that got no answer is replaced: it can go on for minutes asking the broker that led a partition before.
+
+        Raises:
+            Unavailable: no broker answers.
+        """
+        with broker_answers():
+            if self._reader is None:
+                self._reader = KafkaConsumer(**(self._options | CONSUMER_OPTIONS | READS_ALL))
+            try:
+                yield self._reader
+            except RetriableError:
+                stuck, self._reader = self._reader, None
+                stuck.close(autocommit=False, timeout_ms=CLOSE_MILLISECONDS)
+                raise
 
     def _name(self, topic: str) -> str:
         return topic if self._namespace == NAMESPACE else f"{self._namespace}.{topic.partition('.')[2]}"
@@ -93,23 +122,24 @@ class KafkaLog:
                 if self._name(topic) not in existing:
                     _create(admin, self._name(topic), partitions)
         for topic, partitions in TOPICS.items():
-            count = len(self._reader.partitions_for_topic(self._name(topic)) or ())
+            with self._reading() as reader:
+                count = len(reader.partitions_for_topic(self._name(topic)) or ())
             if count != partitions:
                 remedy = "delete it, or use another namespace: kafka://host:9092/namespace"
                 raise Problem(f"topic {self._name(topic)} has {count} partitions instead of {partitions}", remedy)
 
     def starts(self, topic: str) -> dict[int, int]:
-        with broker_answers():
-            return {each.partition: offset for each, offset in self._reader.beginning_offsets(self._partitions(topic)).items()}
+        with self._reading() as reader:
+            return {each.partition: offset for each, offset in reader.beginning_offsets(self._partitions(topic)).items()}
 
     def ends(self, topic: str) -> dict[int, int]:
-        with broker_answers():
-            return {each.partition: offset for each, offset in self._reader.end_offsets(self._partitions(topic)).items()}
+        with self._reading() as reader:
+            return {each.partition: offset for each, offset in reader.end_offsets(self._partitions(topic)).items()}
 
     def offset_at(self, topic: str, partition: int, time: Instant) -> int:
         topic_partition = KafkaTopicPartition(self._name(topic), partition)
-        with broker_answers():
-            found = self._reader.offsets_for_times({topic_partition: max(0, int(time))})[topic_partition]
+        with self._reading() as reader:
+            found = reader.offsets_for_times({topic_partition: max(0, int(time))})[topic_partition]
         return self.ends(topic)[partition] if found is None else int(found.offset)
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
@@ -147,6 +177,21 @@ class KafkaLog:
             self._reader.close()
 
 
+def _first_client(options: dict[str, Any], failures: ConnectionFailures) -> KafkaConsumer:
+    """Connect within the time allowed; sooner, raise the error if waiting will not help: a wrong password, another certificate.
+
+    kafka-python tries again in such a case too, so each of its attempts gets a part of the time.
+    """
+    deadline = time.monotonic() + options["bootstrap_timeout_ms"] / 1_000
+    part = {"bootstrap_timeout_ms": min(options["bootstrap_timeout_ms"], ATTEMPT_MILLISECONDS)}
+    while True:
+        try:
+            return KafkaConsumer(**(options | CONSUMER_OPTIONS | READS_ALL | part))
+        except (KafkaError, OSError):
+            if failures.cause() or time.monotonic() >= deadline:
+                raise
+
+
 def _position(consumer: Any, topic_partition: KafkaTopicPartition) -> int:
     with broker_answers():
         return int(consumer.position(topic_partition))
@@ -155,12 +200,15 @@ def _position(consumer: Any, topic_partition: KafkaTopicPartition) -> int:
 def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
     for settings in (TOPIC_SETTINGS | ANY_FUTURE, TOPIC_SETTINGS):
         with contextlib.suppress(TopicAlreadyExistsError, InvalidConfigurationError):  # another process has created it; an older broker
-            admin.create_topics({name: {"num_partitions": partitions, "configs": settings}}, wait_for_metadata=True)
+            with broker_answers(f"{name}, nor create it"):
+                admin.create_topics({name: {"num_partitions": partitions, "configs": settings}}, wait_for_metadata=True)
             return
 
 
-def _plain(value: str) -> Any:
-    """Convert the text of an option: numbers and booleans to their types."""
+def _plain(name: str, value: str) -> Any:
+    """Convert the text of an option: numbers and booleans to their types, but not what a person has chosen, such as the password 0123."""
+    if name.endswith(("username", "password")):
+        return value
     if value.lower() in ("true", "false"):
         return value.lower() == "true"
     return int(value) if value.lstrip("-").isdigit() else value

@@ -16,7 +16,8 @@ from kafka.errors import (  # type: ignore[import-untyped]
     TopicAuthorizationFailedError,
 )
 
-from ingest.bus.kafka_consumer import GroupConsumer, broker_answers
+from ingest.bus.kafka_consumer import GroupConsumer
+from ingest.bus.kafka_errors import broker_answers
 from ingest.bus.log import Consumer, NotCommitted, Outgoing, RecordRefused
 
 COMMIT_SECONDS = 10.0
@@ -73,7 +74,7 @@ class Producer:
 
     def __init__(self, options: dict[str, Any], name: str, topic_name: Callable[[str], str]) -> None:
         self._topic_name = topic_name
-        with broker_answers():
+        with broker_answers(f"the transactional id {name}"):
             self._producer = BoundedProducer(**options, **PRODUCER_OPTIONS, transactional_id=name)
             try:
                 self._producer.init_transactions()
@@ -93,12 +94,13 @@ class Producer:
                 self._producer.begin_transaction()
                 self._send(outgoing)
                 if consumed and isinstance(consumer, GroupConsumer):
+                    _require_member(consumer)
                     self._producer.send_offsets_to_transaction(consumer.offsets(consumed), consumer.membership)
                 self._producer.commit_transaction()
         except KafkaError as error:
             self._abort()
             raise NotCommitted(f"{type(error).__name__}: {error}") from error
-        except RecordRefused:
+        except NotCommitted:
             self._abort()
             raise
 
@@ -109,14 +111,11 @@ class Producer:
             RecordRefused: the broker does not take one of them.
             KafkaError: one of them was not acknowledged.
         """
-        sent = [
-            self._producer.send(self._topic_name(topic), value, key, partition=partition, timestamp_ms=max(0, int(time)))
-            for topic, partition, key, value, time in outgoing
-        ]
+        sent, stopped = self._start_sending(outgoing)
         self._producer.flush(timeout=COMMIT_SECONDS)
         failures = [
             (record, future.exception or KafkaError("a record was not acknowledged"))
-            for record, future in zip(outgoing, sent, strict=True)
+            for record, future in zip(outgoing, sent, strict=False)
             if not future.succeeded()
         ]
         for record, error in failures:
@@ -129,6 +128,18 @@ class Producer:
                 )
         if failures:
             raise failures[0][1]
+        if stopped is not None:
+            raise stopped
+
+    def _start_sending(self, outgoing: Sequence[Outgoing]) -> tuple[list[Any], KafkaError | None]:
+        """Return the futures of the records; and the error of `send` once a record sent before has failed, whose own future says why."""
+        sent: list[Any] = []
+        try:
+            for topic, partition, key, value, time in outgoing:
+                sent.append(self._producer.send(self._topic_name(topic), value, key, partition=partition, timestamp_ms=max(0, int(time))))
+        except KafkaError as error:
+            return sent, error
+        return sent, None
 
     def _abort(self) -> None:
         with contextlib.suppress(KafkaError, AssertionError):  # fenced or broken: the broker aborts the transaction when it times out
@@ -136,3 +147,16 @@ class Producer:
 
     def close(self) -> None:
         self._producer.stop()
+
+
+def _require_member(consumer: GroupConsumer) -> None:
+    """Refuse a commit for a consumer that the group has dropped, which kafka-python learns between two polls.
+
+    It then gives the membership of a consumer that never joined, and from such a one the broker takes offsets without a look at who owns
+    the partitions: what the new owner writes would be written twice.
+
+    Raises:
+        NotCommitted: the consumer is no member.
+    """
+    if consumer.membership is None or consumer.membership.generation_id < 0:
+        raise NotCommitted("the group has dropped this consumer; it will join again")

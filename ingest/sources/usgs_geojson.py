@@ -41,6 +41,12 @@ class _Properties(msgspec.Struct):
     net: Any = None
     place: Any = None
     ids: Any = None
+    url: Any = None
+    tsunami: Any = None
+    alert: Any = None
+    sig: Any = None
+    felt: Any = None
+    mmi: Any = None
     # The EMSC's names (seismicportal.eu): its third coordinate is the height, minus the depth, so the depth is read from the properties.
     lastupdate: Any = None
     magtype: Any = None
@@ -172,6 +178,7 @@ def _describe(feature: Any) -> EventDescription | None:
     return EventDescription(
         identifier, properties.time, properties.updated, latitude, longitude, depth_km,
         properties.mag, properties.magType, properties.type, properties.status, properties.net, properties.place, properties.ids,
+        properties.url, properties.tsunami, properties.alert, properties.sig, properties.felt, properties.mmi,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ lstm-1f0c9a77d2e4/
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
+from ingest.event import decode_with
 from ingest.problem import Problem
 from models import PRETRAINED
 from models.artifact.card import FORMATS, Card, CnnGanCard, card_json
@@ -31,6 +32,8 @@ from models.registry import CARD, verify_model_folder, write_model_folder
 from models.space_time import SpaceTimeNetwork
 
 WEIGHTS = "weights.safetensors"
+LARGEST_SIZE = 4_096
+"""Of a network's layers and lists."""
 AnyCard = TypeVar("AnyCard", Card, CnnGanCard)
 Network = TypeVar("Network", bound=nn.Module)
 Files = Mapping[str, bytes]
@@ -184,7 +187,7 @@ def _read(kind: str, place: Path, card_type: type[AnyCard], make: Callable[[AnyC
     """Read weights and card, and load the weights into a network made for the card."""
     try:
         weights = (place / WEIGHTS).read_bytes()
-        card = msgspec.json.decode((place / CARD).read_bytes(), type=card_type)
+        card = decode_with(msgspec.json.Decoder(card_type), (place / CARD).read_bytes())
     except FileNotFoundError as error:
         raise Problem(f"no model in {place} ({Path(error.filename).name} is missing)", _remedy(kind)) from None
     except (OSError, msgspec.DecodeError) as error:
@@ -194,12 +197,38 @@ def _read(kind: str, place: Path, card_type: type[AnyCard], make: Callable[[AnyC
     if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
         raise Problem(f"the weights in {place} are not those of its card (SHA-256 differs)", _remedy(kind))
     try:
+        tensors = load(weights)
+        _require_fitting(lambda: make(card), card.architecture, tensors)
         network = make(card)
-        network.load_state_dict(load(weights))
-    except (SafetensorError, msgspec.MsgspecError, RuntimeError, KeyError, ValueError) as error:
+        network.load_state_dict(tensors)
+    except (SafetensorError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         first_line = str(error).splitlines()[0]
         raise Problem(f"the weights in {place} do not fit the network of this version ({first_line})", _remedy(kind)) from None
     return network.eval(), card
+
+
+def _require_fitting(make: Callable[[], nn.Module], architecture: Any, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Check that the weights have the shapes of the architecture, before a network is made: its sizes could take all memory.
+
+    Raises:
+        ValueError: they have not, or a size is too large.
+        RuntimeError: no network has this architecture; likewise ArithmeticError and TypeError.
+    """
+    if max(_sizes(msgspec.to_builtins(architecture)), default=0) > LARGEST_SIZE:
+        raise ValueError(f"a size of its architecture is larger than {LARGEST_SIZE}")
+    with torch.device("meta"):  # shapes without memory
+        shapes = {name: value.shape for name, value in make().state_dict().items()}
+    if shapes != {name: value.shape for name, value in tensors.items()}:
+        raise ValueError("its tensors have other shapes than the architecture")
+
+
+def _sizes(architecture: Any) -> Iterator[int]:
+    """Yield the whole numbers in an architecture."""
+    if isinstance(architecture, int):
+        yield architecture
+    parts = architecture.values() if isinstance(architecture, dict) else architecture if isinstance(architecture, list | tuple) else ()
+    for part in parts:
+        yield from _sizes(part)
 
 
 def _remedy(kind: str) -> str:

@@ -10,7 +10,7 @@ from scipy.optimize import nnls  # type: ignore[import-untyped, unused-ignore]
 from models.baselines.etas import Omori
 from models.numerics import FloatArray
 
-EXPONENTIALS = 16
+EXPONENTIALS = 20
 
 
 class Shape(NamedTuple):
@@ -22,6 +22,13 @@ class Shape(NamedTuple):
     p: float
     taper_days: float
     """T."""
+    floor: float = 0.0
+    """What every event adds to exp(alpha Δm)."""
+
+    def productivities(self, excesses: FloatArray) -> FloatArray:
+        """Return exp(alpha Δm) + floor of excesses (N,): direct aftershocks of each event, for a productivity K of 1."""
+        grown: FloatArray = np.exp(self.alpha * excesses) + self.floor
+        return grown
 
     @property
     def omori(self) -> Omori:
@@ -33,7 +40,7 @@ def fit_mixture(shape: Shape) -> tuple[FloatArray, FloatArray]:
     """Fit the tapered Omori–Utsu decay by a mixture of exponentials: non-negative least squares of relative errors in log time.
 
     Returns:
-        (16,) time constants, days, and (16,) weights that sum to 1: g(t) = Σ w_k exp(−t/τ_k)/τ_k, to within 1 % up to the taper.
+        (20,) time constants, days, and (20,) weights that sum to 1: g(t) = Σ w_k exp(−t/τ_k)/τ_k, to within 1 % up to the taper.
     """
     taus = np.geomspace(0.3 * shape.c_days, shape.taper_days, EXPONENTIALS)
     times = np.concatenate(([0.0], np.geomspace(0.05 * shape.c_days, 1.5 * shape.taper_days, 300)))

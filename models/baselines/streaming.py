@@ -1,17 +1,23 @@
 """The baselines that run beside the network in the stream: a Poisson rate and temporal ETAS, each in O(1) per event.
 
-    memory = float64 | time of the first event (ms) | of the last | count | S_1 … S_K, the triggered rate just after the last event |
+    memory = float64 | time of the first event (ms) | of the last | count | background events | S_1 … S_K, the triggered rate after it |
 
 *Poisson.* A gamma prior of the fitted long-run rate r, with the weight of `PRIOR_DAYS` of data, updated by the count n since the first
 event: the rate is (r · prior + n − 1) / (prior + t), t days since the first event. It uses all of the past and nothing of the future.
 
 *ETAS* in time (Ogata 1988, J. Am. Stat. Assoc. 83, 9–27):
 
-    λ(t) = μ + Σ_{t_j < t} K exp(α (m_j − Mc)) g(t − t_j)        g(t) ∝ (t + c)^−p exp(−t/T),  ∫ g = 1
+    λ(t) = μ(t) + Σ_{t_j < t} K (exp(α (m_j − Mc)) + f) g(t − t_j)        g(t) ∝ (t + c)^−p exp(−t/T),  ∫ g = 1
 
-with g as a mixture Σ_k w_k exp(−t/τ_k)/τ_k, so that the past is K sums S_k, each with its own exponential decay. μ and K are the
-region's own, the other parameters are common (`models.baselines.streaming_fit`). For a region that was not fitted, μ is the share
-`background_share` of its Poisson rate.
+with g as a mixture Σ_k w_k exp(−t/τ_k)/τ_k, so that the past is K sums S_k, each with its own exponential decay. The floor f stands for
+events below completeness, which trigger too (Sornette & Werner 2005, J. Geophys. Res. 110, B08304): without it the many small events pull
+α down, and great earthquakes get too few aftershocks. μ and K are the region's own, the other parameters are common
+(`models.baselines.streaming_fit`); a region that was not fitted gets the common K and share of background events.
+
+The background follows the region: with the probabilities that nothing triggered the events so far (Zhuang, Ogata & Vere-Jones 2002,
+J. Am. Stat. Assoc. 97, 369–380), and the weight of `BACKGROUND_PRIOR_DAYS` for the fitted μ,
+
+    μ(t) = (μ · prior + Σ_j φ_j) / (prior + t)        φ_j = μ(t_j)/λ(t_j)
 """
 
 from __future__ import annotations
@@ -27,9 +33,9 @@ import numpy as np
 
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from ingest.problem import Problem
 from ingest.region import Region
 from models import PRETRAINED
+from models.baselines.fit_file import read_fit
 from models.numerics import FloatArray
 from stream.core import Hazard
 
@@ -38,7 +44,9 @@ LARGEST_EXCESS = 8.0
 """The largest magnitude above completeness that counts: larger events have the productivity of this one, and none is simulated."""
 PRIOR_DAYS = 365.0
 """Weight of the fitted long-run rate, as a time of observation."""
-FIRST, LAST, COUNT, FIRST_SUM = 0, 1, 2, 3
+BACKGROUND_PRIOR_DAYS = 200.0
+"""Weight of the fitted background rate, as a time of observation."""
+FIRST, LAST, COUNT, UNTRIGGERED, FIRST_SUM = 0, 1, 2, 3, 4
 
 
 class Regional(msgspec.Struct, frozen=True):
@@ -50,7 +58,7 @@ class Regional(msgspec.Struct, frozen=True):
     background_per_day: float
     """μ."""
     productivity: float
-    """K: direct aftershocks of an event at completeness."""
+    """K: an event Δm above completeness has K (exp(alpha Δm) + floor) direct aftershocks."""
     events: int = 0
     """Number of events in the fit."""
 
@@ -73,6 +81,17 @@ class Parameters(msgspec.Struct, frozen=True):
     regions: dict[str, Regional]
     data: tuple[str, ...] = ()
     """The data of the fit and its scores."""
+    floor: float = 0.0
+    """f."""
+    catalogue_productivity: float | None = None
+    """K of final catalogues, which have more of the aftershocks than the feed; for simulations. None: the feed's."""
+    catalogue_productivities: dict[str, float] = {}
+    """The same of the regions that these catalogues have."""
+
+    def productivity_of(self, region: str) -> float:
+        """Return K of a region as final catalogues have it; without such a fit that of all regions."""
+        common = self.productivity if self.catalogue_productivity is None else self.catalogue_productivity
+        return self.catalogue_productivities.get(region, common)
 
 
 class _Kernel(NamedTuple):
@@ -80,9 +99,16 @@ class _Kernel(NamedTuple):
 
     rate_per_day: float
     background_per_day: float
-    share_of_poisson: float
     jumps: FloatArray
-    """(K,) the increment of each sum by an event at completeness."""
+    """(K,) the increment of each sum by an event with exp(α Δm) + f = 1."""
+
+
+class _SlowRate(NamedTuple):
+    """A rate of so many events in so many days, while no further event comes."""
+
+    expected: float
+    at_start: float
+    at_end: float
 
 
 class LiveBaselines:
@@ -124,13 +150,16 @@ class LiveBaselines:
         """
         before = np.frombuffer(memory)
         after, time = before.copy(), float(event.time)
-        jumps = self._kernel(region).jumps * math.exp(self.parameters.alpha * excess_of(event, region))
+        kernel, parameters = self._kernel(region), self.parameters
         if before[COUNT]:
-            wait_days = max(time - before[LAST], 0.0) / MILLISECONDS_PER_DAY
+            wait_days = _days_since(before[LAST], time)
             after[FIRST_SUM:] *= np.exp(-wait_days / self.taus_days)
+            events = kernel.background_per_day * BACKGROUND_PRIOR_DAYS + before[UNTRIGGERED]
+            background = events / (BACKGROUND_PRIOR_DAYS + _days_since(before[FIRST], time))
+            after[UNTRIGGERED] += background / (background + np.add.reduce(after[FIRST_SUM:]))
         else:
             after[FIRST] = time
-        after[FIRST_SUM:] += jumps
+        after[FIRST_SUM:] += kernel.jumps * (math.exp(parameters.alpha * excess_of(event, region)) + parameters.floor)
         after[LAST], after[COUNT] = time, before[COUNT] + 1.0
         return after.tobytes()
 
@@ -141,32 +170,36 @@ class LiveBaselines:
             memory: after the last event before `since`.
         """
         vector, kernel = np.frombuffer(memory), self._kernel(region)
-        first, last, count = vector[:FIRST_SUM].tolist()
+        first, last, count, untriggered = vector[:FIRST_SUM].tolist()
         span = (until - since) / MILLISECONDS_PER_DAY
-        observed = max(since - first, 0.0) / MILLISECONDS_PER_DAY if count else 0.0
-        silence = max(since - last, 0.0) / MILLISECONDS_PER_DAY if count else 0.0
-        events, days = kernel.rate_per_day * PRIOR_DAYS + max(count - 1.0, 0.0), PRIOR_DAYS + observed
-        at_start, at_end, expected = events / days, events / (days + span), events * math.log1p(span / days)
-        poisson = Hazard(expected, math.log(at_start), math.log(at_end))
+        observed, silence = (_days_since(first, since), _days_since(last, since)) if count else (0.0, 0.0)
+        poisson = _slow_rate(kernel.rate_per_day * PRIOR_DAYS + max(count - 1.0, 0.0), PRIOR_DAYS + observed, span)
         triggered = vector[FIRST_SUM:] * np.exp(-silence / self.taus_days)  # (K,)
         decayed = triggered * -np.expm1(-span / self.taus_days)  # (K,) the part that decays within the span
         now, later = float(np.add.reduce(triggered)), float(np.add.reduce(triggered - decayed))
         expected_triggered = float(np.add.reduce(decayed * self.taus_days))
-        background, share = kernel.background_per_day, kernel.share_of_poisson
-        etas = Hazard(
-            background * span + share * expected + expected_triggered,
-            math.log(background + share * at_start + now),
-            math.log(background + share * at_end + later),
-        )
-        return poisson, etas
+        events = kernel.background_per_day * BACKGROUND_PRIOR_DAYS + untriggered
+        slow = _slow_rate(events, BACKGROUND_PRIOR_DAYS + observed, span)
+        etas = (slow.expected + expected_triggered, slow.at_start + now, slow.at_end + later)
+        return Hazard(poisson.expected, math.log(poisson.at_start), math.log(poisson.at_end)), Hazard(etas[0], *map(math.log, etas[1:]))
 
     def _kernel_of(self, region: Region) -> _Kernel:
         """Return the region's own parameters if it was fitted at its completeness, else the common ones."""
         common, own = self.parameters, self.parameters.regions.get(region.id)
         heights = np.array(common.weights) / self.taus_days
         if own is None or own.magnitude_of_completeness != region.magnitude_of_completeness:
-            return _Kernel(common.rate_per_day, 0.0, common.background_share, common.productivity * heights)
-        return _Kernel(own.rate_per_day, own.background_per_day, 0.0, own.productivity * heights)
+            return _Kernel(common.rate_per_day, common.background_share * common.rate_per_day, common.productivity * heights)
+        return _Kernel(own.rate_per_day, own.background_per_day, own.productivity * heights)
+
+
+def _slow_rate(events: float, days: float, span: float) -> _SlowRate:
+    """Return the rate events/(days + t), 1/day, at t = 0 and `span` days later, and its integral."""
+    return _SlowRate(events * math.log1p(span / days), events / days, events / (days + span))
+
+
+def _days_since(earlier: float, later: float) -> float:
+    """Return the days from one time in milliseconds to another, not below 0."""
+    return max(later - earlier, 0.0) / MILLISECONDS_PER_DAY
 
 
 def excess_of(event: Event, region: Region) -> float:
@@ -190,11 +223,9 @@ def read_parameters(file: Path) -> Parameters:
     Raises:
         Problem: the file does not exist, or holds no fit.
     """
-    try:
-        parameters = msgspec.json.decode(file.read_bytes(), type=Parameters)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Problem(f"{file} holds no baselines ({error})", "fit them: python -m models.baselines.streaming_fit") from None
+    return read_fit(file, Parameters, "baselines", _are_consistent, "python -m models.baselines.streaming_fit")
+
+
+def _are_consistent(parameters: Parameters) -> bool:
     rates = [parameters.rate_per_day, *(region.rate_per_day for region in parameters.regions.values())]
-    if len(parameters.weights) != len(parameters.time_constants_days) or not parameters.weights or min(rates) <= 0.0:
-        raise Problem(f"{file} holds no baselines (its numbers are inconsistent)", "fit them: python -m models.baselines.streaming_fit")
-    return parameters
+    return bool(parameters.weights) and len(parameters.weights) == len(parameters.time_constants_days) and min(rates) > 0.0

@@ -16,12 +16,13 @@ from models.catalog.datasets import (
 )
 from models.catalog.gaps import spans_without_gaps
 from models.catalog.magnitude_rounding import common_step, half_bin_of, round_to_step
-from models.catalog.point_pattern import PointPattern, Span, area_km2, make_point_pattern, read_polygon
+from models.catalog.point_pattern import NO_SOURCES, PointPattern, Sources, Span, area_km2, make_point_pattern, read_polygon
 from models.catalog.short_term_incompleteness import FittedRise, fit_short_term_incompleteness
 
 __all__ = [
     "FEWEST_EVENTS",
     "LARGEST_MAGNITUDE",
+    "NO_SOURCES",
     "Completeness",
     "Estimate",
     "Findings",
@@ -31,6 +32,7 @@ __all__ = [
     "RegionDataset",
     "Report",
     "Slope",
+    "Sources",
     "Span",
     "SplitDates",
     "aki_b_value",

@@ -78,12 +78,14 @@ class SplitDates(NamedTuple):
     test_end: Instant | None = None
 
 
-def read_datasets(file: Path, region_of: Callable[[float, float], Region]) -> list[RegionDataset]:
+def read_datasets(file: Path, region_of: Callable[[float, float], Region], source_depth: float = 0.0) -> list[RegionDataset]:
     """Read the datasets of a TOML file.
 
     Args:
         file: lists the catalogues, as this module's docstring says.
         region_of: the region of a latitude and a longitude, degrees.
+        source_depth: how far below completeness the events go that are kept as sources; regions for which a catalogue does not go down so
+            far are left out.
 
     Returns:
         One dataset for each region and each span without gaps, catalogue by catalogue.
@@ -94,14 +96,20 @@ def read_datasets(file: Path, region_of: Callable[[float, float], Region]) -> li
     try:
         entries: list[dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8"))["catalogue"]
         catalogues = [msgspec.convert(entry, CatalogEntry) for entry in entries]
-    except (OSError, tomllib.TOMLDecodeError, KeyError, msgspec.ValidationError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise Problem(f"{file} does not list the catalogues to train on ({error})", "give a TOML file with [[catalogue]] entries") from None
     taken: dict[str, list[Span]] = defaultdict(list)
-    return [dataset for entry in catalogues for dataset in _datasets_of(entry, file.parent, region_of, taken)]
+    return [dataset for entry in catalogues for dataset in _datasets_of(entry, file.parent, region_of, taken, source_depth)]
 
 
 def single_region_dataset(
-    events: Iterable[Event], magnitude_of_completeness: float, polygon: Path | None, dates: SplitDates, name: str = ""
+    events: Iterable[Event],
+    magnitude_of_completeness: float,
+    polygon: Path | None,
+    dates: SplitDates,
+    name: str = "",
+    *,
+    with_sources: bool = False,
 ) -> RegionDataset:
     """Return a catalogue as one region. No event is left out as a duplicate.
 
@@ -111,6 +119,7 @@ def single_region_dataset(
         polygon: an .npy file of (latitude, longitude) corners; None: all places.
         dates: divide the catalogue.
         name: of the catalogue and its region.
+        with_sources: keep smaller events as sources.
 
     Raises:
         Problem: the dates are not in order, or the polygon cannot be read.
@@ -122,7 +131,7 @@ def single_region_dataset(
     end = dates.test_end if dates.test_end is not None else max(Instant(int(last) + 1), dates.end)
     observed = Span(history, end)
     area = None if polygon is None else read_polygon(polygon)
-    return _dataset(make_point_pattern(listed, magnitude_of_completeness, observed, area), dates, name, name)
+    return _dataset(make_point_pattern(listed, magnitude_of_completeness, observed, area, with_sources=with_sources), dates, name, name)
 
 
 def read_events(files: Sequence[Path]) -> list[Event]:
@@ -138,7 +147,7 @@ def read_events(files: Sequence[Path]) -> list[Event]:
 
 
 def _datasets_of(
-    entry: CatalogEntry, folder: Path, region_of: Callable[[float, float], Region], taken: dict[str, list[Span]]
+    entry: CatalogEntry, folder: Path, region_of: Callable[[float, float], Region], taken: dict[str, list[Span]], source_depth: float
 ) -> list[RegionDataset]:
     events = read_events([folder / name for name in entry.files])
     days = (entry.history_start, entry.start, entry.validation_start, entry.end, entry.test_end)
@@ -148,8 +157,9 @@ def _datasets_of(
     dates = SplitDates(history_start, start, validation_start, end, test_end)
     if entry.magnitude_of_completeness is not None:
         polygon = None if entry.polygon is None else folder / entry.polygon
-        return [single_region_dataset(earthquakes(events), entry.magnitude_of_completeness, polygon, dates, entry.name)]
-    return datasets_by_region(entry.name, earthquakes(events), dates, region_of, entry.lowest_magnitude, taken)
+        completeness, kept = entry.magnitude_of_completeness, earthquakes(events)
+        return [single_region_dataset(kept, completeness, polygon, dates, entry.name, with_sources=source_depth > 0.0)]
+    return datasets_by_region(entry.name, earthquakes(events), dates, region_of, entry.lowest_magnitude, taken, source_depth)
 
 
 def datasets_by_region(
@@ -159,6 +169,7 @@ def datasets_by_region(
     region_of: Callable[[float, float], Region],
     lowest_magnitude: float | None = None,
     taken: dict[str, list[Span]] | None = None,
+    source_depth: float = 0.0,
 ) -> list[RegionDataset]:
     """Divide a catalogue's earthquakes by region, and by the gaps in the catalogue.
 
@@ -169,6 +180,7 @@ def datasets_by_region(
         region_of: the region of a latitude and a longitude, degrees.
         lowest_magnitude: at which it was cut; None: the smallest in it. Regions with a lower completeness are left out.
         taken: by region, the spans of other catalogues, which are left out; those of this one are added.
+        source_depth: as in `read_datasets`.
 
     Returns:
         One dataset for each region and span with at least 20 events, in the order of the regions' ids.
@@ -181,14 +193,14 @@ def datasets_by_region(
     members: dict[str, tuple[Region, list[Event]]] = {}
     for event in events:
         region = region_of(event.latitude, event.longitude)
-        if region.magnitude_of_completeness >= lowest:
+        if region.magnitude_of_completeness - source_depth >= lowest:
             members.setdefault(region.id, (region, []))[1].append(event)
     datasets: list[RegionDataset] = []
     observed = [Span(*span) for span in spans_without_gaps([int(event.time) for event in events])]
     for key in sorted(members):
         region, own = members[key]
         for span in [piece for whole in observed for piece in _outside(whole, taken[key])]:
-            pattern = make_point_pattern(own, region.magnitude_of_completeness, span)
+            pattern = make_point_pattern(own, region.magnitude_of_completeness, span, with_sources=source_depth > 0.0)
             if len(pattern) >= FEWEST_EVENTS:
                 datasets.append(_dataset(pattern, dates, key, name))
                 taken[key].append(span)

@@ -7,6 +7,7 @@ history_start                 span.start                    span.end
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -34,6 +35,29 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Sources:
+    """S events below completeness, in the order in which they became known: they excite, and are neither counted nor scored."""
+
+    times: NDArray[np.int64]
+    """(S,) milliseconds since 1970 at which each became known, not decreasing."""
+    excesses: FloatArray
+    """(S,) magnitudes above completeness, below 0."""
+    ages_days: FloatArray
+    """(S,) from the event to the moment at which it became known; 0 in a catalogue that does not tell."""
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def before(self, moment: Instant) -> Sources:
+        """Return those that were known before a moment."""
+        known = slice(0, int(np.searchsorted(self.times, int(moment))))
+        return Sources(self.times[known], self.excesses[known], self.ages_days[known])
+
+
+NO_SOURCES = Sources(np.empty(0, np.int64), np.empty(0), np.empty(0))
+
+
+@dataclass(frozen=True)
 class PointPattern:
     """N events of one region at or above its magnitude of completeness, in the order of time."""
 
@@ -50,6 +74,8 @@ class PointPattern:
     observed: Span
     """The span over which the catalogue is complete; nothing is known before it."""
     area_km2: float = SURFACE_OF_EARTH_KM2
+    sources: Sources = NO_SOURCES
+    """All events below completeness that the catalogue has, where they were asked for."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -98,38 +124,51 @@ class PointPattern:
             magnitudes=self.magnitudes[rows],
             depths_km=self.depths_km[rows],
             observed=Span(self.observed.start, end),
+            sources=self.sources.before(moment),
         )
 
 
 def make_point_pattern(
-    events: Iterable[Event], magnitude_of_completeness: float, observed: Span, polygon: shapely.Geometry | None = None
+    events: Iterable[Event],
+    magnitude_of_completeness: float,
+    observed: Span,
+    polygon: shapely.Geometry | None = None,
+    *,
+    with_sources: bool = False,
 ) -> PointPattern:
     """Return the pattern of the events in the span, in the polygon, and at or above completeness.
 
     Args:
         events: cleaned before (`models.catalog.clean`): neither types nor duplicates are checked here; in any order.
-        magnitude_of_completeness: smaller events, and those without a magnitude, are left out.
+        magnitude_of_completeness: smaller events are left out, or kept as sources; those without a magnitude are left out.
         observed: the span over which the catalogue is complete.
         polygon: corners in (longitude, latitude), degrees; None: the whole Earth.
+        with_sources: keep smaller events as the pattern's sources.
     """
+    lowest = -math.inf if with_sources else magnitude_of_completeness
     chosen = [
         event
         for event in events
-        if event.magnitude is not None and event.magnitude >= magnitude_of_completeness and observed.start <= event.time < observed.end
+        if event.magnitude is not None and event.magnitude >= lowest and observed.start <= event.time < observed.end
     ]
     chosen.sort(key=lambda event: (event.time, event.id))
     latitudes = np.array([event.latitude for event in chosen], dtype=np.float64)
     longitudes = np.array([event.longitude for event in chosen], dtype=np.float64)
+    magnitudes = np.array([event.magnitude for event in chosen], dtype=np.float64)
+    times = np.array([int(event.time) for event in chosen], dtype=np.int64)
     inside = np.ones(len(chosen), dtype=np.bool_) if polygon is None else shapely.intersects_xy(polygon, longitudes, latitudes)
+    counted = inside & (magnitudes >= magnitude_of_completeness)
+    below = inside & (magnitudes < magnitude_of_completeness)
     return PointPattern(
-        times=np.array([int(event.time) for event in chosen], dtype=np.int64)[inside],
-        latitudes=latitudes[inside],
-        longitudes=longitudes[inside],
-        magnitudes=np.array([event.magnitude for event in chosen], dtype=np.float64)[inside],
-        depths_km=np.array([np.nan if event.depth_km is None else event.depth_km for event in chosen], dtype=np.float64)[inside],
+        times=times[counted],
+        latitudes=latitudes[counted],
+        longitudes=longitudes[counted],
+        magnitudes=magnitudes[counted],
+        depths_km=np.array([np.nan if event.depth_km is None else event.depth_km for event in chosen], dtype=np.float64)[counted],
         magnitude_of_completeness=magnitude_of_completeness,
         observed=observed,
         area_km2=SURFACE_OF_EARTH_KM2 if polygon is None else area_km2(polygon),
+        sources=Sources(times[below], magnitudes[below] - magnitude_of_completeness, np.zeros(int(below.sum()))),
     )
 
 
@@ -150,7 +189,7 @@ def read_polygon(file: Path) -> shapely.Geometry:
         if corners.ndim == 2 and np.abs(corners[:, 0]).max() > 90.0 >= np.abs(corners[:, 1]).max():
             corners = corners[:, ::-1]
         polygon = polygon_of(corners.tolist())
-    except (OSError, ValueError, IndexError, EOFError) as error:
+    except Exception as error:  # numpy's reader raises any exception on a damaged file
         raise Problem(f"cannot read the polygon {file} ({error})", "give an .npy file of (latitude, longitude) corners") from None
     shapely.prepare(polygon)
     return polygon

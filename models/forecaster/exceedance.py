@@ -1,134 +1,220 @@
-"""The probability of a large earthquake within a span, aftershocks of aftershocks included: exact for the branching process of the kernels.
+"""The probability of a large earthquake within a span, aftershocks of aftershocks included: from the law of `wait` and `magnitude`.
 
-With the excitations S_k as state, λ = μ + Σ_k S_k is an affine jump process: an event of magnitude Mc + x adds w_k(x)/τ_k to S_k. So
+The next event comes by the forecast's own law: its time T as in `models.timing.inter_event_time`, its excess x as in `models.magnitude`.
+Then the kernels carry on: other events come at the rate λ(s) = μ + Σ_k S_k e^(−s/τ_k) that the events so far leave at a time s from now,
+with excesses by the law that `models.magnitude` has for that moment. An event at s of excess x leads to one of X or more before h with
+probability
 
-    P(none of x ≥ X within h | S) = exp(−μ a(h) − Σ_k S_k τ_k u_k(h))
-    u_k' = (q − u_k)/τ_k,   a' = q,   q = 1 − E[1(x < X) exp(−Σ_j w_j(x) u_j)],   u(0) = a(0) = 0
+    r(x, h − s) = 1 if x ≥ X, else 1 − exp(−Σ_k w_k(x) u_k(h − s))
+    u_k' = (q − u_k)/τ_k,   q = 1 − E[1(x < X) exp(−Σ_j w_j(x) u_j)],   u(0) = 0
 
-(the transform of Errais, Giesecke & Goldberg 2010, SIAM J. Financial Math. 1, 642–665, prop. 2.1, for Hawkes processes with exponential
-kernels). u_k τ_k is the probability, per unit of S_k, that it leads to such an event, directly or through others. u and a do not depend on
-the state, so they are solved once, and a forecast is a product. Events so far have the weights that the network gave them; future events
-have weights by magnitude alone, and magnitudes by Gutenberg–Richter.
+(u is the transform of Errais, Giesecke & Goldberg 2010, SIAM J. Financial Math. 1, 642–665, prop. 2.1, for Hawkes processes with
+exponential kernels). With q₁ = E[r(x, h − t)] over the next event's excess and q(s) = E[r(x, h − s)] over those of the others,
+
+    P(M ≥ Mc + X within h) = ∫₀ʰ (1 − (1 − q₁(t)) exp(−∫ₜʰ λ(s) q(s) ds)) dP(T ≤ t)
+
+computed as a sum over intervals of time, each with r in its middle; every span ends an interval. r lies in [0, 1], rises with h and falls
+with X. So the sum lies between P(T ≤ h) P(x ≥ X) and P(T ≤ h), and is in order in h and X, however wide the intervals are:
+`exceedance` cannot contradict `wait` or `magnitude`. r does not depend on the state, so it is solved once for each completeness.
+
+Events so far have the weights that the network gave them. Future events have weights by magnitude alone, and those that they trigger
+average magnitudes: there an outlook, which rolls the whole network forward, differs.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from models.catalog import LARGEST_MAGNITUDE
+from models.magnitude import DetectedMagnitude
 from models.numerics import FloatArray
-from models.timing import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
+from models.timing import KERNELS, TAUS_DAYS, LargeEvents, PlainKernels
 from stream.records import HORIZONS_HOURS, MAGNITUDES, Exceedance, rounded
 
-GLOBAL_COMPLETENESS, GLOBAL_RATE = 4.5, 1.084 * math.log(10.0)
-"""β of the world's M ≥ 5 of 2011–2016 (Aki 1965, with half a bin), for regions complete from M 4.5 on. There the network's β, trained on
-smaller events of dense networks too, forecast 1.45 times as many M ≥ 6 as occurred in half a year.
-"""
 FIRST_STEP_DAYS = 1e-5
 STEPS = 400
+FIRST_INTERVAL_DAYS, INTERVALS = 1e-4, 48
+BIN = 0.1
+"""Width of the bins of an event's excess."""
 _HORIZONS_DAYS = np.array(list(HORIZONS_HOURS.values())) / 24.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
+INTERVAL_ENDS_DAYS = np.unique(np.concatenate(([0.0], np.geomspace(FIRST_INTERVAL_DAYS, _HORIZONS_DAYS.max(), INTERVALS), _HORIZONS_DAYS)))
+"""(T + 1,) the ends of the T intervals in which events may come."""
+_MIDDLES_DAYS = 0.5 * (INTERVAL_ENDS_DAYS[1:] + INTERVAL_ENDS_DAYS[:-1])
+MOMENTS_DAYS = np.array([0.002, 0.01, 0.05, 0.25, 1.0, 4.0, 15.0])
+"""(A,) the moments at which the law of magnitudes is evaluated; an interval has that of the nearest moment, in ln."""
+_NEAREST = np.abs(np.log(_MIDDLES_DAYS[:, None] / MOMENTS_DAYS)).argmin(1)
+
+Law = DetectedMagnitude[FloatArray]
 
 
-class Solution(NamedTuple):
-    """The solution for X magnitudes and H spans."""
+class Coming(NamedTuple):
+    """The events that may come, by the state of a region."""
 
-    background: FloatArray
-    """(X, H) a, days: multiplies the background rate."""
-    excitation: FloatArray
-    """(X, H, 12) u τ, days: multiplies each excitation."""
+    next_by: FloatArray
+    """(T + 1,) P(the next event has come) at `INTERVAL_ENDS_DAYS`."""
+    next_reaching: FloatArray
+    """(B,) P(the excess of the next event is at least) each of `excess_bins`."""
+    others: FloatArray
+    """(T, B) the events expected in each interval by the kernels of the events so far, by bin of their excess."""
+    large: LargeEvents | None = None
+    """The large events at the state's moment, whose events `others` leaves out; None: there are none."""
+    large_reaching: FloatArray | None = None
+    """(A, B) P(the excess of an event of theirs is at least) each of `excess_bins`, at each of `MOMENTS_DAYS`."""
 
 
 class LiveExceedance:
     """The exceedance of one network, from its plain kernels and its law of magnitudes."""
 
-    def __init__(self, productivity: FloatArray, gutenberg_richter_rate: float) -> None:
+    def __init__(self, kernels: PlainKernels, average_law: Callable[[float], Law]) -> None:
         """Take what a solution needs of the network; solutions are cached by completeness.
 
         Args:
-            productivity: (a, 12) c of w_k(x) = Σ_a c_ak exp(a x), the members' mean.
-            gutenberg_richter_rate: β, per unit of magnitude.
+            kernels: what events trigger by their magnitude alone.
+            average_law: returns the average law of the excess, (1,), for a completeness.
         """
-        self._productivity, self._rate = productivity, gutenberg_richter_rate
+        self._kernels, self._average_law = kernels, average_law
         self._cached_solve = lru_cache(maxsize=64)(self._solve)
 
-    def exceedance(self, excitation: FloatArray, background: float, long_run_rate: float, magnitude_of_completeness: float) -> Exceedance:
+    def exceedance(self, coming: Coming, long_run_rates: FloatArray, magnitude_of_completeness: float) -> Exceedance:
         """Return P(an event of each magnitude within each span), and its ratio to the long-run probability.
 
         Args:
-            excitation: (12,) now, events per day.
-            background: μ, events per day.
-            long_run_rate: of all events at or above completeness, events per day.
+            long_run_rates: (X,) of events at or above each magnitude from completeness on, events per day.
             magnitude_of_completeness: smaller magnitudes are left out.
         """
-        magnitudes = [magnitude for magnitude in MAGNITUDES if magnitude >= magnitude_of_completeness]
-        solution = self._cached_solve(magnitude_of_completeness)
-        exponent = background * solution.background + np.einsum("xhk,k->xh", solution.excitation, excitation)
-        probability = -np.expm1(-exponent)
-        above = np.exp(-self._rate_of(magnitude_of_completeness) * (np.array(magnitudes) - magnitude_of_completeness))
-        long_run = -np.expm1(-long_run_rate * above[:, None] * _HORIZONS_DAYS)
+        leading, _ = self._cached_solve(magnitude_of_completeness)
+        later = _from_middles(np.einsum("xhtb,tb->xht", leading, coming.others))
+        if coming.large is not None and coming.large_reaching is not None:
+            later = later + _by_large_events(coming.large, np.einsum("xhtb,tb->xht", leading, _masses(coming.large_reaching)[_NEAREST]))
+        of_next = np.einsum("xhtb,b->xht", leading, _masses(coming.next_reaching))
+        leads = -np.expm1(-later) + np.exp(-later) * of_next
+        probability = np.einsum("xht,t->xh", leads, np.diff(coming.next_by))
+        long_run = -np.expm1(-long_run_rates[:, None] * _HORIZONS_DAYS)
+        magnitudes = magnitudes_from(magnitude_of_completeness)
         return Exceedance(_by_name(magnitudes, probability), _by_name(magnitudes, probability / long_run))
 
-    def _rate_of(self, magnitude_of_completeness: float) -> float:
-        return self._rate if magnitude_of_completeness < GLOBAL_COMPLETENESS else GLOBAL_RATE
+    def average_reaching(self, magnitude_of_completeness: float) -> FloatArray:
+        """Return P(an event reaches) each magnitude from completeness on by the average law, (X,)."""
+        return self._cached_solve(magnitude_of_completeness)[1]
 
-    def _solve(self, magnitude_of_completeness: float) -> Solution:
-        magnitudes = np.array([magnitude for magnitude in MAGNITUDES if magnitude >= magnitude_of_completeness])
-        return solve(
-            self._productivity,
-            self._rate_of(magnitude_of_completeness),
-            magnitudes - magnitude_of_completeness,
-            LARGEST_MAGNITUDE - magnitude_of_completeness,
-        )
+    def _solve(self, magnitude_of_completeness: float) -> tuple[FloatArray, FloatArray]:
+        """Return r of an event in each interval, (X, H, T, B), 0 beyond the span, and the average P(x ≥ X), (X,)."""
+        excesses, bins = _excesses_of(magnitude_of_completeness), excess_bins(magnitude_of_completeness)
+        law = self._average_law(magnitude_of_completeness)
+        left = _HORIZONS_DAYS[:, None] - _MIDDLES_DAYS  # (H, T)
+        lags, number = np.unique(np.maximum(left, 0.0), return_inverse=True)
+        solved = solve(self._kernels, law, excesses, lags[1:])
+        u = np.insert(solved, 0, 0.0, axis=1)[:, number.reshape(left.shape)]  # a lag of 0 comes first
+        middles = bins + 0.5 * np.diff(bins, append=bins[-1])  # (B,)
+        triggering = -np.expm1(-self._kernels.cumulant(middles, np.einsum("xhtk,bk->xhtb", u, self._kernels.offspring(middles))))
+        leading = np.where(bins >= excesses[:, None, None, None], 1.0, triggering) * (left > 0.0)[..., None]
+        return leading, law.survival(excesses[:, None])[:, 0]
 
 
-def solve(
-    productivity: FloatArray, rate: float, excesses: FloatArray, largest: float, horizons_days: FloatArray = _HORIZONS_DAYS
-) -> Solution:
-    """Integrate u and a in `STEPS` growing steps: q is constant over each, its value at the middle (second order); u is then exact.
+def excess_bins(magnitude_of_completeness: float) -> FloatArray:
+    """Return the lower ends of the bins of an event's excess, (B,) ascending from 0; each magnitude begins one."""
+    excesses = _excesses_of(magnitude_of_completeness)
+    return np.unique(np.concatenate(([0.0], np.arange(BIN, excesses.max(initial=0.0), BIN).round(6), excesses)))
+
+
+def by_interval_and_bin(expected: FloatArray, reaching: FloatArray) -> FloatArray:
+    """Return the events expected in each interval by bin of their excess, (T, B).
 
     Args:
-        productivity: (a, 12) c of w_k(x) = Σ_a c_ak exp(a x).
-        rate: β, per unit of magnitude.
-        excesses: (X,) of the magnitudes above completeness.
-        largest: the largest possible excess.
-        horizons_days: (H,) ascending.
+        expected: (T + 1,) until `INTERVAL_ENDS_DAYS`.
+        reaching: (A, B) P(the excess of an event is at least) each of `excess_bins`, at each of `MOMENTS_DAYS`.
     """
-    events = [_event_nodes(productivity, rate, excess, largest) for excess in excesses]
-    grid = np.unique(np.concatenate(([0.0], np.geomspace(FIRST_STEP_DAYS, horizons_days.max(), STEPS), horizons_days)))
-    u, a = np.zeros((len(excesses), KERNELS)), np.zeros(len(excesses))
-    spans, background, excitation = set(horizons_days.tolist()), list[FloatArray](), list[FloatArray]()
+    events: FloatArray = np.diff(expected)[:, None] * _masses(reaching)[_NEAREST]
+    return events
+
+
+def _from_middles(parts: FloatArray) -> FloatArray:
+    """Return the sums of the parts of all intervals from the middle of each on, (..., T) -> (..., T)."""
+    sums: FloatArray = np.cumsum(parts[..., ::-1], -1)[..., ::-1] - 0.5 * parts
+    return sums
+
+
+def _by_large_events(large: LargeEvents, q: FloatArray) -> FloatArray:
+    """Return −ln P(no event of the large ones leads to the magnitude) from the middle of each interval on, (X, H, T).
+
+    Until then the silence has lowered what is expected of their productivity: κ ln(1 + ∫ λ q / (β + Λ)).
+
+    Args:
+        q: (X, H, T) P(an event in an interval leads to the magnitude).
+    """
+    expected = -(large.excitation * TAUS_DAYS * np.expm1(-INTERVAL_ENDS_DAYS[:, None, None] / TAUS_DAYS)).sum(-1)  # (T + 1, S)
+    until = large.rate + 0.5 * (expected[1:] + expected[:-1])  # (T, S)
+    leading = _from_middles(q[..., None, :] * np.diff(expected, axis=0).T)  # (X, H, S, T)
+    cumulants: FloatArray = (large.shape[:, None] * np.log1p(leading / until.T)).sum(-2)
+    return cumulants
+
+
+def _masses(reaching: FloatArray) -> FloatArray:
+    """Return the probability of each bin, (..., B), from that of reaching its lower end."""
+    return -np.diff(reaching, append=0.0)
+
+
+def magnitudes_from(magnitude_of_completeness: float) -> list[float]:
+    """Return those of `MAGNITUDES` that are not below completeness."""
+    return [magnitude for magnitude in MAGNITUDES if magnitude >= magnitude_of_completeness]
+
+
+def _excesses_of(magnitude_of_completeness: float) -> FloatArray:
+    return (np.array(magnitudes_from(magnitude_of_completeness)) - magnitude_of_completeness).round(6)
+
+
+def solve(kernels: PlainKernels, law: Law, excesses: FloatArray, lags_days: FloatArray) -> FloatArray:
+    """Return u at each lag, (X, L, 12), in `STEPS` growing steps: q is constant over each, its value at the middle (second order).
+
+    Args:
+        kernels: what events trigger by their magnitude alone.
+        law: (1,) of the excess.
+        excesses: (X,) of the magnitudes above completeness.
+        lags_days: (L,) ascending.
+    """
+    events = [_event_law(kernels, law, excess) for excess in excesses.tolist()]
+    grid = np.unique(np.concatenate(([0.0], np.geomspace(FIRST_STEP_DAYS, lags_days.max(), STEPS), lags_days)))
+    u, lags, found = np.zeros((len(excesses), KERNELS)), set(lags_days.tolist()), list[FloatArray]()
     for start, end in pairwise(grid.tolist()):
         half, whole = (-np.expm1(-(end - start) * part / TAUS_DAYS) for part in (0.5, 1.0))  # (12,) how far u moves towards q
-        first = _next_q(events, u)
-        middle = _next_q(events, u + (first[:, None] - u) * half)
-        u, a = u + (middle[:, None] - u) * whole, a + middle * (end - start)
-        if end in spans:
-            background.append(a)
-            excitation.append(u * TAUS_DAYS)
-    return Solution(np.stack(background, 1), np.stack(excitation, 1))
+        first = _next_q(kernels, events, u)
+        middle = _next_q(kernels, events, u + (first[:, None] - u) * half)
+        u = u + (middle[:, None] - u) * whole
+        if end in lags:
+            found.append(u)
+    return np.stack(found, 1)
 
 
-def _event_nodes(productivity: FloatArray, rate: float, excess: float, largest: float) -> tuple[FloatArray, FloatArray]:
-    """Return the nodes of E[1(x < X) …]: the probabilities of events below X, (n,), and the events that each triggers, (n, 12)."""
-    upper = min(excess, largest)
-    x = 0.5 * upper * (_NODES + 1.0)
-    density = rate * np.exp(-rate * x) / -math.expm1(-rate * largest)
-    return 0.5 * upper * _WEIGHTS * density, np.einsum("na,ak->nk", np.exp(np.outer(x, KERNEL_PRODUCTIVITIES)), productivity)
+class _EventLaw(NamedTuple):
+    """The excess x of one event, as far as q needs it, for one X."""
+
+    reaching: float
+    """P(x ≥ X)."""
+    nodes: FloatArray
+    """(n,) excesses below X."""
+    probabilities: FloatArray
+    """(n,) of the nodes."""
+    offspring: FloatArray
+    """(n, 12) the events that an event at each node triggers."""
 
 
-def _next_q(events: list[tuple[FloatArray, FloatArray]], u: FloatArray) -> FloatArray:
+def _event_law(kernels: PlainKernels, law: Law, excess: float) -> _EventLaw:
+    x = 0.5 * excess * (_NODES + 1.0)
+    return _EventLaw(float(law.survival(excess)[0]), x, 0.5 * excess * _WEIGHTS * np.exp(law.log_prob(x)), kernels.offspring(x))
+
+
+def _next_q(kernels: PlainKernels, events: list[_EventLaw], u: FloatArray) -> FloatArray:
     """Return q, (X,): the probability that an event has the magnitude or leads to one that has it."""
+    leading = [
+        -np.expm1(-kernels.cumulant(event.nodes, np.einsum("nk,k->n", event.offspring, row))) for event, row in zip(events, u, strict=True)
+    ]
     return np.array(
-        [
-            1.0 - float(np.einsum("n,n->", probabilities, np.exp(-np.einsum("nk,k->n", offspring, row))))
-            for (probabilities, offspring), row in zip(events, u, strict=True)
-        ]
+        [event.reaching + float(np.einsum("n,n->", event.probabilities, leads)) for event, leads in zip(events, leading, strict=True)]
     )
 
 

@@ -30,8 +30,7 @@ from models.timing import (
     Architecture,
     LiveTiming,
     TimingNetwork,
-    conditional_intensity,
-    event_rates,
+    kernel_rate,
     kernel_weights,
     silence_days,
     wait_of_outputs,
@@ -42,10 +41,10 @@ STEPS = 64
 """Steps of the integral; the effects then add up to the difference to 1 part in 1,000."""
 EULER_GAMMA = 0.5772156649015329
 """−E[ln X] of the standard exponential."""
-_RINGS = [f"shaking within {radius:g} km" for radius in RADII_KM]
+_RINGS = [f"past events within {radius:g} km" for radius in RADII_KM]
 KERNEL_INPUTS = (
     "magnitude", "time since the last event", "distance to the last event",
-    *(name for name in (*_RINGS, "shaking of the region") for _ in range(TRACES)),
+    *(name for name in (*_RINGS, "past events of the region") for _ in range(TRACES)),
 )  # fmt: skip
 
 
@@ -62,8 +61,8 @@ def explain_forecast(
     """
     live = LiveTiming(network)
     ring, silence = live.ring(past), np.float64(silence_days(past, now))
-    rate = float(conditional_intensity(past[EXCITATION], past[BACKGROUND], silence, TAUS_DAYS))
-    shares = event_rates(ring, now) / rate  # (n,)
+    rate = float(kernel_rate(past[EXCITATION], past[BACKGROUND], silence, TAUS_DAYS, live.large_events(past)))
+    shares = live.ring_rates(past, now) / rate  # (n,)
     order = np.argsort(-shares, kind="stable")[:most]
     background = float(past[BACKGROUND]) / rate
     return Explanation(

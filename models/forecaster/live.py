@@ -18,10 +18,12 @@ from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
 from models.artifact import read_forecaster
-from models.baselines import LiveBaselines, excess_of
+from models.baselines import LiveBaselines, excess_of, read_rates
 from models.catalog import half_bin_of
 from models.cnn import LiveFactors, LiveMaps, event_increment, reweight_rates
-from models.forecaster.exceedance import LiveExceedance
+from models.forecaster.exceedance import INTERVAL_ENDS_DAYS, MOMENTS_DAYS, Coming, LiveExceedance, by_interval_and_bin, excess_bins
+from models.forecaster.long_run import RegionalLongRun
+from models.forecaster.spots import where_record
 from models.magnitude import LiveMagnitude, quantiles_and_survival
 from models.numerics import FloatArray, degrees_of
 from models.space_time import SpaceTimeNetwork
@@ -30,6 +32,7 @@ from models.timing import (
     COUNT,
     EXCITATION,
     LONGEST_WAIT_DAYS,
+    MOST_STRAY,
     RING_EXCESS,
     RING_POSITION,
     RING_WEIGHTS,
@@ -37,12 +40,13 @@ from models.timing import (
     TIME,
     InterEventTime,
     LiveTiming,
-    event_rates,
+    PlainKernels,
+    expected_events,
     lags_days,
     silence_days,
 )
 from stream.core import Expectation, Hazard
-from stream.records import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Exceedance, Magnitude, Spot, Wait, Where, rounded
+from stream.records import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Exceedance, Magnitude, Wait, rounded
 
 HOURS_PER_DAY = 24.0
 MILLISECONDS_PER_HOUR = 3_600_000
@@ -50,14 +54,12 @@ CACHED_MEMORIES = 256
 """Number of memories whose waits are cached: while a region is silent, only the silence changes."""
 SIGNIFICANT_CHANGE = 0.1
 """The forecast is reissued once P(event within a day) has changed by so much."""
-SPOT_DEGREES = 0.5
-MOST_SPOTS = 5
-_COLUMNS = 1_000.0
 _MINUTES_TO_REISSUE = np.array([0.0, 10.0, 20.0, 30.0, 40.0, 50.0])
 _AHEAD_DAYS = _MINUTES_TO_REISSUE / (60.0 * HOURS_PER_DAY)
 _HORIZON_DAYS = np.array(list(HORIZONS_HOURS.values())) / HOURS_PER_DAY
-_EVALUATED_DAYS = np.concatenate((_AHEAD_DAYS, _AHEAD_DAYS + 1.0, _HORIZON_DAYS))
+_EVALUATED_DAYS = np.concatenate((_AHEAD_DAYS, _AHEAD_DAYS + 1.0, _HORIZON_DAYS, INTERVAL_ENDS_DAYS))
 """Moments from now at which the wait is evaluated; the first is 0."""
+_ENDS = slice(-len(INTERVAL_ENDS_DAYS), None)
 _QUANTILES = np.array(QUANTILES)
 _MEDIAN = slice(2, 3)
 _QUANTILE_NAMES = tuple(f"{probability:g}" for probability in QUANTILES)
@@ -82,8 +84,8 @@ class LstmForecaster:
         timing = network.timing
         self._timing = LiveTiming(timing)
         self._magnitude = LiveMagnitude(network.magnitude, min(network.architecture.magnitude_reach, timing.architecture.reach))
-        productivity = timing.kernels.log_productivity.detach().double().exp().mean(0).numpy()
-        self._exceedance = LiveExceedance(productivity, float(network.magnitude.gutenberg_richter_rate))
+        self._exceedance = LiveExceedance(PlainKernels.of(timing.kernels), self._magnitude.average)
+        self._long_run = RegionalLongRun(read_rates())
         self._background_of = timing.background_of
         self._own_bytes = 8 * self._timing.size
         self._maps_from = self._own_bytes + len(self._baselines.start())
@@ -111,7 +113,7 @@ class LstmForecaster:
 
     @property
     def basis(self) -> str:
-        return f"{self._name}+{self._baselines.basis}"
+        return f"{self._name}+{self._baselines.basis}+stray-{MOST_STRAY:g}"
 
     def start(self, region: Region) -> bytes:
         background = self._background_of(region.id)
@@ -133,12 +135,13 @@ class LstmForecaster:
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
         wait, log_tail, log_density = self._wait_from(memory, now)
         quantiles = np.minimum(wait.quantile(_QUANTILES), LONGEST_WAIT_DAYS)
-        wait_record, due_after_minutes = _wait_record(quantiles, log_tail, log_density)
+        wait_record, due_after_minutes = _wait_record(quantiles, log_tail[: _ENDS.start], log_density)
         ring = self._timing.ring(self.past(memory))
         due_at = now.plus(seconds=60.0 * due_after_minutes)
-        where = _where_record(ring, *self._rates(memory, ring, wait, region, now))
-        magnitude = self._magnitudes(ring, region, now, quantiles[_MEDIAN])
-        return Expectation(wait_record, magnitude, due_at, where, self._large_events(memory, region, now))
+        where = where_record(ring, *self._rates(memory, ring, wait, region, now))
+        next_by = -np.expm1(log_tail[_ENDS] - log_tail[0])
+        magnitude, reaching = self._magnitudes(ring, region, now, wait, quantiles[_MEDIAN])
+        return Expectation(wait_record, magnitude, due_at, where, self._large_events(memory, region, now, next_by, reaching))
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
         (_, tail, density), (_, later_tail, later_density) = self._wait_from(memory, since), self._wait_from(memory, until)
@@ -165,18 +168,33 @@ class LstmForecaster:
         wait = self._waits(memory).given_silence(silence_days(self.past(memory), now))
         return wait, *wait.log_tail_and_density(_EVALUATED_DAYS)
 
-    def _large_events(self, memory: bytes, region: Region, now: Instant) -> Exceedance:
-        """Return the probabilities of large events by the excitation now, and their ratio to those by the Poisson baseline's rate."""
-        past = self.past(memory)
-        excitation = past[EXCITATION] * np.exp(-silence_days(past, now) / TAUS_DAYS)
-        long_run = self._baselines.hazards(memory[self._own_bytes : self._maps_from], region, now, now.plus(days=1.0))[0].expected_events
-        return self._exceedance.exceedance(excitation, float(past[BACKGROUND]), long_run, region.magnitude_of_completeness)
+    def _large_events(self, memory: bytes, region: Region, now: Instant, next_by: FloatArray, next_reaching: FloatArray) -> Exceedance:
+        """Return the probabilities of large events, and their ratio to those by the region's long-run rate.
+
+        For magnitudes and regions without one it is the Poisson baseline's rate of all events times the average P(x ≥ X).
+
+        Args:
+            next_by, next_reaching: as in `Coming`.
+        """
+        past, completeness = self.past(memory), region.magnitude_of_completeness
+        ring, silence, large = self._timing.ring(past), np.float64(silence_days(past, now)), self._timing.large_events(past)
+        excitation = past[EXCITATION] * np.exp(-silence / TAUS_DAYS)
+        background, bins = float(past[BACKGROUND]), excess_bins(completeness)
+        triggered = expected_events(excitation, 0.0, INTERVAL_ENDS_DAYS, TAUS_DAYS)
+        magnitudes = self._magnitude.distribution(lags_days(ring, now), ring[:, RING_EXCESS], MOMENTS_DAYS, completeness)
+        reaching, tail = magnitudes.survival_at_each(bins), self._long_run.tail(region, background)
+        of_background = reaching if tail is None else tail.survival(bins, reaching)
+        others = by_interval_and_bin(triggered, reaching) + by_interval_and_bin(background * INTERVAL_ENDS_DAYS, of_background)
+        poisson = self._baselines.hazards(memory[self._own_bytes : self._maps_from], region, now, now.plus(days=1.0))[0].expected_events
+        long_run = self._long_run.per_day(region, poisson * self._exceedance.average_reaching(completeness))
+        coming = Coming(next_by, next_reaching, others, None if large is None else large.after_silence(silence), reaching)
+        return self._exceedance.exceedance(coming, long_run, completeness)
 
     def _rates(
         self, memory: bytes, ring: FloatArray, wait: InterEventTime[FloatArray], region: Region, now: Instant
     ) -> tuple[FloatArray, float]:
         """Return the rate that each event of the ring adds, (n,), and the region's whole rate, 1/day, both with a CNN's factors."""
-        rates, rate = event_rates(ring, now), float(wait.kernel_rate(0.0))
+        rates, rate = self._timing.ring_rates(self.past(memory), now), float(wait.kernel_rate(0.0))
         background = float(self.past(memory)[BACKGROUND])
         factors = self._factors(memory[self._maps_from :], region.id, self._map_moment(memory, now), background)
         if factors is None:
@@ -192,14 +210,25 @@ class LstmForecaster:
     def _compute_factors(self, packed: bytes, region: str, moment_ms: int, background: float) -> LiveFactors | None:
         return None if self._maps is None else self._maps.factors(packed, region, moment_ms, background)
 
-    def _magnitudes(self, ring: FloatArray, region: Region, now: Instant, ahead_days: FloatArray) -> Magnitude:
-        """Return the forecast of the magnitude. The law begins half a rounding bin below completeness, so half a bin is subtracted."""
+    def _magnitudes(
+        self, ring: FloatArray, region: Region, now: Instant, wait: InterEventTime[FloatArray], ahead_days: FloatArray
+    ) -> tuple[Magnitude, FloatArray]:
+        """Return the forecast of the magnitude, and P(the excess is at least) each of `excess_bins`.
+
+        The law begins half a rounding bin below completeness, so half a bin is subtracted.
+
+        Args:
+            ahead_days: (1,) the moment of the event.
+        """
         completeness = region.magnitude_of_completeness
         half_bin = half_bin_of(ring[:, RING_EXCESS] + completeness)
         distribution = self._magnitude.distribution(lags_days(ring, now), ring[:, RING_EXCESS], ahead_days, completeness)
-        quantiles, survival = quantiles_and_survival(distribution, _QUANTILES, np.maximum(_MAGNITUDES - completeness, 0.0))
+        excesses = np.concatenate((np.maximum(_MAGNITUDES - completeness, 0.0).round(6), excess_bins(completeness)))
+        tail, share = self._long_run.tail(region, float(wait.background)), float(wait.background / wait.kernel_rate(ahead_days)[0])
+        quantiles, survival = quantiles_and_survival(distribution, _QUANTILES, excesses, tail, share)
         named = dict(zip(_QUANTILE_NAMES, map(rounded, (completeness - half_bin + quantiles).tolist()), strict=True))
-        return Magnitude(named["0.5"], named, dict(zip(_MAGNITUDE_NAMES, map(rounded, survival.tolist()), strict=True)))
+        at_least = dict(zip(_MAGNITUDE_NAMES, map(rounded, survival[: len(_MAGNITUDES)].tolist()), strict=True))
+        return Magnitude(named["0.5"], named, at_least), survival[len(_MAGNITUDES) :]
 
 
 def _wait_record(quantiles_days: FloatArray, log_tail: FloatArray, log_density: FloatArray) -> tuple[Wait, float]:
@@ -218,26 +247,3 @@ def _wait_record(quantiles_days: FloatArray, log_tail: FloatArray, log_density: 
     changed = np.flatnonzero(np.abs(within_a_day - within_a_day[0]) >= SIGNIFICANT_CHANGE)
     due_after_minutes = float(_MINUTES_TO_REISSUE[changed[0]]) if len(changed) else 60.0
     return Wait(named["0.5"], named, within, rounded(hazard)), due_after_minutes
-
-
-def _where_record(ring: FloatArray, rates: FloatArray, total: float) -> Where:
-    """Return the cells whose recent events have the largest shares of the rate; the rest may be anywhere in the region.
-
-    Args:
-        ring: (n, RING_COLUMNS) of recent events.
-        rates: (n,) the rate that each adds, events per day.
-        total: the region's whole rate, events per day.
-    """
-    latitudes, longitudes = degrees_of(ring[:, RING_POSITION])
-    rows = np.minimum(np.floor(latitudes / SPOT_DEGREES), 90.0 / SPOT_DEGREES - 1.0)  # the pole belongs to the cell below
-    columns = np.minimum(np.floor(longitudes / SPOT_DEGREES), 180.0 / SPOT_DEGREES - 1.0)
-    cells, number = np.unique(rows * _COLUMNS + columns, return_inverse=True)
-    shares = np.bincount(number, rates, len(cells)) / total
-    largest = [int(cell) for cell in np.argsort(-shares, kind="stable")[:MOST_SPOTS] if shares[cell] > 0.0]
-    first = [int(np.flatnonzero(number == cell)[0]) for cell in largest]
-    middles = [((rows[n] + 0.5) * SPOT_DEGREES, (columns[n] + 0.5) * SPOT_DEGREES) for n in first]
-    spots = [
-        Spot(float(latitude), float(longitude), rounded(float(shares[cell])))
-        for cell, (latitude, longitude) in zip(largest, middles, strict=True)
-    ]
-    return Where(spots, rounded(max(1.0 - sum(spot.probability for spot in spots), 0.0)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.magnitude.background import BACKGROUND_SHARE, DAYS_PER_YEAR, BackgroundTail, TwoParts
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import (
@@ -33,6 +34,8 @@ from models.magnitude.network import (
 from models.magnitude.train import MagnitudeOptions, fit_magnitude, magnitude_examples
 
 __all__ = [
+    "BACKGROUND_SHARE",
+    "DAYS_PER_YEAR",
     "DEFAULT_REACH",
     "FIRST_LEVEL",
     "FIRST_MEAN",
@@ -52,10 +55,12 @@ __all__ = [
     "PRIOR_EXCESS",
     "SINCE_LAST",
     "TRACE_FLOOR",
+    "BackgroundTail",
     "DetectedMagnitude",
     "LiveMagnitude",
     "MagnitudeNetwork",
     "MagnitudeOptions",
+    "TwoParts",
     "fit_magnitude",
     "magnitude_examples",
     "magnitude_features",

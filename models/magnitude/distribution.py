@@ -144,6 +144,11 @@ class DetectedMagnitude(Generic[Array]):
             missing = missing[~is_detected]
         return excesses
 
+    def of_rows(self, rows: NDArray[np.int64]) -> DetectedMagnitude[FloatArray]:
+        """Return some of the distributions; numpy only, with a single number as `upper`."""
+        rate, middle, sigma, complete = (np.asarray(part)[rows] for part in (self.log_rate, self.middle, self.log_sigma, self.log_complete))
+        return DetectedMagnitude(rate, middle, sigma, complete, self.tail_rate, self.upper)
+
     def _with_last_axis(self) -> DetectedMagnitude[FloatArray]:
         """Return the same distributions with a last axis of length 1, so that several excesses broadcast against each."""
         parts = (self.log_rate, self.middle, self.log_sigma, self.log_complete, self.upper)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.catalog import LARGEST_MAGNITUDE
+from models.magnitude.background import BackgroundTail
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import INPUTS_WITHOUT_PLACE, magnitude_features_at
 from models.magnitude.network import MAGNITUDE_INPUT_LIMIT, MagnitudeNetwork
@@ -46,6 +47,14 @@ class LiveMagnitude:
             magnitude_features_at(days, nowhere, excesses, float(ahead), None, self.reach)[:INPUTS_WITHOUT_PLACE] for ahead in ahead_days
         ]
         scaled = np.clip((np.stack(rows) - self._mean) * self._scale, -MAGNITUDE_INPUT_LIMIT, MAGNITUDE_INPUT_LIMIT)
+        return self._distribution_of(scaled, magnitude_of_completeness)
+
+    def average(self, magnitude_of_completeness: float) -> DetectedMagnitude[FloatArray]:
+        """Return the distribution of the excess at the average inputs of the training, (1,)."""
+        return self._distribution_of(np.zeros((1, INPUTS_WITHOUT_PLACE)), magnitude_of_completeness)
+
+    def _distribution_of(self, scaled: FloatArray, magnitude_of_completeness: float) -> DetectedMagnitude[FloatArray]:
+        """Return the distributions for scaled inputs, (A, INPUTS_WITHOUT_PLACE) -> (A,)."""
         hidden = gelu(np.einsum("oi,ai->ao", self._first, scaled) + self._first_bias)
         hidden = hidden + gelu(np.einsum("oi,ai->ao", self._second, hidden) + self._second_bias)
         outputs = np.einsum("oi,ai->ao", self._last, hidden) + self._last_bias
@@ -53,7 +62,11 @@ class LiveMagnitude:
 
 
 def quantiles_and_survival(
-    distribution: DetectedMagnitude[FloatArray], probabilities: FloatArray, excesses: FloatArray
+    distribution: DetectedMagnitude[FloatArray],
+    probabilities: FloatArray,
+    excesses: FloatArray,
+    tail: BackgroundTail | None = None,
+    background_share: float = 0.0,
 ) -> tuple[FloatArray, FloatArray]:
     """Average the distributions of A moments, (A,), and return quantiles and probabilities of the mean.
 
@@ -62,10 +75,15 @@ def quantiles_and_survival(
     Args:
         probabilities: (Q,)
         excesses: (E,)
+        tail: of background events; the first of its magnitudes must be among the excesses. None: they have the same distribution.
+        background_share: the probability that the event is background.
 
     Returns:
         (Q,) excesses that are not exceeded with the given probabilities, and (E,) P(x ≥ excess).
     """
-    survival = distribution.survival(np.concatenate((_EXCESSES, excesses))[:, None]).mean(1)
+    evaluated = np.concatenate((_EXCESSES, excesses))
+    survival = distribution.survival(evaluated[:, None]).mean(1)
+    if tail is not None:
+        survival = (1.0 - background_share) * survival + background_share * tail.survival(evaluated, survival)
     log_survival = np.log(np.maximum(survival[: len(_EXCESSES)], 1e-300))
     return np.interp(-np.log1p(-probabilities), -log_survival, _EXCESSES), survival[len(_EXCESSES) :]

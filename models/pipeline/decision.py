@@ -54,15 +54,26 @@ class Decision(NamedTuple):
 def decide(kind: str, challenger: str, incumbent: str, gains: Gains) -> Decision:
     """Return the decision by the interval of the gain: the challenger is promoted if its lower end is above 0."""
     events = len(gains.event_times)
-    if events < FEWEST_EVENTS:
-        why = f"{events} events that neither has seen are too few to decide ({FEWEST_EVENTS} are needed)"
-        return Decision(kind, challenger, incumbent, False, why, dict(NO_GAIN), events)
+    if (undecided := keep_for_too_few_events(kind, incumbent, events, challenger)) is not None:
+        return undecided
     gain = bootstrap_interval(gains.differences, gains.event_times, gains.end_times)
     low = gain["low"]
     if low is None:
         return Decision(kind, challenger, incumbent, False, "the span is too short for an interval", gain, events)
     why = "better beyond its interval" if low > 0.0 else "not better beyond its interval"
     return Decision(kind, challenger, incumbent, low > 0.0, why, gain, events)
+
+
+def keep_for_too_few_events(kind: str, incumbent: str, events: int, challenger: str = "none") -> Decision | None:
+    """Return the decision that too few unseen events leave open, whatever the challenger: asked before a training, it saves that.
+
+    Returns:
+        None if the events are enough.
+    """
+    if events >= FEWEST_EVENTS:
+        return None
+    why = f"{events} events that neither has seen are too few to decide ({FEWEST_EVENTS} are needed)"
+    return Decision(kind, challenger, incumbent, False, why, dict(NO_GAIN), events)
 
 
 def keep_incumbent(kind: str, incumbent: str | None, problem: Problem) -> Decision:

@@ -33,6 +33,11 @@ def datasets_covering(datasets: Sequence[RegionDataset], recent: Span) -> list[R
     return [dataset for dataset, one in zip(datasets, observed, strict=True) if one.start < recent.start < min(one.end, recent.end)]
 
 
+def count_compared(datasets: Sequence[RegionDataset], recent: Span) -> int:
+    """Return the number of events on which two forecasters, or two CNNs, are compared."""
+    return sum(dataset.pattern.count(recent) for dataset in datasets_covering(datasets, recent))
+
+
 def forecaster_gains(challenger: SpaceTimeNetwork, incumbent: SpaceTimeNetwork, datasets: Sequence[RegionDataset], recent: Span) -> Gains:
     """Return the gains in time, place and magnitude together over the regions' recent spans; in place only where both have places.
 

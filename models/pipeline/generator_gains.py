@@ -37,8 +37,13 @@ def sequence_gains(challenger: SequenceGenerator, incumbent: SequenceGenerator, 
     spread as well as too much.
     """
     days = min(challenger.architecture.days, incumbent.architecture.days)
-    sequences = [one for dataset in datasets for one in sequences_of(dataset.pattern, recent, days, dataset.catalogue)]
-    return gains_on(challenger, incumbent, [one for one in sequences if len(one) <= MOST_EVENTS])
+    return gains_on(challenger, incumbent, compared_sequences(datasets, recent, days))
+
+
+def compared_sequences(datasets: Sequence[RegionDataset], recent: Span, days: float) -> list[AftershockSequence]:
+    """Return the sequences of a recent span on which two generators are compared."""
+    sequences = (one for dataset in datasets for one in sequences_of(dataset.pattern, recent, days, dataset.catalogue))
+    return [one for one in sequences if len(one) <= MOST_EVENTS]
 
 
 def gains_on(challenger: SequenceGenerator, incumbent: SequenceGenerator, sequences: Sequence[AftershockSequence]) -> Gains:

@@ -5,7 +5,7 @@
 
 A model is promoted only if its gain in log-likelihood per event over the recent span is above 0 with its whole 95 % interval, by a paired
 block bootstrap (`models.scoring.bootstrap_interval`). If the incumbent was trained on a part of the recent span, only the time after that
-part counts.
+part counts. If too few events remain of it, nothing is trained.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from models.artifact import read_cnn, read_forecaster, read_gan
 from models.catalog import FEWEST_EVENTS, RegionDataset, Span, SplitDates, datasets_by_region, earthquakes, read_events
 from models.cnn import MapOptions
 from models.gan import GanOptions
-from models.pipeline.decision import Decision, decide, keep_incumbent
-from models.pipeline.forecaster_gains import forecaster_gains, map_gains, unseen_span
-from models.pipeline.generator_gains import sequence_gains
+from models.pipeline.decision import Decision, decide, keep_for_too_few_events, keep_incumbent
+from models.pipeline.forecaster_gains import count_compared, forecaster_gains, map_gains, unseen_span
+from models.pipeline.generator_gains import compared_sequences, sequence_gains
 from models.pipeline.publish_cnn_gan import publish_cnn, publish_gan
 from models.pipeline.publish_forecaster import publish_lstm
 from models.pipeline.train_forecaster import ForecasterOptions
@@ -132,10 +132,13 @@ class _Retraining(NamedTuple):
         """Train a forecaster and compare it with the incumbent."""
         assert incumbent is not None  # one comes with the program
         old, old_card = read_forecaster(self.registry.find(incumbent))
+        unseen = unseen_span(self.recent, old_card.data)
+        if (undecided := keep_for_too_few_events("lstm", incumbent, count_compared(self.datasets, unseen))) is not None:
+            return undecided
         options = msgspec.structs.replace(self.plan.forecaster, seed=self.plan.seed)
         card = publish_lstm(self.datasets, self.folder / "lstm", options, self.progress)
         new, _ = read_forecaster(self.registry.add(self.folder / "lstm"))
-        gains = forecaster_gains(new, old, self.datasets, unseen_span(self.recent, old_card.data))
+        gains = forecaster_gains(new, old, self.datasets, unseen)
         return decide("lstm", card.name, incumbent, gains)
 
     def cnn(self, base: str, incumbent: str | None) -> Decision:
@@ -145,6 +148,8 @@ class _Retraining(NamedTuple):
         if incumbent is not None:
             old, old_card = read_cnn(self.registry.find(incumbent))
             unseen = unseen_span(unseen, old_card.data)
+        if (undecided := keep_for_too_few_events("cnn", incumbent or "none", count_compared(self.datasets, unseen))) is not None:
+            return undecided
         card = publish_cnn(self.datasets, self.folder / "cnn", (network, base), self.plan.maps, self.plan.seed, self.progress)
         new, _ = read_cnn(self.registry.add(self.folder / "cnn"))
         return decide("cnn", card.name, incumbent or "none", map_gains(network, new, old, self.datasets, unseen))
@@ -154,7 +159,11 @@ class _Retraining(NamedTuple):
         if incumbent is None:
             raise Problem("no gan is in force to compare a new one with", "train one with `quakecast train gan` and promote it by its name")
         old, old_card = read_gan(self.registry.find(incumbent))
+        unseen = unseen_span(self.recent, old_card.data)
+        sequences = compared_sequences(self.datasets, unseen, min(self.plan.gan.days, old.architecture.days))
+        if (undecided := keep_for_too_few_events("gan", incumbent, len(sequences))) is not None:
+            return undecided
         card = publish_gan(self.datasets, self.folder / "gan", self.plan.gan, self.plan.seed, self.progress)
         new, _ = read_gan(self.registry.add(self.folder / "gan"))
-        gains = sequence_gains(new, old, self.datasets, unseen_span(self.recent, old_card.data))
+        gains = sequence_gains(new, old, self.datasets, unseen)
         return decide("gan", card.name, incumbent, gains)

@@ -27,8 +27,12 @@ class ForecasterOptions(msgspec.Struct, frozen=True):
     reach: int = 512
     kernel_members: int = 2
     memory_members: int = 4
+    large_events: bool = False
+    """Whether the productivity of large events is a distribution."""
     hours: bool = False
     """Whether the hour of the day is an input of the memory."""
+    source_depth: float = 0.0
+    """How far below completeness the events go that excite as sources; 0: none do."""
     narrowest_km: float | None = 0.1
     """Width of the narrowest spatial kernel; None: no places are trained."""
     magnitude_reach: int = 256
@@ -59,7 +63,15 @@ def train_forecaster(
     torch.set_num_threads(options.threads)
     stages = Checkpoints(folder, fingerprint(datasets, options))
     regions = tuple(sorted({dataset.region for dataset in datasets}))
-    sizes = Architecture(regions, options.reach, options.kernel_members, memory_members=options.memory_members, hours=options.hours)
+    sizes = Architecture(
+        regions,
+        options.reach,
+        options.kernel_members,
+        memory_members=options.memory_members,
+        large_events=options.large_events,
+        hours=options.hours,
+        source_depth=options.source_depth,
+    )
     timing, scores = train_timing(datasets, sizes, options.timing, options.seed, progress, stages)
     architecture = SpaceTimeArchitecture(timing=sizes, magnitude_reach=options.magnitude_reach, neighbour_reach=options.neighbour_reach)
     network = SpaceTimeNetwork(architecture)

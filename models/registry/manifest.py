@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from ingest.event import decode_with
 from ingest.problem import Problem
 
 MANIFEST, CARD = "manifest.json", "card.json"
@@ -81,7 +82,7 @@ def read_manifest(folder: Path) -> Manifest:
         Problem: there is none, it is damaged, or its names could lead out of the folder.
     """
     try:
-        manifest = msgspec.json.decode(read_model_file(folder / MANIFEST, LARGEST_MANIFEST_BYTES), type=Manifest)
+        manifest = decode_with(msgspec.json.Decoder(Manifest), read_model_file(folder / MANIFEST, LARGEST_MANIFEST_BYTES))
     except FileNotFoundError:
         raise Problem(f"no model in {folder} ({MANIFEST} is missing)", REMEDY) from None
     except (OSError, msgspec.DecodeError) as error:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ingest.event import decode_with
 from ingest.problem import Problem
 from models import PRETRAINED
 from models.registry.manifest import CARD, KINDS, read_manifest, read_model_file, verify_model_folder, write_model_folder
@@ -130,7 +131,7 @@ def built_in(kind: str) -> str:
 def _entry(folder: Path, *, built_in: bool) -> Entry:
     name, damage, card = folder.name, None, dict[str, Any]()
     try:
-        card = msgspec.json.decode(read_model_file(folder / CARD), type=dict[str, Any])
+        card = decode_with(msgspec.json.Decoder(dict[str, Any]), read_model_file(folder / CARD))
         name = read_manifest(folder).name
         verify_model_folder(folder)
         if not built_in and folder.name != name:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from models.scoring.inter_event_times import SHORTEST_WAIT_DAYS, Waits, waits
 from models.scoring.scored_model import EventScores, ScoredModel, randomise_within_bin
-from models.scoring.scores import Trial, bootstrap_interval, event_and_end_times, join_scores, score_report, score_trial, span_scores
+from models.scoring.scores import (
+    Trial,
+    bootstrap_interval,
+    distance_from_uniform,
+    event_and_end_times,
+    histogram,
+    join_scores,
+    score_report,
+    score_trial,
+    span_scores,
+)
 
 __all__ = [
     "SHORTEST_WAIT_DAYS",
@@ -13,7 +23,9 @@ __all__ = [
     "Trial",
     "Waits",
     "bootstrap_interval",
+    "distance_from_uniform",
     "event_and_end_times",
+    "histogram",
     "join_scores",
     "randomise_within_bin",
     "score_report",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.simulation.outlook import NetworkSimulator
-from models.simulation.rollout import ProcessPool, RegionMaps
+from models.simulation.rollout import ProcessPool, RegionMaps, roll_forward
 from models.simulation.scenario import (
     DISCLAIMER,
     Mainshock,
@@ -28,6 +28,7 @@ __all__ = [
     "expected_maps_picture",
     "forecaster_scenarios",
     "gan_scenarios",
+    "roll_forward",
     "scenario_csv",
     "scenario_picture",
     "table_lines",

@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.baselines import LARGEST_EXCESS
+from models.baselines import LARGEST_EXCESS, read_rates
 from models.catalog import PointPattern, Span, make_point_pattern
+from models.magnitude import BackgroundTail
 from models.numerics import FloatArray
 from models.simulation.branching import BranchingEvents, MagnitudeSampling, excitation_at, productivity_table, simulate_branching
 from models.simulation.outlook_counts import SimulatedEvents, join_events, outlook_spans
@@ -68,6 +69,7 @@ class NetworkSimulator:
 
     def __init__(self, network: SpaceTimeNetwork, name: str, processes: ProcessPool) -> None:
         self._network, self._name, self._processes = network.eval(), name, processes
+        self._rates = read_rates()
 
     @property
     def name(self) -> str:
@@ -83,12 +85,13 @@ class NetworkSimulator:
         history = live_history(self._network, window_pattern(request), background)
         start = start_at(history, request.now)
         paths, levels = number_of_paths(start, background), (*request.magnitudes, request.above)
+        tail = BackgroundTail.of_region(self._rates, request.region, background)
         settings = RolloutSettings(
-            self._network, start, background, request.now, MONTH_DAYS, request.seed, None, MOST_EVENTS, levels, STOP_SHARE
+            self._network, start, background, request.now, MONTH_DAYS, request.seed, None, MOST_EVENTS, levels, STOP_SHARE, tail
         )
         month = self._processes.run(settings, paths)
         ends = join_ends([block.ends for block in month])
-        rest = continue_by_kernels(history, start, ends, background, levels, request.seed)
+        rest = continue_by_kernels(history, start, ends, background, levels, request.seed, tail)
         events = join_events([*network_events(month), *rest.events])
         forecast = outlook_spans(events, paths, request.now, levels, rest.without_end)
         parameters = {"paths_ended_by_kernels": float(ends.stopped.sum()), "background_per_day": rounded(background)}
@@ -108,7 +111,8 @@ def number_of_paths(start: Start, background: float) -> int:
 
     Indirect offspring about double the number that the kernels of the events so far give.
     """
-    excitation = start.excitation * np.exp(-start.silence_days / TAUS_DAYS)
+    mean = start.excitation if start.large is None else start.excitation + start.large.mean_excitation
+    excitation = mean * np.exp(-start.silence_days / TAUS_DAYS)
     expected = 2.0 * float(expected_events(excitation, background, np.float64(MONTH_DAYS), TAUS_DAYS)) + 1.0
     wanted = math.ceil(EVENTS_WANTED / expected / PATHS_AT_ONCE) * PATHS_AT_ONCE
     return min(max(wanted, FEWEST_PATHS), MOST_PATHS)
@@ -137,7 +141,7 @@ class KernelContinuation(NamedTuple):
 
 
 def continue_by_kernels(
-    history: History, start: Start, ends: BlockEnds, background: float, levels: tuple[float, ...], seed: int
+    history: History, start: Start, ends: BlockEnds, background: float, levels: tuple[float, ...], seed: int, tail: BackgroundTail | None
 ) -> KernelContinuation:
     """Continue the paths that stopped early to the end of the month, then all paths to the end of the year.
 
@@ -145,17 +149,18 @@ def continue_by_kernels(
         ends: of all N paths.
         background: μ, events per day.
         levels: magnitudes for which the probabilities of reaching them are computed.
+        tail: the large magnitudes of background events.
     """
     rng = np.random.default_rng((seed, 2**32 - 1))  # no block has that number
     timing, typical = history.network.timing, typical_surroundings(history)
-    magnitudes = late_magnitudes(history, start)
+    magnitudes = late_magnitudes(history, start)._replace(tail=tail)
     stopped = np.flatnonzero(ends.stopped)
     busy = productivity_table(timing, ends.last_features if len(ends.last_features) else typical)
     month = simulate_branching(
         ends.excitation[stopped], ends.days[stopped], MONTH_DAYS, background, busy, magnitudes, MOST_EVENTS_BY_KERNELS, rng
     )
     excitation = ends.excitation.copy()
-    excitation[stopped] = excitation_at(MONTH_DAYS, excitation[stopped], ends.days[stopped], month, busy)
+    excitation[stopped] = excitation_at(MONTH_DAYS, excitation[stopped], ends.days[stopped], month)
     late = ends.features[ends.features_days >= LATE_DAYS]
     calm = productivity_table(timing, late if len(late) >= FEWEST_LATE else np.concatenate((late, typical)))
     month_end = np.full(len(excitation), MONTH_DAYS)
@@ -186,6 +191,6 @@ def _kernel_events(
 ) -> SimulatedEvents:
     """Return the events of a branching process over the paths with these numbers."""
     lowest = magnitudes.magnitude_of_completeness
-    reaching = magnitudes.law.survival(np.array(levels) - lowest)
-    by_event = np.broadcast_to(reaching, (len(events.days), len(levels)))
+    by_part = magnitudes.of(np.array([False, True])).survival_at_each(np.array(levels) - lowest)  # (2, levels)
+    by_event = by_part[events.background.astype(np.int64)]
     return SimulatedEvents(numbers[events.paths], events.days, lowest + events.excesses, by_event)

@@ -145,7 +145,7 @@ def gan_scenarios(
 
 def etas_scenarios(
     past: PointPattern, mainshock: Mainshock, days: float, n: int, seed: int, rate: float, region: shapely.Polygon,
-    fit: tuple[EtasParameters, GutenbergRichter] | None, name: str,
+    fit: tuple[EtasParameters, GutenbergRichter] | None, name: str, region_id: str = "",
 ) -> Scenarios:  # fmt: skip
     """Simulate n scenarios by ETAS; a simulation without end is drawn again with another seed.
 
@@ -156,12 +156,13 @@ def etas_scenarios(
         region: corners in (longitude, latitude); simulated events outside are left out.
         fit: fitted parameters and law of magnitudes; None: those of `default_etas`, and b = 1.
         name: the source that the scenarios name.
+        region_id: whose productivity is used without a fit; "": that of all regions.
 
     Raises:
         Problem: the mainshock is below completeness, or more than n simulations have no end.
     """
     pattern = append_mainshock(past, mainshock)
-    parameters, law = fit or (default_etas(past, rate), GutenbergRichter(B_VALUE * math.log(10.0), 0.0))
+    parameters, law = fit or (default_etas(past, rate, region_id), GutenbergRichter(B_VALUE * math.log(10.0), 0.0))
     simulations, refused, history = list[PointPattern](), 0, prepare_history(parameters, pattern, days)
     while len(simulations) < n:
         try:
@@ -178,23 +179,24 @@ def etas_scenarios(
     return Scenarios(numbers, lag, latitudes, longitudes, depths, magnitudes, n, days, mainshock, name, refused)
 
 
-def default_etas(past: PointPattern, rate: float) -> EtasParameters:
-    """Return parameters without a fit: productivity and decay of the built-in live baselines, and the spatial kernel above.
+def default_etas(past: PointPattern, rate: float, region_id: str = "") -> EtasParameters:
+    """Return parameters without a fit: the built-in live baselines' decay, productivity in final catalogues, and the spatial kernel above.
 
-    The offspring κ G(∞) of an event at completeness is their productivity K, which grows by exp(alpha) per magnitude:
+    The offspring κ G(∞) of an event Δm above completeness are their K (exp(alpha Δm) + floor):
 
         k0 = K/G(∞) ρ/π d^ρ        a = alpha + ρ γ
 
     Args:
         past: of the region; for its completeness and area.
         rate: μ, background events per day.
+        region_id: whose productivity it is; "": that of all regions.
     """
     common = read_parameters(BUILT_IN)
     omega, c = common.p - 1.0, common.c_days
-    k0 = common.productivity / Omori(c, omega, common.taper_days).total * RHO / math.pi * 10.0 ** (LOG10_D * RHO)
+    k0 = common.productivity_of(region_id) / Omori(c, omega, common.taper_days).total * RHO / math.pi * 10.0 ** (LOG10_D * RHO)
     return EtasParameters(
         past.magnitude_of_completeness, past.area_km2, math.log10(rate / past.area_km2), math.log10(k0), common.alpha + RHO * GAMMA,
-        math.log10(c), omega, math.log10(common.taper_days), LOG10_D, GAMMA, RHO,
+        math.log10(c), omega, math.log10(common.taper_days), LOG10_D, GAMMA, RHO, common.floor,
     )  # fmt: skip
 
 

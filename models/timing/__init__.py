@@ -33,6 +33,7 @@ from models.timing.excitation_features import (
     trace_jumps,
 )
 from models.timing.formulas import (
+    KERNELS_ALONE,
     Layer,
     kernel_weights,
     log_corrections,
@@ -42,7 +43,18 @@ from models.timing.formulas import (
     memory_inputs,
     wait_of_outputs,
 )
-from models.timing.inter_event_time import LONGEST_WAIT_DAYS, InterEventTime
+from models.timing.inter_event_time import LONGEST_WAIT_DAYS, MOST_STRAY, InterEventTime, kernel_clock, kernel_rate
+from models.timing.large_events import (
+    LARGE_EXCESS,
+    SLOTS,
+    Followed,
+    LargeEvents,
+    admit,
+    is_large,
+    large_factors,
+    large_shapes,
+    no_large_events,
+)
 from models.timing.live import (
     BACKGROUND,
     COUNT,
@@ -57,8 +69,9 @@ from models.timing.live import (
     lags_days,
     silence_days,
 )
-from models.timing.model import BACKGROUND_SHARE, PatternKernels, TimingNetwork, time_scores
+from models.timing.model import BACKGROUND_SHARE, PatternKernels, TimingNetwork, refuse_sources, time_scores
 from models.timing.networks import Architecture
+from models.timing.plain_kernels import PlainKernels
 from models.timing.train import train_timing
 from models.timing.training_data import TimingOptions
 
@@ -70,9 +83,12 @@ __all__ = [
     "EXCITATION",
     "FIRST_WAIT_DAYS",
     "KERNELS",
+    "KERNELS_ALONE",
     "KERNEL_PRODUCTIVITIES",
+    "LARGE_EXCESS",
     "LOCAL_TRACES",
     "LONGEST_WAIT_DAYS",
+    "MOST_STRAY",
     "ONE_SECOND_IN_DAYS",
     "OWN_FEATURES",
     "RADII_KM",
@@ -80,6 +96,7 @@ __all__ = [
     "RING_POSITION",
     "RING_TIME",
     "RING_WEIGHTS",
+    "SLOTS",
     "SQUARED_RADII_KM2",
     "TAUS_DAYS",
     "TIME",
@@ -88,19 +105,28 @@ __all__ = [
     "TRACE_TAUS_DAYS",
     "Architecture",
     "Excitation",
+    "Followed",
     "InterEventTime",
+    "LargeEvents",
     "Layer",
     "LiveTiming",
     "PatternKernels",
+    "PlainKernels",
     "TimingNetwork",
     "TimingOptions",
+    "admit",
     "conditional_intensity",
     "decays_of",
     "event_rates",
     "excitation_after",
     "expected_events",
+    "is_large",
+    "kernel_clock",
+    "kernel_rate",
     "kernel_weights",
     "lags_days",
+    "large_factors",
+    "large_shapes",
     "local_traces_of_pairs",
     "log_corrections",
     "log_traces",
@@ -109,8 +135,10 @@ __all__ = [
     "memory_head",
     "memory_inputs",
     "next_excitation",
+    "no_large_events",
     "own_features",
     "pattern_features",
+    "refuse_sources",
     "silence_days",
     "sum_with_decay",
     "time_scores",

@@ -15,10 +15,13 @@ import numpy as np
 
 from models.numerics import as_column, exp, gelu, join_columns, library_of, log, log_softmax, sigmoid
 from models.timing.inter_event_time import InterEventTime
+from models.timing.large_events import LargeEvents
 from models.training import bounded
 
 EXCITATION_FLOOR_PER_DAY = 1e-4
 CLOCK_FLOOR = 1e-6
+KERNELS_ALONE = 50.0
+"""The logit with which the exponential has all the weight: the kernels' own law, before the first event, when the memory knows nothing."""
 SIGMA_RANGE = 1.5
 """ln σ of the log-normals lies within ± this."""
 
@@ -116,7 +119,7 @@ def lstm_step(gates: Any, cell: Any) -> tuple[Any, Any]:
     return sigmoid(leave) * tanh(following), following
 
 
-def wait_of_outputs(outputs: Any, excitation: Any, background: Any, taus: Any) -> InterEventTime[Any]:
+def wait_of_outputs(outputs: Any, excitation: Any, background: Any, taus: Any, large: LargeEvents | None = None) -> InterEventTime[Any]:
     """Return the wait whose mixture is the mean of the members' mixtures (a mean of mixtures is a mixture).
 
     Args:
@@ -124,6 +127,7 @@ def wait_of_outputs(outputs: Any, excitation: Any, background: Any, taus: Any) -
         excitation: (..., 12) just after the last event, 1/day.
         background: (...) μ, events per day.
         taus: (12,) days.
+        large: (...) the large events, which the excitation then leaves out.
     """
     components = outputs.shape[-1] // 3
     log_weights = log_softmax(outputs[..., : components + 1]) - math.log(outputs.shape[0])
@@ -132,8 +136,8 @@ def wait_of_outputs(outputs: Any, excitation: Any, background: Any, taus: Any) -
     exponential = np.logaddexp.reduce(exponentials, 0) if numpy else library_of(outputs).logsumexp(exponentials, 0)
     log_sigmas = bounded(outputs[..., 2 * components + 1 :], SIGMA_RANGE)
     means = outputs[..., components + 1 : 2 * components + 1]
-    merged = (_join_members(part) for part in (log_weights[..., 1:], means, log_sigmas))
-    return InterEventTime(excitation, background, taus, exponential, *merged)
+    weights, means, sigmas = (_join_members(part) for part in (log_weights[..., 1:], means, log_sigmas))
+    return InterEventTime(excitation, background, taus, exponential, weights, means, sigmas, large=large)
 
 
 def _join_members(part: Any) -> Any:

@@ -3,9 +3,11 @@
 The state is a vector of fixed size, so an update costs the same however many events came before:
 
     | count | time, ms | x y z, km | μ | traces of the region (τ, a) | A (12) | scaled inputs of the LSTM | its hidden, cell (members) |
-    | ring of the last `reach` events, the newest last |
+    | large events: A (slots, 12), κ, β, number (slots) | ring of the last `reach` events, the newest last |
 
     ring row = | time, ms | x y z, km | excess | w (12) |
+
+The part about large events is only there if their productivity is a distribution; A is then without them.
 
 The formulas are those of `models.timing.formulas`. Products are `einsum` sums instead of BLAS calls, because the order of a BLAS sum, and
 so its last bits, depends on the number of threads. A test holds the numbers equal to torch's.
@@ -17,10 +19,11 @@ import math
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models.numerics import FloatArray, position_km
-from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS, expected_events, next_excitation
+from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS, decays_of, next_excitation
 from models.timing.excitation_features import (
     FIRST_WAIT_DAYS,
     OWN_FEATURES,
@@ -34,6 +37,7 @@ from models.timing.excitation_features import (
     trace_jumps,
 )
 from models.timing.formulas import (
+    KERNELS_ALONE,
     kernel_weights,
     log_corrections,
     lstm_step,
@@ -42,8 +46,9 @@ from models.timing.formulas import (
     memory_inputs,
     wait_of_outputs,
 )
-from models.timing.inter_event_time import InterEventTime
-from models.timing.model import TimingNetwork
+from models.timing.inter_event_time import InterEventTime, kernel_clock
+from models.timing.large_events import SLOTS, LargeEvents, admit, large_factors, large_shapes
+from models.timing.model import TimingNetwork, refuse_sources
 from models.training import scale_inputs
 
 COUNT, TIME, POSITION, BACKGROUND, TRACES_PART = 0, 1, slice(2, 5), 5, slice(6, 6 + TRACES)
@@ -51,13 +56,22 @@ EXCITATION = slice(TRACES_PART.stop, TRACES_PART.stop + KERNELS)
 MEMORY = EXCITATION.stop
 RING_TIME, RING_POSITION, RING_EXCESS, RING_WEIGHTS = 0, slice(1, 4), 4, slice(5, 5 + KERNELS)
 RING_COLUMNS = RING_WEIGHTS.stop
+SLOT_SHAPE, SLOT_RATE, SLOT_NUMBER = KERNELS, KERNELS + 1, KERNELS + 2
+"""A slot's event is the one that was the n-th of the region; 0: the slot is empty."""
+SLOT_COLUMNS = SLOT_NUMBER + 1
 
 
 class LiveTiming:
     """A frozen copy of a `TimingNetwork`'s weights, float64."""
 
     def __init__(self, network: TimingNetwork) -> None:
+        """Copy the weights.
+
+        Raises:
+            Problem: the network reads sources.
+        """
         weights = {name: value.detach().double().numpy().copy() for name, value in network.state_dict().items()}
+        refuse_sources(network)
         architecture = network.architecture
         self.reach, self._members, self._hidden = architecture.reach, architecture.memory_members, architecture.hidden
         self._hours = architecture.hours
@@ -70,7 +84,11 @@ class LiveTiming:
         self._gates, self._gates_bias = np.stack([gate for gate, _ in gates]), np.stack([bias for _, bias in gates])
         self._inputs = slice(MEMORY, MEMORY + architecture.inputs)
         self._state = slice(self._inputs.stop, self._inputs.stop + 2 * self._members * self._hidden)
-        self.size = self._state.stop + self.reach * RING_COLUMNS
+        self._has_large = architecture.large_events
+        self._large = slice(self._state.stop, self._state.stop + (SLOTS * SLOT_COLUMNS if self._has_large else 0))
+        if self._has_large:
+            self._large_log_factors, self._large_log_shape = weights["kernels.large_log_factors"], weights["kernels.large_log_shape"]
+        self.size = self._large.stop + self.reach * RING_COLUMNS
 
     def start(self, background: float) -> FloatArray:
         """Return the state of a region before its first event, (size,): the memory has read one row.
@@ -80,12 +98,14 @@ class LiveTiming:
         """
         past = np.zeros(self.size)
         past[BACKGROUND] = background
+        if self._has_large:
+            past[self._large].reshape(SLOTS, SLOT_COLUMNS)[:, SLOT_SHAPE : SLOT_RATE + 1] = 1.0
         self._update_memory(past, past, FIRST_WAIT_DAYS, np.zeros(OWN_FEATURES), 0.0, 0.0)
         return past
 
     def ring(self, past: FloatArray) -> FloatArray:
         """Return the last events, at most `reach`, the newest last: (n, RING_COLUMNS), a view."""
-        rows = past[self._state.stop : self.size].reshape(self.reach, RING_COLUMNS)
+        rows = past[self._large.stop : self.size].reshape(self.reach, RING_COLUMNS)
         return rows[self.reach - min(int(past[COUNT]), self.reach) :]
 
     def advance(self, past: FloatArray, time_ms: int, latitude: float, longitude: float, excess: float) -> FloatArray:
@@ -100,16 +120,42 @@ class LiveTiming:
         after = past.copy()
         after[COUNT], after[TIME], after[POSITION] = past[COUNT] + 1.0, time_ms, position
         after[TRACES_PART] = (traces + trace_jumps(excess)).ravel()
-        after[EXCITATION] = next_excitation(past[EXCITATION], wait, weights)
-        after[self._state.stop : -RING_COLUMNS] = past[self._state.stop + RING_COLUMNS :]
+        after[self._large.stop : -RING_COLUMNS] = past[self._large.stop + RING_COLUMNS :]
         after[-RING_COLUMNS:] = np.concatenate(([time_ms], position, [excess], weights))
+        self._excite(past, after, wait, weights, excess)
         self._update_memory(past, after, wait, own, 1.0, (time_ms / 3.6e6 + longitude / 15.0) % 24.0)
         return after
 
     def wait(self, past: FloatArray) -> InterEventTime[FloatArray]:
         """Return the distribution of the wait after the last event."""
         hidden, scaled = self._hidden_of(past)[0], self._each_member(past[self._inputs])
-        return wait_of_outputs(memory_head(hidden, scaled, *self._memory_layers), past[EXCITATION], past[BACKGROUND], TAUS_DAYS)
+        outputs = memory_head(hidden, scaled, *self._memory_layers)
+        if not past[COUNT]:
+            outputs[..., 0] = KERNELS_ALONE
+        return wait_of_outputs(outputs, past[EXCITATION], past[BACKGROUND], TAUS_DAYS, self.large_events(past))
+
+    def large_events(self, past: FloatArray) -> LargeEvents | None:
+        """Return the large events of a state, in the slots that are taken; None: there are none."""
+        slots = self._slots(past)
+        taken = slots[slots[:, SLOT_NUMBER] > 0]
+        return _large_events(taken) if len(taken) else None
+
+    def mean_excitation(self, past: FloatArray) -> FloatArray:
+        """Return A of all events just after the last one, (12,) 1/day, the large ones at their expected productivity."""
+        large = self.large_events(past)
+        excitation: FloatArray = past[EXCITATION] if large is None else past[EXCITATION] + large.mean_excitation
+        return excitation
+
+    def ring_rates(self, past: FloatArray, now: Instant) -> FloatArray:
+        """Return the rate that each event of the ring adds at a moment, (n,) events per day; of large ones the expected rate."""
+        ring = self.ring(past)
+        rates = event_rates(ring, now)
+        if (large := self.large_events(past)) is not None:
+            means, numbers = large.after_silence(np.float64(silence_days(past, now))).means, self._slots(past)[:, SLOT_NUMBER]
+            numbers = numbers[numbers > 0].astype(np.int64)
+            for mean, number in zip(means.tolist(), numbers, strict=True):
+                rates[self._ring_rows(past, np.array([number]))] *= mean
+        return rates
 
     def newest_features(self, past: FloatArray) -> FloatArray:
         """Return the features of the newest event just before it came, (EVENT_FEATURES,); there must be one.
@@ -128,6 +174,30 @@ class LiveTiming:
     def memory_state(self, past: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the LSTM's hidden state, (M, hidden), and its last inputs, scaled, (inputs,); copies."""
         return self._hidden_of(past)[0].copy(), past[self._inputs].copy()
+
+    def _slots(self, past: FloatArray) -> FloatArray:
+        """Return the slots of the large events, (slots, SLOT_COLUMNS), a view."""
+        return past[self._large].reshape(-1, SLOT_COLUMNS)
+
+    def _excite(self, past: FloatArray, after: FloatArray, wait: float, weights: FloatArray, excess: float) -> None:
+        """Write the excitation after one more event into `after`, and the large events if there are any."""
+        if not self._has_large:
+            after[EXCITATION] = next_excitation(past[EXCITATION], wait, weights)
+            return
+        rest, event = (past[EXCITATION] * decays_of(wait))[None], np.array([excess])
+        updated = _large_events(self._slots(past)).after_silence(np.float64(wait)).after_event(past[BACKGROUND] + rest[0].sum())
+        shapes = large_shapes(event, self._large_log_shape)
+        admitted, rest, slots = admit(LargeEvents(*(part[None] for part in updated)), rest, weights[None], event, shapes)
+        after[EXCITATION], table = rest[0], self._slots(after)
+        table[:, :KERNELS], table[:, SLOT_SHAPE], table[:, SLOT_RATE] = (part[0] for part in admitted)
+        if (slot := int(slots[0])) >= 0:
+            displaced, table[slot, SLOT_NUMBER] = int(table[slot, SLOT_NUMBER]), after[COUNT]
+            self.ring(after)[self._ring_rows(after, np.array([displaced])), RING_WEIGHTS] *= updated.means[slot]
+
+    def _ring_rows(self, past: FloatArray, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the rows of the ring that hold events of these numbers; those that are no longer in it are left out."""
+        rows = len(self.ring(past)) - 1 - (int(past[COUNT]) - numbers)
+        return rows[rows >= 0]
 
     def _hidden_of(self, past: FloatArray) -> FloatArray:
         """Return the LSTM's hidden state and cell, (2, M, hidden), a view."""
@@ -149,14 +219,17 @@ class LiveTiming:
         scaled = scale_inputs(np.concatenate((own, logs)), *self._kernel_scaler)
         corrections = log_corrections(self._each_member(scaled, len(self._productivity)), *self._kernel_layers)
         plain = np.einsum("a,mak->mk", magnitude_terms(own[0], KERNEL_PRODUCTIVITIES), self._productivity)
+        if self._has_large:
+            plain = plain * large_factors(own[0], self._large_log_factors)
         weights: FloatArray = kernel_weights(plain, corrections)
         return weights
 
     def _update_memory(self, past: FloatArray, after: FloatArray, wait: float, own: FloatArray, is_event: float, hour: float) -> None:
         """Write the memory's next state, and the inputs that led to it, into `after`."""
-        clock = float(expected_events(past[EXCITATION], past[BACKGROUND], np.float64(wait), TAUS_DAYS))
-        rate = float(past[BACKGROUND]) + float(after[EXCITATION].sum())
-        raw = memory_inputs(rate, after[EXCITATION], clock, own, is_event, hour if self._hours else None)
+        clock = float(kernel_clock(past[EXCITATION], past[BACKGROUND], np.float64(wait), TAUS_DAYS, self.large_events(past)))
+        excitation = self.mean_excitation(after)
+        rate = float(past[BACKGROUND]) + float(excitation.sum())
+        raw = memory_inputs(rate, excitation, clock, own, is_event, hour if self._hours else None)
         scaled = scale_inputs(raw, *self._memory_scaler)
         hidden, cell = self._hidden_of(past)
         everything = np.concatenate((self._each_member(scaled), hidden), axis=1)  # (M, inputs + hidden)
@@ -180,6 +253,11 @@ def event_rates(ring: FloatArray, now: Instant) -> FloatArray:
     """Return the rate that each event of a ring still adds, (n,) events per day: Σ_k w_k exp(−lag/τ_k)/τ_k."""
     rates: FloatArray = (ring[:, RING_WEIGHTS] * np.exp(-lags_days(ring, now)[:, None] / TAUS_DAYS) / TAUS_DAYS).sum(1)
     return rates
+
+
+def _large_events(slots: FloatArray) -> LargeEvents:
+    """Return the large events in some slots, (S, SLOT_COLUMNS)."""
+    return LargeEvents(slots[:, :KERNELS], slots[:, SLOT_SHAPE], slots[:, SLOT_RATE])
 
 
 def _apply(weight: FloatArray, bias: FloatArray, x: FloatArray) -> FloatArray:

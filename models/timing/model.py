@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
+from ingest.problem import Problem
 from models.catalog import PointPattern, Span
 from models.numerics import FloatArray
-from models.timing.excitation import TAUS_DAYS, conditional_intensity, decays_of, excitation_after, expected_events
+from models.timing.excitation import TAUS_DAYS, conditional_intensity, decays_of, excitation_after
 from models.timing.excitation_features import FIRST_WAIT_DAYS, OWN_FEATURES, event_features
-from models.timing.formulas import memory_inputs, wait_of_outputs
-from models.timing.inter_event_time import InterEventTime
+from models.timing.formulas import KERNELS_ALONE, memory_inputs, wait_of_outputs
+from models.timing.inter_event_time import OFFSET, InterEventTime, kernel_clock, kernel_rate
+from models.timing.large_events import Followed, follow, follow_stepwise
 from models.timing.networks import Architecture, KernelNetwork, MemoryNetwork, local_hours
 from models.timing.sequence_rows import Features, Intervals, Rows, intervals_of, rows_of
+from models.timing.sources import source_clocks_of_rows, source_rates_after_rows, source_rates_since
 
 SMALLEST_BACKGROUND_PER_DAY = 1e-5
 BACKGROUND_SHARE = 0.3
@@ -38,7 +41,11 @@ class PatternKernels:
     weights: FloatArray
     """(N + 1, 12) the events that each row's event is expected to bring, by kernel; zeros in row 0."""
     excitation: FloatArray
-    """(N + 1, 12) just after each row, 1/day."""
+    """(N + 1, 12) just after each row, 1/day, every event at the mean of its productivity's law, with that of the sources."""
+    of_sources: FloatArray
+    """(N + 1, 12) the part of the sources in it."""
+    source_clocks: FloatArray
+    """(N + 1,) events expected during the wait before each row from the sources that came in it."""
 
     @property
     def event_features(self) -> FloatArray:
@@ -73,24 +80,51 @@ class TimingNetwork(nn.Module):
         weights = (self.kernels(excesses, inputs) * is_event[:, None]).numpy()
         jumps, decays = weights / TAUS_DAYS, decays_of(rows.waits)
         excitation = excitation_after(jumps[None], decays)[0] if sums is None else sums(jumps, decays)
-        return PatternKernels(pattern, rows, weights, excitation)
+        depth = self.architecture.source_depth
+        if not depth:
+            return PatternKernels(pattern, rows, weights, excitation, np.zeros_like(excitation), np.zeros(len(excitation)))
+        of_sources = self.kernels.weigh_sources(torch.from_numpy(source_rates_after_rows(pattern, depth))).numpy()
+        source_clocks = source_events(self.kernels, torch.from_numpy(source_clocks_of_rows(pattern, depth)))
+        return PatternKernels(pattern, rows, weights, excitation + of_sources, of_sources, np.asarray(source_clocks))
 
     @torch.no_grad()
-    def memory_inputs(self, kernels: PatternKernels, background: float) -> torch.Tensor:
+    def follow(self, kernels: PatternKernels, background: float, compiled: bool = True) -> Followed:
+        """Return the excitation just after each row, with the productivity of large events as what came tells of it.
+
+        Args:
+            background: μ, events per day.
+            compiled: by the compiled loop, else without a compiler.
+        """
+        if not self.architecture.large_events:
+            return Followed(kernels.excitation, None)
+        rows, everywhere = kernels.rows, np.full(len(kernels.weights), background)
+        shapes = self.kernels.shapes(torch.from_numpy(rows.excesses)).numpy()
+        if not compiled:
+            return follow_stepwise(kernels.weights, rows.waits, rows.excesses, shapes, everywhere)
+        return follow(kernels.weights, rows.waits, rows.excesses, shapes, everywhere, kernels.of_sources)
+
+    @torch.no_grad()
+    def memory_inputs(self, kernels: PatternKernels, followed: Followed, background: float) -> torch.Tensor:
         """Return the memory's inputs at each row, scaled, (N + 1, inputs); `background` is μ, events per day."""
         hours = np.concatenate(([0.0], local_hours(kernels.pattern))) if self.architecture.hours else None
-        excitation = torch.from_numpy(kernels.excitation)
-        everywhere = torch.full((len(excitation),), background, dtype=torch.float64)
-        raw = raw_memory_inputs(kernels.rows, excitation, everywhere, self.kernels.taus, None if hours is None else torch.from_numpy(hours))
+        everywhere = np.full(len(followed.rest), background)
+        raw = raw_memory_inputs(kernels.rows, followed, everywhere, self.kernels.taus.numpy(), hours, kernels.source_clocks)
         scaled: torch.Tensor = self.memory.scaler(raw)
         return scaled
 
     @torch.no_grad()
     def waits(self, kernels: PatternKernels, background: float) -> InterEventTime[FloatArray]:
         """Return the wait after each of the N + 1 rows, the memory run from the pattern's beginning; `background` is μ, events per day."""
-        outputs = self.memory(self.memory_inputs(kernels, background)[None])[:, 0]  # (M, N + 1, 3 K + 1)
-        everywhere = np.full(len(kernels.excitation), background)
-        return wait_of_outputs(outputs.numpy(), kernels.excitation, everywhere, self.kernels.taus.numpy())
+        followed = self.follow(kernels, background)
+        outputs = self.memory(self.memory_inputs(kernels, followed, background)[None])[:, 0]  # (M, N + 1, 3 K + 1)
+        outputs[:, 0, 0] = KERNELS_ALONE
+        everywhere = np.full(len(followed.rest), background)
+        return wait_of_outputs(outputs.numpy(), followed.rest, everywhere, self.kernels.taus.numpy(), followed.large)
+
+    def intervals_of(self, pattern: PointPattern, span: Span) -> Intervals:
+        """Return the intervals of a pattern in a span, with what the sources add in each if the network reads them."""
+        part, depth = intervals_of(pattern, span), self.architecture.source_depth
+        return replace(part, sources=source_rates_since(pattern, depth, part)) if depth else part
 
     def learned_background(self, region: str) -> float | None:
         """Return μ of a region that the network was trained on, events per day; None for any other."""
@@ -122,9 +156,11 @@ class TimingNetwork(nn.Module):
         Solves ∂/∂μ (Σ ln λ − Λ) = Σ 1/λ − T = 0 by bisection in ln μ.
         """
         known = pattern.before(span.end)
-        part, excitation = intervals_of(known, span), self.evaluate(known).excitation
+        part, excitation = self.intervals_of(known, span), self.evaluate(known).excitation
         rows = part.rows[part.has_event]
-        triggered = conditional_intensity(excitation[rows], 0.0, (part.elapsed_days + part.waits_days)[part.has_event], TAUS_DAYS)
+        of_sources = np.asarray(more_of_sources(self.kernels, part).rate)[part.has_event]
+        since = (part.elapsed_days + part.waits_days)[part.has_event]
+        triggered = conditional_intensity(excitation[rows], 0.0, since, TAUS_DAYS) + of_sources
         days = float(part.waits_days.sum())
         low, high = math.log(SMALLEST_BACKGROUND_PER_DAY), math.log(max(len(rows) / max(days, 1.0), 10.0 * SMALLEST_BACKGROUND_PER_DAY))
         for _ in range(60):
@@ -134,22 +170,23 @@ class TimingNetwork(nn.Module):
 
 
 def raw_memory_inputs(
-    rows: Rows, excitation: torch.Tensor, background: torch.Tensor, taus: torch.Tensor, hours: torch.Tensor | None
+    rows: Rows, followed: Followed, background: FloatArray, taus: FloatArray, hours: FloatArray | None, more_clock: FloatArray
 ) -> torch.Tensor:
     """Return the memory's inputs at each row, before scaling, (R, inputs).
 
     Args:
-        excitation: (R, 12) just after each row.
+        followed: the excitation just after each row.
         background: (R,) events per day.
         hours: (R,) local solar time; None: not an input.
+        more_clock: (R,) events expected during the wait before each row from the sources that came in it.
     """
     is_first = ~np.isfinite(rows.waits)
-    waits = torch.from_numpy(np.where(is_first, FIRST_WAIT_DAYS, rows.waits))
-    before = torch.cat((excitation[:1] * 0.0, excitation[:-1])) * torch.from_numpy((~is_first).astype(np.float64))[:, None]
-    clock = expected_events(before, background, waits, taus)
-    own, is_event = torch.from_numpy(rows.features[:, :OWN_FEATURES]), torch.from_numpy(rows.is_event)
-    inputs: torch.Tensor = memory_inputs(background + excitation.sum(1), excitation, clock, own, is_event, hours)
-    return inputs
+    waits, before = np.where(is_first, FIRST_WAIT_DAYS, rows.waits), np.maximum(np.arange(len(rows.waits)) - 1, 0)
+    large = None if followed.large is None else followed.large.of_rows(before)
+    clock = np.where(is_first, background * waits, kernel_clock(followed.rest[before], background, waits, taus, large)) + more_clock
+    own, excitation = rows.features[:, :OWN_FEATURES], followed.mean_excitation
+    inputs: FloatArray = memory_inputs(background + excitation.sum(1), excitation, clock, own, rows.is_event, hours)
+    return torch.from_numpy(inputs)
 
 
 def time_scores(network: TimingNetwork, kernels: PatternKernels, span: Span, background: float) -> dict[str, Any]:
@@ -159,8 +196,9 @@ def time_scores(network: TimingNetwork, kernels: PatternKernels, span: Span, bac
         kernels: of a pattern that ends where the span does.
         background: μ, events per day.
     """
-    waits, part = network.waits(kernels, background), intervals_of(kernels.pattern, span)
-    pieces = [_scores_of(waits, part, slice(low, low + _AT_ONCE)) for low in range(0, len(part.rows), _AT_ONCE)]
+    waits, part = network.waits(kernels, background), network.intervals_of(kernels.pattern, span)
+    more = MoreOfSources(*map(np.asarray, more_of_sources(network.kernels, part)))
+    pieces = [_scores_of(waits, part, more, slice(low, low + _AT_ONCE)) for low in range(0, len(part.rows), _AT_ONCE)]
     density, survival, median = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
     return {
         "time_log_prob": density[:-1],
@@ -170,7 +208,53 @@ def time_scores(network: TimingNetwork, kernels: PatternKernels, span: Span, bac
     }
 
 
-def _scores_of(waits: InterEventTime[FloatArray], part: Intervals, piece: slice) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return ln density, ln survival and the median wait of some intervals, (I,) each."""
-    wait, lasted = waits.of_rows(part.rows[piece]).given_silence(part.elapsed_days[piece]), part.waits_days[piece]
-    return wait.log_prob(lasted), wait.log_survival(lasted), wait.quantile(np.array([0.5]))[:, 0]
+def _scores_of(
+    waits: InterEventTime[FloatArray], part: Intervals, more: MoreOfSources, piece: slice
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return ln density, ln survival and the median wait of some intervals, (I,) each; the median knows no source after the row."""
+    wait, lasted = waits.of_rows(part.rows[piece]), part.waits_days[piece]
+    elapsed, at_end = part.elapsed_days[piece], part.elapsed_days[piece] + lasted
+    log_starts, log_ends = (
+        np.log(kernel_clock(wait.excitation, wait.background, since, wait.taus, wait.large) + clock[piece] + OFFSET)
+        for since, clock in ((elapsed, more.clock_at_start), (at_end, more.clock))
+    )
+    before, (log_tail, log_density) = wait.at_clock(log_starts)[0], wait.at_clock(log_ends)
+    log_rate = np.log(kernel_rate(wait.excitation, wait.background, at_end, wait.taus, wait.large) + more.rate[piece])
+    median = wait.given_silence(elapsed).quantile(np.array([0.5]))[:, 0]
+    return log_density - log_ends + log_rate - before, log_tail - before, median
+
+
+def refuse_sources(network: TimingNetwork) -> None:
+    """Do nothing for a network that reads no sources: windows and simulated paths hold none, and without them its rate would be too low.
+
+    Raises:
+        Problem: the network reads sources.
+    """
+    if network.architecture.source_depth:
+        why = "this model reads events below completeness, which neither the stream nor a simulation has"
+        raise Problem(why, "use a model that was trained without --source-depth; score this one with quakecast evaluate")
+
+
+class MoreOfSources(NamedTuple):
+    """What the sources that came since the row before each of I intervals add, (I,) each; 0 where none are read."""
+
+    rate: Any
+    """At the interval's end, events per day."""
+    clock_at_start: Any
+    """Expected events from the row to the interval's start."""
+    clock: Any
+    """Expected events from the row to the interval's end."""
+
+
+@torch.no_grad()
+def more_of_sources(kernels: KernelNetwork, part: Intervals) -> MoreOfSources:
+    """Return what the sources of some intervals add by the members' mean weights, torch."""
+    if part.sources is None:
+        return MoreOfSources(*torch.zeros((3, len(part.rows)), dtype=torch.float64))
+    return MoreOfSources(*(source_events(kernels, torch.from_numpy(sums)) for sums in part.sources))
+
+
+@torch.no_grad()
+def source_events(kernels: KernelNetwork, sums: torch.Tensor | None) -> torch.Tensor:
+    """Return what the sources add, summed over the kernels: (R, SOURCE_TERMS) -> (R,), or 0 where none are read."""
+    return torch.zeros(()) if sums is None else kernels.weigh_sources(sums).sum(-1)

@@ -10,6 +10,8 @@ mixtures is a mixture. The formulas stand in `models.timing.formulas`; these mod
 
 from __future__ import annotations
 
+from functools import cache
+
 import msgspec
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from models.numerics import FloatArray
 from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
 from models.timing.excitation_features import EVENT_FEATURES, OWN_FEATURES
 from models.timing.formulas import SIGMA_RANGE, kernel_weights, log_corrections, magnitude_terms, memory_head
+from models.timing.large_events import large_factors, large_shapes
 from models.training import MemberLinear, Scaler
 
 HOUR_INPUTS = 4
@@ -41,8 +44,12 @@ class Architecture(msgspec.Struct, frozen=True):
     """Hidden units of the memory's head."""
     components: int = 16
     """Log-normal components of a member."""
+    large_events: bool = False
+    """Whether the productivity of large events is a distribution."""
     hours: bool = False
     """Whether the local solar time is an input of the memory: at night, networks detect smaller events."""
+    source_depth: float = 0.0
+    """Events down to so far below completeness excite, with weights of their own; 0: none do."""
 
     @property
     def inputs(self) -> int:
@@ -63,16 +70,31 @@ class KernelNetwork(nn.Module):
         self.register_buffer("taus", torch.from_numpy(TAUS_DAYS), persistent=False)
         self.register_buffer("powers", torch.from_numpy(KERNEL_PRODUCTIVITIES), persistent=False)
         self.log_productivity = nn.Parameter(torch.full((members, len(KERNEL_PRODUCTIVITIES), KERNELS), -4.0))
+        if architecture.source_depth:
+            self.log_source_productivity = nn.Parameter(torch.full((members, len(KERNEL_PRODUCTIVITIES), KERNELS), -6.0))
         self.log_background = nn.Parameter(torch.zeros(members, len(architecture.regions)))
+        if architecture.large_events:
+            self.large_log_factors = nn.Parameter(torch.zeros(2, KERNELS))
+            self.large_log_shape = nn.Parameter(torch.zeros(2))
+        self.large_events = architecture.large_events
         self.scaler = Scaler(EVENT_FEATURES)
         self.first = MemberLinear(members, EVENT_FEATURES, first)
         self.second = MemberLinear(members, first, second)
         self.last = MemberLinear(members, second, KERNELS, zero=True)
 
     def plain_weights(self, excesses: torch.Tensor) -> torch.Tensor:
-        """Return Σ_a c_ak exp(a (m − Mc)), the weights by magnitude alone: (R,) -> (M, R, 12)."""
+        """Return Σ_a c_ak exp(a (m − Mc)), times the factor of large events, the weights by magnitude alone: (R,) -> (M, R, 12)."""
         weights: torch.Tensor = magnitude_terms(excesses, self.powers) @ self.log_productivity.exp()
-        return weights
+        return weights * large_factors(excesses, self.large_log_factors) if self.large_events else weights
+
+    def shapes(self, excesses: torch.Tensor) -> torch.Tensor:
+        """Return κ of the law of the productivity of large events of these excesses: (R,) -> (R,)."""
+        shapes: torch.Tensor = large_shapes(excesses, self.large_log_shape)
+        return shapes
+
+    def weigh_sources(self, sums: torch.Tensor) -> torch.Tensor:
+        """Return what the sources add to the rate (or to Λ) by kernel, by the members' mean weights: (R, SOURCE_TERMS) -> (R, 12)."""
+        return weigh_sources(sums, self.log_source_productivity.exp().mean(0, keepdim=True))[0]
 
     def log_corrections(self, scaled: torch.Tensor, dropout: tuple[float, float] = (0.0, 0.0)) -> torch.Tensor:
         """Return the logarithms of the factors that correct them: (R, EVENT_FEATURES) scaled -> (M, R, 12).
@@ -97,6 +119,11 @@ class KernelNetwork(nn.Module):
         return self.log_background.exp().mean(0)
 
 
+def weigh_sources(sums: torch.Tensor, productivity: torch.Tensor) -> torch.Tensor:
+    """Return what the sources add, Σ_a c'_ak · sum_ak: (R, SOURCE_TERMS), (M, a, 12) -> (M, R, 12)."""
+    return torch.einsum("rak,mak->mrk", sums.reshape(len(sums), *productivity.shape[1:]), productivity)
+
+
 class MemoryNetwork(nn.Module):
     """A stateful LSTM: the distribution of the wait on the kernels' own clock Λ."""
 
@@ -110,6 +137,8 @@ class MemoryNetwork(nn.Module):
         context = architecture.hidden + architecture.inputs
         self.inner = MemberLinear(architecture.memory_members, context, architecture.head)
         self.outer = MemberLinear(architecture.memory_members, context + architecture.head, 3 * architecture.components + 1, zero=True)
+        if self.outer.bias.is_meta:  # only the shapes are asked for
+            return
         with torch.no_grad():
             self.outer.bias.copy_(exponential_start(architecture.components))
 
@@ -126,6 +155,7 @@ class MemoryNetwork(nn.Module):
         return outputs
 
 
+@cache
 def exponential_start(components: int) -> torch.Tensor:
     """Return the bias with which training starts, (3 K + 1,): half the unit exponential, half the log-normals closest to it.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,17 @@ class Rows:
     """(P,) the first row of each pattern."""
 
 
+class RatesSince(NamedTuple):
+    """What the sources add that came since the row before each of I intervals, by productivity and kernel, their weights not applied."""
+
+    rates: FloatArray
+    """(I, SOURCE_TERMS) to the rate at the interval's end, 1/day."""
+    clocks_at_start: FloatArray
+    """(I, SOURCE_TERMS) to the expected events from the row to the interval's start."""
+    clocks: FloatArray
+    """(I, SOURCE_TERMS) to the expected events from the row to the interval's end."""
+
+
 @dataclass(frozen=True)
 class Intervals:
     """I intervals, each from a moment at or after a row to the next event or the span's end."""
@@ -50,6 +62,8 @@ class Intervals:
     """(I,) the interval's length."""
     has_event: NDArray[np.bool_]
     """(I,) whether an event ends it."""
+    sources: RatesSince | None = None
+    """What the sources add that came since the row, where sources are read."""
 
 
 def rows_of(patterns: Sequence[PointPattern], reach: int, features: Features = event_features) -> Rows:
@@ -99,4 +113,9 @@ def join_intervals(parts: Sequence[Intervals]) -> Intervals:
         elapsed_days=np.concatenate([part.elapsed_days for part in parts]),
         waits_days=np.concatenate([part.waits_days for part in parts]),
         has_event=np.concatenate([part.has_event for part in parts]),
+        sources=_join_sources([part.sources for part in parts if part.sources is not None]),
     )
+
+
+def _join_sources(parts: Sequence[RatesSince]) -> RatesSince | None:
+    return RatesSince(*(np.concatenate(columns) for columns in zip(*parts, strict=True))) if parts else None

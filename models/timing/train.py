@@ -1,8 +1,9 @@
-"""Training of the inter-event times in three stages, each by maximum likelihood on the training span.
+"""Training of the inter-event times in four stages, each by maximum likelihood on the training span.
 
 1. *plain*: μ and c_ak, the kernel weights by magnitude alone; every step uses the whole span and its exact gradient.
 2. *kernels*: the members' networks, starting from the plain kernels; each member keeps its best step on the validation span.
-3. *memory*: the members' LSTMs, on chunks of rows; each member keeps its best epoch on the validation span.
+3. *large*: what large events bring (`models.timing.train_large`), if the architecture has it.
+4. *memory*: the members' LSTMs, on chunks of rows; each member keeps its best epoch on the validation span.
 
 The validation span chooses steps, epochs and sizes. The test span is never used.
 """
@@ -17,6 +18,7 @@ from models.catalog import RegionDataset
 from models.timing.model import TimingNetwork
 from models.timing.networks import Architecture
 from models.timing.train_kernels import fit_kernels, fit_plain
+from models.timing.train_large import fit_large
 from models.timing.train_memory import fit_memory
 from models.timing.training_data import TimingOptions, timing_training_data
 from models.training import Checkpoints, Distributed, Progress
@@ -51,8 +53,12 @@ def train_timing(
         plain = fit_plain(network.kernels, data, options, workers, progress)
         return {"plain": plain, "kernels": fit_kernels(network.kernels, data, options, workers, progress)}
 
+    def large() -> dict[str, float]:
+        return {"large": fit_large(network.kernels, data, workers, progress)} if architecture.large_events else {}
+
     def memory() -> dict[str, float]:
         return {"time": fit_memory(network.kernels, network.memory, data, options, seed, workers, progress)}
 
-    scores = stages.run("kernels", [network.kernels], kernels) | stages.run("memory", [network.memory], memory)
+    scores = stages.run("kernels", [network.kernels], kernels) | stages.run("large", [network.kernels], large)
+    scores |= stages.run("memory", [network.memory], memory)
     return network.double().eval(), scores

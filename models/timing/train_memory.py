@@ -1,4 +1,4 @@
-"""Stage 3 of the inter-event times: the members' LSTMs, on chunks of rows.
+"""Stage 4 of the inter-event times: the members' LSTMs, on chunks of rows.
 
 The memory starts from zero some rows before each chunk (the warm-up), which are not scored.
 """
@@ -13,13 +13,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.timing.excitation import conditional_intensity
+from models.numerics import FloatArray
+from models.timing.excitation import TAUS_DAYS
 from models.timing.formulas import wait_of_outputs
-from models.timing.inter_event_time import log_clock_of
-from models.timing.model import raw_memory_inputs
+from models.timing.inter_event_time import OFFSET, kernel_clock, kernel_rate
+from models.timing.large_events import Followed
+from models.timing.model import more_of_sources, raw_memory_inputs, source_events
 from models.timing.networks import KernelNetwork, MemoryNetwork
 from models.timing.sequence_rows import Intervals, join_intervals
-from models.timing.train_kernels import excitations
+from models.timing.train_kernels import follow_all
 from models.timing.training_data import TimingOptions, TimingTrainingData
 from models.training import Best, Distributed, Progress, descend, require_finite
 
@@ -36,17 +38,18 @@ def fit_memory(
     progress: Progress,
 ) -> float:
     """Fit the members' LSTMs (stage 3); return the validation score of their mean mixture, nats per event."""
-    excitation, background = excitations(kernels, data)
-    raw = raw_memory_inputs(data.rows, excitation, background, kernels.taus, data.hours if memory.architecture.hours else None)
+    followed, background = follow_all(kernels, data)
+    hours = data.hours.numpy() if memory.architecture.hours else None
+    raw = raw_memory_inputs(data.rows, followed, background, TAUS_DAYS, hours, np.asarray(source_events(kernels, data.source_clocks)))
     workers.fit_scaler(memory.scaler, raw[join_intervals(data.train).rows])
     inputs = memory.scaler(raw).float()
-    clocks = [_clocks(part, excitation, background, kernels.taus) for part in (*data.train, *data.validation)]
+    clocks = [_clocks(part, followed, background, kernels) for part in (*data.train, *data.validation)]
     fitting = [chunk for part, clock in zip(data.train, clocks, strict=False) for chunk in _chunks(part, clock, data, options)]
     whole = msgspec.structs.replace(options, chunk=1 << 30, warm_up=WARM_UP_OF_VALIDATION)
     checking = [
         chunk for part, clock in zip(data.validation, clocks[len(data.train) :], strict=True) for chunk in _chunks(part, clock, data, whole)
     ]
-    constant = sum(_constant(part, excitation, background, kernels.taus) for part in data.validation)
+    constant = sum(_constant(part, followed, background, kernels) for part in data.validation)
     events = float(workers.total(torch.tensor(float(sum(part.has_event.sum() for part in data.validation)))))
     memory.float()
     optimizer = torch.optim.AdamW(memory.parameters(), lr=options.memory_rate, weight_decay=options.memory_decay)
@@ -95,20 +98,28 @@ class Chunk(NamedTuple):
     """(T,) 1 where an event ends it."""
 
 
-def _clocks(part: Intervals, excitation: torch.Tensor, background: torch.Tensor, taus: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _clocks(part: Intervals, followed: Followed, background: FloatArray, kernels: KernelNetwork) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ln X where each interval begins and where it ends, (I,) each."""
-    start, end = torch.from_numpy(part.elapsed_days), torch.from_numpy(part.elapsed_days + part.waits_days)
-    rows, level = excitation[part.rows], background[part.rows]
-    log_starts = torch.where(start > 0.0, log_clock_of(rows, level, start, taus), -torch.inf)
-    return log_starts.float(), log_clock_of(rows, level, end, taus).float()
+    start, end = part.elapsed_days, part.elapsed_days + part.waits_days
+    state, more = followed.of_rows(part.rows), more_of_sources(kernels, part)
+    log_starts = np.where(start > 0.0, _log_clock(state, background[part.rows], start, more.clock_at_start), -np.inf)
+    log_ends = _log_clock(state, background[part.rows], end, more.clock)
+    return torch.from_numpy(log_starts).float(), torch.from_numpy(log_ends).float()
 
 
-def _constant(part: Intervals, excitation: torch.Tensor, background: torch.Tensor, taus: torch.Tensor) -> float:
+def _constant(part: Intervals, followed: Followed, background: FloatArray, kernels: KernelNetwork) -> float:
     """Return Σ ln λ − ln X over the events: ln of the wait's density less that of ln X, which no training changes."""
-    end = torch.from_numpy(part.elapsed_days + part.waits_days)
-    rows, level = excitation[part.rows], background[part.rows]
-    terms = torch.log(conditional_intensity(rows, level, end, taus)) - log_clock_of(rows, level, end, taus)
-    return float(terms[torch.from_numpy(part.has_event)].sum())
+    end, level = part.elapsed_days + part.waits_days, background[part.rows]
+    state, more = followed.of_rows(part.rows), more_of_sources(kernels, part)
+    rates = kernel_rate(state.rest, level, end, TAUS_DAYS, state.large) + np.asarray(more.rate)
+    return float((np.log(rates) - _log_clock(state, level, end, more.clock))[part.has_event].sum())
+
+
+def _log_clock(state: Followed, background: FloatArray, since: FloatArray, more_clock: torch.Tensor) -> FloatArray:
+    """Return ln X, (I,), `since` (I,) days after some rows; `more_clock`: (I,) what sources since then add to it."""
+    clock = kernel_clock(state.rest, background, since, TAUS_DAYS, state.large) + np.asarray(more_clock)
+    log_clock: FloatArray = np.log(clock + OFFSET)
+    return log_clock
 
 
 def _chunks(

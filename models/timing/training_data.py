@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 import torch
 
 from ingest.problem import Problem
-from models.catalog import RegionDataset
+from models.catalog import PointPattern, RegionDataset
 from models.timing.excitation import decays_of
 from models.timing.networks import Architecture, local_hours
 from models.timing.sequence_rows import Intervals, Rows, intervals_of, rows_of
+from models.timing.sources import source_clocks_of_rows, source_rates_after_rows, source_rates_since
 
 
 class TimingOptions(msgspec.Struct, frozen=True):
@@ -60,13 +61,17 @@ class TimingTrainingData:
     train: list[Intervals]
     """Of each dataset; likewise `validation`."""
     validation: list[Intervals]
+    source_rates: torch.Tensor | None = None
+    """(R, SOURCE_TERMS) just after each row, the sources' weights not applied; None where sources are not read."""
+    source_clocks: torch.Tensor | None = None
+    """(R, SOURCE_TERMS) of the sources that came during the wait before each row."""
 
 
 def timing_training_data(datasets: Sequence[RegionDataset], architecture: Architecture) -> TimingTrainingData:
     """Return the datasets laid end to end.
 
     Raises:
-        Problem: no events in the training or the validation span.
+        Problem: no events in the training or the validation span, or no sources where they are asked for.
     """
     rows = rows_of([dataset.pattern for dataset in datasets], architecture.reach)
     pairs = list(zip(datasets, rows.firsts.tolist(), strict=True))
@@ -79,4 +84,24 @@ def timing_training_data(datasets: Sequence[RegionDataset], architecture: Archit
     regions = [np.full(len(dataset.pattern) + 1, architecture.regions.index(dataset.region)) for dataset in datasets]
     columns = (rows.excesses, rows.is_event, rows.features, decays_of(rows.waits), np.concatenate(hours), np.concatenate(regions))
     excesses, is_event, features, decays, hour, region = map(torch.from_numpy, columns)
-    return TimingTrainingData(rows, excesses, is_event, features, decays, hour, region, train, validation)
+    data = TimingTrainingData(rows, excesses, is_event, features, decays, hour, region, train, validation)
+    return _with_sources(data, [dataset.pattern for dataset in datasets], architecture.source_depth) if architecture.source_depth else data
+
+
+def _with_sources(data: TimingTrainingData, patterns: Sequence[PointPattern], depth: float) -> TimingTrainingData:
+    """Return the data with what the patterns' sources add, those down to `depth` below completeness."""
+    if not any(len(pattern.sources) for pattern in patterns):
+        raise Problem("no event below completeness in the catalogues", "give catalogues that go on below it, or leave out the sources")
+    firsts = data.rows.firsts.tolist()
+
+    def since(parts: list[Intervals]) -> list[Intervals]:
+        pairs = zip(patterns, parts, firsts, strict=True)
+        return [replace(part, sources=source_rates_since(pattern, depth, part, first)) for pattern, part, first in pairs]
+
+    return replace(
+        data,
+        train=since(data.train),
+        validation=since(data.validation),
+        source_rates=torch.from_numpy(np.concatenate([source_rates_after_rows(pattern, depth) for pattern in patterns])),
+        source_clocks=torch.from_numpy(np.concatenate([source_clocks_of_rows(pattern, depth) for pattern in patterns])),
+    )

@@ -29,7 +29,8 @@ def fingerprint(datasets: Sequence[RegionDataset], *settings: Any) -> str:
     digest = hashlib.sha256(msgspec.json.encode([msgspec.to_builtins(one) for one in settings]))
     for dataset in datasets:
         pattern = dataset.pattern
-        for column in (pattern.times, pattern.latitudes, pattern.longitudes, pattern.magnitudes, pattern.depths_km):
+        sources = (pattern.sources.times, pattern.sources.excesses, pattern.sources.ages_days)
+        for column in (pattern.times, pattern.latitudes, pattern.longitudes, pattern.magnitudes, pattern.depths_km, *sources):
             digest.update(column.tobytes())
         digest.update(repr((pattern.magnitude_of_completeness, dataset.train, dataset.validation, dataset.region)).encode())
     return digest.hexdigest()[:16]

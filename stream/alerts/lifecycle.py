@@ -6,43 +6,40 @@
                                                 │
                      an event that it is based on was deleted: update without it, or, if the condition no longer holds, retraction
 
-An alert's next revision depends on its last one and on nothing older, so the last revisions are the whole state.
+An alert's next revision depends on its last one and on nothing older, so the last revisions are the whole state. Alerts of earthquakes
+themselves are in `stream.alerts.earthquakes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
-from ingest.event import EARTHQUAKE, Change, Event, Outage
+from ingest.event import Change, Outage
 from ingest.instant import Instant
-from stream.alerts.revision import Origin, initial, retraction, revision, update
+from stream.alerts import reasons
+from stream.alerts.earthquakes import alerts_of_the_past, magnitude_alerts, replace_merged_id, revise_waiting
+from stream.alerts.intervals import is_interval_over, rules_of_kind
+from stream.alerts.revision import Origin, closed, ended, initial, retraction, update
 from stream.alerts.rules import Rule
-from stream.alerts.values import VALUES, RuleValue, Situation
-from stream.core import Window
+from stream.alerts.values import VALUES, RuleValue, Situation, silence
+from stream.alerts.wording import duration
 from stream.records import Alert, LastRevisions
 
 LAST_REVISION_DAYS = 30.0
 """Days for which the last revision of an alert is kept: until then the deletion of an event retracts the alert that is based on it."""
 RENEWED_AFTER = 0.75
 """Share of an alert's life after which it is renewed if its condition still holds, so that it does not expire."""
-MAGNITUDE_STEP = 0.1 - 1e-9
 
 
 def after_change(last_revisions: LastRevisions, rules: Iterable[Rule], change: Change, origin: Origin) -> list[Alert]:
     """Apply the magnitude rules to an event that was added, revised, deleted or merged; replace merged ids in all alerts."""
     issued = [
-        _replace_merged_id(alert, change, last_revisions, origin)
+        replace_merged_id(alert, change, last_revisions, origin)
         for alert in last_revisions
-        if change.kind == "merged" and change.id in alert.events
+        if change.kind == "merged" and change.id in alert.events and alert.alert_type != "retraction"
     ]
-    for rule in _rules_of_kind(rules, "magnitude", origin):
-        last = _alert_of_event(last_revisions, rule, change)
-        if last is None or last.alert_type == "retraction":
-            issued += _first_revision(rule, change.event, origin) if change.event is not None else []
-        elif change.kind != "merged":
-            issued += _next_revision(last, rule, change.event, origin, change.reason)
+    for rule in rules_of_kind(rules, "magnitude", origin):
+        issued += magnitude_alerts(last_revisions, rule, change, origin)
     return issued
 
 
@@ -59,38 +56,38 @@ def after_forecast(
         for alert in last_revisions
         for rule in rules
         if alert.rule == rule.name
-        for one in _renew_magnitude(alert, rule, situation.window, origin)
+        for one in revise_waiting(alert, rule, situation.window, origin)
     ]
+    for rule in rules_of_kind(rules, "magnitude", origin):
+        issued += alerts_of_the_past(last_revisions, rule, situation.window, origin)
     if change is not None and change.kind == "merged":
         return issued  # its successor comes with the next record; until then the alert continues
-    for rule in rules:
-        if rule.kind in VALUES and _concerns(rule, origin) and (rule_value := VALUES[rule.kind](rule, situation)) is not None:
-            issued += _apply_rule(last_revisions, rule, rule_value, situation, change, origin)
+    for kind, value_of in VALUES.items():
+        for rule in rules_of_kind(rules, kind, origin):
+            if (rule_value := value_of(rule, situation)) is not None:
+                issued += _apply_rule(last_revisions, rule, rule_value, situation, change, origin)
     return issued
 
 
 def after_outage(last_revisions: LastRevisions, rules: Iterable[Rule], outage: Outage, origin: Origin) -> list[Alert]:
     """Apply the rules for the source when it has been silent."""
     issued: list[Alert] = []
-    for rule in _rules_of_kind(rules, "feed", origin):
-        text = f"{outage.source} unheard for {outage.unheard_seconds:.0f} s: {outage.trouble}"
-        rule_value, live = RuleValue(outage.unheard_seconds, (), text), _live(last_revisions, rule, origin.at)
+    for rule in rules_of_kind(rules, "feed", origin):
+        rule_value, live = silence(outage), _live(last_revisions, rule, origin.at)
         if live is None and rule.begins(rule_value.value):
-            issued.append(initial(rule, rule_value, origin, None))
-        elif live is not None and _is_interval_over(live, rule, origin.at):
-            issued.append(update(live, origin, rule, "still unheard", rule_value))
+            issued.append(initial(rule, rule_value, origin, reasons.begins(rule, rule_value.value), None))
+        elif live is not None and is_interval_over(live, rule, origin.at):
+            issued.append(update(live, origin, rule, reasons.changes(rule, live, rule_value.value), rule_value))
     return issued
 
 
 def after_heartbeat(last_revisions: LastRevisions, rules: Iterable[Rule], origin: Origin) -> list[Alert]:
     """Apply the rules for the source when it reports again."""
-    live = [
-        (rule, alert)
-        for rule in _rules_of_kind(rules, "feed", origin)
-        for alert in last_revisions
-        if alert.rule == rule.name and alert.active
+    live = [alert for rule in rules_of_kind(rules, "feed", origin) for alert in last_revisions if alert.rule == rule.name and alert.active]
+    return [
+        closed(alert, origin, f"{origin.name}: heard again", f"The source reports again, after {duration(alert.value or 0.0)} or more.")
+        for alert in live
     ]
-    return [update(alert, origin, rule, "heard again", None, active=False) for rule, alert in live]
 
 
 def keep_last_revisions(last_revisions: LastRevisions, issued: Iterable[Alert], now: Instant) -> LastRevisions:
@@ -103,93 +100,30 @@ def keep_last_revisions(last_revisions: LastRevisions, issued: Iterable[Alert], 
 def _apply_rule(
     last_revisions: LastRevisions, rule: Rule, rule_value: RuleValue, situation: Situation, change: Change | None, origin: Origin
 ) -> list[Alert]:  # fmt: skip
-    live, forecast = _live(last_revisions, rule, origin.at), situation.forecast.id
+    live, forecast, value = _live(last_revisions, rule, origin.at), situation.forecast.id, rule_value.value
     if live is None:
-        may_begin = rule.begins(rule_value.value) and _is_interval_over(_last(last_revisions, rule), rule, origin.at)
-        return [initial(rule, rule_value, origin, forecast, situation.forecast.model)] if may_begin else []
-    was_withdrawn = change is not None and change.id in live.events and change.kind != "added"
-    if not rule.continues(rule_value.value):
-        if was_withdrawn and change is not None:
-            return [retraction(live, origin, rule, _reason(change), rule_value, forecast)]
-        return [update(live, origin, rule, "it no longer holds", rule_value, forecast, active=False)]
-    if was_withdrawn and change is not None and change.kind == "deleted":
-        return [update(live, origin, rule, f"{_reason(change)}; it holds without it", rule_value, forecast)]
-    if not _is_interval_over(live, rule, origin.at):
+        may_begin = rule.begins(value) and is_interval_over(_last(last_revisions, rule), rule, origin.at)
+        return [initial(rule, rule_value, origin, reasons.begins(rule, value), forecast, situation.forecast.model)] if may_begin else []
+    withdrawn = change if change is not None and change.kind == "deleted" and change.id in live.events else None
+    if not rule.continues(value):
+        if withdrawn is not None:
+            return [retraction(live, origin, reasons.without(rule, live, withdrawn, value), rule_value, forecast)]
+        return [ended(live, origin, rule, reasons.ends(rule, live, value), rule_value, forecast)]
+    if (reason := _reason_to_revise(live, rule, value, withdrawn, origin)) is None:
         return []
-    if _has_changed(live.value, rule_value.value, rule.change):
-        return [update(live, origin, rule, f"the value was {live.value:.3g}", rule_value, forecast)]
-    if origin.at >= live.issued_at.plus(hours=RENEWED_AFTER * rule.expires_hours):
-        return [update(live, origin, rule, "it goes on", rule_value, forecast)]
-    return []
+    return [update(live, origin, rule, reason, rule_value, forecast)]
 
 
-def _first_revision(rule: Rule, event: Event, origin: Origin) -> list[Alert]:
-    is_recent = event.time >= origin.at.plus(hours=-rule.expires_hours)
-    is_large = event.type == EARTHQUAKE and event.magnitude is not None and rule.begins(event.magnitude)
-    return [initial(rule, _value_of_event(event), origin, None)] if is_recent and is_large else []
-
-
-def _next_revision(last: Alert, rule: Rule, event: Event | None, origin: Origin, reason: str | None) -> list[Alert]:
-    if event is None:
-        return [retraction(last, origin, rule, f"{last.events[0]} was deleted" + (f" ({reason})" if reason else ""), None, None)]
-    if event.type != EARTHQUAKE:
-        return [retraction(last, origin, rule, f"it is a {event.type}", None, None)]
-    if event.magnitude is None or not rule.continues(event.magnitude):
-        return [retraction(last, origin, rule, f"revised to M {event.magnitude}", None, None)]
-    return _revise_magnitude(last, rule, event, origin)
-
-
-def _renew_magnitude(alert: Alert, rule: Rule, window: Window, origin: Origin) -> list[Alert]:
-    """Revise a magnitude alert whose event was revised earlier, within the minimum interval."""
-    event = window.find(alert.events[0]) if rule.kind == "magnitude" and alert.active and alert.events else None
-    return [] if event is None else _revise_magnitude(alert, rule, event, origin)
-
-
-def _revise_magnitude(last: Alert, rule: Rule, event: Event, origin: Origin) -> list[Alert]:
-    is_over = not last.active or last.expires_at <= origin.at
-    has_moved = abs((event.magnitude or 0.0) - (last.value or 0.0)) >= MAGNITUDE_STEP or event.id != last.events[0]
-    if is_over or not has_moved or not _is_interval_over(last, rule, origin.at):
-        return []
-    revised = update(last, origin, rule, f"M {last.value:g} before", _value_of_event(event))
-    return [msgspec.structs.replace(revised, expires_at=last.expires_at)]  # it concerns one earthquake, which no revision makes more recent
-
-
-def _replace_merged_id(alert: Alert, change: Change, last_revisions: LastRevisions, origin: Origin) -> Alert:
-    """Return the alert after the id of an event that it is based on was merged into another."""
-    renamed = [change.merged_into if event == change.id else event for event in alert.events]
-    events = list(dict.fromkeys(event for event in renamed if event))
-    twin = next((one for one in last_revisions if one.id != alert.id and one.rule == alert.rule and one.events[:1] == events[:1]), None)
-    reason = f"{change.id} is now {change.merged_into}" if change.merged_into else f"{change.id} was given up"
-    is_double = alert.kind == "magnitude" and twin is not None and twin.alert_type != "retraction"
-    return msgspec.structs.replace(
-        revision(alert, origin, f"{reason}, of which alert {twin.id} tells" if is_double and twin else reason),
-        events=events,
-        active=alert.active and not is_double,
-        expires_at=origin.at if is_double else alert.expires_at,
-    )
-
-
-def _value_of_event(event: Event) -> RuleValue:
-    depth = "" if event.depth_km is None else f", {event.depth_km:.0f} km deep"
-    return RuleValue(event.magnitude or 0.0, (event.id,), f"M {event.magnitude:g} at {event.time}, {event.place or 'place unnamed'}{depth}")
-
-
-def _reason(change: Change) -> str:
-    reason = f" ({change.reason})" if change.reason else ""
-    return f"{change.id} was deleted{reason}" if change.event is None else f"{change.id} was revised to M {change.event.magnitude}"
-
-
-def _rules_of_kind(rules: Iterable[Rule], kind: str, origin: Origin) -> list[Rule]:
-    return [rule for rule in rules if rule.kind == kind and _concerns(rule, origin)]
-
-
-def _concerns(rule: Rule, origin: Origin) -> bool:
-    return not rule.regions or origin.region in rule.regions
-
-
-def _alert_of_event(last_revisions: LastRevisions, rule: Rule, change: Change) -> Alert | None:
-    ids = {change.id, *(change.event.other_ids if change.event is not None else ())}
-    return next((alert for alert in reversed(last_revisions) if alert.rule == rule.name and ids & set(alert.events)), None)
+def _reason_to_revise(live: Alert, rule: Rule, value: float, withdrawn: Change | None, origin: Origin) -> str | None:
+    """Return why an alert that continues is revised; None if it is not."""
+    if withdrawn is not None:
+        return reasons.without(rule, live, withdrawn, value)
+    if not is_interval_over(live, rule, origin.at):
+        return None
+    if _has_changed(live.value, value, rule.change):
+        return reasons.changes(rule, live, value)
+    is_old = origin.at >= live.issued_at.plus(hours=RENEWED_AFTER * rule.expires_hours)
+    return reasons.continues(rule, value) if is_old else None
 
 
 def _last(last_revisions: LastRevisions, rule: Rule) -> Alert | None:
@@ -199,11 +133,6 @@ def _last(last_revisions: LastRevisions, rule: Rule) -> Alert | None:
 def _live(last_revisions: LastRevisions, rule: Rule, now: Instant) -> Alert | None:
     last = _last(last_revisions, rule)
     return last if last is not None and last.active and last.expires_at > now else None
-
-
-def _is_interval_over(last: Alert | None, rule: Rule, now: Instant) -> bool:
-    """Return whether the minimum interval since the last revision is over; it does not apply after a retraction."""
-    return last is None or last.alert_type == "retraction" or now >= last.issued_at.plus(seconds=60.0 * rule.minimum_interval_minutes)
 
 
 def _has_changed(before: float | None, now: float, factor: float) -> bool:

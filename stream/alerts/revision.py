@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ingest.event import WhyNotLive
 from ingest.instant import Instant
 from stream.alerts.rules import Rule
 from stream.alerts.values import RuleValue
@@ -22,9 +23,10 @@ class Origin(NamedTuple):
     name: str
     """The region's name, for people."""
     test: bool
+    why_not_live: WhyNotLive | None = None
 
 
-def initial(rule: Rule, rule_value: RuleValue, origin: Origin, forecast: str | None, model: str | None = None) -> Alert:
+def initial(rule: Rule, rule_value: RuleValue, origin: Origin, reason: str, forecast: str | None, model: str | None = None) -> Alert:
     """Return the first revision of an alert."""
     return Alert(
         id=f"{rule.name}:{origin.region or 'all'}:{origin.partition}-{origin.sequence}",
@@ -37,8 +39,8 @@ def initial(rule: Rule, rule_value: RuleValue, origin: Origin, forecast: str | N
         issued_at=origin.at,
         expires_at=origin.at.plus(hours=rule.expires_hours),
         active=True,
-        headline=f"{origin.name}: {rule_value.text}",
-        reason=_threshold(rule),
+        headline=_headline(rule, rule_value, origin),
+        reason=reason,
         value=rounded(rule_value.value),
         threshold=rule.threshold,
         magnitude=rule.magnitude,
@@ -49,15 +51,20 @@ def initial(rule: Rule, rule_value: RuleValue, origin: Origin, forecast: str | N
         input_partition=origin.partition,
         input_sequence=origin.sequence,
         test=origin.test,
+        why_not_live=origin.why_not_live,
+        description=rule_value.description,
+        began_at=origin.at,
+        earthquake=rule_value.earthquake,
     )
 
 
-def _threshold(rule: Rule) -> str:
-    return f"rule {rule.name}: {'at least' if rule.at_least is not None else 'at most'} {rule.threshold:g}"
+def _headline(rule: Rule, rule_value: RuleValue, origin: Origin) -> str:
+    """Return the headline: that of an earthquake has its place, all others begin with the region."""
+    return rule_value.headline if rule.kind == "magnitude" else f"{origin.name}: {rule_value.headline}"
 
 
 def revision(alert: Alert, origin: Origin, reason: str) -> Alert:
-    """Return a revision with the same content, renewed."""
+    """Return a revision with the same content, renewed. What is not live stays so."""
     return msgspec.structs.replace(
         alert,
         revision=alert.revision + 1,
@@ -67,28 +74,45 @@ def revision(alert: Alert, origin: Origin, reason: str) -> Alert:
         reason=reason,
         input_partition=origin.partition,
         input_sequence=origin.sequence,
-        test=origin.test,
+        test=alert.test or origin.test,
+        why_not_live=origin.why_not_live or alert.why_not_live,
     )
 
 
-def update(
-    alert: Alert, origin: Origin, rule: Rule, reason: str, rule_value: RuleValue | None, forecast: str | None = None, *, active: bool = True
-) -> Alert:
-    """Return the update of an alert with its present value: it continues, or it ends."""
-    after = msgspec.structs.replace(
+def update(alert: Alert, origin: Origin, rule: Rule, reason: str, rule_value: RuleValue, forecast: str | None = None) -> Alert:
+    """Return the update of an alert that continues, with its present value."""
+    return msgspec.structs.replace(
         revision(alert, origin, reason),
-        active=active,
-        expires_at=origin.at.plus(hours=rule.expires_hours) if active else origin.at,
+        expires_at=origin.at.plus(hours=rule.expires_hours),
+        forecast=forecast or alert.forecast,
+        headline=_headline(rule, rule_value, origin),
+        description=rule_value.description,
+        value=rounded(rule_value.value),
+        events=list(rule_value.events),
+        earthquake=rule_value.earthquake,
+    )
+
+
+def ended(alert: Alert, origin: Origin, rule: Rule, reason: str, rule_value: RuleValue, forecast: str | None = None) -> Alert:
+    """Return the last update of an alert whose condition no longer holds."""
+    last = update(alert, origin, rule, reason, rule_value, forecast)
+    return msgspec.structs.replace(last, active=False, expires_at=origin.at, headline=f"Ended: {last.headline}")
+
+
+def closed(alert: Alert, origin: Origin, headline: str, reason: str) -> Alert:
+    """Return the last update of an alert that ends although nothing was wrong: its earthquake goes on elsewhere, or the source is back."""
+    return msgspec.structs.replace(revision(alert, origin, reason), active=False, expires_at=origin.at, headline=headline, description="")
+
+
+def retraction(alert: Alert, origin: Origin, reason: str, rule_value: RuleValue | None = None, forecast: str | None = None) -> Alert:
+    """Return the retraction of an alert whose earthquake, or the one that its forecast was based on, does not exist."""
+    return msgspec.structs.replace(
+        revision(alert, origin, reason),
+        alert_type="retraction",
+        active=False,
+        expires_at=origin.at,
+        headline=f"Retracted: {alert.headline}",
+        description="Disregard the earlier messages of this alert.",
+        value=alert.value if rule_value is None else rounded(rule_value.value),
         forecast=forecast or alert.forecast,
     )
-    if rule_value is None:
-        return after
-    headline = f"{origin.name}: {rule_value.text}"
-    return msgspec.structs.replace(after, headline=headline, value=rounded(rule_value.value), events=list(rule_value.events))
-
-
-def retraction(alert: Alert, origin: Origin, rule: Rule, reason: str, rule_value: RuleValue | None, forecast: str | None) -> Alert:
-    """Return the retraction of an alert that was based on wrong information."""
-    ended = update(alert, origin, rule, reason, None, forecast, active=False)
-    last_value = alert.value if rule_value is None else rounded(rule_value.value)
-    return msgspec.structs.replace(ended, alert_type="retraction", headline=f"Retracted: {alert.headline}", value=last_value)

@@ -24,6 +24,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "feed": ("at_least",),
 }
 """By kind, the keys that a rule must have."""
+LONGEST_HOURS = 10 * 365.25 * 24.0
+"""Of what a rule gives in hours or minutes."""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,14 +60,18 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The value at which the alert begins."""
         return self.at_least if self.at_least is not None else self.at_most if self.at_most is not None else math.nan
 
+    @property
+    def end(self) -> float:
+        """The value beyond which the alert ends."""
+        return self.threshold if self.release is None else self.release
+
     def begins(self, value: float) -> bool:
         """Return whether an alert begins at this value."""
         return value >= self.threshold if self.at_least is not None else value <= self.threshold
 
     def continues(self, value: float) -> bool:
         """Return whether an alert that has begun continues at this value."""
-        release = self.threshold if self.release is None else self.release
-        return value >= release if self.at_least is not None else value <= release
+        return value >= self.end if self.at_least is not None else value <= self.end
 
 
 def load_rules(file: Path | None = None) -> tuple[Rule, ...]:
@@ -86,7 +92,7 @@ def _read(file: Path) -> dict[str, Rule]:
         raise Problem(
             f"cannot read the alert rules in {file} ({error.strerror})", "name an existing TOML file with --alert-rules"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, TypeError, AttributeError, ValueError) as error:
+    except (TypeError, AttributeError, ValueError, RecursionError) as error:
         raise Problem(f"{file} is not a table of alert rules: {error}", "compare it with stream/alerts/rules.toml") from None
     if len({rule.name for rule in rules}) < len(rules):
         raise Problem(f"{file} has two rules of the same name", "give each rule a name of its own")
@@ -112,9 +118,11 @@ def _check_rule(rule: Rule) -> Rule:
         raise ValueError(
             f"rule {rule.name}: the alert would end at the value where it begins; move release to the other side of the threshold"
         )
-    if not (rule.expires_hours > 0.0 and rule.minimum_interval_minutes >= 0.0 and rule.change >= 1.0 and (rule.weeks or 1) >= 1):
+    lasts = 0.0 < rule.expires_hours <= LONGEST_HOURS and 0.0 <= rule.minimum_interval_minutes <= 60.0 * LONGEST_HOURS
+    if not (lasts and rule.change >= 1.0 and (rule.weeks or 1) >= 1):
         raise ValueError(
-            f"rule {rule.name}: expires_hours and weeks must be positive, minimum_interval_minutes not negative, change at least 1"
+            f"rule {rule.name}: expires_hours and weeks must be positive, minimum_interval_minutes not negative, both at most ten years,"
+            " and change at least 1"
         )
     if not rule.name or any(not (letter.isalnum() or letter in "-_") for letter in rule.name):
         raise ValueError(f"rule {rule.name!r}: a name may have letters, digits, - and _ only")

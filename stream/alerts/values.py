@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 from scipy.special import pdtr, pdtrc  # type: ignore[import-untyped, unused-ignore]
 
-from ingest.event import Event
+from ingest.event import Event, Outage
 from ingest.instant import Instant
 from stream.alerts.rules import Rule
-from stream.core import MODEL, Scoring, Tally, Window
-from stream.records import Forecast
+from stream.alerts.wording import SPANS, account, duration, earthquake_of, moment, named, one_in, percent, times
+from stream.core import MILLISECONDS_PER_WEEK, MODEL, Scoring, Tally, Window
+from stream.records import HORIZONS_HOURS, AlertedEarthquake, Forecast
 
 EVENTS_NAMED = 3
 """An alert of a probability names so many of the largest earthquakes of the last `RECENT_DAYS`."""
@@ -29,7 +30,6 @@ LEAST_WEEKS = 8
 """With fewer weeks the error of their sum cannot be estimated."""
 POISSON = 1
 """Index of the Poisson baseline in a tally, after the model."""
-SPANS = {"1h": "an hour", "1d": "a day", "7d": "a week", "30d": "30 days"}
 _number = attrgetter("number")
 
 
@@ -46,15 +46,31 @@ class RuleValue(NamedTuple):
     """The value of a rule."""
 
     value: float
-    events: tuple[str, ...]
-    text: str
+    headline: str
     """One line for people, without the region's name."""
+    description: str
+    """Sentences for people."""
+    events: tuple[str, ...] = ()
+    earthquake: AlertedEarthquake | None = None
 
 
-def _largest(window: Window, now: Instant) -> tuple[str, ...]:
+def magnitude(event: Event) -> RuleValue:
+    """Return the magnitude of an earthquake."""
+    earthquake = earthquake_of(event)
+    return RuleValue(event.magnitude or 0.0, named(earthquake), account(earthquake), (event.id,), earthquake)
+
+
+def silence(outage: Outage) -> RuleValue:
+    """Return the seconds since the source's last report."""
+    headline = f"no news of earthquakes since {moment(outage.observed_at)} ({duration(outage.unheard_seconds)})"
+    description = f"The source {outage.source} has not been heard since {moment(outage.observed_at)}: {outage.trouble}."
+    meaning = "Earthquakes since then are unknown, and forecasts grow old. No news does not mean that there was no earthquake."
+    return RuleValue(outage.unheard_seconds, headline, f"{description} {meaning}")
+
+
+def _largest(window: Window, now: Instant) -> list[Event]:
     since = now.plus(days=-RECENT_DAYS)
-    recent = [event for event in window.events if event.time >= since]
-    return tuple(event.id for event in sorted(recent, key=_by_size)[:EVENTS_NAMED])
+    return sorted((event for event in window.events if event.time >= since), key=_by_size)[:EVENTS_NAMED]
 
 
 def _by_size(event: Event) -> tuple[float, int, str]:
@@ -63,11 +79,11 @@ def _by_size(event: Event) -> tuple[float, int, str]:
 
 def probability(rule: Rule, situation: Situation) -> RuleValue | None:
     """Return P(M ≥ m within h)."""
-    value = _exceeded(rule, situation.forecast, gain=False)
+    value, factor = (_exceeded(rule, situation.forecast, gain=one) for one in (False, True))
     if value is None:
         return None
-    text = f"probability of M {rule.magnitude:g} or more within {SPANS[rule.within or '']}: {percent(value)}"
-    return RuleValue(value, _largest(situation.window, situation.forecast.issued_at), text)
+    compared = "" if factor is None else f", {times(factor)} the usual"
+    return _chance_value(rule, situation, value, value, f"{percent(value)} chance of {_span_of(rule)}{compared}")
 
 
 def gain(rule: Rule, situation: Situation) -> RuleValue | None:
@@ -76,8 +92,21 @@ def gain(rule: Rule, situation: Situation) -> RuleValue | None:
     if value is None or chance is None:
         return None
     reported = value if chance >= rule.least_probability else 0.0
-    text = f"M {rule.magnitude:g} or more within {SPANS[rule.within or '']} is {value:.3g} times as likely as usual: {percent(chance)}"
-    return RuleValue(reported, _largest(situation.window, situation.forecast.issued_at), text)
+    return _chance_value(rule, situation, reported, chance, f"{_span_of(rule)} is {times(value)} as likely as usual: {percent(chance)}")
+
+
+def _span_of(rule: Rule) -> str:
+    return f"M {rule.magnitude:g} or more within {SPANS[rule.within or '']}"
+
+
+def _chance_value(rule: Rule, situation: Situation, value: float, chance: float, headline: str) -> RuleValue:
+    now, largest = situation.forecast.issued_at, _largest(situation.window, situation.forecast.issued_at)
+    end = now.plus(hours=HORIZONS_HOURS[rule.within or ""])
+    expected = f"The chance of at least one earthquake of M {rule.magnitude:g} or more until {moment(end)} is {percent(chance)}."
+    likelier = f" It is likelier that there is none ({percent(1.0 - chance)})." if chance < 0.5 else ""
+    strongest = f" The largest of the last week is the {named(earthquake_of(largest[0]))}, at {moment(largest[0].time)}." if largest else ""
+    ids = tuple(event.id for event in largest)
+    return RuleValue(value, headline, f"{expected}{likelier}{strongest}", ids, earthquake_of(largest[0]) if largest else None)
 
 
 def _exceeded(rule: Rule, forecast: Forecast, *, gain: bool) -> float | None:
@@ -89,22 +118,36 @@ def _exceeded(rule: Rule, forecast: Forecast, *, gain: bool) -> float | None:
 
 def busy(rule: Rule, situation: Situation) -> RuleValue | None:
     """Return the probability of so many earthquakes or more."""
-    return _count_value(rule, situation.scoring, lambda n, expected: pdtrc(n - 1, expected) if n else 1.0, "more")
+    return _count_value(rule, situation, lambda n, expected: pdtrc(n - 1, expected) if n else 1.0, "more")
 
 
 def quiet(rule: Rule, situation: Situation) -> RuleValue | None:
     """Return the probability of so many earthquakes or fewer."""
-    return _count_value(rule, situation.scoring, pdtr, "fewer")
+    return _count_value(rule, situation, pdtr, "fewer")
 
 
-def _count_value(rule: Rule, scoring: Scoring, chance: Callable[[int, float], float], word: str) -> RuleValue | None:
-    tally = _recent_tally(scoring, rule.weeks or 1)
+def _count_value(rule: Rule, situation: Situation, chance: Callable[[int, float], float], word: str) -> RuleValue | None:
+    """Return the tail probability of the number of scored earthquakes: they are not those of the last day, nor those before the forecasts.
+
+    The text names the span and the magnitude that the number is of, since the same region has other counts of other spans.
+    """
+    tally = _recent_tally(situation.scoring, rule.weeks or 1)
     if not tally.expected or max(tally.events, tally.expected[0]) < rule.least_events:
         return None
-    value = float(chance(tally.events, tally.expected[0]))
-    counted = f"{tally.events} earthquakes in {rule.weeks} weeks, {tally.expected[0]:.3g} were forecast"
-    text = f"{counted}: so many or {word} has probability {value:.2g}"
-    return RuleValue(value, (), text)
+    value, (since, until) = float(chance(tally.events, tally.expected[0])), _counted_span(situation.scoring, rule.weeks or 1)
+    counted = f"{tally.events} earthquakes of M {situation.forecast.magnitude_of_completeness:g} or more"
+    span, expected = f"from {moment(since)} to {moment(until)}", f"{tally.expected[0]:.3g}"
+    happened = f"{counted} happened {span}; the forecasts in force expected {expected}."
+    rarity = f"If the forecasts were right, so many or {word} would have had a probability of {one_in(value)}."
+    later = "Later ones do not count yet: they are compared with their forecasts a day later, when most of them are known."
+    return RuleValue(value, f"{counted} {span}, {expected} were forecast", f"{happened} {rarity} {later}")
+
+
+def _counted_span(scoring: Scoring, weeks: int) -> tuple[Instant, Instant]:
+    """Return the span whose earthquakes are in the tally of the last weeks."""
+    begin = (scoring.weeks[-1].number - weeks + 1) * MILLISECONDS_PER_WEEK
+    until = scoring.settled_until if scoring.settled_until is not None else (scoring.weeks[-1].number + 1) * MILLISECONDS_PER_WEEK
+    return Instant(max(begin, scoring.since or 0)), Instant(until)
 
 
 def calibration(rule: Rule, situation: Situation) -> RuleValue | None:
@@ -119,9 +162,10 @@ def calibration(rule: Rule, situation: Situation) -> RuleValue | None:
         return None
     total, weeks = sum(gains), len(gains)
     error = math.sqrt(weeks / (weeks - 1) * sum((gained - total / weeks) ** 2 for gained in gains))
-    gained = f"{total / events:+.3f} ± {error / events:.3f} nats each on the long-run rate"
-    text = f"over {weeks} weeks and {events} earthquakes the {MODEL} gained {gained}"
-    return RuleValue((total + 2.0 * error) / events, (), text)
+    gained = f"{total / events:+.3f} ± {error / events:.3f} nats an earthquake"
+    headline = f"forecasts worse than the long-run rate over {weeks} weeks ({gained})"
+    description = f"Over {weeks} weeks with {events} earthquakes the {MODEL} scored {gained} against the region's long-run rate."
+    return RuleValue((total + 2.0 * error) / events, headline, f"{description} Until it recovers, the long-run rate is the better guide.")
 
 
 def _gain(tally: Tally) -> float:
@@ -146,11 +190,6 @@ def _first_of(scoring: Scoring, weeks: int) -> int:
     """Return the index of the first of the last weeks; tallies are cumulative, so their difference gives the sum."""
     in_order = scoring.weeks
     return bisect_right(in_order, in_order[-1].number - weeks, key=_number) if in_order else 0
-
-
-def percent(value: float) -> str:
-    """Format a probability for people."""
-    return f"{100.0 * value:.2g} %" if value < 0.995 else "over 99 %"
 
 
 VALUES: dict[str, Callable[[Rule, Situation], RuleValue | None]] = {

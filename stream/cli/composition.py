@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.bus import open_log, producer_name
+from ingest.instant import Instant
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
 from stream.alerts import Rule
@@ -59,11 +60,17 @@ def open_worker(
 
 
 def open_outlook_worker(
-    bus: str, table: RegionTable, library: ModelLibrary, processes: ProcessPool, from_beginning: bool, metrics: OutlookMetrics | None = None
+    bus: str,
+    table: RegionTable,
+    library: ModelLibrary,
+    processes: ProcessPool,
+    from_beginning: bool,
+    metrics: OutlookMetrics | None = None,
+    since: Instant | None = None,
 ) -> OutlookWorker:
     """Return an outlook worker on the log at this URL."""
     simulators, name = NetworkSimulators(library, processes), producer_name(bus, OUTLOOK_GROUP)
-    return OutlookWorker(open_log(bus), table, simulators, name=name, from_beginning=from_beginning, metrics=metrics)
+    return OutlookWorker(open_log(bus), table, simulators, name=name, from_beginning=from_beginning, metrics=metrics, since=since)
 
 
 class NetworkSimulators:

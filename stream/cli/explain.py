@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+import msgspec
 import typer
 
 from ingest.bus import REGION_PARTITIONS, sqlite_path
@@ -27,7 +28,7 @@ from stream.cli.options import (
 )
 from stream.core import Lineup, champion_memory
 from stream.partition import basis_of
-from stream.records import Explanation, Influence
+from stream.records import Explanation, Influence, decode_forecast
 from stream.store import open_store
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class RegionState(NamedTuple):
     at: Instant
     lineup: Lineup = Lineup()
     """The models that computed the memory."""
+    test: bool = False
+    """Whether the forecast is not live."""
 
 
 def explain(
@@ -95,7 +98,8 @@ def _explain_state(state: RegionState, region: Region, library: ModelLibrary) ->
             f"no earthquake of M {region.magnitude_of_completeness:g} or more in {region.id} up to {state.at}",
             "choose another region or a later time",
         )
-    return explain_forecast(network.timing, past, region.id, region.magnitude_of_completeness, state.at)
+    explanation = explain_forecast(network.timing, past, region.id, region.magnitude_of_completeness, state.at)
+    return msgspec.structs.replace(explanation, test=state.test)
 
 
 def _fold_catalogue(files: list[Path], table: RegionTable, region: Region, at: Instant | None, forecaster: LstmForecaster) -> RegionState:
@@ -146,7 +150,8 @@ def _load_windows(url: str, table: RegionTable, region: Region, at: Instant | No
         )
     lineup = saved.position.lineup
     head = champion_memory(memory.head) if lineup.challenger else memory.head
-    return RegionState(head, events, moment, lineup)
+    forecast = saved.regions[region.id].forecast
+    return RegionState(head, events, moment, lineup, forecast is not None and decode_forecast(forecast).test)
 
 
 def _explanation_lines(explanation: Explanation, places: dict[int, str]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from stream.cli.options import (
     KAFKA,
     METRICS_HOST,
     REDIS,
+    STOP_SECONDS,
     BatchOption,
     BusOption,
     MetricsHostOption,
@@ -47,7 +48,7 @@ def forecast(
 ) -> None:
     """Issue forecasts. Several processes on one log, up to the number of its partitions (six), divide the regions among them."""
     start_logging()
-    stop = stop_on_signals()
+    stop = stop_on_signals(STOP_SECONDS)
     library = open_library(model, models)
     log.info("forecast", bus=public_address(bus), store=public_address(store), model=library.own.name)
     exposition = Exposition()

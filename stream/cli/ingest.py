@@ -15,14 +15,18 @@ from stream.cli.options import (
     DEFAULT_USGS,
     KAFKA,
     METRICS_HOST,
+    STOP_SECONDS,
     BusOption,
+    ExerciseOption,
     MetricsHostOption,
     MetricsPortOption,
     PollOption,
     RegionsOption,
+    SimulatedOption,
     UsgsOption,
     start_logging,
     stop_on_signals,
+    why_not_live,
 )  # fmt: skip
 from stream.monitoring import public_address
 
@@ -35,16 +39,19 @@ def ingest(
     bus: BusOption = KAFKA,
     usgs: UsgsOption = DEFAULT_USGS,
     poll_seconds: PollOption = None,
+    exercise: ExerciseOption = False,
+    simulated: SimulatedOption = False,
     regions: RegionsOption = None,
     metrics_port: MetricsPortOption = None,
     metrics_host: MetricsHostOption = METRICS_HOST,
 ) -> None:
     """Follow the USGS feed and write its changes to the log. Run one per log: a second one takes over from the first."""
     start_logging()
-    stop = stop_on_signals()
+    stop = stop_on_signals(STOP_SECONDS)
     event_log = open_log(bus)
     lock = lock_ingest(event_log)
-    publisher = Publisher(event_log, RegionTable.load(regions))
+    not_live = why_not_live(exercise=exercise, simulated=simulated)
+    publisher = Publisher(event_log, RegionTable.load(regions), why_not_live=not_live)
     log.info("ingest", bus=public_address(bus), usgs=usgs, known_events=len(publisher.ledger.entries))
     exposition = Exposition()
     poller = Poller(UsgsSource(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))

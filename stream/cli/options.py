@@ -17,12 +17,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ingest.bus import sqlite_path
+from ingest.event import WhyNotLive
 from ingest.instant import Instant
 from ingest.printable import printable
 from ingest.problem import Problem
 from ingest.region import Region, RegionTable
 from ingest.sources import USGS
 
+STOP_SECONDS = 4.0
+"""So long a service may take to end after SIGTERM."""
 EMBEDDED = "sqlite:///quakecast.db"
 KAFKA = "kafka://127.0.0.1:9092"
 REDIS = "redis://127.0.0.1:6379/0"
@@ -99,6 +102,12 @@ PollOption = Annotated[
         "--poll-seconds", min=0.01, help="Seconds between polls of the day feed; by default about 60, after each expiry of the feed."
     ),
 ]
+ExerciseOption = Annotated[
+    bool, typer.Option("--exercise", help="The source is a drill: all that follows from it is marked so. It needs a log of its own.")
+]
+SimulatedOption = Annotated[
+    bool, typer.Option("--simulated", help="The source is simulated: all that follows from it is marked so. It needs a log of its own.")
+]
 RegionOption = Annotated[str, typer.Option("--region", help="The region, by its id.")]
 RegionsOption = Annotated[Path | None, typer.Option("--regions", envvar="QUAKECAST_REGIONS", help="Your own region table (TOML).")]
 ModelOption = Annotated[Path | None, typer.Option("--model", help="Folder of a trained model; by default the built-in one.")]
@@ -131,6 +140,11 @@ MetricsHostOption = Annotated[
 METRICS_HOST = "127.0.0.1"
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 DEFAULT_USGS = USGS
+
+
+def why_not_live(*, exercise: bool, simulated: bool) -> WhyNotLive | None:
+    """Return why the source of the command line is not live; None if the options do not say so."""
+    return "exercise" if exercise else "simulation" if simulated else None
 
 
 class ForecastingOptions(NamedTuple):
@@ -168,12 +182,40 @@ def _make_printable(_: object, __: str, fields: structlog.typing.EventDict) -> s
     return {name: printable(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 
-def stop_on_signals() -> threading.Event:
-    """Return an event that SIGTERM and SIGINT set; the loops then end after the batch in hand."""
+def stop_on_signals(within_seconds: float | None = None) -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set; the loops then end after the batch in hand.
+
+    Args:
+        within_seconds: of a service. After so long the process ends even if it waits for a server, as if it were killed: nothing is lost
+            by that. It ends at once when one of its threads fails, so that who supervises it starts it again.
+    """
     stop = threading.Event()
+    if within_seconds is not None:
+        threading.excepthook = _end_after_thread
+
+    def handle(*_: object) -> None:
+        if within_seconds is not None and not stop.is_set():
+            timer = threading.Timer(within_seconds, _end_at_once)
+            timer.daemon = True
+            timer.start()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, handle)
     return stop
+
+
+def _end_after_thread(failure: threading.ExceptHookArgs) -> None:
+    try:
+        name = failure.thread.name if failure.thread is not None else "unknown"
+        structlog.get_logger().error("ending, since a thread has failed", thread=name, error=repr(failure.exc_value))
+    finally:  # even without memory for a line of log
+        os._exit(1)
+
+
+def _end_at_once() -> None:
+    structlog.get_logger().warning("ending without an answer from a server: what is not committed is done at the next start")
+    os._exit(0)
 
 
 def progress_bar() -> Progress:

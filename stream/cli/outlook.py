@@ -13,6 +13,7 @@ import structlog
 import typer
 
 from ingest.bus import EVENTS, Log, open_log
+from ingest.instant import Instant
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
 from stream.cli.composition import open_library, open_outlook_worker
@@ -20,6 +21,7 @@ from stream.cli.monitoring import serve_metrics
 from stream.cli.options import (
     KAFKA,
     METRICS_HOST,
+    STOP_SECONDS,
     BusOption,
     ForecastingOptions,
     MetricsHostOption,
@@ -36,7 +38,7 @@ from stream.outlooks import outlooks_of
 
 OUTLOOK_EXAMPLES = "Example: quakecast outlook --bus kafka://broker:9092"
 SECONDS_BEFORE_RESTART = 30.0
-SECONDS_TO_END = 5.0
+SECONDS_TO_END = 3.0
 """How long to wait for a running simulation at the end; one that is not committed is repeated at the next start."""
 NICENESS_IN_UP = 5
 """Niceness of the outlook process in `up`, so that forecasts have priority."""
@@ -67,7 +69,7 @@ def outlook(
 ) -> None:
     """Simulate each region's next year, daily and on a schedule after large earthquakes. Several processes on a log share the regions."""
     start_logging()
-    stop = stop_on_signals()
+    stop = stop_on_signals(STOP_SECONDS)
     exposition = Exposition()
     serve_metrics(exposition, metrics_host, metrics_port, stop, bus)
     run_outlooks(bus, start, processes, ForecastingOptions(model, models, regions), stop.is_set, OutlookMetrics(exposition))
@@ -98,18 +100,21 @@ def run_outlooks(
         pool.close()
 
 
-def replay_outlooks(bus: str, options: ForecastingOptions, last: dict[int, int], processes: int = 2) -> Iterator[bytes]:
+def replay_outlooks(
+    bus: str, options: ForecastingOptions, last: dict[int, int], since: Instant | None, processes: int = 2
+) -> Iterator[bytes]:
     """Issue and yield the outlooks of a replay.
 
     Args:
         bus: URL of the log that was replayed into.
         last: by partition, the sequence of the last record that was replayed.
+        since: where the warm-up ends, whose outlooks are not simulated; None: without a warm-up.
     """
     from models.simulation import ProcessPool
 
     pool, event_log = ProcessPool(processes), open_log(bus)
     library = open_library(options.model, options.models)
-    worker = open_outlook_worker(bus, RegionTable.load(options.regions), library, pool, from_beginning=True)
+    worker = open_outlook_worker(bus, RegionTable.load(options.regions), library, pool, from_beginning=True, since=since)
     with progress_bar() as bar:
         task = bar.add_task("outlooks", total=sum(last.values()) or 1, note="")
         while any(worker.sequences().get(partition, -1) < sequence for partition, sequence in last.items()):

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import math
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ingest.bus import Log, open_log
+from ingest.bus import EVENTS, Log, open_log
 from ingest.event import Promotion
 from ingest.instant import Instant
 from ingest.problem import Problem
 from stream.cli.options import EMBEDDED, BusOption, ModelsOption, require_log
+from stream.cli.record_lines import describe_promotion, format_record
 from stream.core import FORECASTING_KINDS, Lineup
-from stream.promotion import champions, champions_before, models_in_force
+from stream.promotion import champions, champions_before, is_marked, models_in_force, outcomes_of
 from stream.promotion import promote as write_promotion
+from stream.records import Activation
 from stream.trial import try_forecaster
 
 PROMOTE_EXAMPLES = "Example: quakecast promote lstm-1f0c9a77d2e4 --bus kafka://broker:9092 --reason 'better in the last year'"
+PATIENCE_SECONDS = 10.0
+"""After so long without an answer a line says what may be wrong."""
+SECONDS_BETWEEN_READS = 0.5
 
 
 def promote(
@@ -30,6 +37,9 @@ def promote(
     ] = False,
     end_challenge: Annotated[bool, typer.Option("--end-challenge", help="Stop scoring the challenger.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="A reason, which is kept in the record of the promotion.")] = "",
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the workers have answered for every partition; the exit code is 1 if one refuses.")
+    ] = False,
     bus: BusOption = EMBEDDED,
     models: ModelsOption = None,
 ) -> None:
@@ -43,12 +53,51 @@ def promote(
         names_by_kind = _by_kind([_registered_name(name, models) for name in names or []])
     if not end_challenge:
         _try_loading(event_log, names_by_kind, models)
+    event_log.create_topics()
+    ends = event_log.ends(EVENTS)
     promotion = write_promotion(event_log, names_by_kind, challenger=challenger or end_challenge, reason=reason)
+    typer.echo(f"{describe_promotion(promotion)}; {_what_follows(promotion, wait=wait)}")
+    if wait and is_marked(promotion):
+        _wait_for_answers(event_log, promotion, ends)
     event_log.close()
-    promoted_names = ", ".join(names_by_kind.values()) if names_by_kind else "no model"
-    typer.echo(
-        f"promoted{' as challenger' if promotion.challenger else ''}: {promoted_names}; `quakecast tail models` shows when it is in force"
-    )
+
+
+def _what_follows(promotion: Promotion, *, wait: bool) -> str:
+    if not is_marked(promotion):
+        return "no forecast depends on it: `quakecast retrain` compares new models with it"
+    if not promotion.models:
+        answered = "every worker ends it at its next record"
+    else:
+        answered = "every worker looks for it in its own folder of models (--models) and refuses it if it cannot be used there"
+    return f"{answered}; " + ("waiting for the answers" if wait else "`quakecast tail models` shows the answers, --wait waits for them")
+
+
+def _wait_for_answers(event_log: Log, promotion: Promotion, ends: dict[int, int]) -> None:
+    """Print what becomes of a promotion in each partition, until all are known.
+
+    Args:
+        ends: the ends of the input before the promotion was written.
+
+    Raises:
+        Problem: it was refused.
+    """
+    partitions, answered = len(ends), dict[int, Activation]()
+    reminder_at = time.monotonic() + PATIENCE_SECONDS
+    while len(answered) < partitions:
+        known = outcomes_of(event_log, promotion, ends)
+        for number in sorted(known.keys() - answered.keys()):
+            typer.echo(format_record(known[number]))
+        answered = known
+        if len(answered) < partitions and time.monotonic() >= reminder_at:
+            typer.echo(f"{partitions - len(answered)} partitions without an answer: is quakecast forecast running on this log?", err=True)
+            reminder_at = math.inf
+        time.sleep(SECONDS_BETWEEN_READS)
+    refusals = [one.refused for one in answered.values() if one.refused is not None]
+    if refusals:
+        raise Problem(
+            f"refused in {len(refusals)} of {partitions} partitions: {' | '.join(sorted(set(refusals)))}",
+            "copy the model into the folder of every worker, and promote it again; the models before are still in force",
+        )
 
 
 def _registered_name(name_or_folder: str, models: Path | None) -> str:
@@ -56,7 +105,8 @@ def _registered_name(name_or_folder: str, models: Path | None) -> str:
     from models.registry import Registry
 
     registry = Registry(models)
-    if Path(name_or_folder).is_dir() and not (registry.folder / name_or_folder).is_dir():
+    is_listed = Path(name_or_folder).name == name_or_folder and (registry.folder / name_or_folder).is_dir()
+    if Path(name_or_folder).is_dir() and not is_listed:
         return registry.add(Path(name_or_folder)).name
     return name_or_folder
 

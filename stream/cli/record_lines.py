@@ -9,7 +9,7 @@ from stream.records import Activation, Alert, AnyRecord, Forecast, RegionOutlook
 
 
 def format_record(record: AnyRecord) -> str:
-    """Format a record as one line; records of replays end with a note."""
+    """Format a record as one line; records that are not live end with a note."""
     text = f"{record_time(record)} {_text(record)}".rstrip()
     text = printable(text)
     return f"{text}  [test]" if getattr(record, "test", False) else text
@@ -40,13 +40,31 @@ def _text(record: AnyRecord) -> str:
         case Outage():
             return f"{record.source} unheard for {record.unheard_seconds:.0f} s: {record.trouble}"
         case Activation():
-            outcome = f"refused: {record.refused}" if record.refused else f"{record.model} is in force"
-            return f"partition {record.partition} from record {record.after_sequence + 1} on: {outcome}"
+            return f"partition {record.partition} from record {record.after_sequence + 1} on: {_outcome(record)}"
         case Promotion():
-            named = ", ".join(record.models.values()) or "no model"
-            return f"promoted{' as challenger' if record.challenger else ''}: {named} {record.reason}"
+            return f"{describe_promotion(record)} {record.reason}"
         case Heartbeat():
             return f"{record.source} heard"
+
+
+def describe_promotion(promotion: Promotion) -> str:
+    """Format what a promotion asks for, without its reason."""
+    if promotion.challenger and not promotion.models:
+        return "the challenge ends"
+    return f"promoted{' as challenger' if promotion.challenger else ''}: {', '.join(promotion.models.values())}"
+
+
+def _outcome(activation: Activation) -> str:
+    """Format what became of a promotion, or of models that failed, in one partition."""
+    promotion, model = activation.promotion, activation.model
+    if activation.refused is not None:
+        return f"refused: {activation.refused}"
+    if activation.failed is not None:
+        return f"{model} takes over from {', '.join(activation.failed.values())}: {promotion.reason}"
+    if not promotion.challenger:
+        return f"{model} is in force"
+    challenger = ", ".join(promotion.models.values())
+    return f"challenger {challenger} is scored beside {model}" if challenger else f"{model} is in force, without a challenger"
 
 
 def _forecast(forecast: Forecast) -> str:

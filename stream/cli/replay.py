@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ingest.bus import ALERTS, FORECASTS, Log, open_log, sqlite_path
+from ingest.bus import ALERTS, EVENTS, FORECASTS, Log, open_log, sqlite_path
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.publish import Publisher
 from ingest.region import RegionTable
-from stream.alerts import load_rules
-from stream.cli.composition import open_library, open_worker
 from stream.cli.options import (
     BatchOption,
     ForecastingOptions,
@@ -38,9 +32,10 @@ from stream.cli.options import (
     start_logging,
 )  # fmt: skip
 from stream.cli.outlook import replay_outlooks
-from stream.cli.threads import ThreadGroup
-from stream.replay import Span, alerts_of, copy_log, forecasts_of, is_log, publish_files
-from stream.store import Store, open_store
+from stream.cli.replay_workers import run_workers, wait_until_forecast
+from stream.replay import alerts_of, copy_log, forecasts_of, is_log, publish_files, warmed_up_days
+from stream.replay_span import Span
+from stream.store import open_store
 
 REPLAY_EXAMPLES = "Example: quakecast replay changes_2023-02.csv.xz --from 2023-02-05 --to 2023-02-08 -o forecasts.jsonl"
 
@@ -58,7 +53,16 @@ def replay(
         str | None, typer.Option("--store", help="The store of the windows; by default the log's file, whatever QUAKECAST_STORE says.")
     ] = None,
     speed: Annotated[str, typer.Option("--speed", help="Seconds of the past that are replayed in one second, or max.")] = "max",
-    start: Annotated[str | None, typer.Option("--from", help="Only records observed from this time on.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Only what is observed from this time on.")] = None,
+    warm_up: Annotated[
+        float | None,
+        typer.Option(
+            "--warm-up",
+            min=0,
+            metavar="DAYS",
+            help="Days before --from that are read to fill the windows, but not written to the files; by default the longest window.",
+        ),
+    ] = None,
     end: Annotated[str | None, typer.Option("--to", help="Only records observed before this time.")] = None,
     output: OutputOption = None,
     outlooks: Annotated[
@@ -87,7 +91,8 @@ def replay(
 ) -> None:
     """Replay the past through the code that runs live. The same input always gives the same forecasts, byte by byte."""
     start_logging()
-    span = _read_span(start, end, speed)
+    table = RegionTable.load(regions)
+    span = _read_span(start, end, speed, max(region.window_days for region in table) if warm_up is None else warm_up)
     _check_sources(sources)
     if bus is not None and bus.startswith("kafka:") and store is None:
         raise typer.BadParameter("replaying into Kafka needs --store")
@@ -99,23 +104,35 @@ def replay(
         event_log = open_log(log_url)
         event_log.create_topics()
         forecasts_before, alerts_before = event_log.ends(FORECASTS), event_log.ends(ALERTS)
+        is_new = event_log.starts(EVENTS) == event_log.ends(EVENTS)
         began = time.monotonic()
-        with _run_workers(workers, log_url, store_url, batch_size, options) as threads:
-            last, records = _publish(sources, event_log, RegionTable.load(regions), span, heartbeat_seconds)
-            _wait_until(last, open_store(store_url), threads)
-        count = _write(files[0], forecasts_of(event_log, last, forecasts_before))
+        with run_workers(workers, log_url, store_url, batch_size, options) as threads:
+            last, records = _publish(sources, event_log, table, span, heartbeat_seconds)
+            if span.start is not None:
+                typer.echo(_warm_up_line(event_log, span, is_new=is_new), err=True)
+            wait_until_forecast(last, open_store(store_url), threads)
+        count = _write(files[0], forecasts_of(event_log, last, forecasts_before, span))
         if alerts_output is not None:
-            _write(files[1], alerts_of(event_log, alerts_before))
+            _write(files[1], alerts_of(event_log, alerts_before, span))
         if outlooks is not None:
-            _write(files[2], replay_outlooks(log_url, options, last))
+            _write(files[2], replay_outlooks(log_url, options, last, span.start))
     typer.echo(f"{records} input records, {count} forecasts, {time.monotonic() - began:.1f} s", err=True)
 
 
-def _read_span(start: str | None, end: str | None, speed: str) -> Span:
-    span = Span(start and read_time(start), end and read_time(end), read_speed(speed))  # type: ignore[arg-type]
+def _read_span(start: str | None, end: str | None, speed: str, warm_up_days: float) -> Span:
+    span = Span(start and read_time(start), end and read_time(end), read_speed(speed), warm_up_days)  # type: ignore[arg-type]
     if span.start is not None and span.end is not None and span.start >= span.end:
         raise typer.BadParameter("--from must be before --to")
     return span
+
+
+def _warm_up_line(event_log: Log, span: Span, *, is_new: bool) -> str:
+    """Say how full the windows are when the replay begins."""
+    assert span.start is not None
+    if not is_new:
+        return "no warm-up: the log holds input already"
+    days = warmed_up_days(event_log, span.start)
+    return f"warm-up: {days:.1f} days before --from, of {span.warm_up_days:g} asked for"
 
 
 def _check_sources(sources: list[str]) -> None:
@@ -156,12 +173,12 @@ def _publish(
 
         def progress(count: int, moment: Instant) -> None:
             nonlocal written
-            written = count
+            written = 0 if span.is_warm_up(moment) else count
             bar.update(task, completed=count, note=f"{count} records, {moment}")
 
         if is_log(sources[0]):
             return copy_log(sources[0], event_log, span, progress), written
-        publisher = Publisher(event_log, table, name="replay", test=True)
+        publisher = Publisher(event_log, table, name="replay", why_not_live="replay")
         last = publish_files([Path(source) for source in sources], publisher, span, heartbeat_seconds, progress)
         publisher.close()
         if publisher.dead_letters or not written:
@@ -179,58 +196,3 @@ def _report_dead_letters(dead_letters: Counter[str], written: int, sources: list
     if not written:
         raise Problem(f"nothing of {', '.join(sources)} can be replayed ({reasons})", "look at it with `quakecast catalog`")
     typer.echo(f"dead letters: {reasons} (`quakecast tail deadletters` shows them if --bus names a log)", err=True)
-
-
-def _run_workers(workers: int, bus: str, store: str, batch_size: int, options: ForecastingOptions) -> AbstractContextManager[ThreadGroup]:
-    """Run forecasting workers during a block: one in a thread, several as processes, or none. The group has the thread, if there is one."""
-    if workers > 1:
-        return _worker_processes(workers, bus, store, batch_size, options)
-    if workers == 1:
-        return _worker_thread(bus, store, batch_size, options)
-    return nullcontext(ThreadGroup(threading.Event()))
-
-
-@contextmanager
-def _worker_processes(workers: int, bus: str, store: str, batch_size: int, options: ForecastingOptions) -> Iterator[ThreadGroup]:
-    if not bus.startswith("kafka:"):
-        raise typer.BadParameter("the embedded log takes one worker; several need Kafka")
-    command = [sys.executable, "-m", "stream.cli", "forecast", "--bus", bus, "--store", store, "--batch-size", str(batch_size)]
-    command += [word for name, path in options._asdict().items() if path for word in (f"--{name.replace('_', '-')}", str(path))]
-    processes = [subprocess.Popen(command) for _ in range(workers)]
-    try:
-        yield ThreadGroup(threading.Event())
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(30)
-
-
-@contextmanager
-def _worker_thread(bus: str, store: str, batch_size: int, options: ForecastingOptions) -> Iterator[ThreadGroup]:
-    stop = threading.Event()
-    threads = ThreadGroup(stop)
-    library, rules = open_library(options.model, options.models), load_rules(options.alert_rules)
-    worker = open_worker(bus, store, RegionTable.load(options.regions), library, rules, batch_size, None)
-    threads.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.1))
-    try:
-        yield threads
-    finally:
-        stop.set()
-        threads.join()
-        worker.close()
-
-
-def _wait_until(last: dict[int, int], store: Store, threads: ThreadGroup) -> None:
-    """Wait until the state of every partition includes its last record."""
-    with progress_bar() as bar:
-        task = bar.add_task("forecasting", total=sum(last.values()) or 1, note="")
-        while True:
-            reached = store.positions()
-            sequences = {p: min(reached[p].sequence, sequence) if p in reached else -1 for p, sequence in last.items()}
-            bar.update(task, completed=max(0, sum(sequences.values())))
-            if sequences == last:
-                return
-            if threads.failed():
-                raise Problem("the forecasting worker has stopped with an error", "see its error message")
-            time.sleep(0.1)

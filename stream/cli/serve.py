@@ -19,6 +19,7 @@ from stream.cli.monitoring import log_feed_probe, start_health
 from stream.cli.options import (
     KAFKA,
     REDIS,
+    STOP_SECONDS,
     BusOption,
     ModelOption,
     ModelsOption,
@@ -54,20 +55,21 @@ def serve(
     from stream.serve import serve as run_server
 
     start_logging()
-    stop = stop_on_signals()
+    stop = stop_on_signals(STOP_SECONDS)
     token = read_token(token_file)
     table, event_log = RegionTable.load(regions), open_log(bus)
     event_log.create_topics()
     event_log.close()
     listening = listen(host, port, token)
-    log.info("serve", bus=public_address(bus), store=public_address(store), address=f"http://{host}:{listening.getsockname()[1]}")
+    address = f"http://{host}:{listening.getsockname()[1]}"
+    log.info("serve", bus=public_address(bus), store=public_address(store), address=address)
     exposition = Exposition()
     health = start_health(exposition, bus, store, log_feed_probe(bus), stop)
-    sources = server_sources(bus, store, table, model, models)._replace(health=health, exposition=exposition)
+    sources = server_sources(bus, store, table, model, models, address)._replace(health=health, exposition=exposition)
     run_server(listening, sources, stop, Access(token, requests_per_second))
 
 
-def server_sources(bus: str, store: str, table: RegionTable, model: Path | None, models: Path | None) -> Sources:
+def server_sources(bus: str, store: str, table: RegionTable, model: Path | None, models: Path | None, address: str) -> Sources:
     """Return what the server answers from. The models, which only explanations need, are loaded at the first explanation."""
     from stream.export import DEFAULT_SENDER
     from stream.serve import Sources, StorePositions
@@ -79,4 +81,5 @@ def server_sources(bus: str, store: str, table: RegionTable, model: Path | None,
         StorePositions(lambda: open_store(store)),
         explain=lambda region: explain_region(store, table, region, library()),
         cap_sender=os.environ.get("QUAKECAST_CAP_SENDER") or DEFAULT_SENDER,
+        cap_web=os.environ.get("QUAKECAST_CAP_WEB") or address,
     )

@@ -129,7 +129,7 @@ def _simulate(
     source: SimulationSource, model: Path | None, past: PointPattern, shock: Mainshock, days: float, n: int, seed: int, region: str
 ) -> Scenarios:
     from models.artifact import read_forecaster, read_gan
-    from models.baselines import fit_etas, fit_poisson
+    from models.baselines import SEQUENCES, fit_etas, fit_poisson, fit_times
     from models.gan import circle, radius_km
     from models.simulation import etas_scenarios, forecaster_scenarios, gan_scenarios
 
@@ -144,11 +144,11 @@ def _simulate(
         maps, name = _cnn_map(card.name, region, past) if source is SimulationSource.cnn else (None, card.name)
         return forecaster_scenarios(network, past, shock, days, n, seed, background, around, name, maps)
     if len(past) >= 200:
-        etas = fit_etas(past, past.observed)
+        parameters = fit_times(fit_etas(past, past.observed).parameters, past, past.observed, SEQUENCES)
         law = fit_poisson(past, past.observed).magnitudes
-        return etas_scenarios(past, shock, days, n, seed, rate, around, (etas.parameters, law), "ETAS fitted to the catalogue")
+        return etas_scenarios(past, shock, days, n, seed, rate, around, (parameters, law), "ETAS fitted to the catalogue")
     name = "ETAS of the built-in baselines, its spatial kernel assumed"
-    return etas_scenarios(past, shock, days, n, seed, BACKGROUND_SHARE * rate, around, None, name)
+    return etas_scenarios(past, shock, days, n, seed, BACKGROUND_SHARE * rate, around, None, name, region)
 
 
 def _cnn_map(base: str, region: str, past: PointPattern) -> tuple[RegionMaps, str]:

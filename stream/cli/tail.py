@@ -82,29 +82,40 @@ def tail(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="Only records before this time; stop there.")] = None,
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the present end instead of waiting for new records.")] = False,
-    test: Annotated[bool, typer.Option("--test/--no-test", help="Include records of replays.")] = False,
+    test: Annotated[bool, typer.Option("--test/--no-test", help="Include records that are not live.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Print records as they arrive. Heartbeats are left out of events, and records of replays are left out unless asked for."""
+    """Print records as they arrive. Heartbeats are left out of events, and records that are not live are left out unless asked for."""
     if what not in TAILED:
         raise typer.BadParameter(f"{what!r} is not one of {', '.join(TAILED)}", param_hint="what")
     span = _span(start, end, until_end)
     selection = Selection(region or (), min_magnitude=min_magnitude, min_probability=min_probability, within=within, include_test=test)
     items = _from_server(what, url, read_token(token_file), span) if url else _from_log(what, bus, span)
     with suppress(KeyboardInterrupt):
-        _print(items, selection, as_json=json)
+        _print(items, selection, f"P({'' if min_magnitude is None else f'M≥{min_magnitude:g}, '}{within})", as_json=json)
     if selection.left_out_tests:
-        typer.echo(f"{selection.left_out_tests} records of replays were left out; --test shows them", err=True)
+        typer.echo(f"{selection.left_out_tests} records that are not live were left out; --test shows them", err=True)
 
 
-def _print(items: Iterator[Item], selection: Selection, *, as_json: bool) -> None:
+def _print(items: Iterator[Item], selection: Selection, label: str, *, as_json: bool) -> None:
+    """Print the selected records.
+
+    Args:
+        label: names the probability by which forecasts and outlooks are selected.
+    """
     has_warned = False
     for record, text in items:
         if selection.takes(record):
-            typer.echo(printable(text) if as_json else format_record(record))
+            typer.echo(printable(text) if as_json else format_record(record) + _compared(selection, record, label))
         elif selection.left_out_tests and not has_warned:
-            typer.echo("records of replays are left out; --test shows them", err=True)
+            typer.echo("records that are not live are left out; --test shows them", err=True)
             has_warned = True
+
+
+def _compared(selection: Selection, record: AnyRecord, label: str) -> str:
+    """Return the probability by which a record was selected, with its label; empty for a record that has none."""
+    compared = selection.compared_probability(record)
+    return "" if compared is None else f", {label} {compared:.3g}"
 
 
 def _span(start: str | None, end: str | None, until_end: bool) -> Span:

@@ -63,6 +63,19 @@ def train_lstm(
             "--hours", help="Make the hour of the day an input of the memory: some seismic networks detect small events better at night."
         ),
     ] = False,
+    source_depth: Annotated[
+        float,
+        typer.Option(
+            "--source-depth",
+            min=0.0,
+            max=3.0,
+            help="Let events down to so many magnitudes below completeness excite the rate; they are not forecast themselves. Such a model "
+            "is for scoring catalogues: it is neither put in force nor simulated.",
+        ),
+    ] = 0.0,
+    large_events: Annotated[
+        bool, typer.Option("--large-events", help="Make the productivity of large events a distribution, learned from their sequences.")
+    ] = False,
     places: Annotated[bool, typer.Option("--places/--no-places", help="Train the network of places too.")] = True,
     score_held_back: Annotated[
         bool,
@@ -75,7 +88,8 @@ def train_lstm(
     """Train the LSTM forecaster on one catalogue taken as one region, or on several catalogues for many regions."""
     from models.pipeline import ForecasterOptions, publish_lstm
 
-    datasets = _datasets(datasets_file, catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end, regions)
+    one = (catalog, magnitude_of_completeness, polygon, history_start, start, validation_start, end)
+    datasets = _datasets(datasets_file, *one, regions, source_depth)
     finest = min(dataset.pattern.magnitude_of_completeness for dataset in datasets)
     narrowest_km = (0.05 if finest < WELL_LOCATED else 0.1) if places else None
     options = ForecasterOptions(
@@ -84,7 +98,9 @@ def train_lstm(
         reach=reach,
         kernel_members=max(members // 2, 1),
         memory_members=members,
+        large_events=large_events,
         hours=hours,
+        source_depth=source_depth,
         narrowest_km=narrowest_km,
     )
     with progress_bars() as progress:
@@ -173,6 +189,7 @@ def _datasets(
     validation_start: str | None,
     end: str | None,
     regions: Path | None,
+    source_depth: float = 0.0,
 ) -> list[RegionDataset]:
     """Read the datasets of a file of several catalogues, or the one dataset that the options describe."""
     from models.catalog import SplitDates, newest_versions, read_datasets, read_events, single_region_dataset
@@ -180,9 +197,10 @@ def _datasets(
     if datasets_file is not None:
         if catalog:
             raise typer.BadParameter("give a TOML file or --catalog, not both")
-        return read_datasets(datasets_file, RegionTable.load(regions).region_of)
+        return read_datasets(datasets_file, RegionTable.load(regions).region_of, source_depth)
     if not catalog or magnitude_of_completeness is None or validation_start is None or end is None:
         raise typer.BadParameter("give --catalog, --magnitude-of-completeness, --validation-start and --end, or a TOML file")
     first, training = (None if moment is None else read_time(moment) for moment in (history_start, start))
     dates = SplitDates(first, training, read_time(validation_start), read_time(end))
-    return [single_region_dataset(newest_versions(read_events(catalog)), magnitude_of_completeness, polygon, dates, catalog[0].name)]
+    events, name = newest_versions(read_events(catalog)), catalog[0].name
+    return [single_region_dataset(events, magnitude_of_completeness, polygon, dates, name, with_sources=source_depth > 0.0)]

@@ -21,8 +21,10 @@ from stream.cli.monitoring import feed_probe, start_health
 from stream.cli.options import (
     DEFAULT_USGS,
     EMBEDDED,
+    STOP_SECONDS,
     BatchOption,
     BusOption,
+    ExerciseOption,
     ForecastingOptions,
     ModelOption,
     ModelsOption,
@@ -31,9 +33,11 @@ from stream.cli.options import (
     PollOption,
     RegionsOption,
     RulesOption,
+    SimulatedOption,
     UsgsOption,
     start_logging,
     stop_on_signals,
+    why_not_live,
 )  # fmt: skip
 from stream.cli.threads import ThreadGroup
 from stream.monitoring import public_address
@@ -52,6 +56,8 @@ def up(
     store: OptionalStoreOption = None,
     usgs: UsgsOption = DEFAULT_USGS,
     poll_seconds: PollOption = None,
+    exercise: ExerciseOption = False,
+    simulated: SimulatedOption = False,
     host: HostOption = LOOPBACK,
     port: PortOption = 8080,
     token_file: TokenFileOption = None,
@@ -72,7 +78,7 @@ def up(
     from stream.serve import Access, serve
 
     start_logging()
-    stop = stop_on_signals()
+    stop = stop_on_signals(STOP_SECONDS)
     token = read_token(token_file)
     listening = listen(host, port, token)
     table, store_url, exposition = RegionTable.load(regions), store or bus, Exposition()
@@ -80,17 +86,20 @@ def up(
     lock = lock_ingest(event_log)
     library, rules = open_library(model, models), load_rules(alert_rules)
     worker = open_worker(bus, store_url, table, library, rules, batch_size, output, exposition)
-    publisher = Publisher(event_log, table)
+    publisher = Publisher(event_log, table, why_not_live=why_not_live(exercise=exercise, simulated=simulated))
     poller = Poller(UsgsSource(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
     outlook_process = OutlookProcess(event_log, bus, ForecastingOptions(model, models, regions)) if outlooks else None
     threads = _start_threads(stop, poller, worker, outlook_process)
     address = f"http://{host}:{listening.getsockname()[1]}"
     log.info("up", bus=public_address(bus), store=public_address(store_url), usgs=usgs, address=address)
     health = start_health(exposition, bus, store_url, feed_probe(poller), stop)
-    sources = server_sources(bus, store_url, table, model, models)._replace(
+    sources = server_sources(bus, store_url, table, model, models, address)._replace(
         poller=lambda: poller.status, health=health, exposition=exposition
     )
-    serve(listening, sources, stop, Access(token, requests_per_second))
+    try:
+        serve(listening, sources, stop, Access(token, requests_per_second))
+    finally:
+        stop.set()  # without its server it would go on unseen
     threads.join()
     worker.close()
     publisher.close()

@@ -79,7 +79,7 @@ class Client:
         Args:
             topics: any of `events`, `forecasts`, `outlooks`, `alerts`, `models`.
             regions: region ids; empty for all. Records that concern no single region are always returned.
-            include_test: return records of replays, too. Otherwise they are left out and counted in `left_out_tests`.
+            include_test: return records that are not live, too. Otherwise they are left out and counted in `left_out_tests`.
             include_heartbeats: return the heartbeats of the events topic, too.
             after: a cursor (`Subscription.cursor`) to continue after.
             start: where to begin without a cursor: a time (as text: ISO 8601) or `beginning`; by default with new records.
@@ -118,7 +118,7 @@ class Client:
 
     def forecasts(self, *, include_test: bool = False) -> list[Forecast]:
         """Return the latest forecast of each region that has one."""
-        return _without_replays(self._get("/v1/forecasts", Forecasts).forecasts, include_test)
+        return _only_live(self._get("/v1/forecasts", Forecasts).forecasts, include_test)
 
     def forecast(self, region: str, *, include_test: bool = False) -> Forecast | None:
         """Return a region's latest forecast; None before its first."""
@@ -133,11 +133,16 @@ class Client:
         end: Instant | str | None = None,
         limit: int | None = None,
         *,
+        id: str | None = None,
         include_test: bool = False,
     ) -> list[KnownEvent]:
-        """Return events in their current version, newest first: origin times from `start` to before `end`; deleted ones are marked."""
-        parameters = {"region": region, "min_magnitude": min_magnitude, "from": start, "to": end, "limit": limit}
-        return _without_replays(self._get("/v1/events", Events, parameters).events, include_test)
+        """Return events in their current version, newest first: origin times from `start` to before `end`; deleted ones are marked.
+
+        Args:
+            id: any id under which the event was reported, such as `us6000jllz`.
+        """
+        parameters = {"id": id, "region": region, "min_magnitude": min_magnitude, "from": start, "to": end, "limit": limit}
+        return _only_live(self._get("/v1/events", Events, parameters).events, include_test)
 
     def alerts(
         self,
@@ -151,7 +156,7 @@ class Client:
         *,
         include_test: bool = False,
     ) -> list[Alert]:
-        """Return the latest revision of each alert, newest first; alerts of replays only with `include_test`."""
+        """Return the latest revision of each alert, newest first; alerts that are not live only with `include_test`."""
         test = None if include_test else False
         parameters = {
             "region": region,
@@ -181,7 +186,7 @@ class Client:
 
     def outlooks(self, *, include_test: bool = False) -> list[RegionOutlook]:
         """Return the latest outlook of each region that has one."""
-        return _without_replays(self._get("/v1/outlooks", Outlooks).outlooks, include_test)
+        return _only_live(self._get("/v1/outlooks", Outlooks).outlooks, include_test)
 
     def outlook_history(
         self, region: str, start: Instant | str = "beginning", end: Instant | str | None = None, *, include_test: bool = False
@@ -247,6 +252,6 @@ class Client:
         self.close()
 
 
-def _without_replays(records: list[Marked], include_test: bool) -> list[Marked]:
-    """Return the records without those of replays, unless these are included."""
+def _only_live(records: list[Marked], include_test: bool) -> list[Marked]:
+    """Return the records without those that are not live, unless these are included."""
     return [record for record in records if include_test or not record.test]

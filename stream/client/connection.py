@@ -15,6 +15,7 @@ import httpx
 import httpx_sse
 import msgspec
 
+from ingest.event import decode_with
 from ingest.loopback import DIRECT
 from ingest.problem import Problem
 
@@ -190,8 +191,8 @@ def _raise_unless_success(answer: httpx.Response, body: bytes) -> None:
 def _error_and_remedy(body: bytes) -> tuple[str, str]:
     """Return error and remedy from the body of an error answer; empty texts if it has none."""
     try:
-        fields = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        fields = decode_with(msgspec.json.Decoder(dict[str, Any]), body)
+    except msgspec.DecodeError:
         return "", ""
     return str(fields.get("error", "")), str(fields.get("remedy", ""))
 

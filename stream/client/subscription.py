@@ -77,7 +77,7 @@ class Subscription:
 
     @property
     def left_out_tests(self) -> int:
-        """The number of records of replays that were left out."""
+        """The number of records that were left out because they are not live."""
         return self._selection.left_out_tests
 
     def __iter__(self) -> Subscription:

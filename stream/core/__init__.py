@@ -7,8 +7,9 @@ from stream.core.forecaster import Expectation, Forecaster, Hazard
 from stream.core.lineup import DEPENDENT_KINDS, FORECASTING_KINDS, Library, Lineup, NoLibrary
 from stream.core.memory import Memory
 from stream.core.position import BEGINNING, Position, RegionChange, SavedRegion
-from stream.core.score import MODEL, Scoring, Tally
+from stream.core.score import MILLISECONDS_PER_WEEK, MODEL, Scoring, Tally
 from stream.core.shadow import ShadowedForecaster, champion_memory
+from stream.core.soundness import ModelFailed, flaw_of
 from stream.core.step import RegionContext, RegionState, Step, first_state, on_change, on_heartbeat, take_over
 from stream.core.window import Window, key_of
 
@@ -16,6 +17,7 @@ __all__ = [
     "BEGINNING",
     "DEPENDENT_KINDS",
     "FORECASTING_KINDS",
+    "MILLISECONDS_PER_WEEK",
     "MODEL",
     "Expectation",
     "Forecaster",
@@ -23,6 +25,7 @@ __all__ = [
     "Library",
     "Lineup",
     "Memory",
+    "ModelFailed",
     "NoLibrary",
     "Position",
     "RegionChange",
@@ -37,6 +40,7 @@ __all__ = [
     "champion_memory",
     "digest_after",
     "first_state",
+    "flaw_of",
     "key_of",
     "on_change",
     "on_heartbeat",

@@ -28,6 +28,11 @@ class Lineup(NamedTuple):
     challenger: Models = ()
     """Where the challenger differs from the champion; empty when there is no challenger."""
 
+    @classmethod
+    def of(cls, models: dict[str, str]) -> Lineup:
+        """Return the lineup of these champions, by kind."""
+        return cls(tuple(sorted(models.items())))
+
     def after(self, promotion: Promotion) -> Lineup:
         """Return the lineup after a promotion: a new champion ends the challenge, a new challenger replaces the former one."""
         models = {kind: name for kind, name in promotion.models.items() if kind in FORECASTING_KINDS}

@@ -63,7 +63,10 @@ def take_over(state: RegionState, context: RegionContext, now: Instant) -> Regio
 
 
 def on_change(state: RegionState, change: Change, context: RegionContext, now: Instant) -> Step:
-    """Apply an added, revised, deleted or merged event: the window changes, the memory follows, and a forecast is issued."""
+    """Apply an added, revised, deleted or merged event: the window changes, the memory follows, and a forecast is issued.
+
+    While the past is read, the next forecast is due as soon as it is read.
+    """
     window, memory, expired = _expire(state, context, now)
     edit = window.apply(change, context.region, _cutoff(context, now))
     removed = expired if edit.added or not edit.removed else (*expired, edit.removed.id)
@@ -72,14 +75,15 @@ def on_change(state: RegionState, change: Change, context: RegionContext, now: I
     scoring = _close_interval(state, context, now).count_late_news(edit)
     before, memory = memory, memory.refold(context.forecaster, context.region, edit.window, edit.changed_from)
     expectation = context.forecaster.expect(memory.head, context.region, now)
+    expectation = expectation._replace(due_at=now) if change.catching_up else expectation
     after = RegionState(edit.window, memory, expectation.due_at, scoring)
     forecast = _forecast(after, change, change.kind, change.id, context, now, expectation)
     return Step(after, forecast, edit.added, removed, memory.count_refolded(before, edit.changed_from))
 
 
 def on_heartbeat(state: RegionState, heartbeat: Heartbeat, context: RegionContext, now: Instant) -> Step:
-    """Apply the passing of time: when a forecast is due, it is issued again, given that no event arrived."""
-    if state.due_at is None or now < state.due_at:
+    """Apply the passing of time: when a forecast is due, it is issued again, given that no event arrived; not while the past is read."""
+    if heartbeat.catching_up or state.due_at is None or now < state.due_at:
         return Step(state)
     window, memory, expired = _expire(state, context, now)
     expectation = context.forecaster.expect(memory.head, context.region, now)

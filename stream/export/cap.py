@@ -1,8 +1,8 @@
 """Alerts in the Common Alerting Protocol 1.2 (OASIS, 2010): https://docs.oasis-open.org/emergency/cap/v1.2/CAP-v1.2-os.html
 
 One revision of an alert is one message: `initial` becomes an Alert, `update` an Update, `retraction` a Cancel. Updates and cancels refer to
-all earlier messages of the same alert. Alerts of replays have the status Test; alerts about the system itself (`feed`, `calibration`) have
-the status System.
+all earlier messages of the same alert. What is not live has the status Test, a drill Exercise; alerts about the system itself (`feed`,
+`calibration`) have the status System.
 
 A probability is not an observation, so the certainty of a forecast is `Possible` (probability up to one half) or `Likely` (above), never
 more. The magnitude of an earthquake alone does not determine its damage, so `severity` is a plain table of magnitudes, `Unknown` without a
@@ -17,14 +17,13 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-import shapely
-
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_SECOND, Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from ingest.xml_text import xml_text
-from stream.records import DISCLAIMER, INSTRUCTION, Alert
+from stream.export.cap_area import add_area, add_text
+from stream.records import DISCLAIMER, INSTRUCTION, NOT_LIVE, Alert
 
 CAP_MEDIA_TYPE = "application/cap+xml"
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
@@ -76,9 +75,9 @@ def cap_message(
         alert: the revision.
         earlier: the earlier revisions of the alert, which the message refers to; other alerts in it are ignored.
         table: the regions, whose polygons are the area of the message.
-        events: the events that the alert rests on, by id; the area of a magnitude alert is circles around them.
+        events: the events that the alert rests on, by id: for a magnitude alert of an earlier release, which does not have its earthquake.
         sender: identifies the operator, for example by a domain; without spaces, commas, `<` and `&`.
-        web: the address of a page with more information.
+        web: the address of a page with more information, where the source has none about the earthquake.
 
     Raises:
         Problem: the alert is an update or retraction, but `earlier` has no earlier revision to refer to.
@@ -91,21 +90,27 @@ def cap_message(
     _add_head(message, alert, before, fields, _identifier(sender))
     info = ElementTree.SubElement(message, "info")
     _add_info(info, alert, fields, web, expires=_expires(alert, before))
-    _add_area(ElementTree.SubElement(info, "area"), alert, table, events or {})
+    add_area(ElementTree.SubElement(info, "area"), alert, table, events or {})
     ElementTree.indent(message)
     return bytes(ElementTree.tostring(message, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
 def _add_head(message: ElementTree.Element, alert: Alert, before: Sequence[Alert], fields: CapFields, sender: str) -> None:
-    _add(message, "identifier", _name(alert))
-    _add(message, "sender", sender)
-    _add(message, "sent", _time(alert.issued_at))
-    _add(message, "status", "Test" if alert.test else "System" if fields.system else "Actual")
-    _add(message, "msgType", MESSAGE_TYPES[alert.alert_type])
-    _add(message, "scope", "Public")
-    _add(message, "note", _note(alert))
-    _add(message, "references", " ".join(f"{sender},{_name(one)},{_time(one.issued_at)}" for one in before))
-    _add(message, "incidents", " ".join(map(_identifier, alert.events)))
+    add_text(message, "identifier", _name(alert))
+    add_text(message, "sender", sender)
+    add_text(message, "sent", _time(alert.issued_at))
+    add_text(message, "status", _status(alert, fields))
+    add_text(message, "msgType", MESSAGE_TYPES[alert.alert_type])
+    add_text(message, "scope", "Public")
+    add_text(message, "note", _note(alert))
+    add_text(message, "references", " ".join(f"{sender},{_name(one)},{_time(one.issued_at)}" for one in before))
+    add_text(message, "incidents", " ".join(map(_identifier, alert.events)))
+
+
+def _status(alert: Alert, fields: CapFields) -> str:
+    if alert.test:
+        return "Exercise" if alert.why_not_live == "exercise" else "Test"
+    return "System" if fields.system else "Actual"
 
 
 def _expires(alert: Alert, before: Sequence[Alert]) -> Instant:
@@ -129,30 +134,46 @@ def _time(instant: Instant) -> str:
 
 
 def _note(alert: Alert) -> str:
-    parts = ["Test: made from the past, not live." if alert.test else "", alert.reason if alert.alert_type == "retraction" else ""]
+    parts = [_mark(alert), sentence(alert.reason) if alert.alert_type == "retraction" else ""]
     return " ".join(part for part in parts if part)
+
+
+def _mark(alert: Alert) -> str:
+    """Return the sentence that what is not live begins with; an empty text when it is live."""
+    return NOT_LIVE[alert.why_not_live] if alert.test else ""
+
+
+def sentence(text: str) -> str:
+    """Return a text that begins with a capital and ends with a full stop."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if not text or text[-1] in ".!?" else ".")
 
 
 def _add_info(info: ElementTree.Element, alert: Alert, fields: CapFields, web: str | None, expires: Instant) -> None:
     is_retracted = alert.alert_type == "retraction"
-    _add(info, "language", LANGUAGE)
-    _add(info, "category", fields.category)
-    _add(info, "event", fields.event)
-    _add(info, "responseType", "Monitor" if alert.active else "None")
-    _add(info, "urgency", fields.urgency if alert.active else "Past")
-    _add(info, "severity", "Unknown" if is_retracted else severity(alert, fields))
-    _add(info, "certainty", "Unknown" if is_retracted else certainty(alert, fields))
-    _add(info, "effective", _time(alert.issued_at))
-    _add(info, "expires", _time(expires))
-    _add(info, "senderName", "quakecast")
-    _add(info, "headline", alert.headline)
-    _add(info, "description", f"{alert.headline}. {alert.reason}. {DISCLAIMER}")
-    _add(info, "instruction", INSTRUCTION)
-    _add(info, "web", web or "")
+    add_text(info, "language", LANGUAGE)
+    add_text(info, "category", fields.category)
+    add_text(info, "event", fields.event)
+    add_text(info, "responseType", "Monitor" if alert.active else "None")
+    add_text(info, "urgency", fields.urgency if alert.active else "Past")
+    add_text(info, "severity", "Unknown" if is_retracted else severity(alert, fields))
+    add_text(info, "certainty", "Unknown" if is_retracted else certainty(alert, fields))
+    add_text(info, "effective", _time(alert.issued_at))
+    add_text(info, "expires", _time(expires))
+    add_text(info, "senderName", "quakecast")
+    add_text(info, "headline", f"{_mark(alert)} {alert.headline}")
+    add_text(info, "description", _description(alert))
+    add_text(info, "instruction", INSTRUCTION)
+    add_text(info, "web", (alert.earthquake.url if alert.earthquake is not None and alert.kind == "magnitude" else None) or web or "")
     for name, value in _parameters(alert).items():
         parameter = ElementTree.SubElement(info, "parameter")
-        _add(parameter, "valueName", f"quakecast:{name}")
-        _add(parameter, "value", value)
+        add_text(parameter, "valueName", f"quakecast:{name}")
+        add_text(parameter, "value", value)
+
+
+def _description(alert: Alert) -> str:
+    """Return sentences: the mark of what is not live, what happened and what to expect, what is new, the disclaimer."""
+    return " ".join(filter(None, (_mark(alert), sentence(alert.description or alert.headline), sentence(alert.reason), DISCLAIMER)))
 
 
 def severity(alert: Alert, fields: CapFields) -> str:
@@ -177,41 +198,3 @@ def _parameters(alert: Alert) -> dict[str, str]:
         "model": alert.model, "events": " ".join(alert.events),
     }  # fmt: skip
     return {name: text for name, value in values.items() if value is not None and (text := xml_text(str(value)))}
-
-
-def _add_area(area: ElementTree.Element, alert: Alert, table: RegionTable, events: Mapping[str, Event]) -> None:
-    """Add circles around the events of a magnitude alert, else the region's polygons; without either, an area without a shape."""
-    located = [events[event_id] for event_id in alert.events if event_id in events] if alert.kind == "magnitude" else []
-    is_in_table = alert.region is not None and alert.region in table
-    name = table[alert.region].name if is_in_table and alert.region else xml_text(alert.region or "") or "Worldwide"
-    _add(area, "areaDesc", "; ".join(xml_text(event.place) or name for event in located) or name)
-    if located:
-        for event in located:
-            _add(area, "circle", f"{event.latitude:.4f},{event.longitude:.4f} {radius_km(event.magnitude or 0.0):.1f}")
-    elif is_in_table and alert.region:
-        for polygon in _polygons(table.shape(alert.region)):
-            _add(area, "polygon", polygon)
-    if alert.region and xml_text(alert.region):
-        geocode = ElementTree.SubElement(area, "geocode")
-        _add(geocode, "valueName", "quakecast:region")
-        _add(geocode, "value", alert.region)
-
-
-def radius_km(magnitude: float) -> float:
-    """Return the radius of the aftershock zone, in km.
-
-    10^(0.1238 M + 0.983): Gardner and Knopoff (1974), in the form of van Stiphout et al. (2012, eq. 1).
-    """
-    return float(10.0 ** (0.1238 * magnitude + 0.983))
-
-
-def _polygons(shape: shapely.Geometry) -> list[str]:
-    """Return closed rings of `latitude,longitude`. CAP polygons have no holes, so an enclosed area counts as part of the region."""
-    parts = [part for part in shapely.get_parts(shape) if isinstance(part, shapely.Polygon)]
-    return [" ".join(f"{latitude:.4f},{longitude:.4f}" for longitude, latitude in part.exterior.coords) for part in parts]
-
-
-def _add(parent: ElementTree.Element, name: str, text: str) -> None:
-    """Add an element with a text; an empty text adds nothing."""
-    if text := xml_text(text):
-        ElementTree.SubElement(parent, name).text = text

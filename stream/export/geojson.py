@@ -40,15 +40,16 @@ def forecasts_geojson(forecasts: Iterable[Forecast], table: RegionTable) -> byte
     return _encode({"type": "FeatureCollection", "disclaimer": DISCLAIMER, "features": features})
 
 
-def events_geojson(events: Iterable[tuple[str, Event]], generated: Instant) -> bytes:
+def events_geojson(events: Iterable[tuple[str, Event]], generated: Instant, *, test: bool = False) -> bytes:
     """Return a FeatureCollection of events that programs for the USGS summary feeds can read; `region` is an additional property.
 
     Args:
         events: pairs of region id and event.
         generated: the stream time, so that the same log gives the same bytes.
+        test: whether the events are not live.
     """
     features = [_event_feature(region, event) for region, event in events]
-    metadata = {"generated": int(generated), "title": "quakecast: events as known", "count": len(features)}
+    metadata = {"generated": int(generated), "title": "quakecast: events as known", "count": len(features), "test": test}
     return _encode({"type": "FeatureCollection", "metadata": metadata, "features": features})
 
 

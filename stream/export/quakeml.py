@@ -9,8 +9,8 @@ from ingest.event import Event
 QUAKEML_MEDIA_TYPE = "application/xml"
 
 
-def events_quakeml(events: Iterable[Event]) -> bytes:
-    """Return a QuakeML document: each event with its id, type, origin, magnitude, place and author."""
+def events_quakeml(events: Iterable[Event], comment: str | None = None) -> bytes:
+    """Return a QuakeML document: each event with its id, type, origin, magnitude, place and author; the comment describes all of them."""
     from ingest.seismology import events_quakeml as encode_events  # obspy takes a second to import
 
-    return encode_events(events)
+    return encode_events(events, comment)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from stream.monitoring.health import SECONDS_BETWEEN_PROBES, Health, Probe, check_feed, run_probe
-from stream.monitoring.metrics import OutlookMetrics, WorkerMetrics, watch_health
+from stream.monitoring.metrics import TAKEOVER_KEY, OutlookMetrics, WorkerMetrics, watch_health
 from stream.monitoring.probes import FeedProbe, ForecastsProbe, LogProbe, ModelProbe, StoreProbe, check_models, public_address
 
 __all__ = [
     "SECONDS_BETWEEN_PROBES",
+    "TAKEOVER_KEY",
     "FeedProbe",
     "ForecastsProbe",
     "Health",

@@ -11,7 +11,7 @@ from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -24,6 +24,8 @@ from stream.monitoring.health import Health
 from stream.partition import Partition, Refold
 from stream.records import Score, decode_alert
 
+TAKEOVER_KEY = b"takeover"
+"""Key of the records of takeovers in the models topic."""
 BATCH_BUCKETS = (1.0, 2.0, 6.0, 12.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0)
 LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SIMULATION_BUCKETS_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
@@ -54,7 +56,20 @@ class WorkerMetrics:
         self._rebalances = Counter(
             "quakecast_rebalances", "Rebalances: partitions were assigned to or taken from this worker.", registry=registry
         )
+        self._takeovers = Counter(
+            "quakecast_model_takeovers", "Takeovers, by partition, from models that could not forecast in force.", registry=registry
+        )
         self._refused = Counter("quakecast_commits_refused", "Transactions that the log refused to commit.", registry=registry)
+        self._rebuilt = Gauge(
+            "quakecast_state_rebuilt_timestamp_seconds",
+            "When a saved state was last found unusable or gone, and built from the log or written anew; 0: never.",
+            registry=registry,
+        )
+        self._offset_lost = Gauge(
+            "quakecast_group_offset_lost_timestamp_seconds",
+            "When the group's offset of a partition was last found lost or behind its outputs; 0: never.",
+            registry=registry,
+        )
         self._dead: Counts[str] = Counts()
         exposition.count_dead_letters(lambda: self._dead)
 
@@ -74,6 +89,7 @@ class WorkerMetrics:
             self._latency.observe(seconds)
         for refold in refolds:
             self._refolds.observe(refold.events)
+        self._takeovers.inc(sum(out.key == TAKEOVER_KEY for out in outgoing))
         if written[ALERTS] or written[DEAD_LETTERS]:
             self._count_dead_letters_and_alerts(outgoing)
 
@@ -93,6 +109,14 @@ class WorkerMetrics:
     def count_refused_commit(self) -> None:
         """Count one transaction that the log refused."""
         self._refused.inc()
+
+    def note_rebuilding(self) -> None:
+        """Note that a saved state cannot be used, now."""
+        self._rebuilt.set_to_current_time()
+
+    def note_lost_offset(self) -> None:
+        """Note that the group's offset is lost or behind, now."""
+        self._offset_lost.set_to_current_time()
 
     def watch_partitions(self, partitions: Callable[[], Mapping[int, Partition]]) -> None:
         """Collect the scores, models and clocks of the worker's own partitions on each scrape."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple
 
-from ingest.event import Change, Event, Heartbeat, InputRecord
+from ingest.event import Change, Event, Heartbeat, InputRecord, WhyNotLive
 from ingest.instant import Instant
 from ingest.plausible import misfit
 from ingest.region import Region, RegionTable
@@ -21,6 +21,7 @@ from stream.records import (
     DISCLAIMER,
     FRACTILES,
     INSTRUCTION,
+    NOT_LIVE,
     OBSERVED_DAYS,
     Cause,
     Observation,
@@ -32,6 +33,13 @@ from stream.records import (
 )
 
 REFERENCE = "the forecaster rolled forward; the year from the end of the month on by its kernels alone"
+
+
+class Mark(NamedTuple):
+    """Whether the newest record is not live, and why."""
+
+    test: bool = False
+    why: WhyNotLive | None = None
 
 
 class Due(NamedTuple):
@@ -46,7 +54,7 @@ class Due(NamedTuple):
     mainshock: Event | None
     issued: LastOutlook | None
     lineup: Lineup
-    test: bool
+    mark: Mark
 
 
 class _RegionState(NamedTuple):
@@ -65,9 +73,11 @@ class OutlookPartition:
         """
         self.number, self.sequence = number, -1
         self.lineup = Lineup()
-        """The models in force; the caller sets it at each promotion."""
+        """The models in force; the caller sets it at each promotion and takeover."""
+        self.promoted_after = -1
+        """Sequence of the last record before that promotion."""
         self.clock = BEGINNING
-        self._table, self._test = table, False
+        self._table, self._mark = table, Mark()
         self._issued = issued or {}
         self._regions: dict[str, _RegionState] = {}
 
@@ -75,7 +85,7 @@ class OutlookPartition:
         """Fold a record."""
         if record.sequence <= self.sequence or misfit(record, self.sequence, None if self.clock == BEGINNING else self.clock):
             return
-        self.sequence, self._test = record.sequence, record.test
+        self.sequence, self._mark = record.sequence, Mark(record.test, record.why_not_live)
         self.clock = max(self.clock, record.observed_at)
         if isinstance(record, Change) and record.region in self._table:
             self._change(record)
@@ -89,10 +99,12 @@ class OutlookPartition:
         """Return the outlooks that are due after a record was folded."""
         return self._due() if isinstance(record, Heartbeat) else []
 
-    def record_issue(self, outlook: RegionOutlook) -> None:
+    def record_issue(self, due: Due) -> None:
         """Keep the part of an issued outlook that the region's next one depends on."""
-        state = self._regions[outlook.region]
-        self._regions[outlook.region] = state._replace(issued=last_outlook_of(outlook))
+        shock, issued = due.mainshock, LastOutlook(outlook_id(due, self.number), due.now)
+        if shock is not None:
+            issued = LastOutlook(issued.id, issued.at, shock.id, shock.time, shock.magnitude or 0.0)
+        self._regions[due.region.id] = self._regions[due.region.id]._replace(issued=issued)
 
     def window(self, region_id: str) -> Window:
         """Return a region's window."""
@@ -124,7 +136,7 @@ class OutlookPartition:
         if cause is None:
             return None
         return Due(
-            region, cause, self.clock, self.sequence, state.window.events, state.mainshock, state.issued, self.lineup, self._test
+            region, cause, self.clock, self.sequence, state.window.events, state.mainshock, state.issued, self.lineup, self._mark
         )  # fmt: skip
 
 
@@ -163,13 +175,13 @@ def outlook_of(due: Due, partition: int, model: str, simulated: SimulatedCounts)
         expire_time=span_end(due.now, "1 Year"),
         advisory_time_frame=ADVISORY_TIME_FRAME,
         template="Region" if mainshock is None else "Mainshock",
-        injectable_text=f"{'This is a replay, not live. ' if due.test else ''}{DISCLAIMER} {INSTRUCTION}",
+        injectable_text=f"{NOT_LIVE[due.mark.why] + ' ' if due.mark.test else ''}{DISCLAIMER} {INSTRUCTION}",
         observations=counts,
         model=OutlookModel(model, REFERENCE, simulated.parameters),
         fractile_probabilities=list(FRACTILES),
         forecast=simulated.forecast,
         next_forecast_time=int(next_after(due.now, mainshock, region)),
-        test=due.test,
+        test=due.mark.test,
     )
 
 

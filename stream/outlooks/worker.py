@@ -16,6 +16,7 @@ import structlog
 
 from ingest.bus import EVENTS, OUTLOOKS, Log, NotCommitted, Outgoing, Record
 from ingest.event import LogRecord, Promotion, decode, encode
+from ingest.instant import Instant
 from ingest.metrics import Exposition
 from ingest.plausible import implausible
 from ingest.problem import Problem
@@ -25,7 +26,8 @@ from stream.core import Lineup
 from stream.monitoring import OutlookMetrics
 from stream.outlooks.partition import Due, OutlookPartition, last_outlook_of, outlook_of, simulation_request
 from stream.outlooks.schedule import LastOutlook
-from stream.outlooks.simulator import Simulator
+from stream.outlooks.simulator import SimulatedCounts, Simulator
+from stream.promotion import lineup_after_takeovers
 from stream.records import RegionOutlook, decode_outlook
 
 GROUP = "outlook"
@@ -60,6 +62,7 @@ class OutlookWorker(GroupMember[Owned]):
 
     Args:
         from_beginning: where a new group begins: at the log's beginning, or at its present end.
+        since: outlooks due before are scheduled, but not simulated and not issued; None: all are issued.
     """
 
     def __init__(
@@ -73,10 +76,11 @@ class OutlookWorker(GroupMember[Owned]):
         batch_size: int = BATCH_SIZE,
         longest_turn_seconds: float = LONGEST_TURN_SECONDS,
         metrics: OutlookMetrics | None = None,
+        since: Instant | None = None,
     ) -> None:
         super().__init__(event_log, GROUP, name)
         self._table, self._simulators = table, simulators
-        self._from_beginning, self._batch_size = from_beginning, batch_size
+        self._from_beginning, self._batch_size, self._since = from_beginning, batch_size, since
         self._longest_turn_seconds = longest_turn_seconds
         self._metrics = metrics or OutlookMetrics(Exposition())
 
@@ -102,8 +106,9 @@ class OutlookWorker(GroupMember[Owned]):
 
     def _own(self, number: int) -> None:
         starts, committed = self._log.starts(EVENTS)[number], self._consumer.committed(number)
-        first = committed if committed is not None else starts if self._from_beginning else self._log.ends(EVENTS)[number]
-        state = OutlookPartition(number, self._table, self._issued(number))
+        issued, reached = self._issued(number)
+        first = self._beginning(number, reached) if committed is None else committed
+        state = OutlookPartition(number, self._table, issued)
         for record in self._log.read(EVENTS, number, starts, first):
             decoded = _decode_or_none(record)
             if isinstance(decoded, Promotion):
@@ -115,16 +120,29 @@ class OutlookWorker(GroupMember[Owned]):
             self._producer.commit([], {number: first}, self._consumer)
         self._consumer.seek(number, first)
 
-    def _issued(self, number: int) -> dict[str, LastOutlook]:
-        """Return the latest outlook in the topic, by region."""
+    def _issued(self, number: int) -> tuple[dict[str, LastOutlook], int]:
+        """Return the latest outlook in the topic by region, and the sequence of the input that the newest belongs to (-1: none)."""
         latest: dict[str, LastOutlook] = {}
+        reached = -1
         for record in self._log.read(OUTLOOKS, number, self._log.starts(OUTLOOKS)[number], self._log.ends(OUTLOOKS)[number]):
             try:
                 outlook = decode_outlook(record.value)
             except msgspec.DecodeError:  # written by others
                 continue
-            latest[outlook.region] = last_outlook_of(outlook)
-        return latest
+            latest[outlook.region], reached = last_outlook_of(outlook), max(reached, outlook.input_sequence)
+        return latest, reached
+
+    def _beginning(self, number: int, reached: int) -> int:
+        """Return where to begin without a committed offset, which a broker forgets when the group is away for a week.
+
+        The outlooks say how far the group had come: up to the record of the newest one, which may lead to further ones.
+        """
+        starts, ends = self._log.starts(EVENTS)[number], self._log.ends(EVENTS)[number]
+        if reached >= 0:
+            log.warning("the group's offset is lost: continuing after the last outlook", partition=number, sequence=reached)
+            records = self._log.read(EVENTS, number, starts, ends)
+            return next((record.offset for record in records if _sequence(record) >= reached), ends)
+        return starts if self._from_beginning else ends
 
     def _take(self, record: Record) -> None:
         owned = self._owned.get(record.partition)
@@ -149,18 +167,41 @@ class OutlookWorker(GroupMember[Owned]):
         except Problem as problem:
             log.warning("promotion refused", partition=state.number, problem=str(problem))
             return
-        state.lineup = lineup
+        state.lineup, state.promoted_after = lineup, state.sequence
 
     def _issue(self, state: OutlookPartition, due: Due, offset: int) -> None:
         """Simulate one outlook and commit it with `offset` as the next to read: the same record may lead to further outlooks."""
-        simulator, began = self._simulators.simulator(due.lineup), time.monotonic()
-        outlook = outlook_of(due, state.number, simulator.name, simulator.simulate(simulation_request(due, state.number)))
+        if self._since is not None and due.now < self._since:
+            state.record_issue(due)
+            return
+        began = time.monotonic()
+        simulated = self._simulate(state, due)
+        if simulated is None:
+            return
+        outlook = outlook_of(due, state.number, *simulated)
         out = Outgoing(OUTLOOKS, state.number, outlook.region.encode(), encode(outlook), outlook.issued_at)
         self._producer.commit([out], {state.number: offset}, self._consumer)
-        state.record_issue(outlook)
+        state.record_issue(due)
         seconds = time.monotonic() - began
         self._metrics.count_outlook(outlook.cause, seconds)
         log.info("outlook", seconds=round(seconds, 2), **_outlook_fields(outlook))
+
+    def _simulate(self, state: OutlookPartition, due: Due) -> tuple[str, SimulatedCounts] | None:
+        """Return the name of the model and what it simulates, by the takeovers from models that failed so far.
+
+        Returns:
+            None if the model fails here: the outlook is issued when the forecasting workers have let another one take over.
+        """
+        state.lineup = lineup_after_takeovers(self._log, due.lineup, state.number, state.promoted_after, due.sequence)
+        try:
+            simulator = self._simulators.simulator(state.lineup)
+            return simulator.name, simulator.simulate(simulation_request(due, state.number))
+        except Exception as error:  # whatever a network with damaged weights raises
+            if state.lineup == Lineup():
+                raise
+            reason = f"{type(error).__name__}: {error}"
+        log.error("no outlook", region=due.region.id, at=str(due.now), failed=dict(state.lineup.champion), reason=reason)
+        return None
 
     def _leave_for_next_turn(self, records: list[Record]) -> None:
         """Leave records for the next turn: the group drops a member that does not poll for ten minutes."""
@@ -181,6 +222,11 @@ def _decode_or_none(record: Record) -> LogRecord | None:
     except msgspec.DecodeError:
         return None
     return None if implausible(decoded) else decoded
+
+
+def _sequence(record: Record) -> int:
+    """Return the sequence of an input record; -1 of others."""
+    return int(getattr(_decode_or_none(record), "sequence", -1))
 
 
 def _outlook_fields(outlook: RegionOutlook) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stream.records import api_answers
 from stream.records.activation import Activation
-from stream.records.alert import Alert, LastRevisions, decode_alert, decode_alerts, encode_alerts
+from stream.records.alert import Alert, AlertedEarthquake, LastRevisions, decode_alert, decode_alerts, encode_alerts
 from stream.records.any_record import AnyRecord, decode_record
 from stream.records.api_answers import (
     Alerts,
@@ -21,7 +21,7 @@ from stream.records.api_answers import (
     Status,
 )
 from stream.records.calibration import Calibration, Outcome, PitCounts
-from stream.records.disclaimer import DISCLAIMER, INSTRUCTION
+from stream.records.disclaimer import DISCLAIMER, INSTRUCTION, NOT_LIVE
 from stream.records.examples import example_of
 from stream.records.explanation import Contribution, Explanation, Influence
 from stream.records.forecast import (
@@ -69,6 +69,7 @@ __all__ = [
     "INSTRUCTION",
     "MAGNITUDES",
     "MAGNITUDE_ROUNDING",
+    "NOT_LIVE",
     "OBSERVED_DAYS",
     "QUANTILES",
     "RECORDS",
@@ -76,6 +77,7 @@ __all__ = [
     "AboveMainshock",
     "Activation",
     "Alert",
+    "AlertedEarthquake",
     "Alerts",
     "AnyRecord",
     "Bin",

@@ -1,4 +1,4 @@
-"""The record of the outcome of a promotion in one partition, in the models topic."""
+"""The record of the outcome of a promotion in one partition, or of the takeover from models that failed, in the models topic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ingest.instant import Instant
 
 
 class Activation(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.activation/1"):
-    """The result of a promotion in one partition: from which record on which model is in force, or why it was refused."""
+    """From which record on which model is in force in one partition, or why a promotion was refused."""
 
     partition: int
     offset: int
@@ -22,3 +22,6 @@ class Activation(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecas
     """The model in force from here on; after a refusal, the one that was in force before."""
     promotion: Promotion
     refused: str | None = None
+    failed: dict[str, str] | None = None
+    """By kind, the models that could not forecast in force and gave way. Then `promotion` is no mark of the input: its models (without any,
+    the worker's own) are in force from the record after `after_sequence` on, and its reason says what failed."""

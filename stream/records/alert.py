@@ -6,10 +6,29 @@ from typing import Literal
 
 import msgspec
 
-from ingest.event import decode_hook, decode_with, encode
+from ingest.event import WhyNotLive, decode_hook, decode_with, encode
 from ingest.instant import Instant
 
 AlertType = Literal["initial", "update", "retraction"]
+
+
+class AlertedEarthquake(msgspec.Struct, frozen=True):
+    """The earthquake of an alert, as it was known when the revision was issued."""
+
+    id: str
+    source_id: str
+    """The id under which its source lists it now; `id` stays."""
+    time: Instant
+    """Origin time."""
+    magnitude: float | None
+    latitude: float
+    longitude: float
+    depth_km: float | None
+    place: str
+    url: str | None = None
+    """The source's page about it."""
+    tsunami: bool = False
+    """Whether its source points to the tsunami warning centres."""
 
 
 class Alert(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.alert/1"):
@@ -20,7 +39,8 @@ class Alert(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.ale
     """
 
     id: str
-    """The same in all revisions: rule, region, partition and sequence of the input record that started it."""
+    """The same in all revisions: rule, region, partition and sequence of the input record that started it; of an earthquake that came
+    while the past was read, also the earthquake's id."""
     revision: int
     """Counted from 0."""
     alert_type: AlertType
@@ -56,7 +76,15 @@ class Alert(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakecast.ale
     input_partition: int
     input_sequence: int
     test: bool = False
-    """True in replays: not live."""
+    """True when the alert is not live, or rests on a record that is not."""
+    why_not_live: WhyNotLive | None = None
+    """Why not; None when it is live."""
+    description: str = ""
+    """Sentences for people: what happened, where and when, how large, and what to expect."""
+    began_at: Instant | None = None
+    """When the first revision was issued; None in alerts that began before this was kept."""
+    earthquake: AlertedEarthquake | None = None
+    """Of a `magnitude` alert its earthquake; of a `probability` or `gain` the largest one of the week before, if there was one."""
 
 
 LastRevisions = tuple[Alert, ...]

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ingest.event import Promotion
+from ingest.event import Promotion, WhyNotLive
 from ingest.instant import Instant
 from stream.records.activation import Activation
 from stream.records.alert import Alert
@@ -14,6 +14,13 @@ from stream.records.calibration import Outcome, PitCounts
 from stream.records.forecast import Forecast, Score
 from stream.records.known_event import KnownEvent
 from stream.records.outlook import CameSince, RegionOutlook
+
+
+class Marked(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that says whether it is live."""
+
+    test: bool = False
+    """True when the newest records, and so this answer, are not live: see `/v1/status`."""
 
 
 class FeedState(msgspec.Struct, frozen=True):
@@ -24,10 +31,13 @@ class FeedState(msgspec.Struct, frozen=True):
     age_seconds: float | None
     """The age of that time by this machine's clock."""
     heard_seconds_ago: float | None
-    """Seconds since the poller last received news; seen from the log alone, since the last heartbeat was read."""
+    """Seconds since the poller last received news; seen from the log alone, since the last heartbeat was read. Until something has been
+    received after a start, the age of the log's last heartbeat."""
     stale: bool
     """True when the feed has been silent for too long: events since then are unknown, so no news does not mean no earthquakes."""
     trouble: str | None
+    catching_up: bool = False
+    """True while the past is read from the source, at the first start or after a gap: no alert begins until it is in."""
 
 
 class Seconds(msgspec.Struct, frozen=True):
@@ -53,7 +63,7 @@ class Counts(msgspec.Struct, frozen=True):
     alerts_active: int
 
 
-class Status(msgspec.Struct, frozen=True):
+class Status(Marked, frozen=True):
     """The state of the whole system."""
 
     disclaimer: str
@@ -61,9 +71,15 @@ class Status(msgspec.Struct, frozen=True):
     stream_time: Instant | None
     feed: FeedState
     replay: bool
-    """True when the newest records come from a replay and are not live."""
+    """The opposite of `live`, as earlier versions said it."""
+    live: bool
+    """False when the newest records are not live: no alert of theirs is of a real earthquake of today."""
+    why_not_live: WhyNotLive | None
+    """`replay`, `simulation` (the source is simulated), `exercise` (a drill) or `clock` (the source's clock is far from ours)."""
     lag_records: int | None
     """Input records without a forecast yet; None when the windows cannot be reached."""
+    outlooks_overdue_seconds: float | None
+    """For how long the most overdue outlook has been due, by the stream's time; 0 if none is, None without outlooks."""
     latency_seconds: Seconds
     model: ModelInForce | None
     dead_letters: dict[str, int]
@@ -83,7 +99,7 @@ class RegionNow(msgspec.Struct, frozen=True):
     forecast: Forecast | None
 
 
-class Regions(msgspec.Struct, frozen=True):
+class Regions(Marked, frozen=True):
     disclaimer: str
     regions: list[RegionNow]
 
@@ -96,14 +112,15 @@ class OneRegion(RegionNow, frozen=True, kw_only=True):
     came_since: list[CameSince]
     """Counts of the events since the outlook was issued, for each of its spans and bins."""
     alerts: list[Alert]
+    test: bool = False
 
 
-class Forecasts(msgspec.Struct, frozen=True):
+class Forecasts(Marked, frozen=True):
     disclaimer: str
     forecasts: list[Forecast]
 
 
-class History(msgspec.Struct, frozen=True):
+class History(Marked, frozen=True):
     """A region's forecasts, oldest first."""
 
     disclaimer: str
@@ -112,7 +129,7 @@ class History(msgspec.Struct, frozen=True):
     """Whether the span holds more: continue from the time of the last one."""
 
 
-class Outlooks(msgspec.Struct, frozen=True):
+class Outlooks(Marked, frozen=True):
     """The latest outlook of each region."""
 
     disclaimer: str
@@ -121,7 +138,7 @@ class Outlooks(msgspec.Struct, frozen=True):
     """By region, counts of the events since its outlook was issued."""
 
 
-class OutlookHistory(msgspec.Struct, frozen=True):
+class OutlookHistory(Marked, frozen=True):
     """A region's outlooks, oldest first."""
 
     disclaimer: str
@@ -146,7 +163,7 @@ class WorldScore(msgspec.Struct, frozen=True):
     withdrawn_events: int
 
 
-class Scores(msgspec.Struct, frozen=True):
+class Scores(Marked, frozen=True):
     disclaimer: str
     regions: list[RegionScore]
     """By region, the score in its latest forecast."""
@@ -155,28 +172,28 @@ class Scores(msgspec.Struct, frozen=True):
     """Over at most the last thirty days."""
 
 
-class Models(msgspec.Struct, frozen=True):
+class Models(Marked, frozen=True):
     in_force: ModelInForce | None
     records: list[Promotion | Activation]
     """From the models topic, newest first."""
 
 
-class Outcomes(msgspec.Struct, frozen=True):
+class Outcomes(Marked, frozen=True):
     disclaimer: str
     outcomes: list[Outcome]
     """Newest first."""
 
 
-class Events(msgspec.Struct, frozen=True):
+class Events(Marked, frozen=True):
     events: list[KnownEvent]
 
 
-class Alerts(msgspec.Struct, frozen=True):
+class Alerts(Marked, frozen=True):
     disclaimer: str
     alerts: list[Alert]
 
 
-class Revisions(msgspec.Struct, frozen=True):
+class Revisions(Marked, frozen=True):
     disclaimer: str
     revisions: list[Alert]
     """From the first to the last."""

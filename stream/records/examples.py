@@ -7,7 +7,7 @@ import msgspec
 from ingest.event import Change, DeadLetter, Event, Heartbeat, Outage, Promotion
 from ingest.instant import Instant
 from stream.records.activation import Activation
-from stream.records.alert import Alert
+from stream.records.alert import Alert, AlertedEarthquake
 from stream.records.forecast import Exceedance, Forecast, Magnitude, Score, Spot, Wait, Where
 from stream.records.outlook import AboveMainshock, Bin, Observation, OutlookMainshock, OutlookModel, OutlookSpan, RegionOutlook
 
@@ -43,8 +43,13 @@ FORECAST = Forecast(
 )  # fmt: skip
 ALERT = Alert(
     "m6-observed:california:0-4711", 0, "initial", None, "m6-observed", "magnitude", "california",
-    OBSERVED_AT, OBSERVED_AT.plus(days=1.0), True, "California: M 6.1, 18 km W of Searles Valley, CA", "rule m6-observed: at least 6",
-    6.1, 6.0, 6.0, None, "california-0-4711", [EVENT.id], MODEL, 0, 4_711,
+    OBSERVED_AT, OBSERVED_AT.plus(days=1.0), True, "M 6.1 earthquake, 18 km W of Searles Valley, CA",
+    "The magnitude is M 6.1; this alert begins at M 6.0.", 6.1, 6.0, None, None, None, [EVENT.id], None, 0, 4_711,
+    description=f"An earthquake of M 6.1 happened at 06:05 UTC on 1 March 2026, about 8 km deep, {EVENT.place}. Its magnitude and place may"
+    " still be revised. Aftershocks are to be expected. The largest is about M 4.9 on average, but one as large as this or larger"
+    " is possible.",
+    began_at=OBSERVED_AT,
+    earthquake=AlertedEarthquake(EVENT.id, EVENT.id, ORIGIN, 6.1, 35.705, -117.504, 8.2, EVENT.place),
 )  # fmt: skip
 OUTLOOK = RegionOutlook(
     id="outlook-california-0-4711", region="california", issued_at=OBSERVED_AT, cause="mainshock", supersedes=None,

@@ -42,3 +42,5 @@ class Explanation(msgspec.Struct, frozen=True, tag_field="$schema", tag="quakeca
     """Effects on ln of the number of events that the last event is expected to trigger; `average` is its value for average inputs."""
     memory: list[Influence]
     """Effects on E[ln X]: how much longer than the kernels the memory expects the wait to be; `average` is its value for average inputs."""
+    test: bool = False
+    """True when the forecast is not live."""

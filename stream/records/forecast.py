@@ -59,7 +59,7 @@ class Exceedance(msgspec.Struct, frozen=True):
 
     probability: dict[str, dict[str, float]]
     gain: dict[str, dict[str, float]]
-    """The probability divided by that of the region's long-run rate."""
+    """The probability divided by that of the region's long-run rate of such events, from catalogues of a century."""
 
 
 class Score(msgspec.Struct, frozen=True):

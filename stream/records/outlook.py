@@ -130,7 +130,7 @@ class RegionOutlook(msgspec.Struct, frozen=True, tag_field="$schema", tag="quake
     next_forecast_time: int = msgspec.field(name="nextForecastTime")
     """When the next outlook is due if no event arrives."""
     test: bool = False
-    """True in replays: not live."""
+    """True when it is not live."""
 
 
 class CameSince(msgspec.Struct, frozen=True):

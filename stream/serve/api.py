@@ -18,7 +18,7 @@ from stream.records import DISCLAIMER, Alert, CameSince, Explanation, KnownEvent
 from stream.records import api_answers as answers
 from stream.serve.errors import bad_request, not_found
 from stream.serve.event_index import EventState
-from stream.serve.metrics import watch_hub
+from stream.serve.metrics import watch_hub, watch_outlooks
 from stream.serve.queries import AlertQuery, AlertsQuery, EventsQuery, NoQuery, RegionQuery
 from stream.serve.sse import Hub
 from stream.serve.store_positions import StorePositions
@@ -43,6 +43,8 @@ class Sources(NamedTuple):
     """The metrics of this process; None: only those of the server."""
     cap_sender: str = DEFAULT_SENDER
     """The sender of CAP messages."""
+    cap_web: str | None = None
+    """The address that CAP messages name for more information, where the source has no page about the earthquake."""
 
 
 class Api:
@@ -52,6 +54,7 @@ class Api:
         self.sources, self.hub = sources, hub
         self.exposition = sources.exposition or Exposition()
         watch_hub(self.exposition, hub)
+        watch_outlooks(self.exposition, self.outlooks_overdue_seconds)
         self._geometries = {region.id: region_geometry(sources.table, region.id) for region in sources.table}
 
     @property
@@ -85,8 +88,11 @@ class Api:
             now,
             view.stream_time,
             self.feed(now),
-            view.replayed,
+            view.why_not_live is not None,
+            view.why_not_live is None,
+            view.why_not_live,
             await self.lag(),
+            self.outlooks_overdue_seconds(),
             answers.Seconds(
                 median_or_none(seconds.origin_to_log),
                 median_or_none(seconds.log_to_forecast),
@@ -106,10 +112,14 @@ class Api:
             heard_at, trouble = view.heartbeat_read_at, None if view.outage is None else view.outage.trouble
         else:
             heard_at, trouble = None if polled.feed_time is None else polled.heard_at, polled.trouble
-        heard_ago = None if heard_at is None else round(time.monotonic() - heard_at, 1)
-        silent = age if heard_ago is None and polled is None else heard_ago  # just started: only the log's own times are known
-        is_stale = view.outage is not None or silent is None or silent > STALE_AFTER_SECONDS
-        return answers.FeedState(view.stream_time, age, heard_ago, is_stale, trouble)
+        just_started = heard_at is None and (polled is None or polled.failures == 0)  # only the log's own times are known
+        heard_ago = round(time.monotonic() - heard_at, 1) if heard_at is not None else age if just_started else None
+        is_stale = view.outage is not None or heard_ago is None or heard_ago > STALE_AFTER_SECONDS
+        return answers.FeedState(view.stream_time, age, heard_ago, is_stale, trouble, view.catching_up)
+
+    def outlooks_overdue_seconds(self) -> float | None:
+        """Return for how long the most overdue outlook has been due; None without outlooks, or while the log is still being read."""
+        return self.view.outlooks_overdue_seconds(self.sources.table) if self.hub.caught_up else None
 
     async def lag(self) -> int | None:
         """Return the number of input records that no worker has taken yet; None if the store does not answer."""
@@ -154,7 +164,11 @@ class Api:
     def events_of(self, query: EventsQuery) -> Iterator[KnownEvent]:
         """Return the events that match a query, newest first."""
         self.check_regions([] if query.region is None else [query.region])
-        return islice(self.view.events.newest_first(lambda state: _matches(state, query)), query.limit)
+        found = None if query.id is None else self.view.events.get(query.id)
+        if query.id is not None and found is None:
+            return iter(())
+        wanted = None if found is None else found.id
+        return islice(self.view.events.newest_first(lambda state: _matches(state, query, wanted)), query.limit)
 
     async def alerts(self, query: AlertsQuery) -> answers.Alerts:
         self.check_regions([] if query.region is None else [query.region])
@@ -190,8 +204,10 @@ def wall_clock() -> Instant:
     return Instant(round(time.time() * 1_000))
 
 
-def _matches(state: EventState, query: EventsQuery) -> bool:
+def _matches(state: EventState, query: EventsQuery, wanted: str | None) -> bool:
     magnitude = state.event.magnitude
+    if wanted is not None and state.event.id != wanted:
+        return False
     if query.region is not None and state.region != query.region:
         return False
     if query.min_magnitude is not None and (magnitude is None or magnitude < query.min_magnitude):

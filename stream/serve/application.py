@@ -77,11 +77,13 @@ def application(api: Api, log_reader: LogReader, *, secured: bool = False) -> St
 
     table = endpoints(api, log_reader)
     documents = DocumentEndpoints(table, [region.id for region in api.sources.table], secured)
-    routes = [endpoint.route(check) for endpoint in [*table, *documents.endpoints]]
-    return Starlette(
+    routes = [endpoint.route(check, lambda: api.view.why_not_live) for endpoint in [*table, *documents.endpoints]]
+    served = Starlette(
         routes=[*routes, StreamEndpoint(api, log_reader).route(), *file_routes()],
         exception_handlers={ApiError: error_response, HTTPException: _http_error, Exception: _internal_error},
     )
+    served.router.redirect_slashes = False  # a redirect would lead to the host that the request names
+    return served
 
 
 async def _internal_error(_: Request, __: Exception) -> Response:

@@ -10,11 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ingest.event import encode
+from ingest.event import WhyNotLive, encode
 from stream.serve.errors import ApiError
 from stream.serve.queries import read_query
 
 JSON = "application/json"
+WHY_NOT_LIVE_HEADER = "quakecast-why-not-live"
+"""Of every answer that is not live, with the reason."""
 
 
 class Content(NamedTuple):
@@ -42,20 +44,24 @@ class Endpoint(NamedTuple):
     body_of_503: type[Any] | None = None
     """The struct of an answer with status 503, where that is not an error."""
 
-    def route(self, check: Callable[[str], None]) -> Route:
+    def route(self, check: Callable[[str], None], why_not_live: Callable[[], WhyNotLive | None] = lambda: None) -> Route:
         """Return the Starlette route.
 
         Args:
             check: called with the path before anything else; may raise `ApiError`.
+            why_not_live: returns why what is answered is not live; every answer then says so, in its body or its header.
         """
 
         async def respond(request: Request) -> Response:
             check(self.path)
             query = read_query(self.query, request.path_params, request.query_params.multi_items())
-            answer = await self.handler(query)
+            answer, why = await self.handler(query), why_not_live()
+            headers = {} if why is None else {WHY_NOT_LIVE_HEADER: why}
             if isinstance(answer, Content):
-                return Response(answer.body, answer.status, media_type=answer.media_type)
-            return Response(encode(answer), media_type=JSON)
+                return Response(answer.body, answer.status, headers, media_type=answer.media_type)
+            if why is not None and "test" in answer.__struct_fields__:
+                answer = msgspec.structs.replace(answer, test=True)
+            return Response(encode(answer), headers=headers, media_type=JSON)
 
         return Route(self.path, respond, methods=["GET"])
 

@@ -33,6 +33,8 @@ class EventIndex:
         """By event id and region."""
         self._current: dict[str, EventState] = {}
         """By event id, the state in the region where the event is, or was last."""
+        self._aliases: dict[str, str] = {}
+        """By any other id that an event was reported under, its id."""
         self._newest_first: list[EventState] | None = None
         """The current states sorted by origin time; None after a change."""
 
@@ -47,6 +49,7 @@ class EventIndex:
         if change.event is not None:
             observed_at = change.observed_at if before is None else before.observed_at
             versions = 1 if before is None else before.versions + 1
+            self._aliases |= dict.fromkeys(change.event.other_ids, change.id)
             state = EventState(change.event, change.region, observed_at, change.observed_at, versions, False, None, change.test)
         elif before is not None:
             state = before._replace(changed_at=change.observed_at, deleted=True, merged_into=change.merged_into)
@@ -61,11 +64,17 @@ class EventIndex:
         for number, state in enumerate(self._sorted()):
             if number >= MOST_EVENTS or state.event.time < time:
                 del self._states[state.event.id], self._current[state.event.id]
+                for alias in state.event.other_ids:
+                    if self._aliases.get(alias) == state.event.id:
+                        del self._aliases[alias]
                 self._newest_first = None
 
     def get(self, event_id: str) -> KnownEvent | None:
-        """Return an event by its id."""
-        return self._known_event(self._current[event_id]) if event_id in self._current else None
+        """Return an event by its id, or by any id that it was reported under; the event that it was merged into, if it was."""
+        known = self._current.get(event_id) or self._current.get(self._aliases.get(event_id, ""))
+        if known is not None and known.merged_into is not None:
+            known = self._current.get(known.merged_into, known)
+        return None if known is None else self._known_event(known)
 
     def by_region(self) -> dict[str, list[Event]]:
         """Return the events that are not deleted, by region, in no particular order."""

@@ -15,7 +15,7 @@ from stream.export import (
     events_quakeml,
     forecasts_geojson,
 )
-from stream.records import KnownEvent
+from stream.records import NOT_LIVE, KnownEvent
 from stream.serve.api import Api, wall_clock
 from stream.serve.endpoint import Content
 from stream.serve.errors import not_found, unavailable
@@ -34,12 +34,14 @@ class ExportEndpoints:
         return Content(await asyncio.to_thread(forecasts_geojson, latest, table), GEOJSON_MEDIA_TYPE)
 
     async def events_geojson(self, query: EventsQuery) -> Content:
+        view = self._api.view
         events = [(event.region, _event(event)) for event in self._api.events_of(query) if not event.deleted]
-        return Content(events_geojson(events, self._api.view.stream_time or wall_clock()), GEOJSON_MEDIA_TYPE)
+        return Content(events_geojson(events, view.stream_time or wall_clock(), test=view.why_not_live is not None), GEOJSON_MEDIA_TYPE)
 
     async def events_quakeml(self, query: EventsQuery) -> Content:
         events = [_event(event) for event in self._api.events_of(query) if not event.deleted]
-        return Content(await asyncio.to_thread(events_quakeml, events), QUAKEML_MEDIA_TYPE)
+        why = self._api.view.why_not_live
+        return Content(await asyncio.to_thread(events_quakeml, events, None if why is None else NOT_LIVE[why]), QUAKEML_MEDIA_TYPE)
 
     async def alert_cap(self, query: RevisionQuery) -> Content:
         revisions = self._api.revisions(query.id)
@@ -51,7 +53,8 @@ class ExportEndpoints:
         earlier = [one for one in revisions if one.revision < number]
         try:
             sources = self._api.sources
-            return Content(cap_message(alert, earlier, sources.table, events, sender=sources.cap_sender), CAP_MEDIA_TYPE)
+            message = cap_message(alert, earlier, sources.table, events, sender=sources.cap_sender, web=sources.cap_web)
+            return Content(message, CAP_MEDIA_TYPE)
         except Problem as problem:
             raise unavailable(problem.what, problem.remedy) from None
 

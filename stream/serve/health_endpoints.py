@@ -43,6 +43,10 @@ class ForecastsByRegion(msgspec.Struct, frozen=True):
     forecasts: dict[str, Forecast]
 
 
+LONGEST_OVERDUE_SECONDS = 3_600.0
+"""After a long earthquake sequence, outlooks of several regions wait for each other, for minutes each."""
+
+
 class HealthEndpoints:
     """Handlers that answer from the view and the latest health checks."""
 
@@ -63,10 +67,13 @@ class HealthEndpoints:
         )
 
     async def readyz(self, _: NoQuery) -> Content:
-        """Return the latest check of each dependency, and whether this server has read the log; with status 503 unless all are healthy."""
+        """Return the latest check of each dependency, and whether this server has read the log and the outlooks keep up; status 503 unless
+        all are healthy."""
         caught_up = self._api.hub.caught_up
         checks = {name: Dependency(check.ok, check.why) for name, check in self._api.sources.health.checks().items()}
         checks["view"] = Dependency(caught_up, "the log has been read" if caught_up else "the log is still being read")
+        if (overdue := self._api.outlooks_overdue_seconds()) is not None:
+            checks["outlooks"] = _check_outlooks(overdue)
         ready = all(check.ok for check in checks.values())
         return Content(encode(Readiness(ready, checks)), JSON, 200 if ready else 503)
 
@@ -75,3 +82,8 @@ class HealthEndpoints:
 
     async def forecasts(self, _: NoQuery) -> ForecastsByRegion:
         return ForecastsByRegion(DISCLAIMER, {region: recent[-1] for region, recent in self._api.view.forecasts.items()})
+
+
+def _check_outlooks(overdue_seconds: float) -> Dependency:
+    why = "none is overdue" if overdue_seconds == 0.0 else f"the most overdue one has been due for {overdue_seconds:.0f} s"
+    return Dependency(overdue_seconds <= LONGEST_OVERDUE_SECONDS, why)

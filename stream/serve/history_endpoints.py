@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from ingest.bus import FORECASTS, OUTLOOKS, TOPICS, Log
+from ingest.event import decode_with
 from ingest.instant import Instant
 from ingest.region import partition_of
 from stream.records import DISCLAIMER, decode_forecast, decode_outlook
@@ -82,8 +83,8 @@ def read_bodies(log: Log, query: HistoryQuery) -> tuple[list[bytes], bool]:
 
 def _region(body: bytes) -> str | None:
     try:
-        return _head.decode(body).region
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return decode_with(_head, body).region
+    except msgspec.DecodeError:
         return None
 
 

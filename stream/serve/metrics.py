@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -23,6 +23,22 @@ def watch_hub(exposition: Exposition, hub: Hub) -> None:
 def watch_gate(exposition: Exposition, gate: Gate) -> None:
     """Collect the counts of responses and of disconnected slow clients on each scrape."""
     exposition.registry.register(_Gate(gate))
+
+
+def watch_outlooks(exposition: Exposition, overdue_seconds: Callable[[], float | None]) -> None:
+    """Collect on each scrape for how long the most overdue outlook has been due; no sample where it returns None."""
+    exposition.registry.register(_Outlooks(overdue_seconds))
+
+
+class _Outlooks(Collector):
+    def __init__(self, overdue_seconds: Callable[[], float | None]) -> None:
+        self._overdue_seconds = overdue_seconds
+
+    def collect(self) -> Iterable[Metric]:
+        overdue = GaugeMetricFamily("quakecast_outlooks_overdue_seconds", "For how long the most overdue outlook has been due; 0: none is.")
+        if (seconds := self._overdue_seconds()) is not None:
+            overdue.add_metric([], seconds)
+        yield overdue
 
 
 class _Gate(Collector):

@@ -56,6 +56,7 @@ class RevisionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=200, description="Any id under which the event was reported.")] | None = None
     region: RegionId | None = None
     min_magnitude: Annotated[float, msgspec.Meta(ge=-10.0, le=10.0, description="The smallest magnitude.")] | None = None
     start: From | None = msgspec.field(default=None, name="from")
@@ -68,7 +69,7 @@ class AlertsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: Annotated[str, msgspec.Meta(max_length=200, description="A rule's name.")] | None = None
     kind: Literal["probability", "gain", "magnitude", "busy", "quiet", "calibration", "feed"] | None = None
     active: Annotated[bool, msgspec.Meta(description="Only active alerts, or only those that have ended.")] | None = None
-    test: Annotated[bool, msgspec.Meta(description="Only alerts of replays, or only live ones.")] | None = None
+    test: Annotated[bool, msgspec.Meta(description="Only alerts that are not live, or only live ones.")] | None = None
     start: From | None = msgspec.field(default=None, name="from")
     end: To | None = msgspec.field(default=None, name="to")
     limit: Limit = 100
@@ -92,7 +93,7 @@ Until = Annotated[Literal["end"], msgspec.Meta(description="Close the stream wit
 class StreamQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     topics: TopicNames = "events,forecasts,outlooks,alerts,models"
     regions: RegionNames | None = None
-    test: Annotated[bool, msgspec.Meta(description="Whether to send records of replays, too.")] = True
+    test: Annotated[bool, msgspec.Meta(description="Whether to send records that are not live, too.")] = True
     start: StartText | None = msgspec.field(default=None, name="from")
     after: CursorText | None = None
     until: Until | None = None

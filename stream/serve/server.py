@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 
@@ -42,7 +43,7 @@ async def _serve(listening: socket.socket, sources: Sources, stop: threading.Eve
     gate = Gate(application(api, LogReader(sources.open_log, threads), secured=access.token is not None), access)
     watch_gate(api.exposition, gate)
     config = uvicorn.Config(
-        gate, http=Connection, ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False,
+        gate, http=Connection, ws="none", lifespan="off", log_level="error", access_log=False, server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )  # fmt: skip
     server = Server(config)
@@ -77,6 +78,7 @@ def _follow_log(sources: Sources, hub: Hub, stop: threading.Event, errors: list[
         LogTail(log, hub, loop, stop.is_set).run()
     except BaseException as error:
         errors.append(error)
+        traceback.clear_frames(error.__traceback__)  # closes the readers left open: at the process's end, Kafka's would hang
     finally:
         stop.set()
         log.close()

@@ -13,8 +13,9 @@ from typing import TypeVar
 import msgspec
 
 from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, Record
-from ingest.event import Change, Heartbeat, LogRecord, Outage, Promotion, decode, decode_dead_letter
-from ingest.instant import Instant
+from ingest.event import Change, Heartbeat, LogRecord, Outage, Promotion, WhyNotLive, decode, decode_dead_letter
+from ingest.instant import MILLISECONDS_PER_SECOND, Instant
+from ingest.region import RegionTable
 from stream.promotion import decode_promotion_record as decode_model
 from stream.records import Activation, Alert, Calibration, Forecast, RegionOutlook, decode_alert, decode_forecast, decode_outlook
 from stream.serve.event_index import EventIndex
@@ -92,8 +93,10 @@ class View:
         self.heartbeat_read_at: float | None = None
         """When that heartbeat was read (monotonic seconds); None if it was in the log before the start."""
         self.outage: Outage | None = None
-        self.replayed = False
-        """Whether the newest record is one of a replay."""
+        self.why_not_live: WhyNotLive | None = None
+        """Why the newest input record is not live; None when it is."""
+        self.catching_up = False
+        """Whether the newest input record says that the past is still being read."""
         self.sequences: dict[int, int] = {}
         """By partition, the sequence number of the last input record."""
         self.model: tuple[str, Instant] | None = None
@@ -123,7 +126,8 @@ class View:
         if isinstance(entry, Promotion):
             return
         self.sequences[record.partition] = entry.sequence
-        self.replayed = entry.test
+        self.why_not_live = entry.why_not_live or ("replay" if entry.test else None)
+        self.catching_up = not isinstance(entry, Outage) and entry.catching_up
         if isinstance(entry, Outage):
             self.outage = entry
         elif isinstance(entry, Heartbeat):
@@ -180,6 +184,23 @@ class View:
     def latest_forecast(self, region: str) -> Forecast | None:
         """Return a region's latest forecast; None before its first."""
         return self.forecasts[region][-1] if region in self.forecasts else None
+
+    def outlooks_overdue_seconds(self, regions: RegionTable) -> float | None:
+        """Return for how long the most overdue outlook of some regions has been due, by the stream's time: 0 if none is.
+
+        A region whose window is empty has none due.
+
+        Returns:
+            None if the log has no outlook of these regions.
+        """
+        issued = [outlooks[-1] for region, outlooks in self.outlooks.items() if region in regions and self._has_events(region)]
+        if not issued or self.stream_time is None:
+            return None
+        return max(0.0, (int(self.stream_time) - min(outlook.next_forecast_time for outlook in issued)) / MILLISECONDS_PER_SECOND)
+
+    def _has_events(self, region: str) -> bool:
+        forecast = self.latest_forecast(region)
+        return forecast is None or forecast.events_in_window > 0
 
     def active_alerts(self) -> list[Alert]:
         """Return the last revision of each active alert, newest first."""

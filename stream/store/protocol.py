@@ -85,13 +85,20 @@ class DamagedState(ValueError):
     """The parts of a saved state do not fit together."""
 
 
+DAMAGE = (msgspec.MsgspecError, AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+"""What the parts of a saved state raise when they are damaged: the worker folds the partition again from the log."""
+
+
 def require_consistent(saved: SavedRegion) -> SavedRegion:
-    """Return the region if its memory belongs to its window: the last checkpoint must be at the last event.
+    """Return the region if its window is in order, and its memory belongs to it: the last checkpoint must be at the last event.
 
     Raises:
-        DamagedState: part of the region was lost.
+        DamagedState: part of the region was lost, or its order was altered.
     """
-    last_event = key_of(saved.events[-1]) if saved.events else None
+    keys = [key_of(event) for event in saved.events]
+    if keys != sorted(keys):
+        raise DamagedState("the events of the window are not in the order of their times")
+    last_event = keys[-1] if keys else None
     last_checkpoint = saved.memory.checkpoints[-1].key if saved.memory.checkpoints else None
     if last_event != last_checkpoint:
         raise DamagedState(f"the window ends with {last_event}, but the memory with {last_checkpoint}")

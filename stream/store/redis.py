@@ -15,10 +15,10 @@ Every write is one Lua script. It checks the stored position first and only move
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-import msgspec
 import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
@@ -30,6 +30,7 @@ from ingest.problem import Problem, Unavailable
 from stream.core import Lineup, Position, RegionChange, SavedRegion
 from stream.records import decode_alerts, encode_alerts
 from stream.store.protocol import (
+    DAMAGE,
     DamagedState,
     SavedPartition,
     WriteResult,
@@ -44,6 +45,7 @@ from stream.store.protocol import (
     require_unchanged,
     require_window,
 )
+from stream.store.refusal import RIGHTS, refusal
 
 # KEYS: the position, the set of regions.
 # ARGV: 1-2   the offset and basis that are expected in the store ('' for none)
@@ -70,10 +72,7 @@ return 'saved'
 """
 Command = tuple[str | bytes | int, ...]
 ANSWER_SECONDS = 10.0
-PROBE_KEY = "quakecast:probe"
-"""Written to find out whether Redis takes writes; it expires."""
-
-
+PROBE_KEY = "quakecast:probe"  # written to find out whether Redis takes writes; it expires
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -85,6 +84,8 @@ def _answered(method: Callable[Arguments, Result]) -> Callable[Arguments, Result
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
             return method(*args, **kwargs)
+        except redis.exceptions.NoPermissionError as error:
+            raise Problem(f"Redis does not let this user write or read the store ({error})", RIGHTS) from None
         except (redis.RedisError, OSError) as error:
             raise Unavailable(f"Redis does not answer as it should ({error})", "check it: `quakecast doctor --only store`") from None
 
@@ -111,6 +112,8 @@ class RedisStore:
             client.ping()
         except (redis.RedisError, ValueError, OSError) as error:
             public = url.rpartition("@")[2].removeprefix("redis://")  # without user name and password
+            if cause := refusal(str(error)):
+                raise Problem(f"Redis at {public} cannot be used: {cause[0]}", cause[1]) from None
             raise Problem(f"no Redis answers at {public} ({error})", "start it, or name another with --store redis://host:6379/0") from None
         return cls(client)
 
@@ -120,9 +123,10 @@ class RedisStore:
         try:
             if position is not None:
                 return SavedPartition(position, self._regions(partition))
-        except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
-            pass  # damaged: the worker folds the partition again from the log
-        self._client.delete(_key(partition, "position"))
+        except DAMAGE:
+            pass
+        with suppress(redis.exceptions.NoPermissionError):  # a reader, such as a server
+            self._client.delete(_key(partition, "position"))
         return None
 
     def _regions(self, partition: int) -> dict[str, SavedRegion]:
@@ -182,8 +186,7 @@ class RedisStore:
             position_checksum(after),
             *flat,
         ]
-        keys = [_key(partition, "position"), _key(partition, "regions")]
-        return WriteResult(self._guarded_write(keys=keys, args=arguments).decode())
+        return WriteResult(self._guarded_write(keys=[_key(partition, "position"), _key(partition, "regions")], args=arguments).decode())
 
     def _position(self, partition: int) -> Position | None:
         names = ("offset", "sequence", "clock", "basis", "lineup", "alerts", "checksum")
@@ -192,7 +195,7 @@ class RedisStore:
             at, decoded = Instant(int(clock)), decode_alerts(alerts or b"")
             position = Position(int(offset), int(sequence), at, basis.decode(), Lineup.decode(lineup or b""), decoded)
             return position if stored.decode() == position_checksum(position) else None
-        except (TypeError, ValueError, AttributeError, msgspec.MsgspecError):
+        except DAMAGE:
             return None  # missing or damaged
 
     @_answered

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from ingest.bus import Database, Log, SqliteLog
 from ingest.event import decode_event, encode
 from ingest.instant import Instant
 from stream.core import Lineup, Position, RegionChange, SavedRegion
 from stream.records import decode_alerts, encode_alerts
 from stream.store.protocol import (
+    DAMAGE,
     SavedPartition,
     WriteResult,
     checksum,
@@ -66,9 +65,9 @@ class SqliteStore:
                 return None
             rows = self._database.connection.execute(query, (partition,))
             return SavedPartition(position, {row[0]: self._region(partition, *row) for row in rows.fetchall()})
-        except (msgspec.MsgspecError, TypeError, ValueError):
+        except DAMAGE:
             self._database.connection.execute("DELETE FROM positions WHERE partition = ?", (partition,))
-            return None  # damaged: the worker folds the partition again from the log
+            return None
 
     def _region(
         self, partition: int, region: str, memory: bytes, due_at: int | None, forecast: bytes | None, scoring: bytes, alerts: bytes,
@@ -133,12 +132,8 @@ class SqliteStore:
 
     def positions(self) -> dict[int, Position]:
         query = "SELECT partition, offset, sequence, clock, basis, lineup, alerts, checksum FROM positions"
-        positions: dict[int, Position] = {}
-        for partition, offset, sequence, clock, basis, lineup, alerts, stored in self._database.connection.execute(query).fetchall():
-            position = Position(offset, sequence, Instant(clock), basis, Lineup.decode(lineup), decode_alerts(alerts))
-            if stored == position_checksum(position):  # a damaged one is as good as none: the worker builds the state from the log
-                positions[partition] = position
-        return positions
+        positions = {row[0]: _position(*row[1:]) for row in self._database.connection.execute(query).fetchall()}
+        return {partition: position for partition, position in positions.items() if position is not None}
 
     def check_writable(self) -> None:
         self._database.check_writable()
@@ -148,3 +143,12 @@ class SqliteStore:
 
     def close(self) -> None:
         self._database.close()
+
+
+def _position(offset: int, sequence: int, clock: int, basis: str, lineup: bytes, alerts: bytes, stored: str) -> Position | None:
+    """Return a position from its row; None for a damaged one, which is as good as none: the worker builds the state from the log."""
+    try:
+        position = Position(offset, sequence, Instant(clock), basis, Lineup.decode(lineup), decode_alerts(alerts))
+        return position if stored == position_checksum(position) else None
+    except DAMAGE:
+        return None

@@ -345,6 +345,36 @@ def test_evaluate_scores_the_model_and_the_baselines(folder: Path) -> None:
     assert scores["baselines"]["poisson"]["events"] == scores["events"] > 20
 
 
+def test_evaluate_scores_the_aftershocks_of_each_mainshock_beside_the_baselines(folder: Path) -> None:
+    (folder / "sequences.csv").write_text(sequences_csv(26))
+    options = ("--catalog", "sequences.csv", "--start", "2018-09-01", "--end", "2020-01-01", "--sequences")
+    few = ("--issue-hours", "0", "--issue-hours", "24", "--paths", "10")
+    scores = json.loads(succeeded(quakecast("evaluate", *options, *few, "--json", folder=folder)))
+    group = next(
+        one for one in scores["groups"] if (one["window"], one["level"], one["kind"], one["hours"]) == ("day", "complete", "all", "24")
+    )
+    assert list(group["forecasters"])[:3] == ["negative binomial", "Reasenberg-Jones, prior", "Reasenberg-Jones, updated"]
+    assert group["forecasters"][scores["model"]].keys() >= {"log_score", "crps", "coverage_50", "coverage_95", "pit_histogram", "medians"}
+    refused = quakecast("evaluate", *options, "--magnitude-of-completeness", "4.5", folder=folder)
+    assert refused.returncode == 2
+    assert "--sequences takes its regions from the region table" in refused.stderr
+    nothing = quakecast("evaluate", *options[:2], "--start", "2016-01-01", "--end", "2016-01-02", "--sequences", folder=folder)
+    assert "no mainshocks in the period" in nothing.stderr
+
+
+def sequences_csv(count: int) -> str:
+    """Return a catalogue with a mainshock of M 6.5 and a few aftershocks every 60 days from 2015 on, and an event a day elsewhere."""
+    start, rows = Instant.parse("2015-01-01"), ["time,latitude,longitude,depth,mag,magType,id,updated,type,status,net,place"]
+    events = [(float(day), 40.0, 142.0, 4.5) for day in range(60 * count + 60)]
+    for number in range(count):
+        events += [(60.0 * number + 35.2, -20.0, -176.0, 6.5)]
+        events += [(60.0 * number + 35.2 + 0.01 * 2.0**i, -20.1, -176.1, 4.5 + 0.1 * (i % 4)) for i in range(number % 7)]
+    for number, (day, latitude, longitude, magnitude) in enumerate(sorted(events)):
+        time = start.plus(days=day)
+        rows.append(f"{time},{latitude},{longitude},10,{magnitude:.1f},mww,q{number},{time},earthquake,reviewed,us,here")
+    return "\n".join(rows) + "\n"
+
+
 def test_a_trained_model_forecasts_in_a_replay_and_can_be_promoted(folder: Path) -> None:
     (folder / "weeks.csv").write_bytes(csv_of(small_sequence(START, 20.0)))
     times = ("--magnitude-of-completeness", "2.5", "--validation-start", "2023-02-12", "--end", "2023-02-16")
@@ -367,7 +397,7 @@ def assert_promotion_and_rollback(folder: Path, name: str) -> None:
     """Promote a model in the middle of a log, roll back, and check that a damaged model is refused."""
     log = ("--bus", "sqlite:///promoted.db")
     succeeded(quakecast("replay", "catalogue.csv", "--to", "2023-02-02", *log, folder=folder))
-    assert name in succeeded(quakecast("promote", "trained", *log, "--reason", "a try", folder=folder))
+    assert name in succeeded(quakecast("promote", folder / "trained", *log, "--reason", "a try", folder=folder))
     assert f"* {name}" in succeeded(quakecast("models", *log, folder=folder))
     succeeded(quakecast("replay", "catalogue.csv", "--from", "2023-02-02", "--to", "2023-02-03", *log, folder=folder))
     assert "promoted: lstm-" in succeeded(quakecast("promote", "--back", "lstm", *log, folder=folder))

@@ -23,16 +23,16 @@ from ingest.bus import open_log
 from ingest.bus.log import EVENTS, FORECASTS, Log, Record
 from stream.records.forecast import decode_forecast
 from stream.store import open_store
+from tests.support.confined import confined, refusal
 from tests.support.documents import blocks
 from tests.support.paths import ROOT
-from tests.support.servers import free_port, java_program, kafka_libraries, wait_for_port
+from tests.support.servers import free_port, java_program, kafka_libraries, new_database, wait_for_port
 from tests.support.stand_ins import environment, now, program, small_sequence, usgs
 from tests.support.waiting import PATIENCE_SECONDS, stop_process, wait_until
 
 FILE = ROOT / "docker-compose.yml"
 SERVERS, OURS, OBSERVERS = ("kafka", "redis"), ("ingest", "forecast", "outlook", "serve", "retrain"), ("prometheus", "grafana")
 TOKEN = "compose-test-token-of-enough-length"
-REDIS_DATABASE = 9
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,30 @@ def test_every_service_is_restarted_and_watched_and_every_volume_is_declared(com
 def test_images_of_others_have_a_fixed_version(compose: Any) -> None:
     for name in (*SERVERS, *OBSERVERS):
         assert re.search(r":v?\d[\w.-]*$", compose["services"][name]["image"]), name
+
+
+def test_base_images_have_an_exact_version() -> None:
+    bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(bases) == 2
+    assert all(re.search(r":\d+\.\d+\.\d+-slim$", base) for base in bases), bases
+
+
+def test_no_service_can_write_outside_its_volumes_or_gain_rights(compose: Any) -> None:
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "/tmp" in service["tmpfs"], name
+        assert not {"privileged", "cap_add", "devices", "network_mode", "pid"} & set(service), name
+        assert not any("docker.sock" in volume for volume in service.get("volumes", ())), name
+
+
+def test_no_service_of_ours_or_of_the_observers_runs_as_root(compose: Any) -> None:
+    """The image of Kafka has a user of its own already."""
+    users = [line.split()[1] for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines() if line.startswith("USER ")]
+    assert users == ["quakecast"]
+    assert {compose["services"][name]["user"] for name in ("redis", *OBSERVERS)} == {"redis", "nobody", "472"}
+    assert not any("user" in compose["services"][name] for name in OURS)
 
 
 def test_prometheus_and_grafana_start_only_with_their_profile(compose: Any) -> None:
@@ -145,6 +169,12 @@ def test_retrained_models_are_written_where_the_forecasters_read_them(compose: A
     assert "--every-days" in compose["services"]["retrain"]["command"]
 
 
+def image_environment() -> dict[str, str]:
+    """Return the variables that the image sets."""
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    return dict(pair.split("=", 1) for line in lines if line.startswith("ENV ") for pair in line.split()[1:])
+
+
 def mounts(service: Any) -> set[str]:
     return {volume.split(":")[1] for volume in service["volumes"]}
 
@@ -184,7 +214,7 @@ class Machine:
 
     def __init__(self, compose: Any, kafka: str, redis: str, feed: str, folder: Path) -> None:
         self.bus = f"kafka://{kafka}/compose-{folder.name}"
-        self.store = f"{redis.rpartition('/')[0]}/{REDIS_DATABASE}"
+        self.store = new_database(redis)
         (folder / "token").write_text(TOKEN, encoding="utf-8")
         self.port, self.metrics_ports = free_port(), dict[str, int]()
         self._places = {
@@ -192,16 +222,25 @@ class Machine:
             "/run/secrets/quakecast_token": str(folder / "token"), "8080": str(self.port), "0.0.0.0": "127.0.0.1",
         }  # fmt: skip
         self._services, self._feed, self._folder = compose["services"], feed, folder
+        self._writable = folder / "writable"
+        self._writable.mkdir()
+        self._is_confined = refusal(self._writable) is None
 
     def environment(self, service: str) -> dict[str, str]:
         given = {name: with_replacements(str(value), self._places) for name, value in self._services[service]["environment"].items()}
+        given |= {name: value.replace("/tmp", str(self._writable)) for name, value in image_environment().items()}
+        given["TMPDIR"] = str(self._writable)
         self.metrics_ports[service] = free_port()
         return environment(QUAKECAST_USGS=self._feed, **(given | {"QUAKECAST_METRICS_PORT": str(self.metrics_ports[service])}))
 
     def command(self, service: str) -> list[str]:
         given = [with_replacements(word, self._places) for word in self._services[service]["command"]]
         name, *fixed = entrypoint()
-        return [program(name), *fixed, *given]
+        return self._as_in_a_container(program(name), *fixed, *given)
+
+    def _as_in_a_container(self, *command: str) -> list[str]:
+        """Return a command that runs another with a read-only file system and without capabilities, where this machine allows that."""
+        return confined(self._writable, *command) if self._is_confined else list(command)
 
     @contextmanager
     def running(self, service: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -249,12 +288,45 @@ class Machine:
         name, *arguments = (with_replacements(word, self._places) for word in check["test"][1:])
         seconds = float(check["timeout"].removesuffix("s"))
         before = processor_seconds_of_children()
-        command, environment = [program(name), *arguments], self.environment(service)
+        command, environment = self._as_in_a_container(program(name), *arguments), self.environment(service)
         checked = subprocess.run(
             command, env=environment, cwd=self._folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
         )
         assert checked.returncode == 0, f"{service}: {checked.stdout}{checked.stderr}"
         assert processor_seconds_of_children() - before < seconds, service
+
+
+def test_a_confined_program_writes_to_its_temporary_folder_only_and_has_no_capabilities(tmp_path: Path) -> None:
+    """The services run so, see `Machine`. What is compiled and drawn goes to the folders that the image names."""
+    if (why := refusal(tmp_path)) is not None:
+        pytest.skip(f"a read-only file system cannot be tried here: {why}")
+    code = f"""if True:
+        import models.baselines, models.figures, models.place, os, pathlib
+        assert "CapEff:\t0000000000000000" in pathlib.Path("/proc/self/status").read_text()
+        pathlib.Path("{tmp_path}/written").write_text("x")
+        for folder in ("{tmp_path.parent}", "{ROOT}", os.path.expanduser("~"), "/var/tmp"):
+            try:
+                pathlib.Path(folder, "written").write_text("x")
+            except OSError:
+                continue
+            raise AssertionError(folder)
+    """
+    caches = {name: value.replace("/tmp", str(tmp_path)) for name, value in image_environment().items()}
+    ran = subprocess.run(
+        confined(tmp_path, sys.executable, "-c", code), env=environment(**caches), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_unit_for_systemd_puts_caches_where_the_image_does() -> None:
+    """Its file system is read-only too, and numba does not start without a folder for what it compiles."""
+    (unit,) = blocks((ROOT / "docs" / "operators.md").read_text(encoding="utf-8"), "ini")
+    given = dict(pair.split("=", 1) for line in unit.splitlines() if line.startswith("Environment=") for pair in line[12:].split())
+    assert image_environment().items() <= given.items()
+    assert "PrivateTmp=yes" in unit
+    assert "ProtectSystem=strict" in unit
 
 
 def processor_seconds_of_children() -> float:

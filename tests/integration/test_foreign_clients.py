@@ -29,7 +29,7 @@ from stream.store import open_store
 from stream.worker import Worker
 from tests.support.outlooks import Simulators
 from tests.support.paths import ROOT
-from tests.support.servers import MissingPart
+from tests.support.servers import MissingPart, new_database
 from tests.support.simulated import REGION, SumForecaster, at, beat, change, event, simulated_polls, table
 from tests.support.waiting import PATIENCE_SECONDS, consumed_by, work_until
 
@@ -50,7 +50,7 @@ class Deployment(NamedTuple):
 @pytest.fixture(scope="module")
 def deployment(kafka: str, redis: str) -> Iterator[Deployment]:
     """Let workers consume days of a sequence and a false M 6.2 with its deletion: forecasts, alerts and outlooks are written."""
-    store_url = f"{redis.rpartition('/')[0]}/9"
+    store_url = new_database(redis)
     log, store = open_log(f"kafka://{kafka}/{NAMESPACE}"), open_store(store_url)
     worker = Worker(log, store, table(), SumForecaster(), rules=(RULE,), batch_size=40)
     publisher = Publisher(log, table())
@@ -154,7 +154,7 @@ def test_the_false_event_s_alert_and_its_retraction_come_once_and_in_order(deplo
         (1, "retraction", False),
     ]
     assert false[1]["supersedes"] == f"{false[0]['id']}.0"
-    assert "deleted" in false[1]["reason"]
+    assert "withdrawn" in false[1]["reason"]
 
 
 def test_a_group_continues_where_its_last_member_stopped(deployment: Deployment) -> None:

@@ -13,7 +13,7 @@ from ingest.problem import Problem
 from tests.support.servers import kafka_broker
 from tests.support.waiting import wait_until
 
-USER, PASSWORD = "quakecast", "not-a-real-secret"
+USER, PASSWORD = "quakecast", "004217"  # digits, which are not a number
 OPTIONS = f"security_protocol=SASL_PLAINTEXT&sasl_mechanism=PLAIN&sasl_plain_username={USER}&bootstrap_timeout_ms=4000"
 
 

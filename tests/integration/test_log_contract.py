@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka.structs import MemberState  # type: ignore[import-untyped]
 
-from ingest.bus import lock_ingest, open_log
+from ingest.bus import kafka_consumer, lock_ingest, open_log
+from ingest.bus.kafka_consumer import GroupConsumer
 from ingest.bus.log import DEAD_LETTERS, EVENTS, FORECASTS, TOPICS, Consumer, Follower, Log, NotCommitted, Outgoing, Record, RecordRefused
 from ingest.instant import Instant
 from ingest.problem import Problem
@@ -337,6 +339,45 @@ def test_two_kafka_workers_share_the_partitions_and_a_former_owner_cannot_commit
     log.close()
 
 
+def test_a_worker_that_the_group_has_dropped_cannot_commit(kafka: str) -> None:
+    """Its client then has the membership of one that never joined, from which the broker itself takes any offsets."""
+    log = open_log(f"kafka://{kafka}/contract{next(_counter)}")
+    log.create_topics()
+    member, dropped = log.consumer("forecast", EVENTS), log.consumer("forecast", EVENTS)
+    log.producer("writer").commit([outgoing("a")])
+    (record,) = consume(member, 1)
+    dropped.membership = dropped._consumer.group_metadata()  # type: ignore[attr-defined]
+    late = log.producer("late")
+    with pytest.raises(NotCommitted, match="dropped"):
+        late.commit([outgoing("stale", topic=FORECASTS)], {record.partition: record.offset + 1}, dropped)
+    assert read_all(log, FORECASTS) == []
+    assert member.committed(record.partition) is None
+    for closing in (member, dropped, late):
+        closing.close()
+    log.close()
+
+
+def test_a_worker_whose_client_is_stuck_joins_its_group_again(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_consumer, "JOINS_WITHIN_SECONDS", 0.5)
+    log = open_log(f"kafka://{kafka}/contract{next(_counter)}")
+    log.create_topics()
+    log.producer("writer").commit([outgoing("a")])
+    stuck = log.consumer("forecast", EVENTS)
+    assert isinstance(stuck, GroupConsumer)
+    consume(stuck, 1)
+    lost: set[int] = set()
+
+    def poll_while_stuck() -> None:
+        stuck._consumer._coordinator.state = MemberState.REBALANCING  # nothing is under way that could end it
+        lost.update(stuck.poll(10, 0.1).lost)
+
+    wait_until(lambda: bool(lost), "lost partitions", meanwhile=poll_while_stuck)
+    assert lost == set(range(TOPICS[EVENTS]))
+    assert [record.value for record in consume(stuck, 1)] == [b"a"]
+    stuck.close()
+    log.close()
+
+
 def test_a_record_that_the_broker_refuses_undoes_its_commit_and_is_named(kafka: str) -> None:
     log = open_log(f"kafka://{kafka}/contract{next(_counter)}")
     log.create_topics()
@@ -356,6 +397,19 @@ def test_a_record_that_the_broker_refuses_undoes_its_commit_and_is_named(kafka: 
     assert values(read_all(log, partition=2, expected=1)) == ["d"]
     assert values(read_all(log, partition=1)) == []
     consumer.close()
+    log.close()
+
+
+def test_a_refused_record_is_named_although_it_fails_while_others_are_still_sent(kafka: str) -> None:
+    log = open_log(f"kafka://{kafka}/contract{next(_counter)}")
+    log.create_topics()
+    producer = log.producer("writer")
+    many = [outgoing(str(n), n % 6) for n in range(5_000)]
+    with pytest.raises(RecordRefused, match="3000000 bytes"):
+        producer.commit([outgoing("x" * 3_000_000), *many])
+    producer.close()
+    log.producer("writer").commit([outgoing("a")])
+    assert values(read_all(log, expected=1)) == ["a"]
     log.close()
 
 

@@ -179,6 +179,24 @@ def test_every_alert_rule_is_tested_and_in_the_runbook() -> None:
     assert {name for name in sections if name.startswith("Quakecast")} == {rule["alert"] for rule in ALERTS}
 
 
+def test_what_the_runbook_quotes_is_said_by_the_program() -> None:
+    """Every line of the log, message and result in the first column of its tables stands in the code."""
+    text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8").partition("## Faults, one by one")[2]
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ") and "what one sees" not in line]
+    quoted = {quote for seen, *_ in rows for quote in re.findall(r"`([^`]+)`", seen)} - {
+        "lost",
+        "refused",
+        "\\x1b",
+        "quakecast promote",
+        "quakecast.deadletters",
+        "tail deadletters",
+    }
+    code = "\n".join(path.read_text(encoding="utf-8") for layer in ("ingest", "stream", "models") for path in (ROOT / layer).rglob("*.py"))
+    assert len(rows) >= 20
+    assert all(len(row) == 4 for row in rows)
+    assert {quote for quote in quoted if quote not in code} == set()
+
+
 def queries() -> Iterator[tuple[str, str]]:
     """Yield every expression of the rules and of the dashboard, with the name of its place."""
     for rule in (*ALERTS, *RECORDED):

@@ -12,19 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaAdminClient  # type: ignore[import-untyped]
 
-from ingest.bus import open_log
-from ingest.bus.log import EVENTS, TOPICS, Log
+from ingest.bus import SqliteLog, open_log
+from ingest.bus.kafka import KafkaLog
+from ingest.bus.log import EVENTS, MODELS, TOPICS, Log, Outgoing
 from ingest.event import InputRecord, Promotion, decode, encode
 from ingest.publish import Publisher
 from stream.outlooks.partition import OutlookPartition
 from stream.outlooks.simulator import SimulatedCounts, SimulationRequest
 from stream.outlooks.worker import OutlookWorker, outlooks_of
 from stream.promotion import promote
+from stream.records import Activation
 from stream.records.outlook import RegionOutlook, decode_outlook
 from tests.support.outlooks import RateSimulator, Simulators, issue_outlooks
 from tests.support.servers import free_port
-from tests.support.simulated import REGION, Poll, event, simulated_polls, table
+from tests.support.simulated import REGION, Poll, at, beat, event, simulated_polls, table
 from tests.support.stand_ins import csv_of, now, usgs
 from tests.support.waiting import PATIENCE_SECONDS, wait_until, work_until
 
@@ -51,6 +54,13 @@ class DyingSimulator(RateSimulator):
         if self._left < 0:
             raise Killed
         return super().simulate(request)
+
+
+class BrokenSimulator(RateSimulator):
+    """Fails as damaged weights do."""
+
+    def simulate(self, request: SimulationRequest) -> SimulatedCounts:
+        raise ValueError("cannot convert float NaN to integer")
 
 
 @pytest.fixture(params=["embedded", "kafka"])
@@ -139,6 +149,15 @@ def test_a_restarted_worker_continues_where_the_last_one_stopped(log: Log) -> No
     assert outlooks_in_log(log) == outlooks_of_core(log)
 
 
+def test_outlooks_of_a_warm_up_are_scheduled_but_neither_simulated_nor_issued(log: Log) -> None:
+    publish(log, POLLS)
+    start, simulators = POLLS[HALF].heartbeat.observed_at, Simulators()
+    run_worker(log, simulators, since=start)
+    expected = [body for body in outlooks_of_core(log) if decode_outlook(body).issued_at >= start]
+    assert outlooks_in_log(log) == expected
+    assert 0 < len(expected) < len(outlooks_of_core(log))
+
+
 def test_a_new_group_can_begin_at_the_end_of_the_log(log: Log) -> None:
     publish(log, POLLS[:HALF])
     run_worker(log, from_beginning=False)
@@ -149,6 +168,28 @@ def test_a_new_group_can_begin_at_the_end_of_the_log(log: Log) -> None:
     assert min(one.issued_at for one in found) >= POLLS[HALF - 1].heartbeat.observed_at
     assert {one.region for one in found} == {REGION.id, "neighbour"}
     assert max(one.events_in_window for one in found) > 5
+
+
+@pytest.mark.parametrize("from_beginning", [True, False])
+def test_outlooks_are_neither_repeated_nor_missing_when_the_group_s_offsets_are_lost(log: Log, from_beginning: bool) -> None:
+    publish(log, POLLS[:HALF])
+    run_worker(log)
+    lose_offsets(log)
+    publish(log, POLLS[HALF:])
+    run_worker(log, from_beginning=from_beginning)
+    assert outlooks_in_log(log) == outlooks_of_core(log)
+
+
+def lose_offsets(log: Log) -> None:
+    """Make the log forget how far the group has read."""
+    if isinstance(log, SqliteLog):
+        with log.database.transaction() as connection:
+            connection.execute("DELETE FROM consumed")
+        return
+    assert isinstance(log, KafkaLog)
+    admin = KafkaAdminClient(bootstrap_servers=log._options["bootstrap_servers"])
+    admin.delete_groups([f"{log._namespace}-outlook"])
+    admin.close()
 
 
 def test_a_promoted_model_is_used_from_its_mark_on_and_a_missing_one_is_not(log: Log) -> None:
@@ -162,6 +203,27 @@ def test_a_promoted_model_is_used_from_its_mark_on_and_a_missing_one_is_not(log:
     middle = POLLS[HALF - 1].heartbeat.observed_at
     assert {one.model.name for one in found if one.issued_at <= middle} == {"rate-1"}
     assert {one.model.name for one in found if one.issued_at > middle} == {"rate-2"}
+
+
+def test_outlooks_of_a_model_that_fails_wait_for_the_takeover_of_another(log: Log) -> None:
+    simulators = Simulators(RateSimulator("rate-1"), BrokenSimulator("rate-2"))
+    publish(log, POLLS[:HALF])
+    promote(log, {"lstm": "rate-2"})
+    publish(log, POLLS[HALF : HALF + 4])
+    run_worker(log, simulators)
+    assert max(one.issued_at for one in outlooks(log)) <= POLLS[HALF - 1].heartbeat.observed_at
+    for number in range(TOPICS[EVENTS]):
+        last = inputs(log, number)[-1].sequence
+        taken = Activation(number, 0, last, at(0), "rate-1", Promotion(at(0), {}), failed={"lstm": "rate-2"})
+        log.producer("forecast").commit([Outgoing(MODELS, 0, b"takeover", encode(taken), at(0))])
+    publish(log, POLLS[HALF + 4 :])
+    run_worker(log, simulators)
+    assert {one.model.name for one in outlooks(log) if one.issued_at >= POLLS[HALF + 4].heartbeat.observed_at} == {"rate-1"}
+    count = len(outlooks(log))
+    promote(log, {"lstm": "rate-2"})
+    publish(log, [Poll([], beat(2_000.0))])
+    run_worker(log, simulators)
+    assert len(outlooks(log)) == count
 
 
 def test_the_command_issues_outlooks_until_a_signal_and_a_replay_writes_the_same_bytes(tmp_path: Path) -> None:

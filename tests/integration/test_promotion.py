@@ -14,7 +14,8 @@ from stream.partition import Partition
 from stream.promotion import decode_promotion_record, models_in_force, promote
 from stream.records.activation import Activation
 from stream.records.forecast import decode_forecast
-from stream.replay import Span, copy_log
+from stream.replay import copy_log
+from stream.replay_span import Span
 from stream.store import open_store
 from stream.worker import Worker
 from tests.integration.test_worker import HALF, HOME, POLLS, TABLE, Deployment, DyingStore, Killed, deployment  # noqa: F401 - a fixture
@@ -149,34 +150,103 @@ def test_the_promotion_of_a_missing_model_is_refused_and_the_current_model_stays
     assert models_in_force(deployment.log) == {}
 
 
-def test_a_worker_without_the_promoted_model_folds_the_log_again_with_its_own(deployment: Deployment) -> None:  # noqa: F811
-    deployment.publish(POLLS[:THIRD])
-    promote(deployment.log, {"lstm": "sum-2"})
-    deployment.publish(POLLS[THIRD:HALF])
-    run(deployment)
-    deployment.publish(POLLS[HALF:])
-    run(deployment, ForecasterLibrary(SumForecaster("sum-1")))
-    forecasts = [decode_forecast(body) for body in deployment.forecasts()[HOME]]
-    assert len({forecast.id for forecast in forecasts}) == len(forecasts)
-    assert models_in_order(deployment) == ["sum-1", "sum-2", "sum-1"]
+def takeovers(deployment: Deployment) -> list[Activation]:  # noqa: F811
+    return [one for one in activations(deployment) if one.failed is not None]
 
 
-def test_a_replay_of_the_log_swaps_models_at_the_same_records(deployment: Deployment, tmp_path: Path) -> None:  # noqa: F811
-    publish_with_promotions(deployment)
-    run(deployment)
-    url = f"sqlite:///{tmp_path}/replayed.db"
+def replayed_forecasts(deployment: Deployment, url: str, library: ForecasterLibrary) -> dict[int, list[bytes]]:  # noqa: F811
+    """Return the forecasts of a replay of the log into another one."""
     target = open_log(url)
-    source = deployment.log_url
-    copy_log(source, target, Span(), lambda *_: None)
-    again = Worker(target, open_store(url, target), TABLE, SumForecaster("sum-1"), library=library_of_two(), batch_size=33)
+    copy_log(deployment.log_url, target, Span(), lambda *_: None)
+    again = Worker(target, open_store(url, target), TABLE, SumForecaster("sum-1"), library=library, batch_size=33)
     again.turn(0.0)  # assigns the partitions
     while again.turn(0.0):
         pass
     again.close()
     ends = target.ends(FORECASTS)
     replayed = {number: [record.value for record in target.read(FORECASTS, number, 0, end)] for number, end in ends.items()}
-    assert replayed == deployment.forecasts()
     target.close()
+    return replayed
+
+
+@pytest.mark.parametrize("store_is_kept", [True, False])
+def test_another_model_takes_over_from_one_that_is_gone_by_a_record_and_a_replay_repeats_it(
+    deployment: Deployment,  # noqa: F811
+    tmp_path: Path,
+    store_is_kept: bool,
+) -> None:
+    deployment.publish(POLLS[:THIRD])
+    promote(deployment.log, {"lstm": "sum-2"})
+    deployment.publish(POLLS[THIRD:HALF])
+    run(deployment)
+    if not store_is_kept:
+        for number in range(TOPICS[EVENTS]):
+            deployment.store.drop(number)
+    deployment.publish(POLLS[HALF:-THIRD])
+    run(deployment, ForecasterLibrary(SumForecaster("sum-1")))
+    assert models_in_order(deployment) == ["sum-1", "sum-2", "sum-1"]
+    taken = {one.partition: one for one in takeovers(deployment)}
+    assert (taken[HOME].failed, taken[HOME].model) == ({"lstm": "sum-2"}, "sum-1")
+    assert "sum-2 is not in the library" in taken[HOME].promotion.reason
+    assert models_in_force(deployment.log) == {}
+    deployment.publish(POLLS[-THIRD:])  # with the model back
+    run(deployment)
+    assert models_in_order(deployment) == ["sum-1", "sum-2", "sum-1"]
+    assert len(takeovers(deployment)) == len(taken)
+    assert replayed_forecasts(deployment, f"sqlite:///{tmp_path}/replayed.db", library_of_two()) == deployment.forecasts()
+
+
+@pytest.mark.parametrize("saves_before", [0, 3, 6])
+def test_after_a_kill_around_a_takeover_nothing_is_repeated_or_missing(
+    deployment: Deployment,  # noqa: F811
+    tmp_path: Path,
+    saves_before: int,
+) -> None:
+    deployment.publish(POLLS[:THIRD])
+    promote(deployment.log, {"lstm": "sum-2"})
+    deployment.publish(POLLS[THIRD:HALF])
+    run(deployment)
+    deployment.publish(POLLS[HALF:])
+    broken = ForecasterLibrary(SumForecaster("sum-1"))
+    with pytest.raises(Killed):
+        run(deployment, broken, saves_before=saves_before)
+    run(deployment, broken)
+    assert Counter(one.partition for one in takeovers(deployment)).most_common(1)[0][1] == 1
+    assert replayed_forecasts(deployment, f"sqlite:///{tmp_path}/replayed.db", library_of_two()) == deployment.forecasts()
+
+
+def test_what_a_stand_in_folds_is_not_saved(deployment: Deployment, tmp_path: Path) -> None:  # noqa: F811
+    """All is forecast, nothing is saved; a worker without the model folds it again, then one with the model goes on."""
+    deployment.publish(POLLS[:THIRD])
+    promote(deployment.log, {"lstm": "sum-2"})
+    deployment.publish(POLLS[THIRD:HALF])
+    with pytest.raises(Killed):
+        run(deployment, batch_size=10_000, saves_before=0)
+    run(deployment, ForecasterLibrary(SumForecaster("sum-1")))
+    deployment.publish(POLLS[HALF:])
+    run(deployment)
+    assert replayed_forecasts(deployment, f"sqlite:///{tmp_path}/replayed.db", library_of_two()) == deployment.forecasts()
+
+
+def test_promoting_a_model_ends_a_takeover(deployment: Deployment) -> None:  # noqa: F811
+    deployment.publish(POLLS[:THIRD])
+    promote(deployment.log, {"lstm": "sum-2"})
+    deployment.publish(POLLS[THIRD:HALF])
+    run(deployment)
+    run_without = ForecasterLibrary(SumForecaster("sum-1"))
+    deployment.publish(POLLS[HALF:-THIRD])
+    run(deployment, run_without)
+    promote(deployment.log, {"lstm": "sum-2"}, reason="it is back")
+    deployment.publish(POLLS[-THIRD:])
+    run(deployment)
+    assert models_in_order(deployment) == ["sum-1", "sum-2", "sum-1", "sum-2"]
+    assert models_in_force(deployment.log) == {"lstm": "sum-2"}
+
+
+def test_a_replay_of_the_log_swaps_models_at_the_same_records(deployment: Deployment, tmp_path: Path) -> None:  # noqa: F811
+    publish_with_promotions(deployment)
+    run(deployment)
+    assert replayed_forecasts(deployment, f"sqlite:///{tmp_path}/replayed.db", library_of_two()) == deployment.forecasts()
 
 
 def test_a_challenger_is_scored_beside_the_champion_and_issues_no_forecast(deployment: Deployment) -> None:  # noqa: F811

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,18 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from ingest.bus import DEAD_LETTERS, Database, Outgoing, SqliteLog
+from ingest.bus import DEAD_LETTERS, Database, Log, Outgoing, SqliteLog, open_log
 from ingest.event import encode
 from ingest.problem import Unavailable
 from ingest.publish import Publisher
 from ingest.recovery import wait_until_available
 from tests.integration.test_worker import HALF, POLLS, TABLE, Deployment, expected_with_alerts
+from tests.support.proxy import Proxy
 from tests.support.servers import own_kafka, own_redis
 from tests.support.simulated import at, beat
-from tests.support.waiting import wait_until
+from tests.support.stand_ins import environment, program
+from tests.support.waiting import stop_process, wait_until
 
 STOPS_WITHIN_SECONDS = 60.0
 """Time limit for the end of a loop while a server is unavailable: the longest wait of a commit, on a busy machine."""
+
+SOON_SECONDS = 30.0
+"""Five are promised; a busy machine may take longer, but not as long as an answer that never comes."""
 
 
 @contextmanager
@@ -108,6 +114,44 @@ def test_a_loop_that_waits_for_a_broker_can_be_stopped() -> None:
             redis.kill()
             broker.kill()
             time.sleep(1.0)
+
+
+def test_questions_about_offsets_are_asked_by_a_new_client_after_one_without_an_answer() -> None:
+    """The former one can ask for minutes for the broker that led a partition before."""
+    with own_kafka() as broker:
+        log = open_log(f"kafka://{broker.address}")
+        log.create_topics()
+        before = log._reader  # type: ignore[attr-defined]
+        assert log.ends(DEAD_LETTERS) == {0: 0}
+        broker.kill()
+        with pytest.raises(Unavailable, match="does not answer"):
+            log.ends(DEAD_LETTERS)
+        broker.start()
+        wait_until(lambda: answers(log), "an answer")
+        assert log.ends(DEAD_LETTERS) == {0: 0}
+        assert log._reader is not before  # type: ignore[attr-defined]
+        log.close()
+
+
+def answers(log: Log) -> bool:
+    try:
+        log.ends(DEAD_LETTERS)
+    except Unavailable:
+        return False
+    return True
+
+
+def test_a_service_that_waits_for_an_answer_ends_soon_after_sigterm(tmp_path: Path) -> None:
+    silent = Proxy(0)
+    arguments = ["--bus", f"sqlite:///{tmp_path}/log.db", "--usgs", f"http://127.0.0.1:{silent.port}"]
+    with silent.stalled(), (tmp_path / "ingest.log").open("wb") as log:
+        process = subprocess.Popen([program(), "ingest", *arguments], env=environment(), cwd=tmp_path, stdout=log, stderr=log)
+        wait_until(lambda: silent.connections > 0, "a poll of the feed")
+        began = time.monotonic()
+        assert stop_process(process) == 0
+        assert time.monotonic() - began < SOON_SECONDS
+    assert "ending without an answer from a server" in (tmp_path / "ingest.log").read_text(encoding="utf-8")
+    silent.close()
 
 
 def test_a_worker_continues_when_a_full_disk_has_room_again(tmp_path: Path) -> None:

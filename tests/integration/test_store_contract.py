@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import json
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,8 @@ from stream.core.window import Window
 from stream.partition import Partition
 from stream.store import open_store
 from stream.store.protocol import SavedPartition, Store, WriteResult, position_checksum
-from tests.support.servers import own_redis
+from tests.support.secured import SecuredRedis, secured_redis
+from tests.support.servers import new_database, own_redis
 from tests.support.simulated import REGION, SumForecaster, at, event, fold_events, records_by_partition, simulated_polls, table
 
 FIRST = Position()
@@ -44,21 +46,30 @@ class Reopen:
         return self.opened[-1]
 
 
-_databases = itertools.count(1)
-
-
 @pytest.fixture
 def redis_url(redis: str) -> str:
     """Return the URL of an empty database for this test alone."""
-    url = f"{redis.rpartition('/')[0]}/{next(_databases) % 15 + 1}"
-    with redis_client.Redis.from_url(url) as client:
+    return new_database(redis)
+
+
+@pytest.fixture(scope="module")
+def with_rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredRedis]:
+    """Yield a Redis with TLS and users, set up by the commands of the operators' handbook."""
+    with secured_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url_of_the_worker(with_rights: SecuredRedis) -> str:
+    """Return the URL of an empty database for the user `forecast`, who has no more rights than a worker needs."""
+    with with_rights.client() as client:
         client.flushdb()
-    return url
+    return with_rights.url("forecast")
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis_url", "redis_url_of_the_worker"])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
-    stores = Reopen(f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("redis_url"))
+    stores = Reopen(f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue(request.param))
     yield stores
     for store in stores.opened:
         store.close()
@@ -269,6 +280,7 @@ def saved_partition(store: Store) -> int:
         "DELETE FROM window_events WHERE id = (SELECT min(id) FROM window_events)",
         "UPDATE window_events SET body = CAST(replace(CAST(body AS TEXT), '\"longitude\":3', '\"longitude\":4') AS BLOB)",
         "UPDATE positions SET clock = clock + 31557600000",
+        "UPDATE positions SET clock = 1e300",
         "UPDATE positions SET sequence = 1000000000",
         "UPDATE positions SET alerts = x''",
         "UPDATE positions SET checksum = NULL",
@@ -307,6 +319,32 @@ def test_a_state_in_redis_that_was_altered_is_not_loaded(in_redis: tuple[Store, 
             for name, dumped in whole.items():
                 client.restore(name, 0, dumped, replace=True)
             assert store.load(number) is not None
+
+
+def test_a_window_whose_order_was_altered_is_not_loaded(in_redis: tuple[Store, str], tmp_path: Path) -> None:
+    before_all = int(at(0))
+    embedded = open_store(f"sqlite:///{tmp_path}/one.db")
+    embedded.save(0, FIRST, position(1), {"test": region_change(A, B, C)})
+    with closing(sqlite3.connect(tmp_path / "one.db")) as connection:
+        connection.execute("UPDATE window_events SET time = ? WHERE id = 'b'", (before_all,))
+        connection.commit()
+    assert embedded.load(0) is None
+    store, url = in_redis
+    store.save(0, FIRST, position(1), {"test": region_change(A, B, C)})
+    with redis_client.Redis.from_url(url) as client:
+        client.zadd("quakecast:{0}:window:test", {"b": before_all})
+    assert store.load(0) is None
+
+
+def test_a_damaged_position_does_not_keep_other_partitions_from_being_saved(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/one.db")
+    store.save(0, FIRST, position(1), {"test": region_change(A)})
+    with closing(sqlite3.connect(tmp_path / "one.db")) as connection:
+        connection.execute("UPDATE positions SET clock = 1e300, alerts = x'93'")
+        connection.commit()
+    assert store.positions() == {}
+    assert store.save(1, FIRST, position(5), {"elsewhere": region_change(C)}) is WriteResult.SAVED
+    assert store.load(0) is None
 
 
 def test_a_store_shares_transactions_only_with_the_log_in_its_file(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_tail_prints_changes_in_order_without_heartbeats_and_replays(bus: str) -
 
 def test_replays_are_counted_and_shown_on_request(bus: str) -> None:
     plain = run("events", "--bus", bus, "--until-end")
-    assert "1 records of replays were left out; --test shows them" in plain.stderr.splitlines()
+    assert "1 records that are not live were left out; --test shows them" in plain.stderr.splitlines()
     assert "replays" not in plain.stdout
     shown = run("events", "--bus", bus, "--until-end", "--test")
     assert shown.stdout.splitlines()[-1].endswith("[test]")
@@ -127,6 +127,19 @@ def test_a_filter_selects_records(words: tuple[str, ...], expected: list[str], b
     assert ids(tail_records(bus, *words)) == expected
 
 
+@pytest.mark.parametrize(
+    ("words", "ends"),
+    [
+        (("--min-probability", "0.06", "--within", "1h"), [", P(1h) 0.06"]),
+        (("--min-probability", "0.005", "--min-magnitude", "5"), [", P(M≥5, 1d) 0.005", ", P(M≥5, 1d) 0.006"]),
+        (("--min-probability", "0.99", "--within", "7d", "--region", "hawaii"), [", P(7d) 1"] * 2),
+    ],
+)
+def test_a_forecast_is_printed_with_the_probability_that_selected_it(words: tuple[str, ...], ends: list[str], bus: str) -> None:
+    lines = run("forecasts", "--bus", bus, "--until-end", *words).stdout.splitlines()
+    assert [line[-len(end) :] for line, end in zip(lines, ends, strict=True)] == ends
+
+
 def test_an_alert_is_printed_as_its_headline_and_reason(bus: str) -> None:
     (line,) = run("alerts", "--bus", bus, "--until-end").stdout.splitlines()
     assert line == "2023-02-06T02:17:34.342Z turkiye            initial    M 6.2 in Türkiye (observed)"
@@ -155,7 +168,7 @@ def test_the_api_gives_the_same_records_through_broken_connections() -> None:
     assert [json.loads(line) for line in tailed.stdout.splitlines()] == [json.loads(encode(one)) for one in changes()[1:5]]
     assert tailed.stderr.count("unreadable record among events before ") == 6
     assert tailed.stderr.count("the connection broke") == 2
-    assert "1 records of replays were left out" in tailed.stderr
+    assert "1 records that are not live were left out" in tailed.stderr
     assert server.requests[0].query["from"] == ["beginning"]
 
 

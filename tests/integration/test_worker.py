@@ -28,6 +28,7 @@ from stream.records.forecast import Forecast, decode_forecast
 from stream.store import open_store
 from stream.store.protocol import SavedPartition, Store, WriteResult
 from stream.worker import Worker
+from tests.support.servers import new_database
 from tests.support.simulated import REGION, Poll, SumForecaster, at, beat, change, event, records_by_partition, simulated_polls, table
 from tests.support.waiting import consumed_by, wait_until, work_until
 
@@ -145,10 +146,7 @@ class Deployment:
 def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
     number = next(_numbers)
     if request.param == "kafka and redis":
-        broker, url = request.getfixturevalue("kafka"), request.getfixturevalue("redis")
-        store_url = f"{url.rpartition('/')[0]}/{number % 15 + 1}"
-        with redis_client.Redis.from_url(store_url) as client:
-            client.flushdb()
+        broker, store_url = request.getfixturevalue("kafka"), new_database(request.getfixturevalue("redis"))
         opened = Deployment(f"kafka://{broker}/worker{number}", store_url)
     else:
         apart = "store.db" if "apart" in request.param else "log.db"
@@ -161,7 +159,7 @@ RULES = (
     Rule("seen", "magnitude", at_least=4.0, release=3.8, minimum_interval_minutes=0.0),
     Rule("likely", "probability", magnitude=5.0, within="1d", at_least=0.02, release=0.015, change=1.2),
 )
-POLLS = simulated_polls(1, 40, 3.0)
+POLLS = simulated_polls(3, 40, 3.0)
 HALF = len(POLLS) // 2
 
 
@@ -464,11 +462,7 @@ def test_a_dead_letter_is_not_repeated_when_the_state_is_rebuilt(deployment: Dep
 
 
 def test_two_workers_share_the_partitions_and_one_takes_over_from_the_other(kafka: str, redis: str) -> None:
-    number = next(_numbers)
-    store_url = f"{redis.rpartition('/')[0]}/{number % 15 + 1}"
-    with redis_client.Redis.from_url(store_url) as client:
-        client.flushdb()
-    deployment = Deployment(f"kafka://{kafka}/worker{number}", store_url)
+    deployment = Deployment(f"kafka://{kafka}/worker{next(_numbers)}", new_database(redis))
     one = Worker(deployment.log, deployment.store, TABLE, SumForecaster(), rules=RULES, name="one", batch_size=20)
     deployment.publish(POLLS[:HALF])
 

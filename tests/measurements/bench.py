@@ -22,7 +22,8 @@ from ingest.instant import Instant
 from ingest.publish import Publisher
 from ingest.region import RegionTable
 from ingest.simulated import Sequence
-from stream.replay import HEARTBEAT_SECONDS, Span, copy_log, publish_files
+from stream.replay import HEARTBEAT_SECONDS, copy_log, publish_files
+from stream.replay_span import Span
 from stream.store import open_store
 from tests.support.paths import RECORDED
 from tests.support.servers import kafka_broker, redis_server
@@ -77,7 +78,7 @@ def _input_files(months: int, folder: Path) -> list[Path]:
 
 def publish(files: list[Path], bus: str) -> tuple[dict[int, int], float]:
     began = time.monotonic()
-    publisher = Publisher(open_log(bus), RegionTable.load(), name="replay", test=True)
+    publisher = Publisher(open_log(bus), RegionTable.load(), name="replay", why_not_live="replay")
     last = publish_files(files, publisher, Span(), HEARTBEAT_SECONDS, lambda count, moment: None)
     return last, time.monotonic() - began
 

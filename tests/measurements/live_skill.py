@@ -28,7 +28,8 @@ from ingest.region import RegionTable
 from models.forecaster.live import LstmForecaster
 from stream.core.forecaster import Forecaster
 from stream.core.score import MILLISECONDS_PER_WEEK, MODEL, Scoring, Tally
-from stream.replay import HEARTBEAT_SECONDS, Span, publish_files
+from stream.replay import HEARTBEAT_SECONDS, publish_files
+from stream.replay_span import Span
 from stream.store import open_store
 from stream.worker import Worker
 from tests.support.paths import RECORDED
@@ -87,7 +88,7 @@ def replay(files: list[Path], forecaster: Forecaster) -> dict[str, Scoring]:
     with tempfile.TemporaryDirectory(prefix="quakecast-skill-") as folder:
         url = f"sqlite:///{folder}/replay.db"
         began = time.monotonic()
-        publisher = Publisher(open_log(url), table, name="replay", test=True)
+        publisher = Publisher(open_log(url), table, name="replay", why_not_live="replay")
         publish_files(files, publisher, Span(), HEARTBEAT_SECONDS, lambda count, moment: None)
         publisher.close()
         written = time.monotonic()

@@ -80,7 +80,7 @@ class OurClient:
     def __init__(self, address: str, now: Now) -> None:
         self.seen: list[Sighting] = []
         self._client, self._now = Client(address), now
-        self._stream, self._closing = self._client.stream(["alerts"], start="beginning"), False
+        self._stream, self._closing = self._client.stream(["alerts"], start="beginning", include_test=True), False
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:

@@ -34,7 +34,8 @@ from models.space_time import SpaceTimeNetwork
 from stream.outlooks.partition import Due, OutlookPartition, outlook_of, simulation_request
 from stream.outlooks.simulator import SimulatedCounts, SimulationRequest, magnitudes_of
 from stream.records.outlook import Bin, CameSince, OutlookSpan, RegionOutlook, count_earthquakes, counts_since
-from stream.replay import HEARTBEAT_SECONDS, Span, publish_files
+from stream.replay import HEARTBEAT_SECONDS, publish_files
+from stream.replay_span import Span
 from tests.support.paths import RECORDED
 
 WEEK_DAYS = 7.0
@@ -73,7 +74,7 @@ def main() -> None:
 def publish_months(log: Log, table: RegionTable, folder: Path, first: str, end: Instant) -> None:
     """Publish the months of the change log, from the first one on, to the input log."""
     files = [file for file in sorted(folder.glob("changes_*.csv*")) if first <= file.name[8:15] <= str(end)[:7]]
-    publisher = Publisher(log, table, test=True)
+    publisher = Publisher(log, table, why_not_live="replay")
     publish_files(files, publisher, Span(end=end), HEARTBEAT_SECONDS, lambda *_: None)
     publisher.close()
 
@@ -103,9 +104,8 @@ def dues_by_record(log: Log, partition: OutlookPartition) -> Iterator[list[Due]]
 def issue_outlook(partition: OutlookPartition, due: Due, simulator: NetworkSimulator, shown: bool) -> RegionOutlook:
     """Return a due outlook, and record it in the partition; it is not simulated unless it is shown."""
     counts = simulator.simulate(simulation_request(due, partition.number)) if shown else SimulatedCounts(0, 0, [], {})
-    outlook = outlook_of(due, partition.number, simulator.name, counts)
-    partition.record_issue(outlook)
-    return outlook
+    partition.record_issue(due)
+    return outlook_of(due, partition.number, simulator.name, counts)
 
 
 def outlooks_of_sequence(

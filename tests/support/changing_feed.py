@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from ingest.event import Event
+from ingest.instant import Instant
 from ingest.simulated import summary
+from tests.support.local_http import QuietHandler, serving
 from tests.support.stand_ins import now
 
 MAGNITUDES = {"4.5": 4.5, "2.5": 2.5, "1.0": 1.0, "all": -10.0}
@@ -18,10 +19,10 @@ WITHDRAWN = 409
 
 
 class ChangingFeed:
-    """The events that the feed shows; its clock is that of this machine."""
+    """The events that the feed shows; its clock is that of this machine, or as many days behind."""
 
-    def __init__(self, events: Iterable[Event]) -> None:
-        self.address = ""
+    def __init__(self, events: Iterable[Event], days_behind: float = 0.0) -> None:
+        self.address, self._days_behind = "", days_behind
         self._shown = {event.id: event for event in events}
         self._lock = threading.Lock()
 
@@ -35,6 +36,9 @@ class ChangingFeed:
         with self._lock:
             del self._shown[event_id]
 
+    def now(self) -> Instant:
+        return now().plus(days=-self._days_behind)
+
     def answer(self, path: str) -> tuple[int, bytes]:
         """Return status and body of a summary, a detail, or an event query (always empty: no event is revised long after it happened)."""
         url = urlsplit(path)
@@ -43,35 +47,22 @@ class ChangingFeed:
             events = list(self._shown.values())
         if "/summary/" in url.path:
             magnitude, _, span = name.partition("_")
-            since = now().plus(days=-SPAN_DAYS[span])
+            since = self.now().plus(days=-SPAN_DAYS[span])
             chosen = [event for event in events if event.time >= since and (event.magnitude or 0.0) >= MAGNITUDES[magnitude]]
-            return 200, summary(chosen, now(), name)
+            return 200, summary(chosen, self.now(), name)
         if "/detail/" in url.path:
             return WITHDRAWN, b"deleted"
-        return (200, summary([], now(), name)) if parse_qs(url.query).get("format") == ["geojson"] else (404, b"")
+        return (200, summary([], self.now(), name)) if parse_qs(url.query).get("format") == ["geojson"] else (404, b"")
 
 
 @contextmanager
-def changing_feed(events: Iterable[Event]) -> Iterator[ChangingFeed]:
+def changing_feed(events: Iterable[Event], days_behind: float = 0.0) -> Iterator[ChangingFeed]:
     """Serve a feed on a free port."""
-    feed = ChangingFeed(events)
+    feed = ChangingFeed(events, days_behind)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body = feed.answer(self.path)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    class Handler(QuietHandler):
+        def respond(self) -> None:
+            self.answer(*feed.answer(self.path))
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Print nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    feed.address = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(Handler) as feed.address:
         yield feed
-    finally:
-        server.shutdown()
-        server.server_close()

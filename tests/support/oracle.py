@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from ingest.bus.log import EVENTS, FORECASTS, Log, Record
-from ingest.event import Change, Event, InputRecord, Promotion, decode
+from ingest.event import Change, Event, Heartbeat, InputRecord, Promotion, decode
 from ingest.instant import Instant
 from ingest.region import Region, RegionTable
 from stream.records.forecast import Forecast, decode_forecast
@@ -34,7 +34,7 @@ def expected_ids(records: list[tuple[int, InputRecord]], issued: list[bytes], ta
     """Return the ids of the forecasts that must be issued.
 
     There is one for each change of the events that a region's forecast depends on, and one for each heartbeat at or after `reissue_at` of
-    the region's last forecast.
+    the region's last forecast, unless the past is still being read then.
     """
     reissue = {forecast.id: forecast.reissue_at for forecast in map(decode_forecast, issued)}
     windows: dict[str, dict[str, Event]] = {}
@@ -46,6 +46,8 @@ def expected_ids(records: list[tuple[int, InputRecord]], issued: list[bytes], ta
         regions = (
             [record.region]
             if isinstance(record, Change)
+            else []
+            if isinstance(record, Heartbeat) and record.catching_up
             else [r for r, at in due.items() if now >= at and _is_of_partition(r, reissue, partition)]
         )
         for region in regions:

@@ -59,9 +59,9 @@ def issue_outlooks(partition: OutlookPartition, simulator: RateSimulator, record
     for record in records:
         for due in partition.due_before(record):
             issued.append(outlook_of(due, partition.number, simulator.name, simulator.simulate(simulation_request(due, partition.number))))
-            partition.record_issue(issued[-1])
+            partition.record_issue(due)
         partition.fold(record)
         for due in partition.due_after(record):
             issued.append(outlook_of(due, partition.number, simulator.name, simulator.simulate(simulation_request(due, partition.number))))
-            partition.record_issue(issued[-1])
+            partition.record_issue(due)
     return issued

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.support.waiting import stop_process, wait_until
 
 KAFKA_FOLDER = ROOT / "tests" / "kafka"
 LIBRARIES = KAFKA_FOLDER / "target" / "libs"
+
+_databases = itertools.count(1)
 
 BROKER = """\
 process.roles=broker,controller
@@ -110,14 +113,20 @@ class LocalServer:
 
 
 @contextmanager
-def own_redis() -> Iterator[LocalServer]:
-    """Run a Redis on a free port, without persistence."""
+def own_redis(*settings: str) -> Iterator[LocalServer]:
+    """Run a Redis on a free port, without persistence.
+
+    Args:
+        settings: further ones, as on its command line; `PORT` stands for the port.
+    """
     program = shutil.which("redis-server")
     if program is None:
         raise MissingPart("redis-server is missing: apt-get install redis-server")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="quakecast-redis-") as folder:
-        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--databases", "4096"]
+        command += ["--save", "", "--appendonly", "no"]
+        command += [setting.replace("PORT", str(port)) for setting in settings]
         server = LocalServer(command, port, Path(folder))
         try:
             yield server
@@ -132,23 +141,34 @@ def redis_server() -> Iterator[str]:
         yield f"redis://{server.address}/0"
 
 
+def new_database(server: str) -> str:
+    """Return the URL of a database that no other caller has, on the same Redis as another URL."""
+    return f"{server.rpartition('/')[0]}/{next(_databases)}"
+
+
 @contextmanager
-def own_kafka(login: tuple[str, str] | None = None) -> Iterator[LocalServer]:
+def own_kafka(
+    login: tuple[str, str] | None = None, *, secured: str = "", first_users: Mapping[str, str] | None = None
+) -> Iterator[LocalServer]:
     """Run one KRaft node with its data in a temporary folder.
 
     Args:
         login: the one user and password that the broker lets in (SASL/PLAIN).
+        secured: settings of a broker with TLS, users and rights (SASL_SSL).
+        first_users: users that the cluster has from the beginning, with their passwords (SCRAM-SHA-512).
     """
     port, controller_port = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="quakecast-kafka-") as name:
         folder = Path(name)
         settings = folder / "server.properties"
-        protocol = "PLAINTEXT" if login is None else "SASL_PLAINTEXT"
+        protocol = "SASL_SSL" if secured else "PLAINTEXT" if login is None else "SASL_PLAINTEXT"
         text = BROKER.format(port=port, controller_port=controller_port, folder=folder, protocol=protocol)
-        more = "" if login is None else WITH_PASSWORD.format(user=login[0], password=login[1])
+        more = secured if login is None else WITH_PASSWORD.format(user=login[0], password=login[1])
         settings.write_text(text + more, encoding="utf-8")
         java = [java_program(), "-Xmx768m", "-cp", f"{kafka_libraries()}/*"]
         identity = ["kafka.tools.StorageTool", "format", "-t", "q8kcastTestsCluster1w", "-c", str(settings)]
+        for user, password in (first_users or {}).items():
+            identity += ["-S", f"SCRAM-SHA-512=[name={user},password={password}]"]
         subprocess.run([*java, *identity], check=True, capture_output=True, cwd=folder)
         server = LocalServer([*java, "kafka.Kafka", str(settings)], port, folder)
         try:
@@ -175,7 +195,7 @@ def java_program() -> str:
 
 
 def kafka_libraries() -> Path:
-    if not any(LIBRARIES.glob("kafka-clients-*.jar")):
+    if not any(LIBRARIES.glob("kafka-tools-[0-9]*.jar")):
         if shutil.which("mvn") is None:
             raise MissingPart("mvn is missing: apt-get install maven (or name a broker with QUAKECAST_TEST_KAFKA)")
         goal = ["dependency:copy-dependencies", "-DoutputDirectory=target/libs"]

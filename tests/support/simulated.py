@@ -46,7 +46,7 @@ def event(id: str = "a", hours: float = 0.0, magnitude: float | None = 4.0, **fi
     """Return an event; by default an earthquake in `test`."""
     given: dict[str, Any] = {
         "id": id, "time": at(hours), "updated": at(hours), "latitude": 37.0, "longitude": 37.0, "depth_km": 10.0, "magnitude": magnitude,
-        "magnitude_type": "mw", "type": "earthquake", "status": "automatic", "network": "us", "place": "near Pazarcık",
+        "magnitude_type": "mw", "type": "earthquake", "status": "automatic", "network": "us", "place": "near Pazarcık", "source_id": id,
     }  # fmt: skip
     return Event(**(given | fields))
 
@@ -106,10 +106,12 @@ class SumForecaster:
         total, last = _PACKED.unpack(memory)
         silence_hours = min((int(now) - last) / 3_600_000, 1e6)
         median = round(1.0 + abs(total) / (1.0 + abs(silence_hours)), 6)
-        wait = Wait(median, {"0.5": median}, {"1d": round(1.0 / (1.0 + median), 6)}, round(24.0 / median, 6))
+        within = -math.expm1(-math.log(2.0) * 24.0 / median)
+        wait = Wait(median, {"0.5": median}, {"1d": round(within, 6)}, round(24.0 / median, 6))
         largest = round(region.magnitude_of_completeness + abs(total) % 1.0, 6)
-        magnitude = Magnitude(largest, {"0.5": largest}, {"5": round(10.0 ** (largest - 5.0), 6)})
-        chance = round(-math.expm1(-abs(total) / (1.0 + abs(silence_hours)) / 100.0), 6)
+        at_least, later = 10.0 ** (largest - 5.0), -math.expm1(-abs(total) / (1.0 + abs(silence_hours)) / 100.0)
+        magnitude = Magnitude(largest, {"0.5": largest}, {"5": round(at_least, 6)})
+        chance = round(within * (at_least + (1.0 - at_least) * later), 6)
         exceedance = Exceedance({"5": {"1d": chance}}, {"5": {"1d": round(100.0 * chance, 4)}})
         return Expectation(wait, magnitude, now.plus(hours=self._due_hours), exceedance=exceedance)
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +15,7 @@ from ingest.backfill import COLUMNS
 from ingest.event import Event
 from ingest.instant import Instant
 from ingest.simulated import Sequence, summary
+from tests.support.local_http import QuietHandler, serving
 
 DAY_FEED = "/earthquakes/feed/v1.0/summary/all_day.geojson"
 FDSN = "/fdsnws/event/1/query"
@@ -64,25 +63,14 @@ def usgs(events: list[Event], generated: Instant | None = None) -> Iterator[str]
 
 @contextmanager
 def _http(answer: Callable[[str, dict[str, list[str]]], bytes | None]) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(QuietHandler):
+        def respond(self) -> None:
             url = urlsplit(self.path)
             body = answer(url.path, parse_qs(url.query))
-            self.send_response(404 if body is None else 200)
-            self.send_header("Content-Length", str(len(body or b"")))
-            self.end_headers()
-            self.wfile.write(body or b"")
+            self.answer(404 if body is None else 200, body or b"")
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Print nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as address:
+        yield address
 
 
 def program(name: str = "quakecast") -> str:

@@ -17,7 +17,7 @@ LAYERS = ("ingest", "stream", "models")
 MODULES = sorted(path.relative_to(ROOT) for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 COMPOSITION_ROOT = "stream/cli"
 DOORS = {
-    "kafka": ("ingest/bus/kafka.py", "ingest/bus/kafka_consumer.py", "ingest/bus/kafka_producer.py"),
+    "kafka": tuple(f"ingest/bus/{name}.py" for name in ("kafka", "kafka_consumer", "kafka_producer", "kafka_errors")),
     "redis": ("stream/store/redis.py",),
     "obspy": ("ingest/seismology.py",),
     "httpx": ("ingest/sources/usgs_http.py", "stream/client/connection.py"),

@@ -10,12 +10,14 @@ one event, keeps parameters finite that the catalogue does not determine.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignore]
 
+from ingest.instant import Instant
 from ingest.problem import Problem
 from models.baselines.etas.background import background_map
 from models.baselines.etas.likelihood import (
@@ -37,6 +39,7 @@ from models.baselines.etas.likelihood import (
 from models.baselines.etas.model import Etas, EtasParameters, excesses_above, sources_of
 from models.baselines.etas.omori import Omori
 from models.baselines.etas.pairs import draw_pairs, factor_tables, squared_distances_km2
+from models.baselines.etas.times_fit import fit_times
 from models.baselines.gutenberg_richter import fit_gutenberg_richter
 from models.catalog import PointPattern, Span
 from models.numerics import FloatArray
@@ -45,6 +48,8 @@ ROUNDS = (16, 32, 64)
 """Earlier events drawn per event."""
 SEARCH = {"maxiter": 150, "ftol": 1e-9, "gtol": 1e-6}
 FEWEST_EVENTS = 10
+LAST_PART = 5
+"""One in so many of a span's events, the last ones, decide whether times are fitted alone."""
 SEED = 0
 TYPICAL = {OFFSPRING: math.log(0.1), GROWTH: 1.0, C: math.log(2e-3), OMEGA: 0.0, TAU: math.log(2_000.0), GAMMA: 1.0, RHO: math.log(0.6)}
 """Starting values of the search, about those of Californian catalogues."""
@@ -76,7 +81,7 @@ class EtasFit(NamedTuple):
 
 
 def fit_etas(pattern: PointPattern, span: Span, inverted_background: bool = True) -> Etas:
-    """Fit ETAS and a Gutenberg–Richter law by maximum likelihood on the events of a span.
+    """Fit ETAS and a Gutenberg–Richter law to the events of a span: places with times, then times alone if that forecasts better.
 
     Args:
         pattern: the events; those before the span trigger others, those after it are not used.
@@ -86,7 +91,23 @@ def fit_etas(pattern: PointPattern, span: Span, inverted_background: bool = True
     Raises:
         Problem: fewer than 10 events in the span.
     """
-    return fit_with_likelihood(pattern, span, inverted_background).etas
+    etas = fit_with_likelihood(pattern, span, inverted_background).etas
+    if not _times_alone_forecast_better(pattern, span, inverted_background):
+        return etas
+    return replace(etas, time_parameters=fit_times(etas.parameters, pattern, span))
+
+
+def _times_alone_forecast_better(pattern: PointPattern, span: Span, inverted_background: bool) -> bool:
+    """Return whether times fitted alone have the larger likelihood on the span's last fifth of events, both fitted to those before."""
+    rows = pattern.rows(span)
+    middle = Instant(int(pattern.times[rows.stop - (rows.stop - rows.start) // LAST_PART]))
+    earlier, later = Span(span.start, middle), Span(middle, span.end)
+    if pattern.count(earlier) < FEWEST_EVENTS or not pattern.count(later):
+        return False
+    together = fit_with_likelihood(pattern, earlier, inverted_background).etas
+    alone = Etas(fit_times(together.parameters, pattern, earlier))
+    scores = [np.log(times.rates).sum() - times.expected.sum() for times in (one.times(pattern, later) for one in (alone, together))]
+    return bool(scores[0] > scores[1])
 
 
 def fit_with_likelihood(pattern: PointPattern, span: Span, inverted_background: bool = True) -> EtasFit:

@@ -8,7 +8,8 @@ integral, of the triggered part over the whole plane (∫ = π/ρ (d exp(γ Δm)
 
     λ(t) = μ area + Σ_j κ_j g(Δt)        κ_j = k0 exp(a Δm) π/ρ (d exp(γ Δm))^(−ρ)
 
-The place has the density λ(t, x)/λ(t). Of two events at the same moment the later in the pattern sees the earlier.
+The place has the density λ(t, x)/λ(t). Times may have parameters of their own (`times_fit`). Of two events at the same moment the later
+in the pattern sees the earlier.
 """
 
 from __future__ import annotations
@@ -54,6 +55,13 @@ class EtasParameters(msgspec.Struct, frozen=True):
     """km²."""
     gamma: float
     rho: float
+    floor: float = 0.0
+    """f: events of all magnitudes trigger as if exp((a − ργ) Δm) were larger by it, which stands for events below completeness."""
+
+    @property
+    def growth(self) -> float:
+        """α = a − ργ: direct aftershocks grow by exp(α) per magnitude."""
+        return self.a - self.rho * self.gamma
 
     @property
     def background_per_day(self) -> float:
@@ -73,9 +81,9 @@ class EtasParameters(msgspec.Struct, frozen=True):
         return excesses_above(magnitudes, self.magnitude_of_completeness)
 
     def log_productivities(self, excesses: FloatArray) -> FloatArray:
-        """Return ln k0 exp(a Δm) of excesses (N,)."""
+        """Return ln k0 (exp(α Δm) + f) exp(ργ Δm) of excesses (N,); with f = 0 it is ln k0 exp(a Δm)."""
         logs: FloatArray = self.log10_k0 * math.log(10.0) + self.a * excesses
-        return logs
+        return logs + np.log1p(self.floor * np.exp(-self.growth * excesses)) if self.floor else logs
 
     def scales_km2(self, excesses: FloatArray) -> FloatArray:
         """Return d exp(γ Δm) of excesses (N,), km²."""
@@ -91,22 +99,21 @@ class EtasParameters(msgspec.Struct, frozen=True):
     def offspring_at_completeness(self) -> float:
         """N = κ G(∞) at Δm = 0: the expected number of direct aftershocks of an event at completeness, anywhere and in all time.
 
-        N = k0 π/ρ d^(−ρ) G(∞). Two callers solve this for k0: `parameters_of` of the fit in logarithms, and the parameters of a scenario
-        without a fit in plain numbers. Their last bits differ, so both forms stay; a test compares them.
+        N = k0 (1 + f) π/ρ d^(−ρ) G(∞). Two callers solve this for k0: `parameters_of` of the fit in logarithms, and the parameters of a
+        scenario without a fit in plain numbers. Their last bits differ, so both forms stay; a test compares them.
         """
         return float(self.jumps(np.zeros(1))[0] * self.omori.total)
 
     def branching_ratio(self, beta: float) -> float:
         """Return the mean number of direct aftershocks of an event with a Gutenberg–Richter magnitude.
 
-            n = ∫ β exp(−β x) N exp((a − ργ) x) dx = N β/(β − (a − ργ)),     infinite if a − ργ ≥ β
+            n = ∫ β exp(−β x) N (exp(αx) + f)/(1 + f) dx = N (β/(β − α) + f)/(1 + f),     infinite if α ≥ β
 
         Args:
             beta: β = b ln 10, per unit of magnitude.
         """
-        growth = self.a - self.rho * self.gamma
-        each = self.offspring_at_completeness
-        return each * beta / (beta - growth) if growth < beta else math.inf
+        each = self.offspring_at_completeness / (1.0 + self.floor)
+        return each * (beta / (beta - self.growth) + self.floor) if self.growth < beta else math.inf
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,8 @@ class Etas:
     magnitudes: GutenbergRichter | None = None
     background: BackgroundMap | None = None
     """None: uniform."""
+    time_parameters: EtasParameters | None = None
+    """Parameters of the rate of times, if that was fitted to times alone (`times_fit`); None: `parameters`."""
 
     @property
     def name(self) -> str:
@@ -125,20 +134,19 @@ class Etas:
     def score_events(self, pattern: PointPattern, span: Span) -> EventScores:
         """Score a span's events, (N,); see `EventScores`. The sums over places take some nanoseconds per pair of events."""
         times = self.times(pattern, span)
+        rates = times.rates if self.time_parameters is None else _times(self.parameters, pattern, span).rates
         return EventScores(
             time_log_prob=np.log(times.rates) - times.expected[:-1],
             survival_log_prob=-float(times.expected[-1]),
             time_pit=-np.expm1(-times.expected[:-1]),
             median_wait_days=times.medians,
-            place_log_prob=np.log(self.densities(pattern, span)) - np.log(times.rates),
+            place_log_prob=np.log(self.densities(pattern, span)) - np.log(rates),
             **self._magnitudes(pattern, span),
         )
 
     def times(self, pattern: PointPattern, span: Span) -> TimeForecasts:
         """Return rates (1/day), expected numbers and medians (days) of a span's waits."""
-        past, parameters = pattern.before(span.end), self.parameters
-        decay = parameters.omori.exponentials(max(pattern.day_of(span.end), 1.0))
-        return time_forecasts(past, span, parameters.background_per_day, parameters.jumps(parameters.excesses(past.magnitudes)), decay)
+        return _times(self.time_parameters or self.parameters, pattern, span)
 
     def densities(self, pattern: PointPattern, span: Span) -> FloatArray:
         """Return λ(t, x) at a span's events, (N,), 1/(day km²)."""
@@ -177,18 +185,18 @@ class Etas:
                 raise Problem(f"{file} has no ETAS parameters of {name}", f"it has {', '.join(sorted(set(entries) - {'_about'}))}")
             raw = content if "log10_mu" in entries else entries[name or ""]
             saved = msgspec.json.decode(raw, type=_Saved)
-            return cls(msgspec.json.decode(raw, type=EtasParameters), magnitudes, _map_of(saved))
+            return cls(msgspec.json.decode(raw, type=EtasParameters), magnitudes, _map_of(saved), saved.time_parameters)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Problem(f"the ETAS parameters in {file} cannot be read ({error})", REMEDY) from None
 
     def save(self, file: Path) -> None:
-        """Write the parameters, and the background map if there is one, in the form that `load` reads.
+        """Write the parameters, those of the times and the background map if there are any, in the form that `load` reads.
 
         Raises:
             Problem: the file cannot be written.
         """
         kernels = None if self.background is None else self.background.kernels.tolist()
-        content = msgspec.structs.asdict(self.parameters) | {"background_kernels": kernels}
+        content = msgspec.structs.asdict(self.parameters) | {"background_kernels": kernels, "time_parameters": self.time_parameters}
         try:
             file.write_bytes(msgspec.json.encode(content) + b"\n")
         except OSError as error:
@@ -196,14 +204,21 @@ class Etas:
 
 
 class _Saved(EtasParameters, frozen=True):
-    """The content of a file that `save` writes: the parameters and the background map."""
+    """The content of a file that `save` writes."""
 
     background_kernels: list[tuple[float, float, float, float, float]] | None = None
     """Place (3 × km from the Earth's centre), share and width (km) of each."""
+    time_parameters: EtasParameters | None = None
 
 
 def _map_of(saved: _Saved) -> BackgroundMap | None:
     return None if saved.background_kernels is None else BackgroundMap.of(np.array(saved.background_kernels), saved.area_km2)
+
+
+def _times(parameters: EtasParameters, pattern: PointPattern, span: Span) -> TimeForecasts:
+    """Return rates (1/day), expected numbers and medians (days) of a span's waits."""
+    past, decay = pattern.before(span.end), parameters.omori.exponentials(max(pattern.day_of(span.end), 1.0))
+    return time_forecasts(past, span, parameters.background_per_day, parameters.jumps(parameters.excesses(past.magnitudes)), decay)
 
 
 def excesses_above(magnitudes: FloatArray, magnitude_of_completeness: float) -> FloatArray:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_HOUR, Instant
+from models.magnitude import BackgroundTail, TwoParts
 from models.numerics import FloatArray, positions_km
 from models.simulation.rollout.cnn_map import factors_of_events
 from models.simulation.rollout.magnitude_features import RecentExcesses, sample_excesses
@@ -50,6 +51,8 @@ class RolloutSettings(NamedTuple):
     """Magnitudes; for each event, the probability of reaching each of them is recorded."""
     stop_share: float = 0.0
     """When no more than this share of a block's paths still runs, they stop, and `models.simulation.branching` continues them; 0: never."""
+    tail: BackgroundTail | None = None
+    """The large magnitudes of background events; None: theirs are as those of triggered ones."""
 
 
 class BlockEnds(NamedTuple):
@@ -158,18 +161,26 @@ class _Rollout:
         numbers, at = self._numbers[rows], moments[rows]
         days, excitation, stopped_before = self._ended
         days[numbers], stopped_before[numbers] = at, stopped
-        excitation[numbers] = self._memory.excitation[rows] * np.exp(-(at - self._last[rows])[:, None] / TAUS_DAYS)
+        excitation[numbers] = self._memory.of_paths(np.flatnonzero(rows)).drawn_excitation(at - self._last[rows], self._rng)
 
     def _step(self, waits: FloatArray) -> None:
         """Add one event to each path, `waits` (P,) days after its last."""
         now = self._last + waits
         sums, fading = _decay_sums(self._sums, waits), np.exp(-waits[:, None] / TAUS_DAYS)
         discs = sample_parents(
-            self._start, self._own, self._network, sums, self._memory.excitation * fading, self._background, now, self._region, self._rng
+            self._start,
+            self._own,
+            self._network,
+            sums,
+            self._memory.mean_excitation * fading,
+            self._background,
+            now,
+            self._region,
+            self._rng,
         )
         places = sample_places(discs, self._region, self._rng)
         positions = positions_km(places)
-        excesses = self._sample_excesses(now)
+        excesses = self._sample_excesses(now, self._background / (self._background + (self._memory.excitation * fading).sum(1)))
         features = features_of(self._start, self._own, self._memory, waits, now, positions, self._timing.reach)
         features[:, 0] = excesses
         weights = self._network.weights(excesses, features)
@@ -205,10 +216,14 @@ class _Rollout:
         self._sampled.append((features[chosen], now[chosen]))
         self._latest = [*self._latest[1 - _LAST_STEPS :], features[self._alive][:_LAST_OF_A_STEP]]
 
-    def _sample_excesses(self, now: FloatArray) -> FloatArray:
-        """Draw the new events' magnitudes above completeness, (P,), rounded as the catalogue's."""
+    def _sample_excesses(self, now: FloatArray, background_share: FloatArray) -> FloatArray:
+        """Draw the new events' magnitudes above completeness, (P,), rounded as the catalogue's.
+
+        Args:
+            background_share: (P,) the probability that each is background.
+        """
         lowest, step = self._start.magnitude_of_completeness, self._start.step
-        law = self._network.magnitudes(self._excesses.features(self._own, now), lowest)
+        law = TwoParts(self._network.magnitudes(self._excesses.features(self._own, now), lowest), self._settings.tail, background_share)
         if len(self._levels):
             self.reaching.append(law.survival_at_each(self._levels)[self._alive])
         return sample_excesses(law, lowest, step, self._rng)

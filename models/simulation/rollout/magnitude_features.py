@@ -26,6 +26,7 @@ from models.magnitude import (
     SINCE_LAST,
     TRACE_FLOOR,
     DetectedMagnitude,
+    TwoParts,
     shrunken_mean,
 )
 from models.numerics import FloatArray
@@ -117,7 +118,7 @@ class RecentExcesses:
 
 
 def sample_excesses(
-    law: DetectedMagnitude[FloatArray], magnitude_of_completeness: float, step: float, rng: np.random.Generator
+    law: DetectedMagnitude[FloatArray] | TwoParts, magnitude_of_completeness: float, step: float, rng: np.random.Generator
 ) -> FloatArray:
     """Draw a magnitude above completeness from each of P laws, (P,), rounded as the catalogue's and not above `LARGEST_EXCESS`.
 

@@ -24,7 +24,10 @@ from models.timing import (
     KERNELS,
     TAUS_DAYS,
     Layer,
+    PlainKernels,
     kernel_weights,
+    large_factors,
+    large_shapes,
     log_corrections,
     lstm_step,
     magnitude_terms,
@@ -53,6 +56,7 @@ class RolloutNetwork:
     def __init__(self, network: SpaceTimeNetwork, place: PlaceNetwork) -> None:
         kernels, memory, magnitude = network.timing.kernels, network.timing.memory, network.magnitude
         self._productivity = kernels.log_productivity.detach().exp().numpy()  # (M, a, 12)
+        self._plain = PlainKernels.of(kernels)
         self._kernel_scaler, self._memory_scaler = _scaler(kernels.scaler), _scaler(memory.scaler)
         self._kernel_layers = [_member_layer(layer.weight, layer.bias) for layer in (kernels.first, kernels.second, kernels.last)]
         self._head = [_member_layer(layer.weight, layer.bias) for layer in (memory.inner, memory.outer)]
@@ -79,8 +83,16 @@ class RolloutNetwork:
         """Return the events that each event is expected to bring, by kernel: (P,), (P, EVENT_FEATURES) -> (P, 12)."""
         scaled = _scale(features, self._kernel_scaler).expand(len(self._productivity), -1, -1)
         corrections = log_corrections(scaled, *self._kernel_layers).double().numpy()  # (M, P, 12)
-        weights: FloatArray = kernel_weights(magnitude_terms(excesses, KERNEL_PRODUCTIVITIES) @ self._productivity, corrections)
+        plain = magnitude_terms(excesses, KERNEL_PRODUCTIVITIES) @ self._productivity
+        if self._plain.large_log_factors is not None:
+            plain = plain * large_factors(excesses, self._plain.large_log_factors)
+        weights: FloatArray = kernel_weights(plain, corrections)
         return weights
+
+    def shapes(self, excesses: FloatArray) -> FloatArray:
+        """Return κ of the law of the productivity of large events, (P,) -> (P,)."""
+        shapes: FloatArray = large_shapes(excesses, self._plain.large_log_shape)
+        return shapes
 
     def scale_memory_inputs(self, raw: FloatArray) -> torch.Tensor:
         """Return the memory's inputs scaled, (P, inputs)."""

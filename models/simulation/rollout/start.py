@@ -18,7 +18,16 @@ from models.cnn import Factors
 from models.numerics import FloatArray
 from models.place import Kernels, kernels_of, place_data, slow_days
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing import KERNELS, TAUS_DAYS, TRACE_PRODUCTIVITIES, TRACE_TAUS_DAYS, PatternKernels
+from models.timing import (
+    KERNELS,
+    TAUS_DAYS,
+    TRACE_PRODUCTIVITIES,
+    TRACE_TAUS_DAYS,
+    Followed,
+    LargeEvents,
+    PatternKernels,
+    refuse_sources,
+)
 
 WARM_UP = 2_048
 """The memory is run from this many events before the moment; what came earlier no longer changes its state."""
@@ -35,6 +44,8 @@ class History:
     """μ, events per day."""
     timing: PatternKernels
     """The outputs of the timing network."""
+    followed: Followed
+    """The excitation after each row."""
     memory_inputs: torch.Tensor
     """(N + 1, inputs) scaled; row 0 is before the first event."""
     kernels: Kernels
@@ -54,7 +65,9 @@ class Start(NamedTuple):
     """(H, 3)"""
     excesses: FloatArray
     excitation: FloatArray
-    """(12,) just after the last event."""
+    """(12,) just after the last event, without the large events."""
+    large: LargeEvents | None
+    """The large events just after the last event; None: no productivity is a distribution."""
     traces: FloatArray
     """(taus, a) of the region, just after the last event."""
     scaled_inputs: torch.Tensor
@@ -97,14 +110,16 @@ def history_of(network: SpaceTimeNetwork, pattern: PointPattern, background: flo
         background: μ, events per day.
 
     Raises:
-        Problem: the model was trained without places.
+        Problem: the model was trained without places, or reads sources.
     """
+    refuse_sources(network.timing)
     place, timing = require_place(network).eval(), network.timing.evaluate(pattern)
     features, weights, reach = timing.event_features, timing.event_weights, network.architecture.place_reach
     data = place_data(place, pattern, features, weights, background, len(pattern), reach)
     kernels = kernels_of(place, data, len(pattern)).numpy()
-    inputs = network.timing.memory_inputs(timing, background)
-    return History(network, pattern, background, timing, inputs, kernels, data.setting.places, data.setting.directions)
+    followed = network.timing.follow(timing, background)
+    inputs = network.timing.memory_inputs(timing, followed, background)
+    return History(network, pattern, background, timing, followed, inputs, kernels, data.setting.places, data.setting.directions)
 
 
 def start_at(history: History, moment: Instant) -> Start:
@@ -125,7 +140,8 @@ def start_at(history: History, moment: Instant) -> Start:
         days=days,
         positions_km=pattern.positions_km,
         excesses=pattern.excesses,
-        excitation=history.timing.excitation[count],
+        excitation=history.followed.rest[count],
+        large=None if history.followed.large is None else history.followed.large.of_rows(count),
         traces=_traces(days, pattern.excesses),
         scaled_inputs=history.memory_inputs[count],
         hidden=hidden,

@@ -18,11 +18,15 @@ from models.simulation.rollout.places import OwnEvents
 from models.simulation.rollout.start import Start
 from models.timing import (
     FIRST_WAIT_DAYS,
+    KERNELS_ALONE,
     OWN_FEATURES,
     SQUARED_RADII_KM2,
     TAUS_DAYS,
     InterEventTime,
-    expected_events,
+    LargeEvents,
+    admit,
+    decays_of,
+    kernel_clock,
     local_traces_of_pairs,
     log_traces,
     memory_inputs,
@@ -38,7 +42,9 @@ class Memory(NamedTuple):
     """The timing state of P paths."""
 
     excitation: FloatArray
-    """(P, 12) just after the last event."""
+    """(P, 12) just after the last event, without the large events."""
+    large: LargeEvents | None
+    """(P) the large events just after the last event; None: no productivity is a distribution."""
     traces: FloatArray
     """(P, taus, a) of the region, just after the last event."""
     scaled_inputs: torch.Tensor
@@ -50,13 +56,31 @@ class Memory(NamedTuple):
     def of_paths(self, paths: NDArray[np.int64]) -> Memory:
         """Return the state of some of the paths, (R,) integers."""
         states = (self.scaled_inputs[paths], self.hidden[:, paths], self.cell[:, paths])
-        return Memory(self.excitation[paths], self.traces[paths], *states)
+        large = None if self.large is None else self.large.of_rows(paths)
+        return Memory(self.excitation[paths], large, self.traces[paths], *states)
+
+    @property
+    def mean_excitation(self) -> FloatArray:
+        """(P, 12) of all events just after the last one, the large ones at their expected productivity."""
+        excitation: FloatArray = self.excitation if self.large is None else self.excitation + self.large.mean_excitation
+        return excitation
+
+    def drawn_excitation(self, since: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Return the excitation of all events `since` (P,) days after the last one, (P, 12), the productivity of the large ones drawn."""
+        left = self.excitation * decays_of(since)
+        if self.large is None:
+            return left
+        large = self.large.after_silence(since)
+        drawn = rng.gamma(large.shape) / large.rate  # (P, S)
+        excitation: FloatArray = left + (large.excitation * drawn[..., None]).sum(1)
+        return excitation
 
 
 def memory_at(start: Start, paths: int) -> Memory:
     """Return the state at the start, the same for all paths."""
     return Memory(
         np.tile(start.excitation, (paths, 1)),
+        None if start.large is None else LargeEvents(*(np.repeat(part[None], paths, 0) for part in start.large)),
         np.tile(start.traces, (paths, 1, 1)),
         start.scaled_inputs.float().expand(paths, -1),
         start.hidden.float()[:, None].expand(-1, paths, -1),
@@ -67,7 +91,17 @@ def memory_at(start: Start, paths: int) -> Memory:
 def wait_after(network: RolloutNetwork, memory: Memory, background: float) -> InterEventTime[FloatArray]:
     """Return the distributions of the waits after the last events, (P,)."""
     outputs = network.head(memory.hidden, memory.scaled_inputs)
-    return wait_of_outputs(outputs, memory.excitation, np.full(len(memory.excitation), background), TAUS_DAYS)
+    outputs[:, ~memory.mean_excitation.any(1), 0] = KERNELS_ALONE  # paths without any event so far
+    everywhere = np.full(len(memory.excitation), background)
+    return wait_of_outputs(outputs, memory.excitation, everywhere, TAUS_DAYS, _taken(memory.large))
+
+
+def _taken(large: LargeEvents | None) -> LargeEvents | None:
+    """Return the slots that are taken in any path; None: there is none."""
+    if large is None:
+        return None
+    taken = large.excitation.any((0, 2))
+    return LargeEvents(large.excitation[:, taken], large.shape[:, taken], large.rate[:, taken]) if taken.any() else None
 
 
 def features_of(
@@ -123,9 +157,22 @@ def next_memory(
         hour: (paths,) local solar time, for a memory that has it as an input.
     """
     traces = memory.traces * trace_decays(wait) + trace_jumps(features[:, 0])
-    clock = expected_events(memory.excitation, background, wait, TAUS_DAYS)
-    excitation = next_excitation(memory.excitation, wait, weights)
+    clock = kernel_clock(memory.excitation, background, wait, TAUS_DAYS, _taken(memory.large))
+    rest, large = _excite(network, memory, features[:, 0], weights, wait, background)
+    excitation = rest if large is None else rest + large.mean_excitation
     rate = background + excitation.sum(1)
     raw = memory_inputs(rate, excitation, clock, features[:, :OWN_FEATURES], np.ones(len(wait)), hour)
     scaled = network.scale_memory_inputs(raw)
-    return Memory(excitation, traces, scaled, *network.step(scaled, memory.hidden, memory.cell))
+    return Memory(rest, large, traces, scaled, *network.step(scaled, memory.hidden, memory.cell))
+
+
+def _excite(
+    network: RolloutNetwork, memory: Memory, excesses: FloatArray, weights: FloatArray, wait: FloatArray, background: float
+) -> tuple[FloatArray, LargeEvents | None]:
+    """Return the excitation of each path after one more event, (P, 12), and its large events."""
+    if memory.large is None:
+        return next_excitation(memory.excitation, wait, weights), None
+    rest = memory.excitation * decays_of(wait)
+    large = memory.large.after_silence(wait).after_event(background + rest.sum(1))
+    admitted, rest, _ = admit(large, rest, weights, excesses, network.shapes(excesses))
+    return rest, admitted

@@ -21,6 +21,7 @@ from models.timing import (
     TRACES,
     local_traces_of_pairs,
     pattern_features,
+    refuse_sources,
     sum_with_decay,
     trace_decays,
     trace_jumps,
@@ -37,17 +38,19 @@ def live_history(network: SpaceTimeNetwork, pattern: PointPattern, background: f
         background: μ, events per day.
 
     Raises:
-        Problem: the model was trained without places.
+        Problem: the model was trained without places, or reads sources.
     """
+    refuse_sources(network.timing)
     place = require_place(network).eval()
     timing = network.timing.evaluate(pattern, event_features, sum_with_decay)
-    inputs = network.timing.memory_inputs(timing, background)
+    followed = network.timing.follow(timing, background, compiled=False)
+    inputs = network.timing.memory_inputs(timing, followed, background)
     nearest = nearest_earlier(pattern, network.architecture.place_reach)
     around = pattern_geometry(pattern, nearest, place.architecture.narrowest_km)
     raw = torch.from_numpy(np.concatenate((timing.event_features, around.features), axis=1))
     spacing, excesses = torch.from_numpy(around.spacing), torch.from_numpy(pattern.excesses)
     kernels = place(place.scaler(raw).float(), excesses, spacing, torch.from_numpy(np.log(timing.event_weights))).numpy()
-    return History(network, pattern, background, timing, inputs, kernels, places_of(pattern), around.directions)
+    return History(network, pattern, background, timing, followed, inputs, kernels, places_of(pattern), around.directions)
 
 
 def event_features(pattern: PointPattern, reach: int) -> FloatArray:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from ingest.bus import Record, TopicPartition
+from ingest.event import decode_with
 from stream.serve.sse.cursor import SHORT_NAMES, STREAMED_PARTITIONS, Cursor, decode_cursor, encode_cursor
 
 MOST_FRAMES = 20_000
@@ -58,7 +59,7 @@ class Filter(NamedTuple):
     regions: frozenset[str] | None = None
     """None: all regions. Records that concern no single region are always accepted."""
     test: bool = True
-    """Whether records of replays are accepted."""
+    """Whether records that are not live are accepted."""
 
     def accepts(self, frame: Frame) -> bool:
         if frame.partition[0] not in self.topics or (frame.test and not self.test):
@@ -81,8 +82,8 @@ def frame_of(record: Record, cursor: Mapping[TopicPartition, int]) -> Frame:
         cursor: the offsets after this record.
     """
     try:
-        head = _head.decode(record.value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        head = decode_with(_head, record.value)
+    except msgspec.DecodeError:
         head = Head()
     text = record.value.decode("utf-8", errors="replace")
     lines = "\ndata: ".join(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))

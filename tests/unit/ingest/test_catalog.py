@@ -76,6 +76,16 @@ def test_quakeml_gives_the_preferred_origin_and_magnitude_under_the_plain_id(tmp
     assert (event.latitude, event.longitude, event.depth_km, event.magnitude, event.magnitude_type) == (10.9, -60.9, 31.75, 5.9, "mww")
 
 
+def test_an_event_that_obspy_leaves_out_is_counted_as_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "events.xml"
+    second = QUAKEML.partition(b"</event>")[0].partition(b"<event ")[2].replace(b"us10007ggp", b"us2").replace(b">earthquake<", b">rumble<")
+    both = QUAKEML.replace(b"</eventParameters>", b"<event " + second + b"</event></eventParameters>")
+    path.write_bytes(both.replace(b"ATTRIBUTES", b""))
+    items = list(read_catalog(path))
+    assert [item.id for item in items if isinstance(item, Event)] == ["us10007ggp"]
+    assert [(item.reason, item.used) for item in items if isinstance(item, DeadLetter)] == [("event_damaged", False)]
+
+
 def test_events_without_ids_get_the_same_at_every_reading(tmp_path: Path) -> None:
     path = tmp_path / "zmap.dat"
     path.write_text("-116.66\t33.61\t2008.5\t7\t2\t1.23\t8.5\t5\t19\t47.9\n")

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.event import Change, Heartbeat, InputRecord, LogRecord, Outage, Promotion
+from ingest.event import Change, Heartbeat, InputRecord, LogRecord, Outage, Promotion, decode, decode_dead_letter, encode
 from ingest.instant import Instant
 from ingest.plausible import implausible, misfit
+from stream.records import decode_record
 from tests.support.simulated import at, beat, change, event, records_by_partition, simulated_polls
 
 NOW = at(0.0)
@@ -69,6 +70,22 @@ def test_a_record_far_ahead_of_those_before_it_does_not_fit(record: InputRecord,
     assert found is not None
     assert words in found
     assert misfit(record, -1, None) is None
+
+
+@pytest.mark.parametrize("levels", [500, 2_000, 100_000])
+def test_a_record_of_brackets_within_brackets_is_refused(levels: int) -> None:
+    body = b'{"$schema":"quakecast.heartbeat/1","more":' + b"[" * levels + b"]" * levels + b"}"
+    for read in (decode, decode_dead_letter, decode_record):
+        with pytest.raises(msgspec.DecodeError):
+            read(body)
+
+
+@pytest.mark.parametrize("written", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999-14:00"])
+def test_a_record_whose_time_cannot_be_written_is_refused(written: str) -> None:
+    body = encode(beat(0.0)).replace(str(NOW).encode(), written.encode())
+    for read in (decode, decode_record):
+        with pytest.raises(msgspec.DecodeError, match="outside of the years 1 … 9999"):
+            read(body)
 
 
 def test_a_replay_may_leap_over_years() -> None:

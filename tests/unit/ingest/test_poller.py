@@ -20,10 +20,11 @@ import pytest
 
 from ingest.bus import open_log
 from ingest.bus.log import DEAD_LETTERS, EVENTS, TOPICS, Log, Outgoing
-from ingest.event import Change, DeadLetter, Event, Heartbeat, InputRecord, Promotion, decode, decode_dead_letter
+from ingest.event import Change, DeadLetter, Event, Heartbeat, InputRecord, Promotion, WhyNotLive, decode, decode_dead_letter
 from ingest.instant import Instant
 from ingest.metrics import Exposition, IngestMetrics
 from ingest.poller import LONGEST_RETRY_AFTER_SECONDS, Poller
+from ingest.problem import Problem
 from ingest.publish import Publisher
 from ingest.sources import UsgsSource
 from ingest.sources.usgs import CHANNELS
@@ -152,8 +153,8 @@ class PollingSystem:
         self.log: Log = open_log(f"sqlite:///{folder}/log.db")
         self.restart()
 
-    def restart(self, poll_seconds: float = 0.001) -> None:
-        self.publisher = Publisher(self.log, TABLE)
+    def restart(self, poll_seconds: float = 0.001, why_not_live: WhyNotLive | None = None) -> None:
+        self.publisher = Publisher(self.log, TABLE, why_not_live=why_not_live)
         self.source = UsgsSource(self.server.url)
         self.poller = Poller(self.source, self.publisher, poll_seconds)
 
@@ -217,7 +218,8 @@ def changes_after_disappearance(
     system: PollingSystem, *answers: Reply, turns: int = 1, then: Sequence[Event] = ()
 ) -> list[tuple[str, str]]:
     """Return the changes that follow when `a` disappears from the day feed and its detail address gives these answers."""
-    system.server.set_replies(DAY, feed(1, event("a"), event("b")), *(feed(2 + number, event("b"), *then) for number in range(turns)))
+    other = event("b", 0.5)
+    system.server.set_replies(DAY, feed(1, event("a"), other), *(feed(2 + number, other, *then) for number in range(turns)))
     system.server.set_replies(detail_path("a"), *(answers or (Reply(404),)))
     for _ in range(1 + turns):
         system.turn("all_day")
@@ -228,9 +230,11 @@ def test_an_absent_id_whose_detail_answers_409_is_deleted(system: PollingSystem)
     assert changes_after_disappearance(system, Reply(409)) == [("deleted", "a")]
 
 
-def test_an_absent_id_whose_detail_is_another_event_is_merged_into_it(system: PollingSystem) -> None:
-    assert changes_after_disappearance(system, detail(event("c"))) == [("merged", "a"), ("added", "c")]
-    assert system.changes()[2].merged_into == "c"
+def test_an_earthquake_whose_absent_id_s_detail_is_another_event_goes_on_under_its_own_id(system: PollingSystem) -> None:
+    assert changes_after_disappearance(system, detail(event("c"))) == [("updated", "a")]
+    successor = system.changes()[2].event
+    assert successor is not None
+    assert (successor.source_id, successor.other_ids) == ("c", ("c",))
 
 
 def test_an_absent_id_whose_detail_is_unchanged_has_only_left_the_feed(system: PollingSystem) -> None:
@@ -244,14 +248,14 @@ def test_an_absent_id_whose_detail_is_revised_is_updated(system: PollingSystem) 
 
 def test_an_absent_id_whose_detail_answers_404_three_times_is_deleted(system: PollingSystem) -> None:
     assert changes_after_disappearance(system, Reply(404), turns=2) == []
-    system.server.set_replies(DAY, feed(9, event("b")))
+    system.server.set_replies(DAY, feed(9, event("b", 0.5)))
     system.turn("all_day")
     assert system.changed_ids()[2:] == [("deleted", "a")]
 
 
 def test_the_count_of_404s_starts_again_after_a_detail_was_found(system: PollingSystem) -> None:
     assert changes_after_disappearance(system, Reply(404), Reply(404), detail(event("a")), turns=3) == []
-    system.server.set_replies(DAY, feed(7, event("a"), event("b")), feed(8, event("b")), feed(9, event("b")))
+    system.server.set_replies(DAY, feed(7, event("a"), event("b", 0.5)), feed(8, event("b", 0.5)), feed(9, event("b", 0.5)))
     system.server.set_replies(detail_path("a"), Reply(404))
     for _ in range(3):
         system.turn("all_day")
@@ -264,13 +268,13 @@ def test_the_count_of_404s_starts_again_after_a_detail_was_found(system: Polling
 def test_an_absent_id_is_looked_up_again_while_its_detail_gives_no_usable_answer(system: PollingSystem, answer: Reply) -> None:
     assert changes_after_disappearance(system, answer, turns=5) == []
     system.server.set_replies(detail_path("a"), Reply(409))
-    system.server.set_replies(DAY, feed(9, event("b")))
+    system.server.set_replies(DAY, feed(9, event("b", 0.5)))
     system.turn("all_day")
     assert system.changed_ids()[2:] == [("deleted", "a")]
 
 
-def test_an_absent_id_that_another_event_lists_is_merged_without_a_lookup(system: PollingSystem) -> None:
-    assert changes_after_disappearance(system, Reply(409), then=[event("c", other_ids=("a",))]) == [("added", "c"), ("merged", "a")]
+def test_an_earthquake_whose_absent_id_another_event_lists_goes_on_without_a_lookup(system: PollingSystem) -> None:
+    assert changes_after_disappearance(system, Reply(409), then=[event("c", other_ids=("a",))]) == [("updated", "a")]
     assert system.server.times(detail_path("a")) == 0
 
 
@@ -298,7 +302,7 @@ def test_an_event_too_old_for_the_feed_is_not_looked_up(system: PollingSystem) -
 
 
 def test_no_more_than_twenty_ids_are_looked_up_in_one_poll(system: PollingSystem) -> None:
-    many = [event(f"e{number:02d}") for number in range(50)]
+    many = [event(f"e{number:02d}", number / 100) for number in range(50)]
     system.server.set_replies(DAY, feed(1, *many), feed(2), feed(3), feed(4))
     for one in many:
         system.server.set_replies(detail_path(one.id), Reply(409))
@@ -457,7 +461,7 @@ def test_a_restart_over_the_same_log_repeats_nothing(system: PollingSystem) -> N
 
 
 def test_the_first_poll_after_a_restart_looks_up_events_that_the_feed_should_list(system: PollingSystem) -> None:
-    system.server.set_replies(DAY, feed(1, event("a"), event("b")), feed(2, event("b")))
+    system.server.set_replies(DAY, feed(1, event("a"), event("b", 0.5)), feed(2, event("b", 0.5)))
     system.server.set_replies(detail_path("a"), Reply(409))
     system.turn("all_day")
     system.restart()
@@ -498,6 +502,150 @@ def test_every_partition_gets_a_heartbeat_for_every_new_feed_time(system: Pollin
     for partition in range(6):
         beats = [record for record in system.records(partition) if isinstance(record, Heartbeat)]
         assert [beat.observed_at for beat in beats] == [at(1), at(2)]
+
+
+def hours_from_now(hours: float) -> float:
+    """Return a time from now in hours since the start of the tests' events."""
+    return time.time() / 3_600.0 - int(at(0)) / 3_600_000.0 + hours
+
+
+def heartbeats(system: PollingSystem) -> list[Instant]:
+    return [record.observed_at for record in system.records(0) if isinstance(record, Heartbeat)]
+
+
+def test_one_answer_from_23_hours_ahead_is_refused_and_the_clock_stays(system: PollingSystem) -> None:
+    now = hours_from_now(0.0)
+    a, b = event("a", now - 1.0), event("b", now - 1.0)
+    system.server.set_replies(DAY, feed(now, a), feed(now + 23.0, a, b), feed(now + 0.02, a, b))
+    system.turn("all_day")
+    system.turn("all_day")
+    assert heartbeats(system) == [at(now)]
+    assert (system.poller.status.failures, system.dead_letter_reasons()) == (1, ["feed_time_damaged"])
+    system.turn("all_day")
+    assert system.changed_ids() == [("added", "a"), ("added", "b")]
+    assert heartbeats(system) == [at(now), at(now + 0.02)]
+
+
+def test_the_reports_of_the_first_polls_and_those_after_a_gap_say_that_they_are_of_the_past(system: PollingSystem) -> None:
+    a, b, c, d, e = (event(name, hours) for name, hours in zip("abcde", (0.5, 0.6, 1.1, 1.2, 5.0), strict=True))
+    system.server.set_replies(DAY, feed(1, a), feed(1.2, a, c), feed(5, a, c, d), feed(5.1, a, c, d, e))
+    system.server.set_replies(WEEK, feed(1, a, b))
+    system.server.set_replies(MONTH, feed(1, a, b))
+    system.turn("all_day", "all_week", "2.5_month")
+    for _ in range(3):
+        system.turn("all_day")
+    assert {change.id: change.catching_up for change in system.changes()} == {"a": True, "b": True, "c": False, "d": True, "e": False}
+    beats = [record for record in system.records(0) if isinstance(record, Heartbeat)]
+    assert [beat.catching_up for beat in beats] == [
+        True,
+        False,
+        False,
+        False,
+    ]  # after a gap the day feed's own heartbeat comes when all is in
+
+
+def marks(system: PollingSystem) -> set[tuple[bool, str | None]]:
+    """Return the marks of all records in the input log and of all dead letters."""
+    records = [record for partition in range(TOPICS[EVENTS]) for record in system.records(partition)]
+    return {(record.test, record.why_not_live) for record in (*records, *system.dead_letters())}
+
+
+def test_a_source_with_our_clock_is_live_and_one_with_a_clock_of_its_own_is_not(system: PollingSystem) -> None:
+    now = hours_from_now(0.0)
+    system.server.set_replies(DAY, feed(now - 0.9, event("a", now - 2.0)))
+    system.turn("all_day")
+    assert marks(system) == {(False, None)}
+
+
+@pytest.mark.parametrize("hours", [-9_000.0, -1.1])
+def test_every_record_of_a_source_whose_clock_is_not_ours_says_so_also_when_it_has_caught_up(system: PollingSystem, hours: float) -> None:
+    now = hours_from_now(0.0)
+    first = feed(now + hours, event("a", now + hours - 1.0), event("odd", now + hours - 1.0, magnitude=99.0))
+    system.server.set_replies(DAY, first, feed(now + hours + 0.01, event("a", now + hours - 1.0)), feed(now + 1.2), feed(now + 1.21))
+    for _ in range(2):
+        system.turn("all_day")
+    assert marks(system) == {(True, "clock")}
+    system.restart()
+    for _ in range(2):
+        system.turn("all_day")
+    assert marks(system) == {(True, "clock")}
+
+
+def test_a_live_log_takes_no_reports_of_a_source_with_another_clock(system: PollingSystem) -> None:
+    now = hours_from_now(0.0)
+    system.server.set_replies(DAY, feed(now, event("a", now - 1.0)), feed(now - 9_000.0, event("b", now - 9_001.0)))
+    system.turn("all_day")
+    system.restart()
+    system.turn("all_day")
+    assert system.changed_ids() == [("added", "a")]
+    assert system.poller.status.trouble is not None
+    assert "this log is live" in system.poller.status.trouble
+
+
+def test_a_drill_marks_every_record_and_needs_a_log_of_its_own(system: PollingSystem) -> None:
+    now = hours_from_now(0.0)
+    system.server.set_replies(DAY, feed(now, event("a", now - 1.0)), feed(now + 0.01, event("a", now - 1.0), event("b", now)))
+    system.restart(why_not_live="exercise")
+    system.turn("all_day")
+    system.restart()
+    system.turn("all_day")
+    assert len(system.changes()) == 2
+    assert marks(system) == {(True, "exercise")}
+    with pytest.raises(Problem, match="not live: exercise"):
+        system.restart(why_not_live="simulation")
+
+
+def test_a_drill_is_not_written_to_a_live_log(system: PollingSystem) -> None:
+    now = hours_from_now(0.0)
+    system.server.set_replies(DAY, feed(now, event("a", now - 1.0)))
+    system.turn("all_day")
+    with pytest.raises(Problem, match="records that are live"):
+        system.restart(why_not_live="exercise")
+
+
+def test_a_month_feed_whose_clock_is_ahead_changes_nothing_and_hides_no_revision(system: PollingSystem) -> None:
+    now = hours_from_now(0.0)
+    versions = [event("a", now - 1.0, magnitude=4.0 + turn / 10, updated=at(now - 0.5 + turn / 60)) for turn in range(6)]
+    system.server.set_replies(DAY, *(feed(now + turn / 60, version) for turn, version in enumerate(versions)))
+    system.server.set_replies(MONTH, *(feed(now + 1.0 + turn / 60, versions[0]) for turn in range(6)))
+    for _ in versions:
+        system.turn("all_day", "2.5_month")
+    assert [change.event for change in system.changes()] == versions
+    assert heartbeats(system) == [at(now + turn / 60) for turn in range(6)]
+    assert system.dead_letter_reasons() == ["feed_time_damaged"]
+
+
+def test_a_month_feed_with_a_clock_ahead_of_a_late_day_feed_does_not_undo_its_revisions(system: PollingSystem) -> None:
+    """Both clocks are behind this machine's, so neither can be refused."""
+    versions = [event("a", magnitude=4.0 + turn / 10, updated=at(0.5 + turn / 60)) for turn in range(6)]
+    system.server.set_replies(DAY, *(feed(1.0 + turn / 60, version) for turn, version in enumerate(versions)))
+    system.server.set_replies(MONTH, *(feed(3.0 + turn / 60, versions[0]) for turn in range(6)))
+    for _ in versions:
+        system.turn("all_day", "2.5_month")
+    assert [change.event for change in system.changes()] == versions
+
+
+def test_a_source_that_is_ahead_of_a_wrong_clock_of_this_machine_is_believed_at_its_second_answer(system: PollingSystem) -> None:
+    ahead = hours_from_now(20.0)
+    a = event("a", ahead - 1.0)
+    system.server.set_replies(DAY, feed(ahead, a), feed(ahead + 0.02, a), feed(ahead + 0.04, a))
+    system.server.set_replies(QUERY_PATH, feed(ahead, a))
+    system.turn("all_day", "fdsn_updates")
+    system.turn("all_day")
+    assert system.changed_ids() == [("added", "a")]
+    assert heartbeats(system) == [at(ahead), at(ahead + 0.02)]
+
+
+def test_after_two_false_answers_were_believed_a_restart_takes_the_revisions_of_the_right_clock(system: PollingSystem) -> None:
+    now = hours_from_now(0.0)
+    before, after = (event("a", now - 1.0, magnitude, updated=at(now - hours)) for magnitude, hours in ((4.0, 0.5), (4.4, 0.2)))
+    system.server.set_replies(DAY, feed(now + 20.0, before), feed(now + 20.02, before), feed(now, after))
+    for _ in range(3):
+        system.turn("all_day")
+    assert system.changed_ids() == [("added", "a")]
+    system.restart()
+    system.turn("all_day")
+    assert system.changed_ids() == [("added", "a"), ("updated", "a")]
 
 
 def test_a_feed_older_than_the_last_is_ignored(system: PollingSystem) -> None:

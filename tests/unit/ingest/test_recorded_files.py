@@ -9,7 +9,7 @@ import pytest
 
 from ingest.catalog import read_catalog
 from ingest.event import DeadLetter, Event
-from ingest.quality import ODDITIES
+from ingest.oddities import ODDITIES
 from tests.support.paths import RECORDED
 
 DATA = RECORDED / "data"

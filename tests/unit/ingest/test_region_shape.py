@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import shapely
 
+from ingest.problem import Problem
 from ingest.region import RegionTable, polygon_of
 from tests.support.simulated import NEIGHBOUR, REGION, table
 
@@ -48,3 +51,37 @@ def test_a_polygon_around_the_world_stays_whole() -> None:
 def test_a_polygon_that_crosses_itself_is_refused() -> None:
     with pytest.raises(ValueError, match="crosses itself"):
         polygon_of([(0.0, 0.0), (10.0, 10.0), (0.0, 10.0), (10.0, 0.0)])
+
+
+SQUARE = "polygon = [[30.0, 30.0], [30.0, 40.0], [45.0, 40.0], [45.0, 30.0]]"
+
+
+def region_toml(identifier: str = "test", window_days: str = "90", completeness: str = "2.5") -> str:
+    fields = f'id = "{identifier}"\nname = "Test"\nmagnitude_of_completeness = {completeness}\nwindow_days = {window_days}\n{SQUARE}\n'
+    return f"[[region]]\n{fields}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (2 * region_toml(), "the same id"),
+        (region_toml("fe-05"), "the same id"),
+        (region_toml(""), "has 1 to 200 characters"),
+        (region_toml("x" * 201), "has 1 to 200 characters"),
+        (region_toml(window_days="inf"), "window_days"),
+        (region_toml(window_days="nan"), "window_days"),
+        (region_toml(window_days="-1"), "window_days"),
+        (region_toml(completeness="nan"), "magnitude"),
+        (f"region = {'[' * 5_000}", "RecursionError"),
+    ],
+    ids=["twice", "a built-in id", "no id", "a long id", "endless", "no number", "negative", "no magnitude", "deep"],
+)
+def test_a_table_that_could_not_be_used_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "regions.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(Problem, match=f"is not a region table.*{message}"):
+        RegionTable.load(file)
+    with pytest.raises(Problem, match="is not a region table"):
+        RegionTable.load(tmp_path)
+    file.write_text(region_toml(), encoding="utf-8")
+    assert RegionTable.load(file).region_of(37.0, 37.0).id == "test"

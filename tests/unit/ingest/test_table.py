@@ -40,7 +40,7 @@ def test_the_22_columns_of_a_usgs_csv_give_the_whole_event() -> None:
         Event(
             id="us6000jllz", time=Instant.parse("2023-02-06T01:17:35.796Z"), updated=Instant.parse("2023-02-06T02:03:55.040Z"),
             latitude=37.1736, longitude=37.032, depth_km=17.925, magnitude=7.8, magnitude_type="mww", type="earthquake", status="reviewed",
-            network="us", place="Nurdağı, Turkey",
+            network="us", place="Nurdağı, Turkey", source_id="us6000jllz",
         )
     ]  # fmt: skip
 

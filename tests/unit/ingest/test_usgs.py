@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ingest.event import Event, encode
 from ingest.instant import Instant
-from ingest.quality import ODDITIES, PAYLOAD_CHARACTERS
+from ingest.oddities import ODDITIES
+from ingest.quality import PAYLOAD_CHARACTERS
 from ingest.sources import Payload, parse_geojson
 
 GENERATED = Instant.parse("2023-04-29T16:37:00Z")
@@ -51,7 +52,8 @@ def test_a_correct_feature_becomes_an_event_with_the_feed_s_clock() -> None:
         Event(
             id="ak0235h2o6lp", time=Instant(GENERATED - 274_000), updated=Instant(GENERATED - 28_000), latitude=56.2055,
             longitude=-156.6872, depth_km=77.0, magnitude=6.2, magnitude_type="mb", type="earthquake", status="automatic", network="ak",
-            place="106 km E of Chignik, Alaska", other_ids=("at00rtw8c1", "us7000jwv2"),
+            place="106 km E of Chignik, Alaska", other_ids=("at00rtw8c1", "us7000jwv2"), source_id="ak0235h2o6lp",
+                url="https://earthquake.usgs.gov/earthquakes/eventpage/ak0235h2o6lp", tsunami=True, sig=591,
         )
     ]  # fmt: skip
 
@@ -64,7 +66,6 @@ def test_a_correct_feature_becomes_an_event_with_the_feed_s_clock() -> None:
         ({"mag": -math.inf}, "magnitude_not_finite", {"magnitude": None}),
         ({"mag": 12.5}, "magnitude_not_finite", {"magnitude": None}),
         ({"mag": "large"}, "magnitude_not_finite", {"magnitude": None}),
-        ({"mag": -0.62}, "magnitude_negative", {"magnitude": -0.62}),
         ({"coordinates": (-156.6, 56.2, None)}, "depth_missing", {"depth_km": None}),
         ({"coordinates": (-156.6, 56.2)}, "depth_missing", {"depth_km": None}),
         ({"coordinates": (-156.6, 56.2, 6_400)}, "depth_out_of_range", {"depth_km": None}),
@@ -74,6 +75,8 @@ def test_a_correct_feature_becomes_an_event_with_the_feed_s_clock() -> None:
         ({"updated": None}, "updated_damaged", {"updated": GENERATED - 274_000}),
         ({"status": "REVIEWED"}, "status_upper_case", {"status": "reviewed"}),
         ({"type": "quarry_blast"}, "type_spelling", {"type": "quarry blast"}),
+        ({"updated": 8_640_000_000_000_000}, "updated_damaged", {"updated": GENERATED - 274_000}),
+        ({"place": "x" * 2_001}, "text_too_long", {"place": "x" * 2_000}),
     ],
 )
 def test_an_odd_feature_is_repaired_used_and_kept_with_its_reason(oddity: Any, reason: str, expected: dict[str, Any]) -> None:
@@ -89,6 +92,7 @@ def test_an_odd_feature_is_repaired_used_and_kept_with_its_reason(oddity: Any, r
     [
         (feature(identifier=None), "id_missing"),
         (feature(identifier=""), "id_missing"),
+        (feature(identifier="x" * 201), "id_too_long"),
         (feature(time=None), "time_damaged"),
         (feature(time=2_000), "time_damaged"),
         (feature(time=-2_300_000_000_000), "time_damaged"),
@@ -114,6 +118,12 @@ def test_an_event_of_the_year_1900_and_one_five_minutes_ahead_are_used() -> None
     payload = parse(feature("iscgem1", time=Instant.parse("1900-01-01")), feature("us1", time=GENERATED + 300_000))
     assert reasons(payload) == []
     assert len(payload.events) == 2
+
+
+def test_a_negative_magnitude_is_as_good_as_any_other() -> None:
+    payload = parse(feature(mag=-0.62))
+    assert [event.magnitude for event in payload.events] == [-0.62]
+    assert reasons(payload) == []
 
 
 def test_of_two_features_with_one_id_the_version_revised_last_is_kept() -> None:

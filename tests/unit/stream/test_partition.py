@@ -150,11 +150,11 @@ def test_a_heartbeat_leads_to_forecasts_of_the_due_regions_in_the_order_of_their
     assert [issued.region for issued, _ in live.take(beat(9.0, 4), 4)] == [NEIGHBOUR.id, REGION.id]
 
 
-def test_a_record_of_an_unknown_region_moves_the_position_and_nothing_else() -> None:
+def test_a_record_of_an_unknown_region_changes_nothing() -> None:
     live = partition()
     with pytest.raises(KeyError):
         live.take(change(event("a"), region="atlantis", sequence=0), 0)
-    assert (live.position.offset, live.position.sequence) == (1, 0)
+    assert (live.position.offset, live.position.sequence) == (0, -1)
     assert live.changes() == live.everything() == {}
 
 
@@ -167,7 +167,14 @@ def test_another_model_or_another_region_table_is_another_basis() -> None:
 def test_a_region_whose_window_stays_empty_needs_no_saving() -> None:
     live = partition()
     assert live.take(change(event("a", magnitude=1.0), sequence=0), 0) == []
-    assert live.changes() == {}
+    assert live.changes() == live.everything() == {}
+
+
+def test_a_region_whose_window_stays_empty_is_not_saved_when_models_change() -> None:
+    live = partition()
+    live.take(change(event("a", magnitude=1.0), sequence=0), 0)
+    live.stand_in("its folder is not here")  # folds every region again
+    assert live.changes() == live.everything() == {}
 
 
 def test_a_status_only_revision_is_saved() -> None:

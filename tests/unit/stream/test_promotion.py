@@ -15,7 +15,7 @@ from ingest.instant import Instant
 from ingest.publish import Publisher
 from stream.core.lineup import Lineup
 from stream.partition import Partition
-from stream.promotion import champions, champions_before, models_in_force, promote, read_promotions
+from stream.promotion import champions, champions_before, lineups_before, models_in_force, promote, read_promotions
 from stream.records.activation import Activation
 from stream.records.forecast import decode_forecast
 from tests.support.simulated import NEIGHBOUR, REGION, ForecasterLibrary, SumForecaster, at, beat, change, event, fold_events, table
@@ -210,6 +210,24 @@ def test_a_rollback_promotes_a_forecaster_with_the_cnn_trained_on_it(log: Sqlite
     assert models_in_force(log) == {"lstm": "lstm-a", "cnn": "cnn-a"}
     promote(log, {"cnn": "cnn-b"})
     assert champions_before(log, "cnn") == {"cnn": "cnn-a"}
+
+
+def test_models_that_failed_in_force_do_not_count_and_the_one_before_them_takes_over(log: SqliteLog) -> None:
+    for models in ({"lstm": "lstm-a", "cnn": "cnn-a"}, {"lstm": "lstm-b"}, {"cnn": "cnn-b"}):
+        promote(log, models)
+    failed, good = Lineup.of({"lstm": "lstm-b", "cnn": "cnn-b"}), Lineup.of({"lstm": "lstm-a", "cnn": "cnn-a"})
+    candidates = [Lineup.of({"lstm": "lstm-b"}), good, Lineup()]
+    assert lineups_before(log, failed) == candidates
+    assert lineups_before(log, failed._replace(challenger=(("lstm", "lstm-c"),))) == [failed, *candidates]
+    taken = [
+        Activation(number, 9, 8, at(2.0), "lstm-a+cnn-a", Promotion(at(2.0), dict(good.champion)), failed=dict(failed.champion))
+        for number in (0, 1)
+    ]
+    log.producer("worker").commit([Outgoing(MODELS, 0, b"takeover", encode(one), at(2.0)) for one in taken])
+    assert models_in_force(log) == {"lstm": "lstm-a", "cnn": "cnn-a"}
+    assert lineups_before(log, failed)[0] == good
+    promote(log, {"lstm": "lstm-d"})
+    assert champions_before(log, "lstm") == {"lstm": "lstm-a", "cnn": "cnn-a"}
 
 
 def test_a_publisher_counts_sequences_past_a_promotion(log: SqliteLog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from ingest.event import DeadLetter, Heartbeat, decode
 from ingest.instant import Instant
 from ingest.publish import Publisher
 from ingest.table import Observation
-from stream.replay import HEARTBEAT_SECONDS, MOST_HEARTBEATS, Span, interval_for, publish_files
+from stream.replay import HEARTBEAT_SECONDS, MOST_HEARTBEATS, interval_for, publish_files
+from stream.replay_span import Span
 from tests.support.simulated import event, table
 
 HEADER = "id,time,latitude,longitude,depth,mag"
@@ -39,7 +41,7 @@ def replay(tmp_path: Path, *rows: str, heartbeat_seconds: float | None = None) -
     """Publish a catalogue; return the heartbeats of one partition."""
     (tmp_path / "catalogue.csv").write_text("\n".join((HEADER, *rows)) + "\n")
     log = SqliteLog(Database(tmp_path / "log.db"))
-    publisher = Publisher(log, table(), name="replay", test=True)
+    publisher = Publisher(log, table(), name="replay", why_not_live="replay")
     publish_files([tmp_path / "catalogue.csv"], publisher, Span(), heartbeat_seconds, lambda *_: None)
     records = [decode(record.value) for record in log.rows("quakecast.events", 0, 0, 1_000_000)]
     return [record for record in records if isinstance(record, Heartbeat)], publisher
@@ -55,3 +57,22 @@ def test_rows_that_cannot_be_used_are_counted_by_reason(tmp_path: Path) -> None:
     _, publisher = replay(tmp_path, "a,never,37,38,5,5.0", "b,2000-12-31T00:00:00Z,97,38,5,5.0")
     assert dict(publisher.dead_letters) == {"time_damaged": 1, "latitude_out_of_range": 1}
     assert max(publisher.sequences.values()) == -1
+
+
+@pytest.mark.parametrize("days", [0.0, 2.0])
+def test_a_replay_reads_its_warm_up_but_gives_out_what_comes_from_the_start_on(days: float) -> None:
+    start = Instant.parse("2023-02-05")
+    span = Span(start, start.plus(days=3.0), warm_up_days=days)
+    assert [span.reads(start.plus(days=day)) for day in (-days - 0.1, -days, 0.0, 2.9, 3.0)] == [False, True, True, True, False]
+    assert [span.is_warm_up(start.plus(days=day)) for day in (-0.1, 0.0)] == [True, False]
+
+
+def test_the_warm_up_keeps_to_no_speed(tmp_path: Path) -> None:
+    """An hour of it would take 36 s at a hundredfold speed."""
+    rows = [f"a{n},2000-01-01T0{n}:00:00Z,37,38,5,5.0" for n in range(5)]
+    (tmp_path / "catalogue.csv").write_text("\n".join((HEADER, *rows)) + "\n")
+    publisher = Publisher(SqliteLog(Database(tmp_path / "log.db")), table(), name="replay")
+    span, began = Span(Instant.parse("2000-01-01T04:00:00Z"), speed=100.0, warm_up_days=1.0), time.monotonic()
+    publish_files([tmp_path / "catalogue.csv"], publisher, span, None, lambda *_: None)
+    assert time.monotonic() - began < 30.0
+    assert publisher.clock == Instant.parse("2000-01-01T04:00:00Z")

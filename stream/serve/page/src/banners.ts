@@ -1,22 +1,21 @@
-// Banners for what nobody must overlook: a stale feed, a replay, a lost connection, or that the page shows the past.
+// Banners for what nobody must overlook: a stale feed, that nothing is live, a lost connection, or that the page shows the past.
 import { html, replace } from "./element";
-import type { Status } from "./records";
-import { DAY, duration, moment } from "./words";
+import { NOT_LIVE } from "./liveness";
+import type { Status, WhyNotLive } from "./records";
+import { duration, moment, readable } from "./words";
 
 export interface Situation {
   status: Status | null;
-  /** Whether the newest records are marked as not live. */
-  test: boolean;
+  /** Why what the page shows is not live; null when it is. */
+  whyNotLive: WhyNotLive | null;
   /** The moment that the page shows, if it is not the newest. */
   past: number | null;
   /** Why the page is not connected; empty if it is. */
   cutOff: string;
-  /** Wall clock, milliseconds since 1970. */
-  now: number;
 }
 
 interface Banner {
-  kind: "stale" | "replay" | "cut-off" | "past";
+  kind: "stale" | "not-live" | "cut-off" | "past";
   title: string;
   text: string;
 }
@@ -28,29 +27,20 @@ export function bannersFor(situation: Situation): Banner[] {
   if (situation.cutOff !== "") {
     banners.push({ kind: "cut-off", title: "Not connected", text: `This page is no longer updated. ${situation.cutOff}` });
   }
-  const replay = situation.test || (situation.status?.replay ?? false);
-  if (feed?.stale && !replay) {
+  const why = situation.whyNotLive;
+  if (feed?.stale && why !== "replay") {
     const heard = feed.heard_seconds_ago;
     const since = heard === null ? "The feed has not answered yet." : `The feed last sent news ${duration(heard)} ago.`;
-    const trouble = feed.trouble ? ` (${feed.trouble})` : "";
+    const trouble = feed.trouble ? ` (${readable(feed.trouble)})` : "";
     banners.push({
       kind: "stale",
       title: "The feed is stale",
       text: `${since}${trouble} Later events are missing, and the forecasts do not include them.`,
     });
   }
-  if (replay) {
-    banners.push({
-      kind: "replay",
-      title: "Replay, not live",
-      text: "These records are marked as a test: recorded or simulated data are played back. Nothing shown here is happening now.",
-    });
-  } else if (feed?.time && Math.abs(situation.now - Date.parse(feed.time)) > DAY && !feed.stale) {
-    banners.push({
-      kind: "replay",
-      title: "Another time",
-      text: `The time of the feed is ${moment(feed.time)}: these data are played back. Nothing shown here is happening now.`,
-    });
+  if (why !== null) {
+    const { title, text } = NOT_LIVE[why];
+    banners.push({ kind: "not-live", title, text: feed?.time ? `${text} The time of the feed is ${moment(feed.time)}.` : text });
   }
   if (situation.past !== null) {
     banners.push({

@@ -20,7 +20,15 @@ export interface Quake extends SeismicEvent {
   versions: number;
 }
 
+/** A magnitude, and when it was first reported. */
+export interface Reported {
+  at: number;
+  magnitude: number | null;
+}
+
 interface Entry {
+  /** Whether the first version has the newest values, because the earlier versions are not known. */
+  isSeed: boolean;
   versions: Version[];
   /** The number of versions, including those that were dropped. */
   count: number;
@@ -40,7 +48,7 @@ export class Catalogue {
     const { region, observed_at, versions, deleted, ...event } = known;
     const list: Version[] = [{ at: Date.parse(observed_at), region, event }];
     if (deleted) list.push({ at: Date.parse(observed_at) + 1, region, event: null });
-    this.entries.set(known.id, { versions: list, count: versions, origin: Date.parse(known.time) });
+    this.entries.set(known.id, { isSeed: true, versions: list, count: versions, origin: Date.parse(known.time) });
     this.dropOldest();
   }
 
@@ -49,9 +57,10 @@ export class Catalogue {
     const at = Date.parse(change.observed_at);
     const version = { at, region: change.region, event: change.event };
     const entry = this.entries.get(change.id);
-    if (entry === undefined) {
+    const isFirst = entry === undefined || (entry.isSeed && at <= (entry.versions[0] as Version).at);
+    if (isFirst) {
       if (change.event === null) return false;
-      this.entries.set(change.id, { versions: [version], count: 1, origin: Date.parse(change.event.time) });
+      this.entries.set(change.id, { isSeed: false, versions: [version], count: 1, origin: Date.parse(change.event.time) });
       this.dropOldest();
       return true;
     }
@@ -66,6 +75,13 @@ export class Catalogue {
       if (quake !== null && quake.at > since && quake.at <= moment) quakes.push(quake);
     }
     return quakes.sort((one, other) => other.at - one.at);
+  }
+
+  /** Returns the magnitudes of an event that were reported until a moment, each once when it changed. */
+  magnitudes(id: string, moment: number): Reported[] {
+    const versions = this.entries.get(id)?.versions.filter(({ at, event }) => at <= moment && event !== null) ?? [];
+    const reported = versions.map(({ at, event }) => ({ at, magnitude: event?.magnitude ?? null }));
+    return reported.filter(({ magnitude }, index) => index === 0 || rounded(magnitude) !== rounded(reported[index - 1]?.magnitude ?? null));
   }
 
   find(id: string, moment: number): Quake | null {
@@ -99,6 +115,11 @@ function asOf(entry: Entry, moment: number): Quake | null {
   if (version === null || version.event === null) return null;
   const first = entry.versions[0] as Version;
   return { ...version.event, region: version.region, at: Date.parse(version.event.time), firstSeen: first.at, versions: entry.count };
+}
+
+/** To the tenth that people read. */
+function rounded(magnitude: number | null): string | null {
+  return magnitude === null ? null : magnitude.toFixed(1);
 }
 
 function same(one: Version, other: Version): boolean {

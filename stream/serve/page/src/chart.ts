@@ -14,30 +14,41 @@ export interface Frame {
   plot: SVGGElement;
 }
 
+/** Of a whole chart, in its own units. */
+export interface Size {
+  width: number;
+  height: number;
+}
+
 export const WIDTH = 400;
 export const HEIGHT = 220;
 const STEPS_HOURS = [0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 168];
 const MARGIN = { top: 24, right: 14, bottom: 36, left: 50 };
-export const INNER_WIDTH = WIDTH - MARGIN.left - MARGIN.right;
-export const INNER_HEIGHT = HEIGHT - MARGIN.top - MARGIN.bottom;
+export const { width: INNER_WIDTH, height: INNER_HEIGHT } = innerSize({ width: WIDTH, height: HEIGHT });
 
-/** Creates the axes of a plot of INNER_WIDTH × INNER_HEIGHT. */
-export function frame(title: string, x: Axis, y: Axis): Frame {
+/** Returns the size of the plot in a chart. */
+export function innerSize({ width, height }: Size): Size {
+  return { width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
+}
+
+/** Creates the axes of a plot of `innerSize(size)`. */
+export function frame(title: string, x: Axis, y: Axis, size: Size = { width: WIDTH, height: HEIGHT }): Frame {
+  const { width, height } = innerSize(size);
   const plot = svg("g", { transform: `translate(${MARGIN.left},${MARGIN.top})` });
   for (const { at, text } of y.ticks) {
-    const height = y.scale(at);
-    plot.append(svg("line", { class: "grid", x1: 0, x2: INNER_WIDTH, y1: height, y2: height }));
-    plot.append(svg("text", { class: "tick", x: -6, y: height, dy: "0.32em", "text-anchor": "end" }, text));
+    const level = y.scale(at);
+    plot.append(svg("line", { class: "grid", x1: 0, x2: width, y1: level, y2: level }));
+    plot.append(svg("text", { class: "tick", x: -6, y: level, dy: "0.32em", "text-anchor": "end" }, text));
   }
   for (const { at, text } of x.ticks) {
     const left = x.scale(at);
-    plot.append(svg("line", { class: "tick-mark", x1: left, x2: left, y1: INNER_HEIGHT, y2: INNER_HEIGHT + 4 }));
-    plot.append(svg("text", { class: "tick", x: left, y: INNER_HEIGHT + 15, "text-anchor": "middle" }, text));
+    plot.append(svg("line", { class: "tick-mark", x1: left, x2: left, y1: height, y2: height + 4 }));
+    plot.append(svg("text", { class: "tick", x: left, y: height + 15, "text-anchor": "middle" }, text));
   }
-  plot.append(svg("line", { class: "axis", x1: 0, x2: INNER_WIDTH, y1: INNER_HEIGHT, y2: INNER_HEIGHT }));
-  plot.append(svg("text", { class: "label", x: INNER_WIDTH / 2, y: INNER_HEIGHT + 31, "text-anchor": "middle" }, x.label));
+  plot.append(svg("line", { class: "axis", x1: 0, x2: width, y1: height, y2: height }));
+  plot.append(svg("text", { class: "label", x: width / 2, y: height + 31, "text-anchor": "middle" }, x.label));
   plot.append(svg("text", { class: "label", x: -MARGIN.left + 4, y: -11 }, y.label));
-  const picture = svg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title }, plot);
+  const picture = svg("svg", { class: "chart", viewBox: `0 0 ${size.width} ${size.height}`, role: "img", "aria-label": title }, plot);
   return { picture, plot };
 }
 

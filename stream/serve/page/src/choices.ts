@@ -20,10 +20,8 @@ export class Choices {
   readonly element = html(
     "div",
     { class: "choices" },
-    html("label", { for: "measure" }, "Colours: probability of "),
-    this.measures,
-    html("label", { for: "smallest" }, "Events "),
-    this.smallest,
+    html("span", { class: "choice" }, html("label", { for: "measure" }, "Colours: probability of "), this.measures),
+    html("span", { class: "choice" }, html("label", { for: "smallest" }, "Events "), this.smallest),
   );
 
   constructor(onChange: () => void) {

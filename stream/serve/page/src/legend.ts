@@ -1,6 +1,6 @@
 // The legend of the map: colours of regions, colours and sizes of events.
 import { html, replace, svg } from "./element";
-import { DEPTH_CLASSES, radiusOf } from "./event_marks";
+import { DEPTH_CLASSES, fillOf, radiusOf } from "./event_marks";
 import type { Measure } from "./measure";
 
 const MAGNITUDES = [3, 5, 7];
@@ -40,7 +40,7 @@ function depths(): HTMLElement {
     {},
     html("li", { class: "title" }, "Events by depth:"),
     ...items,
-    html("li", {}, "paler: older; with a ring: in the last hour"),
+    html("li", {}, "paler: older; with a second ring: in the last hour"),
   );
 }
 
@@ -48,7 +48,7 @@ function sizes(): HTMLElement {
   const items = MAGNITUDES.map((magnitude) => {
     const radius = radiusOf(magnitude, 1);
     const side = Math.ceil(2 * radius + 2);
-    const circle = svg("circle", { cx: side / 2, cy: side / 2, r: radius });
+    const circle = svg("circle", { cx: side / 2, cy: side / 2, r: radius, "fill-opacity": fillOf(radius).toFixed(2) });
     return html(
       "li",
       {},

@@ -6,8 +6,11 @@ import { Coast } from "./coast";
 import type { Quake } from "./catalogue";
 import { fillTable } from "./chart";
 import { html } from "./element";
+import { greatest, LONGEST_DAYS } from "./great_event";
+import { HeadlineCard, type Headline } from "./headline_card";
 import type { Connection } from "./event_stream";
 import { Legend } from "./legend";
+import { NOT_LIVE, whyNotLive } from "./liveness";
 import { WorldMap } from "./map";
 import { classOf } from "./measure";
 import type { Status } from "./records";
@@ -28,6 +31,7 @@ const TABLE_ROWS = 20;
 export class Page {
   private readonly strip = new Strip();
   private readonly banners = new Banners();
+  private readonly card = new HeadlineCard((region) => this.select(region, true));
   private readonly map: WorldMap;
   private readonly legend = new Legend();
   private readonly list: RegionList;
@@ -45,9 +49,11 @@ export class Page {
   private readonly largest = html("table");
   private selected: string | null = null;
   private status: Status | null = null;
+  private connection: Connection = "connecting";
   private cutOff = "";
   private readonly renewMap = throttled(() => this.showMap(), 200);
   private readonly renewPanel = throttled(() => this.showPanel(), 500);
+  private readonly renewCard = throttled(() => this.card.show(this.headline()), 500);
   private readonly renewTape = throttled(() => this.tape.show(this.world.alerts(), this.world.now), 200);
   private readonly renewScrubber = throttled(() => this.showScrubber(), 500);
   private readonly renewScores = throttled(() => this.showScores(), 3000);
@@ -118,7 +124,7 @@ export class Page {
   }
 
   showConnection(state: Connection, trouble: string): void {
-    this.strip.showConnection(state);
+    this.connection = state;
     this.cutOff = state === "lost" ? trouble || "Reconnecting." : "";
     this.renewStrip();
   }
@@ -146,6 +152,7 @@ export class Page {
       html("div", { class: "scroll" }, this.largest),
     );
     put("strip", this.strip.element);
+    document.querySelector("main")?.prepend(this.card.element);
     put("banners", this.banners.element);
     put("map", this.choices.element, stage, this.scrubber.element, this.legend.element, table);
     put("regions", this.list.element);
@@ -157,7 +164,10 @@ export class Page {
   private renew(changed: ReadonlySet<Topic>): void {
     const any = (...topics: Topic[]): boolean => topics.some((topic) => changed.has(topic));
     if (any("events", "forecasts", "clock")) this.renewMap();
-    if (any("events", "forecasts", "outlooks", "clock")) this.renewPanel();
+    if (any("events", "forecasts", "outlooks", "clock")) {
+      this.renewCard();
+      this.renewPanel();
+    }
     if (any("alerts", "clock")) this.renewTape();
     if (any("forecasts", "clock")) this.renewScores();
     this.renewScrubber();
@@ -167,9 +177,32 @@ export class Page {
   private showStrip(): void {
     this.strip.showClock(this.world.clock);
     const { status, cutOff, world } = this;
+    const why = whyNotLive(status, world.whyNotLive, Date.now());
+    this.strip.showConnection(this.connection, why, status?.feed.stale ?? true);
     const active = status?.counts.alerts_active ?? 0;
-    document.title = active > 0 ? `(${active}) quakecast` : "quakecast";
-    this.banners.show({ status, test: world.test, past: world.isPast ? world.now : null, cutOff, now: Date.now() });
+    const name = why === null ? "quakecast" : `quakecast, ${NOT_LIVE[why].word}`;
+    document.title = active > 0 ? `(${active}) ${name}` : name;
+    this.banners.show({ status, whyNotLive: why, past: world.isPast ? world.now : null, cutOff });
+  }
+
+  /** Returns what the card shows: the large recent earthquake, if there is one. */
+  private headline(): Headline | null {
+    const { world, status } = this;
+    const quakes = world.catalogue.knownAt(world.now, world.now - LONGEST_DAYS * DAY);
+    const quake = greatest(quakes, world.now);
+    if (quake === null) return null;
+    const completeness = world.region(quake.region)?.magnitude_of_completeness ?? 0;
+    const later = quakes.filter((each) => each.region === quake.region && each.at > quake.at && (each.magnitude ?? -9) >= completeness);
+    return {
+      quake,
+      reported: world.catalogue.magnitudes(quake.id, world.now),
+      regionName: world.nameOf(quake.region),
+      since: { events: later.length, completeness },
+      outlook: world.outlook(quake.region),
+      forecast: world.forecast(quake.region),
+      whyNotLive: whyNotLive(status, world.whyNotLive, Date.now()),
+      now: world.now,
+    };
   }
 
   private showMap(): void {

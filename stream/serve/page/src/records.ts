@@ -12,7 +12,19 @@ export interface SeismicEvent {
   type: string;
   status: string;
   place: string;
+  /** The source's page about the event. */
+  url?: string | null;
+  /** Whether the source points to a tsunami centre's bulletins. */
+  tsunami?: boolean;
+  /** PAGER's level of the estimated losses: `green` to `red`. */
+  alert?: string | null;
+  felt?: number | null;
+  /** Largest estimated intensity, on the modified Mercalli scale. */
+  mmi?: number | null;
 }
+
+/** Why a record is not live: a replay, a simulated source, a drill, or a source whose clock is not ours. */
+export type WhyNotLive = "replay" | "simulation" | "exercise" | "clock";
 
 export interface Change {
   $schema: "quakecast.change/1";
@@ -22,12 +34,14 @@ export interface Change {
   id: string;
   event: SeismicEvent | null;
   test?: boolean;
+  why_not_live?: WhyNotLive | null;
 }
 
 export interface Heartbeat {
   $schema: "quakecast.heartbeat/1";
   observed_at: string;
   test?: boolean;
+  why_not_live?: WhyNotLive | null;
 }
 
 export interface Outage {
@@ -105,9 +119,11 @@ export interface Alert {
   active: boolean;
   headline: string;
   reason: string;
+  value: number | null;
   events: string[];
   forecast: string | null;
   test?: boolean;
+  why_not_live?: WhyNotLive | null;
 }
 
 export interface Region {
@@ -125,6 +141,7 @@ export interface Status {
   stream_time: string | null;
   feed: { time: string | null; age_seconds: number | null; heard_seconds_ago: number | null; stale: boolean; trouble: string | null };
   replay: boolean;
+  why_not_live?: WhyNotLive | null;
   lag_records: number | null;
   latency_seconds: {
     origin_to_log_median: number | null;

@@ -14,7 +14,8 @@ interface Row {
 export class RegionList {
   private readonly list = html("ul", { role: "listbox", "aria-label": "Regions" });
   private readonly search = html("input", { type: "search", placeholder: "Find a region", "aria-label": "Find a region" });
-  readonly element = html("div", { class: "region-list" }, this.search, this.list);
+  private readonly noMatch = html("p", { class: "none", role: "status" });
+  readonly element = html("div", { class: "region-list" }, this.search, this.noMatch, this.list);
   private readonly rows = new Map<string, Row>();
   private selected: string | null = null;
 
@@ -81,6 +82,7 @@ export class RegionList {
     for (const { element, region } of this.rows.values()) {
       element.hidden = !`${region.name} ${region.id}`.toLowerCase().includes(wanted);
     }
+    setText(this.noMatch, this.shown().length > 0 || wanted === "" ? "" : `No match: no region is called “${this.search.value.trim()}”.`);
     this.setTabStop();
   }
 

@@ -5,7 +5,7 @@ import { EventTable } from "./event_table";
 import { ExceedanceTable, MagnitudeFigure } from "./magnitude_figure";
 import { OutcomeFigure } from "./outcome_figure";
 import { timeOf } from "./outlook";
-import { OutlookTable } from "./outlook_table";
+import { OutlookFigure } from "./outlook_figure";
 import type { CameSince, Explanation, Forecast, Outcome, Region } from "./records";
 import { cause, Movement, WaitCurves } from "./wait_figures";
 import { WhereFigure } from "./where_figure";
@@ -33,7 +33,7 @@ export class RegionPanel {
   private readonly exceedance = new ExceedanceTable();
   private readonly where: WhereFigure;
   private readonly why = new WhyFigure();
-  private readonly outlook = new OutlookTable();
+  private readonly outlook = new OutlookFigure();
   private readonly outcomes = new OutcomeFigure();
   private readonly events = new EventTable();
   private readonly figures = html("div", { class: "figures" });

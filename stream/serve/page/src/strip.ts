@@ -1,7 +1,8 @@
 // The status strip at the top: age of the feed, lag, latencies, the model in force.
 import { html, setText } from "./element";
 import type { Connection } from "./event_stream";
-import type { Status } from "./records";
+import { NOT_LIVE } from "./liveness";
+import type { Status, WhyNotLive } from "./records";
 import { count, duration, latency, moment } from "./words";
 
 const HIGH_LAG = 500;
@@ -44,12 +45,12 @@ export class Strip {
     const { feed, latency_seconds: seconds, lag_records: lag, model } = status;
     const heard = feed.heard_seconds_ago;
     this.feed.show(
-      heard === null ? (status.replay ? "a replay" : "never") : `${duration(heard)} ago`,
-      feed.stale && !status.replay ? "bad" : heard === null ? "unknown" : "good",
+      status.why_not_live === "replay" ? "a replay" : heard === null ? "not since the start" : `${duration(heard)} ago`,
+      status.why_not_live === "replay" ? "unknown" : feed.stale ? "bad" : "good",
     );
     this.lag.show(lag === null ? "–" : count(lag, "record", "records"), lag === null ? "unknown" : lag > HIGH_LAG ? "mind" : "good");
     const { log_to_forecast_median: half, log_to_forecast_p99: most, origin_to_log_median: known } = seconds;
-    this.speed.show(`${latency(half)} (99 %: ${latency(most)})`, half === null ? "unknown" : "good");
+    this.speed.show(half === null ? "–" : `${latency(half)} (99 %: ${latency(most)})`, half === null ? "unknown" : "good");
     this.origin.show(latency(known), known === null ? "unknown" : "good");
     this.model.show(model?.name ?? "–", model === null ? "unknown" : "good");
     this.model.element.title = model === null ? "The model in force" : `In force since ${moment(model.since)}`;
@@ -69,8 +70,9 @@ export class Strip {
     this.clock.show(time === 0 ? "–" : moment(time), time === 0 ? "unknown" : "good");
   }
 
-  showConnection(state: Connection): void {
-    const words = { connecting: "connecting …", open: "live", lost: "connection lost, reconnecting" };
-    this.page.show(words[state], state === "open" ? "good" : state === "lost" ? "bad" : "unknown");
+  showConnection(state: Connection, why: WhyNotLive | null, isStale: boolean): void {
+    const open = why !== null ? `connected, ${NOT_LIVE[why].word}` : isStale ? "connected" : "live";
+    const words = { connecting: "connecting …", open, lost: "connection lost, reconnecting" };
+    this.page.show(words[state], state === "lost" ? "bad" : state === "connecting" ? "unknown" : why === null ? "good" : "mind");
   }
 }

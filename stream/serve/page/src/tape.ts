@@ -1,7 +1,9 @@
-// The list of alerts with their revisions. A retracted alert is struck through and labelled as retracted.
+// The alerts with their revisions: the active ones first, those that have ended or were retracted folded below. A retracted alert is struck
+// through and labelled as retracted.
 import { html, replace, setText } from "./element";
+import { NOT_LIVE } from "./liveness";
 import type { Alert } from "./records";
-import { moment, readable, shortMoment } from "./words";
+import { count, moment, readable, shortMoment } from "./words";
 
 const MOST_SHOWN = 100;
 
@@ -22,10 +24,19 @@ interface Entry {
 }
 
 export class Tape {
-  private readonly list = html("ol", { class: "alerts" });
-  private readonly none = html("p", { class: "none" }, "There are no alerts in the loaded history.");
+  private readonly lists: Record<Standing, HTMLOListElement> = { active: alertList(), over: alertList(), retracted: alertList() };
+  private readonly folds = { over: fold(this.lists.over), retracted: fold(this.lists.retracted) };
+  private readonly none = html("p", { class: "none" });
   private readonly spoken = html("p", { class: "spoken", role: "status", "aria-live": "polite" });
-  readonly element = html("div", { class: "tape" }, this.spoken, this.none, this.list);
+  private readonly scrolled = html(
+    "div",
+    { class: "scrolled" },
+    this.none,
+    this.lists.active,
+    this.folds.retracted.element,
+    this.folds.over.element,
+  );
+  readonly element = html("div", { class: "tape" }, this.spoken, this.scrolled);
   private readonly entries = new Map<string, Entry>();
   private readonly announced = new Set<string>();
   private quiet = true;
@@ -43,14 +54,20 @@ export class Tape {
   }
 
   show(alerts: readonly (readonly Alert[])[], now: number): void {
-    const shown = alerts.slice(0, MOST_SHOWN);
-    this.none.hidden = shown.length > 0;
+    const grouped = byStanding(alerts, now);
+    const shown = Object.values(grouped).flat();
     const kept = new Set(shown.map((revisions) => (revisions[0] as Alert).id));
     for (const id of this.entries.keys()) if (!kept.has(id)) this.entries.delete(id);
-    const elements = shown.map((revisions) => this.entry(revisions, standing(revisions, now)));
-    if (elements.some((element, index) => this.list.children[index] !== element) || elements.length !== this.list.children.length) {
-      replace(this.list, ...elements);
+    for (const state of ["active", "over", "retracted"] as const) {
+      fillList(
+        this.lists[state],
+        grouped[state].map((revisions) => this.entry(revisions, state)),
+      );
     }
+    this.none.hidden = grouped.active.length > 0;
+    setText(this.none, shown.length > 0 ? "No alert is active." : "There are no alerts in the loaded history.");
+    this.folds.over.show(grouped.over.length, "ended");
+    this.folds.retracted.show(grouped.retracted.length, "retracted");
     this.announce(shown);
   }
 
@@ -85,7 +102,7 @@ export class Tape {
       "p",
       { class: "line" },
       html("span", { class: `badge ${state}` }, STANDINGS[state]),
-      last.test && html("span", { class: "badge test" }, "Test"),
+      last.test && html("span", { class: "badge test" }, last.why_not_live ? `Test: ${NOT_LIVE[last.why_not_live].word}` : "Test"),
       " ",
       headline,
     );
@@ -113,6 +130,42 @@ export class Tape {
     this.announced.clear();
     for (const revisions of shown) this.announced.add(`${(revisions[0] as Alert).id}.${(revisions.at(-1) as Alert).revision}`);
   }
+}
+
+/** Groups alerts by their standing, at most `MOST_SHOWN` of each; their order stays. */
+export function byStanding<Revisions extends readonly Alert[]>(alerts: readonly Revisions[], now: number): Record<Standing, Revisions[]> {
+  const grouped: Record<Standing, Revisions[]> = { active: [], over: [], retracted: [] };
+  for (const revisions of alerts) {
+    const group = grouped[standing(revisions, now)];
+    if (group.length < MOST_SHOWN) group.push(revisions);
+  }
+  return grouped;
+}
+
+function alertList(): HTMLOListElement {
+  return html("ol", { class: "alerts" });
+}
+
+/** Puts the entries into a list; entries that stay where they are keep their focus and selection. */
+function fillList(list: HTMLOListElement, entries: readonly HTMLLIElement[]): void {
+  if (entries.length === list.children.length && entries.every((entry, index) => list.children[index] === entry)) return;
+  replace(list, ...entries);
+}
+
+interface Fold {
+  element: HTMLDetailsElement;
+  show: (many: number, what: string) => void;
+}
+
+/** Creates a folded part, with the number of its entries in its heading; it is hidden without entries. */
+function fold(list: HTMLOListElement): Fold {
+  const summary = html("summary");
+  const element = html("details", { class: "fold" }, summary, list);
+  const show = (many: number, what: string): void => {
+    element.hidden = many === 0;
+    setText(summary, `${count(many, "alert", "alerts")} ${what}`);
+  };
+  return { element, show };
 }
 
 function headlineBeforeRetraction(revisions: readonly Alert[]): string {

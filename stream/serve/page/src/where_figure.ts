@@ -5,7 +5,7 @@ import type { Quake } from "./catalogue";
 import type { Coast } from "./coast";
 import { Figure, HEIGHT, WIDTH } from "./chart";
 import { svg } from "./element";
-import { radiusOf } from "./event_marks";
+import { fillOf, place as marksOf } from "./event_marks";
 import { outline, sphericalPolygon } from "./geometry";
 import type { Forecast, Region, Spot } from "./records";
 import { place, share } from "./words";
@@ -72,12 +72,10 @@ export class WhereFigure {
       cell.style.fillOpacity = String(0.15 + 0.7 * (spot.probability / most));
       picture.append(cell);
     }
-    for (const quake of [...quakes].reverse()) {
-      const point = projected([quake.longitude, quake.latitude]);
-      if (point !== null)
-        picture.append(
-          svg("circle", { class: "event", cx: point[0].toFixed(1), cy: point[1].toFixed(1), r: radiusOf(quake.magnitude, 1).toFixed(1) }),
-        );
+    for (const { x, y, radius } of marksOf(quakes, projected, 1, WIDTH, HEIGHT)) {
+      const circle = svg("circle", { class: "event", cx: x.toFixed(1), cy: y.toFixed(1), r: radius.toFixed(1) });
+      circle.style.fillOpacity = (0.6 * fillOf(radius)).toFixed(2);
+      picture.append(circle);
     }
     const [, latitude = 0] = projected.invert?.([WIDTH / 2, HEIGHT / 2]) ?? [];
     picture.append(...scaleBar(projected.scale() / Math.cos((latitude * Math.PI) / 180)));

@@ -1,7 +1,7 @@
 // The state of the page, folded from the records of the stream: in any order, repeated records allowed, bounded. It reads no clock.
 import { Catalogue } from "./catalogue";
 import type { Outlook } from "./outlook";
-import type { Alert, Change, Forecast, KnownEvent, Region, Score, TopicRecord } from "./records";
+import type { Alert, Change, Forecast, Heartbeat, KnownEvent, Region, Score, TopicRecord, WhyNotLive } from "./records";
 import { Series, type Point } from "./series";
 
 const MOST_FORECASTS_A_REGION = 240;
@@ -27,8 +27,8 @@ export class World {
   earliest = Infinity;
   /** Id of the forecast that arrived last. */
   lastForecast = "";
-  /** Whether the newest records are marked as not live. */
-  test = false;
+  /** Why the newest change or heartbeat is not live; null when it is. */
+  whyNotLive: WhyNotLive | null = null;
 
   get now(): number {
     return this.past ?? this.clock;
@@ -77,7 +77,7 @@ export class World {
       case "quakecast.change/1":
         return this.applyChange(record);
       case "quakecast.heartbeat/1":
-        this.test = record.test ?? false;
+        this.noteLiveness(record);
         this.extendHistory(this.advanceClock(record.observed_at));
         return;
       case "quakecast.forecast/1":
@@ -117,14 +117,14 @@ export class World {
     return this.outlooks.get(region)?.at(this.now) ?? null;
   }
 
-  /** Returns the revisions of each alert so far; the alert with the newest revision comes first. */
+  /** Returns the revisions of each alert so far; the alert with the newest revision comes first, at one moment the largest earthquake. */
   alerts(): Alert[][] {
     const known: Alert[][] = [];
     for (const revisions of this.alertsById.values()) {
       const soFar = this.isPast ? revisions.filter((alert) => Date.parse(alert.issued_at) <= this.now) : revisions;
       if (soFar.length > 0) known.push([...soFar]);
     }
-    return known.sort((one, other) => newest(other) - newest(one));
+    return known.sort((one, other) => newest(other) - newest(one) || size(other) - size(one));
   }
 
   /** Returns, by region, the score in its forecast at a moment. */
@@ -138,9 +138,13 @@ export class World {
   }
 
   private applyChange(change: Change): void {
-    this.test = change.test ?? false;
+    this.noteLiveness(change);
     this.extendHistory(this.advanceClock(change.observed_at));
     if (this.catalogue.apply(change)) this.markChanged("events");
+  }
+
+  private noteLiveness(record: Change | Heartbeat): void {
+    this.whyNotLive = record.why_not_live ?? (record.test ? "replay" : null);
   }
 
   private applyForecast(forecast: Forecast): void {
@@ -202,4 +206,10 @@ function series<Value>(all: Map<string, Series<Value>>, key: string, most: numbe
 
 function newest(revisions: readonly Alert[]): number {
   return Date.parse(revisions.at(-1)?.issued_at ?? "");
+}
+
+/** The magnitude of the earthquake that an alert is about; 0 for other alerts. */
+function size(revisions: readonly Alert[]): number {
+  const last = revisions.at(-1);
+  return last?.kind === "magnitude" ? (last.value ?? 0) : 0;
 }

@@ -4,10 +4,12 @@ import { geoArea } from "d3-geo";
 import { bannersFor, type Situation } from "../src/banners";
 import { magnitudeCurve, probabilityWithin, waitCurve } from "../src/distribution";
 import { outline, sphericalPolygon } from "../src/geometry";
-import { countSince, standing } from "../src/outlook";
-import type { Forecast, Status } from "../src/records";
+import { whyNotLive } from "../src/liveness";
+import { compare, countSince, standing, type Outlook } from "../src/outlook";
+import { age } from "../src/outlook_figure";
+import type { CameSince, Forecast, Status } from "../src/records";
 import { running, total } from "../src/scores";
-import { standing as alertStanding } from "../src/tape";
+import { byStanding, standing as alertStanding } from "../src/tape";
 import { duration, percent, readable } from "../src/words";
 
 // The record in docs/consumers.md.
@@ -75,25 +77,35 @@ function situation(more: Partial<Situation>, feed: Partial<Status["feed"]> = {})
   const heard = { time: "2026-01-01T00:00:00Z", age_seconds: 10, heard_seconds_ago: 10, stale: false, trouble: null, ...feed };
   return {
     status: { replay: false, feed: heard } as unknown as Status,
-    test: false,
+    whyNotLive: null,
     past: null,
     cutOff: "",
-    now: Date.parse("2026-01-01T00:01:00Z"),
     ...more,
   };
 }
 
-test("banners are shown for a stale feed, a replay, another time, the past and a lost connection only", () => {
+test("banners are shown for a stale feed, what is not live, the past and a lost connection only", () => {
   const kinds = (of: Situation): string[] => bannersFor(of).map(({ kind }) => kind);
   assert.deepEqual(kinds(situation({})), []);
   assert.deepEqual(kinds(situation({}, { stale: true })), ["stale"]);
-  assert.deepEqual(kinds(situation({ test: true })), ["replay"]);
-  assert.deepEqual(kinds(situation({}, { time: "2023-02-06T01:17:00Z" })), ["replay"]);
+  assert.deepEqual(kinds(situation({ whyNotLive: "replay" }, { stale: true })), ["not-live"]);
+  assert.deepEqual(kinds(situation({ whyNotLive: "simulation" }, { stale: true })), ["stale", "not-live"]);
   assert.deepEqual(kinds(situation({ past: 0, cutOff: "gone" })), ["cut-off", "past"]);
 });
 
+test("only the real feed of today is live", () => {
+  const now = Date.parse("2026-01-01T00:01:00Z");
+  const status = (more: object, time = "2026-01-01T00:00:00Z", stale = false) => ({ feed: { time, stale }, ...more }) as Status;
+  assert.equal(whyNotLive(status({}), null, now), null);
+  assert.equal(whyNotLive(status({}), "simulation", now), "simulation");
+  assert.equal(whyNotLive(status({ why_not_live: "exercise" }), null, now), "exercise");
+  assert.equal(whyNotLive(status({ replay: true }), null, now), "replay");
+  assert.equal(whyNotLive(status({}, "2023-02-06T01:17:00Z"), null, now), "clock");
+  assert.equal(whyNotLive(status({}, "2023-02-06T01:17:00Z", true), null, now), null);
+});
+
 test("an outlook's count covers the span so far, and is compared only as far as possible", () => {
-  const span = { timeStart: 0, timeEnd: 1000, label: "1 Day", bins: [] };
+  const span = { timeStart: 0, timeEnd: 1000, label: "1 Day", bins: [], aboveMainshockMag: { magnitude: 6, probability: 0.1 } };
   const quakes = [
     { at: 0, magnitude: 6 },
     { at: 500, magnitude: 5 },
@@ -108,6 +120,25 @@ test("an outlook's count covers the span so far, and is compared only as far as 
   assert.equal(standing(bin, 10, false), "above");
 });
 
+test("the bins of an outlook stand beside the server's counts, or else beside the events that the page has", () => {
+  const bins = [4.5, 5].map((magnitude) => ({ magnitude, probability: 0.5, median: 1, p95minimum: 0, p95maximum: 2 }));
+  const span = { timeStart: 0, timeEnd: 1000, label: "1 Day", bins };
+  const outlook = { issued_at: "1970-01-01T00:00:00Z", nextForecastTime: 7_200_000, forecast: [span] } as unknown as Outlook;
+  const quakes = [4.6, 4.8, 5.2].map((magnitude) => ({ at: 500, magnitude })) as never[];
+  const observed = (counted: CameSince[] | null) =>
+    compare(outlook, quakes, 600, counted).flatMap(({ bins: compared }) => compared.map((bin) => [bin.observed, bin.standing]));
+  assert.deepEqual(observed(null), [
+    [3, "above"],
+    [1, "so far within"],
+  ]);
+  assert.deepEqual(observed([{ label: "1 Day", over: false, counts: [9, 2] }])[1], [2, "so far within"]);
+  assert.equal(
+    age(outlook, 600_000),
+    "Issued 10 min ago (1 Jan 1970, 00:00 UTC); the next one is due on 1 Jan 02:00 UTC, or after a large event.",
+  );
+  assert.match(age(outlook, 7_300_000), /is due now/);
+});
+
 test("gains are weighted by events", () => {
   const score = (events: number, etas: number) => ({ events, expected_events: { model: events + 1 }, gain_per_event: { etas } }) as never;
   const sum = total([score(1, 0.4), score(3, 0)]);
@@ -115,6 +146,19 @@ test("gains are weighted by events", () => {
   assert.equal(sum.expected, 6);
   assert.ok(Math.abs((sum.gain["etas"] ?? 0) - 0.1) < 1e-12);
   assert.equal(running("etas", () => [], 0, 10).length, 0);
+});
+
+test("alerts are grouped by standing, and keep their order within it", () => {
+  const alert = (id: string, alert_type: string, active: boolean) => [{ id, alert_type, active, expires_at: "2023-02-06T02:00:00Z" }];
+  const alerts = [
+    alert("gone", "retraction", false),
+    alert("new", "initial", true),
+    alert("past", "update", false),
+    alert("old", "update", true),
+  ];
+  const grouped = byStanding(alerts as never[][], Date.parse("2023-02-06T01:00:00Z")) as unknown as Record<string, { id: string }[][]>;
+  const ids = Object.fromEntries(Object.entries(grouped).map(([state, group]) => [state, group.map(([revision]) => revision?.id)]));
+  assert.deepEqual(ids, { active: ["new", "old"], over: ["past"], retracted: ["gone"] });
 });
 
 test("an alert is over when it has expired, and retracted when it was wrong", () => {

@@ -64,6 +64,7 @@ function alert(revision: number, minutes: number, type: Alert["alert_type"]): Al
     active: type !== "retraction",
     headline: "large",
     reason: "because",
+    value: null,
     events: [],
     forecast: null,
   };

@@ -81,11 +81,16 @@ def test_no_file_of_a_model_is_a_pickle(tmp_path: Path) -> None:
     assert not any(path.read_bytes().startswith((b"\x80", b"PK")) for path in (tmp_path / "cnn").iterdir())
 
 
-def change_sizes(folder: Path) -> None:
-    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    card["architecture"]["width"] = 5
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
-    write_model_folder(folder, "cnn", "cnn-1", files | {CARD: json.dumps(card).encode()})
+def change_sizes(**sizes: int) -> Callable[[Path], None]:
+    """Return a function that changes sizes in the card of a CNN."""
+
+    def spoil(folder: Path) -> None:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card["architecture"] |= sizes
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
+        write_model_folder(folder, "cnn", "cnn-1", files | {CARD: json.dumps(card).encode()})
+
+    return spoil
 
 
 def append_a_byte(folder: Path) -> None:
@@ -99,8 +104,14 @@ def write_a_forecaster(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
-    [(append_a_byte, "weights.safetensors is not what"), (change_sizes, "do not fit"), (write_a_forecaster, "is a lstm, not a cnn")],
-    ids=["a byte more", "other sizes", "another kind"],
+    [
+        (append_a_byte, "weights.safetensors is not what"),
+        (change_sizes(width=5), "do not fit"),
+        (change_sizes(width=4_000, layers=1_000), "other shapes than the architecture"),
+        (change_sizes(layers=2**40), "a size of its architecture is larger than 4096"),
+        (write_a_forecaster, "is a lstm, not a cnn"),
+    ],
+    ids=["a byte more", "other sizes", "all memory", "a huge size", "another kind"],
 )
 def test_a_damaged_folder_is_a_problem_in_one_line(tmp_path: Path, spoil: Callable[[Path], None], message: str) -> None:
     write_small_cnn(tmp_path / "cnn")
@@ -108,6 +119,15 @@ def test_a_damaged_folder_is_a_problem_in_one_line(tmp_path: Path, spoil: Callab
     with pytest.raises(Problem, match=message) as caught:
         read_cnn(tmp_path / "cnn")
     assert "\n" not in str(caught.value)
+
+
+def test_a_size_of_0_in_the_card_of_a_forecaster_is_a_problem(tmp_path: Path) -> None:
+    write_a_forecaster(tmp_path / "lstm")
+    card = json.loads((tmp_path / "lstm" / CARD).read_text(encoding="utf-8"))
+    card["architecture"]["timing"]["kernel_hidden"] = [0, 8]
+    (tmp_path / "lstm" / CARD).write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(Problem, match="do not fit the network of this version"):
+        read_forecaster(tmp_path / "lstm")
 
 
 def test_the_problem_of_a_missing_folder_names_the_command_that_trains_one(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from models.baselines.etas.likelihood import SIZE, _log_rates, _omori, negative_
 from models.baselines.etas.model import PUBLISHED, Etas, EtasParameters, published_parameters_file
 from models.baselines.etas.omori import Omori
 from models.baselines.etas.simulate import simulate_etas
+from models.baselines.etas.times_fit import SEQUENCES, fit_times
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.streaming import BUILT_IN, read_parameters
 from models.catalog.point_pattern import PointPattern, Span, area_km2, make_point_pattern, read_polygon
@@ -156,7 +157,12 @@ def test_parameters_have_the_offspring_that_they_were_made_of() -> None:
     """Both ways to solve N = k0 π/ρ d^(−ρ) G(∞) for k0: in logarithms after a fit, in plain numbers for a scenario without one."""
     theta = etas_fit.initial_parameters(EVENTS, EVENTS.rows(EVENTS.observed), DAYS)
     assert etas_fit.parameters_of(theta, EVENTS).offspring_at_completeness == pytest.approx(math.exp(theta[1]), rel=1e-12)
-    assert default_etas(EVENTS, 0.1).offspring_at_completeness == pytest.approx(read_parameters(BUILT_IN).productivity, rel=1e-12)
+    fit = read_parameters(BUILT_IN)
+    for region in ("california", "", "nowhere"):
+        made, productivity = default_etas(EVENTS, 0.1, region), fit.productivity_of(region)
+        assert made.offspring_at_completeness == pytest.approx(productivity * (1.0 + fit.floor), rel=1e-12)
+        jumps = made.jumps(np.array([0.0, 4.5])) * made.omori.total
+        assert jumps == pytest.approx(productivity * (np.exp(fit.alpha * np.array([0.0, 4.5])) + fit.floor), rel=1e-9)
 
 
 def test_the_sampled_likelihood_is_the_exact_one_where_it_was_drawn() -> None:
@@ -178,11 +184,49 @@ def test_the_fit_finds_the_parameters_of_the_simulation(inverted: bool) -> None:
     assert float(fit.background_probabilities.mean()) == pytest.approx(untriggered, abs=0.05)
 
 
+def test_the_fit_to_times_finds_growth_and_decay_whatever_the_spatial_kernel() -> None:
+    narrow = msgspec.structs.replace(TRUTH, log10_d=-2.0, rho=2.0, a=0.9, omega=0.3, log10_c=-1.0)
+    held = {"floor": math.log(1e-3)}
+    fitted = fit_times(narrow, EVENTS, EVENTS.observed, held)
+    assert fitted.growth == pytest.approx(TRUTH.growth, abs=0.2)
+    assert fitted.omega == pytest.approx(TRUTH.omega, abs=0.1)
+    assert fitted.offspring_at_completeness == pytest.approx(TRUTH.offspring_at_completeness, rel=0.25)
+    assert (fitted.log10_d, fitted.gamma, fitted.rho) == (-2.0, TRUTH.gamma, 2.0)
+    scored, of_truth = (Etas(one).times(EVENTS, EVENTS.observed) for one in (fitted, TRUTH))
+    assert np.log(scored.rates).sum() - scored.expected.sum() > np.log(of_truth.rates).sum() - of_truth.expected.sum()
+
+
+def test_what_is_held_is_not_fitted_and_nothing_after_the_span_is_used() -> None:
+    pattern, half = EVENTS, Span(EVENTS.observed.start, Instant(int(EVENTS.times[len(EVENTS) // 2])))
+    held = fit_times(TRUTH, pattern, half, SEQUENCES)
+    assert held.growth == pytest.approx(SEQUENCES["growth"])
+    assert held.floor == pytest.approx(math.exp(SEQUENCES["floor"]))
+    assert held == fit_times(TRUTH, pattern.before(half.end), half, SEQUENCES)
+
+
+def test_times_of_their_own_leave_the_places_alone() -> None:
+    pattern, other = few(200), msgspec.structs.replace(TRUTH, log10_k0=-2.3, a=1.5, floor=3.0)
+    plain, both = (model.score_events(pattern, pattern.observed) for model in (MODEL, replace(MODEL, time_parameters=other)))
+    assert np.array_equal(plain.place_log_prob, both.place_log_prob)
+    assert np.array_equal(both.time_log_prob, Etas(other).score_events(pattern, pattern.observed).time_log_prob)
+
+
+def test_times_are_fitted_alone_where_that_forecasts_the_last_fifth_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    pattern = few(300)
+    own = []
+    for growth in (TRUTH.growth, -5.0):  # of the fit to times: as it should be, or hopeless
+        fitted = msgspec.structs.replace(TRUTH, a=growth + TRUTH.rho * TRUTH.gamma)
+        monkeypatch.setattr(etas_fit, "fit_times", lambda *_, fitted=fitted: fitted)
+        own.append(etas_fit.fit_etas(pattern, pattern.observed).time_parameters)
+    assert own[0] is not None
+    assert own[1] is None
+
+
 def test_parameters_are_the_same_after_writing_and_reading(tmp_path: Path) -> None:
     fitted = etas_fit.fit_etas(few(300), few(300).observed)
     fitted.save(tmp_path / "own.json")
     again = Etas.load(tmp_path / "own.json")
-    assert again.parameters == fitted.parameters
+    assert (again.parameters, again.time_parameters) == (fitted.parameters, fitted.time_parameters)
     assert np.array_equal(again.densities(EVENTS, EVENTS.observed), fitted.densities(EVENTS, EVENTS.observed))
 
 

@@ -77,7 +77,7 @@ def test_unreadable_rows_keep_the_reason_of_their_dead_letters() -> None:
     rows = [
         "2023-01-01T00:00:00Z,37,37,10,4.0,mb,us,us1,2023-01-01T00:00:00Z,x,earthquake,reviewed",
         "yesterday,37,37,10,4.0,mb,us,us2,2023-01-01T00:00:00Z,x,earthquake,reviewed",
-        "2023-01-02T00:00:00Z,37,37,10,-0.4,mb,us,us3,2023-01-01T00:00:00Z,x,earthquake,reviewed",
+        "2023-01-02T00:00:00Z,37,197,10,-0.4,mb,us,us3,2023-01-01T00:00:00Z,x,earthquake,reviewed",
         "2023-01-03T00:00:00Z,37,37,10,,mb,us,us4,2023-01-01T00:00:00Z,x,earthquake,reviewed",
         "2023-01-01T00:00:00Z,37,37,10,4.1,mb,us,us1,2023-01-01T00:00:00Z,x,earthquake,reviewed",
         "2023-01-05T00:00:00Z,37",
@@ -86,7 +86,7 @@ def test_unreadable_rows_keep_the_reason_of_their_dead_letters() -> None:
     counts = {reason: finding.count for reason, finding in report.left_out.items()}
     assert counts == {"time_damaged": 1, "duplicate_id": 1, "row_damaged": 1, "magnitude_missing": 1}
     assert (report.rows, report.kept) == (6, 2)
-    assert {reason: finding.count for reason, finding in report.noted.items()} == {"magnitude_negative": 1}
+    assert {reason: finding.count for reason, finding in report.noted.items()} == {"longitude_wrapped": 1}
 
 
 def test_only_the_first_three_events_of_a_reason_are_examples() -> None:

@@ -40,7 +40,7 @@ def write_curriculum(folder: Path, toml: str, **catalogues: list[Event]) -> Path
     for name, events in catalogues.items():
         (folder / f"{name}.csv").write_bytes(csv_of(events))
     file = folder / "curriculum.toml"
-    file.write_text(toml, encoding="utf-8")
+    file.write_bytes(toml.encode("utf-8", "surrogateescape"))
     return file
 
 
@@ -85,6 +85,17 @@ def test_a_catalogue_is_divided_among_the_regions_of_the_table(tmp_path: Path) -
     assert {dataset.catalogue for dataset in datasets} == {"both"}
     assert len(datasets[0].pattern) == len(neighbours), "events below the region's completeness are left out"
     assert len(datasets[1].pattern) == len(own) - 1, "the span begins just after its first event"
+
+
+def test_sources_are_kept_where_a_catalogue_goes_down_to_them(tmp_path: Path) -> None:
+    own, small = hourly(0.0, 110.0, magnitude=2.6), hourly(0.2, 109.0, 12.0, 2.1, "c")
+    file = write_curriculum(tmp_path, entry("one"), one=own + small)
+    (dataset,) = read_datasets(file, table().region_of, 0.4)
+    assert (len(dataset.pattern), len(dataset.pattern.sources)) == (len(own) - 1, len(small))
+    assert dataset.pattern.sources.excesses == pytest.approx(-0.4)
+    assert read_datasets(file, table().region_of, 0.5) == [], "the catalogue ends above the sources that are asked for"
+    (without,) = read_datasets(file, table().region_of)
+    assert len(without.pattern.sources) == 0
 
 
 def test_the_dates_divide_a_pattern_into_adjacent_spans(tmp_path: Path) -> None:
@@ -159,6 +170,10 @@ def test_a_catalogue_that_ends_early_has_an_empty_held_back_span() -> None:
 BAD = {
     "no TOML": ("catalogue = [", "does not list the catalogues to train on"),
     "no catalogue": ("[other]\nname = 1", "does not list the catalogues to train on"),
+    "no UTF-8": ('[[catalogue]]\nname = "\udcff"', "does not list the catalogues to train on"),
+    "a number of 5,000 digits": (f"[[catalogue]]\nname = {'1' * 5_000}", "does not list the catalogues to train on"),
+    "brackets without end": (f"[[catalogue]]\nname = {'[' * 5_000}", "does not list the catalogues to train on"),
+    "a number for the entries": ("catalogue = 1", "does not list the catalogues to train on"),
     "one table instead of several": ('[catalogue]\nname = "one"', "does not list the catalogues to train on"),
     "an entry without its years": ('[[catalogue]]\nname = "one"\nfiles = ["one.csv"]', "missing required field `validation_start`"),
     "a date that is none": (entry("one", years='validation_start = "soon"\nend = 2023-05-01'), "validation_start"),

@@ -38,3 +38,17 @@ def test_a_polygon_across_the_date_line_is_whole_in_each_way_of_writing_it(tmp_p
 def test_a_file_without_a_polygon_is_a_problem_with_a_remedy(tmp_path: Path, corners: list[list[float]]) -> None:
     with pytest.raises(Problem, match=r"cannot read the polygon .*corners\.npy .*; give an \.npy file of \(latitude, longitude\) corners"):
         read_polygon(saved(tmp_path, corners))
+
+
+@pytest.mark.parametrize(
+    ("part", "damage"),
+    [(b"'descr'", b"'descr\n"), (b"(3, 2)", b"(3, 2 "), (b"(3, 2)", b"(6,)  "), (b"(3, 2), }           ", b"(99999999999, 99), }")],
+    ids=["a quotation mark", "a bracket", "one dimension", "more than any memory"],
+)
+def test_a_damaged_file_of_corners_is_a_problem(tmp_path: Path, part: bytes, damage: bytes) -> None:
+    file = saved(tmp_path, [[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    body = file.read_bytes()
+    assert part in body
+    file.write_bytes(body.replace(part, damage))
+    with pytest.raises(Problem, match="cannot read the polygon"):
+        read_polygon(file)

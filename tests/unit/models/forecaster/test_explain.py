@@ -73,6 +73,13 @@ def test_every_input_has_a_name() -> None:
     assert len(memory_input_names(SMALL)) == SMALL.inputs
 
 
+def test_traces_are_named_after_the_past_events_that_they_are_sums_over() -> None:
+    traces = dict.fromkeys(name for name in KERNEL_INPUTS if "within" in name or "region" in name)
+    assert list(traces) == [
+        "past events within 2 km", "past events within 6 km", "past events within 20 km", "past events of the region",
+    ]  # fmt: skip
+
+
 def test_before_any_event_the_whole_rate_is_background() -> None:
     network = random_network(SMALL)
     explanation = explain_forecast(network, LiveTiming(network).start(0.7), "test", 2.5, Instant(0))

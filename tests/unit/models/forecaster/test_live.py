@@ -24,7 +24,8 @@ from ingest.region import Region
 from models.artifact.model_files import WEIGHTS, read_forecaster, write_forecaster
 from models.baselines.streaming import LiveBaselines
 from models.catalog.point_pattern import Span, make_point_pattern
-from models.forecaster.live import SPOT_DEGREES, LstmForecaster
+from models.forecaster.live import LstmForecaster
+from models.forecaster.spots import SPOT_DEGREES
 from models.magnitude.features import magnitude_features_at
 from models.registry.manifest import CARD
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork

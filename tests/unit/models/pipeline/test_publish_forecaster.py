@@ -21,11 +21,12 @@ from ingest.simulated import Sequence
 from models.artifact.card import Card
 from models.artifact.card_page import CURVES, PAGE, RELIABILITY
 from models.artifact.model_files import WEIGHTS, read_forecaster, write_forecaster
+from models.baselines.poisson import fit_poisson
 from models.catalog.datasets import RegionDataset, SplitDates, single_region_dataset
 from models.forecaster.scored import SpaceTimeModel
 from models.magnitude.train import MagnitudeOptions
 from models.pipeline.card_fields import round_floats
-from models.pipeline.publish_forecaster import publish_lstm
+from models.pipeline.publish_forecaster import part_scores, publish_lstm
 from models.pipeline.train_forecaster import ForecasterOptions, train_forecaster
 from models.place.train import PlaceOptions
 from models.registry.manifest import CARD, MANIFEST
@@ -40,6 +41,7 @@ QUICK = ForecasterOptions(
     reach=32,
     kernel_members=1,
     memory_members=2,
+    large_events=True,
     magnitude_reach=32,
     timing=TimingOptions(plain_steps=10, kernel_steps=6, memory_epochs=2, chunk=64, warm_up=16),
     magnitude=MagnitudeOptions(epochs=2, batch=128),
@@ -70,11 +72,22 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Card, lis
     return folder, written, stages
 
 
+def test_a_forecaster_that_reads_sources_is_written_read_and_scored(tmp_path: Path) -> None:
+    years = SplitDates(START, START.plus(days=1.0), START.plus(days=21.0), START.plus(days=25.5))
+    dataset = single_region_dataset(Sequence(START, 30.0, 7, mainshock=6.0).events, 3.0, None, years, "simulated", with_sources=True)
+    options = msgspec.structs.replace(TIMES_ALONE, source_depth=0.5)
+    publish_lstm([dataset], tmp_path / "lstm", options, ignore_progress)
+    network, card = read_forecaster(tmp_path / "lstm")
+    assert card.options["source_depth"] == network.architecture.timing.source_depth == 0.5
+    scores = part_scores(network, [dataset], "validation", lambda one: {"poisson": fit_poisson(one.pattern, one.train)})
+    assert scores["time_log_likelihood"] == pytest.approx(card.scores["validation"]["time_log_likelihood"], abs=1e-3)
+
+
 def test_a_written_forecaster_has_weights_a_card_a_page_and_pictures(published: tuple[Path, Card, list[str]]) -> None:
     folder, written, stages = published
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, MANIFEST])
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left beside it"
-    assert list(dict.fromkeys(stages)) == ["plain", "kernels", "memory", "magnitude", "place"]
+    assert list(dict.fromkeys(stages)) == ["plain", "kernels", "large", "memory", "magnitude", "place"]
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in (RELIABILITY, CURVES))
     page = (folder / PAGE).read_text(encoding="utf-8")
     assert written.name in page
@@ -88,7 +101,7 @@ def test_the_card_has_the_data_the_options_and_the_scores(published: tuple[Path,
     assert data["train"]["events"] > data["validation"]["events"] > 0
     assert data["test"]["from"] == data["validation"]["to"] == str(dataset.validation.end)
     assert written.options["seed"] == 1
-    assert {"plain", "kernels", "time", "magnitude", "place", "seconds"} <= set(written.training)
+    assert {"plain", "kernels", "large", "time", "magnitude", "place", "seconds"} <= set(written.training)
     assert set(written.scores) == {"validation", "held back"}
     for part, scores in (("validation", written.scores["validation"]), ("test", written.scores["held back"])):
         assert scores["events"] == data[part]["events"]

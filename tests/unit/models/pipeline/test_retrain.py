@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from ingest.bus.database import Database
@@ -35,13 +33,6 @@ from tests.unit.models.pipeline.test_publish_forecaster import QUICK, ignore_pro
 START = Instant.parse("2024-01-01T00:00:00Z")
 DAYS = 120.0
 QUICK_MAPS = MapOptions(side=6, width=4, steps=4, batch=16, validate_every=2, most_targets=200, validation_targets=100)
-
-
-@pytest.fixture
-def logging_as_before() -> Iterator[None]:
-    """Reset the logging, which the command writes to the standard error of its own run."""
-    yield
-    structlog.reset_defaults()
 
 
 def gains(mean: float, events: int = 400, days: float = 200.0, spread: float = 0.1) -> Gains:
@@ -157,11 +148,26 @@ def test_a_better_forecaster_is_promoted_and_the_cnn_is_trained_on_top_of_it(ret
         assert any((entry.folder / name).is_file() for entry in cards.values() if not entry.built_in)
 
 
-def test_a_kind_that_cannot_be_trained_keeps_its_incumbent_and_gives_the_reason(retraining: tuple[list[Decision], Path, str]) -> None:
+def test_a_kind_with_too_few_new_events_is_not_trained(retraining: tuple[list[Decision], Path, str]) -> None:
     gan = retraining[0][-1]
-    assert (gan.kind, gan.promoted, gan.failed) == ("gan", False, True)
-    assert re.search(r"sequences to train the generator on|no gan is in force", gan.line())
+    assert (gan.kind, gan.challenger, gan.promoted, gan.failed) == ("gan", "none", False, False)
+    assert re.search(r"\d events that neither has seen are too few to decide \(50 are needed\)", gan.line())
     assert not [entry for entry in Registry(retraining[1]).entries() if entry.kind == "gan" and not entry.built_in]
+
+
+def test_too_few_new_events_are_reported_before_any_training(catalogue: Path, tmp_path: Path) -> None:
+    """A second retraining on the same catalogue: the model in force was chosen on most of the recent days."""
+    models, stages = tmp_path / "models", list[str]()
+    times = sorted(int(time) for dataset in recent_datasets(plan(catalogue, models))[0] for time in dataset.pattern.times)
+    seen = [{"validation": {"to": str(Instant(times[-30]))}}]
+    card = write_forecaster(tmp_path / "newer", small_network(), EMPTY_CARD | {"data": seen})
+    Registry(models).add(tmp_path / "newer")
+    decisions = list(
+        retrain_models(plan(catalogue, models, ("lstm", "cnn")), {"lstm": card.name}, tmp_path, lambda stage, *_: stages.append(stage))
+    )
+    assert [(one.kind, one.challenger, one.failed) for one in decisions] == [("lstm", "none", False), ("cnn", "none", False)]
+    assert all("are too few to decide" in one.line() and one.events < FEWEST_EVENTS for one in decisions)
+    assert not stages
 
 
 def test_the_new_models_are_not_trained_on_the_recent_span(retraining: tuple[list[Decision], Path, str], catalogue: Path) -> None:
@@ -212,7 +218,6 @@ def test_a_catalogue_with_too_few_events_is_a_problem(tmp_path: Path, rows: int,
     assert not (tmp_path / "models").exists()
 
 
-@pytest.mark.usefixtures("logging_as_before")
 def test_the_command_refuses_an_unknown_kind_and_a_missing_log(tmp_path: Path) -> None:
     ask = ["retrain", "--catalog", "none.csv", "--models", str(tmp_path / "models")]
     unknown = CliRunner().invoke(application, [*ask, "--only", "rnn"])

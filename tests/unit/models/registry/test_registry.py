@@ -56,6 +56,8 @@ def test_a_written_model_matches_its_manifest(tmp_path: Path) -> None:
         (lambda place: (place / "weights.pkl").write_bytes(b""), "a file too many: weights.pkl"),
         (lambda place: (place / "manifest.json").unlink(), "manifest.json is missing"),
         (lambda place: (place / "manifest.json").write_bytes(b'{"format":'), "cannot be read"),
+        (lambda place: (place / "manifest.json").write_bytes(b'{"format":"\xff"}'), "cannot be read"),
+        (lambda place: (place / "manifest.json").write_bytes(b'{"more":' + b"[" * 5_000 + b"]" * 5_000 + b"}"), "cannot be read"),
         (lambda place: (place / "manifest.json").write_bytes(b'{"format":"2","kind":"","name":"","files":{}}'), "has the format 2"),
     ],
 )

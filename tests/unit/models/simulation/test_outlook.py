@@ -17,7 +17,7 @@ from models.catalog.point_pattern import PointPattern, make_point_pattern
 from models.magnitude.distribution import DetectedMagnitude
 from models.numerics.geometry import offsets_km, places, positions_km
 from models.place.neighbour_geometry import NEAREST, offset_geometry
-from models.simulation.branching import MagnitudeSampling, simulate_branching
+from models.simulation.branching import MagnitudeSampling, Productivity, simulate_branching
 from models.simulation.outlook import NetworkSimulator, late_magnitudes, window_pattern
 from models.simulation.outlook_counts import SimulatedEvents, outlook_spans
 from models.simulation.rollout.block import RolloutSettings, simulate_block
@@ -127,8 +127,9 @@ def magnitudes() -> MagnitudeSampling:
 
 def test_the_simulated_branching_process_has_its_expected_number() -> None:
     """With a branching ratio n the expected number is immigrants / (1 − n) if the horizon is far beyond the kernel's time constant."""
-    table, paths = np.zeros((81, KERNELS)), 4_000
-    table[:, 0] = 0.5
+    weights, paths = np.zeros((81, KERNELS)), 4_000
+    weights[:, 0] = 0.5
+    table = Productivity(weights, np.full(81, np.inf))
     excitation = np.zeros((paths, KERNELS))
     excitation[:, 1] = 2.0 / TAUS_DAYS[1]
     events = simulate_branching(excitation, np.zeros(paths), 30.0, 0.1, table, magnitudes(), 10_000, np.random.default_rng(0))
@@ -140,8 +141,9 @@ def test_the_simulated_branching_process_has_its_expected_number() -> None:
 
 
 def test_a_branching_process_without_end_is_truncated_and_marked() -> None:
-    table = np.zeros((81, KERNELS))
-    table[:, 0] = 1.5
+    weights = np.zeros((81, KERNELS))
+    weights[:, 0] = 1.5
+    table = Productivity(weights, np.full(81, np.inf))
     start = np.zeros(50)
     events = simulate_branching(np.zeros((50, KERNELS)), start, 30.0, 1.0, table, magnitudes(), 500, np.random.default_rng(0))
     assert events.truncated.all()

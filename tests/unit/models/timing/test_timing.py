@@ -27,7 +27,9 @@ from models.timing.training_data import TimingOptions, timing_training_data
 from models.training.checkpoints import Checkpoints
 
 START = Instant.parse("2020-01-01T00:00:00Z")
-SMALL = Architecture(reach=32, kernel_members=2, memory_members=2, hidden=8, head=8, components=4, kernel_hidden=(16, 8), hours=True)
+SMALL = Architecture(
+    reach=32, kernel_members=2, memory_members=2, hidden=8, head=8, components=4, kernel_hidden=(16, 8), large_events=True, hours=True
+)
 
 
 def simulate_pattern(days: float = 8.0, seed: int = 1) -> PointPattern:
@@ -206,7 +208,7 @@ def test_an_interrupted_training_continues_with_its_stage(tmp_path: Path) -> Non
         for _ in range(2)
     ]
     assert first == again
-    assert seen == sorted(seen, key=["plain", "kernels", "memory"].index), "no stage was trained twice"
+    assert seen == sorted(seen, key=["plain", "kernels", "large", "memory"].index), "no stage was trained twice"
     assert all(torch.equal(before, after) for before, after in zip(one.parameters(), other.parameters(), strict=True))
 
 
@@ -224,5 +226,5 @@ def test_years_out_of_order_are_refused() -> None:
 
 def test_silence_after_a_burst_lowers_the_hazard() -> None:
     start = exponential_start(8).expand(1, -1).numpy()
-    wait = wait_of_outputs(start, np.full(KERNELS, 5.0), np.float64(0.1), TAUS_DAYS)
+    wait = wait_of_outputs(start, 0.1 / TAUS_DAYS, np.float64(0.1), TAUS_DAYS)
     assert float(wait.hazard(0.0)) > 2.0 * float(wait.given_silence(1.0).hazard(0.0)) > 0.0

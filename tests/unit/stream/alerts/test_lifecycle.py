@@ -17,6 +17,7 @@ from ingest.event import Change, Event, InputRecord, Outage
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import Region
+from stream.alerts.earthquakes import life_days
 from stream.alerts.rules import BUILT_IN, Rule, load_rules
 from stream.alerts.values import Situation, busy, calibration, quiet
 from stream.core.forecaster import Expectation, Hazard
@@ -93,8 +94,23 @@ def test_a_large_earthquake_begins_an_alert_that_names_its_event() -> None:
     assert (alert.alert_type, alert.revision, alert.supersedes, alert.active) == ("initial", 0, None, True)
     assert (alert.rule, alert.kind, alert.region, alert.value, alert.threshold) == ("seen", "magnitude", REGION.id, 6.2, 6.0)
     assert (alert.id, alert.events, alert.input_sequence) == ("seen:test:0-1", ["big"], 1)
-    assert (alert.issued_at, alert.expires_at) == (at(1), at(25))
-    assert alert.headline.startswith("Test: M 6.2 at 2023-02-06T02:17:34.342Z, near Pazarcık")
+    assert (alert.issued_at, alert.began_at, alert.expires_at) == (at(1), at(1), at(1).plus(days=life_days(6.2)))
+    assert alert.headline == "M 6.2 earthquake, near Pazarcık"
+    assert alert.reason == "The magnitude is M 6.2; this alert begins at M 6.0."
+    assert alert.description.startswith(
+        "An earthquake of M 6.2 happened at 02:17 UTC on 6 February 2023, about 10 km deep, near Pazarcık. Its magnitude and place may"
+    )
+    assert "about M 5.0 on average" in alert.description
+    assert alert.earthquake is not None
+    assert (alert.earthquake.id, alert.earthquake.magnitude, alert.earthquake.latitude) == ("big", 6.2, 37.0)
+
+
+@pytest.mark.parametrize(("size", "days"), [(6.0, 1.2), (7.0, 8.4), (7.7, 30.0), (9.5, 30.0)])
+def test_an_alert_lasts_as_long_as_its_sequence(size: float, days: float) -> None:
+    stream = Stream(OBSERVED)
+    (alert,) = stream(addition(1, size))
+    assert alert.expires_at - alert.issued_at == pytest.approx(days * 86_400_000, rel=0.02)
+    assert [one for hours in range(2, 24, 2) for one in stream(beat(hours))] == []
 
 
 def test_a_deleted_earthquake_retracts_its_alert_once() -> None:
@@ -108,7 +124,9 @@ def test_a_deleted_earthquake_retracts_its_alert_once() -> None:
         f"{first.id}.0",
     )
     assert (retraction.active, retraction.expires_at) == (False, at(2))
-    assert retraction.reason == "big was deleted (it was a software error)"
+    assert retraction.reason == (
+        "The source has withdrawn the M 6.2 earthquake, near Pazarcık: it was probably no earthquake (it was a software error)."
+    )
     assert retraction.headline == f"Retracted: {first.headline}"
     assert [stream(deletion(3)), stream(beat(4)), stream(beat(30))] == [[], [], []]
 
@@ -134,13 +152,17 @@ def test_a_small_revision_of_the_magnitude_changes_no_alert() -> None:
     assert stream(revision(1, 6.25, 2)) == []
 
 
-def test_a_magnitude_between_release_and_threshold_keeps_the_alert_alive() -> None:
+def test_a_magnitude_between_release_and_threshold_keeps_the_alert_alive_and_a_smaller_one_ends_it_without_a_retraction() -> None:
     stream = Stream(OBSERVED)
     stream(addition(1, 6.2))
     (update,) = stream(revision(1, 5.9, 2))
-    assert (update.alert_type, update.value, update.reason, update.active) == ("update", 5.9, "M 6.2 before", True)
-    (retraction,) = stream(revision(1, 5.7, 3))
-    assert (retraction.alert_type, retraction.reason) == ("retraction", "revised to M 5.7")
+    assert (update.alert_type, update.value, update.active) == ("update", 5.9, True)
+    assert update.reason == "The magnitude was revised from 6.2 to 5.9."
+    (end,) = stream(revision(1, 5.7, 3))
+    assert (end.alert_type, end.active, end.headline) == ("update", False, "Ended: M 5.7 earthquake, near Pazarcık")
+    assert end.reason.startswith("The magnitude was revised from 5.9 to 5.7.")
+    assert stream(revision(1, 5.75, 4)) == []
+    assert [one.alert_type for one in stream(revision(1, 6.1, 5))] == ["initial"]
 
 
 def test_revisions_wait_for_the_minimum_interval_and_are_then_issued() -> None:
@@ -148,34 +170,92 @@ def test_revisions_wait_for_the_minimum_interval_and_are_then_issued() -> None:
     stream(addition(1, 6.2))
     assert stream(revision(1, 6.6, 1.1)) == []
     (update,) = stream(beat(2.2))
-    assert (update.value, update.expires_at) == (6.6, at(25))  # a revision makes it no younger
+    assert (update.value, update.expires_at) == (6.6, at(1).plus(days=life_days(6.6)))  # a larger one has a longer sequence
 
 
 def test_an_earthquake_that_turns_out_to_be_a_blast_is_retracted() -> None:
     stream = Stream(OBSERVED)
     stream(addition(1, 6.2))
     (retraction,) = stream(revision(1, 6.2, 2, type="explosion"))
-    assert (retraction.alert_type, retraction.reason) == ("retraction", "it is a explosion")
+    assert (retraction.alert_type, retraction.reason) == (
+        "retraction",
+        "It was not an earthquake: its source now lists it as one of the type explosion.",
+    )
 
 
-def test_an_earthquake_that_becomes_known_late_begins_no_alert() -> None:
-    assert Stream(OBSERVED)(addition(0, 7.0, observed=25)) == []
+def test_an_earthquake_that_becomes_known_when_its_sequence_is_over_begins_no_alert() -> None:
+    assert Stream(OBSERVED)(addition(0, 6.0, observed=30)) == []
+    assert len(Stream(OBSERVED)(addition(0, 7.0, observed=30))) == 1
 
 
 def test_a_merged_earthquake_keeps_its_alert_under_the_new_id() -> None:
     stream = Stream(OBSERVED)
     (first,) = stream(addition(1, 6.2))
     (update,) = stream(deletion(2, merged_into="other"))
-    assert (update.id, update.events, update.active, update.reason) == (first.id, ["other"], True, "big is now other")
+    assert (update.id, update.events, update.active, update.reason) == (first.id, ["other"], True, "The earthquake big is now other.")
     assert stream(addition(1, 6.2, "other", observed=2)) == []
     assert [one.alert_type for one in stream(deletion(3, "other"))] == ["retraction"]
 
 
-def test_an_earthquake_with_the_id_of_an_alert_among_its_other_ids_begins_no_second_alert() -> None:
+def test_two_reports_that_turn_out_to_be_one_leave_one_alert_and_retract_none() -> None:
+    stream = Stream(OBSERVED)
+    (early,) = stream(addition(1, 8.0, "early"))
+    (late,) = stream(addition(1.001, 8.7, "late"))
+    (end,) = stream(deletion(1.2, "late", merged_into="early"))
+    assert (end.id, end.alert_type, end.active, end.events) == (late.id, "update", False, ["early"])
+    assert end.headline == "One earthquake, not two: M 8.0 earthquake, near Pazarcık"
+    assert end.reason == f"Two reports were of one earthquake; the alert {early.id} goes on. The earthquake is not withdrawn."
+    (update,) = stream(revision(1, 8.7, 1.3, "early"))
+    assert (update.id, update.value, update.active) == (early.id, 8.7, True)
+    assert [(one.id, one.alert_type) for one in stream(deletion(1.4, "early"))] == [(early.id, "retraction")]
+
+
+def test_another_id_at_the_source_is_an_update_of_the_alert() -> None:
+    stream = Stream(OBSERVED)
+    (first,) = stream(addition(1, 8.0, source_id="at00t0a6b3", url="https://quakes.example/at00t0a6b3"))
+    (update,) = stream(revision(1, 8.7, 1.3, source_id="us6000qw60", url="https://quakes.example/us6000qw60", other_ids=("us6000qw60",)))
+    assert (update.id, update.alert_type, update.value, update.events) == (first.id, "update", 8.7, ["big"])
+    assert update.reason == "Its source now lists it as us6000qw60, M 8.7; before it was at00t0a6b3, M 8.0. It is the same earthquake."
+    assert update.earthquake is not None
+    assert (update.earthquake.source_id, update.earthquake.url) == ("us6000qw60", "https://quakes.example/us6000qw60")
+
+
+def test_an_earthquake_that_is_relocated_to_another_region_is_not_retracted() -> None:
     stream = Stream(OBSERVED)
     (first,) = stream(addition(1, 6.2))
-    following = stream(addition(1.01, 6.4, "other", observed=2, other_ids=("big",)))
-    assert [(one.id, one.alert_type, one.events) for one in following] == [(first.id, "update", ["other"])]
+    (end,) = stream(msgspec.structs.replace(deletion(2), reason=f"moved to {NEIGHBOUR.id}"))
+    assert (end.id, end.alert_type, end.active) == (first.id, "update", False)
+    assert end.reason.endswith("The earthquake is not withdrawn.")
+
+
+def test_while_the_past_is_read_no_alert_begins_and_then_those_that_still_hold_do() -> None:
+    stream, past = Stream(OBSERVED, LIKELY), {"catching_up": True}
+    assert stream(msgspec.structs.replace(addition(0, 7.5, observed=40), **past)) == []
+    assert stream(msgspec.structs.replace(addition(1, 6.0, "over", observed=40), **past)) == []
+    assert stream(msgspec.structs.replace(beat(40.0), **past)) == []
+    issued = stream(beat(40.01))  # the first record after the past: it does not wait until a forecast of an hour is over
+    assert [(one.rule, one.events[0]) for one in issued if one.alert_type == "initial"] == [("seen", "big"), ("likely", "big")]
+
+
+def test_while_the_past_is_read_an_alert_is_still_retracted() -> None:
+    stream = Stream(OBSERVED)
+    stream(addition(1, 6.2))
+    assert [one.alert_type for one in stream(msgspec.structs.replace(deletion(9), catching_up=True))] == ["retraction"]
+
+
+def test_what_is_not_live_stays_so() -> None:
+    stream = Stream(OBSERVED)
+    stream(msgspec.structs.replace(addition(1, 6.2), test=True, why_not_live="exercise"))
+    (retraction,) = stream(deletion(2))
+    assert (retraction.test, retraction.why_not_live) == (True, "exercise")
+
+
+def test_a_second_earthquake_that_a_report_of_the_first_turned_out_to_be_of_begins_an_alert_of_its_own() -> None:
+    """Seen on 2022-11-09 south of Fiji: the report `at00rl2rd0` of a M 7.0 was relocated to a M 6.6 of 23 minutes later."""
+    stream = Stream(OBSERVED)
+    stream(addition(1, 7.0))
+    (second,) = stream(addition(1.4, 6.6, "big~2", observed=2, source_id="big", other_ids=("big",)))
+    assert (second.alert_type, second.events) == ("initial", ["big~2"])
 
 
 def test_a_probability_begins_at_its_threshold_and_ends_only_below_its_release() -> None:
@@ -183,13 +263,14 @@ def test_a_probability_begins_at_its_threshold_and_ends_only_below_its_release()
     (alert,) = stream(addition(0, 6.0))
     assert (alert.kind, alert.forecast, alert.events, alert.model) == ("probability", "test-0-0", ["big"], "sum-1")
     assert alert.value == pytest.approx(-math.expm1(-(10.0**-0.5)), rel=1e-5)
-    assert alert.headline == "Test: probability of M 6 or more within a day: 27 %"
+    assert alert.headline == "Test: 27 % chance of M 6 or more within a day, 27 times the usual"
     following = [one for hours in range(1, 40) for one in stream(beat(hours))]
     for before, after in pairwise([alert, *following]):
         moved = (before.value or 0.0) >= 1.5 * (after.value or 1.0)
-        assert moved or not after.active or after.reason == "it goes on"
+        assert moved or not after.active or " is still " in after.reason
     last = following[-1]
-    assert (last.alert_type, last.active, last.reason) == ("update", False, "it no longer holds")
+    assert (last.alert_type, last.active) == ("update", False)
+    assert re.fullmatch(r"The chance is now 9\.\d %, where this alert ends \(at 10 %\); it was 1\d %? ?at .*\.", last.reason)
     assert last.value is not None
     assert 0.08 < last.value < 0.1  # not at 0.2, where it began
 
@@ -217,7 +298,8 @@ def test_a_probability_that_holds_without_the_deleted_event_is_revised() -> None
     stream(addition(0.1, 6.5, "second"))
     (update,) = stream(deletion(0.2, "first"))
     assert (update.alert_type, update.active, update.events) == ("update", True, ["second"])
-    assert update.reason == "first was deleted; it holds without it"
+    assert "withdrawn the M 6.5 earthquake, near Pazarcık" in update.reason
+    assert update.reason.endswith("The chance without it is 63 %; it was 63 %.")
 
 
 def test_after_its_end_an_alert_waits_before_it_begins_anew_but_not_after_a_retraction() -> None:
@@ -245,12 +327,18 @@ def test_an_outage_is_reported_again_and_ends_with_the_next_heartbeat() -> None:
     assert stream(beat(1)) == []
     (first,) = stream(Outage(0, at(1), "all_day", 301.0, "HTTP status 503"))
     assert (first.region, first.kind, first.value, first.issued_at) == (None, "feed", 301.0, at(1).plus(seconds=301))
-    assert first.headline == "Feed: all_day unheard for 301 s: HTTP status 503"
+    assert first.headline == "Feed: no news of earthquakes since 02:17 UTC on 6 February 2023 (5 min)"
+    assert first.description.startswith("The source all_day has not been heard since 02:17 UTC on 6 February 2023: HTTP status 503. ")
     assert stream(Outage(0, at(1), "all_day", 601.0, "HTTP status 503")) == []
     (update,) = stream(Outage(0, at(1), "all_day", 901.0, "HTTP status 503"))
     assert (update.id, update.revision, update.value) == (first.id, 1, 901.0)
     (end,) = stream(beat(2))
-    assert (end.id, end.alert_type, end.active, end.reason) == (first.id, "update", False, "heard again")
+    assert (end.id, end.alert_type, end.active, end.reason) == (
+        first.id,
+        "update",
+        False,
+        "The source reports again, after 15 min or more.",
+    )
     assert stream(beat(3)) == []
 
 
@@ -299,7 +387,9 @@ def test_counts_far_from_the_forecast_have_the_poisson_tail_probability() -> Non
     assert few is not None
     assert many.value == pytest.approx(poisson.sf(29, 10.0), rel=1e-6)
     assert few.value == pytest.approx(poisson.cdf(2, 10.0), rel=1e-9)
-    assert "30 earthquakes in 2 weeks, 10 were forecast" in many.text
+    assert many.headline == (
+        "30 earthquakes of M 2.5 or more from 00:00 UTC on 25 November 1971 to 00:00 UTC on 9 December 1971, 10 were forecast"
+    )
 
 
 def test_no_earthquakes_at_all_are_quiet_and_never_busy() -> None:
@@ -348,6 +438,9 @@ def test_the_built_in_rules_have_every_kind() -> None:
         ('[[rule]]\nname = "x"\nkind = "probability"\nmagnitude = 5.5\nwithin = "1d"\nat_least = 0.1\n', "one of 4, 5, 6, 7"),
         ('[[rule]]\nname = "x"\nkind = "magnitude"\nat_least = 6.0\nrelease = 7.0\n', "would end at the value where it begins"),
         ('[[rule]]\nname = "x"\nkind = "magnitude"\nat_least = 6.0\nexpires_hours = 0.0\n', "expires_hours"),
+        ('[[rule]]\nname = "x"\nkind = "magnitude"\nat_least = 6.0\nexpires_hours = inf\n', "both at most ten years"),
+        ('[[rule]]\nname = "x"\nkind = "feed"\nat_least = 6.0\nminimum_interval_minutes = 1e300\n', "both at most ten years"),
+        (f'[[rule]]\nname = {"[" * 5_000}', "is not a table of alert rules"),
         ('[[rule]]\nname = "x"\nkind = "magnitude"\nat_lest = 6.0\n', "unknown field `at_lest`"),
         ('[[rule]]\nname = "a b"\nkind = "magnitude"\nat_least = 6.0\n', "may have letters, digits, - and _ only"),
         (2 * '[[rule]]\nname = "x"\nkind = "feed"\nat_least = 6.0\n', "two rules of the same name"),

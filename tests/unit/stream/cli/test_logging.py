@@ -15,10 +15,9 @@ from stream.cli.options import start_logging
 
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
-    """Restore the logging of the process after each test."""
+    """Restore the level of Kafka's logger after each test."""
     level = logging.getLogger("kafka").level
     yield
-    structlog.reset_defaults()
     logging.getLogger("kafka").setLevel(level)
 
 

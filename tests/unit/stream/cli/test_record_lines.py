@@ -15,6 +15,7 @@ from tests.support.simulated import at, beat, change, event
 from tests.unit.stream.test_selection import alert, forecast, outlook
 
 PROMOTION = Promotion(at(1.0), {"lstm": "lstm-1", "cnn": "cnn-2"}, reason="better")
+END_OF_CHALLENGE = Promotion(at(1.0), {}, challenger=True)
 WEEK = msgspec.structs.replace(outlook(), advisory_time_frame="1 Week", cause="schedule")
 LETTER = DeadLetter(at(1.0), "all_day", "time_damaged", "cannot be read", used=False)
 LINES: list[tuple[AnyRecord, str]] = [
@@ -30,8 +31,21 @@ LINES: list[tuple[AnyRecord, str]] = [
     (Outage(0, at(1.0), "all_day", 400.4, "refused"), "all_day unheard for 400 s: refused"),
     (beat(1.0), "simulated heard"),
     (PROMOTION, "promoted: lstm-1, cnn-2 better"),
-    (msgspec.structs.replace(PROMOTION, models={}, challenger=True, reason=""), "promoted as challenger: no model"),
+    (msgspec.structs.replace(PROMOTION, challenger=True), "promoted as challenger: lstm-1, cnn-2 better"),
+    (END_OF_CHALLENGE, "the challenge ends"),
     (Activation(3, 7, 41, at(1.0), "lstm-1", PROMOTION), "partition 3 from record 42 on: lstm-1 is in force"),
+    (
+        Activation(3, 7, 41, at(1.0), "lstm-0", Promotion(at(1.0), {"lstm": "lstm-1"}, challenger=True)),
+        "partition 3 from record 42 on: challenger lstm-1 is scored beside lstm-0",
+    ),
+    (
+        Activation(3, 7, 41, at(1.0), "lstm-0", END_OF_CHALLENGE),
+        "partition 3 from record 42 on: lstm-0 is in force, without a challenger",
+    ),
+    (
+        Activation(3, 7, 41, at(1.0), "lstm-0", Promotion(at(1.0), {}, reason="it is slow"), failed={"lstm": "lstm-1"}),
+        "partition 3 from record 42 on: lstm-0 takes over from lstm-1: it is slow",
+    ),
     (Activation(3, 7, 41, at(1.0), "lstm-0", PROMOTION, refused="it is damaged"), "partition 3 from record 42 on: refused: it is damaged"),
 ]  # fmt: skip
 

@@ -138,6 +138,14 @@ def test_heartbeats_lead_to_a_forecast_only_when_one_is_due() -> None:
     assert (step.state.window, step.state.memory) == (before.window, before.memory)
 
 
+def test_while_the_past_is_read_no_heartbeat_leads_to_a_forecast_and_the_first_after_it_does() -> None:
+    past = msgspec.structs.replace(change(event("a"), observed=at(2)), catching_up=True)
+    after = on_change(state_after(), past, context(), at(2)).state
+    still = msgspec.structs.replace(beat(2.5), catching_up=True)
+    assert on_heartbeat(after, still, context(), at(2.5)) == Step(after)
+    assert on_heartbeat(after, beat(2.51), context(), at(2.51)).forecast is not None
+
+
 def test_a_heartbeat_leads_to_no_forecast_before_the_first_event() -> None:
     assert on_heartbeat(state_after(), beat(1000), context(), at(1000)) == Step(state_after())
 

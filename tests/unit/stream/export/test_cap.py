@@ -13,11 +13,13 @@ import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.event import WhyNotLive
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
-from stream.export.cap import FIELDS_BY_KIND, NAMESPACE, cap_message, radius_km
-from stream.records.alert import Alert
+from stream.export.cap import FIELDS_BY_KIND, NAMESPACE, cap_message
+from stream.export.cap_area import radius_km
+from stream.records.alert import Alert, AlertedEarthquake
 from stream.records.disclaimer import DISCLAIMER
 from tests.support.simulated import at, event, table
 
@@ -98,7 +100,7 @@ def test_updates_and_cancellations_name_all_messages_before_them() -> None:
     assert (texts_of(update, "msgType"), texts_of(update, "references")) == (["Update"], [one])
     cancellation = message_of(third, second, first)
     assert (texts_of(cancellation, "msgType"), texts_of(cancellation, "references")) == (["Cancel"], [f"{one} {two}"])
-    assert texts_of(cancellation, "note") == [third.reason]
+    assert texts_of(cancellation, "note") == ["The probability rose above 0.1."]
     assert "AllClear" not in texts_of(cancellation, "responseType")
 
 
@@ -161,10 +163,43 @@ def test_a_region_across_the_date_line_has_a_polygon_on_either_side() -> None:
 
 def test_an_observed_event_s_area_is_a_circle_around_it() -> None:
     message = message_of(OBSERVED, events={"a": event("a", magnitude=6.2)})
-    assert texts_of(message, "circle") == [f"37.0000,37.0000 {radius_km(6.2):.1f}"]
+    assert texts_of(message, "circle") == ["37.0000,37.0000 17"]
     assert texts_of(message, "polygon") == []
     assert texts_of(message, "areaDesc") == ["near Pazarcık"]
-    assert radius_km(6.2) == pytest.approx(56.3, abs=0.1)
+
+
+@pytest.mark.parametrize(("magnitude", "km"), [(4.0, 10.0), (6.2, 16.5), (7.8, 145.2), (8.8, 565.0)])
+def test_the_circle_holds_the_rupture(magnitude: float, km: float) -> None:
+    assert radius_km(magnitude) == pytest.approx(km, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("why", "status", "begins"),
+    [
+        (None, "Test", "Test, not live."),
+        ("replay", "Test", "Test: a replay of the past, not live."),
+        ("exercise", "Exercise", "Exercise: a drill, not live."),
+    ],
+)
+def test_what_is_not_live_says_so_in_status_note_headline_and_description(why: WhyNotLive | None, status: str, begins: str) -> None:
+    message = message_of(alert(test=True, why_not_live=why))
+    assert (texts_of(message, "status"), texts_of(message, "note")) == ([status], [begins])
+    assert texts_of(message, "headline")[0].startswith(begins)
+    assert texts_of(message, "description")[0].startswith(begins)
+
+
+def test_the_link_is_the_source_s_page_about_the_earthquake_or_else_ours() -> None:
+    known = AlertedEarthquake("a", "us7000a", at(0.5), 6.2, 37.0, 37.0, 10.0, "near Pazarcık", "https://quakes.example/us7000a")
+    observed = msgspec.structs.replace(OBSERVED, earthquake=known)
+    assert texts_of(message_of(observed, web="https://ours.example"), "web") == ["https://quakes.example/us7000a"]
+    assert texts_of(message_of(OBSERVED, web="https://ours.example"), "web") == ["https://ours.example"]
+    assert texts_of(message_of(observed), "areaDesc") == ["near Pazarcık"]
+    assert texts_of(message_of(observed), "circle") == ["37.0000,37.0000 17"]
+
+
+def test_a_description_is_made_of_sentences() -> None:
+    (description,) = texts_of(message_of(alert(description="it shook. It may shake again", reason="the chance rose")), "description")
+    assert description == f"It shook. It may shake again. The chance rose. {DISCLAIMER}"
 
 
 def test_without_its_event_an_alert_has_the_region_as_area() -> None:

@@ -96,7 +96,7 @@ def test_the_reader_of_the_usgs_feed_reads_our_events() -> None:
     payload = parse_geojson(body, "ours", None)
     assert payload.generated == at(9.0)
     assert {one.id: one for one in payload.events} == {one.id: one for one in EVENTS}
-    assert {letter.reason for letter in payload.dead_letters} <= {"magnitude_missing", "depth_missing", "magnitude_negative"}
+    assert {letter.reason for letter in payload.dead_letters} <= {"magnitude_missing", "depth_missing"}
     features = json.loads(body)["features"]
     assert [feature["properties"]["region"] for feature in features] == ["test"] * len(EVENTS)
     assert [feature["properties"]["title"] for feature in features][1] == "M 2.5 - 7 km N of <Ridgecrest> & more, CA"

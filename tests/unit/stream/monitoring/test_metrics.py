@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
+import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.bus import open_log
-from ingest.bus.log import ALERTS, DEAD_LETTERS, FORECASTS, Log, Outgoing
+from ingest.bus.log import ALERTS, DEAD_LETTERS, FORECASTS, MODELS, Log, Outgoing
 from ingest.event import Change, DeadLetter, Heartbeat, encode
 from ingest.metrics import CONTENT_TYPE, Exposition, IngestMetrics
 from ingest.problem import Problem
 from ingest.publish import Publisher
 from stream.monitoring.health import Health
-from stream.monitoring.metrics import OutlookMetrics, WorkerMetrics, watch_health
+from stream.monitoring.metrics import TAKEOVER_KEY, OutlookMetrics, WorkerMetrics, watch_health
 from stream.partition import Refold
 from stream.records.alert import Alert
 from stream.store import open_store
@@ -81,6 +84,45 @@ def test_a_worker_counts_what_it_consumed_wrote_and_folded_again(tmp_path: Path)
     worker.close()
 
 
+def test_a_state_that_is_built_from_the_log_is_noted_with_its_time(tmp_path: Path) -> None:
+    exposition, worker = finished_worker(tmp_path, [change(event("a", 0))])
+    assert metric_values(exposition)["quakecast_state_rebuilt_timestamp_seconds"] == 0
+    worker.close()
+    log = open_log(bus := f"sqlite:///{tmp_path}/log.db")
+    for number in open_store(bus, log).positions():
+        open_store(bus, log).drop(number)
+    before, exposition = time.time(), Exposition()
+    again = Worker(log, open_store(bus, log), TABLE, SumForecaster(), metrics=WorkerMetrics(exposition))
+    again.turn(0.0)
+    assert before <= metric_values(exposition)["quakecast_state_rebuilt_timestamp_seconds"] <= time.time()
+    again.close()
+
+
+def test_a_state_that_vanishes_under_a_worker_is_noted(tmp_path: Path) -> None:
+    exposition, worker = finished_worker(tmp_path, [change(event("a", 0))])
+    log = open_log(bus := f"sqlite:///{tmp_path}/log.db")
+    for number in open_store(bus, log).positions():
+        open_store(bus, log).drop(number)
+    publish(log, [beat(1)])
+    while worker.turn(0.0):
+        pass
+    assert metric_values(exposition)["quakecast_state_rebuilt_timestamp_seconds"] > 0
+    assert metric_values(exposition)["quakecast_group_offset_lost_timestamp_seconds"] == 0
+
+
+def test_an_offset_that_is_lost_is_noted(tmp_path: Path) -> None:
+    _, worker = finished_worker(tmp_path, [change(event("a", 0))])
+    worker.close()
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection:
+        connection.execute("DELETE FROM consumed")
+        connection.commit()
+    exposition, log = Exposition(), open_log(bus := f"sqlite:///{tmp_path}/log.db")
+    again = Worker(log, open_store(bus, log), TABLE, SumForecaster(), metrics=WorkerMetrics(exposition))
+    again.turn(0.0)
+    assert metric_values(exposition)["quakecast_group_offset_lost_timestamp_seconds"] > 0
+    again.close()
+
+
 def test_a_worker_shows_clock_and_model_of_partitions_with_records(tmp_path: Path) -> None:
     exposition, worker = finished_worker(tmp_path, [change(event("a", 0))])
     values = metric_values(exposition)
@@ -118,6 +160,14 @@ def test_alerts_are_counted_by_rule_kind_and_type_and_replays_apart() -> None:
     assert values[f'quakecast_alerts_total{{alert_type="initial",{where},test="false"}}'] == 1
     assert values[f'quakecast_alerts_total{{alert_type="retraction",{where},test="false"}}'] == 1
     assert values[f'quakecast_alerts_total{{alert_type="initial",{where},test="true"}}'] == 2
+
+
+def test_takeovers_are_counted() -> None:
+    exposition = Exposition()
+    metrics = WorkerMetrics(exposition)
+    assert metric_values(exposition)["quakecast_model_takeovers_total"] == 0
+    metrics.count_commit(1, [Outgoing(MODELS, 0, key, b"{}", START) for key in (TAKEOVER_KEY, b"activation")], 0.1, [])
+    assert metric_values(exposition)["quakecast_model_takeovers_total"] == 1
 
 
 def test_an_alert_of_another_version_does_not_stop_the_worker() -> None:

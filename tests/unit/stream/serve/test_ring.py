@@ -131,11 +131,11 @@ def test_a_record_that_was_appended_before_is_ignored() -> None:
 def test_a_filter_selects_by_topic_region_and_test() -> None:
     bodies = {
         "here": b'{"region":"a","test":false}', "there": b'{"region":"b","test":false}', "replayed": b'{"region":"a","test":true}',
-        "nowhere": b'{"region":null}', "unreadable": b"\xff{",
+        "nowhere": b'{"region":null}', "unreadable": b"\xff{", "deep": b'{"more":' + b"[" * 5_000,
     }  # fmt: skip
     frames = {name: frame_of(record((EVENTS, 0), 0, value), NOTHING_READ) for name, value in bodies.items()}
     record_filter = Filter(frozenset({EVENTS}), frozenset({"a"}), test=False)
-    assert {name for name, frame in frames.items() if record_filter.accepts(frame)} == {"here", "nowhere", "unreadable"}
+    assert {name for name, frame in frames.items() if record_filter.accepts(frame)} == {"here", "nowhere", "unreadable", "deep"}
     assert not any(Filter(frozenset({FORECASTS})).accepts(frame) for frame in frames.values())
 
 

@@ -58,6 +58,19 @@ def test_a_merged_event_names_its_successor() -> None:
     assert (found.deleted, found.merged_into) == (True, "b")
 
 
+def test_an_event_is_found_by_every_id_that_it_was_reported_under() -> None:
+    first = event("at1", other_ids=("us1",), source_id="us1")
+    view = view_of(
+        change(event("at1")), change(first, kind="updated"), change(event("ak1", 5.0)), change("ak1", kind="merged", merged_into="at1")
+    )
+    view.apply(record(change(msgspec.structs.replace(first, other_ids=("ak1", "us1")), kind="updated"), offset=9))
+    found = [view.events.get(one) for one in ("at1", "us1", "ak1")]
+    assert [one and one.id for one in found] == ["at1"] * 3
+    assert view.events.get("nobody") is None
+    view.events.drop_before(at(1.0))
+    assert view.events.get("us1") is None
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
 def test_an_event_that_crossed_a_border_is_in_its_new_region_whichever_record_came_first(order: tuple[int, ...]) -> None:
     changes = [
@@ -102,11 +115,13 @@ def test_an_outage_lasts_until_the_next_heartbeat() -> None:
     assert view.outage is None
 
 
-def test_the_newest_record_decides_whether_this_is_a_replay() -> None:
+def test_the_newest_record_says_why_it_is_not_live() -> None:
     view = view_of(Heartbeat(0, at(1), "file", test=True))
-    assert view.replayed
-    view.apply(record(beat(2.0)))
-    assert not view.replayed
+    said = [view.why_not_live]
+    for beat_of in (Heartbeat(1, at(2), "all_day", test=True, why_not_live="exercise"), beat(3.0)):
+        view.apply(record(beat_of))
+        said.append(view.why_not_live)
+    assert said == ["replay", "exercise", None]  # the first of a log that was written before records gave the reason
 
 
 def test_a_whole_stream_is_folded() -> None:

@@ -1,0 +1,49 @@
+"""What an event triggers by its magnitude alone, where nothing is known of its surroundings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.numerics import FloatArray
+from models.timing.excitation import KERNEL_PRODUCTIVITIES
+from models.timing.large_events import is_large, large_factors, large_shapes
+from models.timing.networks import KernelNetwork
+
+
+class PlainKernels(NamedTuple):
+    """The plain weights of a network, and the law of the productivity of large events."""
+
+    productivity: FloatArray
+    """(a, 12) c of w_k(x) = Σ_a c_ak exp(a x), the members' mean."""
+    large_log_factors: FloatArray | None = None
+    """(2, 12) as `large_factors` takes them; None: no productivity is a distribution."""
+    large_log_shape: FloatArray | None = None
+    """(2,) as `large_shapes` takes them."""
+
+    @classmethod
+    def of(cls, network: KernelNetwork) -> PlainKernels:
+        """Return those of a network."""
+        productivity = network.log_productivity.detach().double().exp().mean(0).numpy()
+        if not network.large_events:
+            return cls(productivity)
+        return cls(productivity, *(part.detach().double().numpy() for part in (network.large_log_factors, network.large_log_shape)))
+
+    def offspring(self, excesses: FloatArray) -> FloatArray:
+        """Return the events that events of these excesses are expected to trigger, by kernel: (n,) -> (n, 12)."""
+        offspring: FloatArray = np.einsum("na,ak->nk", np.exp(np.outer(excesses, KERNEL_PRODUCTIVITIES)), self.productivity)
+        return offspring if self.large_log_factors is None else offspring * large_factors(excesses, self.large_log_factors)
+
+    def cumulant(self, excesses: FloatArray, expected: FloatArray) -> FloatArray:
+        """Return −ln P(none of so many expected events), (..., n): the number itself, or κ ln(1 + number/κ) of large events.
+
+        Args:
+            excesses: (n,) of the events that trigger them.
+            expected: (..., n)
+        """
+        if self.large_log_shape is None:
+            return expected
+        shapes = large_shapes(excesses, self.large_log_shape)
+        cumulant: FloatArray = np.where(is_large(excesses), shapes * np.log1p(expected / shapes), expected)
+        return cumulant
