@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +18,8 @@ from stream.worker import Worker
 
 WINDOW_SECONDS = 0.3
 """How long a broken order of steps stays open for a fault; the right order has no such window."""
+DIES_EVERY = 20
+"""Of commits with outputs, where a process is killed inside the window: six random kills may all miss it."""
 LOST_EVERY = 10
 """Of records or changes, where a control loses some."""
 
@@ -53,12 +57,15 @@ def with_state_saved_first() -> None:
 
 
 def with_offsets_outside_the_transaction() -> None:
-    """Commit the forecasts first, and the consumer's offsets some time after."""
-    commit = Producer.commit
+    """Commit the forecasts first, and the consumer's offsets some time after; now and then a kill falls between them."""
+    commit, count = Producer.commit, [0]
 
     def twice(self: Producer, outgoing: Sequence[Outgoing], consumed: Any = None, consumer: Any = None, within: Any = None) -> None:
         commit(self, outgoing)
         time.sleep(WINDOW_SECONDS)
+        count[0] += bool(outgoing)
+        if outgoing and count[0] % DIES_EVERY == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
         if consumed:
             commit(self, (), consumed, consumer)
 
