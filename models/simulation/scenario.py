@@ -147,7 +147,7 @@ def etas_scenarios(
     past: PointPattern, mainshock: Mainshock, days: float, n: int, seed: int, rate: float, region: shapely.Polygon,
     fit: tuple[EtasParameters, GutenbergRichter] | None, name: str, region_id: str = "",
 ) -> Scenarios:  # fmt: skip
-    """Simulate n scenarios by ETAS; a simulation without end is drawn again with another seed.
+    """Simulate n scenarios by ETAS, the productivity of large events drawn; a simulation without end is drawn again with another seed.
 
     Args:
         past: events before the mainshock, which go on triggering.
@@ -167,7 +167,7 @@ def etas_scenarios(
     while len(simulations) < n:
         try:
             number = seed * n + len(simulations) + refused
-            simulations.append(simulate_etas(parameters, law, region, days, number, history, most_events=ETAS_EVENTS))
+            simulations.append(simulate_etas(parameters, law, region, days, number, history, most_events=ETAS_EVENTS, spread=True))
         except (Problem, ValueError):  # numpy's Poisson refuses a mean beyond its integers
             refused += 1
             if refused > n:

@@ -2,7 +2,8 @@
 
 A branching process has the distribution of the conditional rate (Hawkes & Oakes 1974, J. Appl. Probab. 11, 493–503): each event has a
 Poisson number of direct aftershocks with mean κ (G(end − t) − G(start − t)), independent of all else; their lags have density g/G, their
-squared distances P(r² > s) = (D/(s + D))^ρ in a random direction, their magnitudes are Gutenberg–Richter's.
+squared distances P(r² > s) = (D/(s + D))^ρ in a random direction, their magnitudes are Gutenberg–Richter's. With `spread` the mean of a
+large event is multiplied by a random factor of mean 1 (`spread`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shapely
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.baselines.etas.model import EtasParameters
+from models.baselines.etas.spread import draw_factors
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.catalog import LARGEST_MAGNITUDE, PointPattern, Span, area_km2, round_to_step
 from models.numerics import EARTH_RADIUS_KM, FloatArray
@@ -26,6 +28,8 @@ LEAST_MEAN = 1e-9
 _GRID = 4_000
 _SMALLEST_LAG = 1e-4
 """The smallest lag of the grid, in c."""
+_NEW_DAYS = 1.0 / 24.0
+"""Age of the events of the past whose factors are drawn; those of older ones show in the aftershocks that they have."""
 
 
 class PreparedHistory(NamedTuple):
@@ -82,6 +86,8 @@ def simulate_etas(
     history: PointPattern | PreparedHistory | None = None,
     start: Instant | None = None,
     most_events: int = MOST_EVENTS,
+    *,
+    spread: bool = False,
 ) -> PointPattern:
     """Simulate the events of a region over so many days; background events are uniform in it.
 
@@ -93,6 +99,7 @@ def simulate_etas(
             history over the same days, call `prepare_history` once.
         start: where the simulation begins without a history; None: 1970.
         most_events: the number of events at which it stops with an error.
+        spread: the productivity of large events is drawn (`models.baselines.etas.spread`).
 
     Returns:
         The simulated events inside the polygon. Aftershocks outside trigger others too, but are left out.
@@ -105,10 +112,13 @@ def simulate_etas(
     begin = (start or Instant(0)) if past is None else past.begin
     generations = [_draw_background(parameters, magnitudes, polygon, days, rng)]
     if past is not None:
-        generations.append(_draw_aftershocks(past.parents, parameters, magnitudes, days, rng))
+        parents = _spread_out(past.parents, parameters, rng) if spread else past.parents
+        generations.append(_draw_aftershocks(parents, parameters, magnitudes, days, rng))
     newest = _join(generations)
     while len(newest.days):
-        newest = _draw_aftershocks(_expected_aftershocks(newest, parameters, days), parameters, magnitudes, days, rng)
+        parents = _expected_aftershocks(newest, parameters, days)
+        parents = _spread_out(parents, parameters, rng) if spread else parents
+        newest = _draw_aftershocks(parents, parameters, magnitudes, days, rng)
         generations.append(newest)
         if sum(len(one.days) for one in generations) > most_events:
             raise Problem(
@@ -138,6 +148,14 @@ def _expected_aftershocks(events: _Generation, parameters: EtasParameters, days:
     at_start, at_end = omori.integral(np.maximum(-events.days, 0.0)), omori.integral(np.maximum(days - events.days, 0.0))
     means = parameters.jumps(parameters.excesses(events.magnitudes)) * np.maximum(at_end - at_start, 0.0)
     return _Parents(events, at_start, at_end, means)
+
+
+def _spread_out(parents: _Parents, parameters: EtasParameters, rng: np.random.Generator) -> _Parents:
+    """Multiply the expected numbers of large events by factors that are drawn."""
+    new = np.flatnonzero(parents.events.days >= -_NEW_DAYS)
+    means = parents.means.copy()
+    means[new] *= draw_factors(parameters.excesses(parents.events.magnitudes[new]), rng)
+    return parents._replace(means=means)
 
 
 def _draw_aftershocks(

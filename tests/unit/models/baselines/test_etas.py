@@ -21,7 +21,8 @@ from models.baselines.etas import fit as etas_fit
 from models.baselines.etas.likelihood import SIZE, _log_rates, _omori, negative_log_likelihood, pair_rates
 from models.baselines.etas.model import PUBLISHED, Etas, EtasParameters, published_parameters_file
 from models.baselines.etas.omori import Omori
-from models.baselines.etas.simulate import simulate_etas
+from models.baselines.etas.simulate import prepare_history, simulate_etas
+from models.baselines.etas.spread import draw_factors, shapes
 from models.baselines.etas.times_fit import SEQUENCES, fit_times
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.streaming import BUILT_IN, read_parameters
@@ -270,3 +271,23 @@ def test_published_parameters_have_the_published_scores(recorded: Path) -> None:
         scores = model.score_events(pattern, span)
         assert (scores.time_log_prob.sum() + scores.survival_log_prob) / len(scores) == pytest.approx(time, abs=0.002)
         assert scores.place_log_prob.mean() == pytest.approx(place, abs=0.003)
+
+
+def test_spread_out_sequences_have_the_same_mean_and_a_wider_range() -> None:
+    mainshock = replace(few(1), magnitudes=np.array([5.0]), latitudes=np.array([42.0]), longitudes=np.array([13.0]))
+    mainshock = replace(mainshock, observed=Span(mainshock.observed.start, Instant(int(mainshock.times[0]) + 1)))
+    history = prepare_history(TRUTH, mainshock, 1.0)
+    plain, spread = (
+        np.array([len(simulate_etas(TRUTH, LAW, REGION, 1.0, seed, history, spread=wide)) for seed in range(400)]) for wide in (False, True)
+    )
+    assert spread.mean() == pytest.approx(plain.mean(), rel=0.15)
+    assert spread.var() > 1.5 * plain.var()
+
+
+def test_the_factors_of_productivity_have_mean_1_and_the_stated_shape() -> None:
+    rng = np.random.default_rng(0)
+    assert (draw_factors(np.array([0.0, 0.9]), rng) == 1.0).all()
+    for excess in (1.0, 2.5, 4.5):
+        factors = draw_factors(np.full(20_000, excess), rng)
+        assert factors.mean() == pytest.approx(1.0, abs=0.05)
+        assert 1.0 / factors.var() == pytest.approx(float(shapes(np.array(excess))), rel=0.08)
