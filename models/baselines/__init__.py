@@ -14,6 +14,7 @@ from models.baselines.etas import (
     published_parameters_file,
     simulate_etas,
 )
+from models.baselines.fit_file import read_fit
 from models.baselines.gutenberg_richter import GutenbergRichter
 from models.baselines.long_run import LARGE_MAGNITUDES, LongRunRates, RegionalRates, read_rates
 from models.baselines.median import fit_median
@@ -44,6 +45,7 @@ __all__ = [
     "fit_weibull",
     "prepare_history",
     "published_parameters_file",
+    "read_fit",
     "read_parameters",
     "read_rates",
     "simulate_etas",

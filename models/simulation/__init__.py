@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from models.simulation.outlook import NetworkSimulator
-from models.simulation.rollout import ProcessPool, RegionMaps, roll_forward
+from models.simulation.branching import EXCESS_STEP, productivity_table
+from models.simulation.outlook import NetworkSimulator, magnitudes_after, typical_surroundings, window_pattern
+from models.simulation.rollout import History, ProcessPool, RegionMaps, Start, live_history, roll_forward, start_at
 from models.simulation.scenario import (
     DISCLAIMER,
     Mainshock,
@@ -19,18 +20,27 @@ from models.simulation.scenario_pictures import expected_maps_picture, scenario_
 
 __all__ = [
     "DISCLAIMER",
+    "EXCESS_STEP",
+    "History",
     "Mainshock",
     "NetworkSimulator",
     "ProcessPool",
     "RegionMaps",
     "Scenarios",
+    "Start",
     "etas_scenarios",
     "expected_maps_picture",
     "forecaster_scenarios",
     "gan_scenarios",
+    "live_history",
+    "magnitudes_after",
+    "productivity_table",
     "roll_forward",
     "scenario_csv",
     "scenario_picture",
+    "start_at",
     "table_lines",
+    "typical_surroundings",
+    "window_pattern",
     "write_folder",
 ]

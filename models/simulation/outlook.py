@@ -18,6 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.event import Event
+from ingest.instant import Instant
+from ingest.region import Region
 from models.baselines import LARGEST_EXCESS, read_rates
 from models.catalog import PointPattern, Span, make_point_pattern
 from models.magnitude import BackgroundTail
@@ -82,7 +85,7 @@ class NetworkSimulator:
             Problem: the model was trained without places.
         """
         background = self._network.timing.background_of(request.region.id)
-        history = live_history(self._network, window_pattern(request), background)
+        history = live_history(self._network, window_pattern(request.region, request.events, request.now), background)
         start = start_at(history, request.now)
         paths, levels = number_of_paths(start, background), (*request.magnitudes, request.above)
         tail = BackgroundTail.of_region(self._rates, request.region, background)
@@ -98,10 +101,9 @@ class NetworkSimulator:
         return SimulatedCounts(paths, int(rest.without_end["1 Year"].sum()), forecast, parameters)
 
 
-def window_pattern(request: SimulationRequest) -> PointPattern:
-    """Return the region's window as a pattern; magnitudes are limited to `LARGEST_EXCESS` as in the live forecaster."""
-    span = Span(request.now.plus(days=-request.region.window_days), request.now)
-    pattern = make_point_pattern(request.events, request.region.magnitude_of_completeness, span)
+def window_pattern(region: Region, events: tuple[Event, ...], now: Instant) -> PointPattern:
+    """Return a region's window as a pattern; magnitudes are limited to `LARGEST_EXCESS` as in the live forecaster."""
+    pattern = make_point_pattern(events, region.magnitude_of_completeness, Span(now.plus(days=-region.window_days), now))
     pattern.magnitudes[:] = np.minimum(pattern.magnitudes, pattern.magnitude_of_completeness + LARGEST_EXCESS)
     return pattern
 
@@ -152,7 +154,7 @@ def continue_by_kernels(
         tail: the large magnitudes of background events.
     """
     rng = np.random.default_rng((seed, 2**32 - 1))  # no block has that number
-    timing, typical = history.network.timing, typical_surroundings(history)
+    timing, typical = history.network.timing, typical_surroundings(history, len(history.pattern))
     magnitudes = late_magnitudes(history, start)._replace(tail=tail)
     stopped = np.flatnonzero(ends.stopped)
     busy = productivity_table(timing, ends.last_features if len(ends.last_features) else typical)
@@ -172,17 +174,22 @@ def continue_by_kernels(
     return KernelContinuation([_kernel_events(events, numbers, magnitudes, levels) for events, numbers in numbered], without_end)
 
 
-def typical_surroundings(history: History) -> FloatArray:
-    """Return the features of the window's last events, (S, EVENT_FEATURES); of a region without events, those of a first event."""
-    features = history.timing.event_features[-RECENT:]
+def typical_surroundings(history: History, count: int) -> FloatArray:
+    """Return the features of the last of the first `count` events, (S, EVENT_FEATURES); of none, those of a first event."""
+    features = history.timing.event_features[max(count - RECENT, 0) : count]
     return features if len(features) else np.zeros((1, EVENT_FEATURES))
 
 
 def late_magnitudes(history: History, start: Start) -> MagnitudeSampling:
     """Return the law of magnitudes a month after the start if no event arrives: then nothing hides small events any more."""
+    return magnitudes_after(history, start, MONTH_DAYS)
+
+
+def magnitudes_after(history: History, start: Start, days: float) -> MagnitudeSampling:
+    """Return the law of magnitudes so many days after the start if no event arrives."""
     network, completeness = history.network, start.magnitude_of_completeness
     recent = RecentExcesses(start, 1, network.architecture.magnitude_reach)
-    features = recent.features(OwnEvents(1, 1), np.array([MONTH_DAYS]))
+    features = recent.features(OwnEvents(1, 1), np.array([days]))
     return MagnitudeSampling(network.magnitude.distribution(features, completeness), completeness, start.step)
 
 

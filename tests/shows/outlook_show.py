@@ -234,7 +234,7 @@ def print_regions(log: Log, table: RegionTable, shared: ProcessPool, at: Instant
 def _time_continuations(network: SpaceTimeNetwork, request: SimulationRequest, background: float, shared: ProcessPool) -> tuple[float, int]:
     """Return the seconds for a thousand continuations of a week, with the preparation of the window, and their number of events."""
     began = time.perf_counter()
-    start = start_at(live_history(network, window_pattern(request), background), request.now)
+    start = start_at(live_history(network, window_pattern(request.region, request.events, request.now), background), request.now)
     settings = RolloutSettings(
         network, start, background, request.now, WEEK_DAYS, request.seed, None, MOST_EVENTS, request.magnitudes, STOP_SHARE
     )

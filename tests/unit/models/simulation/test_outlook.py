@@ -52,7 +52,8 @@ def window_request(count: int = 60, seed: int = 5, days: float = 90.0) -> Simula
 
 
 def past(count: int = 60) -> PointPattern:
-    return window_pattern(window_request(count))
+    request = window_request(count)
+    return window_pattern(request.region, request.events, request.now)
 
 
 @pytest.fixture(scope="module")
