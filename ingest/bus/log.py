@@ -18,14 +18,15 @@ from ingest.instant import Instant
 EVENTS = "quakecast.events"
 FORECASTS = "quakecast.forecasts"
 OUTLOOKS = "quakecast.outlooks"
+MAPS = "quakecast.maps"
 ALERTS = "quakecast.alerts"
 DEAD_LETTERS = "quakecast.deadletters"
 MODELS = "quakecast.models"
 
 REGION_PARTITIONS = 6
 TOPICS = {
-    EVENTS: REGION_PARTITIONS, FORECASTS: REGION_PARTITIONS, OUTLOOKS: REGION_PARTITIONS, ALERTS: REGION_PARTITIONS,
-    DEAD_LETTERS: 1, MODELS: 1,
+    EVENTS: REGION_PARTITIONS, FORECASTS: REGION_PARTITIONS, OUTLOOKS: REGION_PARTITIONS, MAPS: REGION_PARTITIONS,
+    ALERTS: REGION_PARTITIONS, DEAD_LETTERS: 1, MODELS: 1,
 }  # fmt: skip
 """Partitions by topic. A region keeps its partition number in every topic that is keyed by region."""
 

@@ -1,18 +1,18 @@
-"""`quakecast outlook`: numbers of earthquakes in the next day, week, month and year, from simulated continuations."""
+"""`quakecast outlook`: numbers of earthquakes in the next day, week, month and year, from simulated continuations, and their maps."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
 import structlog
 import typer
 
-from ingest.bus import EVENTS, Log, open_log
+from ingest.bus import EVENTS, Log
 from ingest.instant import Instant
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
@@ -34,7 +34,6 @@ from stream.cli.options import (
     stop_on_signals,
 )
 from stream.monitoring import OutlookMetrics, public_address
-from stream.outlooks import outlooks_of
 
 OUTLOOK_EXAMPLES = "Example: quakecast outlook --bus kafka://broker:9092"
 SECONDS_BEFORE_RESTART = 30.0
@@ -100,10 +99,8 @@ def run_outlooks(
         pool.close()
 
 
-def replay_outlooks(
-    bus: str, options: ForecastingOptions, last: dict[int, int], since: Instant | None, processes: int = 2
-) -> Iterator[bytes]:
-    """Issue and yield the outlooks of a replay.
+def replay_outlooks(bus: str, options: ForecastingOptions, last: dict[int, int], since: Instant | None, processes: int = 2) -> None:
+    """Issue the outlooks and maps of a replay.
 
     Args:
         bus: URL of the log that was replayed into.
@@ -112,7 +109,7 @@ def replay_outlooks(
     """
     from models.simulation import ProcessPool
 
-    pool, event_log = ProcessPool(processes), open_log(bus)
+    pool = ProcessPool(processes)
     library = open_library(options.model, options.models)
     worker = open_outlook_worker(bus, RegionTable.load(options.regions), library, pool, from_beginning=True, since=since)
     with progress_bar() as bar:
@@ -122,8 +119,6 @@ def replay_outlooks(
             bar.update(task, completed=sum(worker.sequences().values()))
     worker.close()
     pool.close()
-    yield from outlooks_of(event_log)
-    event_log.close()
 
 
 class OutlookProcess:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion
 from ingest.instant import Instant
 from ingest.printable import printable
-from stream.records import Activation, Alert, AnyRecord, Forecast, RegionOutlook
+from stream.records import Activation, Alert, AnyRecord, Forecast, GriddedForecast, RegionOutlook
 
 
 def format_record(record: AnyRecord) -> str:
@@ -17,7 +17,7 @@ def format_record(record: AnyRecord) -> str:
 
 def record_time(record: AnyRecord) -> Instant:
     """Return the stream's time of a record."""
-    if isinstance(record, Forecast | RegionOutlook | Alert):
+    if isinstance(record, Forecast | RegionOutlook | GriddedForecast | Alert):
         return record.issued_at
     if isinstance(record, Activation):
         return record.at
@@ -30,6 +30,8 @@ def _text(record: AnyRecord) -> str:
             return _forecast(record)
         case RegionOutlook():
             return _outlook(record)
+        case GriddedForecast():
+            return _map(record)
         case Alert():
             where = record.region or "everywhere"
             return f"{where:18} {record.alert_type:10} {record.headline} ({record.reason})"
@@ -78,6 +80,13 @@ def _outlook(outlook: RegionOutlook) -> str:
     bins = [bin for span in outlook.forecast if span.label == outlook.advisory_time_frame for bin in span.bins]
     counts = ", ".join(f"M≥{bin.magnitude:g} {bin.p95minimum}…{bin.p95maximum} ({bin.probability:.2g})" for bin in bins)
     return f"{outlook.region:18} {outlook.cause:10} {outlook.advisory_time_frame}: {counts or 'nothing'}"
+
+
+def _map(forecast: GriddedForecast) -> str:
+    """Format the expected numbers of the whole region, by horizon."""
+    totals = ", ".join(f"{days:g} d {total:.3g}" for days, total in zip(forecast.horizons_days, forecast.totals, strict=True))
+    start = f"{forecast.region:18} {forecast.cause:10} {len(forecast.cells.south)} cells"
+    return f"{start}, M≥{forecast.magnitude_of_completeness:g} expected: {totals}"
 
 
 def _number(value: float | None, form: str) -> str:

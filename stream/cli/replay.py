@@ -33,6 +33,7 @@ from stream.cli.options import (
 )  # fmt: skip
 from stream.cli.outlook import replay_outlooks
 from stream.cli.replay_workers import run_workers, wait_until_forecast
+from stream.outlooks import maps_of, outlooks_of
 from stream.replay import alerts_of, copy_log, forecasts_of, is_log, publish_files, warmed_up_days
 from stream.replay_span import Span
 from stream.store import open_store
@@ -68,6 +69,9 @@ def replay(
     outlooks: Annotated[
         Path | None, typer.Option("--outlooks", help="Simulate outlooks too, and write them to this file, one line of JSON each.")
     ] = None,
+    maps: Annotated[
+        Path | None, typer.Option("--maps", help="Simulate outlooks, and write the maps that are issued with them to this file likewise.")
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=0, max=16, help="Number of forecasting processes; 0 if some run on the log already.")
     ] = 1,
@@ -96,7 +100,7 @@ def replay(
     _check_sources(sources)
     if bus is not None and bus.startswith("kafka:") and store is None:
         raise typer.BadParameter("replaying into Kafka needs --store")
-    files = [open_output(path) for path in (output, alerts_output, outlooks)]  # before the replay, which can take hours
+    files = [open_output(path) for path in (output, alerts_output, outlooks, maps)]  # before the replay, which can take hours
     options = ForecastingOptions(model, models, regions, alert_rules)
     with tempfile.TemporaryDirectory(prefix="quakecast-replay-") as folder:
         log_url = bus or f"sqlite:///{folder}/replay.db"
@@ -114,8 +118,10 @@ def replay(
         count = _write(files[0], forecasts_of(event_log, last, forecasts_before, span))
         if alerts_output is not None:
             _write(files[1], alerts_of(event_log, alerts_before, span))
-        if outlooks is not None:
-            _write(files[2], replay_outlooks(log_url, options, last, span.start))
+        if outlooks is not None or maps is not None:
+            replay_outlooks(log_url, options, last, span.start)
+            _write(files[2], outlooks_of(event_log))
+            _write(files[3], maps_of(event_log))
     typer.echo(f"{records} input records, {count} forecasts, {time.monotonic() - began:.1f} s", err=True)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import msgspec
 import typer
 
-from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, Log, Record, open_log
+from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MAPS, MODELS, OUTLOOKS, TOPICS, Log, Record, open_log
 from ingest.instant import Instant
 from ingest.printable import printable
 from stream.cli.http_options import TokenFileOption, read_token
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 TAIL_EXAMPLES = "Example: quakecast tail forecasts --region turkiye --from beginning --until-end --json"
 
 TAILED = {
-    "forecasts": FORECASTS, "events": EVENTS, "deadletters": DEAD_LETTERS, "alerts": ALERTS, "outlooks": OUTLOOKS, "models": MODELS,
+    "forecasts": FORECASTS, "events": EVENTS, "deadletters": DEAD_LETTERS, "alerts": ALERTS, "outlooks": OUTLOOKS, "maps": MAPS,
+    "models": MODELS,
 }  # fmt: skip
 SECONDS_BETWEEN_READS = 1.0
 
@@ -53,7 +54,7 @@ class Item(NamedTuple):
 
 
 def tail(
-    what: Annotated[str, typer.Argument(help="The topic: forecasts, events, deadletters, alerts, outlooks or models.")],
+    what: Annotated[str, typer.Argument(help="The topic: forecasts, events, deadletters, alerts, outlooks, maps or models.")],
     bus: BusOption = EMBEDDED,
     url: Annotated[
         str | None, typer.Option("--url", help="Address of quakecast serve or quakecast up: read from its API instead of the log.")

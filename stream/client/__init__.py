@@ -14,7 +14,9 @@ from stream.records import (
     CameSince,
     Explanation,
     Forecast,
+    GriddedForecast,
     KnownEvent,
+    MapCells,
     Models,
     OneRegion,
     Outcome,
@@ -25,6 +27,8 @@ from stream.records import (
     Status,
     counts_since,
     decode_record,
+    probability_of_any,
+    share_from,
 )
 
 __all__ = [
@@ -38,9 +42,11 @@ __all__ = [
     "Event",
     "Explanation",
     "Forecast",
+    "GriddedForecast",
     "Heartbeat",
     "Instant",
     "KnownEvent",
+    "MapCells",
     "Models",
     "OneRegion",
     "Outage",
@@ -56,4 +62,6 @@ __all__ = [
     "Unreadable",
     "counts_since",
     "decode_record",
+    "probability_of_any",
+    "share_from",
 ]

@@ -22,8 +22,10 @@ from stream.records import (
     Explanation,
     Forecast,
     Forecasts,
+    GriddedForecast,
     KnownEvent,
     Models,
+    OneMap,
     OneRegion,
     Outcome,
     Outcomes,
@@ -77,7 +79,7 @@ class Client:
         """Return the live stream: an iterator of typed records, each once. It reconnects when needed and continues at the exact record.
 
         Args:
-            topics: any of `events`, `forecasts`, `outlooks`, `alerts`, `models`.
+            topics: any of `events`, `forecasts`, `outlooks`, `alerts`, `models`, `maps`.
             regions: region ids; empty for all. Records that concern no single region are always returned.
             include_test: return records that are not live, too. Otherwise they are left out and counted in `left_out_tests`.
             include_heartbeats: return the heartbeats of the events topic, too.
@@ -194,6 +196,17 @@ class Client:
         """Yield a region's outlooks, as `forecast_history` does its forecasts."""
         return (one for one in self._history("outlooks", region, start, end, include_test) if isinstance(one, RegionOutlook))
 
+    def map(self, region: str, *, include_test: bool = False) -> GriddedForecast | None:
+        """Return a region's latest map: expected numbers by cell; None before its first."""
+        forecast = self._get(f"/v1/maps/{quote(region, safe='')}", OneMap).map
+        return None if forecast is None or (forecast.test and not include_test) else forecast
+
+    def map_history(
+        self, region: str, start: Instant | str = "beginning", end: Instant | str | None = None, *, include_test: bool = False
+    ) -> Iterator[GriddedForecast]:
+        """Yield a region's maps, as `forecast_history` does its forecasts."""
+        return (one for one in self._history("maps", region, start, end, include_test) if isinstance(one, GriddedForecast))
+
     def _history(self, topic: str, region: str, start: Instant | str, end: Instant | str | None, include_test: bool) -> Iterator[AnyRecord]:
         before = Instant.parse(end) if isinstance(end, str) else end
         with self.stream([topic], [region], start=start, until_end=True, include_test=include_test) as stream:
@@ -221,6 +234,10 @@ class Client:
     def forecasts_geojson(self) -> bytes:
         """Return the latest forecasts with the polygons of their regions, as GeoJSON."""
         return self._connection.get("/v1/forecasts.geojson")
+
+    def map_geojson(self, region: str, magnitude: float | None = None) -> bytes:
+        """Return a region's latest map as GeoJSON; the numbers are of events from one of its magnitudes on, by default all."""
+        return self._connection.get(f"/v1/maps/{quote(region, safe='')}/geojson", {"magnitude": magnitude})
 
     def events_geojson(self, **parameters: Any) -> bytes:
         """Return events as GeoJSON with the properties of USGS feeds; parameters as in the API: `region`, `limit`, …"""

@@ -1,8 +1,9 @@
-"""Forecasts, events and alerts in exchange formats: CAP, GeoJSON and QuakeML."""
+"""Forecasts, maps, events and alerts in exchange formats: CAP, GeoJSON and QuakeML."""
 
 from __future__ import annotations
 
 from stream.export.cap import CAP_MEDIA_TYPE, DEFAULT_SENDER, cap_message
+from stream.export.cells_geojson import map_geojson
 from stream.export.geojson import GEOJSON_MEDIA_TYPE, events_geojson, forecasts_geojson, region_geometry
 from stream.export.quakeml import QUAKEML_MEDIA_TYPE, events_quakeml
 
@@ -15,5 +16,6 @@ __all__ = [
     "events_geojson",
     "events_quakeml",
     "forecasts_geojson",
+    "map_geojson",
     "region_geometry",
 ]

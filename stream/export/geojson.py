@@ -37,7 +37,7 @@ def forecasts_geojson(forecasts: Iterable[Forecast], table: RegionTable) -> byte
         }
         for forecast in forecasts
     ]
-    return _encode({"type": "FeatureCollection", "disclaimer": DISCLAIMER, "features": features})
+    return encode_collection({"type": "FeatureCollection", "disclaimer": DISCLAIMER, "features": features})
 
 
 def events_geojson(events: Iterable[tuple[str, Event]], generated: Instant, *, test: bool = False) -> bytes:
@@ -50,7 +50,7 @@ def events_geojson(events: Iterable[tuple[str, Event]], generated: Instant, *, t
     """
     features = [_event_feature(region, event) for region, event in events]
     metadata = {"generated": int(generated), "title": "quakecast: events as known", "count": len(features), "test": test}
-    return _encode({"type": "FeatureCollection", "metadata": metadata, "features": features})
+    return encode_collection({"type": "FeatureCollection", "metadata": metadata, "features": features})
 
 
 def region_geometry(table: RegionTable, region_id: str) -> dict[str, Any] | None:
@@ -86,5 +86,6 @@ def _json_values(record: msgspec.Struct) -> dict[str, Any]:
     return values
 
 
-def _encode(collection: dict[str, Any]) -> bytes:
+def encode_collection(collection: dict[str, Any]) -> bytes:
+    """Encode a collection as UTF-8 JSON."""
     return json.dumps(collection, ensure_ascii=False, separators=(",", ":")).encode()

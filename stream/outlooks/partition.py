@@ -150,6 +150,11 @@ def outlook_id(due: Due, partition: int) -> str:
     return f"outlook-{due.region.id}-{partition}-{due.sequence}"
 
 
+def disclaimer_of(due: Due) -> str:
+    """Return the disclaimer; of what is not live, it begins with why."""
+    return f"{NOT_LIVE[due.mark.why] + ' ' if due.mark.test else ''}{DISCLAIMER} {INSTRUCTION}"
+
+
 def outlook_of(due: Due, partition: int, model: str, simulated: SimulatedCounts) -> RegionOutlook:
     """Return the outlook record."""
     region, mainshock, since = due.region, due.mainshock, _observed_from(due)
@@ -175,7 +180,7 @@ def outlook_of(due: Due, partition: int, model: str, simulated: SimulatedCounts)
         expire_time=span_end(due.now, "1 Year"),
         advisory_time_frame=ADVISORY_TIME_FRAME,
         template="Region" if mainshock is None else "Mainshock",
-        injectable_text=f"{NOT_LIVE[due.mark.why] + ' ' if due.mark.test else ''}{DISCLAIMER} {INSTRUCTION}",
+        injectable_text=disclaimer_of(due),
         observations=counts,
         model=OutlookModel(model, REFERENCE, simulated.parameters),
         fractile_probabilities=list(FRACTILES),

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 import structlog
 
-from ingest.bus import EVENTS, OUTLOOKS, Log, NotCommitted, Outgoing, Record
+from ingest.bus import EVENTS, MAPS, OUTLOOKS, Log, NotCommitted, Outgoing, Record
 from ingest.event import LogRecord, Promotion, decode, encode
 from ingest.instant import Instant
 from ingest.metrics import Exposition
@@ -23,12 +23,14 @@ from ingest.problem import Problem
 from ingest.region import RegionTable
 from stream.consuming import GroupMember
 from stream.core import Lineup
+from stream.maps import MapMaker
 from stream.monitoring import OutlookMetrics
+from stream.outlooks.map_record import map_of, map_request
 from stream.outlooks.partition import Due, OutlookPartition, last_outlook_of, outlook_of, simulation_request
 from stream.outlooks.schedule import LastOutlook
-from stream.outlooks.simulator import SimulatedCounts, Simulator
+from stream.outlooks.simulator import Simulator
 from stream.promotion import lineup_after_takeovers
-from stream.records import RegionOutlook, decode_outlook
+from stream.records import GriddedForecast, RegionOutlook, decode_map, decode_outlook
 
 GROUP = "outlook"
 BATCH_SIZE = 50
@@ -49,6 +51,26 @@ class Simulators(Protocol):
         """
 
 
+class MapMakers(Protocol):
+    """Finds makers of maps by lineup."""
+
+    def map_maker(self, lineup: Lineup) -> MapMaker:
+        """Return the maker of maps by the models in force; those can be loaded."""
+
+
+class Issue(NamedTuple):
+    """What is issued at once."""
+
+    outlook: RegionOutlook
+    map: GriddedForecast | None
+    """None: the worker makes no maps."""
+
+    def records(self, partition: int) -> list[Outgoing]:
+        """Return the records to write."""
+        topics = ((OUTLOOKS, self.outlook), (MAPS, self.map))
+        return [Outgoing(topic, partition, one.region.encode(), encode(one), one.issued_at) for topic, one in topics if one is not None]
+
+
 class Owned(NamedTuple):
     """A partition assigned to this worker."""
 
@@ -58,9 +80,10 @@ class Owned(NamedTuple):
 
 
 class OutlookWorker(GroupMember[Owned]):
-    """Issues outlooks for the partitions assigned by the consumer group.
+    """Issues outlooks, each with a map, for the partitions assigned by the consumer group.
 
     Args:
+        map_makers: None: no maps are issued.
         from_beginning: where a new group begins: at the log's beginning, or at its present end.
         since: outlooks due before are scheduled, but not simulated and not issued; None: all are issued.
     """
@@ -77,9 +100,10 @@ class OutlookWorker(GroupMember[Owned]):
         longest_turn_seconds: float = LONGEST_TURN_SECONDS,
         metrics: OutlookMetrics | None = None,
         since: Instant | None = None,
+        map_makers: MapMakers | None = None,
     ) -> None:
         super().__init__(event_log, GROUP, name)
-        self._table, self._simulators = table, simulators
+        self._table, self._simulators, self._map_makers = table, simulators, map_makers
         self._from_beginning, self._batch_size, self._since = from_beginning, batch_size, since
         self._longest_turn_seconds = longest_turn_seconds
         self._metrics = metrics or OutlookMetrics(Exposition())
@@ -175,33 +199,38 @@ class OutlookWorker(GroupMember[Owned]):
             state.record_issue(due)
             return
         began = time.monotonic()
-        simulated = self._simulate(state, due)
-        if simulated is None:
+        issue = self._issue_of(state, due)
+        if issue is None:
             return
-        outlook = outlook_of(due, state.number, *simulated)
-        out = Outgoing(OUTLOOKS, state.number, outlook.region.encode(), encode(outlook), outlook.issued_at)
-        self._producer.commit([out], {state.number: offset}, self._consumer)
+        self._producer.commit(issue.records(state.number), {state.number: offset}, self._consumer)
         state.record_issue(due)
         seconds = time.monotonic() - began
-        self._metrics.count_outlook(outlook.cause, seconds)
-        log.info("outlook", seconds=round(seconds, 2), **_outlook_fields(outlook))
+        self._metrics.count_outlook(due.cause, seconds)
+        log.info("outlook", seconds=round(seconds, 2), **_outlook_fields(issue.outlook))
 
-    def _simulate(self, state: OutlookPartition, due: Due) -> tuple[str, SimulatedCounts] | None:
-        """Return the name of the model and what it simulates, by the takeovers from models that failed so far.
+    def _issue_of(self, state: OutlookPartition, due: Due) -> Issue | None:
+        """Return the outlook and the map that are due, by the takeovers from models that failed so far.
 
         Returns:
-            None if the model fails here: the outlook is issued when the forecasting workers have let another one take over.
+            None if the model fails here: both are issued when the forecasting workers have let another one take over.
         """
         state.lineup = lineup_after_takeovers(self._log, due.lineup, state.number, state.promoted_after, due.sequence)
         try:
             simulator = self._simulators.simulator(state.lineup)
-            return simulator.name, simulator.simulate(simulation_request(due, state.number))
+            simulated = simulator.simulate(simulation_request(due, state.number))
+            return Issue(outlook_of(due, state.number, simulator.name, simulated), self._map(state, due))
         except Exception as error:  # whatever a network with damaged weights raises
             if state.lineup == Lineup():
                 raise
             reason = f"{type(error).__name__}: {error}"
         log.error("no outlook", region=due.region.id, at=str(due.now), failed=dict(state.lineup.champion), reason=reason)
         return None
+
+    def _map(self, state: OutlookPartition, due: Due) -> GriddedForecast | None:
+        if self._map_makers is None:
+            return None
+        maker = self._map_makers.map_maker(state.lineup)
+        return map_of(due, state.number, maker.name, maker.map(map_request(due, self._table)))
 
     def _leave_for_next_turn(self, records: list[Record]) -> None:
         """Leave records for the next turn: the group drops a member that does not poll for ten minutes."""
@@ -237,9 +266,18 @@ def _outlook_fields(outlook: RegionOutlook) -> dict[str, object]:
 
 def outlooks_of(event_log: Log) -> Iterator[bytes]:
     """Yield all outlooks of a log, in the order of (time, partition, sequence, region)."""
-    outlooks = []
-    for partition, end in event_log.ends(OUTLOOKS).items():
-        for record in event_log.read(OUTLOOKS, partition, event_log.starts(OUTLOOKS)[partition], end):
-            outlook = decode_outlook(record.value)
-            outlooks.append((outlook.issued_at, partition, outlook.input_sequence, outlook.region, record.value))
-    yield from (body for *_, body in sorted(outlooks))
+    return _in_order(event_log, OUTLOOKS, decode_outlook)
+
+
+def maps_of(event_log: Log) -> Iterator[bytes]:
+    """Yield all maps of a log, in the same order."""
+    return _in_order(event_log, MAPS, decode_map)
+
+
+def _in_order(event_log: Log, topic: str, decode_one: Callable[[bytes], RegionOutlook | GriddedForecast]) -> Iterator[bytes]:
+    records = []
+    for partition, end in event_log.ends(topic).items():
+        for record in event_log.read(topic, partition, event_log.starts(topic)[partition], end):
+            one = decode_one(record.value)
+            records.append((one.issued_at, partition, one.input_sequence, one.region, record.value))
+    yield from (body for *_, body in sorted(records))

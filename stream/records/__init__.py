@@ -11,6 +11,7 @@ from stream.records.api_answers import (
     Events,
     Forecasts,
     Models,
+    OneMap,
     OneRegion,
     Outcomes,
     Outlooks,
@@ -39,6 +40,7 @@ from stream.records.forecast import (
     rounded,
 )
 from stream.records.known_event import KnownEvent
+from stream.records.map import GriddedForecast, MapCells, decode_map, probability_of_any, share_from
 from stream.records.outlook import (
     ADVISORY_TIME_FRAME,
     FRACTILES,
@@ -90,12 +92,15 @@ __all__ = [
     "Explanation",
     "Forecast",
     "Forecasts",
+    "GriddedForecast",
     "Influence",
     "KnownEvent",
     "LastRevisions",
     "Magnitude",
+    "MapCells",
     "Models",
     "Observation",
+    "OneMap",
     "OneRegion",
     "Outcome",
     "Outcomes",
@@ -120,12 +125,15 @@ __all__ = [
     "decode_alert",
     "decode_alerts",
     "decode_forecast",
+    "decode_map",
     "decode_outlook",
     "decode_record",
     "encode_alerts",
     "example_of",
+    "probability_of_any",
     "rounded",
     "schema_hook",
     "schemas",
+    "share_from",
     "span_end",
 ]

@@ -8,9 +8,10 @@ from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, decod
 from stream.records.activation import Activation
 from stream.records.alert import Alert
 from stream.records.forecast import Forecast
+from stream.records.map import GriddedForecast
 from stream.records.outlook import RegionOutlook
 
-AnyRecord = Change | Heartbeat | Outage | Promotion | Activation | DeadLetter | Forecast | RegionOutlook | Alert
+AnyRecord = Change | Heartbeat | Outage | Promotion | Activation | DeadLetter | Forecast | RegionOutlook | GriddedForecast | Alert
 _decoder: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord, dec_hook=decode_hook)
 
 

@@ -13,6 +13,7 @@ from stream.records.alert import Alert
 from stream.records.calibration import Outcome, PitCounts
 from stream.records.forecast import Forecast, Score
 from stream.records.known_event import KnownEvent
+from stream.records.map import GriddedForecast
 from stream.records.outlook import CameSince, RegionOutlook
 
 
@@ -143,6 +144,21 @@ class OutlookHistory(Marked, frozen=True):
 
     disclaimer: str
     outlooks: list[RegionOutlook]
+    more: bool
+
+
+class OneMap(Marked, frozen=True):
+    """A region's latest map; None before its first."""
+
+    disclaimer: str
+    map: GriddedForecast | None
+
+
+class MapHistory(Marked, frozen=True):
+    """A region's maps, oldest first."""
+
+    disclaimer: str
+    maps: list[GriddedForecast]
     more: bool
 
 

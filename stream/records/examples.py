@@ -9,6 +9,7 @@ from ingest.instant import Instant
 from stream.records.activation import Activation
 from stream.records.alert import Alert, AlertedEarthquake
 from stream.records.forecast import Exceedance, Forecast, Magnitude, Score, Spot, Wait, Where
+from stream.records.map import GriddedForecast, MapCells
 from stream.records.outlook import AboveMainshock, Bin, Observation, OutlookMainshock, OutlookModel, OutlookSpan, RegionOutlook
 
 OBSERVED_AT = Instant.parse("2026-03-01T06:12:00.000Z")
@@ -67,6 +68,14 @@ OUTLOOK = RegionOutlook(
     ],
     next_forecast_time=int(ORIGIN.plus(seconds=600.0)),
 )  # fmt: skip
+MAP = GriddedForecast(
+    id="map-california-0-4711", region="california", issued_at=OBSERVED_AT, cause="mainshock", outlook=OUTLOOK.id, model=MODEL,
+    magnitude_of_completeness=2.5, events_in_window=212, input_partition=0, input_sequence=4_711,
+    disclaimer="A probability forecast, not a prediction.", horizons_days=[1.0, 7.0], magnitudes=[2.5, 4.0, 5.0],
+    shares=[[0.961, 0.0346, 0.0044], [0.962, 0.0341, 0.0039]], totals=[203.0, 511.0], step_degrees=0.1,
+    cells=MapCells([35.6, 35.7, 35.7, 35.6], [-117.6, -117.6, -117.5, -117.4], [0.1, 0.1, 0.1, 0.2]),
+    expected=[[41.2, 63.9, 88.3, 9.6], [103.0, 158.0, 219.0, 31.0]],
+)  # fmt: skip
 EXAMPLES: tuple[msgspec.Struct, ...] = (
     CHANGE,
     Heartbeat(4_712, OBSERVED_AT, "all_day"),
@@ -78,6 +87,7 @@ EXAMPLES: tuple[msgspec.Struct, ...] = (
     ),
     FORECAST,
     OUTLOOK,
+    MAP,
     ALERT,
 )
 """One record of each type in the topics."""

@@ -21,12 +21,15 @@ from stream.records.alert import Alert
 from stream.records.compatibility import incompatibilities
 from stream.records.examples import example_of
 from stream.records.forecast import Forecast
+from stream.records.map import GriddedForecast
 from stream.records.outlook import RegionOutlook
 
 FOLDER = Path(__file__).resolve().parents[2] / "schemas"
 RELEASED = FOLDER / "released"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-RECORDS: tuple[type[msgspec.Struct], ...] = (Change, Heartbeat, Outage, Promotion, Activation, DeadLetter, Forecast, RegionOutlook, Alert)
+RECORDS: tuple[type[msgspec.Struct], ...] = (
+    Change, Heartbeat, Outage, Promotion, Activation, DeadLetter, Forecast, RegionOutlook, GriddedForecast, Alert,
+)  # fmt: skip
 
 
 def schemas() -> dict[str, str]:

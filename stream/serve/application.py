@@ -19,8 +19,20 @@ from stream.serve.errors import ApiError, Refusal, unavailable
 from stream.serve.export_endpoints import ExportEndpoints
 from stream.serve.health_endpoints import Alive, ForecastsByRegion, HealthEndpoints, Readiness
 from stream.serve.history_endpoints import HistoryEndpoints
+from stream.serve.map_endpoints import MapEndpoints
 from stream.serve.page_files import file_routes
-from stream.serve.queries import AlertQuery, AlertsQuery, EventsQuery, NoQuery, OutcomesQuery, RegionQuery, RevisionQuery, SpanQuery
+from stream.serve.queries import (
+    AlertQuery,
+    AlertsQuery,
+    EventsQuery,
+    MapQuery,
+    MapsQuery,
+    NoQuery,
+    OutcomesQuery,
+    RegionQuery,
+    RevisionQuery,
+    SpanQuery,
+)
 from stream.serve.sse import LogReader
 from stream.serve.stream_endpoint import StreamEndpoint
 from stream.serve.verification_endpoints import VerificationEndpoints
@@ -29,18 +41,21 @@ from stream.serve.verification_endpoints import VerificationEndpoints
 def endpoints(api: Api, log_reader: LogReader) -> list[Endpoint]:
     """Return all endpoints except the stream, the documents and the page."""
     history, exports = HistoryEndpoints(api, log_reader), ExportEndpoints(api)
-    verification = VerificationEndpoints(api)
+    verification, maps = VerificationEndpoints(api), MapEndpoints(api)
     return [
         Endpoint("/v1/status", "State of the feed, the forecasts and their delays.", NoQuery, api.status, answers.Status),
         Endpoint("/v1/regions", "All regions, each with its latest forecast.", NoQuery, api.regions, answers.Regions),
         Endpoint("/v1/regions/{region}", "A region, its forecast, outlook and alerts.", RegionQuery, api.one_region, answers.OneRegion),
         Endpoint("/v1/regions/{region}/forecasts", "A region's forecasts, oldest first.", SpanQuery, history.forecasts, answers.History),
         Endpoint("/v1/regions/{region}/outlooks", "Its outlooks, oldest first.", SpanQuery, history.outlooks, answers.OutlookHistory),
+        Endpoint("/v1/regions/{region}/maps", "Its maps, oldest first.", MapsQuery, history.maps, answers.MapHistory),
         Endpoint("/v1/regions/{region}/outcomes", "Its forecasts' outcomes.", OutcomesQuery, verification.outcomes, answers.Outcomes),
         Endpoint("/v1/regions/{region}/explanation", "Its forecast explained.", RegionQuery, verification.explanation, Explanation),
         Endpoint("/v1/forecasts", "The latest forecast of each region.", NoQuery, api.forecasts, answers.Forecasts),
         Endpoint("/v1/forecasts.geojson", "The same, as GeoJSON.", NoQuery, exports.forecasts_geojson, None, GEOJSON_MEDIA_TYPE),
         Endpoint("/v1/outlooks", "The latest outlook of each region.", NoQuery, api.outlooks, answers.Outlooks),
+        Endpoint("/v1/maps/{region}", "A region's latest map: expected numbers by cell.", RegionQuery, maps.latest, answers.OneMap),
+        Endpoint("/v1/maps/{region}/geojson", "The same, as GeoJSON.", MapQuery, maps.geojson, None, GEOJSON_MEDIA_TYPE),
         Endpoint("/v1/events", "Events in their current version, newest first.", EventsQuery, api.events, answers.Events),
         Endpoint("/v1/events.geojson", "The same, as GeoJSON.", EventsQuery, exports.events_geojson, None, GEOJSON_MEDIA_TYPE),
         Endpoint("/v1/events.quakeml", "The same, as QuakeML 1.2.", EventsQuery, exports.events_quakeml, None, QUAKEML_MEDIA_TYPE),

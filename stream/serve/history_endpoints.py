@@ -1,4 +1,4 @@
-"""Endpoints of a region's past forecasts and outlooks, read from the log."""
+"""Endpoints of a region's past forecasts, outlooks and maps, read from the log."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from ingest.bus import FORECASTS, OUTLOOKS, TOPICS, Log
+from ingest.bus import FORECASTS, MAPS, OUTLOOKS, TOPICS, Log
 from ingest.event import decode_with
 from ingest.instant import Instant
 from ingest.region import partition_of
-from stream.records import DISCLAIMER, decode_forecast, decode_outlook
+from stream.records import DISCLAIMER, decode_forecast, decode_map, decode_outlook
 from stream.records import api_answers as answers
 from stream.serve.api import Api, wall_clock
-from stream.serve.queries import SpanQuery
+from stream.serve.queries import MapsQuery, SpanQuery
 from stream.serve.sse import Head, LogReader
 
 MAX_RECORDS_READ = 50_000
@@ -50,6 +50,10 @@ class HistoryEndpoints:
     async def outlooks(self, query: SpanQuery) -> answers.OutlookHistory:
         bodies, more = await self._bodies(OUTLOOKS, query)
         return answers.OutlookHistory(DISCLAIMER, _decode_readable(bodies, decode_outlook), more)
+
+    async def maps(self, query: MapsQuery) -> answers.MapHistory:
+        bodies, more = await self._bodies(MAPS, query)
+        return answers.MapHistory(DISCLAIMER, _decode_readable(bodies, decode_map), more)
 
     async def _bodies(self, topic: str, query: SpanQuery) -> tuple[list[bytes], bool]:
         region = self._api.region(query.region)

@@ -45,6 +45,23 @@ class SpanQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Limit = 100
 
 
+class MapsQuery(SpanQuery, frozen=True, forbid_unknown_fields=True):
+    """As of other records, but fewer: a map can have hundreds of kilobytes."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100, description="The largest number of maps to return.")] = 10
+
+
+class MapQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    region: RegionId
+    magnitude: (
+        Annotated[
+            float,
+            msgspec.Meta(ge=-10.0, le=10.0, description="The smallest magnitude: one of the map's `magnitudes`; by default the first."),
+        ]
+        | None
+    ) = None
+
+
 class OutcomesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: RegionId
     limit: Limit = 24

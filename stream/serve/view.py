@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, Record
+from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MAPS, MODELS, OUTLOOKS, Record
 from ingest.event import Change, Heartbeat, LogRecord, Outage, Promotion, WhyNotLive, decode, decode_dead_letter
 from ingest.instant import MILLISECONDS_PER_SECOND, Instant
 from ingest.region import RegionTable
@@ -81,6 +81,8 @@ class View:
         self.forecasts: dict[str, deque[Forecast]] = {}
         """By region, its last forecasts, oldest first."""
         self.outlooks: dict[str, deque[RegionOutlook]] = {}
+        self.maps: dict[str, bytes] = {}
+        """By region, its latest map as in the topic: decoded, all of them would take some fifty megabytes."""
         self.calibration = Calibration()
         self.alerts: dict[str, list[Alert]] = {}
         """By alert id, its revisions; the alerts in the order of their last revision."""
@@ -105,8 +107,8 @@ class View:
         self._dropped_at: Instant | None = None
         self._settled_at: Instant | None = None
         self._handlers: dict[str, Callable[[Record, float | None], None]] = {
-            EVENTS: self._apply_input, FORECASTS: self._apply_forecast, OUTLOOKS: self._apply_outlook, ALERTS: self._apply_alert,
-            MODELS: self._apply_model, DEAD_LETTERS: self._apply_dead_letter,
+            EVENTS: self._apply_input, FORECASTS: self._apply_forecast, OUTLOOKS: self._apply_outlook, MAPS: self._apply_map,
+            ALERTS: self._apply_alert, MODELS: self._apply_model, DEAD_LETTERS: self._apply_dead_letter,
         }  # fmt: skip
 
     def apply(self, record: Record, read_at: float | None = None) -> None:
@@ -165,6 +167,9 @@ class View:
     def _apply_outlook(self, record: Record, _: float | None) -> None:
         outlook = decode_outlook(record.value)
         _recent(self.outlooks, outlook.region, OUTLOOKS_KEPT).append(outlook)
+
+    def _apply_map(self, record: Record, _: float | None) -> None:
+        self.maps[record.key.decode()] = record.value
 
     def _apply_alert(self, record: Record, _: float | None) -> None:
         alert = decode_alert(record.value)

@@ -19,13 +19,14 @@ import jsonschema
 import msgspec
 import pytest
 
-from ingest.bus.log import EVENTS, FORECASTS, Outgoing
+from ingest.bus.log import EVENTS, FORECASTS, MAPS, Outgoing
 from ingest.event import Heartbeat, encode
 from ingest.problem import Problem
 from stream.client import Client
 from stream.records.disclaimer import DISCLAIMER
-from stream.records.examples import ALERT
+from stream.records.examples import ALERT, MAP
 from stream.records.explanation import Contribution, Explanation, Influence
+from stream.records.map import decode_map
 from stream.serve.documents.asyncapi import asyncapi
 from stream.serve.gate import Access
 from tests.support.api_server import ApiServer, Deployment, Reader, outgoing_alert, read_values, retraction_of, serve_deployment
@@ -95,6 +96,8 @@ def test_every_answer_with_forecasts_has_the_disclaimer(server: ApiServer) -> No
         "forecasts",
         f"regions/{REGION.id}/forecasts",
         "outlooks",
+        f"maps/{REGION.id}",
+        f"regions/{REGION.id}/maps",
         "alerts",
         "scores",
     ):
@@ -124,6 +127,41 @@ def test_regions_come_with_their_shapes_and_forecasts(server: ApiServer) -> None
     assert one["outlook"]["region"] == REGION.id
     assert [span["label"] for span in one["came_since"]] == ["1 Day"]
     assert [alert["test"] for alert in one["alerts"]] == [True]
+
+
+def test_the_latest_map_of_a_region_is_that_of_the_log(server: ApiServer, deployment: Deployment) -> None:
+    (body,) = (json.loads(value) for value in read_values(deployment, [MAPS]))
+    assert server.json(f"/v1/maps/{REGION.id}")["map"] == body
+    history = server.json(f"/v1/regions/{REGION.id}/maps?from=2023-02-01T00:00:00Z")
+    assert (history["maps"], history["more"]) == ([body], False)
+    assert server.json("/v1/maps/neighbour")["map"] is None
+    with Client(server.address) as client:
+        assert client.map(REGION.id) == decode_map(json.dumps(body).encode())
+        assert [one.id for one in client.map_history(REGION.id)] == [body["id"]]
+
+
+def test_a_map_as_geojson_is_of_one_of_its_magnitudes(server: ApiServer) -> None:
+    path = f"/v1/maps/{REGION.id}/geojson"
+    _, headers, body = server.get(path)
+    assert headers["content-type"] == "application/geo+json"
+    everything = json.loads(body)
+    assert [feature["properties"]["expected_1d"] for feature in everything["features"]] == MAP.expected[0]
+    large = server.json(f"{path}?magnitude=4")
+    assert large["metadata"]["magnitude"] == 4.0
+    assert large["features"][0]["properties"]["expected_1d"] < everything["features"][0]["properties"]["expected_1d"]
+    status, _, body = server.get(f"{path}?magnitude=4.2")
+    assert status == 400
+    assert b"the map has no magnitude 4.2: it has 2.5, 4, 5" in body
+    status, _, body = server.get("/v1/maps/neighbour/geojson")
+    assert status == 404
+    assert b"maps are issued with the outlooks" in body
+
+
+def test_maps_are_streamed_only_to_those_who_ask_for_them(server: ApiServer) -> None:
+    reader = Reader(server, "?topics=maps&from=beginning&until=end")
+    assert [message.topic for message in reader.messages()] == ["maps", "end"]
+    reader = Reader(server, "?from=beginning&until=end")
+    assert "maps" not in {message.topic for message in reader.messages()}
 
 
 def test_a_region_s_history_is_that_of_the_log(server: ApiServer, deployment: Deployment) -> None:

@@ -168,6 +168,8 @@ def test_a_history_of_forecasts_is_complete_and_in_order(client: Client) -> None
 
 def test_the_client_decodes_the_answer_of_every_endpoint(client: Client) -> None:
     assert client.outlooks() == list(client.outlook_history(REGION.id)) == []
+    assert client.map(REGION.id) is None
+    assert list(client.map_history(REGION.id)) == []
     assert {one.region for one in client.scores().regions} <= {"test", "neighbour"}
     assert client.models().records == []
     assert all(one.forecast_id.startswith(REGION.id) for one in client.outcomes(REGION.id, limit=5))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS, Log, Outgoing, RecordRefused, open_log
+from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MAPS, MODELS, OUTLOOKS, TOPICS, Log, Outgoing, RecordRefused, open_log
 from ingest.instant import Instant
 from ingest.problem import Problem
 from tests.support.paths import ROOT
@@ -33,7 +33,7 @@ READS = {
 WRITES = {
     "ingest": {EVENTS, DEAD_LETTERS},
     "forecast": {FORECASTS, ALERTS, DEAD_LETTERS, MODELS},
-    "outlook": {OUTLOOKS},
+    "outlook": {OUTLOOKS, MAPS},
     "serve": set[str](),
     "operator": {EVENTS, MODELS},
 }

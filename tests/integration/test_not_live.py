@@ -89,7 +89,8 @@ def test_every_record_of_every_topic_is_marked(drill: Drill) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["status", "regions", "regions/REGION", "regions/REGION/forecasts", "regions/REGION/outlooks", "regions/REGION/outcomes", "forecasts",
+    ["status", "regions", "regions/REGION", "regions/REGION/forecasts", "regions/REGION/outlooks", "regions/REGION/maps", "maps/REGION",
+     "regions/REGION/outcomes", "forecasts",
      "regions/REGION/explanation", "outlooks", "events", "alerts", "alerts/ALERT", "scores", "models"],
 )  # fmt: skip
 def test_every_answer_is_marked(drill: Drill, path: str) -> None:

@@ -8,23 +8,27 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient  # type: ignore[import-untyped]
 
-from ingest.bus import SqliteLog, open_log
+from ingest.bus import Database, SqliteLog, open_log
 from ingest.bus.kafka import KafkaLog
 from ingest.bus.log import EVENTS, MODELS, TOPICS, Log, Outgoing
 from ingest.event import InputRecord, Promotion, decode, encode
 from ingest.publish import Publisher
+from stream.maps import MapRequest, RegionMap
 from stream.outlooks.partition import OutlookPartition
 from stream.outlooks.simulator import SimulatedCounts, SimulationRequest
-from stream.outlooks.worker import OutlookWorker, outlooks_of
+from stream.outlooks.worker import OutlookWorker, maps_of, outlooks_of
 from stream.promotion import promote
 from stream.records import Activation
+from stream.records.map import GriddedForecast, decode_map
 from stream.records.outlook import RegionOutlook, decode_outlook
+from tests.support.maps import CountMaps, MapMakers
 from tests.support.outlooks import RateSimulator, Simulators, issue_outlooks
 from tests.support.servers import free_port
 from tests.support.simulated import REGION, Poll, at, beat, event, simulated_polls, table
@@ -60,6 +64,13 @@ class BrokenSimulator(RateSimulator):
     """Fails as damaged weights do."""
 
     def simulate(self, request: SimulationRequest) -> SimulatedCounts:
+        raise ValueError("cannot convert float NaN to integer")
+
+
+class BrokenMaps(CountMaps):
+    """Fails as damaged weights do."""
+
+    def map(self, request: MapRequest) -> RegionMap:
         raise ValueError("cannot convert float NaN to integer")
 
 
@@ -129,6 +140,54 @@ def test_a_turn_that_takes_long_leaves_the_rest_to_the_next(log: Log) -> None:
     publish(log, POLLS[:40])
     run_worker(log, longest_turn_seconds=0.0)
     assert outlooks_in_log(log) == outlooks_of_core(log) != []
+
+
+def maps(log: Log) -> list[GriddedForecast]:
+    return [decode_map(body) for body in maps_of(log)]
+
+
+@pytest.mark.parametrize("finished", [3, 1_000])
+def test_each_outlook_has_one_map_that_is_written_with_it(log: Log, finished: int) -> None:
+    publish(log, POLLS)
+    with suppress(Killed):
+        run_worker(log, Simulators(DyingSimulator(finished)), map_makers=MapMakers())
+    run_worker(log, map_makers=MapMakers())
+    assert outlooks_in_log(log) == outlooks_of_core(log)
+    pairs = [(one.id, one.region, one.issued_at, one.cause, one.input_partition, one.input_sequence) for one in outlooks(log)]
+    found = maps(log)
+    assert [(one.outlook, one.region, one.issued_at, one.cause, one.input_partition, one.input_sequence) for one in found] == pairs
+    assert len({one.id for one in found}) == len(found)
+
+
+def test_a_map_is_of_the_window_that_its_outlook_is_of(log: Log) -> None:
+    publish(log, POLLS)
+    maker = CountMaps()
+    run_worker(log, map_makers=MapMakers(maker))
+    assert [one.events_in_window for one in maps(log)] == [one.events_in_window for one in outlooks(log)]
+    requested = {(request.region.id, request.now): len(request.events) for request in maker.requests}
+    assert {(one.region, one.issued_at): one.events_in_window for one in maps(log)} == requested
+    for one in maps(log):
+        assert one.totals == pytest.approx([sum(row) for row in one.expected], rel=0.02)
+    assert [one.disclaimer for one in maps(log)] == [one.injectable_text for one in outlooks(log)]
+
+
+def test_the_maps_of_a_log_are_the_same_bytes_again(log: Log, tmp_path: Path) -> None:
+    publish(log, POLLS[:HALF])
+    run_worker(log, map_makers=MapMakers())
+    with closing(SqliteLog(Database(tmp_path / "again.db"))) as again:
+        publish(again, POLLS[:HALF])
+        run_worker(again, map_makers=MapMakers(), batch_size=7)
+        assert list(maps_of(log)) == list(maps_of(again)) != []
+
+
+def test_neither_outlook_nor_map_is_issued_while_the_maps_of_a_model_fail(log: Log) -> None:
+    publish(log, POLLS[:HALF])
+    promote(log, {"lstm": "rate-2"})
+    publish(log, POLLS[HALF : HALF + 4])
+    simulators = Simulators(RateSimulator("rate-1"), RateSimulator("rate-2"))
+    run_worker(log, simulators, map_makers=MapMakers(CountMaps("rate-1"), BrokenMaps("rate-2")))
+    assert len(maps(log)) == len(outlooks(log)) > 0
+    assert max(one.issued_at for one in outlooks(log)) <= POLLS[HALF - 1].heartbeat.observed_at
 
 
 @pytest.mark.parametrize("finished", [0, 1, 7])

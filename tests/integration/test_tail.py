@@ -172,7 +172,7 @@ def test_the_api_gives_the_same_records_through_broken_connections() -> None:
     assert server.requests[0].query["from"] == ["beginning"]
 
 
-@pytest.mark.parametrize("what", ["events", "forecasts", "alerts", "models", "outlooks"])
+@pytest.mark.parametrize("what", ["events", "forecasts", "alerts", "models", "outlooks", "maps"])
 def test_tail_prints_the_same_records_from_the_server_and_from_the_log(what: str, bus: str) -> None:
     words = ("--from", "beginning", "--until-end", "--json", "--test")
     with serve_log(bus, RegionTable.load()) as address:

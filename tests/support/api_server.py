@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ingest.bus import open_log
-from ingest.bus.log import ALERTS, DEAD_LETTERS, MODELS, OUTLOOKS, REGION_PARTITIONS, TOPICS, Outgoing
+from ingest.bus.log import ALERTS, DEAD_LETTERS, MAPS, MODELS, OUTLOOKS, REGION_PARTITIONS, TOPICS, Outgoing
 from ingest.event import DeadLetter, InputRecord, encode
 from ingest.instant import Instant
 from ingest.publish import Publisher
 from ingest.region import Region, partition_of
 from stream.core.forecaster import Expectation
 from stream.records.alert import Alert
-from stream.records.examples import ALERT, EVENT, OUTLOOK, PROMOTION
+from stream.records.examples import ALERT, EVENT, MAP, OUTLOOK, PROMOTION
 from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES
 from stream.serve.gate import Access
 from stream.store import open_store
@@ -79,16 +79,18 @@ class Deployment(NamedTuple):
         event_log.close()
 
     def fill(self) -> None:
-        """Write a sequence of eight days with forecasts, an alert with its retraction, an outlook, a promotion and a dead letter."""
+        """Write a sequence of eight days with forecasts, a retracted alert, an outlook with its map, a promotion and a dead letter."""
         self.publish(simulated_polls(1, 60, 1.0))
         self.forecast()
         initial = msgspec.structs.replace(ALERT, region=REGION.id, events=["us000"], issued_at=at(1.0), expires_at=at(400.0))
         active = msgspec.structs.replace(initial, id="m6-observed:test:0-1", issued_at=at(2.0), test=True)
         outlook = msgspec.structs.replace(OUTLOOK, region=REGION.id, issued_at=at(3.0))
+        gridded = msgspec.structs.replace(MAP, region=REGION.id, issued_at=at(180.0))
         letter = DeadLetter(at(1.0), "all_day", "time_damaged", "the origin time cannot be read", used=False)
         self.write(
             *(outgoing_alert(one) for one in (initial, retraction_of(initial, at(5.0)), active)),
             Outgoing(OUTLOOKS, HOME, REGION.id.encode(), encode(outlook), outlook.issued_at),
+            Outgoing(MAPS, HOME, REGION.id.encode(), encode(gridded), gridded.issued_at),
             Outgoing(DEAD_LETTERS, 0, b"all_day", encode(letter), letter.observed_at),
             Outgoing(MODELS, 0, b"lstm", encode(msgspec.structs.replace(PROMOTION, promoted_at=at(0.0))), at(0.0)),
         )

@@ -8,28 +8,30 @@ from typing import Any
 
 import msgspec
 
-from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MODELS, OUTLOOKS, TOPICS
+from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MAPS, MODELS, OUTLOOKS, TOPICS
 from ingest.event import Change, DeadLetter, Heartbeat, Outage, Promotion, encode
-from stream.records import DISCLAIMER, RECORDS, Activation, Alert, Forecast, RegionOutlook, example_of, schema_hook
+from stream.records import DISCLAIMER, RECORDS, Activation, Alert, Forecast, GriddedForecast, RegionOutlook, example_of, schema_hook
 from stream.serve.sse import STREAMED
 
 RECORDS_BY_TOPIC: dict[str, tuple[type[msgspec.Struct], ...]] = {
     EVENTS: (Change, Heartbeat, Outage, Promotion),
     FORECASTS: (Forecast,),
     OUTLOOKS: (RegionOutlook,),
+    MAPS: (GriddedForecast,),
     ALERTS: (Alert,),
     DEAD_LETTERS: (DeadLetter,),
     MODELS: (Promotion, Activation),
 }
 """By topic, the types of its records."""
 KEY_BY_TOPIC = {
-    EVENTS: "event id, or the source", FORECASTS: "region id", OUTLOOKS: "region id", ALERTS: "alert id", DEAD_LETTERS: "source",
-    MODELS: "kind",
+    EVENTS: "event id, or the source", FORECASTS: "region id", OUTLOOKS: "region id", MAPS: "region id", ALERTS: "alert id",
+    DEAD_LETTERS: "source", MODELS: "kind",
 }  # fmt: skip
 DESCRIPTION_BY_TOPIC = {
     EVENTS: "Changes of events in the feed, heartbeats and outages of the feed, and marks of promotions.",
     FORECASTS: "A forecast of a region after each change, and again when time without events has changed it.",
     OUTLOOKS: "Outlooks: expected numbers of earthquakes in the next day, week, month and year.",
+    MAPS: "Maps, issued with the outlooks: expected numbers of earthquakes by cell for the next day, week, month and year.",
     ALERTS: "Revisions of alerts: initial, update, retraction.",
     DEAD_LETTERS: "Input that could not be used, or only in part, and why.",
     MODELS: "Promotions of models, and from which record on they are in force.",

@@ -1,6 +1,7 @@
 """Reads the log as it grows, in a thread of its own, and passes its records to the hub in the event loop's thread.
 
-1. The records that were in the log at the start: the last 30 days of stream time, topics and partitions merged in the order of time.
+1. The records that were in the log at the start: the last 30 days of stream time (of maps, which are large, the last 3), topics and
+   partitions merged in the order of time.
 2. New records, by one follower of all partitions.
 """
 
@@ -16,12 +17,13 @@ from operator import attrgetter
 
 import structlog
 
-from ingest.bus import EVENTS, MODELS, TOPICS, Log, Record, TopicPartition
+from ingest.bus import EVENTS, MAPS, MODELS, TOPICS, Log, Record, TopicPartition
 from ingest.instant import Instant
 from stream.serve.sse.hub import Hub
 from stream.serve.view import SPAN_DAYS
 
 RECORDS_READ_BACK = 64
+MAPS_SPAN_DAYS = 3.0
 RECORDS_AT_ONCE = 200
 """Passed to the event loop in one call; between two calls it can answer requests."""
 POLL_SECONDS = 0.25
@@ -81,13 +83,14 @@ class LogTail:
 
 
 def first_offsets(log: Log) -> dict[TopicPartition, int]:
-    """Return, by partition, the offset to start at: `SPAN_DAYS` before the newest input; for the models topic, its beginning."""
+    """Return, by partition, the offset to start at: `SPAN_DAYS` before the newest input, or
+    `MAPS_SPAN_DAYS` for maps; for the models topic, its beginning."""
     starts = {(topic, number): offset for topic in TOPICS for number, offset in log.starts(topic).items()}
     newest = newest_input_time(log)
     if newest is None:
         return starts
-    since = newest.plus(days=-SPAN_DAYS)
-    return {one: start if one[0] == MODELS else max(start, log.offset_at(*one, since)) for one, start in starts.items()}
+    since = dict.fromkeys(TOPICS, newest.plus(days=-SPAN_DAYS)) | {MAPS: newest.plus(days=-MAPS_SPAN_DAYS)}
+    return {one: start if one[0] == MODELS else max(start, log.offset_at(*one, since[one[0]])) for one, start in starts.items()}
 
 
 def last_offsets(log: Log) -> dict[TopicPartition, int]:

@@ -33,6 +33,7 @@ PATHS = dict.fromkeys((
     "/v1/forecasts", "/v1/forecasts.geojson", "/v1/outlooks", "/v1/scores", "/v1/models", "/v1/alerts/m6-observed:test:0-1",
 ), ()) | {
     f"/v1/regions/{REGION.id}/forecasts": SPAN, f"/v1/regions/{REGION.id}/outlooks": SPAN, f"/v1/regions/{REGION.id}/outcomes": ("limit",),
+    f"/v1/regions/{REGION.id}/maps": SPAN, f"/v1/maps/{REGION.id}": (), f"/v1/maps/{REGION.id}/geojson": ("magnitude",),
     "/v1/events": (*SPAN, "region", "min_magnitude"), "/v1/events.geojson": (*SPAN, "region", "min_magnitude"),
     "/v1/events.quakeml": (*SPAN, "region", "min_magnitude"), "/v1/alerts": (*SPAN, "region", "rule", "kind", "active", "test"),
     "/v1/alerts/m6-observed:california:0-4711/cap": ("revision",), "/v1/stream": ("topics", "regions", "test", "from", "after", "until"),
@@ -40,7 +41,8 @@ PATHS = dict.fromkeys((
 """By path, the parameters that it takes."""
 PARAMETERS = {
     "region": (REGION.id, "neighbour", "nowhere"), "from": ("2023-02-06T01:17:00Z", "2023-02-07", "beginning"),
-    "to": ("2023-02-08T00:00:00Z",), "limit": ("1", "20", "1000", "0"), "min_magnitude": ("4.5", "-1"), "rule": ("m6-observed",),
+    "to": ("2023-02-08T00:00:00Z",), "limit": ("1", "20", "1000", "0"), "min_magnitude": ("4.5", "-1"),
+    "magnitude": ("2.5", "4"), "rule": ("m6-observed",),
     "kind": ("magnitude", "feed"), "active": ("true", "false"), "test": ("true", "false"), "revision": ("0", "1"),
     "topics": ("events,alerts", "forecasts", "models"), "regions": (REGION.id, "test,neighbour"), "until": ("end",),
     "after": ("e0.0.0.0.0.0-f0.0.0.0.0.0-o0.0.0.0.0.0-a0.0.0.0.0.0-m0",),

@@ -11,6 +11,7 @@ from ingest.event import DeadLetter, Outage, Promotion
 from stream.cli.record_lines import format_record, record_time
 from stream.records.activation import Activation
 from stream.records.any_record import AnyRecord
+from stream.records.examples import MAP
 from tests.support.simulated import at, beat, change, event
 from tests.unit.stream.test_selection import alert, forecast, outlook
 
@@ -22,6 +23,7 @@ LINES: list[tuple[AnyRecord, str]] = [
     (forecast(), "test               added     median 1 h, P(1 d) 0.300, P(M≥5) ?"),
     (WEEK, "test               schedule   1 Week: M≥3 0…9 (0.95), M≥4 0…9 (0.4), M≥5 0…9 (0.15)"),
     (msgspec.structs.replace(WEEK, advisory_time_frame="1 Age"), "test               schedule   1 Age: nothing"),
+    (MAP, "california         mainshock  4 cells, M≥2.5 expected: 1 d 203, 7 d 511"),
     (alert(headline="M 6.2", reason="seen"), "test               initial    M 6.2 (seen)"),
     (alert(region=None, headline="unheard", reason="refused"), "everywhere         initial    unheard (refused)"),
     (change(event("a", magnitude=6.25)), "test               added    a                M 6.25 near Pazarcık"),

@@ -50,6 +50,7 @@ def test_the_folder_is_written_as_it_is_read(tmp_path: Any) -> None:
         "deadletter.1.json",
         "forecast.1.json",
         "heartbeat.1.json",
+        "map.1.json",
         "outage.1.json",
         "outlook.1.json",
         "promotion.1.json",

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.bus.log import EVENTS, FORECASTS, TOPICS, Record, TopicPartition
+from ingest.bus.log import EVENTS, FORECASTS, MAPS, MODELS, TOPICS, Record, TopicPartition
 from ingest.instant import Instant
 from stream.serve.sse.client_stream import frames_with_own_cursor
-from stream.serve.sse.cursor import STREAMED, STREAMED_PARTITIONS, decode_cursor, encode_cursor, is_ahead, later_offsets
+from stream.serve.sse.cursor import LETTERS, STREAMED, STREAMED_PARTITIONS, decode_cursor, encode_cursor, is_ahead, later_offsets
 from stream.serve.sse.hub import Hub
 from stream.serve.sse.ring import Filter, Ring, frame_of
 
@@ -69,8 +69,17 @@ def test_a_text_that_is_not_a_cursor_is_refused(text: str) -> None:
         decode_cursor(text)
 
 
+def test_a_cursor_from_before_there_were_maps_has_read_none_of_them() -> None:
+    text = "e812.77.0.3.15.9-f640.51.0.2.11.7-o0.0.0.0.0.0-a2.0.0.0.0.0-m1"
+    cursor = decode_cursor(text)
+    assert (cursor[EVENTS, 0], cursor[MODELS, 0]) == (812, 1)
+    assert [cursor[MAPS, partition] for partition in range(TOPICS[MAPS])] == [0] * TOPICS[MAPS]
+    assert encode_cursor(cursor) == f"{text}-g0.0.0.0.0.0"
+
+
 def test_every_topic_has_a_letter_of_its_own() -> None:
-    assert len({name[0] for name in STREAMED}) == len(STREAMED)
+    assert LETTERS.keys() == STREAMED.keys()
+    assert len(set(LETTERS.values())) == len(STREAMED)
     assert len(STREAMED_PARTITIONS) == sum(TOPICS[topic] for topic in STREAMED.values())
 
 

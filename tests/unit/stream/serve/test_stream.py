@@ -269,6 +269,8 @@ def test_a_closing_server_ends_its_streams(system: System) -> None:
 def test_the_log_tail_begins_thirty_days_before_the_newest_input(system: System) -> None:
     for days in (0.0, 10.0, 35.0, 41.0):
         moment = Instant(int(at(24.0 * days)))
-        system.producer.commit([Outgoing(topic, 0, b"", b"{}", moment) for topic in (EVENTS, FORECASTS, STREAMED["models"])])
+        topics = (EVENTS, FORECASTS, STREAMED["models"], STREAMED["maps"])
+        system.producer.commit([Outgoing(topic, 0, b"", b"{}", moment) for topic in topics])
     start = first_offsets(system.log)
     assert (start[EVENTS, 0], start[FORECASTS, 0], start[STREAMED["models"], 0]) == (2, 2, 0)
+    assert start[STREAMED["maps"], 0] == 3, "maps are large: only the last three days of them are read"
