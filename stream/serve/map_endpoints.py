@@ -11,7 +11,7 @@ from stream.records import DISCLAIMER, GriddedForecast, decode_map
 from stream.records import api_answers as answers
 from stream.serve.api import Api
 from stream.serve.endpoint import Content
-from stream.serve.errors import bad_request, not_found
+from stream.serve.errors import not_found
 from stream.serve.queries import MapQuery, RegionQuery
 
 
@@ -32,7 +32,7 @@ class MapEndpoints:
         try:
             return Content(await asyncio.to_thread(map_geojson, forecast, magnitude), GEOJSON_MEDIA_TYPE)
         except ValueError as error:
-            raise bad_request(str(error), "choose one of the map's magnitudes, or leave the parameter out") from None
+            raise not_found(f"such magnitude: {error}", "choose one of them, or leave the parameter out") from None
 
     def _latest(self, region_id: str) -> GriddedForecast | None:
         """Return a region's latest map; None if there is none that this version can read."""

@@ -150,7 +150,7 @@ def test_a_map_as_geojson_is_of_one_of_its_magnitudes(server: ApiServer) -> None
     assert large["metadata"]["magnitude"] == 4.0
     assert large["features"][0]["properties"]["expected_1d"] < everything["features"][0]["properties"]["expected_1d"]
     status, _, body = server.get(f"{path}?magnitude=4.2")
-    assert status == 400
+    assert status == 404
     assert b"the map has no magnitude 4.2: it has 2.5, 4, 5" in body
     status, _, body = server.get("/v1/maps/neighbour/geojson")
     assert status == 404
