@@ -1,4 +1,4 @@
-"""Times of ETAS on the benchmark's validation spans: published, fitted with places, fitted to times alone, and as for simulations.
+"""Times of ETAS on the benchmark's validation spans: published, fitted with places, to times alone, as for simulations, with a blind time.
 
 python -m tests.measurements.etas_times [SanJac_10 …]
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from models.baselines import SEQUENCES, Etas, EtasParameters, fit_etas, fit_times
+from models.baselines.etas.incompleteness import fit_incomplete_times, time_log_likelihood
 from models.catalog import PointPattern, Span
 from tests.measurements.skill import BENCHMARKS, DATA, dataset_of
 
@@ -32,6 +33,11 @@ def main() -> None:
         }
         scores = (f"{label} {time_score(one, dataset.pattern, dataset.validation):.4f}" for label, one in models.items())
         print(f"{name}: {', '.join(scores)}", flush=True)
+        own = models["times alone"]
+        blind = fit_incomplete_times(fitted.parameters, pattern, train)
+        score = time_log_likelihood(blind, dataset.pattern, dataset.validation) / dataset.pattern.count(dataset.validation)
+        growths = f"growth {own.growth:.2f} {blind.parameters.growth:.2f}"
+        print(f"    with a blind time {score:.4f}: {86_400.0 * blind.blind_days:.1f} s, {growths}", flush=True)
 
 
 def time_score(parameters: EtasParameters, pattern: PointPattern, span: Span) -> float:

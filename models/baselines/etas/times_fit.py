@@ -52,12 +52,12 @@ def fit_times(parameters: EtasParameters, pattern: PointPattern, span: Span, hel
     start, bounds = [START[name] for name in searched], [BOUNDS[name] for name in searched]
     values = values_of(minimize(cost, start, method="L-BFGS-B", bounds=bounds, options=SEARCH).x)
     background, offspring, _ = _fit_levels(values, parameters, past, span)
-    return _parameters_of(values, background, offspring, parameters)
+    return parameters_of_times(values, background, offspring, parameters)
 
 
 def _fit_levels(values: Mapping[str, float], parameters: EtasParameters, past: PointPattern, span: Span) -> tuple[float, float, float]:
     """Return μ area (1/day) and N by expectation–maximisation for a given shape, and ln L."""
-    first, last, omori = past.day_of(span.start), past.day_of(span.end), _omori(values)
+    first, last, omori = past.day_of(span.start), past.day_of(span.end), omori_of(values)
     decay = omori.exponentials(max(last, 1.0))
     jumps = (np.exp(values["growth"] * parameters.excesses(past.magnitudes)) + math.exp(values["floor"])) / omori.total
     rows = past.rows(span)
@@ -71,13 +71,14 @@ def _fit_levels(values: Mapping[str, float], parameters: EtasParameters, past: P
     return background, offspring, log_likelihood
 
 
-def _omori(values: Mapping[str, float]) -> Omori:
+def omori_of(values: Mapping[str, float]) -> Omori:
+    """Return the decay of values in the terms of `BOUNDS`."""
     return Omori(math.exp(values["c"]), values["omega"], math.exp(values["tau"]))
 
 
-def _parameters_of(values: Mapping[str, float], background: float, offspring: float, spatial: EtasParameters) -> EtasParameters:
+def parameters_of_times(values: Mapping[str, float], background: float, offspring: float, spatial: EtasParameters) -> EtasParameters:
     """Return the parameters of the formula: k0 = N/G(∞) ρ/π d^ρ and a = α + ρ γ, with the spatial kernel of `spatial`."""
-    omori = _omori(values)
+    omori = omori_of(values)
     k0 = math.log10(offspring / omori.total * spatial.rho / math.pi) + spatial.rho * spatial.log10_d
     return msgspec.structs.replace(
         spatial,
