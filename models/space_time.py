@@ -12,7 +12,7 @@ from torch import nn
 from ingest.problem import Problem
 from models.magnitude import DEFAULT_REACH, HIDDEN, MagnitudeNetwork
 from models.place import PlaceArchitecture, PlaceNetwork
-from models.timing import Architecture, TimingNetwork
+from models.timing import Architecture, TimingNetwork, expect_sources
 
 
 class SpaceTimeArchitecture(msgspec.Struct, frozen=True):
@@ -37,6 +37,16 @@ class SpaceTimeNetwork(nn.Module):
         self.timing = TimingNetwork(architecture.timing).double()
         self.magnitude = MagnitudeNetwork(architecture.magnitude_hidden)
         self.place = None if architecture.place is None else PlaceNetwork(architecture.place)
+
+
+def simulated_network(network: SpaceTimeNetwork) -> SpaceTimeNetwork:
+    """Return the network by which paths are simulated: itself, or where it reads sources, one with their expected number in its kernels."""
+    if not network.architecture.timing.source_depth:
+        return network
+    timing = expect_sources(network.timing)
+    simulated = SpaceTimeNetwork(msgspec.structs.replace(network.architecture, timing=timing.architecture))
+    simulated.timing, simulated.magnitude, simulated.place = timing, network.magnitude, network.place
+    return simulated.eval()
 
 
 def require_place(network: SpaceTimeNetwork) -> PlaceNetwork:

@@ -11,6 +11,7 @@ from ingest.region import RegionTable
 from stream.alerts import Origin, Rule, Situation, after_change, after_forecast, after_heartbeat, after_outage, keep_last_revisions
 from stream.core import (
     BEGINNING,
+    EventsInForce,
     Forecaster,
     Library,
     Lineup,
@@ -19,7 +20,6 @@ from stream.core import (
     RegionState,
     SavedRegion,
     Step,
-    Window,
     digest_after,
     window_digest,
 )
@@ -69,7 +69,8 @@ class Partition(RegionStates):
     def restore(self, regions: dict[str, SavedRegion]) -> None:
         """Restore the states that a store holds."""
         for region_id, saved in regions.items():
-            self._states[region_id] = RegionState(Window.of(list(saved.events)), saved.memory, saved.due_at, saved.scoring)
+            window, sources = EventsInForce.of(saved.events, self._table[region_id])
+            self._states[region_id] = RegionState(window, saved.memory, saved.due_at, saved.scoring, sources)
             if saved.forecast is not None:
                 self._forecasts[region_id] = saved.forecast
             self._alerts[region_id] = saved.alerts
@@ -148,7 +149,7 @@ class Partition(RegionStates):
         self.position = self.position._replace(offset=offset + 1, sequence=reached)
 
     def _note(self, region_id: str, step: Step) -> list[EncodedRecord]:
-        before = self.state(region_id).window
+        before = self.state(region_id).in_force
         self._digests[region_id] = digest_after(self._digests.get(region_id, 0), before, step.removed, step.written)
         self._states[region_id] = step.state
         if step.refolded is not None:
@@ -171,14 +172,14 @@ class Partition(RegionStates):
     def everything(self) -> dict[str, RegionChange]:
         """Return, by region, the whole state as a change from an empty one. Regions without news so far are left out, as in `changes`."""
         return {
-            region_id: self._change(region_id, {event.id: event for event in state.window.events})
+            region_id: self._change(region_id, {event.id: event for event in state.in_force.events})
             for region_id, state in self._states.items()
             if self._has_news(region_id)
         }
 
     def _has_news(self, region_id: str) -> bool:
         """Return whether a region had more than events that are not used; one that had not is not saved, however often models change."""
-        return bool(self._states[region_id].window.events or region_id in self._forecasts or self._alerts.get(region_id))
+        return bool(self._states[region_id].in_force.events or region_id in self._forecasts or self._alerts.get(region_id))
 
     def _change(self, region_id: str, edits: dict[str, Event | None]) -> RegionChange:
         state = self._states[region_id]

@@ -53,6 +53,11 @@ class Sources:
         known = slice(0, int(np.searchsorted(self.times, int(moment))))
         return Sources(self.times[known], self.excesses[known], self.ages_days[known])
 
+    def since(self, moment: Instant) -> Sources:
+        """Return those that became known at a moment or later."""
+        known = slice(int(np.searchsorted(self.times, int(moment))), None)
+        return Sources(self.times[known], self.excesses[known], self.ages_days[known])
+
 
 NO_SOURCES = Sources(np.empty(0, np.int64), np.empty(0), np.empty(0))
 

@@ -38,6 +38,7 @@ from models.timing import (
     RING_WEIGHTS,
     TAUS_DAYS,
     TIME,
+    TOLERANCE,
     InterEventTime,
     LiveTiming,
     PlainKernels,
@@ -91,6 +92,7 @@ class LstmForecaster:
         self._maps_from = self._own_bytes + len(self._baselines.start())
         self._waits = lru_cache(maxsize=CACHED_MEMORIES)(self._wait_of)
         self._wait_from = lru_cache(maxsize=CACHED_MEMORIES)(self._compute_wait_from)
+        self._wait_ahead = lru_cache(maxsize=CACHED_MEMORIES)(self._compute_wait_ahead) if self.source_depth else self._wait_from
         self._factors = lru_cache(maxsize=CACHED_MEMORIES)(self._compute_factors)
 
     @classmethod
@@ -115,12 +117,19 @@ class LstmForecaster:
     def basis(self) -> str:
         return f"{self._name}+{self._baselines.basis}+stray-{MOST_STRAY:g}"
 
+    @property
+    def source_depth(self) -> float:
+        return self._timing.source_depth
+
     def start(self, region: Region) -> bytes:
         background = self._background_of(region.id)
         memory = self._timing.start(background).tobytes() + self._baselines.start()
         return memory if self._maps is None else memory + self._maps.start(region.id)
 
     def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
+        above = (event.magnitude or 0.0) - region.magnitude_of_completeness
+        if above < 0.0:
+            return self._observe_source(memory, int(event.time), above)
         excess = excess_of(event, region)
         own = self._timing.advance(self.past(memory), int(event.time), event.latitude, event.longitude, excess)
         after = own.tobytes() + self._baselines.observe(memory[self._own_bytes : self._maps_from], event, region)
@@ -132,16 +141,23 @@ class LstmForecaster:
         place = (int(event.time), event.latitude, event.longitude)
         return after + self._maps.observe(memory[self._maps_from :], region.id, place, increment, float(own[BACKGROUND]))
 
+    def _observe_source(self, memory: bytes, time_ms: int, excess: float) -> bytes:
+        """Return the memory after a source; the rivals and the maps do not read it, nor does a network that goes less deep."""
+        if excess < -self.source_depth - TOLERANCE:
+            return memory
+        return self._timing.advance_by_source(self.past(memory), time_ms, excess).tobytes() + memory[self._own_bytes :]
+
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
-        wait, log_tail, log_density = self._wait_from(memory, now)
+        """Return what is expected, with the sources that may come; a hazard, which holds while nothing comes, is without them."""
+        wait, log_tail, log_density = self._wait_ahead(memory, now)
         quantiles = np.minimum(wait.quantile(_QUANTILES), LONGEST_WAIT_DAYS)
         wait_record, due_after_minutes = _wait_record(quantiles, log_tail[: _ENDS.start], log_density)
         ring = self._timing.ring(self.past(memory))
         due_at = now.plus(seconds=60.0 * due_after_minutes)
         where = where_record(ring, *self._rates(memory, ring, wait, region, now))
         next_by = -np.expm1(log_tail[_ENDS] - log_tail[0])
-        magnitude, reaching = self._magnitudes(ring, region, now, wait, quantiles[_MEDIAN])
-        return Expectation(wait_record, magnitude, due_at, where, self._large_events(memory, region, now, next_by, reaching))
+        magnitude, reaching = self._magnitudes(ring, region, now, wait, float(self.past(memory)[BACKGROUND]), quantiles[_MEDIAN])
+        return Expectation(wait_record, magnitude, due_at, where, self._large_events(memory, wait, region, now, next_by, reaching))
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
         (_, tail, density), (_, later_tail, later_density) = self._wait_from(memory, since), self._wait_from(memory, until)
@@ -161,14 +177,21 @@ class LstmForecaster:
         return self._timing.wait(self.past(memory))
 
     def _compute_wait_from(self, memory: bytes, now: Instant) -> tuple[InterEventTime[FloatArray], FloatArray, FloatArray]:
-        """Return the wait from now on, and its ln P(X > x) and ln density at `_EVALUATED_DAYS`, (16,) each.
+        """Return the wait from now on, and its ln P(X > x) and ln density at `_EVALUATED_DAYS`, (16,) each; with sources only now.
 
-        It is cached, because a forecast and the hazards before and after it need the same.
+        It is cached, because a forecast and the hazards before and after it need the same; with sources hazards alone need it.
         """
         wait = self._waits(memory).given_silence(silence_days(self.past(memory), now))
+        return wait, *wait.log_tail_and_density(_EVALUATED_DAYS[:1] if self.source_depth else _EVALUATED_DAYS)
+
+    def _compute_wait_ahead(self, memory: bytes, now: Instant) -> tuple[InterEventTime[FloatArray], FloatArray, FloatArray]:
+        """Return the same with the sources that are expected to come."""
+        wait = self._timing.expect_sources(self._wait_from(memory, now)[0], self.past(memory))
         return wait, *wait.log_tail_and_density(_EVALUATED_DAYS)
 
-    def _large_events(self, memory: bytes, region: Region, now: Instant, next_by: FloatArray, next_reaching: FloatArray) -> Exceedance:
+    def _large_events(
+        self, memory: bytes, wait: InterEventTime[FloatArray], region: Region, now: Instant, next_by: FloatArray, next_reaching: FloatArray
+    ) -> Exceedance:
         """Return the probabilities of large events, and their ratio to those by the region's long-run rate.
 
         For magnitudes and regions without one it is the Poisson baseline's rate of all events times the average P(x ≥ X).
@@ -178,9 +201,8 @@ class LstmForecaster:
         """
         past, completeness = self.past(memory), region.magnitude_of_completeness
         ring, silence, large = self._timing.ring(past), np.float64(silence_days(past, now)), self._timing.large_events(past)
-        excitation = past[EXCITATION] * np.exp(-silence / TAUS_DAYS)
         background, bins = float(past[BACKGROUND]), excess_bins(completeness)
-        triggered = expected_events(excitation, 0.0, INTERVAL_ENDS_DAYS, TAUS_DAYS)
+        triggered = self._triggered(wait, past, silence)
         magnitudes = self._magnitude.distribution(lags_days(ring, now), ring[:, RING_EXCESS], MOMENTS_DAYS, completeness)
         reaching, tail = magnitudes.survival_at_each(bins), self._long_run.tail(region, background)
         of_background = reaching if tail is None else tail.survival(bins, reaching)
@@ -189,6 +211,15 @@ class LstmForecaster:
         long_run = self._long_run.per_day(region, poisson * self._exceedance.average_reaching(completeness))
         coming = Coming(next_by, next_reaching, others, None if large is None else large.after_silence(silence), reaching)
         return self._exceedance.exceedance(coming, long_run, completeness)
+
+    def _triggered(self, wait: InterEventTime[FloatArray], past: FloatArray, silence: np.float64) -> FloatArray:
+        """Return the events that the past and the sources to come are expected to bring until each of `INTERVAL_ENDS_DAYS`, (T + 1,)."""
+        if not self.source_depth:
+            excitation, background, taus = past[EXCITATION] * np.exp(-silence / TAUS_DAYS), 0.0, TAUS_DAYS
+        else:  # the background of the wait's law holds what the background's sources bring
+            excitation, background, taus = wait.excitation, float(wait.background - past[BACKGROUND]), wait.taus
+        triggered: FloatArray = expected_events(excitation, background, INTERVAL_ENDS_DAYS, taus)
+        return triggered
 
     def _rates(
         self, memory: bytes, ring: FloatArray, wait: InterEventTime[FloatArray], region: Region, now: Instant
@@ -211,20 +242,21 @@ class LstmForecaster:
         return None if self._maps is None else self._maps.factors(packed, region, moment_ms, background)
 
     def _magnitudes(
-        self, ring: FloatArray, region: Region, now: Instant, wait: InterEventTime[FloatArray], ahead_days: FloatArray
+        self, ring: FloatArray, region: Region, now: Instant, wait: InterEventTime[FloatArray], background: float, ahead_days: FloatArray
     ) -> tuple[Magnitude, FloatArray]:
         """Return the forecast of the magnitude, and P(the excess is at least) each of `excess_bins`.
 
         The law begins half a rounding bin below completeness, so half a bin is subtracted.
 
         Args:
+            background: μ, events per day.
             ahead_days: (1,) the moment of the event.
         """
         completeness = region.magnitude_of_completeness
         half_bin = half_bin_of(ring[:, RING_EXCESS] + completeness)
         distribution = self._magnitude.distribution(lags_days(ring, now), ring[:, RING_EXCESS], ahead_days, completeness)
         excesses = np.concatenate((np.maximum(_MAGNITUDES - completeness, 0.0).round(6), excess_bins(completeness)))
-        tail, share = self._long_run.tail(region, float(wait.background)), float(wait.background / wait.kernel_rate(ahead_days)[0])
+        tail, share = self._long_run.tail(region, background), float(background / wait.kernel_rate(ahead_days)[0])
         quantiles, survival = quantiles_and_survival(distribution, _QUANTILES, excesses, tail, share)
         named = dict(zip(_QUANTILE_NAMES, map(rounded, (completeness - half_bin + quantiles).tolist()), strict=True))
         at_least = dict(zip(_MAGNITUDE_NAMES, map(rounded, survival[: len(_MAGNITUDES)].tolist()), strict=True))

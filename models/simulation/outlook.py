@@ -40,7 +40,7 @@ from models.simulation.rollout import (
     live_history,
     start_at,
 )
-from models.space_time import SpaceTimeNetwork
+from models.space_time import SpaceTimeNetwork, simulated_network
 from models.timing import EVENT_FEATURES, TAUS_DAYS, expected_events
 from stream.outlooks import SimulatedCounts, SimulationRequest
 from stream.records import SPANS_DAYS, rounded
@@ -71,7 +71,7 @@ class NetworkSimulator:
     """
 
     def __init__(self, network: SpaceTimeNetwork, name: str, processes: ProcessPool) -> None:
-        self._network, self._name, self._processes = network.eval(), name, processes
+        self._network, self._name, self._processes = simulated_network(network.eval()), name, processes
         self._rates = read_rates()
 
     @property

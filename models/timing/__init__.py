@@ -69,9 +69,10 @@ from models.timing.live import (
     lags_days,
     silence_days,
 )
-from models.timing.model import BACKGROUND_SHARE, PatternKernels, TimingNetwork, refuse_sources, time_scores
+from models.timing.model import BACKGROUND_SHARE, PatternKernels, TimingNetwork, expect_sources, time_scores
 from models.timing.networks import Architecture
 from models.timing.plain_kernels import PlainKernels
+from models.timing.sources import TOLERANCE
 from models.timing.train import train_timing
 from models.timing.training_data import TimingOptions
 
@@ -100,6 +101,7 @@ __all__ = [
     "SQUARED_RADII_KM2",
     "TAUS_DAYS",
     "TIME",
+    "TOLERANCE",
     "TRACES",
     "TRACE_PRODUCTIVITIES",
     "TRACE_TAUS_DAYS",
@@ -119,7 +121,9 @@ __all__ = [
     "decays_of",
     "event_rates",
     "excitation_after",
+    "expect_sources",
     "expected_events",
+    "fit_sources",
     "is_large",
     "kernel_clock",
     "kernel_rate",
@@ -138,7 +142,6 @@ __all__ = [
     "no_large_events",
     "own_features",
     "pattern_features",
-    "refuse_sources",
     "silence_days",
     "sum_with_decay",
     "time_scores",

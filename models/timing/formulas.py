@@ -119,7 +119,9 @@ def lstm_step(gates: Any, cell: Any) -> tuple[Any, Any]:
     return sigmoid(leave) * tanh(following), following
 
 
-def wait_of_outputs(outputs: Any, excitation: Any, background: Any, taus: Any, large: LargeEvents | None = None) -> InterEventTime[Any]:
+def wait_of_outputs(
+    outputs: Any, excitation: Any, background: Any, taus: Any, large: LargeEvents | None = None, clock_at_row: Any = 0.0
+) -> InterEventTime[Any]:
     """Return the wait whose mixture is the mean of the members' mixtures (a mean of mixtures is a mixture).
 
     Args:
@@ -128,6 +130,7 @@ def wait_of_outputs(outputs: Any, excitation: Any, background: Any, taus: Any, l
         background: (...) μ, events per day.
         taus: (12,) days.
         large: (...) the large events, which the excitation then leaves out.
+        clock_at_row: as in `InterEventTime`.
     """
     components = outputs.shape[-1] // 3
     log_weights = log_softmax(outputs[..., : components + 1]) - math.log(outputs.shape[0])
@@ -137,7 +140,7 @@ def wait_of_outputs(outputs: Any, excitation: Any, background: Any, taus: Any, l
     log_sigmas = bounded(outputs[..., 2 * components + 1 :], SIGMA_RANGE)
     means = outputs[..., components + 1 : 2 * components + 1]
     weights, means, sigmas = (_join_members(part) for part in (log_weights[..., 1:], means, log_sigmas))
-    return InterEventTime(excitation, background, taus, exponential, weights, means, sigmas, large=large)
+    return InterEventTime(excitation, background, taus, exponential, weights, means, sigmas, large=large, clock_at_row=clock_at_row)
 
 
 def _join_members(part: Any) -> Any:

@@ -72,6 +72,8 @@ class InterEventTime(Generic[Array]):
     """Days of silence so far, (...) or a number."""
     large: LargeEvents | None = None
     """(...) the large events, which `excitation` then leaves out; None: there are none whose productivity is a distribution."""
+    clock_at_row: Any = 0.0
+    """Λ at the row, (...) or a number: 0 at an event; where the row is a later moment, the events expected from the event to it."""
 
     def given_silence(self, silence: Any) -> InterEventTime[Array]:
         """Return the same wait counted from `silence` days later, given that no event came until then."""
@@ -160,7 +162,8 @@ class InterEventTime(Generic[Array]):
         components = (self.log_weights[rows], self.means[rows], self.log_sigmas[rows])
         elapsed = self.elapsed[rows] if np.ndim(self.elapsed) else self.elapsed
         large = None if self.large is None else self.large.of_rows(rows)
-        return InterEventTime(excitation, background, self.taus, log_exponential, *components, elapsed, large)
+        clock = self.clock_at_row[rows] if np.ndim(self.clock_at_row) else self.clock_at_row
+        return InterEventTime(excitation, background, self.taus, log_exponential, *components, elapsed, large, clock)
 
     def _sample_clock(self, rng: np.random.Generator, log_start: FloatArray) -> FloatArray:
         """Draw X given X > its value at the start, (P,).
@@ -207,10 +210,10 @@ class InterEventTime(Generic[Array]):
     def _days_until(self, expected: FloatArray) -> FloatArray:
         """Return the s at which Λ(s) = `expected`, (P,) days.
 
-        Newton's method from the left, s ← s + (expected − Λ(s)) / λ(s), starting at expected / λ(0). Λ is concave, so a tangent never
-        lands beyond the root.
+        Newton's method from the left, s ← s + (expected − Λ(s)) / λ(s), starting at (expected − Λ(0)) / λ(0). Λ is concave, so a tangent
+        never lands beyond the root.
         """
-        since = expected / self._rate(np.zeros(len(expected)))
+        since = (expected - self.clock_at_row) / self._rate(np.zeros(len(expected)))
         for _ in range(_ITERATIONS):
             step = (expected - self._expected(since)) / self._rate(since)
             since = since + np.maximum(step, 0.0)
@@ -225,11 +228,12 @@ class InterEventTime(Generic[Array]):
         scalars = (np.asarray(part, dtype=np.float64)[..., None] for part in (self.background, self.log_exponential, self.elapsed))
         background, log_exponential, elapsed = scalars
         large, taus = None if self.large is None else self.large.widened(), np.asarray(self.taus)
-        return InterEventTime(excitation, background, taus, log_exponential, log_weights, means, log_sigmas, elapsed, large)
+        clock = np.asarray(self.clock_at_row, dtype=np.float64)[..., None]
+        return InterEventTime(excitation, background, taus, log_exponential, log_weights, means, log_sigmas, elapsed, large, clock)
 
     def _expected(self, since: Any) -> Any:
         """Return the clock Λ `since` days after the row, (...): with large events −ln P(no event), averaged over their productivity."""
-        return kernel_clock(self.excitation, self.background, since, self.taus, self.large)
+        return kernel_clock(self.excitation, self.background, since, self.taus, self.large) + self.clock_at_row
 
     def _rate(self, since: Any) -> Any:
         """Return the clock's derivative λ, (...) events per day."""

@@ -3,11 +3,13 @@
 The state is a vector of fixed size, so an update costs the same however many events came before:
 
     | count | time, ms | x y z, km | μ | traces of the region (τ, a) | A (12) | scaled inputs of the LSTM | its hidden, cell (members) |
-    | large events: A (slots, 12), κ, β, number (slots) | ring of the last `reach` events, the newest last |
+    | large events: A (slots, 12), κ, β, number (slots) | Λ at the time | ring of the last `reach` events, the newest last |
 
     ring row = | time, ms | x y z, km | excess | w (12) |
 
-The part about large events is only there if their productivity is a distribution; A is then without them.
+The part about large events is only there if their productivity is a distribution; A is then without them. Λ at the time is only there if
+the network reads sources. Then the time, A and the large events are as of the last event or source, whichever is later, and Λ is what was
+expected from the last event until then; all else is as of the last event.
 
 The formulas are those of `models.timing.formulas`. Products are `einsum` sums instead of BLAS calls, because the order of a BLAS sum, and
 so its last bits, depends on the number of threads. A test holds the numbers equal to torch's.
@@ -48,7 +50,8 @@ from models.timing.formulas import (
 )
 from models.timing.inter_event_time import InterEventTime, kernel_clock
 from models.timing.large_events import SLOTS, LargeEvents, admit, large_factors, large_shapes
-from models.timing.model import TimingNetwork, refuse_sources
+from models.timing.model import TimingNetwork
+from models.timing.sources_to_come import SourcesToCome
 from models.training import scale_inputs
 
 COUNT, TIME, POSITION, BACKGROUND, TRACES_PART = 0, 1, slice(2, 5), 5, slice(6, 6 + TRACES)
@@ -68,11 +71,11 @@ class LiveTiming:
         """Copy the weights.
 
         Raises:
-            Problem: the network reads sources.
+            Problem: the network reads sources that bring more and more of themselves.
         """
         weights = {name: value.detach().double().numpy().copy() for name, value in network.state_dict().items()}
-        refuse_sources(network)
         architecture = network.architecture
+        self.source_depth = architecture.source_depth
         self.reach, self._members, self._hidden = architecture.reach, architecture.memory_members, architecture.hidden
         self._hours = architecture.hours
         self._productivity = np.exp(weights["kernels.log_productivity"])  # (M, a, 12)
@@ -88,7 +91,11 @@ class LiveTiming:
         self._large = slice(self._state.stop, self._state.stop + (SLOTS * SLOT_COLUMNS if self._has_large else 0))
         if self._has_large:
             self._large_log_factors, self._large_log_shape = weights["kernels.large_log_factors"], weights["kernels.large_log_shape"]
-        self.size = self._large.stop + self.reach * RING_COLUMNS
+        self._clock = slice(self._large.stop, self._large.stop + (1 if self.source_depth else 0))
+        self.size = self._clock.stop + self.reach * RING_COLUMNS
+        if self.source_depth:
+            self._source_productivity = np.exp(weights["kernels.log_source_productivity"]).mean(0)  # (a, 12)
+            self._to_come = SourcesToCome(network.kernels.induced_by_sources)
 
     def start(self, background: float) -> FloatArray:
         """Return the state of a region before its first event, (size,): the memory has read one row.
@@ -105,14 +112,15 @@ class LiveTiming:
 
     def ring(self, past: FloatArray) -> FloatArray:
         """Return the last events, at most `reach`, the newest last: (n, RING_COLUMNS), a view."""
-        rows = past[self._large.stop : self.size].reshape(self.reach, RING_COLUMNS)
+        rows = past[self._clock.stop : self.size].reshape(self.reach, RING_COLUMNS)
         return rows[self.reach - min(int(past[COUNT]), self.reach) :]
 
     def advance(self, past: FloatArray, time_ms: int, latitude: float, longitude: float, excess: float) -> FloatArray:
         """Return the state after one more event, (size,); `past` is not changed."""
         has_events = bool(past[COUNT])
         position = position_km(latitude, longitude)
-        wait = float(max(time_ms - past[TIME], 0.0) / MILLISECONDS_PER_DAY) if has_events else FIRST_WAIT_DAYS
+        wait = float(max(time_ms - self._last_event_ms(past), 0.0) / MILLISECONDS_PER_DAY) if has_events else FIRST_WAIT_DAYS
+        lag = _lag_days(past, time_ms) if has_events else FIRST_WAIT_DAYS
         distance = math.sqrt(float(np.square(position - past[POSITION]).sum())) if has_events else 0.0
         own = own_features(excess, wait, distance)
         traces = past[TRACES_PART].reshape(len(TRACE_TAUS_DAYS), -1) * trace_decays(wait)  # (taus, a)
@@ -120,19 +128,44 @@ class LiveTiming:
         after = past.copy()
         after[COUNT], after[TIME], after[POSITION] = past[COUNT] + 1.0, time_ms, position
         after[TRACES_PART] = (traces + trace_jumps(excess)).ravel()
-        after[self._large.stop : -RING_COLUMNS] = past[self._large.stop + RING_COLUMNS :]
+        after[self._clock] = 0.0
+        after[self._clock.stop : -RING_COLUMNS] = past[self._clock.stop + RING_COLUMNS :]
         after[-RING_COLUMNS:] = np.concatenate(([time_ms], position, [excess], weights))
-        self._excite(past, after, wait, weights, excess)
-        self._update_memory(past, after, wait, own, 1.0, (time_ms / 3.6e6 + longitude / 15.0) % 24.0)
+        self._excite(past, after, lag, weights, excess)
+        self._update_memory(past, after, lag, own, 1.0, (time_ms / 3.6e6 + longitude / 15.0) % 24.0)
+        return after
+
+    def advance_by_source(self, past: FloatArray, time_ms: int, excess: float) -> FloatArray:
+        """Return the state after one more source, (size,): only A, the large events and Λ change. Before the first event none does.
+
+        Args:
+            excess: magnitude above completeness, below 0.
+        """
+        if not past[COUNT]:
+            return past
+        lag, large = _lag_days(past, time_ms), self.large_events(past)
+        weights = np.einsum("a,ak->k", magnitude_terms(np.float64(excess), KERNEL_PRODUCTIVITIES), self._source_productivity)
+        after = past.copy()
+        after[TIME] = time_ms
+        after[self._clock] += float(kernel_clock(past[EXCITATION], past[BACKGROUND], np.float64(lag), TAUS_DAYS, large))
+        after[EXCITATION] = next_excitation(past[EXCITATION], lag, weights)
+        if self._has_large:
+            waited, table = _large_events(self._slots(past)).after_silence(np.float64(lag)), self._slots(after)
+            table[:, :KERNELS], table[:, SLOT_SHAPE], table[:, SLOT_RATE] = waited
         return after
 
     def wait(self, past: FloatArray) -> InterEventTime[FloatArray]:
-        """Return the distribution of the wait after the last event."""
+        """Return the distribution of the wait after the last event, counted from the state's time, if no source came any more."""
         hidden, scaled = self._hidden_of(past)[0], self._each_member(past[self._inputs])
         outputs = memory_head(hidden, scaled, *self._memory_layers)
         if not past[COUNT]:
             outputs[..., 0] = KERNELS_ALONE
-        return wait_of_outputs(outputs, past[EXCITATION], past[BACKGROUND], TAUS_DAYS, self.large_events(past))
+        clock = float(past[self._clock].sum())
+        return wait_of_outputs(outputs, past[EXCITATION], past[BACKGROUND], TAUS_DAYS, self.large_events(past), clock)
+
+    def expect_sources(self, wait: InterEventTime[FloatArray], past: FloatArray) -> InterEventTime[FloatArray]:
+        """Return a wait with the sources that are expected to come: its own where the network reads none, and before the first event."""
+        return self._to_come.expect(wait) if self.source_depth and past[COUNT] else wait
 
     def large_events(self, past: FloatArray) -> LargeEvents | None:
         """Return the large events of a state, in the slots that are taken; None: there are none."""
@@ -174,6 +207,10 @@ class LiveTiming:
     def memory_state(self, past: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the LSTM's hidden state, (M, hidden), and its last inputs, scaled, (inputs,); copies."""
         return self._hidden_of(past)[0].copy(), past[self._inputs].copy()
+
+    def _last_event_ms(self, past: FloatArray) -> float:
+        """Return the time of the last event, ms; there must be one."""
+        return float(past[self.size - RING_COLUMNS + RING_TIME]) if self.source_depth else float(past[TIME])
 
     def _slots(self, past: FloatArray) -> FloatArray:
         """Return the slots of the large events, (slots, SLOT_COLUMNS), a view."""
@@ -224,9 +261,10 @@ class LiveTiming:
         weights: FloatArray = kernel_weights(plain, corrections)
         return weights
 
-    def _update_memory(self, past: FloatArray, after: FloatArray, wait: float, own: FloatArray, is_event: float, hour: float) -> None:
-        """Write the memory's next state, and the inputs that led to it, into `after`."""
-        clock = float(kernel_clock(past[EXCITATION], past[BACKGROUND], np.float64(wait), TAUS_DAYS, self.large_events(past)))
+    def _update_memory(self, past: FloatArray, after: FloatArray, lag: float, own: FloatArray, is_event: float, hour: float) -> None:
+        """Write the memory's next state, and the inputs that led to it, into `after`; `lag`: days since the time of `past`."""
+        clock = float(kernel_clock(past[EXCITATION], past[BACKGROUND], np.float64(lag), TAUS_DAYS, self.large_events(past)))
+        clock += float(past[self._clock].sum())
         excitation = self.mean_excitation(after)
         rate = float(past[BACKGROUND]) + float(excitation.sum())
         raw = memory_inputs(rate, excitation, clock, own, is_event, hour if self._hours else None)
@@ -239,8 +277,13 @@ class LiveTiming:
 
 
 def silence_days(past: FloatArray, now: Instant) -> float:
-    """Return the days from the last event of a state (size,) to now, not below 0; 0 before the first event."""
-    return max(int(now) - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY if past[COUNT] else 0.0
+    """Return the days from the time of a state (size,), its last event or source, to now, not below 0; 0 before the first event."""
+    return _lag_days(past, int(now)) if past[COUNT] else 0.0
+
+
+def _lag_days(past: FloatArray, time_ms: int) -> float:
+    """Return the days from the time of a state to a moment, not below 0."""
+    return max(time_ms - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY
 
 
 def lags_days(ring: FloatArray, now: Instant) -> FloatArray:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from torch import nn
 
-from ingest.problem import Problem
 from models.catalog import PointPattern, Span
 from models.numerics import FloatArray
 from models.timing.excitation import TAUS_DAYS, conditional_intensity, decays_of, excitation_after
@@ -224,15 +224,20 @@ def _scores_of(
     return log_density - log_ends + log_rate - before, log_tail - before, median
 
 
-def refuse_sources(network: TimingNetwork) -> None:
-    """Do nothing for a network that reads no sources: windows and simulated paths hold none, and without them its rate would be too low.
+@torch.no_grad()
+def expect_sources(network: TimingNetwork) -> TimingNetwork:
+    """Return a network that reads no sources: each event brings what the sources after it are expected to bring; itself if it reads none.
 
-    Raises:
-        Problem: the network reads sources.
+    Simulated paths have no events below completeness. With v of `models.timing.sources_to_come`, which belongs to the term of a = 0, the
+    mean rate is the same: what comes at the rate of the events comes, on average, with them.
     """
-    if network.architecture.source_depth:
-        why = "this model reads events below completeness, which neither the stream nor a simulation has"
-        raise Problem(why, "use a model that was trained without --source-depth; score this one with quakecast evaluate")
+    if not network.architecture.source_depth:
+        return network
+    without = TimingNetwork(msgspec.structs.replace(network.architecture, source_depth=0.0)).double()
+    without.load_state_dict(network.state_dict(), strict=False)
+    productivity = without.kernels.log_productivity
+    productivity[:, 0] = torch.log(productivity[:, 0].exp() + torch.from_numpy(network.kernels.induced_by_sources))
+    return without.eval()
 
 
 class MoreOfSources(NamedTuple):

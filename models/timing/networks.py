@@ -62,6 +62,7 @@ class KernelNetwork(nn.Module):
 
     taus: torch.Tensor
     powers: torch.Tensor
+    sources_per_event: torch.Tensor
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -72,6 +73,7 @@ class KernelNetwork(nn.Module):
         self.log_productivity = nn.Parameter(torch.full((members, len(KERNEL_PRODUCTIVITIES), KERNELS), -4.0))
         if architecture.source_depth:
             self.log_source_productivity = nn.Parameter(torch.full((members, len(KERNEL_PRODUCTIVITIES), KERNELS), -6.0))
+            self.register_buffer("sources_per_event", torch.zeros(len(KERNEL_PRODUCTIVITIES), KERNELS))
         self.log_background = nn.Parameter(torch.zeros(members, len(architecture.regions)))
         if architecture.large_events:
             self.large_log_factors = nn.Parameter(torch.zeros(2, KERNELS))
@@ -95,6 +97,15 @@ class KernelNetwork(nn.Module):
     def weigh_sources(self, sums: torch.Tensor) -> torch.Tensor:
         """Return what the sources add to the rate (or to Λ) by kernel, by the members' mean weights: (R, SOURCE_TERMS) -> (R, 12)."""
         return weigh_sources(sums, self.log_source_productivity.exp().mean(0, keepdim=True))[0]
+
+    @property
+    def induced_by_sources(self) -> FloatArray:
+        """(12,) the events that the sources of one event are expected to bring, by kernel; 0 where none are read."""
+        if not hasattr(self, "log_source_productivity"):
+            return np.zeros(KERNELS)
+        productivity = self.log_source_productivity.detach().double().exp().mean(0)
+        induced: FloatArray = (productivity * self.sources_per_event.double()).sum(0).numpy()
+        return induced
 
     def log_corrections(self, scaled: torch.Tensor, dropout: tuple[float, float] = (0.0, 0.0)) -> torch.Tensor:
         """Return the logarithms of the factors that correct them: (R, EVENT_FEATURES) scaled -> (M, R, 12).

@@ -24,8 +24,9 @@ class PlainKernels(NamedTuple):
 
     @classmethod
     def of(cls, network: KernelNetwork) -> PlainKernels:
-        """Return those of a network."""
+        """Return those of a network; where it reads sources, an event brings what they are expected to bring after it, too."""
         productivity = network.log_productivity.detach().double().exp().mean(0).numpy()
+        productivity[0] += network.induced_by_sources  # the term of a = 0
         if not network.large_events:
             return cls(productivity)
         return cls(productivity, *(part.detach().double().numpy() for part in (network.large_log_factors, network.large_log_shape)))

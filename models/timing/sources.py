@@ -12,11 +12,15 @@ read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numba
 import numpy as np
 
 from ingest.instant import MILLISECONDS_PER_DAY
-from models.catalog import PointPattern
+from ingest.problem import Problem
+from models.catalog import PointPattern, Span
 from models.numerics import FloatArray
 from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
 from models.timing.sequence_rows import Intervals, RatesSince, intervals_of
@@ -53,6 +57,22 @@ def source_clocks_of_rows(pattern: PointPattern, depth: float) -> FloatArray:
     """Return what the sources that came during the wait before each row add to its clock: (N + 1, SOURCE_TERMS)."""
     everything = intervals_of(pattern, pattern.observed)
     return np.concatenate((np.zeros((1, SOURCE_TERMS)), source_rates_since(pattern, depth, everything).clocks[:-1]))
+
+
+def source_terms_per_event(parts: Sequence[tuple[PointPattern, Span]], depth: float) -> FloatArray:
+    """Return Σ exp(a x) exp(−age/τ) over the sources of some spans, divided by the number of their events: (a, 12).
+
+    Raises:
+        Problem: no event in the spans.
+    """
+    events = sum(pattern.count(span) for pattern, span in parts)
+    if not events:
+        raise Problem("no event in the training span", "choose another period or a lower magnitude of completeness")
+    terms = np.zeros((len(KERNEL_PRODUCTIVITIES), KERNELS))
+    for pattern, span in parts:
+        _, excesses, ages = _read(replace(pattern, sources=pattern.sources.before(span.end).since(span.start)), depth)
+        terms += np.exp(np.outer(KERNEL_PRODUCTIVITIES, excesses)) @ np.exp(-ages[:, None] / TAUS_DAYS)
+    return terms / events
 
 
 def _read(pattern: PointPattern, depth: float) -> tuple[FloatArray, FloatArray, FloatArray]:

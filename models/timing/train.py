@@ -17,6 +17,7 @@ import torch
 from models.catalog import RegionDataset
 from models.timing.model import TimingNetwork
 from models.timing.networks import Architecture
+from models.timing.sources import source_terms_per_event
 from models.timing.train_kernels import fit_kernels, fit_plain
 from models.timing.train_large import fit_large
 from models.timing.train_memory import fit_memory
@@ -47,6 +48,9 @@ def train_timing(
     data = timing_training_data(workers.share(datasets), architecture)
     torch.manual_seed(seed)
     network = TimingNetwork(architecture).double()
+    if architecture.source_depth:
+        parts = [(dataset.pattern, dataset.train) for dataset in datasets]
+        network.kernels.sources_per_event.copy_(torch.from_numpy(source_terms_per_event(parts, architecture.source_depth)))
     torch.manual_seed(seed + 1_000 * workers.rank)  # all workers start from the same weights, each draws its own dropout
 
     def kernels() -> dict[str, float]:

@@ -112,7 +112,7 @@ def _fold_catalogue(files: list[Path], table: RegionTable, region: Region, at: I
         event
         for event in events
         if event.time <= moment
-        and (event.magnitude or 0.0) >= region.magnitude_of_completeness
+        and (event.magnitude or 0.0) >= region.magnitude_of_completeness - forecaster.source_depth
         and table.region_of(event.latitude, event.longitude).id == region.id
     )
     memory = forecaster.start(region)

@@ -69,8 +69,7 @@ def train_lstm(
             "--source-depth",
             min=0.0,
             max=3.0,
-            help="Let events down to so many magnitudes below completeness excite the rate; they are not forecast themselves. Such a model "
-            "is for scoring catalogues: it is neither put in force nor simulated.",
+            help="Let events down to so many magnitudes below completeness excite the rate; they are not forecast themselves.",
         ),
     ] = 0.0,
     large_events: Annotated[

@@ -11,7 +11,7 @@ from stream.core.score import MILLISECONDS_PER_WEEK, MODEL, Scoring, Tally
 from stream.core.shadow import ShadowedForecaster, champion_memory
 from stream.core.soundness import ModelFailed, flaw_of
 from stream.core.step import RegionContext, RegionState, Step, first_state, on_change, on_heartbeat, take_over
-from stream.core.window import Window, key_of
+from stream.core.window import EventsInForce, Window, key_of
 
 __all__ = [
     "BEGINNING",
@@ -19,6 +19,7 @@ __all__ = [
     "FORECASTING_KINDS",
     "MILLISECONDS_PER_WEEK",
     "MODEL",
+    "EventsInForce",
     "Expectation",
     "Forecaster",
     "Hazard",

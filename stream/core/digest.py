@@ -8,7 +8,7 @@ from hashlib import blake2b
 from operator import xor
 
 from ingest.event import Event, encode
-from stream.core.window import Window
+from stream.core.window import EventsInForce
 
 DIGEST_BYTES = 8
 
@@ -23,14 +23,14 @@ def window_digest(encoded_events: Iterable[bytes]) -> int:
     return reduce(xor, map(digest_of, encoded_events), 0)
 
 
-def digest_after(digest: int, before: Window, removed: Iterable[str], written: Event | None) -> int:
-    """Return the digest of a window after a step.
+def digest_after(digest: int, before: EventsInForce, removed: Iterable[str], written: Event | None) -> int:
+    """Return the digest of a window and its sources after a step.
 
     Args:
-        digest: of the window before.
-        before: the window before.
-        removed: ids of the events that left it.
-        written: the event that entered it, or replaced another version of itself.
+        digest: of the events before.
+        before: the events before.
+        removed: ids of the events that left them.
+        written: the event that entered them, or replaced another version of itself.
     """
     gone = set(removed) | ({written.id} if written is not None else set())
     left = (event for event_id in gone if (event := before.find(event_id)) is not None)

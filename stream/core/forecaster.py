@@ -48,11 +48,18 @@ class Forecaster(Protocol):
     def basis(self) -> str:
         """Identifies everything that memories and hazards depend on: the model's weights and the rivals' parameters."""
 
+    @property
+    def source_depth(self) -> float:
+        """How far below completeness the events go that are observed as sources, magnitudes; 0: events below it are not observed."""
+
     def start(self, region: Region) -> bytes:
         """Return the memory before any event."""
 
     def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
-        """Return the memory after one more event. Events come in the order of (time, id), and `event.magnitude` is a number."""
+        """Return the memory after one more event. Events come in the order of (time, id), and `event.magnitude` is a number.
+
+        An event below completeness is a source: it may raise the rates to come, and is none of the events that are forecast.
+        """
 
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
         """Return what is expected from `now` on, given that no event arrived since the last one observed."""

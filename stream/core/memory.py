@@ -19,7 +19,7 @@ from typing import NamedTuple
 from ingest.event import Event
 from ingest.region import Region
 from stream.core.forecaster import Forecaster
-from stream.core.window import Key, Window, key_of
+from stream.core.window import EventsInForce, Key, key_of
 
 SPACING = 64
 RECENT = 16
@@ -47,10 +47,10 @@ class Memory(NamedTuple):
         """The memory after the last event of the window."""
         return self.checkpoints[-1].memory if self.checkpoints else self.base
 
-    def refold(self, forecaster: Forecaster, region: Region, window: Window, changed_from: Key) -> Memory:
-        """Return the memory of a window that differs from the former one from `changed_from` on."""
+    def refold(self, forecaster: Forecaster, region: Region, events: EventsInForce, changed_from: Key) -> Memory:
+        """Return the memory of events that differ from the former ones from `changed_from` on."""
         valid = [checkpoint for checkpoint in self.checkpoints if checkpoint.key < changed_from]
-        return self._fold(forecaster, region, valid, window.after(valid[-1].key if valid else None))
+        return self._fold(forecaster, region, valid, events.after(valid[-1].key if valid else None))
 
     def count_refolded(self, before: Memory, changed_from: Key) -> int | None:
         """Return the number of events that the refold from `before` to this memory took; None when it only added the newest event."""

@@ -33,6 +33,10 @@ class ShadowedForecaster:
     def basis(self) -> str:
         return f"{self._champion.basis}~{self._challenger.basis}"
 
+    @property
+    def source_depth(self) -> float:
+        return max(self._champion.source_depth, self._challenger.source_depth)
+
     def start(self, region: Region) -> bytes:
         return _join(self._champion.start(region), self._challenger.start(region))
 

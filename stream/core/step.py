@@ -10,7 +10,7 @@ from ingest.region import Region
 from stream.core.forecaster import Expectation, Forecaster
 from stream.core.memory import Memory
 from stream.core.score import Scoring
-from stream.core.window import Window, key_of
+from stream.core.window import Edit, EventsInForce, Key, Window, key_of
 from stream.records import Forecast
 
 
@@ -31,6 +31,13 @@ class RegionState(NamedTuple):
     """When the next forecast is issued if no event arrives; None before the first forecast."""
     scoring: Scoring = Scoring()
     """Scores of the forecasts issued so far."""
+    sources: Window = Window()
+    """The events below completeness that a forecaster reads, or that an earlier one read; empty where none does."""
+
+    @property
+    def in_force(self) -> EventsInForce:
+        """The events that the memory is the fold of."""
+        return EventsInForce(self.window, self.sources)
 
 
 class Step(NamedTuple):
@@ -39,9 +46,9 @@ class Step(NamedTuple):
     state: RegionState
     forecast: Forecast | None = None
     written: Event | None = None
-    """The event that entered the window, or replaced another version of itself."""
+    """The event that entered the window or its sources, or replaced another version of itself."""
     removed: tuple[str, ...] = ()
-    """Ids of the events that left the window."""
+    """Ids of the events that left the window and its sources."""
     refolded: int | None = None
     """Number of events folded again because history changed; None when it did not change."""
 
@@ -54,12 +61,13 @@ def first_state(forecaster: Forecaster, region: Region) -> RegionState:
 def take_over(state: RegionState, context: RegionContext, now: Instant) -> RegionState:
     """Return the state after `context.forecaster` has replaced another forecaster.
 
-    The new memory is the fold of the same window, a forecast is due at once, and scoring starts again from zero.
+    The new memory is the fold of the same window, a forecast is due at once, and scoring starts again from zero. Of a forecaster that
+    reads sources, it knows those that an earlier one read, and then those that come.
     """
-    memory = Memory(context.forecaster.start(context.region))
-    if state.window.events:
-        memory = memory.refold(context.forecaster, context.region, state.window, key_of(state.window.events[0]))
-    return RegionState(state.window, memory, None if state.due_at is None else now)
+    memory, events = Memory(context.forecaster.start(context.region)), state.in_force.events
+    if events:
+        memory = memory.refold(context.forecaster, context.region, state.in_force, key_of(events[0]))
+    return RegionState(state.window, memory, None if state.due_at is None else now, sources=state.sources)
 
 
 def on_change(state: RegionState, change: Change, context: RegionContext, now: Instant) -> Step:
@@ -67,27 +75,30 @@ def on_change(state: RegionState, change: Change, context: RegionContext, now: I
 
     While the past is read, the next forecast is due as soon as it is read.
     """
-    window, memory, expired = _expire(state, context, now)
-    edit = window.apply(change, context.region, _cutoff(context, now))
-    removed = expired if edit.added or not edit.removed else (*expired, edit.removed.id)
-    if edit.changed_from is None:
-        return Step(RegionState(edit.window, memory, state.due_at, state.scoring), None, edit.added, removed)
+    in_force, memory, expired = _expire(state, context, now)
+    edit, of_sources = _edits(in_force, change, context, now)
+    written, has_left = edit.added or of_sources.added, edit.removed or of_sources.removed
+    removed = (*expired, change.id) if has_left and not written else expired
+    changed_from = _earlier(edit.changed_from, of_sources.changed_from)
+    if changed_from is None:
+        return Step(RegionState(edit.window, memory, state.due_at, state.scoring, of_sources.window), None, written, removed)
     scoring = _close_interval(state, context, now).count_late_news(edit)
-    before, memory = memory, memory.refold(context.forecaster, context.region, edit.window, edit.changed_from)
+    before, events = memory, EventsInForce(edit.window, of_sources.window)
+    memory = memory.refold(context.forecaster, context.region, events, changed_from)
     expectation = context.forecaster.expect(memory.head, context.region, now)
     expectation = expectation._replace(due_at=now) if change.catching_up else expectation
-    after = RegionState(edit.window, memory, expectation.due_at, scoring)
+    after = RegionState(edit.window, memory, expectation.due_at, scoring, of_sources.window)
     forecast = _forecast(after, change, change.kind, change.id, context, now, expectation)
-    return Step(after, forecast, edit.added, removed, memory.count_refolded(before, edit.changed_from))
+    return Step(after, forecast, written, removed, memory.count_refolded(before, changed_from))
 
 
 def on_heartbeat(state: RegionState, heartbeat: Heartbeat, context: RegionContext, now: Instant) -> Step:
     """Apply the passing of time: when a forecast is due, it is issued again, given that no event arrived; not while the past is read."""
     if heartbeat.catching_up or state.due_at is None or now < state.due_at:
         return Step(state)
-    window, memory, expired = _expire(state, context, now)
+    (window, sources), memory, expired = _expire(state, context, now)
     expectation = context.forecaster.expect(memory.head, context.region, now)
-    after = RegionState(window, memory, expectation.due_at, _close_interval(state, context, now))
+    after = RegionState(window, memory, expectation.due_at, _close_interval(state, context, now), sources)
     return Step(after, _forecast(after, heartbeat, "heartbeat", None, context, now, expectation), None, expired)
 
 
@@ -95,9 +106,20 @@ def _cutoff(context: RegionContext, now: Instant) -> Instant:
     return now.plus(days=-context.region.window_days)
 
 
-def _expire(state: RegionState, context: RegionContext, now: Instant) -> tuple[Window, Memory, tuple[str, ...]]:
-    window, expired = state.window.expire(_cutoff(context, now))
-    return window, state.memory.expire(context.forecaster, context.region, expired), tuple(event.id for event in expired)
+def _expire(state: RegionState, context: RegionContext, now: Instant) -> tuple[EventsInForce, Memory, tuple[str, ...]]:
+    in_force, expired = state.in_force.expire(_cutoff(context, now))
+    return in_force, state.memory.expire(context.forecaster, context.region, expired), tuple(event.id for event in expired)
+
+
+def _edits(in_force: EventsInForce, change: Change, context: RegionContext, now: Instant) -> tuple[Edit, Edit]:
+    """Return the window and the sources after a change: an event revised across completeness leaves one and enters the other."""
+    cutoff = _cutoff(context, now)
+    edit = in_force.window.apply(change, context.region, cutoff)
+    return edit, in_force.sources.apply_to_sources(change, context.region, cutoff, context.forecaster.source_depth)
+
+
+def _earlier(one: Key | None, other: Key | None) -> Key | None:
+    return min((key for key in (one, other) if key is not None), default=None)
 
 
 def _close_interval(state: RegionState, context: RegionContext, now: Instant) -> Scoring:

@@ -22,13 +22,13 @@ from stream.core.lineup import Lineup
 from stream.core.memory import Memory
 from stream.core.position import Position, RegionChange, SavedRegion
 from stream.core.score import Interval, Scoring, Tally, Week
-from stream.core.window import Window
+from stream.core.window import EventsInForce, Window
 from stream.partition import Partition
 from stream.store import open_store
 from stream.store.protocol import SavedPartition, Store, WriteResult, position_checksum
 from tests.support.secured import SecuredRedis, secured_redis
 from tests.support.servers import new_database, own_redis
-from tests.support.simulated import REGION, SumForecaster, at, event, fold_events, records_by_partition, simulated_polls, table
+from tests.support.simulated import REGION, SumForecaster, at, change, event, fold_events, records_by_partition, simulated_polls, table
 
 FIRST = Position()
 BASIS = "sum-1/0123"
@@ -82,7 +82,7 @@ def position(offset: int, basis: str = BASIS) -> Position:
 def memory_of(*events: Event) -> Memory:
     forecaster = SumForecaster()
     base = Memory(forecaster.start(REGION))
-    return base.refold(forecaster, REGION, Window.of(list(events)), (-(2**60), "")).sparse() if events else base
+    return base.refold(forecaster, REGION, EventsInForce(Window.of(list(events))), (-(2**60), "")).sparse() if events else base
 
 
 def region_change(
@@ -229,12 +229,15 @@ def test_the_latest_forecasts_of_all_partitions_are_read_by_region(reopen: Calla
     assert list(store.forecasts().items()) == [("a", b"3"), ("b", b"1"), ("c", b"4")]
 
 
-def test_a_partition_saved_in_steps_is_restored_unchanged(reopen: Callable[[], Store]) -> None:
+@pytest.mark.parametrize("depth", [0.0, 2.0])
+def test_a_partition_saved_in_steps_is_restored_unchanged(reopen: Callable[[], Store], depth: float) -> None:
+    """With the sources below completeness of a forecaster that reads them, too."""
     store, regions = reopen(), table()
     (number, records) = max(records_by_partition(simulated_polls(5, 60, 1.0)).items(), key=lambda item: len(item[1]))
     rules = (Rule("seen", "magnitude", at_least=4.0), Rule("silent", "feed", at_least=300.0))
-    live = Partition(number, regions, SumForecaster(), rules=rules)
-    for record in [*records, Outage(len(records), at(1), "all_day", 301.0, "HTTP status 503")]:
+    live = Partition(number, regions, SumForecaster(source_depth=depth), rules=rules)
+    small = change(event("small", 24.0 * 7.9, 2.2), sequence=len(records) + 1, observed=at(24.0 * 8.0))
+    for record in [*records, Outage(len(records), at(1), "all_day", 301.0, "HTTP status 503"), small]:
         live.take(record, record.sequence)
         if record.sequence % 9 == 0:
             assert store.save(number, live.saved_position, live.position, live.changes()) is WriteResult.SAVED
@@ -243,9 +246,10 @@ def test_a_partition_saved_in_steps_is_restored_unchanged(reopen: Callable[[], S
     saved = require_saved(store.load(number))
     state = live.state(REGION.id)
     assert saved.position == live.position
-    assert saved.regions[REGION.id].events == state.window.events
+    assert saved.regions[REGION.id].events == state.in_force.events
     assert saved.regions[REGION.id].memory == state.memory.sparse()
-    assert saved.regions[REGION.id].memory.head == fold_events(SumForecaster(), state.window.events, state.memory.base)
+    assert saved.regions[REGION.id].memory.head == fold_events(SumForecaster(), state.in_force.events, state.memory.base)
+    assert bool(state.sources.events) == bool(depth)
     assert saved.regions[REGION.id].due_at == state.due_at
     assert saved.regions[REGION.id].scoring == state.scoring
     assert len(state.scoring.pending) > 5

@@ -1,6 +1,8 @@
 """The skill of live forecasts: the recorded change log goes through the live code, scored by `stream.core.score`.
 
     python -m tests.measurements.live_skill --from 2023-07 --to 2024-06 --model models/pretrained/lstm
+    python -m tests.measurements.live_skill --model my-lstm --beside models/pretrained/lstm      both on the same events, one replay
+    python -m tests.measurements.live_skill --rates-only                                         a fraction of the time
 
 Months from `--warm-up` on fill the windows and memories; whole weeks within `--from` … `--to` are scored, all regions together. The
 intervals are 95 % of a bootstrap over weeks (events of a sequence are not independent).
@@ -16,19 +18,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from ingest.bus import open_log
-from ingest.bus.log import EVENTS, FORECASTS
+from ingest.bus.log import EVENTS, FORECASTS, REGION_PARTITIONS
+from ingest.catalog import read_changes
+from ingest.changes import Ledger
+from ingest.event import Change, DeadLetter
 from ingest.instant import Instant
 from ingest.publish import Publisher
-from ingest.region import RegionTable
+from ingest.region import Region, RegionTable, partition_of
 from models.forecaster.live import LstmForecaster
-from stream.core.forecaster import Forecaster
+from stream.core.forecaster import Expectation, Forecaster
 from stream.core.score import MILLISECONDS_PER_WEEK, MODEL, Scoring, Tally
-from stream.replay import HEARTBEAT_SECONDS, publish_files
+from stream.core.shadow import ShadowedForecaster
+from stream.partition import Partition
+from stream.replay import HEARTBEAT_SECONDS, _with_heartbeats, publish_files
 from stream.replay_span import Span
 from stream.store import open_store
 from stream.worker import Worker
@@ -57,16 +65,27 @@ def main() -> None:
     parser.add_argument("--warm-up", default="2022-04", help="first month replayed")
     parser.add_argument("--changelog", type=Path, default=RECORDED / "data" / "feed" / "changelog")
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--beside", type=Path, help="a second model, scored as a challenger of the first")
+    parser.add_argument(
+        "--rates-only", action="store_true", help="compute the scored rates alone, without log, store and the rest of a forecast"
+    )
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    forecaster = LstmForecaster.load(given.model)
+    forecaster: Forecaster = LstmForecaster.load(given.model)
+    if given.beside is not None:
+        forecaster = ShadowedForecaster(forecaster, LstmForecaster.load(given.beside))
     files = [given.changelog / f"changes_{month}.csv.xz" for month in months(given.warm_up, given.last)]
-    scorings = replay(files, forecaster)
+    scorings = fold_rates(files, forecaster) if given.rates_only else replay(files, forecaster)
     begin, end = Instant.parse(f"{given.first}-01"), Instant.parse(f"{month_after(given.last)}-01")
     weeks = list(range(-(-begin // MILLISECONDS_PER_WEEK), end // MILLISECONDS_PER_WEEK))
     print(f"{forecaster.basis}: {len(weeks)} weeks from {given.first} to {given.last}, replayed from {given.warm_up} on")
-    for line in report(scorings, weeks, (MODEL, *forecaster.rivals)):
+    names = (MODEL, *forecaster.rivals)
+    for line in report(scorings, weeks, names):
         print(line)
+    if given.beside is not None:
+        whole = skill_of(list(scorings.values()), weeks, len(names))
+        for column, name in enumerate(names[1:-1], start=1):
+            print(f"gain of {names[-1]} over {name}: {format_interval(whole.scores[:, -1] - whole.scores[:, column], whole)}")
 
 
 def months(first: str, last: str) -> list[str]:
@@ -103,6 +122,45 @@ def replay(files: list[Path], forecaster: Forecaster) -> dict[str, Scoring]:
         worker.close()
         store.close()
     return {region: saved.scoring for one in saved_partitions if one is not None for region, saved in sorted(one.regions.items())}
+
+
+class RatesOnly:
+    """A forecaster of which only the rates are computed: its forecasts are issued an hour apart, or when an event comes."""
+
+    def __init__(self, forecaster: Forecaster) -> None:
+        self._forecaster, self._expectations = forecaster, dict[str, Expectation]()
+        self.name, self.rivals, self.basis, self.source_depth = (
+            forecaster.name,
+            forecaster.rivals,
+            forecaster.basis,
+            forecaster.source_depth,
+        )
+        self.start, self.observe, self.hazards = forecaster.start, forecaster.observe, forecaster.hazards
+
+    def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
+        """Return the first expectation of the region, with a time of reissue of its own."""
+        if region.id not in self._expectations:
+            self._expectations[region.id] = self._forecaster.expect(memory, region, now)
+        return self._expectations[region.id]._replace(due_at=now.plus(hours=1.0))
+
+
+def fold_rates(files: list[Path], forecaster: Forecaster) -> dict[str, Scoring]:
+    """Fold the files' changes through the same partitions, window and scoring as `replay`, with heartbeats an hour apart."""
+    table, began, count = RegionTable.load(), time.monotonic(), 0
+    numbers = range(REGION_PARTITIONS)
+    partitions = [Partition(number, table, RatesOnly(forecaster)) for number in numbers]
+    sequences = dict.fromkeys(numbers, -1)
+    observations = (item for file in files for item in read_changes(file))
+    for record in _with_heartbeats(observations, Span(), Ledger(table), 3_600.0):
+        if isinstance(record, DeadLetter):
+            continue
+        for number in (partition_of(record.region, REGION_PARTITIONS),) if isinstance(record, Change) else numbers:
+            sequences[number] += 1
+            partitions[number].take(msgspec.structs.replace(record, sequence=sequences[number]), sequences[number])
+            partitions[number].mark_saved()
+            count += 1
+    print(f"{count} records in {time.monotonic() - began:.0f} s", flush=True)
+    return {region.id: partitions[partition_of(region.id, REGION_PARTITIONS)].state(region.id).scoring for region in table}
 
 
 def report(scorings: dict[str, Scoring], weeks: list[int], names: tuple[str, ...]) -> Iterator[str]:

@@ -78,8 +78,8 @@ class SumForecaster:
 
     rivals = ("daily", "halving")
 
-    def __init__(self, name: str = "sum-1", due_hours: float = 1.0, weight: float = 1.0) -> None:
-        self._name, self._due_hours, self._weight = name, due_hours, weight
+    def __init__(self, name: str = "sum-1", due_hours: float = 1.0, weight: float = 1.0, source_depth: float = 0.0) -> None:
+        self._name, self._due_hours, self._weight, self._source_depth = name, due_hours, weight, source_depth
         self.observed: list[str] = []
         """Ids of the events folded so far; an event folded twice is there twice."""
 
@@ -90,6 +90,10 @@ class SumForecaster:
     @property
     def basis(self) -> str:
         return self._name
+
+    @property
+    def source_depth(self) -> float:
+        return self._source_depth
 
     def start(self, region: Region) -> bytes:
         return _PACKED.pack(region.magnitude_of_completeness, _LONG_AGO)

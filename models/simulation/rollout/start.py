@@ -17,7 +17,7 @@ from models.catalog import PointPattern, common_step
 from models.cnn import Factors
 from models.numerics import FloatArray
 from models.place import Kernels, kernels_of, place_data, slow_days
-from models.space_time import SpaceTimeNetwork, require_place
+from models.space_time import SpaceTimeNetwork, require_place, simulated_network
 from models.timing import (
     KERNELS,
     TAUS_DAYS,
@@ -26,7 +26,6 @@ from models.timing import (
     Followed,
     LargeEvents,
     PatternKernels,
-    refuse_sources,
 )
 
 WARM_UP = 2_048
@@ -110,9 +109,9 @@ def history_of(network: SpaceTimeNetwork, pattern: PointPattern, background: flo
         background: μ, events per day.
 
     Raises:
-        Problem: the model was trained without places, or reads sources.
+        Problem: the model was trained without places.
     """
-    refuse_sources(network.timing)
+    network = simulated_network(network)
     place, timing = require_place(network).eval(), network.timing.evaluate(pattern)
     features, weights, reach = timing.event_features, timing.event_weights, network.architecture.place_reach
     data = place_data(place, pattern, features, weights, background, len(pattern), reach)

@@ -14,14 +14,13 @@ from models.catalog import PointPattern
 from models.numerics import FloatArray, offsets_km
 from models.place import NEAREST, pattern_geometry, places_of
 from models.simulation.rollout.start import History
-from models.space_time import SpaceTimeNetwork, require_place
+from models.space_time import SpaceTimeNetwork, require_place, simulated_network
 from models.timing import (
     LOCAL_TRACES,
     SQUARED_RADII_KM2,
     TRACES,
     local_traces_of_pairs,
     pattern_features,
-    refuse_sources,
     sum_with_decay,
     trace_decays,
     trace_jumps,
@@ -38,9 +37,9 @@ def live_history(network: SpaceTimeNetwork, pattern: PointPattern, background: f
         background: μ, events per day.
 
     Raises:
-        Problem: the model was trained without places, or reads sources.
+        Problem: the model was trained without places.
     """
-    refuse_sources(network.timing)
+    network = simulated_network(network)
     place = require_place(network).eval()
     timing = network.timing.evaluate(pattern, event_features, sum_with_decay)
     followed = network.timing.follow(timing, background, compiled=False)

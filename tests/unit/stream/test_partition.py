@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.event import Change, Event, InputRecord, decode, encode
+from ingest.event import EARTHQUAKE, Change, Event, InputRecord, decode, encode
 from stream.alerts.rules import Rule
 from stream.core.position import BEGINNING, RegionChange, SavedRegion
+from stream.core.window import key_of
 from stream.partition import Partition
 from stream.records.alert import decode_alerts, encode_alerts
 from stream.records.forecast import decode_forecast
@@ -42,8 +43,12 @@ RULES = (
 )
 
 
-def partition(number: int = 4) -> Partition:
-    return Partition(number, TABLE, SumForecaster(), rules=RULES)
+DEPTHS = pytest.mark.parametrize("depth", [0.0, 0.3, 2.0])
+"""How far below completeness the forecaster reads sources; the simulated feed goes 0.4 (in `neighbour` 0.9) below it."""
+
+
+def partition(number: int = 4, depth: float = 0.0) -> Partition:
+    return Partition(number, TABLE, SumForecaster(source_depth=depth), rules=RULES)
 
 
 def fold(into: Partition, records: Iterable[InputRecord]) -> list[bytes]:
@@ -107,14 +112,52 @@ def test_every_forecast_has_an_id_of_its_own() -> None:
     assert {forecast.region for forecast in forecasts} == {REGION.id, NEIGHBOUR.id}
 
 
-def test_the_state_at_the_end_is_the_fold_of_the_last_versions() -> None:
+@DEPTHS
+def test_the_state_at_the_end_is_the_fold_of_the_last_versions(depth: float) -> None:
     """Invariant 3: live state equals offline state for the same final window."""
-    live = partition()
-    fold(live, [record for record in records_of_both_regions() if record.observed_at < at(100)])  # before anything expires
-    state = live.state(REGION.id)
+    live, last = partition(depth=depth), dict[str, Event | None]()
+    records = [record for record in records_of_both_regions() if record.observed_at < at(100)]  # before anything expires
+    fold(live, records)
+    for record in records:
+        if isinstance(record, Change):
+            last |= {record.id: record.event if record.region == REGION.id and record.event is not None else None}
+    lowest, state = REGION.magnitude_of_completeness - depth, live.state(REGION.id)
+    known = [one for one in last.values() if one is not None and one.type == EARTHQUAKE and (one.magnitude or 0.0) >= lowest]
+    assert state.in_force.events == tuple(sorted(known, key=key_of))
     assert len(state.window.events) > 20
-    assert state.memory.head == fold_events(SumForecaster(), state.window.events, state.memory.base)
+    assert bool(state.sources.events) == bool(depth)
+    assert all(REGION.magnitude_of_completeness > (one.magnitude or 0.0) >= lowest for one in state.sources.events)
+    assert state.memory.head == fold_events(SumForecaster(), known and state.in_force.events, state.memory.base)
     assert state.memory.base == SumForecaster().start(REGION)
+
+
+def test_sources_are_neither_counted_nor_scored() -> None:
+    """A source leads to a forecast, because it changes the rate; the counts of every forecast are those of the events above it."""
+    records, reading, plain = records_of_both_regions(), partition(depth=2.0), partition()
+    issued, fewer = ({one.id: one for one in map(decode_forecast, filter(is_forecast, fold(live, records)))} for live in (reading, plain))
+    of_changes = [one for one in fewer.values() if one.cause != "heartbeat"]
+    assert len(issued) > len(fewer)
+    assert all(issued[one.id].events_in_window == one.events_in_window for one in of_changes)
+    assert all(issued[one.id].last_event_at == one.last_event_at for one in of_changes)
+    assert any(issued[one.id].wait != one.wait for one in of_changes)
+    totals = [live.state(REGION.id).scoring.total.events for live in (reading, plain)]
+    assert totals[0] == totals[1] > 20
+
+
+def is_forecast(body: bytes) -> bool:
+    return b"quakecast.forecast/1" in body
+
+
+def test_an_event_revised_across_completeness_is_in_one_window_only() -> None:
+    live = partition(depth=1.0)
+    for number, magnitude in enumerate((2.4, 2.6, 2.0, 2.5, 1.4)):
+        live.take(change(event("a", 1, magnitude), sequence=number, kind="updated" if number else "added"), number)
+        counted, sources = live.state(REGION.id).in_force
+        assert len(counted.events) == (magnitude >= 2.5)
+        assert len(sources.events) == (1.5 <= magnitude < 2.5)
+        assert [one.id for one in live.changes()[REGION.id].written] == ["a"] * (magnitude >= 1.5)
+    assert live.changes()[REGION.id].removed == ("a",)
+    assert live.changes()[REGION.id].window_digest == 0
 
 
 def test_a_record_delivered_twice_does_nothing_the_second_time() -> None:
@@ -186,33 +229,36 @@ def test_a_status_only_revision_is_saved() -> None:
     assert live.changes()[REGION.id].written == (reviewed,)
 
 
-def fold_with_restarts(records: Sequence[InputRecord], cuts: Iterable[int]) -> list[bytes]:
+def fold_with_restarts(records: Sequence[InputRecord], cuts: Iterable[int], depth: float = 0.0) -> list[bytes]:
     """Return what is issued by a chain of partitions, each restored from what the preceding one has saved."""
-    store, issued, current = FakeStore(), list[bytes](), partition()
+    store, issued, current = FakeStore(), list[bytes](), partition(depth=depth)
     bounds = [0, *sorted(cuts), len(records)]
     for start, end in pairwise(bounds):
         issued += fold(current, records[start:end])
         store.save(current)
         position = current.position
-        current = Partition(4, TABLE, SumForecaster(), position, rules=RULES)
+        current = Partition(4, TABLE, SumForecaster(source_depth=depth), position, rules=RULES)
         current.restore(store.regions())
     return issued
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 5), st.lists(st.integers(0, 400), max_size=8))
-def test_a_history_saved_and_restored_anywhere_continues_with_the_same_bytes(seed: int, cuts: list[int]) -> None:
+@given(st.integers(0, 5), st.lists(st.integers(0, 400), max_size=8), st.sampled_from((0.0, 0.3, 2.0)))
+def test_a_history_saved_and_restored_anywhere_continues_with_the_same_bytes(seed: int, cuts: list[int], depth: float) -> None:
     records = records_of_both_regions(seed, count=50, every_hours=1.0)
-    assert fold_with_restarts(records, [number for number in cuts if number <= len(records)]) == fold(partition(), records)
+    within = [number for number in cuts if number <= len(records)]
+    assert fold_with_restarts(records, within, depth) == fold(partition(depth=depth), records)
 
 
-def test_a_restart_after_every_record_changes_no_byte() -> None:
+@DEPTHS
+def test_a_restart_after_every_record_changes_no_byte(depth: float) -> None:
     records = records_of_both_regions(7, count=40, every_hours=2.0)
-    assert fold_with_restarts(records, range(1, len(records))) == fold(partition(), records)
+    assert fold_with_restarts(records, range(1, len(records)), depth) == fold(partition(depth=depth), records)
 
 
-def test_saving_after_every_record_saves_the_same_as_saving_everything() -> None:
-    store, live = FakeStore(), partition()
+@DEPTHS
+def test_saving_after_every_record_saves_the_same_as_saving_everything(depth: float) -> None:
+    store, live = FakeStore(), partition(depth=depth)
     for record in records_of_both_regions(count=40, every_hours=1.0):
         live.take(record, record.sequence)
         store.save(live)

@@ -10,6 +10,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from ingest.instant import Instant
 from ingest.region import Region
 from models.artifact import read_forecaster
 from models.baselines import read_rates
+from models.forecaster.explain import explain_forecast
 from models.forecaster.live import LstmForecaster
 from models.magnitude import BACKGROUND_SHARE
 from models.space_time import SpaceTimeNetwork
@@ -33,7 +35,20 @@ REGION = Region("fe-19", "Kamchatka", 4.5, 365.0)
 
 @cache
 def networks() -> tuple[SpaceTimeNetwork, ...]:
-    return read_forecaster()[0], small_network()
+    return read_forecaster()[0], small_network(), reading_network()
+
+
+def reading_network(depth: float = 2.0) -> SpaceTimeNetwork:
+    """Return the built-in network as one that reads sources, which bring a fifth as many events as the events do, and quickly."""
+    network, _ = read_forecaster()
+    sizes = msgspec.structs.replace(network.timing.architecture, source_depth=depth)
+    reading = SpaceTimeNetwork(msgspec.structs.replace(network.architecture, timing=sizes))
+    reading.load_state_dict(network.state_dict(), strict=False)
+    with torch.no_grad():
+        reading.timing.kernels.log_source_productivity.fill_(-5.0)
+        reading.timing.kernels.log_source_productivity[:, 0, :4] = -3.0
+        reading.timing.kernels.sources_per_event.fill_(0.8)
+    return reading.eval()
 
 
 @cache
@@ -80,12 +95,45 @@ def sequences(draw: st.DrawFn) -> list[Event]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(sequences(), st.sampled_from(SILENCES_HOURS), st.sampled_from([0.6, 2.5, 4.5, 7.5]), st.integers(0, 1))
+@given(sequences(), st.sampled_from(SILENCES_HOURS), st.sampled_from([0.6, 2.5, 4.5, 7.5]), st.integers(0, 2))
 def test_no_forecast_contradicts_itself(events: list[Event], silence: float, completeness: float, number: int) -> None:
     region, forecaster = msgspec.structs.replace(REGION, magnitude_of_completeness=completeness), forecasters()[number]
     now = (events[-1].time if events else at(0.0)).plus(hours=silence)
     forecast = record_of(forecaster.expect(folded(forecaster, events, region), region, now), now, region)
     assert flaw_of(forecast) is None
+
+
+def test_a_source_raises_the_rate_at_once_and_the_parts_still_agree() -> None:
+    forecaster, network = forecasters()[2], networks()[2]
+    before, now = folded(forecaster, ordinary()), at(2.0)
+    after = forecaster.observe(before, event("source", 1.9, 3.0, latitude=52.0, longitude=160.0), REGION)
+    deeper = forecaster.observe(before, event("source", 1.9, 2.4, latitude=52.0, longitude=160.0), REGION)
+    assert deeper == before
+    quiet, raised = (forecaster.expect(memory, REGION, now) for memory in (before, after))
+    assert raised.wait.hazard_per_day > 1.05 * quiet.wait.hazard_per_day
+    assert flaw_of(record_of(raised, now)) is None
+    assert raised.exceedance is not None
+    assert quiet.exceedance is not None
+    assert raised.exceedance.probability["5"]["1d"] > quiet.exceedance.probability["5"]["1d"]
+    (own, *rivals), (own_before, *rivals_before) = (
+        forecaster.hazards(memory, REGION, now, now.plus(hours=1.0)) for memory in (after, before)
+    )
+    assert rivals == rivals_before, "the rivals read no sources"
+    assert own.expected_events > own_before.expected_events
+    assert math.exp(own.log_rate_at_start) == pytest.approx(raised.wait.hazard_per_day, rel=1e-5)
+    explanation = explain_forecast(network.timing, forecaster.past(after), REGION.id, REGION.magnitude_of_completeness, now)
+    shares = explanation.background_share + explanation.older_share + sum(one.share for one in explanation.events)
+    assert shares <= 1.0 + 1e-9
+    assert explanation.older_share > explain_forecast(network.timing, forecaster.past(before), REGION.id, 4.5, now).older_share
+
+
+def test_the_wait_ahead_expects_sources_and_the_hazard_does_not() -> None:
+    """A hazard holds while nothing comes, so it is that of the rate without sources; what is expected counts those that may come."""
+    forecaster, now = forecasters()[2], at(2.0)
+    memory = folded(forecaster, ordinary())
+    within = forecaster.expect(memory, REGION, now).wait.probability_within["1d"]
+    silent = -math.expm1(-forecaster.hazards(memory, REGION, now, now.plus(days=1.0))[0].expected_events)
+    assert within > 1.01 * silent
 
 
 @settings(max_examples=40, deadline=None)

@@ -17,7 +17,6 @@ from models.catalog.datasets import RegionDataset, SplitDates, single_region_dat
 from models.catalog.point_pattern import NO_SOURCES, PointPattern, Sources, Span, make_point_pattern
 from models.numerics.arrays import FloatArray
 from models.timing.excitation import KERNEL_PRODUCTIVITIES, TAUS_DAYS
-from models.timing.live import LiveTiming
 from models.timing.model import TimingNetwork, time_scores
 from models.timing.train import train_timing
 from models.timing.train_kernels import fit_plain
@@ -190,11 +189,6 @@ def test_training_on_catalogues_cut_at_completeness_says_what_to_do() -> None:
     dataset = single_region_dataset(Sequence(START, 25.0, 7).events, 2.5, None, years, with_sources=True)
     with pytest.raises(Problem, match="no event below completeness"):
         timing_training_data([dataset], READING)
-
-
-def test_a_network_that_reads_sources_is_refused_where_there_are_none() -> None:
-    with pytest.raises(Problem, match="events below completeness"):
-        LiveTiming(reading_network())
 
 
 def test_half_a_source_weighs_half() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ingest.event import Event
 from stream.core.memory import RECENT, SPACING, Memory
-from stream.core.window import Window, key_of
+from stream.core.window import EventsInForce, Window, key_of
 from stream.store.protocol import decode_memory, encode_memory
 from tests.support.simulated import REGION, SumForecaster, at, change, event, fold_events
 
@@ -26,7 +26,7 @@ def fold_one_by_one(forecaster: SumForecaster, events: list[Event]) -> tuple[Win
     for one in events:
         edit = window.apply(change(one), REGION, LONG_AGO)
         assert edit.changed_from is not None
-        window, memory = edit.window, memory.refold(forecaster, REGION, edit.window, edit.changed_from)
+        window, memory = edit.window, memory.refold(forecaster, REGION, EventsInForce(edit.window), edit.changed_from)
     return window, memory
 
 
@@ -58,7 +58,7 @@ def test_a_late_event_refolds_from_the_nearest_checkpoint(late_hours: float, ste
     forecaster.observed.clear()
     edit = window.apply(change(event("late", late_hours, 5.0)), REGION, LONG_AGO)
     assert edit.changed_from is not None
-    before, memory = memory, memory.refold(forecaster, REGION, edit.window, edit.changed_from)
+    before, memory = memory, memory.refold(forecaster, REGION, EventsInForce(edit.window), edit.changed_from)
     assert len(forecaster.observed) == steps
     assert memory.count_refolded(before, edit.changed_from) == steps
     assert memory.head == fold_events(SumForecaster(), edit.window.events, memory.base)
@@ -69,11 +69,12 @@ def test_an_event_after_all_others_is_no_refold_and_the_last_ones_deletion_folds
     window, before = fold_one_by_one(forecaster, sequence(20))
     added = window.apply(change(event("new", 21.0)), REGION, LONG_AGO)
     assert added.changed_from is not None
-    after = before.refold(forecaster, REGION, added.window, added.changed_from)
+    after = before.refold(forecaster, REGION, EventsInForce(added.window), added.changed_from)
     assert after.count_refolded(before, added.changed_from) is None
     deleted = added.window.apply(change("new"), REGION, LONG_AGO)
     assert deleted.changed_from is not None
-    assert after.refold(forecaster, REGION, deleted.window, deleted.changed_from).count_refolded(after, deleted.changed_from) == 0
+    without = after.refold(forecaster, REGION, EventsInForce(deleted.window), deleted.changed_from)
+    assert without.count_refolded(after, deleted.changed_from) == 0
 
 
 def test_a_refold_folds_at_most_the_spacing_more_than_the_changed_events() -> None:
@@ -84,7 +85,7 @@ def test_a_refold_folds_at_most_the_spacing_more_than_the_changed_events() -> No
         forecaster.observed.clear()
         edit = window.apply(change(f"e{number:03d}"), REGION, LONG_AGO)
         assert edit.changed_from is not None
-        memory.refold(forecaster, REGION, edit.window, edit.changed_from)
+        memory.refold(forecaster, REGION, EventsInForce(edit.window), edit.changed_from)
         assert 100 - number <= len(forecaster.observed) < 100 - number + SPACING
 
 
@@ -139,7 +140,7 @@ def test_a_memory_after_any_history_is_the_fold_of_its_window(start: int, histor
             edit = window.apply(change(subject), REGION, cutoff)
             window = edit.window
             if edit.changed_from is not None:
-                memory = memory.refold(forecaster, REGION, window, edit.changed_from)
+                memory = memory.refold(forecaster, REGION, EventsInForce(window), edit.changed_from)
         check_checkpoints(window, memory)
 
 

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ingest.event import EARTHQUAKE, Change, Event, encode
 from stream.core.digest import digest_after, window_digest
 from stream.core.memory import Memory
-from stream.core.window import Window, key_of
+from stream.core.window import EventsInForce, Window, key_of
 from tests.support.simulated import REGION, SumForecaster, at, change, event, fold_events
 
 IDS = st.sampled_from("abcdefgh")
@@ -54,7 +54,7 @@ class WindowMachine(RuleBasedStateMachine):
         before = self.window
         self.window, expired = self.window.expire(self.cutoff)
         self.memory = self.memory.expire(self.forecaster, REGION, expired)
-        self.digest = digest_after(self.digest, before, [one.id for one in expired], None)
+        self.digest = digest_after(self.digest, EventsInForce(before), [one.id for one in expired], None)
         gone = sorted((one for one in self.events.values() if one.time < self.cutoff), key=key_of)
         assert list(expired) == gone
         self.base = fold_events(self.forecaster, gone, self.base)
@@ -72,8 +72,8 @@ class WindowMachine(RuleBasedStateMachine):
         unchanged = 0 if edit.changed_from is None else sum(key_of(each) < edit.changed_from for each in before.events)
         assert edit.window.events[:unchanged] == before.events[:unchanged]
         if edit.changed_from is not None:
-            self.memory = self.memory.refold(self.forecaster, REGION, edit.window, edit.changed_from)
-        self.digest = digest_after(self.digest, before, [] if edit.removed is None else [edit.removed.id], edit.added)
+            self.memory = self.memory.refold(self.forecaster, REGION, EventsInForce(edit.window), edit.changed_from)
+        self.digest = digest_after(self.digest, EventsInForce(before), [] if edit.removed is None else [edit.removed.id], edit.added)
         self.window = edit.window
 
     @invariant()
