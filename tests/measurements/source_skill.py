@@ -3,6 +3,7 @@
     python -m tests.measurements.source_skill WHITE_06 SanJac_10      benchmark catalogues: targets at Mc + 0.5, sources from Mc on
     python -m tests.measurements.source_skill feed delayed            the recorded feed: targets at Mc, sources from Mc − 1 on
     python -m tests.measurements.source_skill delayed --held-back     its held-back year too: once, after the last choice
+    python -m tests.measurements.source_skill delayed --built-in F    the built-in model, which learns its sources afterwards; written to F
 
 Kernels and memory are trained twice from the same seed, without and with sources. Both are scored on the same events of the validation
 span; the intervals are 95 % of a paired bootstrap over blocks of time. In `delayed` a source is known from its first report on, in `feed`
@@ -21,17 +22,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import RegionTable
+from models.artifact import read_forecaster, write_forecaster
 from models.catalog.cleaning import earthquakes, newest_versions
 from models.catalog.datasets import RegionDataset, SplitDates, datasets_by_region, read_events, single_region_dataset
 from models.catalog.point_pattern import NO_SOURCES, PointPattern, Sources, Span
 from models.numerics.arrays import FloatArray
 from models.scoring.scores import bootstrap_interval
+from models.space_time import SpaceTimeNetwork
+from models.timing.fit_sources import fit_sources
 from models.timing.model import TimingNetwork, time_scores
 from models.timing.networks import Architecture
 from models.timing.sequence_rows import intervals_of
@@ -149,6 +154,22 @@ def compare(name: str, datasets: list[RegionDataset], depth: float, seeds: range
             print(json.dumps(line | medians | {"stages": [plain_stages, stages]}), flush=True)
 
 
+def compare_built_in(name: str, datasets: list[RegionDataset], folder: Path, spans: tuple[str, ...]) -> None:
+    """Let the built-in model read the feed's sources (`models.timing.fit_sources`), print what it gains, and write it to a folder."""
+    network, card = read_forecaster()
+    reading, stages = fit_sources(network.timing, datasets, FEED_DEPTH)
+    for span in spans:
+        one, other = score(network.timing, datasets, span), score(reading, datasets, span)
+        gain = bootstrap_interval(other.values - one.values, one.times, one.ends)
+        line = {"catalogue": name, "model": card.name, "span": span, "events": len(one.times), "without": one.per_event, "gain": gain}
+        medians = {"within median": [one.within_median, other.within_median]}
+        print(json.dumps(line | medians | {"stages": stages, "brought": float(reading.kernels.induced_by_sources.sum())}), flush=True)
+    with_sources = SpaceTimeNetwork(msgspec.structs.replace(network.architecture, timing=reading.architecture))
+    with_sources.timing, with_sources.magnitude, with_sources.place = reading, network.magnitude, network.place
+    fields = {key: getattr(card, key) for key in ("data", "options", "scores", "notes")}
+    print(write_forecaster(folder, with_sources.eval(), fields | {"training": card.training | stages}).name)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", choices=[*BENCHMARKS, "feed", "delayed"])
@@ -157,12 +178,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--feed", type=Path, default=FEED)
     parser.add_argument("--held-back", action="store_true", help="score the feed's held-back year too")
+    parser.add_argument("--built-in", type=Path, metavar="FOLDER", help="write the built-in model with sources to this folder")
     given = parser.parse_args()
     torch.set_num_threads(1)
     for name in given.names:
         recorded = name in ("feed", "delayed")
         datasets = feed(given.feed, delayed=name == "delayed") if recorded else benchmark(name, given.data)
         spans = ("validation", "test") if given.held_back and recorded else ("validation",)
+        if recorded and given.built_in is not None:
+            compare_built_in(name, datasets, given.built_in, spans)
+            continue
         seeds = range(given.first_seed, given.first_seed + given.seeds)
         compare(name, datasets, FEED_DEPTH if recorded else RAISED, seeds, spans)
 
