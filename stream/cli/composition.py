@@ -21,6 +21,7 @@ from stream.worker import GROUP, Worker
 
 if TYPE_CHECKING:
     from models.forecaster import ModelLibrary
+    from models.maps import NetworkMapMaker
     from models.simulation import NetworkSimulator, ProcessPool
 
 
@@ -68,17 +69,20 @@ def open_outlook_worker(
     metrics: OutlookMetrics | None = None,
     since: Instant | None = None,
 ) -> OutlookWorker:
-    """Return an outlook worker on the log at this URL."""
+    """Return an outlook worker, which makes maps too, on the log at this URL."""
     simulators, name = NetworkSimulators(library, processes), producer_name(bus, OUTLOOK_GROUP)
-    return OutlookWorker(open_log(bus), table, simulators, name=name, from_beginning=from_beginning, metrics=metrics, since=since)
+    return OutlookWorker(
+        open_log(bus), table, simulators, name=name, from_beginning=from_beginning, metrics=metrics, since=since, map_makers=simulators
+    )  # fmt: skip
 
 
 class NetworkSimulators:
-    """`stream.outlooks.Simulators` over the models of a library."""
+    """`stream.outlooks.Simulators` and `MapMakers` over the models of a library."""
 
     def __init__(self, library: ModelLibrary, processes: ProcessPool) -> None:
         self._library, self._processes = library, processes
         self._by_lineup = lru_cache(maxsize=2)(self._simulator)
+        self._maps_by_lineup = lru_cache(maxsize=2)(self._map_maker)
 
     def simulator(self, lineup: Lineup) -> NetworkSimulator:
         """Return the champion's simulator.
@@ -88,8 +92,17 @@ class NetworkSimulators:
         """
         return self._by_lineup(lineup)
 
+    def map_maker(self, lineup: Lineup) -> NetworkMapMaker:
+        """Return the champion's maker of maps."""
+        return self._maps_by_lineup(lineup)
+
     def _simulator(self, lineup: Lineup) -> NetworkSimulator:
         from models.simulation import NetworkSimulator
 
         self._library.forecaster(lineup)
         return NetworkSimulator(*self._library.named_network(lineup), self._processes)
+
+    def _map_maker(self, lineup: Lineup) -> NetworkMapMaker:
+        from models.maps import NetworkMapMaker
+
+        return NetworkMapMaker(*self._library.named_network(lineup))

@@ -302,12 +302,28 @@ def test_the_command_issues_outlooks_until_a_signal_and_a_replay_writes_the_same
     running.send_signal(signal.SIGTERM)
     _, errors = running.communicate(timeout=PATIENCE_SECONDS)
     assert running.returncode == 0, errors.decode()
-    live = outlooks_in_log(opened)
+    live, live_maps = outlooks_in_log(opened), list(maps_of(opened))
     opened.close()
-    lines = tmp_path / "outlooks.jsonl"
-    again = [*COMMAND, "replay", url, "--outlooks", str(lines), "--to", str(decode_outlook(live[-1]).issued_at.plus(hours=2.1))]
+    lines, map_lines = tmp_path / "outlooks.jsonl", tmp_path / "maps.jsonl"
+    again = [
+        *COMMAND,
+        "replay",
+        url,
+        "--outlooks",
+        str(lines),
+        "--maps",
+        str(map_lines),
+        "--to",
+        str(decode_outlook(live[-1]).issued_at.plus(hours=2.1)),
+    ]
     subprocess.run(again, check=True, env=environment, stderr=subprocess.PIPE)
     assert set(live) <= set(lines.read_bytes().splitlines())
+    assert set(live_maps) <= set(map_lines.read_bytes().splitlines())
+    assert len(live_maps) == len(live)
+    for gridded in map(decode_map, live_maps):
+        assert gridded.test
+        assert gridded.totals == sorted(gridded.totals)
+        assert [sum(row) for row in gridded.expected] == pytest.approx(gridded.totals, rel=0.005)
     found = [decode_outlook(line) for line in lines.read_bytes().splitlines()]
     assert all(one.test and one.simulations >= 1_000 and one.region == "turkiye" for one in found)
     assert found[-1].mainshock is not None

@@ -2,6 +2,7 @@
 import { EventStream, type Message } from "./event_stream";
 import { Page } from "./page";
 import type { Alert, CameSince, Explanation, Forecast, KnownEvent, Outcome, Region, Status, TopicRecord } from "./records";
+import type { GriddedForecast } from "./gridded";
 import type { Outlook } from "./outlook";
 import { ServerError, Server } from "./server";
 import { SignIn } from "./sign_in";
@@ -25,6 +26,7 @@ const page = new Page(
   loadEarlier,
   () => void loadRegionDetails(),
   (alert) => void loadRevisions(alert),
+  async (region) => (await server.json<{ map: GriddedForecast | null }>(`/v1/maps/${encodeURIComponent(region)}`)).map,
 );
 
 /** Applies the records of all messages to the world; a record that cannot be read is skipped. */

@@ -5,15 +5,18 @@ import { select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomBehavior } from "d3-zoom";
 import type { MultiLineString, MultiPolygon } from "geojson";
 import type { Quake } from "./catalogue";
+import { drawCells } from "./cell_marks";
 import type { Coast } from "./coast";
 import { html, svg } from "./element";
 import { DEPTH_CLASSES, draw, nearest, place, type Mark } from "./event_marks";
 import { outline, sphericalPolygon } from "./geometry";
+import type { Square } from "./gridded";
 import { heightFor, projection, type View } from "./projection";
 import type { Region } from "./records";
 
 const LARGEST_ZOOM = 40;
 const FILLED_SHARE = 0.7;
+const COLOURS = [0, 1, 2, 3, 4, 5, 6];
 
 interface Shape {
   filled: SVGPathElement;
@@ -37,6 +40,7 @@ export class WorldMap {
   private view: View = { k: 1, x: 0, y: 0 };
   private width = 0;
   private quakes: readonly Quake[] = [];
+  private cells: readonly Square[] = [];
   private marks: Mark[] = [];
   private now = 0;
   private projected: GeoProjection | null = null;
@@ -47,7 +51,7 @@ export class WorldMap {
   constructor(
     private readonly coast: Coast,
     private readonly onSelect: (region: string) => void,
-    private readonly describe: (quake: Quake | null, region: string | null) => string,
+    private readonly describe: (quake: Quake | null, region: string | null, place: [number, number] | null) => string,
   ) {
     coast.onLoaded = () => this.redraw();
     this.picture.append(this.sphere, this.land, this.graticule, this.fills, this.borders);
@@ -93,6 +97,12 @@ export class WorldMap {
   showEvents(quakes: readonly Quake[], now: number): void {
     this.quakes = quakes;
     this.now = now;
+    this.schedule();
+  }
+
+  /** Draws the cells of a region’s map over it; none without any. */
+  showCells(cells: readonly Square[]): void {
+    this.cells = cells;
     this.schedule();
   }
 
@@ -181,6 +191,12 @@ export class WorldMap {
     if (pen === null || this.projected === null) return;
     pen.scale(density, density);
     const style = getComputedStyle(this.element);
+    drawCells(
+      pen,
+      this.cells,
+      this.projected,
+      COLOURS.map((colour) => style.getPropertyValue(`--class-${colour}`)),
+    );
     pen.strokeStyle = style.getPropertyValue("--coast");
     pen.lineWidth = 0.7;
     pen.stroke(this.coastline);
@@ -196,7 +212,7 @@ export class WorldMap {
 
   private point(event: PointerEvent): void {
     const { mark, region, x, y } = this.under(event);
-    const words = this.describe(mark?.quake ?? null, region);
+    const words = this.describe(mark?.quake ?? null, region, this.projected?.invert?.([x, y]) ?? null);
     this.tip.hidden = words === "";
     this.tip.textContent = words;
     this.tip.style.left = `${Math.min(x + 14, Math.max(0, this.width - 250))}px`;

@@ -1,6 +1,7 @@
 // Creates all views, and renews those whose data have changed.
 import { Banners } from "./banners";
 import { ExpectedFigure, GainFigure, PitFigure } from "./calibration";
+import { CellLayer } from "./cell_layer";
 import { Choices, zoomButtons } from "./choices";
 import { Coast } from "./coast";
 import type { Quake } from "./catalogue";
@@ -9,6 +10,7 @@ import { html } from "./element";
 import { greatest, LONGEST_DAYS } from "./great_event";
 import { HeadlineCard, type Headline } from "./headline_card";
 import type { Connection } from "./event_stream";
+import { cellAt, type GriddedForecast } from "./gridded";
 import { Legend } from "./legend";
 import { NOT_LIVE, whyNotLive } from "./liveness";
 import { WorldMap } from "./map";
@@ -47,6 +49,7 @@ export class Page {
   private readonly gain = new GainFigure();
   private readonly choices = new Choices(() => this.renewMap());
   private readonly largest = html("table");
+  private readonly cells: CellLayer;
   private selected: string | null = null;
   private status: Status | null = null;
   private connection: Connection = "connecting";
@@ -66,11 +69,18 @@ export class Page {
     private readonly onRegion: (region: string) => void,
     /** Called when an alert is opened some of whose revisions are missing. */
     onMissing: (alert: string) => void,
+    loadMap: (region: string) => Promise<GriddedForecast | null>,
   ) {
     this.map = new WorldMap(
       this.coast,
       (region) => this.select(region),
-      (quake, region) => this.describe(quake, region),
+      (quake, region, at) => this.describe(quake, region, at),
+    );
+    this.cells = new CellLayer(
+      loadMap,
+      (region) => world.nameOf(region),
+      () => world.clock,
+      () => this.renewMap(),
     );
     this.list = new RegionList((region) => this.select(region, true));
     this.tape = new Tape(
@@ -95,6 +105,7 @@ export class Page {
     this.selected = region;
     history.replaceState(null, "", `#${encodeURIComponent(region)}`);
     this.onRegion(region);
+    void this.cells.select(region);
     this.renewMap();
     this.renewPanel();
     if (focus) this.panel.focus();
@@ -154,7 +165,7 @@ export class Page {
     put("strip", this.strip.element);
     document.querySelector("main")?.prepend(this.card.element);
     put("banners", this.banners.element);
-    put("map", this.choices.element, stage, this.scrubber.element, this.legend.element, table);
+    put("map", this.choices.element, this.cells.choices, stage, this.cells.element, this.scrubber.element, this.legend.element, table);
     put("regions", this.list.element);
     put("panel", this.panel.element);
     put("alerts", this.tape.element);
@@ -168,6 +179,7 @@ export class Page {
       this.renewCard();
       this.renewPanel();
     }
+    if (any("outlooks")) void this.cells.select(this.selected);
     if (any("alerts", "clock")) this.renewTape();
     if (any("forecasts", "clock")) this.renewScores();
     this.renewScrubber();
@@ -214,6 +226,9 @@ export class Page {
       const value = forecast === null ? null : measure.of(forecast);
       classes.set(id, value === null ? null : classOf(measure, value));
     }
+    const cells = this.cells.cellsOf(this.selected);
+    if (this.selected !== null && cells.length > 0) classes.set(this.selected, null);
+    this.map.showCells(cells);
     this.map.colour(classes, this.selected);
     const quakes = world.catalogue
       .knownAt(world.now, world.now - MAP_DAYS * DAY)
@@ -257,12 +272,14 @@ export class Page {
     );
   }
 
-  private describe(quake: Quake | null, region: string | null): string {
+  private describe(quake: Quake | null, region: string | null, at: [number, number] | null): string {
     if (quake !== null) {
       const depth = quake.depth_km === null ? "" : `, ${Math.round(quake.depth_km)} km deep`;
       return `${magnitude(quake.magnitude)} ${quake.place}, ${ago(this.world.now - quake.at)}${depth}`;
     }
     if (region === null) return "";
+    const cell = at === null ? null : cellAt(this.cells.cellsOf(region), ...at);
+    if (cell !== null) return `${this.world.nameOf(region)}: ${this.cells.words(cell)}`;
     const forecast = this.world.forecast(region);
     const value = forecast === null ? null : this.choices.measure.of(forecast);
     const text = value === null ? "no forecast" : this.choices.measure.format(value);
