@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from stream.maps.protocol import RegionMap
 
-MERGED_SHARE = 1.0e-3
+MERGED_SHARE = 5.0e-4
 """A block is merged if it has less than this share of the region's expected events, at every horizon."""
 MOST_DOUBLINGS = 3
 """The largest cells are 2 to this power times as wide as the smallest."""

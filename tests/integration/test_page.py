@@ -14,9 +14,14 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ingest.event import Event
+from ingest.bus import EVENTS, MAPS, REGION_PARTITIONS, Outgoing, open_log
+from ingest.event import Event, Heartbeat, encode
+from ingest.region import RegionTable, partition_of
 from ingest.simulated import SOURCES
+from stream.client import Client
+from stream.records.examples import MAP
 from tests.shows.live_page import NO_FEED, Running, running, up, wait_for_forecasts
+from tests.support.api_thread import serve_log
 from tests.support.changing_feed import ChangingFeed, changing_feed
 from tests.support.chromium import DESKTOP, NARROW_PHONE, PHONE, Visit, chromium, visit
 from tests.support.paths import ROOT
@@ -182,7 +187,74 @@ def test_the_outlook_is_shown_beside_the_counts_so_far(browser: Browser, feed: C
             expect(page.locator(".spans svg")).to_have_count(3)  # a day, a week, a month
             day = page.get_by_role("row", name=re.compile(r"1 Day, M ≥ 3\b"))
             expect(day).to_contain_text(re.compile(r"%\s*\d+\s*\d+ – \d+\s*\d+\s*(so far within|above)"))
+            page.locator("#cells").select_option("next week")
+            expect(page.locator(".cells-shown")).to_contain_text(re.compile(r"California, M ≥ 2\.5, next week: [\d.,]+ expected"))
             assert_clean(visitor)
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve a log with one map of California, ten minutes old; yield the address."""
+    url, home = f"sqlite:///{tmp_path_factory.mktemp('mapped')}/log.db", partition_of(MAP.region, REGION_PARTITIONS)
+    now_heard = Heartbeat(1, MAP.issued_at.plus(seconds=600), "all_day")
+    log = open_log(url)
+    producer = log.producer("somebody")
+    producer.commit([Outgoing(EVENTS, home, b"all_day", encode(now_heard), now_heard.observed_at)])
+    producer.commit([Outgoing(MAPS, home, MAP.region.encode(), encode(MAP), MAP.issued_at)])
+    producer.close()
+    log.close()
+    with serve_log(url, RegionTable.load()) as address:
+        with Client(address) as client:
+            client.status()  # the server answers once it has read the log
+        yield address
+
+
+def largest_cell(page: Page) -> float:
+    """Return the number in the first row of the table of the largest cells."""
+    page.locator(".cells-shown details").evaluate("element => { element.open = true }")
+    return float(page.locator(".cells-shown tbody tr").first.locator("td").nth(1).inner_text())
+
+
+@pytest.mark.parametrize(("size", "dark"), [(DESKTOP, False), (PHONE, True), (NARROW_PHONE, False)], ids=["1440", "390 dark", "360"])
+def test_a_map_is_chosen_by_keyboard_and_read(browser: Browser, mapped: str, size: tuple[int, int], dark: bool) -> None:
+    with visit(browser, mapped, size, dark) as visitor:
+        page = visitor.open("/#california")
+        expect_live(page, "connected")  # not live: its clock has stood for long
+        page.locator("#measure").focus()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "cells"
+        page.keyboard.type("next week")
+        shown = page.locator(".cells-shown")
+        expect(shown).to_contain_text("California, M ≥ 2.5, next week: 511 expected in the whole region. Issued 10 min ago.")
+        expect(shown.locator(".classes li")).to_have_count(8)  # seven colours and their heading
+        assert largest_cell(page) == 219.0
+        page.locator("#cells-magnitude").select_option("M ≥ 5")
+        expect(shown).to_contain_text("California, M ≥ 5, next week: 2 expected")
+        assert largest_cell(page) == 0.85
+        page.locator("#cells-quantity").select_option("probability of one or more")
+        expect(shown.locator(".classes .title")).to_have_text("Probability of one or more in 0.1° × 0.1°:")
+        page.locator("#cells").select_option("next year")
+        expect(shown).to_have_text(re.compile("This map does not reach so far"))
+        page.locator("#cells").select_option("next day")
+        assert overflow_pixels(page) <= 0
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        report: Any = page.evaluate("rules => axe.run(document.querySelector('#map'), { runOnly: rules })", RULES)
+        assert [(problem["id"], node["html"][:160]) for problem in report["violations"] for node in problem["nodes"]] == []
+        assert_clean(visitor)
+
+
+def test_a_region_without_a_map_says_so_and_nothing_is_loaded_before_it_is_asked_for(desktop: Visit) -> None:
+    asked: list[str] = []
+    desktop.page.on("request", lambda request: asked.append(request.url))
+    page = desktop.open("/#california")
+    expect_live(page)
+    assert not [url for url in asked if "/v1/maps/" in url]
+    page.locator("#cells").select_option("next week")
+    expect(page.locator(".cells-shown")).to_contain_text("There is no map of California yet. Maps are issued with the outlooks.")
+    expect(page.locator(".cells-shown .classes")).to_be_hidden()
+    page.locator("#cells").select_option("none")
+    expect(page.locator(".cells-shown")).to_be_hidden()
 
 
 def test_the_keyboard_reaches_everything(desktop: Visit) -> None:

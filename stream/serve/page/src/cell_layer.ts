@@ -111,18 +111,18 @@ export class CellLayer {
   }
 
   private show(): void {
-    const { map } = this;
-    this.classes.hidden = this.numbers.hidden = map === null;
-    if (map === null) {
+    const horizon = this.map?.horizons_days.indexOf(Number(this.horizon.value)) ?? -1;
+    this.classes.hidden = this.numbers.hidden = horizon < 0;
+    if (this.map === null || horizon < 0) {
       this.cells = [];
-      this.sentence.textContent = this.trouble;
-    } else this.showMap(map);
+      this.sentence.textContent = this.map === null ? this.trouble : "This map does not reach so far.";
+    } else this.showMap(this.map, horizon);
     this.onChange();
   }
 
-  private showMap(map: GriddedForecast): void {
+  private showMap(map: GriddedForecast, horizon: number): void {
     this.offerMagnitudes(map);
-    const choice = this.choice(map);
+    const choice: Choice = { horizon, bin: Number(this.magnitude.value), quantity: this.quantity.value as Quantity };
     const { cells, edges } = squares(map, choice);
     this.cells = cells;
     const total = cells.reduce((sum, cell) => sum + cell.expected, 0);
@@ -156,11 +156,6 @@ export class CellLayer {
     if (offered.join() === texts.join()) return;
     const chosen = Math.max(0, texts.indexOf(this.magnitude.selectedOptions[0]?.textContent ?? ""));
     replace(this.magnitude, ...texts.map((text, index) => html("option", { value: index, selected: index === chosen }, text)));
-  }
-
-  private choice(map: GriddedForecast): Choice {
-    const horizon = Math.max(0, map.horizons_days.indexOf(Number(this.horizon.value)));
-    return { horizon, bin: Number(this.magnitude.value), quantity: this.quantity.value as Quantity };
   }
 
   private choiceWords(): string {
