@@ -111,6 +111,11 @@ def large_factors(excesses: Any, log_factors: Any) -> Any:
     return exp(((log_factors[0] + beyond * log_factors[1]) * large).clip(-LARGEST_LOG_FACTOR, LARGEST_LOG_FACTOR))
 
 
+def kept_corrections(excesses: Any, corrections: Any, share: Any) -> Any:
+    """Return the logarithms of the networks' corrections, those of large events times `share`: (...), (..., 12) -> (..., 12)."""
+    return corrections * (1.0 + (share - 1.0) * is_large(excesses))[..., None]
+
+
 def large_shapes(excesses: Any, log_shape: Any) -> Any:
     """Return κ of the law of z of large events: (...) -> (...); `log_shape`: (2,) as the factors of `large_factors`."""
     return exp((log_shape[0] + (excesses - LARGE_EXCESS).clip(0.0) * log_shape[1]).clip(-LARGEST_LOG_SHAPE, LARGEST_LOG_SHAPE))

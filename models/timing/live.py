@@ -49,7 +49,7 @@ from models.timing.formulas import (
     wait_of_outputs,
 )
 from models.timing.inter_event_time import InterEventTime, kernel_clock
-from models.timing.large_events import SLOTS, LargeEvents, admit, large_factors, large_shapes
+from models.timing.large_events import SLOTS, LargeEvents, admit, kept_corrections, large_factors, large_shapes
 from models.timing.model import TimingNetwork
 from models.timing.sources_to_come import SourcesToCome
 from models.training import scale_inputs
@@ -91,6 +91,7 @@ class LiveTiming:
         self._large = slice(self._state.stop, self._state.stop + (SLOTS * SLOT_COLUMNS if self._has_large else 0))
         if self._has_large:
             self._large_log_factors, self._large_log_shape = weights["kernels.large_log_factors"], weights["kernels.large_log_shape"]
+            self._large_correction = weights["kernels.large_correction"]
         self._clock = slice(self._large.stop, self._large.stop + (1 if self.source_depth else 0))
         self.size = self._clock.stop + self.reach * RING_COLUMNS
         if self.source_depth:
@@ -258,6 +259,7 @@ class LiveTiming:
         plain = np.einsum("a,mak->mk", magnitude_terms(own[0], KERNEL_PRODUCTIVITIES), self._productivity)
         if self._has_large:
             plain = plain * large_factors(own[0], self._large_log_factors)
+            corrections = kept_corrections(own[0], corrections, self._large_correction)
         weights: FloatArray = kernel_weights(plain, corrections)
         return weights
 

@@ -22,7 +22,7 @@ from models.numerics import FloatArray
 from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
 from models.timing.excitation_features import EVENT_FEATURES, OWN_FEATURES
 from models.timing.formulas import SIGMA_RANGE, kernel_weights, log_corrections, magnitude_terms, memory_head
-from models.timing.large_events import large_factors, large_shapes
+from models.timing.large_events import kept_corrections, large_factors, large_shapes
 from models.training import MemberLinear, Scaler
 
 HOUR_INPUTS = 4
@@ -78,6 +78,7 @@ class KernelNetwork(nn.Module):
         if architecture.large_events:
             self.large_log_factors = nn.Parameter(torch.zeros(2, KERNELS))
             self.large_log_shape = nn.Parameter(torch.zeros(2))
+            self.large_correction = nn.Parameter(torch.ones(()))
         self.large_events = architecture.large_events
         self.scaler = Scaler(EVENT_FEATURES)
         self.first = MemberLinear(members, EVENT_FEATURES, first)
@@ -121,7 +122,16 @@ class KernelNetwork(nn.Module):
 
     def forward(self, excesses: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Return the members' mean weights, the events that each event is expected to bring: (R,), (R, EVENT_FEATURES) -> (R, 12)."""
-        weights: torch.Tensor = kernel_weights(self.plain_weights(excesses), self.log_corrections(self.scaler(features)))
+        corrections = self.log_corrections(self.scaler(features))
+        if self.large_events:
+            corrections = kept_corrections(excesses, corrections, self.large_correction)
+        weights: torch.Tensor = kernel_weights(self.plain_weights(excesses), corrections)
+        return weights
+
+    @torch.no_grad()
+    def weights_with_correction(self, excesses: torch.Tensor, features: torch.Tensor, share: float) -> torch.Tensor:
+        """Return the members' mean weights if all events keep this share of the correction: (R,), (R, EVENT_FEATURES) -> (R, 12)."""
+        weights: torch.Tensor = kernel_weights(self.plain_weights(excesses), share * self.log_corrections(self.scaler(features)))
         return weights
 
     @property

@@ -21,6 +21,8 @@ class PlainKernels(NamedTuple):
     """(2, 12) as `large_factors` takes them; None: no productivity is a distribution."""
     large_log_shape: FloatArray | None = None
     """(2,) as `large_shapes` takes them."""
+    large_correction: FloatArray | None = None
+    """() the share of the network's correction that large events keep."""
 
     @classmethod
     def of(cls, network: KernelNetwork) -> PlainKernels:
@@ -29,7 +31,10 @@ class PlainKernels(NamedTuple):
         productivity[0] += network.induced_by_sources  # the term of a = 0
         if not network.large_events:
             return cls(productivity)
-        return cls(productivity, *(part.detach().double().numpy() for part in (network.large_log_factors, network.large_log_shape)))
+        return cls(
+            productivity,
+            *(part.detach().double().numpy() for part in (network.large_log_factors, network.large_log_shape, network.large_correction)),
+        )
 
     def offspring(self, excesses: FloatArray) -> FloatArray:
         """Return the events that events of these excesses are expected to trigger, by kernel: (n,) -> (n, 12)."""

@@ -9,7 +9,7 @@ from torch import nn
 from models.numerics import FloatArray
 from models.timing.excitation import KERNELS, TAUS_DAYS, Excitation, excitation_after
 from models.timing.formulas import magnitude_terms
-from models.timing.large_events import Followed, follow
+from models.timing.large_events import Followed, follow, kept_corrections
 from models.timing.model import BACKGROUND_SHARE
 from models.timing.networks import KernelNetwork, weigh_sources
 from models.timing.sequence_rows import Intervals, join_intervals
@@ -145,9 +145,11 @@ def _weights(
         scaled: (R, EVENT_FEATURES).
         stop: the row before which to stop; None: all rows.
     """
-    corrections = kernels.log_corrections(scaled[:stop], dropout).exp().double()
+    corrections = kernels.log_corrections(scaled[:stop], dropout)
+    if kernels.large_events:
+        corrections = kept_corrections(data.excesses[:stop], corrections, kernels.large_correction.detach())
     plain = kernels.plain_weights(data.excesses[:stop].to(kernels.log_productivity.dtype)).double()
-    weights: torch.Tensor = plain * corrections * data.is_event[:stop, None]
+    weights: torch.Tensor = plain * corrections.exp().double() * data.is_event[:stop, None]
     return weights
 
 

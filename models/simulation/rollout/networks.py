@@ -25,6 +25,7 @@ from models.timing import (
     TAUS_DAYS,
     Layer,
     PlainKernels,
+    kept_corrections,
     kernel_weights,
     large_factors,
     large_shapes,
@@ -86,6 +87,7 @@ class RolloutNetwork:
         plain = magnitude_terms(excesses, KERNEL_PRODUCTIVITIES) @ self._productivity
         if self._plain.large_log_factors is not None:
             plain = plain * large_factors(excesses, self._plain.large_log_factors)
+            corrections = kept_corrections(excesses, corrections, self._plain.large_correction)
         weights: FloatArray = kernel_weights(plain, corrections)
         return weights
 

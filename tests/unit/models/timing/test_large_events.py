@@ -18,6 +18,7 @@ from models.timing.large_events import (
     LargeEvents,
     follow,
     follow_stepwise,
+    kept_corrections,
     large_factors,
     large_shapes,
     no_large_events,
@@ -27,7 +28,6 @@ from models.timing.model import TimingNetwork
 from models.timing.networks import Architecture
 from models.timing.plain_kernels import PlainKernels
 from models.timing.train import train_timing
-from models.timing.train_large import _response
 from models.timing.training_data import TimingOptions
 from models.training.checkpoints import Checkpoints
 from tests.unit.models.timing.test_timing import SMALL, random_network, simulate_pattern, simulated_dataset
@@ -164,18 +164,18 @@ def test_only_large_events_are_changed() -> None:
     assert kernels.cumulant(excesses, np.full(4, 2.0)) == pytest.approx([2.0, 2.0, math.log1p(2.0), math.log1p(2.0)])
 
 
+def test_only_large_events_keep_a_part_of_the_correction() -> None:
+    corrections = np.ones((2, 3, KERNELS))
+    kept = kept_corrections(np.array([0.0, 1.5, 2.5]), corrections, 0.7)
+    assert kept[:, :, 0] == pytest.approx(np.array([[1.0, 0.7, 0.7]] * 2))
+    assert kept_corrections(np.float64(1.4), corrections[:, 0], 0.7) == pytest.approx(corrections[:, 0])
+
+
 def test_numpy_and_torch_give_the_same_factors() -> None:
     log_factors, excesses = np.random.default_rng(0).normal(size=(2, KERNELS)), np.linspace(0.0, 5.0, 11)
     assert large_factors(torch.from_numpy(excesses), torch.from_numpy(log_factors)).numpy() == pytest.approx(
         large_factors(excesses, log_factors)
     )
-
-
-def test_the_expected_number_is_that_of_a_branching_process() -> None:
-    """With one kernel the excitation decays by (1 − n)/τ, so a unit of it brings τ/(1 − n) (1 − exp(−(1 − n) h/τ))."""
-    offspring, n, tau = np.zeros(KERNELS), 0.6, TAUS_DAYS[7]
-    offspring[7] = n
-    assert _response(offspring, 3.0)[7] == pytest.approx(tau / (1.0 - n) * -math.expm1(-(1.0 - n) * 3.0 / tau), rel=1e-9)
 
 
 def test_training_gives_large_events_a_law_and_keeps_the_rate_where_there_are_none() -> None:
