@@ -23,6 +23,8 @@ from models.simulation.rollout import sample_excesses
 from models.timing import KERNELS, TAUS_DAYS, TimingNetwork, is_large
 
 EXCESS_STEP = 0.1
+LARGEST_BRANCHING = 0.95
+"""Of a continuation; amid a great sequence the networks expect more than one event of each, but not for a month."""
 _GRID = np.arange(0.0, LARGEST_EXCESS + 0.5 * EXCESS_STEP, EXCESS_STEP)
 
 
@@ -61,6 +63,17 @@ class Productivity(NamedTuple):
         large = np.flatnonzero(np.isfinite(shapes))
         weights[large] *= (rng.gamma(shapes[large]) / shapes[large])[:, None]
         return weights
+
+    def subcritical(self, magnitudes: MagnitudeSampling) -> Productivity:
+        """Return this, or what is left when all weights shrink until the branching ratio is at most `LARGEST_BRANCHING`.
+
+        The ratio is n = Σ_x P(x) Σ_k W_k(x), the mean over triggered magnitudes. With n < 1, a path has a mean size, c/(1 − n) events for c
+        direct ones (Hawkes & Oakes 1974): W's own mean exists, since z has mean 1 and magnitudes end at `LARGEST_EXCESS`.
+        """
+        lower = (_GRID - 0.5 * (EXCESS_STEP - magnitudes.step)).clip(0.0)  # the law's excesses begin half a step below completeness
+        shares = -np.diff(magnitudes.law.survival_at_each(lower)[0], append=0.0)
+        ratio = float(shares @ self.weights.sum(1))
+        return self if ratio <= LARGEST_BRANCHING else self._replace(weights=self.weights * (LARGEST_BRANCHING / ratio))
 
 
 class BranchingEvents(NamedTuple):

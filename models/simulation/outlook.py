@@ -157,14 +157,14 @@ def continue_by_kernels(
     timing, typical = history.network.timing, typical_surroundings(history, len(history.pattern))
     magnitudes = late_magnitudes(history, start)._replace(tail=tail)
     stopped = np.flatnonzero(ends.stopped)
-    busy = productivity_table(timing, ends.last_features if len(ends.last_features) else typical)
+    busy = productivity_table(timing, ends.last_features if len(ends.last_features) else typical).subcritical(magnitudes)
     month = simulate_branching(
         ends.excitation[stopped], ends.days[stopped], MONTH_DAYS, background, busy, magnitudes, MOST_EVENTS_BY_KERNELS, rng
     )
     excitation = ends.excitation.copy()
     excitation[stopped] = excitation_at(MONTH_DAYS, excitation[stopped], ends.days[stopped], month)
     late = ends.features[ends.features_days >= LATE_DAYS]
-    calm = productivity_table(timing, late if len(late) >= FEWEST_LATE else np.concatenate((late, typical)))
+    calm = productivity_table(timing, late if len(late) >= FEWEST_LATE else np.concatenate((late, typical))).subcritical(magnitudes)
     month_end = np.full(len(excitation), MONTH_DAYS)
     rest = simulate_branching(excitation, month_end, YEAR_DAYS, background, calm, magnitudes, MOST_EVENTS_BY_KERNELS, rng)
     truncated = np.zeros(len(month_end), np.bool_)

@@ -34,16 +34,16 @@ from models.timing.train_kernels import mean_weights, source_excitation
 from models.timing.training_data import TimingTrainingData
 from models.training import Distributed, Progress, require_finite
 
-COUNTS_WEIGHT = 1.0
+COUNTS_WEIGHT = 0.5
 """Of one number beside one wait; the eight numbers of a mainshock overlap."""
 STEPS = 12
 LEVELS, SLOPES = 3, 2
 """Numbers of θ_0q and θ_1q."""
-MEAN = np.array([0.0] * (LEVELS + SLOPES) + [0.0, 0.0, 0.0, 1.0, 1.1, 1.1])
+MEAN = np.array([0.0] * (LEVELS + SLOPES) + [0.0, 0.0, 0.0, 1.0, 0.7, 0.7])
 """About which the parameters have priors: no change, and numbers that vary by three times their mean."""
 SPREAD = np.array([1.0, 0.7, 0.7, 0.7, 0.4, 1.0, 0.7, 0.3, 0.5, 1.0, 1.0])
 """Standard deviations of the priors."""
-START = np.array([0.3, -0.3, 0.0, 0.0, 0.0, -0.2, 0.0, 0.0, 1.0, 1.1, 1.1])
+START = np.array([0.3, -0.1, 0.0, 0.0, 0.15, -0.2, 0.0, 0.0, 0.7, 0.4, 0.6])
 _STAGES = np.linspace(-1.0, 1.0, KERNELS)
 _BASIS = np.stack([np.polynomial.Legendre.basis(order)(_STAGES) for order in range(max(LEVELS, SLOPES))])
 _DIFFERENCE = 1e-3

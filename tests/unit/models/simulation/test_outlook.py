@@ -17,7 +17,7 @@ from models.catalog.point_pattern import PointPattern, make_point_pattern
 from models.magnitude.distribution import DetectedMagnitude
 from models.numerics.geometry import offsets_km, places, positions_km
 from models.place.neighbour_geometry import NEAREST, offset_geometry
-from models.simulation.branching import MagnitudeSampling, Productivity, simulate_branching
+from models.simulation.branching import LARGEST_BRANCHING, MagnitudeSampling, Productivity, simulate_branching
 from models.simulation.outlook import NetworkSimulator, late_magnitudes, window_pattern
 from models.simulation.outlook_counts import SimulatedEvents, outlook_spans
 from models.simulation.rollout.block import RolloutSettings, simulate_block
@@ -149,6 +149,19 @@ def test_a_branching_process_without_end_is_truncated_and_marked() -> None:
     events = simulate_branching(np.zeros((50, KERNELS)), start, 30.0, 1.0, table, magnitudes(), 500, np.random.default_rng(0))
     assert events.truncated.all()
     assert np.bincount(events.paths).max() < 5_000
+
+
+def test_a_table_that_is_supercritical_shrinks_until_its_paths_end() -> None:
+    weights = np.zeros((81, KERNELS))
+    weights[:, 0] = 1.2 * np.exp(0.5 * 0.1 * np.arange(81))  # of excesses 0.1 apart: Σ P(x) W(x) is about 1.5
+    table = Productivity(weights, np.full(81, np.inf)).subcritical(magnitudes())
+    excitation = np.zeros((2_000, KERNELS))
+    excitation[:, 1] = 2.0 / TAUS_DAYS[1]
+    events = simulate_branching(excitation, np.zeros(2_000), 30.0, 0.1, table, magnitudes(), 100_000, np.random.default_rng(0))
+    assert not events.truncated.any()
+    assert len(events.days) / 2_000 == pytest.approx((0.1 * 30.0 + 2.0) / (1.0 - LARGEST_BRANCHING), rel=0.15)
+    mild = Productivity(weights * 0.5, np.full(81, np.inf))
+    assert mild.subcritical(magnitudes()) is mild
 
 
 def test_the_probability_of_a_rare_magnitude_is_summed_over_events() -> None:
