@@ -28,7 +28,7 @@ from kafka.errors import (  # type: ignore[import-untyped]
 from ingest.bus.kafka_consumer import CLOSE_MILLISECONDS, CONSUMER_OPTIONS, GroupConsumer, KafkaFollower, to_record
 from ingest.bus.kafka_errors import ConnectionFailures, broker_answers
 from ingest.bus.kafka_producer import Producer
-from ingest.bus.log import TOPICS, Record, TopicPartition
+from ingest.bus.log import MAPS, TOPICS, Record, TopicPartition
 from ingest.instant import Instant
 from ingest.problem import Problem
 
@@ -50,6 +50,8 @@ TOPIC_SETTINGS = {
     "retention.ms": "-1",  # records of replays carry times of the past: a retention by time would delete them at once
     "message.timestamp.type": "CreateTime",  # the stream's time, by which `offset_at` searches
 }
+COMPRESSED = {"compression.type": "gzip"}
+"""Of the topic of maps, whose records become five times smaller; every client can read it."""
 ANY_FUTURE = {"message.timestamp.after.max.ms": str(2**63 - 1)}
 """Times ahead of the broker's clock are taken: those of simulated catalogues, or all while that clock is slow. Known since Kafka 3.6."""
 
@@ -120,7 +122,7 @@ class KafkaLog:
             existing = set(admin.list_topics())
             for topic, partitions in TOPICS.items():
                 if self._name(topic) not in existing:
-                    _create(admin, self._name(topic), partitions)
+                    _create(admin, self._name(topic), partitions, TOPIC_SETTINGS | (COMPRESSED if topic == MAPS else {}))
         for topic, partitions in TOPICS.items():
             with self._reading() as reader:
                 count = len(reader.partitions_for_topic(self._name(topic)) or ())
@@ -197,8 +199,8 @@ def _position(consumer: Any, topic_partition: KafkaTopicPartition) -> int:
         return int(consumer.position(topic_partition))
 
 
-def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
-    for settings in (TOPIC_SETTINGS | ANY_FUTURE, TOPIC_SETTINGS):
+def _create(admin: KafkaAdminClient, name: str, partitions: int, known: dict[str, str]) -> None:
+    for settings in (known | ANY_FUTURE, known):
         with contextlib.suppress(TopicAlreadyExistsError, InvalidConfigurationError):  # another process has created it; an older broker
             with broker_answers(f"{name}, nor create it"):
                 admin.create_topics({name: {"num_partitions": partitions, "configs": settings}}, wait_for_metadata=True)

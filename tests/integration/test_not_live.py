@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, OUTLOOKS, open_log
+from ingest.bus import ALERTS, DEAD_LETTERS, EVENTS, FORECASTS, MAPS, OUTLOOKS, open_log
 from stream.client import Client
 from stream.export.cap import NAMESPACE
 from tests.support.changing_feed import ChangingFeed, changing_feed
@@ -78,7 +78,7 @@ def show_large(feed: ChangingFeed) -> None:
 
 def test_every_record_of_every_topic_is_marked(drill: Drill) -> None:
     event_log = open_log(drill.log)
-    for topic in (EVENTS, FORECASTS, OUTLOOKS, ALERTS, DEAD_LETTERS):
+    for topic in (EVENTS, FORECASTS, OUTLOOKS, MAPS, ALERTS, DEAD_LETTERS):
         ends = event_log.ends(topic)
         records = [json.loads(record.value) for partition, end in ends.items() for record in event_log.read(topic, partition, 0, end)]
         assert {record["test"] for record in records} <= {True}

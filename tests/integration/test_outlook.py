@@ -17,7 +17,7 @@ from kafka import KafkaAdminClient  # type: ignore[import-untyped]
 
 from ingest.bus import Database, SqliteLog, open_log
 from ingest.bus.kafka import KafkaLog
-from ingest.bus.log import EVENTS, MODELS, TOPICS, Log, Outgoing
+from ingest.bus.log import EVENTS, MAPS, MODELS, TOPICS, Log, Outgoing
 from ingest.event import InputRecord, Promotion, decode, encode
 from ingest.publish import Publisher
 from stream.maps import MapRequest, RegionMap
@@ -157,6 +157,16 @@ def test_each_outlook_has_one_map_that_is_written_with_it(log: Log, finished: in
     found = maps(log)
     assert [(one.outlook, one.region, one.issued_at, one.cause, one.input_partition, one.input_sequence) for one in found] == pairs
     assert len({one.id for one in found}) == len(found)
+
+
+def test_a_kafka_log_from_before_there_were_maps_gets_their_topic(kafka: str) -> None:
+    with closing(open_log(f"kafka://{kafka}/outlook{next(_numbers)}")) as log, closing(KafkaAdminClient(bootstrap_servers=kafka)) as admin:
+        assert isinstance(log, KafkaLog)
+        earlier = {log._name(topic): {"num_partitions": partitions} for topic, partitions in TOPICS.items() if topic != MAPS}
+        admin.create_topics(earlier, wait_for_metadata=True)
+        publish(log, POLLS[:HALF])
+        run_worker(log, map_makers=MapMakers())
+        assert len(maps(log)) == len(outlooks(log)) > 0
 
 
 def test_a_map_is_of_the_window_that_its_outlook_is_of(log: Log) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import msgspec
 import pytest
 import shapely
 from shapely.geometry import shape
@@ -37,6 +38,13 @@ def test_the_collection_says_what_it_is_of() -> None:
     assert collection["metadata"] == {
         "id": MAP.id, "region": "california", "issued_at": str(MAP.issued_at), "model": MAP.model, "magnitude": 5.0, "test": False,
     }  # fmt: skip
+
+
+def test_a_map_that_is_not_live_says_so_as_geojson_too() -> None:
+    replayed = msgspec.structs.replace(MAP, test=True, disclaimer="Test: a replay of the past, not live. A probability forecast.")
+    collection = json.loads(map_geojson(replayed, 2.5))
+    assert collection["metadata"]["test"]
+    assert collection["disclaimer"].startswith("Test: a replay of the past, not live.")
 
 
 def test_a_magnitude_between_the_bins_is_refused() -> None:
