@@ -10,6 +10,7 @@ half; of all moments for the file. A map counts by √n of its n events: events 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +18,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ingest.event import Event
-from ingest.instant import Instant
+from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region, RegionTable
 from models.artifact import read_forecaster
 from models.catalog import earthquakes, read_events
+from models.maps.cells import Cells
 from models.maps.live import MapParts, NetworkMapMaker
 from models.maps.mixture import COMPONENTS, MapWeights, MapWeightsFit, fit_weights, is_dense, write_weights
 from models.numerics import FloatArray, IntArray
@@ -28,6 +30,8 @@ from stream.maps import HORIZONS_DAYS, MapRequest, map_magnitudes
 
 FEWEST_EVENTS = 10
 """A window with fewer is left out."""
+EVEN = MapWeightsFit(*(MapWeights(HORIZONS_DAYS, ((1.0 / len(COMPONENTS),) * len(COMPONENTS),) * len(HORIZONS_DAYS)),) * 2)
+"""The weights before a fit."""
 
 
 class Sample(NamedTuple):
@@ -43,38 +47,53 @@ class Sample(NamedTuple):
         return np.full(self.densities.shape[1], 1.0 / np.sqrt(self.densities.shape[1]))
 
 
-def samples_of(
-    maker: NetworkMapMaker, table: RegionTable, region: Region, events: Sequence[Event], moments: Sequence[Instant]
-) -> Iterator[tuple[float, Sample]]:
-    """Yield a region's horizons and samples, of the moments whose windows have events.
+def events_by_region(table: RegionTable, files: Sequence[Path]) -> dict[str, list[Event]]:
+    """Return the earthquakes of catalogues from each region's completeness on, in the order of time, by the region's id."""
+    found: dict[str, list[Event]] = {}
+    for event in sorted(earthquakes(read_events(files)), key=lambda event: event.time):
+        region = table.region_of(event.latitude, event.longitude)
+        if event.magnitude is not None and event.magnitude >= region.magnitude_of_completeness:
+            found.setdefault(region.id, []).append(event)
+    return found
+
+
+def moments_of(start: Instant, until: Instant, every_days: float) -> list[Instant]:
+    """Return the moments from a start on, up to an end."""
+    count = int((until - start) / MILLISECONDS_PER_DAY / every_days) + 1
+    return [start.plus(days=every_days * number) for number in range(count)]
+
+
+def parts_at(maker: NetworkMapMaker, table: RegionTable, region: Region, events: Sequence[Event], moment: Instant) -> MapParts | None:
+    """Return what the maps of a region are made of at a moment; None if its window has too few events.
 
     Args:
-        events: of the region, in the order of time.
+        events: of the region.
     """
-    for moment in moments:
-        window = tuple(event for event in events if moment.plus(days=-region.window_days) <= event.time < moment)
-        if len(window) < FEWEST_EVENTS:
-            continue
-        request = MapRequest(region, table.shape(region.id), window, moment, map_magnitudes(region))
-        parts = maker.parts(request, HORIZONS_DAYS)
-        for row, days in enumerate(HORIZONS_DAYS):
-            came = [event for event in events if moment <= event.time < moment.plus(days=days)]
-            found = cells_of_events(parts, came)
-            if len(found):
-                yield days, Sample(moment, parts.densities[:, row, found] / parts.cells.shares_of_area[found])
+    window = tuple(event for event in events if moment.plus(days=-region.window_days) <= event.time < moment)
+    if len(window) < FEWEST_EVENTS:
+        return None
+    return maker.parts(MapRequest(region, table.shape(region.id), window, moment, map_magnitudes(region)), HORIZONS_DAYS)
 
 
-def cells_of_events(parts: MapParts, events: Sequence[Event]) -> IntArray:
-    """Return the cell of each event; those in no cell, at the region's edge, are left out."""
-    step, number = parts.cells.step_degrees, dict[tuple[int, int], int]()
-    for cell, centre in enumerate(zip(parts.cells.latitudes.tolist(), parts.cells.longitudes.tolist(), strict=True)):
-        number[_square(*centre, step)] = cell
-    cells = (number.get(_square(event.latitude, event.longitude, step)) for event in events)
-    return np.array([cell for cell in cells if cell is not None], np.int64)
+def cells_of_events(cells: Cells, events: Sequence[Event]) -> IntArray:
+    """Return the cell of each event, (E,); −1 for those in none, at the region's edge."""
+    squares = zip(cells.latitudes.tolist(), cells.longitudes.tolist(), strict=True)
+    numbers = {_square(*centre, cells.step_degrees): cell for cell, centre in enumerate(squares)}
+    found = [numbers.get(_square(event.latitude, event.longitude, cells.step_degrees), -1) for event in events]
+    return np.array(found, np.int64)
 
 
 def _square(latitude: float, longitude: float, step: float) -> tuple[int, int]:
-    return int(np.floor(latitude / step)), int(np.floor(longitude / step))
+    return math.floor(latitude / step), math.floor(longitude / step)
+
+
+def samples_of(parts: MapParts, events: Sequence[Event], moment: Instant) -> Iterator[tuple[float, Sample]]:
+    """Yield the horizons, days, and the samples of those in which events came; `events`: of the region."""
+    for row, days in enumerate(HORIZONS_DAYS):
+        found = cells_of_events(parts.cells, [event for event in events if moment <= event.time < moment.plus(days=days)])
+        found = found[found >= 0]
+        if len(found):
+            yield days, Sample(moment, parts.densities[:, row, found] / parts.cells.shares_of_area[found])
 
 
 def weights_of(samples: Sequence[Sample]) -> FloatArray:
@@ -97,27 +116,20 @@ def main() -> None:
     options = parser.parse_args()
     network, card = read_forecaster()
     table, maker = RegionTable.load(), NetworkMapMaker(network, card.name, EVEN)
-    count = int((options.until - options.start) / 86_400_000.0 / options.every) + 1
-    moments = [options.start.plus(days=options.every * number) for number in range(count)]
-    by_region: dict[str, list[Event]] = {}
-    for event in earthquakes(read_events(options.catalogues)):
-        region = table.region_of(event.latitude, event.longitude)
-        if event.magnitude is not None and event.magnitude >= region.magnitude_of_completeness:
-            by_region.setdefault(region.id, []).append(event)
+    moments = moments_of(options.start, options.until, options.every)
     found: dict[tuple[bool, float], list[Sample]] = {}
-    for name, events in by_region.items():
+    for name, events in events_by_region(table, options.catalogues).items():
         region = table[name]
-        for days, sample in samples_of(maker, table, region, events, moments):
-            found.setdefault((is_dense(region.magnitude_of_completeness), days), []).append(sample)
+        for moment in moments:
+            parts = parts_at(maker, table, region, events, moment)
+            for days, sample in samples_of(parts, events, moment) if parts else ():
+                found.setdefault((is_dense(region.magnitude_of_completeness), days), []).append(sample)
         print(name, len(events), flush=True)
-    classes = {dense: _fit_class(found, dense, moments[count // 2]) for dense in (True, False)}
+    classes = {dense: _fit_class(found, dense, moments[len(moments) // 2]) for dense in (True, False)}
     data = tuple(
         f"{file.name}: maps from {moments[0]} to {moments[-1]}, each {options.every:g} days; {card.name}" for file in options.catalogues
     )
     write_weights(MapWeightsFit(classes[True], classes[False], data), options.output)
-
-
-EVEN = MapWeightsFit(*(MapWeights(HORIZONS_DAYS, ((1.0 / len(COMPONENTS),) * len(COMPONENTS),) * len(HORIZONS_DAYS)),) * 2)
 
 
 def _fit_class(found: dict[tuple[bool, float], list[Sample]], dense: bool, middle: Instant) -> MapWeights:

@@ -59,7 +59,7 @@ class NetworkMapMaker:
 
     @property
     def name(self) -> str:
-        return self._name
+        return f"{self._name}+{self._weights.name}"
 
     def map(self, request: MapRequest) -> RegionMap:
         """Return the expected numbers of events by cell and the shares of the magnitude bins.

@@ -5,6 +5,7 @@ density(cell) = Σ_i weight_i(h) density_i(cell),     i: the kernels, the smooth
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -40,6 +41,11 @@ class MapWeightsFit(msgspec.Struct, frozen=True):
     others: MapWeights
     data: tuple[str, ...] = ()
     """The data of the fit."""
+
+    @property
+    def name(self) -> str:
+        """Names the exact weights."""
+        return f"maps-{sha256(msgspec.json.encode((self.dense, self.others))).hexdigest()[:12]}"
 
     def of(self, magnitude_of_completeness: float) -> MapWeights:
         """Return the weights of a region."""

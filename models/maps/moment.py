@@ -8,14 +8,19 @@ from functools import cached_property
 import numpy as np
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
+from models.baselines import LARGEST_EXCESS
 from models.magnitude import BackgroundTail, DetectedMagnitude, TwoParts
 from models.maps.expected_numbers import Yields, yields
 from models.numerics import FloatArray
-from models.simulation import EXCESS_STEP, History, Start, magnitudes_after, productivity_table, start_at, typical_surroundings
-from models.timing import TAUS_DAYS
+from models.simulation import EXCESS_STEP, History, Productivity, Start, magnitudes_after, productivity_table, start_at
+from models.timing import EVENT_FEATURES, TAUS_DAYS
 
 LONGEST_LAW_DAYS = 30.0
 """The law of magnitudes is taken in the middle of a horizon, but not later than this."""
+LARGEST_RATIO = 0.9
+"""The largest number of events that follow one event directly, on average."""
+SURROUNDINGS = 128
+LONGEST_SPAN_DAYS = 1_000.0
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,40 @@ class MapMoment:
 
     def yields(self, horizons_days: tuple[float, ...]) -> Yields:
         """Return what background and excitation bring within each horizon."""
-        table = productivity_table(self.history.network.timing, typical_surroundings(self.history, self.count)).weights  # (G, 12)
-        edges = EXCESS_STEP * (np.arange(len(table)) - 0.5)
-        reaching = self._law(LONGEST_LAW_DAYS).survival_at_each(np.maximum(edges, 0.0))[0]  # (G,)
-        return yields(np.einsum("g,gk->k", -np.diff(reaching, append=0.0), table), horizons_days)
+        return yields(self.offspring, horizons_days)
+
+    @property
+    def offspring(self) -> FloatArray:
+        """(12,) by kernel: the events that an event of unknown size is expected to trigger."""
+        return np.asarray(np.einsum("g,gk->k", self._probabilities, self.productivity.weights))
+
+    @cached_property
+    def productivity(self) -> Productivity:
+        """What an event triggers, by its excess.
+
+        Half of the surroundings are those of the last events, half those at even times of the last years: descendants come first in the
+        sequence that goes on now, later in the region as it usually is. Where an event would be followed by more than `LARGEST_RATIO` on
+        average, all are reduced: a mean has to exist.
+        """
+        table = productivity_table(self.history.network.timing, self._surroundings)
+        ratio = float(np.einsum("g,gk->", self._probabilities, table.weights))
+        return table._replace(weights=table.weights * min(1.0, LARGEST_RATIO / ratio))
+
+    @cached_property
+    def _probabilities(self) -> FloatArray:
+        """(G,) of the excesses of `productivity`, when nothing hides small events any more."""
+        edges = np.maximum(EXCESS_STEP * (np.arange(round(LARGEST_EXCESS / EXCESS_STEP) + 1) - 0.5), 0.0)
+        return np.asarray(-np.diff(self._law(LONGEST_LAW_DAYS).survival_at_each(edges)[0], append=0.0))
+
+    @property
+    def _surroundings(self) -> FloatArray:
+        """Return the features of events that are typical for those to come, (S, EVENT_FEATURES)."""
+        features = self.history.timing.event_features[: self.count]
+        if not self.count:
+            return np.zeros((1, EVENT_FEATURES))
+        lags = np.linspace(min(float(self.lags_days[0]), LONGEST_SPAN_DAYS), 0.0, SURROUNDINGS)
+        rows = np.maximum(np.searchsorted(-self.lags_days, -lags, side="right") - 1, 0)
+        return np.concatenate((features[-SURROUNDINGS:], features[rows]))
 
     def reaching(self, magnitudes: tuple[float, ...], horizons_days: tuple[float, ...], background_shares: FloatArray) -> FloatArray:
         """Return P(M ≥ m) of an event within each horizon, (H, B).

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from models.simulation.branching import EXCESS_STEP, productivity_table
-from models.simulation.outlook import NetworkSimulator, magnitudes_after, typical_surroundings, window_pattern
+from models.simulation.branching import EXCESS_STEP, Productivity, productivity_table
+from models.simulation.outlook import NetworkSimulator, magnitudes_after, window_pattern
 from models.simulation.rollout import History, ProcessPool, RegionMaps, Start, live_history, roll_forward, start_at
 from models.simulation.scenario import (
     DISCLAIMER,
@@ -25,6 +25,7 @@ __all__ = [
     "Mainshock",
     "NetworkSimulator",
     "ProcessPool",
+    "Productivity",
     "RegionMaps",
     "Scenarios",
     "Start",
@@ -40,7 +41,6 @@ __all__ = [
     "scenario_picture",
     "start_at",
     "table_lines",
-    "typical_surroundings",
     "window_pattern",
     "write_folder",
 ]

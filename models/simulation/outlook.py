@@ -154,7 +154,7 @@ def continue_by_kernels(
         tail: the large magnitudes of background events.
     """
     rng = np.random.default_rng((seed, 2**32 - 1))  # no block has that number
-    timing, typical = history.network.timing, typical_surroundings(history, len(history.pattern))
+    timing, typical = history.network.timing, typical_surroundings(history)
     magnitudes = late_magnitudes(history, start)._replace(tail=tail)
     stopped = np.flatnonzero(ends.stopped)
     busy = productivity_table(timing, ends.last_features if len(ends.last_features) else typical).subcritical(magnitudes)
@@ -174,9 +174,9 @@ def continue_by_kernels(
     return KernelContinuation([_kernel_events(events, numbers, magnitudes, levels) for events, numbers in numbered], without_end)
 
 
-def typical_surroundings(history: History, count: int) -> FloatArray:
-    """Return the features of the last of the first `count` events, (S, EVENT_FEATURES); of none, those of a first event."""
-    features = history.timing.event_features[max(count - RECENT, 0) : count]
+def typical_surroundings(history: History) -> FloatArray:
+    """Return the features of the window's last events, (S, EVENT_FEATURES); of a region without events, those of a first event."""
+    features = history.timing.event_features[-RECENT:]
     return features if len(features) else np.zeros((1, EVENT_FEATURES))
 
 

@@ -13,7 +13,7 @@ from models.maps.expected_numbers import Yields
 from models.maps.kernel_map import kernel_density
 from models.maps.live import MOST_CELLS, NetworkMapMaker, region_cells
 from models.maps.mixture import MapWeights, MapWeightsFit
-from models.maps.moment import MapMoment
+from models.maps.moment import LARGEST_RATIO, MapMoment
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import offsets_km, places
 from models.place.network import slow_days
@@ -21,7 +21,7 @@ from models.simulation.outlook import window_pattern
 from models.simulation.rollout.start import history_of
 from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork, require_place
-from models.timing.excitation import TAUS_DAYS
+from models.timing.excitation import TAUS_DAYS, expected_events
 from stream.maps import HORIZONS_DAYS, MapRequest, RegionMap, map_magnitudes
 from tests.unit.models.simulation.test_outlook import BACKGROUND, NOW, WIDE, window_request
 
@@ -79,6 +79,16 @@ def test_most_of_the_next_day_comes_around_a_large_event_an_hour_ago(network: Sp
     )
     assert made.expected[0, near < 30.0].sum() > 0.4 * made.expected[0].sum()
     assert made.expected[0, near < 30.0].sum() / made.expected[0].sum() > made.expected[3, near < 30.0].sum() / made.expected[3].sum()
+
+
+def test_a_busy_sequence_has_a_mean_for_a_year(network: SpaceTimeNetwork) -> None:
+    request = window_request(400, days=0.3)
+    moment = MapMoment(live_history(network, window_pattern(WIDE, request.events, NOW), BACKGROUND), NOW)
+    numbers = moment.yields(HORIZONS_DAYS).expected(moment.excitation, BACKGROUND)
+    direct = expected_events(moment.excitation, BACKGROUND, np.array(HORIZONS_DAYS), TAUS_DAYS)
+    assert moment.offspring.sum() <= LARGEST_RATIO + 1e-9
+    assert (direct <= numbers).all()
+    assert (numbers <= direct / (1.0 - LARGEST_RATIO)).all()
 
 
 def test_the_kernels_map_is_their_density_at_the_cells_centres_where_cells_are_far(network: SpaceTimeNetwork) -> None:

@@ -37,6 +37,11 @@ def test_a_fit_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_weights(tmp_path / "weights.json") == fit
 
 
+def test_the_name_of_a_fit_is_that_of_its_weights() -> None:
+    one, other = MapWeights((1.0,), ((0.6, 0.3, 0.1),)), MapWeights((1.0,), ((0.5, 0.4, 0.1),))
+    assert MapWeightsFit(one, one).name == MapWeightsFit(one, one, ("two catalogues",)).name != MapWeightsFit(one, other).name
+
+
 @pytest.mark.parametrize("row", [(0.6, 0.3), (0.6, 0.3, 0.3), (1.2, -0.1, -0.1)])
 def test_weights_that_are_none_are_refused(tmp_path: Path, row: tuple[float, ...]) -> None:
     one = MapWeights((1.0,), (row,))
