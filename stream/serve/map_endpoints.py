@@ -22,10 +22,10 @@ class MapEndpoints:
         self._api = api
 
     async def latest(self, query: RegionQuery) -> answers.OneMap:
-        return answers.OneMap(DISCLAIMER, await asyncio.to_thread(self._latest, query.region))
+        return answers.OneMap(DISCLAIMER, self._latest(query.region))
 
     async def geojson(self, query: MapQuery) -> Content:
-        forecast = await asyncio.to_thread(self._latest, query.region)
+        forecast = self._latest(query.region)
         if forecast is None:
             raise not_found("map of that region yet", "maps are issued with the outlooks: see /v1/outlooks")
         magnitude = forecast.magnitudes[0] if query.magnitude is None else query.magnitude
