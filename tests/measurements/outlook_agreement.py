@@ -1,6 +1,7 @@
 """Whether outlooks agree with the forecasts of the same moment: P(M ≥ m) by simulation beside `exceedance` and `wait`.
 
     python -m tests.measurements.outlook_agreement
+    python -m tests.measurements.outlook_agreement --model FOLDER --moments 4 7     another model; the moments by their numbers
 
 The moments are those before and after the M 7.8 of Türkiye, and three other regions at its time; the windows are those of the recorded
 catalogue. A probability p of N simulated paths has a standard error of √(p (1 − p)/N).
@@ -8,7 +9,9 @@ catalogue. A probability p of N simulated paths has a standard error of √(p (1
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
+from pathlib import Path
 
 from ingest.event import Event
 from ingest.instant import Instant
@@ -33,9 +36,9 @@ SPANS = {"1 Day": "1d", "1 Week": "7d", "1 Month": "30d"}
 SEED = 1
 
 
-def window_at(events: list[Event], table: RegionTable, region: Region, now: Instant) -> tuple[Event, ...]:
-    """Return a region's window at a moment."""
-    start, lowest = now.plus(days=-region.window_days), region.magnitude_of_completeness - 1e-9
+def window_at(events: list[Event], table: RegionTable, region: Region, now: Instant, depth: float = 0.0) -> tuple[Event, ...]:
+    """Return a region's window at a moment, with the sources down to `depth` below completeness."""
+    start, lowest = now.plus(days=-region.window_days), region.magnitude_of_completeness - depth - 1e-9
     inside = (event for event in events if start < event.time <= now and (event.magnitude or 0.0) >= lowest)
     own = (event for event in inside if table.region_of(event.latitude, event.longitude).id == region.id)
     return tuple(sorted(own, key=lambda event: (event.time, event.id)))
@@ -53,15 +56,19 @@ def comparisons(expectation: Expectation, span: OutlookSpan, region: Region) -> 
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="the folder of a model; the built-in one by default")
+    parser.add_argument("--moments", type=int, nargs="+", default=range(len(MOMENTS)))
+    given = parser.parse_args()
     events, table = earthquakes(read_events(sorted(CATALOG.glob("*.csv.xz")))), RegionTable.load()
-    forecaster = LstmForecaster.load()
-    simulator = NetworkSimulator(read_forecaster()[0], forecaster.name, ProcessPool(1))
+    forecaster = LstmForecaster.load(given.model)
+    simulator = NetworkSimulator(read_forecaster(given.model)[0], forecaster.name, ProcessPool(1))
     print("region, moment, span, paths; by magnitude the probability of the forecast / of the outlook")
-    for name, hours in MOMENTS:
+    for name, hours in (MOMENTS[number] for number in given.moments):
         region, now = table[name], MAINSHOCK.plus(hours=hours)
         window = window_at(events, table, region, now)
         memory = forecaster.start(region)
-        for event in window:
+        for event in window_at(events, table, region, now, forecaster.source_depth):
             memory = forecaster.observe(memory, event, region)
         expectation = forecaster.expect(memory, region, now)
         counts = simulator.simulate(SimulationRequest(region, window, now, magnitudes_of(region), 7.0, SEED))

@@ -13,11 +13,16 @@ from ingest.problem import Problem
 from models.forecaster import LstmForecaster, ModelLibrary
 from stream.core import Lineup
 from stream.trial import try_forecaster
+from tests.unit.models.forecaster.test_one_law import reading_network
 
 
 def test_the_built_in_models_pass() -> None:
     library = ModelLibrary(Path)
     assert try_forecaster(library.forecaster(Lineup())) > 100
+
+
+def test_a_model_that_reads_sources_passes() -> None:
+    assert try_forecaster(LstmForecaster(reading_network(1.0), "lstm-sources")) > 100
 
 
 def test_the_operator_s_own_regions_do_not_decide_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
