@@ -2,7 +2,8 @@
 
 window ─▶ kernels' map ┐
        ─▶ smoothed     ├─ mixture (`mixture`) × expected numbers (`expected_numbers`) ─▶ expected numbers by cell
-region ─▶ even         ┘
+region ─▶ even         │
+       ─▶ long run     ┘
        magnitudes in the middle of each horizon, with the long-run tail of background events ─▶ shares of the magnitude bins
 """
 
@@ -24,6 +25,7 @@ from models.maps.smoothed_catalogue import catalogue_density
 from models.numerics import FloatArray
 from models.simulation import live_history, window_pattern
 from models.space_time import SpaceTimeNetwork
+from models.tectonics import read_long_run_map
 from stream.maps import HORIZONS_DAYS, MapRequest, RegionMap
 
 STEPS_DEGREES = (0.1, 0.25, 0.5, 1.0)
@@ -104,7 +106,9 @@ def parts_of(moment: MapMoment, cells: Cells, horizons_days: tuple[float, ...]) 
     """Return what the map of a moment is made of, on any cells."""
     yields = moment.yields(horizons_days)
     kernels = kernel_density(moment, cells, yields, horizons_days)
-    others = (np.repeat(density[None], len(kernels), 0) for density in (catalogue_density(moment, cells), cells.shares_of_area))
+    long_run = read_long_run_map().shares(cells.latitudes, cells.longitudes)
+    fixed = (catalogue_density(moment, cells), cells.shares_of_area, long_run)
+    others = (np.repeat(density[None], len(kernels), 0) for density in fixed)
     return MapParts(moment, cells, yields.expected(moment.excitation, moment.history.background), np.stack((kernels, *others)))
 
 

@@ -1,6 +1,6 @@
 """The mixture of the maps, with weights for each horizon fitted by the likelihood of where events came.
 
-density(cell) = Σ_i weight_i(h) density_i(cell),     i: the kernels, the smoothed catalogue, even over the area
+density(cell) = Σ_i weight_i(h) density_i(cell),     i: the kernels, the smoothed catalogue, even over the area, the long-run map
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from models import PRETRAINED
 from models.baselines import read_fit
 from models.numerics import FloatArray
 
-COMPONENTS = ("kernels", "smoothed_catalogue", "even")
+COMPONENTS = ("kernels", "smoothed_catalogue", "even", "long_run")
+"""The last knows the earthquakes until June 2022: measurements on years before leave it out."""
 BUILT_IN = PRETRAINED / "map_weights.json"
 _ROUNDS = 2_000
 

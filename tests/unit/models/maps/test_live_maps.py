@@ -21,12 +21,13 @@ from models.simulation.outlook import window_pattern
 from models.simulation.rollout.start import history_of
 from models.simulation.rollout.window_history import live_history
 from models.space_time import SpaceTimeNetwork, require_place
+from models.tectonics.long_run_map import read_long_run_map
 from models.timing.excitation import TAUS_DAYS, expected_events
 from stream.maps import HORIZONS_DAYS, MapRequest, RegionMap, map_magnitudes
 from tests.unit.models.simulation.test_outlook import BACKGROUND, NOW, WIDE, window_request
 
 SHAPE = shapely.box(34.5, 34.5, 39.5, 39.5)
-_ROWS = ((0.8, 0.15, 0.05),) * 4
+_ROWS = ((0.7, 0.1, 0.05, 0.15),) * 4
 WEIGHTS = MapWeightsFit(*(MapWeights(HORIZONS_DAYS, _ROWS),) * 2)
 
 
@@ -64,10 +65,11 @@ def test_the_same_request_gives_the_same_map(network: SpaceTimeNetwork) -> None:
     assert one.shares.tobytes() == other.shares.tobytes()
 
 
-def test_without_events_the_map_is_even_and_its_number_the_background(network: SpaceTimeNetwork) -> None:
+def test_without_events_the_map_is_even_but_for_the_long_run_and_its_number_the_background(network: SpaceTimeNetwork) -> None:
     made = map_of(network, 0)
     cells = region_cells(SHAPE, WIDE.magnitude_of_completeness)
-    np.testing.assert_allclose(made.expected / made.expected.sum(1, keepdims=True), np.tile(cells.shares_of_area, (4, 1)), rtol=1e-9)
+    shares = 0.85 * cells.shares_of_area + 0.15 * read_long_run_map().shares(cells.latitudes, cells.longitudes)
+    np.testing.assert_allclose(made.expected / made.expected.sum(1, keepdims=True), np.tile(shares, (4, 1)), rtol=1e-9)
     assert made.expected[0].sum() >= network.timing.background_of(WIDE.id)
 
 

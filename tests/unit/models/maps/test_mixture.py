@@ -31,7 +31,7 @@ def test_a_mixture_sums_to_one() -> None:
 
 
 def test_a_fit_is_read_as_it_was_written(tmp_path: Path) -> None:
-    one = MapWeights((1.0,), ((0.6, 0.3, 0.1),))
+    one = MapWeights((1.0,), ((0.6, 0.2, 0.1, 0.1),))
     fit = MapWeightsFit(one, one, ("two catalogues",))
     write_weights(fit, tmp_path / "weights.json")
     assert read_weights(tmp_path / "weights.json") == fit
@@ -42,7 +42,7 @@ def test_the_name_of_a_fit_is_that_of_its_weights() -> None:
     assert MapWeightsFit(one, one).name == MapWeightsFit(one, one, ("two catalogues",)).name != MapWeightsFit(one, other).name
 
 
-@pytest.mark.parametrize("row", [(0.6, 0.3), (0.6, 0.3, 0.3), (1.2, -0.1, -0.1)])
+@pytest.mark.parametrize("row", [(0.6, 0.3, 0.1), (0.6, 0.3, 0.3, 0.1), (1.2, -0.1, -0.1, 0.0)])
 def test_weights_that_are_none_are_refused(tmp_path: Path, row: tuple[float, ...]) -> None:
     one = MapWeights((1.0,), (row,))
     write_weights(MapWeightsFit(one, one), tmp_path / "weights.json")
