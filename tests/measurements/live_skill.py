@@ -45,6 +45,8 @@ from tests.support.paths import RECORDED
 RESAMPLES = 4_000
 BATCH = 500
 REGIONS_SHOWN = 12
+HOURS_APART = 6.0
+"""Of forecasts and heartbeats where the rates alone are computed; the rate within is exact in its integral and at both ends."""
 
 
 class Skill(NamedTuple):
@@ -125,7 +127,7 @@ def replay(files: list[Path], forecaster: Forecaster) -> dict[str, Scoring]:
 
 
 class RatesOnly:
-    """A forecaster of which only the rates are computed: its forecasts are issued an hour apart, or when an event comes."""
+    """A forecaster of which only the rates are computed: its forecasts are issued six hours apart, or when an event comes."""
 
     def __init__(self, forecaster: Forecaster) -> None:
         self._forecaster, self._expectations = forecaster, dict[str, Expectation]()
@@ -141,17 +143,17 @@ class RatesOnly:
         """Return the first expectation of the region, with a time of reissue of its own."""
         if region.id not in self._expectations:
             self._expectations[region.id] = self._forecaster.expect(memory, region, now)
-        return self._expectations[region.id]._replace(due_at=now.plus(hours=1.0))
+        return self._expectations[region.id]._replace(due_at=now.plus(hours=HOURS_APART))
 
 
 def fold_rates(files: list[Path], forecaster: Forecaster) -> dict[str, Scoring]:
-    """Fold the files' changes through the same partitions, window and scoring as `replay`, with heartbeats an hour apart."""
+    """Fold the files' changes through the same partitions, window and scoring as `replay`, with fewer heartbeats."""
     table, began, count = RegionTable.load(), time.monotonic(), 0
     numbers = range(REGION_PARTITIONS)
     partitions = [Partition(number, table, RatesOnly(forecaster)) for number in numbers]
     sequences = dict.fromkeys(numbers, -1)
     observations = (item for file in files for item in read_changes(file))
-    for record in _with_heartbeats(observations, Span(), Ledger(table), 3_600.0):
+    for record in _with_heartbeats(observations, Span(), Ledger(table), 3_600.0 * HOURS_APART):
         if isinstance(record, DeadLetter):
             continue
         for number in (partition_of(record.region, REGION_PARTITIONS),) if isinstance(record, Change) else numbers:
