@@ -27,7 +27,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from models.artifact.model_files import read_forecaster
 from models.baselines.etas.model import Etas
-from models.baselines.etas.simulate import prepare_history, simulate_etas
+from models.baselines.etas.simulate import PreparedHistory, prepare_history, simulate_etas
 from models.baselines.poisson import fit_poisson
 from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import PointPattern, Span, read_polygon
@@ -148,18 +148,26 @@ def simulated_by_etas(
     etas: Etas, polygon: shapely.Polygon, days: float, n: int, number: int, past: PointPattern
 ) -> tuple[SimulatedEvents, int]:
     """Simulate with ETAS, and count the simulations without end, which a few have with the published parameters."""
+    made, given_up = etas_patterns(etas, polygon, days, n, number, prepare_history(etas.parameters, past, days))
+    longitudes, latitudes, magnitudes = (
+        np.concatenate([getattr(one, column) for one in made]) for column in ("longitudes", "latitudes", "magnitudes")
+    )
+    return SimulatedEvents(longitudes, latitudes, magnitudes, np.array([len(one) for one in made])), given_up
+
+
+def etas_patterns(
+    etas: Etas, polygon: shapely.Polygon, days: float, n: int, number: int, before: PreparedHistory
+) -> tuple[list[PointPattern], int]:
+    """Return n simulations of ETAS with an end, and how many had none."""
     assert etas.magnitudes is not None
-    made, given_up, before = list[PointPattern](), 0, prepare_history(etas.parameters, past, days)
+    made, given_up = list[PointPattern](), 0
     while len(made) < n:
         try:
             seed = 100_000 * number + len(made) + given_up
             made.append(simulate_etas(etas.parameters, etas.magnitudes, polygon, days, seed, before, most_events=ETAS_EVENTS))
         except (Problem, ValueError):  # numpy's Poisson refuses a mean beyond its integers
             given_up += 1
-    longitudes, latitudes, magnitudes = (
-        np.concatenate([getattr(one, column) for one in made]) for column in ("longitudes", "latitudes", "magnitudes")
-    )
-    return SimulatedEvents(longitudes, latitudes, magnitudes, np.array([len(one) for one in made])), given_up
+    return made, given_up
 
 
 def select_rows(pattern: PointPattern, rows: slice) -> PointPattern:
