@@ -1,6 +1,6 @@
 """The space–time network in the stream: `LstmForecaster` implements `stream.core.Forecaster`.
 
-    memory (bytes) = | state of `models.timing.live`, float64 | state of the live baselines, float64 | maps of `models.cnn.live` |
+    memory (bytes) = | state of `models.timing.live_state`, float64 | state of the live baselines, float64 | maps of `models.cnn.live` |
 
 A step has a fixed shape, runs in float64 on one thread, and depends on its arguments alone (see `models.timing.live`).
 """
@@ -169,7 +169,7 @@ class LstmForecaster:
         return (own, *self._baselines.hazards(memory[self._own_bytes : self._maps_from], region, since, until))
 
     def past(self, memory: bytes) -> FloatArray:
-        """Return the state of `models.timing.live` in a memory, (size,), read only."""
+        """Return the state of `models.timing.live_state` in a memory, (size,), read only."""
         return np.frombuffer(memory, count=self._timing.size)
 
     def _wait_of(self, memory: bytes) -> InterEventTime[FloatArray]:

@@ -56,7 +56,8 @@ from models.timing.large_events import (
     large_shapes,
     no_large_events,
 )
-from models.timing.live import (
+from models.timing.live import LiveTiming
+from models.timing.live_state import (
     BACKGROUND,
     COUNT,
     EXCITATION,
@@ -65,7 +66,6 @@ from models.timing.live import (
     RING_TIME,
     RING_WEIGHTS,
     TIME,
-    LiveTiming,
     event_rates,
     lags_days,
     silence_days,

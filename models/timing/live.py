@@ -1,24 +1,13 @@
 """The networks of the inter-event times for one event at a time, in numpy, without torch's cost per call.
 
-The state is a vector of fixed size, so an update costs the same however many events came before:
-
-    | count | time, ms | x y z, km | μ | traces of the region (τ, a) | A (12) | scaled inputs of the LSTM | its hidden, cell (members) |
-    | large events: A (slots, 12), κ, β, number (slots) | Λ at the time | ring of the last `reach` events, the newest last |
-
-    ring row = | time, ms | x y z, km | excess | w (12) |
-
-The part about large events is only there if their productivity is a distribution; A is then without them. Λ at the time is only there if
-the network reads sources. Then the time, A and the large events are as of the last event or source, whichever is later, and Λ is what was
-expected from the last event until then; all else is as of the last event.
-
-The formulas are those of `models.timing.formulas`. Products are `einsum` sums instead of BLAS calls, because the order of a BLAS sum, and
-so its last bits, depends on the number of threads. A test holds the numbers equal to torch's.
+Their state is the vector of `models.timing.live_state`, their formulas are those of `models.timing.formulas`. Products are `einsum` sums
+instead of BLAS calls, because the order of a BLAS sum, and so its last bits, depends on the number of threads. A test holds the numbers
+equal to torch's.
 """
 
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +20,6 @@ from models.timing.excitation_features import (
     OWN_FEATURES,
     TRACE_FLOOR_PER_DAY,
     TRACE_TAUS_DAYS,
-    TRACES,
     local_traces,
     log_traces,
     own_features,
@@ -48,20 +36,34 @@ from models.timing.formulas import (
     memory_inputs,
     wait_of_outputs,
 )
+from models.timing.frozen_layers import gates_of, layer_of
 from models.timing.inter_event_time import InterEventTime, kernel_clock
 from models.timing.large_events import SLOTS, LargeEvents, admit, kept_corrections, large_factors, large_shapes
+from models.timing.live_state import (
+    BACKGROUND,
+    COUNT,
+    EXCITATION,
+    MEMORY,
+    POSITION,
+    RING_COLUMNS,
+    RING_EXCESS,
+    RING_POSITION,
+    RING_TIME,
+    RING_WEIGHTS,
+    SLOT_COLUMNS,
+    SLOT_NUMBER,
+    SLOT_RATE,
+    SLOT_SHAPE,
+    TIME,
+    TRACES_PART,
+    event_rates,
+    lag_days,
+    large_events_in,
+    silence_days,
+)
 from models.timing.model import TimingNetwork
 from models.timing.sources_to_come import SourcesToCome
 from models.training import scale_inputs
-
-COUNT, TIME, POSITION, BACKGROUND, TRACES_PART = 0, 1, slice(2, 5), 5, slice(6, 6 + TRACES)
-EXCITATION = slice(TRACES_PART.stop, TRACES_PART.stop + KERNELS)
-MEMORY = EXCITATION.stop
-RING_TIME, RING_POSITION, RING_EXCESS, RING_WEIGHTS = 0, slice(1, 4), 4, slice(5, 5 + KERNELS)
-RING_COLUMNS = RING_WEIGHTS.stop
-SLOT_SHAPE, SLOT_RATE, SLOT_NUMBER = KERNELS, KERNELS + 1, KERNELS + 2
-"""A slot's event is the one that was the n-th of the region; 0: the slot is empty."""
-SLOT_COLUMNS = SLOT_NUMBER + 1
 
 
 class LiveTiming:
@@ -80,10 +82,10 @@ class LiveTiming:
         self._hours = architecture.hours
         self._productivity = np.exp(weights["kernels.log_productivity"])  # (M, a, 12)
         self._kernel_scaler = (weights["kernels.scaler.mean"], weights["kernels.scaler.scale"])
-        self._kernel_layers = [_layer_of(weights, f"kernels.{name}") for name in ("first", "second", "last")]
-        self._memory_layers = [_layer_of(weights, f"memory.{name}") for name in ("inner", "outer")]
+        self._kernel_layers = [layer_of(weights, f"kernels.{name}") for name in ("first", "second", "last")]
+        self._memory_layers = [layer_of(weights, f"memory.{name}") for name in ("inner", "outer")]
         self._memory_scaler = (weights["memory.scaler.mean"], weights["memory.scaler.scale"])
-        gates = [_gates_of(weights, member) for member in range(self._members)]
+        gates = [gates_of(weights, member) for member in range(self._members)]
         self._gates, self._gates_bias = np.stack([gate for gate, _ in gates]), np.stack([bias for _, bias in gates])
         self._inputs = slice(MEMORY, MEMORY + architecture.inputs)
         self._state = slice(self._inputs.stop, self._inputs.stop + 2 * self._members * self._hidden)
@@ -121,7 +123,7 @@ class LiveTiming:
         has_events = bool(past[COUNT])
         position = position_km(latitude, longitude)
         wait = float(max(time_ms - self._last_event_ms(past), 0.0) / MILLISECONDS_PER_DAY) if has_events else FIRST_WAIT_DAYS
-        lag = _lag_days(past, time_ms) if has_events else FIRST_WAIT_DAYS
+        lag = lag_days(past, time_ms) if has_events else FIRST_WAIT_DAYS
         distance = math.sqrt(float(np.square(position - past[POSITION]).sum())) if has_events else 0.0
         own = own_features(excess, wait, distance)
         traces = past[TRACES_PART].reshape(len(TRACE_TAUS_DAYS), -1) * trace_decays(wait)  # (taus, a)
@@ -144,14 +146,14 @@ class LiveTiming:
         """
         if not past[COUNT]:
             return past
-        lag, large = _lag_days(past, time_ms), self.large_events(past)
+        lag, large = lag_days(past, time_ms), self.large_events(past)
         weights = np.einsum("a,ak->k", magnitude_terms(np.float64(excess), KERNEL_PRODUCTIVITIES), self._source_productivity)
         after = past.copy()
         after[TIME] = time_ms
         after[self._clock] += float(kernel_clock(past[EXCITATION], past[BACKGROUND], np.float64(lag), TAUS_DAYS, large))
         after[EXCITATION] = next_excitation(past[EXCITATION], lag, weights)
         if self._has_large:
-            waited, table = _large_events(self._slots(past)).after_silence(np.float64(lag)), self._slots(after)
+            waited, table = large_events_in(self._slots(past)).after_silence(np.float64(lag)), self._slots(after)
             table[:, :KERNELS], table[:, SLOT_SHAPE], table[:, SLOT_RATE] = waited
         return after
 
@@ -172,7 +174,7 @@ class LiveTiming:
         """Return the large events of a state, in the slots that are taken; None: there are none."""
         slots = self._slots(past)
         taken = slots[slots[:, SLOT_NUMBER] > 0]
-        return _large_events(taken) if len(taken) else None
+        return large_events_in(taken) if len(taken) else None
 
     def mean_excitation(self, past: FloatArray) -> FloatArray:
         """Return A of all events just after the last one, (12,) 1/day, the large ones at their expected productivity."""
@@ -223,7 +225,7 @@ class LiveTiming:
             after[EXCITATION] = next_excitation(past[EXCITATION], wait, weights)
             return
         rest, event = (past[EXCITATION] * decays_of(wait))[None], np.array([excess])
-        updated = _large_events(self._slots(past)).after_silence(np.float64(wait)).after_event(past[BACKGROUND] + rest[0].sum())
+        updated = large_events_in(self._slots(past)).after_silence(np.float64(wait)).after_event(past[BACKGROUND] + rest[0].sum())
         shapes = large_shapes(event, self._large_log_shape)
         admitted, rest, slots = admit(LargeEvents(*(part[None] for part in updated)), rest, weights[None], event, shapes)
         after[EXCITATION], table = rest[0], self._slots(after)
@@ -276,49 +278,3 @@ class LiveTiming:
         gates = np.einsum("moi,mi->mo", self._gates, everything) + self._gates_bias  # (M, 4 hidden)
         after[self._state] = np.stack(lstm_step(gates, cell)).ravel()
         after[self._inputs] = scaled
-
-
-def silence_days(past: FloatArray, now: Instant) -> float:
-    """Return the days from the time of a state (size,), its last event or source, to now, not below 0; 0 before the first event."""
-    return _lag_days(past, int(now)) if past[COUNT] else 0.0
-
-
-def _lag_days(past: FloatArray, time_ms: int) -> float:
-    """Return the days from the time of a state to a moment, not below 0."""
-    return max(time_ms - float(past[TIME]), 0.0) / MILLISECONDS_PER_DAY
-
-
-def lags_days(ring: FloatArray, now: Instant) -> FloatArray:
-    """Return the days from each event of a ring (n, RING_COLUMNS) to now, (n,), not below 0."""
-    lags: FloatArray = np.maximum(int(now) - ring[:, RING_TIME], 0.0) / MILLISECONDS_PER_DAY
-    return lags
-
-
-def event_rates(ring: FloatArray, now: Instant) -> FloatArray:
-    """Return the rate that each event of a ring still adds, (n,) events per day: Σ_k w_k exp(−lag/τ_k)/τ_k."""
-    rates: FloatArray = (ring[:, RING_WEIGHTS] * np.exp(-lags_days(ring, now)[:, None] / TAUS_DAYS) / TAUS_DAYS).sum(1)
-    return rates
-
-
-def _large_events(slots: FloatArray) -> LargeEvents:
-    """Return the large events in some slots, (S, SLOT_COLUMNS)."""
-    return LargeEvents(slots[:, :KERNELS], slots[:, SLOT_SHAPE], slots[:, SLOT_RATE])
-
-
-def _apply(weight: FloatArray, bias: FloatArray, x: FloatArray) -> FloatArray:
-    """Apply each member's layer: (M, outputs, inputs), (M, outputs), (M, inputs) -> (M, outputs)."""
-    product: FloatArray = np.einsum("moi,mi->mo", weight, x) + bias
-    return product
-
-
-def _layer_of(weights: dict[str, FloatArray], name: str) -> partial[FloatArray]:
-    """Return a `MemberLinear` of the network as a function of its input; the inputs are the last axis, which einsum sums fastest."""
-    return partial(_apply, np.ascontiguousarray(weights[f"{name}.weight"].transpose(0, 2, 1)), weights[f"{name}.bias"][:, 0])
-
-
-def _gates_of(weights: dict[str, FloatArray], member: int) -> tuple[FloatArray, FloatArray]:
-    """Return one member's weights of the LSTM's gates, (4 hidden, inputs + hidden), and their bias, (4 hidden,)."""
-    of_inputs, of_hidden, bias, more_bias = (
-        weights[f"memory.layers.{member}.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    )
-    return np.concatenate((of_inputs, of_hidden), axis=1), bias + more_bias

@@ -1,7 +1,7 @@
 """The timing state of many simulated paths side by side, advanced by one event of each at a time.
 
-It is what `models.timing.live` keeps of one past, for P of them. The region's traces are running sums; only the local traces look at the
-last `reach` events one by one. A test holds waits and weights equal to those of the live step.
+It is what `models.timing.live_state` describes of one past, for P of them. The region's traces are running sums; only the local traces
+look at the last `reach` events one by one. A test holds waits and weights equal to those of the live step.
 """
 
 from __future__ import annotations

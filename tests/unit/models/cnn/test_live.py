@@ -16,7 +16,7 @@ from models.cnn.live import LiveMaps, reweight_rates
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.cnn.targets import channels_at
 from models.forecaster.live import LstmForecaster
-from models.timing.live import BACKGROUND, RING_WEIGHTS
+from models.timing.live_state import BACKGROUND, RING_WEIGHTS
 from tests.support.simulated import REGION, at, event
 from tests.unit.models.forecaster.test_live import small_network
 

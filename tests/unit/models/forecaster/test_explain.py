@@ -12,7 +12,8 @@ from ingest.instant import Instant
 from models.forecaster.explain import KERNEL_INPUTS, explain_forecast, memory_input_names
 from models.numerics.geometry import degrees_of
 from models.timing.excitation_features import EVENT_FEATURES
-from models.timing.live import BACKGROUND, LiveTiming, event_rates
+from models.timing.live import LiveTiming
+from models.timing.live_state import BACKGROUND, event_rates
 from models.timing.model import TimingNetwork
 from tests.unit.models.timing.test_timing import SMALL, random_network, simulate_pattern
 

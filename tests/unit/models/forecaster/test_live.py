@@ -29,7 +29,8 @@ from models.forecaster.spots import SPOT_DEGREES
 from models.magnitude.features import magnitude_features_at
 from models.registry.manifest import CARD
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
-from models.timing.live import BACKGROUND, LiveTiming
+from models.timing.live import LiveTiming
+from models.timing.live_state import BACKGROUND
 from stream.core.forecaster import Expectation, Forecaster
 from stream.records.forecast import HORIZONS_HOURS, MAGNITUDES, QUANTILES
 from tests.support.paths import ROOT

@@ -18,7 +18,8 @@ from models.numerics.arrays import FloatArray
 from models.timing.excitation import KERNELS, TAUS_DAYS, conditional_intensity
 from models.timing.fit_sources import fit_sources
 from models.timing.inter_event_time import InterEventTime
-from models.timing.live import COUNT, EXCITATION, TIME, LiveTiming, silence_days
+from models.timing.live import LiveTiming
+from models.timing.live_state import COUNT, EXCITATION, TIME, silence_days
 from models.timing.model import TimingNetwork, expect_sources, time_scores
 from models.timing.plain_kernels import PlainKernels
 from models.timing.sources import source_terms_per_event
