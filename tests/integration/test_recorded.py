@@ -37,7 +37,7 @@ from tests.support.waiting import PATIENCE_SECONDS, wait_until
 HOURS = float(os.environ.get("QUAKECAST_SHOW_HOURS", "5"))
 START = "2023-02-05T12:00:00Z" if HOURS > 14 else "2023-02-05T23:30:00Z"
 SPEED = 1200.0
-MAINSHOCK = "us6000jllz"
+MAINSHOCK, MAINSHOCK_TIME = "us6000jllz", "2023-02-06T01:17:34Z"
 FALSE_ALARM = "ak0235h2o6lp"
 COMMAND = [sys.executable, "-m", "stream.cli"]
 
@@ -155,7 +155,8 @@ def test_the_mainshock_raises_its_regions_forecast(live: tuple[str, RecordedFeed
     log = open_log(live[0])
     issued = [f for f in forecasts_by_id(forecasts(log)).values() if f.region == "turkiye"]
     first = next(n for n, forecast in enumerate(issued) if forecast.event_id == MAINSHOCK)
-    before, after, hours_later = issued[first - 1], issued[first], issued[-1]
+    before = next(forecast for forecast in reversed(issued[:first]) if forecast.issued_at < Instant.parse(MAINSHOCK_TIME))
+    after, hours_later = issued[first], issued[-1]
     assert (
         before.wait.probability_within["1d"] < 0.3 < 0.5 < after.wait.probability_within["1d"] < hours_later.wait.probability_within["1d"]
     )

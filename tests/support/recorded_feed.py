@@ -41,12 +41,18 @@ class RecordedFeed:
 
 @contextmanager
 def recorded_feed(folder: Path, start: str, speed: float) -> Iterator[RecordedFeed]:
-    """Serve the recorded feed from a virtual time on."""
+    """Serve the recorded feed from a virtual time on; its clock stands until the first request, however long the client takes to start."""
     server_module: Any = _load(folder / "tools" / "feed_server.py")
-    served = RecordedFeed("")
+    served, started = RecordedFeed(""), threading.Event()
 
     class Handler(server_module.Handler):  # type: ignore[misc]
         fault = {"mode": "", "n": 0}  # noqa: RUF012
+
+        def do_GET(self) -> None:  # noqa: N802
+            if not started.is_set() and not self.path.startswith("/_"):
+                started.set()
+                self.feed.set_clock(speed=speed)
+            super().do_GET()
 
         def reply(self, status: int, body: bytes, kind: str, extra: dict[str, str] | None = None) -> None:
             super().reply(status, body, kind, extra)
@@ -54,7 +60,7 @@ def recorded_feed(folder: Path, start: str, speed: float) -> Iterator[RecordedFe
                 served.bodies.append(body)
 
     moment = datetime.fromisoformat(start.replace("Z", "+00:00")).astimezone(UTC)
-    Handler.feed = server_module.Feed(folder / "data" / "feed" / "changelog", moment, speed, 8)
+    Handler.feed = server_module.Feed(folder / "data" / "feed" / "changelog", moment, 0.0, 8)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     served.address = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
