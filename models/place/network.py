@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from models.numerics import FloatArray
 from models.place.kernels import Kernels
 from models.place.neighbour_geometry import GEOMETRY_FEATURES
 from models.timing import KERNELS, TAUS_DAYS
@@ -69,18 +70,18 @@ class PlaceNetwork(nn.Module):
         for layer in (self.last, self.moment_last):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        ramp = torch.linspace(0.0, 1.0, discs, dtype=torch.float64)  # (M,) from the near disc to the far one
+        ramp = np.linspace(0.0, 1.0, discs)  # (M,) from the near disc to the far one
         scale = 2.0 * math.log(_FIRST_WIDTH * architecture.narrowest_km)
-        self.log_width = _parameter(torch.cat((scale + 4.0 * ramp, torch.tensor([scale + 2.8], dtype=torch.float64))))
+        self.log_width = _parameter(np.append(scale + 4.0 * ramp, scale + 2.8))
         self.width_by_magnitude = _parameter(1.3 - 0.55 * ramp)
-        self.width_by_spacing = _parameter(torch.cat((0.1 + 0.4 * ramp, torch.tensor([0.55], dtype=torch.float64))))
-        self.log_stretch = _parameter(torch.full((discs + 1,), 0.1, dtype=torch.float64))
+        self.width_by_spacing = _parameter(np.append(0.1 + 0.4 * ramp, 0.55))
+        self.log_stretch = _parameter(np.full(discs + 1, 0.1))
         self.mixture, self.mixture_by_magnitude = _parameter(0.0 * ramp), _parameter(0.0 * ramp)
         self.mixture_by_lag = _parameter(-0.4 + 0.8 * ramp)
-        self.log_powers = _parameter(torch.cat((0.3 * torch.sign(ramp), torch.tensor([0.45], dtype=torch.float64))))
-        self.log_shares = _parameter(torch.full((len(architecture.slow_days),), -1.0, dtype=torch.float64))
-        self.log_background_factor = _parameter(torch.tensor(0.6, dtype=torch.float64))
-        self.everywhere = _parameter(torch.tensor(-4.0, dtype=torch.float64))
+        self.log_powers = _parameter(np.append(0.3 * np.sign(ramp), 0.45))
+        self.log_shares = _parameter(np.full(len(architecture.slow_days), -1.0))
+        self.log_background_factor = _parameter(0.6)
+        self.everywhere = _parameter(-4.0)
 
     def forward(self, inputs: torch.Tensor, excesses: torch.Tensor, spacing: torch.Tensor, log_weights: torch.Tensor) -> Kernels:
         """Return the kernels of N events.
@@ -162,8 +163,9 @@ def log_density(
     return torch.log(place) - torch.log(background + denominators.triggered)
 
 
-def _parameter(start: torch.Tensor) -> nn.Parameter:
-    return nn.Parameter(start.clone())
+def _parameter(start: FloatArray | float) -> nn.Parameter:
+    """Return a parameter in float64; by numpy, because torch's functions for ranges on the device `meta` load its compiler: seconds."""
+    return nn.Parameter(torch.from_numpy(np.array(start, dtype=np.float64)))
 
 
 def slow_days(architecture: PlaceArchitecture) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from models.registry.manifest import CARD, MANIFEST, verify_model_folder, write_
 from models.registry.registry import Registry, built_in
 from models.training.divergence import require_finite_weights
 from stream.cli.application import application
+from tests.support.paths import ROOT
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
 from tests.unit.models.pipeline.test_publish_forecaster import ignore_progress, simulated_dataset
 
@@ -42,6 +45,13 @@ def small_cnn(seed: int = 3) -> MapNetwork:
 
 def write_small_cnn(folder: Path, base: str = BASE, seed: int = 3) -> CnnGanCard:
     return write_cnn(folder, small_cnn(seed), EMPTY_CARD, base, {"training.png": b"\x89PNG"})
+
+
+def test_the_built_in_models_are_read_without_torch_s_compiler() -> None:
+    """Its import takes seconds, and some functions for tensors on the device `meta` need it."""
+    code = "import sys; from models.artifact import read_cnn, read_forecaster; read_forecaster(), read_cnn(); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not {"torch._dynamo", "torch._inductor", "sympy"} & set(ran.stdout.split())
 
 
 def test_a_cnn_comes_back_as_it_was_written(tmp_path: Path) -> None:
