@@ -1,6 +1,7 @@
 # make up      everything on one machine, against the real USGS feed
 # make demo    the same with a simulated sequence, for a machine without internet
-# make test    all tests, with a real Kafka broker and a real Redis
+# make test    check, and all tests with a real Kafka broker and a real Redis
+# make suite   all tests without the check
 # make unit    the tests that need no server, in seconds
 # make bench   throughput beside a bare Kafka loop
 # make fuzz    inputs that nobody expects, for every parser and every endpoint (SEED, INPUTS, WORKERS, EXAMPLES); an hour of one core
@@ -32,7 +33,7 @@ AUDIT := .venv-audit
 SBOM_FOLDER ?= build
 ADVISORIES ?= -s osv
 
-.PHONY: install page up demo test unit bench fuzz skill chaos check sbom audit clean
+.PHONY: install page up demo test suite unit bench fuzz skill chaos check sbom audit clean
 
 install: $(VENV)/.installed
 ifneq ($(NPM),)
@@ -62,8 +63,15 @@ up: install
 demo: install
 	$(BIN)/python -m stream.demo --port $(PORT)
 
-test: install check
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+# both at once: the tests often wait for servers. They run in the order of their files, so that the short ones of tests/unit come last:
+# xdist by itself begins with the files of most tests, and leaves those of few, which take minutes, to one worker at the end
+test: install
+	$(MAKE) --jobs 2 check suite
+
+suite: export OMP_NUM_THREADS = 1
+suite: export NUMBA_NUM_THREADS = 1
+suite: install
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 unit: install
 	$(BIN)/python -m pytest tests/unit -q

@@ -13,7 +13,7 @@ from typing import Any
 import redis
 
 from tests.support.proxy import Proxy
-from tests.support.servers import LocalServer, MissingPart, free_port, java_program, kafka_libraries
+from tests.support.servers import QUICK_START, LocalServer, MissingPart, free_port, java_program, kafka_libraries
 from tests.support.waiting import wait_until
 
 NODE = """\
@@ -108,7 +108,7 @@ class KafkaCluster:
             ),
             encoding="utf-8",
         )  # fmt: skip
-        java = [java_program(), "-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp", f"{kafka_libraries()}/*"]
+        java = [java_program(), "-Xmx512m", *QUICK_START, "-cp", f"{kafka_libraries()}/*"]
         subprocess.run([*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings)], check=True, capture_output=True)
         return Broker(LocalServer([*java, "kafka.Kafka", str(settings)], port, home), inside, proxy, disk)
 

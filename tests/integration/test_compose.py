@@ -26,7 +26,7 @@ from stream.store import open_store
 from tests.support.confined import confined, refusal
 from tests.support.documents import blocks
 from tests.support.paths import ROOT
-from tests.support.servers import free_port, java_program, kafka_libraries, new_database, wait_for_port
+from tests.support.servers import QUICK_START, free_port, java_program, kafka_libraries, new_database, wait_for_port
 from tests.support.stand_ins import environment, now, program, small_sequence, usgs
 from tests.support.waiting import PATIENCE_SECONDS, stop_process, wait_until
 
@@ -190,7 +190,7 @@ def test_the_broker_starts_with_the_settings_of_the_file(compose: Any, tmp_path:
     ]
     file = tmp_path / "server.properties"
     file.write_text("\n".join(lines), encoding="utf-8")
-    java = [java_program(), "-Xmx512m", "-cp", f"{kafka_libraries()}/*"]
+    java = [java_program(), "-Xmx512m", *QUICK_START, "-cp", f"{kafka_libraries()}/*"]
     subprocess.run([*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(file)], check=True, capture_output=True)
     process = subprocess.Popen([*java, "kafka.Kafka", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

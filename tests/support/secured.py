@@ -16,7 +16,7 @@ import redis
 
 from tests.support.documents import blocks
 from tests.support.paths import ROOT
-from tests.support.servers import MissingPart, java_program, kafka_libraries, own_kafka, own_redis
+from tests.support.servers import QUICK_START, MissingPart, java_program, kafka_libraries, own_kafka, own_redis
 from tests.support.stand_ins import environment
 
 USERS = ("ingest", "forecast", "outlook", "serve", "operator")
@@ -131,7 +131,7 @@ def secured_redis(folder: Path) -> Iterator[SecuredRedis]:
 
 def _write_tool(path: Path, main_class: str) -> None:
     """Write one of the broker's command line tools: its distribution has them, the jars of the tests have only the classes."""
-    java = f"{java_program()} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp '{kafka_libraries()}/*'"
+    java = f"{java_program()} {' '.join(QUICK_START)} -cp '{kafka_libraries()}/*'"
     path.write_text(f'#!/bin/sh\nexec {java} {main_class} "$@"\n', encoding="utf-8")
     path.chmod(0o755)
 

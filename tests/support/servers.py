@@ -18,6 +18,9 @@ from tests.support.waiting import stop_process, wait_until
 KAFKA_FOLDER = ROOT / "tests" / "kafka"
 LIBRARIES = KAFKA_FOLDER / "target" / "libs"
 
+QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Options of Java for a process that does little: the second compiler and parallel collection cost more than they gain."""
+
 _databases = itertools.count(1)
 
 BROKER = """\
@@ -165,7 +168,7 @@ def own_kafka(
         text = BROKER.format(port=port, controller_port=controller_port, folder=folder, protocol=protocol)
         more = secured if login is None else WITH_PASSWORD.format(user=login[0], password=login[1])
         settings.write_text(text + more, encoding="utf-8")
-        java = [java_program(), "-Xmx768m", "-cp", f"{kafka_libraries()}/*"]
+        java = [java_program(), "-Xmx768m", *QUICK_START, "-cp", f"{kafka_libraries()}/*"]
         identity = ["kafka.tools.StorageTool", "format", "-t", "q8kcastTestsCluster1w", "-c", str(settings)]
         for user, password in (first_users or {}).items():
             identity += ["-S", f"SCRAM-SHA-512=[name={user},password={password}]"]

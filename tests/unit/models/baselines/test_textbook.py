@@ -101,7 +101,7 @@ def test_training_changes_neither_random_state_nor_threads_elsewhere() -> None:
     torch.manual_seed(5)
     expected, threads = torch.rand(3), torch.get_num_threads()
     torch.manual_seed(5)
-    fit_textbook(alternating(), TRAINING, msgspec.structs.replace(QUICK, epochs=1))
+    fit_textbook(alternating(), TRAINING, msgspec.structs.replace(QUICK, epochs=1, threads=threads + 1))
     assert torch.equal(torch.rand(3), expected)
     assert torch.get_num_threads() == threads
 

@@ -244,5 +244,6 @@ def test_two_workers_reach_the_same_scores(tmp_path: Path) -> None:
 
 
 def test_training_uses_the_given_number_of_threads() -> None:
+    torch.set_num_threads(2)
     train_forecaster([simulated_dataset(days=10.0)], msgspec.structs.replace(TIMES_ALONE, threads=1), ignore_progress)
     assert torch.get_num_threads() == 1
