@@ -116,19 +116,22 @@ def test_the_core_imports_no_library_door_even_indirectly(path: Path) -> None:
 
 
 def test_the_client_loads_no_server_and_no_mathematics() -> None:
-    """Users of `from stream.client import Client` may rely on this list, and on the 0.3 s of the next test."""
+    """Users of `from stream.client import Client` may rely on this list, and on the next test."""
     code = "import sys; from stream.client import Client; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not NOT_IN_THE_CLIENT & {package(module) for module in ran.stdout.split()}
 
 
-def test_the_client_is_imported_in_less_than_three_tenths_of_a_second() -> None:
-    """The quickest of several tries counts, in processor time: other work on the machine makes a try slower, never faster."""
-    code = "import time; began = time.process_time(); from stream.client import Client; print(time.process_time() - began)"
-    tries = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout) for _ in range(7)
-    ]
-    assert min(tries) < 0.3
+def test_the_import_of_the_client_costs_little_more_than_that_of_its_libraries() -> None:
+    """The quickest of several tries counts, in processor time, beside a rival in the same run: a slow or busy machine slows both."""
+    tries = [[import_seconds(what) for what in ("stream.client", "httpx, httpx_sse, msgspec, stamina")] for _ in range(5)]
+    client, libraries = (min(seconds) for seconds in zip(*tries, strict=True))
+    assert client < 1.8 * libraries
+
+
+def import_seconds(what: str) -> float:
+    code = f"import time; began = time.process_time(); import {what}; print(time.process_time() - began)"
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
