@@ -5,13 +5,14 @@ from __future__ import annotations
 import email.utils
 import time
 import zlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
-
-import httpx
 
 from ingest.instant import Instant
 from ingest.loopback import DIRECT
+
+if TYPE_CHECKING:
+    import httpx
 
 USGS = "https://earthquake.usgs.gov"
 TIMEOUT_SECONDS = 30.0
@@ -44,6 +45,8 @@ class UsgsServer:
     """The USGS services at one address, over one HTTP client."""
 
     def __init__(self, base_url: str = USGS, contact: str | None = None) -> None:
+        import httpx  # only who polls loads it
+
         self.base_url = base_url.rstrip("/")
         agent = f"quakecast/0.1 ({contact})" if contact else CONTACT
         headers = {"User-Agent": agent, "Accept-Encoding": "gzip"}
@@ -58,6 +61,8 @@ class UsgsServer:
         Raises:
             RequestFailed: no server answers, the connection broke, or the body is too large or too slow.
         """
+        import httpx
+
         try:
             with self._client.stream("GET", self.base_url + path) as response:
                 body = _bounded(response)

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import NamedTuple
 
-from scipy.special import pdtr, pdtrc  # type: ignore[import-untyped, unused-ignore]
-
 from ingest.event import Event, Outage
 from ingest.instant import Instant
 from stream.alerts.rules import Rule
@@ -118,11 +116,15 @@ def _exceeded(rule: Rule, forecast: Forecast, *, gain: bool) -> float | None:
 
 def busy(rule: Rule, situation: Situation) -> RuleValue | None:
     """Return the probability of so many earthquakes or more."""
+    from scipy.special import pdtrc  # type: ignore[import-untyped, unused-ignore]  # only who counts loads it
+
     return _count_value(rule, situation, lambda n, expected: pdtrc(n - 1, expected) if n else 1.0, "more")
 
 
 def quiet(rule: Rule, situation: Situation) -> RuleValue | None:
     """Return the probability of so many earthquakes or fewer."""
+    from scipy.special import pdtr
+
     return _count_value(rule, situation, pdtr, "fewer")
 
 

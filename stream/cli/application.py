@@ -1,29 +1,83 @@
-"""All commands in one application."""
+"""All commands in one application. A command's module is imported when the command is run: what one needs costs the others no time."""
 
 from __future__ import annotations
 
-import typer
+from importlib import import_module
+from typing import Any
 
-from stream.cli.backfill import BACKFILL_EXAMPLES, backfill
-from stream.cli.catalog import CATALOG_EXAMPLES, catalog
-from stream.cli.doctor import DOCTOR_EXAMPLES, doctor
-from stream.cli.evaluate import EVALUATE_EXAMPLES, evaluate
-from stream.cli.explain import EXPLAIN_EXAMPLES, explain
-from stream.cli.forecast import FORECAST_EXAMPLES, forecast
-from stream.cli.ingest import INGEST_EXAMPLES, ingest
-from stream.cli.models import MODELS_EXAMPLES, models
-from stream.cli.outlook import OUTLOOK_EXAMPLES, outlook
-from stream.cli.promote import PROMOTE_EXAMPLES, promote
-from stream.cli.replay import REPLAY_EXAMPLES, replay
-from stream.cli.retrain import RETRAIN_EXAMPLES, retrain
-from stream.cli.serve import SERVE_EXAMPLES, serve
-from stream.cli.simulate import SIMULATE_EXAMPLES, simulate
-from stream.cli.tail import TAIL_EXAMPLES, tail
-from stream.cli.train import CNN_EXAMPLES, GAN_EXAMPLES, TRAIN_EXAMPLES, train_cnn, train_gan, train_lstm
-from stream.cli.up import UP_EXAMPLES, up
+import typer
+from typer.core import TyperGroup
+
+COMMANDS = {
+    "up": "Run everything in one process, on an embedded log.",
+    "ingest": "Follow the USGS feed and write its changes to the log.",
+    "forecast": "Issue forecasts.",
+    "outlook": "Simulate each region's next year, daily and after large events.",
+    "serve": "Serve the API, the stream and the page from a log.",
+    "replay": "Replay the past through the code that runs live.",
+    "tail": "Print records as they arrive.",
+    "backfill": "Fetch a catalogue from the FDSN event service, page by page.",
+    "catalog": "Describe a catalogue: oddities, completeness, b-value.",
+    "doctor": "Check what is reachable, what is configured and what is wrong.",
+    "explain": "Explain a region's forecast by the events that it rests on.",
+    "promote": "Put a model in force without a stop.",
+    "models": "List the models that can be promoted.",
+    "retrain": "Train on the newest catalogue; promote what is better.",
+    "simulate": "Simulate how a sequence may unfold after a mainshock.",
+    "evaluate": "Score a model on a catalogue, beside baselines.",
+}
+"""By command, one line for the list of commands. `up` is the function `up` of `stream.cli.up`, with its examples in `UP_EXAMPLES`."""
+TRAINED = {
+    "lstm": "Train the network of when, how large and where.",
+    "cnn": "Train the network over maps on top of a model.",
+    "gan": "Train the generator of aftershock sequences.",
+}
+"""The same for the members of `train`: `lstm` is the function `train_lstm` of `stream.cli.train`."""
+
+
+class _Commands(TyperGroup):
+    """The group `quakecast`, whose commands are made when they are asked for."""
+
+    group: str | None = None
+    summaries = COMMANDS
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands: dict[str, Any] = dict.fromkeys(self.summaries) | dict(self.commands)  # None: not made yet
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands."""
+        return list(self.commands)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; None if there is no such command."""
+        if cmd_name in self.commands and self.commands[cmd_name] is None:
+            self.commands[cmd_name] = self._make(cmd_name)
+        return self.commands.get(cmd_name)
+
+    def _make(self, name: str) -> Any:
+        module = import_module(f"stream.cli.{self.group or name}")
+        one = typer.Typer(add_completion=False, rich_markup_mode=None)
+        epilog, function = getattr(module, f"{name.upper()}_EXAMPLES"), getattr(module, f"{self.group}_{name}" if self.group else name)
+        one.command(name, epilog=epilog)(function)
+        return typer.main.get_command(one)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands, one line for each."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.summaries.get(name) or self.commands[name].help) for name in self.commands])
+
+
+class _Training(_Commands):
+    """The group `quakecast train`."""
+
+    group = "train"
+    summaries = TRAINED
+
 
 application = typer.Typer(
     name="quakecast",
+    cls=_Commands,
     help="A real-time earthquake forecaster: probabilities of when the next event comes and how large, region by region. "
     "Nobody can predict earthquakes; these are probability forecasts.",
     no_args_is_help=True,
@@ -31,24 +85,4 @@ application = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-train = typer.Typer(help="Train a model.", no_args_is_help=True, rich_markup_mode=None)
-train.command("lstm", epilog=TRAIN_EXAMPLES)(train_lstm)
-train.command("cnn", epilog=CNN_EXAMPLES)(train_cnn)
-train.command("gan", epilog=GAN_EXAMPLES)(train_gan)
-application.command(epilog=UP_EXAMPLES)(up)
-application.command(epilog=INGEST_EXAMPLES)(ingest)
-application.command(epilog=FORECAST_EXAMPLES)(forecast)
-application.command(epilog=OUTLOOK_EXAMPLES)(outlook)
-application.command(epilog=SERVE_EXAMPLES)(serve)
-application.command(epilog=REPLAY_EXAMPLES)(replay)
-application.command(epilog=TAIL_EXAMPLES)(tail)
-application.command(epilog=BACKFILL_EXAMPLES)(backfill)
-application.command(epilog=CATALOG_EXAMPLES)(catalog)
-application.command(epilog=DOCTOR_EXAMPLES)(doctor)
-application.command(epilog=EXPLAIN_EXAMPLES)(explain)
-application.command(epilog=PROMOTE_EXAMPLES)(promote)
-application.command(epilog=MODELS_EXAMPLES)(models)
-application.command(epilog=RETRAIN_EXAMPLES)(retrain)
-application.add_typer(train, name="train")
-application.command(epilog=SIMULATE_EXAMPLES)(simulate)
-application.command(epilog=EVALUATE_EXAMPLES)(evaluate)
+application.add_typer(typer.Typer(cls=_Training, help="Train a model.", no_args_is_help=True, rich_markup_mode=None), name="train")

@@ -9,20 +9,22 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Annotated, NamedTuple
+from typing import IO, TYPE_CHECKING, Annotated, NamedTuple
 
-import structlog
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ingest.bus import sqlite_path
 from ingest.event import WhyNotLive
 from ingest.instant import Instant
 from ingest.printable import printable
 from ingest.problem import Problem
-from ingest.region import Region, RegionTable
 from ingest.sources import USGS
+
+if TYPE_CHECKING:
+    import structlog
+    from rich.progress import Progress
+
+    from ingest.region import Region, RegionTable
 
 STOP_SECONDS = 4.0
 """So long a service may take to end after SIGTERM."""
@@ -162,6 +164,8 @@ def start_logging() -> None:
     Raises:
         Problem: `QUAKECAST_LOG` has another value.
     """
+    import structlog
+
     form = os.environ.get("QUAKECAST_LOG") or ("text" if sys.stderr.isatty() else "json")
     if form not in ("json", "text"):
         raise Problem(f"QUAKECAST_LOG is {form!r}", "set it to json or text, or do not set it")
@@ -207,6 +211,8 @@ def stop_on_signals(within_seconds: float | None = None) -> threading.Event:
 
 def _end_after_thread(failure: threading.ExceptHookArgs) -> None:
     try:
+        import structlog
+
         name = failure.thread.name if failure.thread is not None else "unknown"
         structlog.get_logger().error("ending, since a thread has failed", thread=name, error=repr(failure.exc_value))
     finally:  # even without memory for a line of log
@@ -214,12 +220,17 @@ def _end_after_thread(failure: threading.ExceptHookArgs) -> None:
 
 
 def _end_at_once() -> None:
+    import structlog
+
     structlog.get_logger().warning("ending without an answer from a server: what is not committed is done at the next start")
     os._exit(0)
 
 
 def progress_bar() -> Progress:
     """Return a progress bar, which is shown on a terminal only."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
 

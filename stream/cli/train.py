@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from models.catalog import RegionDataset
     from models.training import Progress
 
-TRAIN_EXAMPLES = (
+LSTM_EXAMPLES = (
     "Example: quakecast train lstm --catalog california.csv --magnitude-of-completeness 2.5 --polygon california.npy "
     "--history-start 1971-01-01 --start 1981-01-01 --validation-start 1998-01-01 --end 2007-01-01 --seed 1 -o my-model"
 )

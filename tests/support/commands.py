@@ -17,8 +17,8 @@ from tests.support.paths import ROOT
 def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every command with its words, groups before their members."""
     yield path, command
-    for name, member in getattr(command, "commands", {}).items():
-        yield from _commands(member, (*path, name))
+    for name in getattr(command, "commands", {}):
+        yield from _commands(command.get_command(None, name), (*path, name))
 
 
 TREE = dict(_commands(typer.main.get_command(application)))
