@@ -9,7 +9,7 @@ import msgspec
 from ingest.event import WhyNotLive
 from ingest.instant import Instant
 from stream.alerts.rules import Rule
-from stream.alerts.values import RuleValue
+from stream.alerts.values import Account, RuleValue
 from stream.records import Alert, rounded
 
 
@@ -28,6 +28,7 @@ class Origin(NamedTuple):
 
 def initial(rule: Rule, rule_value: RuleValue, origin: Origin, reason: str, forecast: str | None, model: str | None = None) -> Alert:
     """Return the first revision of an alert."""
+    account = rule_value.account()
     return Alert(
         id=f"{rule.name}:{origin.region or 'all'}:{origin.partition}-{origin.sequence}",
         revision=0,
@@ -39,28 +40,28 @@ def initial(rule: Rule, rule_value: RuleValue, origin: Origin, reason: str, fore
         issued_at=origin.at,
         expires_at=origin.at.plus(hours=rule.expires_hours),
         active=True,
-        headline=_headline(rule, rule_value, origin),
+        headline=_headline(rule, account, origin),
         reason=reason,
         value=rounded(rule_value.value),
         threshold=rule.threshold,
         magnitude=rule.magnitude,
         within=rule.within,
         forecast=forecast,
-        events=list(rule_value.events),
+        events=list(account.events),
         model=model,
         input_partition=origin.partition,
         input_sequence=origin.sequence,
         test=origin.test,
         why_not_live=origin.why_not_live,
-        description=rule_value.description,
+        description=account.description,
         began_at=origin.at,
-        earthquake=rule_value.earthquake,
+        earthquake=account.earthquake,
     )
 
 
-def _headline(rule: Rule, rule_value: RuleValue, origin: Origin) -> str:
+def _headline(rule: Rule, account: Account, origin: Origin) -> str:
     """Return the headline: that of an earthquake has its place, all others begin with the region."""
-    return rule_value.headline if rule.kind == "magnitude" else f"{origin.name}: {rule_value.headline}"
+    return account.headline if rule.kind == "magnitude" else f"{origin.name}: {account.headline}"
 
 
 def revision(alert: Alert, origin: Origin, reason: str) -> Alert:
@@ -81,15 +82,16 @@ def revision(alert: Alert, origin: Origin, reason: str) -> Alert:
 
 def update(alert: Alert, origin: Origin, rule: Rule, reason: str, rule_value: RuleValue, forecast: str | None = None) -> Alert:
     """Return the update of an alert that continues, with its present value."""
+    account = rule_value.account()
     return msgspec.structs.replace(
         revision(alert, origin, reason),
         expires_at=origin.at.plus(hours=rule.expires_hours),
         forecast=forecast or alert.forecast,
-        headline=_headline(rule, rule_value, origin),
-        description=rule_value.description,
+        headline=_headline(rule, account, origin),
+        description=account.description,
         value=rounded(rule_value.value),
-        events=list(rule_value.events),
-        earthquake=rule_value.earthquake,
+        events=list(account.events),
+        earthquake=account.earthquake,
     )
 
 

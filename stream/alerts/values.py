@@ -40,10 +40,9 @@ class Situation(NamedTuple):
     scoring: Scoring
 
 
-class RuleValue(NamedTuple):
-    """The value of a rule."""
+class Account(NamedTuple):
+    """What an alert says of a value."""
 
-    value: float
     headline: str
     """One line for people, without the region's name."""
     description: str
@@ -52,10 +51,18 @@ class RuleValue(NamedTuple):
     earthquake: AlertedEarthquake | None = None
 
 
+class RuleValue(NamedTuple):
+    """The value of a rule, computed with every forecast."""
+
+    value: float
+    account: Callable[[], Account]
+    """Returns what is said of it, once an alert is issued."""
+
+
 def magnitude(event: Event) -> RuleValue:
     """Return the magnitude of an earthquake."""
     earthquake = earthquake_of(event)
-    return RuleValue(event.magnitude or 0.0, named(earthquake), account(earthquake), (event.id,), earthquake)
+    return RuleValue(event.magnitude or 0.0, lambda: Account(named(earthquake), account(earthquake), (event.id,), earthquake))
 
 
 def silence(outage: Outage) -> RuleValue:
@@ -63,7 +70,7 @@ def silence(outage: Outage) -> RuleValue:
     headline = f"no news of earthquakes since {moment(outage.observed_at)} ({duration(outage.unheard_seconds)})"
     description = f"The source {outage.source} has not been heard since {moment(outage.observed_at)}: {outage.trouble}."
     meaning = "Earthquakes since then are unknown, and forecasts grow old. No news does not mean that there was no earthquake."
-    return RuleValue(outage.unheard_seconds, headline, f"{description} {meaning}")
+    return RuleValue(outage.unheard_seconds, lambda: Account(headline, f"{description} {meaning}"))
 
 
 def _largest(window: Window, now: Instant) -> list[Event]:
@@ -80,8 +87,12 @@ def probability(rule: Rule, situation: Situation) -> RuleValue | None:
     value, factor = (_exceeded(rule, situation.forecast, gain=one) for one in (False, True))
     if value is None:
         return None
-    compared = "" if factor is None else f", {times(factor)} the usual"
-    return _chance_value(rule, situation, value, value, f"{percent(value)} chance of {_span_of(rule)}{compared}")
+
+    def account_of() -> Account:
+        compared = "" if factor is None else f", {times(factor)} the usual"
+        return _chance_account(rule, situation, value, f"{percent(value)} chance of {_span_of(rule)}{compared}")
+
+    return RuleValue(value, account_of)
 
 
 def gain(rule: Rule, situation: Situation) -> RuleValue | None:
@@ -90,21 +101,25 @@ def gain(rule: Rule, situation: Situation) -> RuleValue | None:
     if value is None or chance is None:
         return None
     reported = value if chance >= rule.least_probability else 0.0
-    return _chance_value(rule, situation, reported, chance, f"{_span_of(rule)} is {times(value)} as likely as usual: {percent(chance)}")
+
+    def account_of() -> Account:
+        return _chance_account(rule, situation, chance, f"{_span_of(rule)} is {times(value)} as likely as usual: {percent(chance)}")
+
+    return RuleValue(reported, account_of)
 
 
 def _span_of(rule: Rule) -> str:
     return f"M {rule.magnitude:g} or more within {SPANS[rule.within or '']}"
 
 
-def _chance_value(rule: Rule, situation: Situation, value: float, chance: float, headline: str) -> RuleValue:
+def _chance_account(rule: Rule, situation: Situation, chance: float, headline: str) -> Account:
     now, largest = situation.forecast.issued_at, _largest(situation.window, situation.forecast.issued_at)
     end = now.plus(hours=HORIZONS_HOURS[rule.within or ""])
     expected = f"The chance of at least one earthquake of M {rule.magnitude:g} or more until {moment(end)} is {percent(chance)}."
     likelier = f" It is likelier that there is none ({percent(1.0 - chance)})." if chance < 0.5 else ""
     strongest = f" The largest of the last week is the {named(earthquake_of(largest[0]))}, at {moment(largest[0].time)}." if largest else ""
     ids = tuple(event.id for event in largest)
-    return RuleValue(value, headline, f"{expected}{likelier}{strongest}", ids, earthquake_of(largest[0]) if largest else None)
+    return Account(headline, f"{expected}{likelier}{strongest}", ids, earthquake_of(largest[0]) if largest else None)
 
 
 def _exceeded(rule: Rule, forecast: Forecast, *, gain: bool) -> float | None:
@@ -129,20 +144,23 @@ def quiet(rule: Rule, situation: Situation) -> RuleValue | None:
 
 
 def _count_value(rule: Rule, situation: Situation, chance: Callable[[int, float], float], word: str) -> RuleValue | None:
-    """Return the tail probability of the number of scored earthquakes: they are not those of the last day, nor those before the forecasts.
-
-    The text names the span and the magnitude that the number is of, since the same region has other counts of other spans.
-    """
+    """Return the tail probability of the number of scored earthquakes: not those of the last day, nor those before the forecasts."""
     tally = _recent_tally(situation.scoring, rule.weeks or 1)
     if not tally.expected or max(tally.events, tally.expected[0]) < rule.least_events:
         return None
-    value, (since, until) = float(chance(tally.events, tally.expected[0])), _counted_span(situation.scoring, rule.weeks or 1)
+    value = float(chance(tally.events, tally.expected[0]))
+    return RuleValue(value, lambda: _count_account(rule, situation, tally, value, word))
+
+
+def _count_account(rule: Rule, situation: Situation, tally: Tally, value: float, word: str) -> Account:
+    """Name the span and the magnitude that a number is of, since the same region has other counts of other spans."""
+    since, until = _counted_span(situation.scoring, rule.weeks or 1)
     counted = f"{tally.events} earthquakes of M {situation.forecast.magnitude_of_completeness:g} or more"
     span, expected = f"from {moment(since)} to {moment(until)}", f"{tally.expected[0]:.3g}"
     happened = f"{counted} happened {span}; the forecasts in force expected {expected}."
     rarity = f"If the forecasts were right, so many or {word} would have had a probability of {one_in(value)}."
     later = "Later ones do not count yet: they are compared with their forecasts a day later, when most of them are known."
-    return RuleValue(value, f"{counted} {span}, {expected} were forecast", f"{happened} {rarity} {later}")
+    return Account(f"{counted} {span}, {expected} were forecast", f"{happened} {rarity} {later}")
 
 
 def _counted_span(scoring: Scoring, weeks: int) -> tuple[Instant, Instant]:
@@ -167,7 +185,8 @@ def calibration(rule: Rule, situation: Situation) -> RuleValue | None:
     gained = f"{total / events:+.3f} ± {error / events:.3f} nats an earthquake"
     headline = f"forecasts worse than the long-run rate over {weeks} weeks ({gained})"
     description = f"Over {weeks} weeks with {events} earthquakes the {MODEL} scored {gained} against the region's long-run rate."
-    return RuleValue((total + 2.0 * error) / events, headline, f"{description} Until it recovers, the long-run rate is the better guide.")
+    said = Account(headline, f"{description} Until it recovers, the long-run rate is the better guide.")
+    return RuleValue((total + 2.0 * error) / events, lambda: said)
 
 
 def _gain(tally: Tally) -> float:

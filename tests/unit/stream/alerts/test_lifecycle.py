@@ -387,7 +387,7 @@ def test_counts_far_from_the_forecast_have_the_poisson_tail_probability() -> Non
     assert few is not None
     assert many.value == pytest.approx(poisson.sf(29, 10.0), rel=1e-6)
     assert few.value == pytest.approx(poisson.cdf(2, 10.0), rel=1e-9)
-    assert many.headline == (
+    assert many.account().headline == (
         "30 earthquakes of M 2.5 or more from 00:00 UTC on 25 November 1971 to 00:00 UTC on 9 December 1971, 10 were forecast"
     )
 
