@@ -44,7 +44,9 @@ ATTEMPT_MILLISECONDS = 2_000
 UNKNOWN_OPTION = (KafkaConfigurationError, AssertionError, ValueError, KeyError)
 READS_ALL = {"isolation_level": "read_uncommitted"}
 """Of the client for questions about offsets: they count open transactions."""
-SHORT_POLL_MILLISECONDS = 50  # the marker of a transaction at the end of a topic never arrives as a record, so do not wait for it
+READS_THE_PAST = {"fetch_max_wait_ms": 10}
+"""Of clients that read what is there: their next fetch waits for one that they have sent, which must not wait for new records."""
+SHORT_POLL_MILLISECONDS = 5  # the marker of a transaction at the end of a topic never arrives as a record, so do not wait for it
 TOPIC_SETTINGS = {
     "cleanup.policy": "delete",
     "retention.ms": "-1",  # records of replays carry times of the past: a retention by time would delete them at once
@@ -64,6 +66,8 @@ class KafkaLog:
     def __init__(self, options: dict[str, Any], namespace: str = NAMESPACE) -> None:
         self._options, self._namespace = options, namespace
         self._reader: Any = None
+        self._idle: Any = None
+        """A client that has read records and may read again."""
 
     @classmethod
     def connect(cls, url: str) -> KafkaLog:
@@ -120,9 +124,7 @@ class KafkaLog:
     def create_topics(self) -> None:
         with broker_answers(), closing(KafkaAdminClient(**self._options)) as admin:
             existing = set(admin.list_topics())
-            for topic, partitions in TOPICS.items():
-                if self._name(topic) not in existing:
-                    _create(admin, self._name(topic), partitions, TOPIC_SETTINGS | (COMPRESSED if topic == MAPS else {}))
+            _create(admin, {self._name(topic): _settings(topic) for topic in TOPICS if self._name(topic) not in existing})
         for topic, partitions in TOPICS.items():
             with self._reading() as reader:
                 count = len(reader.partitions_for_topic(self._name(topic)) or ())
@@ -146,9 +148,7 @@ class KafkaLog:
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
         topic_partition = KafkaTopicPartition(self._name(topic), partition)
-        with broker_answers():
-            consumer = KafkaConsumer(**self._options, **CONSUMER_OPTIONS)
-        try:
+        with self._reading_records() as consumer:
             consumer.assign([topic_partition])
             consumer.seek(topic_partition, start)
             while _position(consumer, topic_partition) < end:
@@ -159,7 +159,26 @@ class KafkaLog:
                         if record.offset >= end:
                             return
                         yield to_record(topic, record)
-        finally:
+
+    @contextmanager
+    def _reading_records(self) -> Iterator[Any]:
+        """Yield a client that nobody else reads with: one that has finished, as a new one waits 0.1 s before it asks who leads a partition.
+
+        Raises:
+            Unavailable: no broker answers.
+        """
+        consumer, self._idle = self._idle, None
+        if consumer is None:
+            with broker_answers():
+                consumer = KafkaConsumer(**(self._options | CONSUMER_OPTIONS | READS_THE_PAST))
+        try:
+            yield consumer
+        except BaseException:  # also when whoever reads wants no more
+            consumer.close(autocommit=False, timeout_ms=CLOSE_MILLISECONDS)
+            raise
+        if self._idle is None:
+            self._idle = consumer
+        else:
             consumer.close()
 
     def follow(self, start: Mapping[TopicPartition, int]) -> KafkaFollower:
@@ -175,8 +194,9 @@ class KafkaLog:
             return GroupConsumer(self._options, f"{self._namespace}-{group}", topic, self._name(topic))
 
     def close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
+        for client in (self._reader, self._idle):
+            if client is not None:
+                client.close()
 
 
 def _first_client(options: dict[str, Any], failures: ConnectionFailures) -> KafkaConsumer:
@@ -199,11 +219,26 @@ def _position(consumer: Any, topic_partition: KafkaTopicPartition) -> int:
         return int(consumer.position(topic_partition))
 
 
-def _create(admin: KafkaAdminClient, name: str, partitions: int, known: dict[str, str]) -> None:
-    for settings in (known | ANY_FUTURE, known):
+def _settings(topic: str) -> dict[str, Any]:
+    return {"num_partitions": TOPICS[topic], "configs": TOPIC_SETTINGS | ANY_FUTURE | (COMPRESSED if topic == MAPS else {})}
+
+
+def _create(admin: KafkaAdminClient, new: dict[str, dict[str, Any]]) -> None:
+    """Create topics by one request; those that it does not create, one by one, for errors that name them."""
+    answers = admin.create_topics(new, raise_errors=False)["topics"] if new else []
+    created = {one["name"] for one in answers if one["error_code"] == 0}
+    for name in (name for name in new if name not in created):
+        _create_one(admin, name, new[name])
+    if created:
+        admin.wait_for_topics(sorted(created))
+
+
+def _create_one(admin: KafkaAdminClient, name: str, settings: dict[str, Any]) -> None:
+    of_older_brokers = settings | {"configs": {key: value for key, value in settings["configs"].items() if key not in ANY_FUTURE}}
+    for given in (settings, of_older_brokers):
         with contextlib.suppress(TopicAlreadyExistsError, InvalidConfigurationError):  # another process has created it; an older broker
             with broker_answers(f"{name}, nor create it"):
-                admin.create_topics({name: {"num_partitions": partitions, "configs": settings}}, wait_for_metadata=True)
+                admin.create_topics({name: given}, wait_for_metadata=True)
             return
 
 
