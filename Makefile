@@ -25,6 +25,8 @@ DEPLOYMENT ?= kafka
 INPUTS ?= 1000000
 WORKERS ?= 2
 EXAMPLES ?= 20
+# processes that run tests: one more than two cores, as most of them wait for servers; with their servers each needs up to 4 GB
+TESTERS ?= $(shell awk '/^MemTotal/ { print ($$2 > 12e6) ? 3 : 2 }' /proc/meminfo 2>/dev/null || echo 2)
 PAGE := stream/serve/page
 NPM := $(shell command -v npm)
 TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' constraints.txt)
@@ -71,7 +73,7 @@ test: install
 suite: export OMP_NUM_THREADS = 1
 suite: export NUMBA_NUM_THREADS = 1
 suite: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 unit: install
 	$(BIN)/python -m pytest tests/unit -q
