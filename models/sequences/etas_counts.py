@@ -1,9 +1,14 @@
-"""Forecasts of a sequence by ETAS, fitted to the training span and simulated generation by generation."""
+"""Forecasts of a sequence by ETAS, fitted to the training span and simulated generation by generation.
+
+The law is that of `quakecast simulate --with etas` with a catalogue: productivity grows as the numbers of sequences do, no sequence is cut
+short (`SEQUENCES`), and the productivity of large events is drawn (`models.baselines.etas.spread`).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,7 +17,7 @@ import shapely
 
 from ingest.problem import Problem
 from ingest.region import polygon_of
-from models.baselines import Etas, EtasParameters, GutenbergRichter, fit_etas, prepare_history, simulate_etas
+from models.baselines import SEQUENCES, Etas, EtasParameters, GutenbergRichter, fit_etas, fit_times, prepare_history, simulate_etas
 from models.catalog import PointPattern, Span
 from models.numerics import EARTH_RADIUS_KM, places, positions_km
 from models.sequences.counts import CountDistribution
@@ -69,7 +74,9 @@ def fit_by_completeness(earthquakes: Earthquakes, training: Span) -> dict[float,
         rows = earthquakes.rows_between(int(longest.start), int(longest.end))
         chosen = np.flatnonzero((complete[rows] <= level) & (earthquakes.magnitudes[rows] >= level - ROUNDING)) + rows.start
         if len(chosen) >= 200:
-            fits[level] = fit_etas(pattern_of(earthquakes, chosen, longest, level), longest)
+            pattern = pattern_of(earthquakes, chosen, longest, level)
+            etas = fit_etas(pattern, longest)
+            fits[level] = replace(etas, parameters=fit_times(etas.parameters, pattern, longest, SEQUENCES), time_parameters=None)
     return fits
 
 
@@ -113,7 +120,7 @@ def _simulate(
     while len(simulations) < paths:
         number = seed * 10_000 + len(simulations) + refused
         try:
-            simulations.append(simulate_etas(parameters, law, zone, MONTH_DAYS, number, history, most_events=MOST_EVENTS))
+            simulations.append(simulate_etas(parameters, law, zone, MONTH_DAYS, number, history, most_events=MOST_EVENTS, spread=True))
         except (Problem, ValueError):  # numpy's Poisson refuses a mean beyond its integers
             refused += 1
             if refused > paths:
