@@ -26,7 +26,7 @@ import numpy as np
 from models.numerics import FloatArray, IntArray, exp, expm1, log1p
 from models.timing.excitation import KERNELS, TAUS_DAYS, decays_of
 
-LARGE_EXCESS = 1.5
+LARGE_EXCESS = 2.0
 """The excess from which an event's productivity is a distribution."""
 SLOTS = 4
 """The number of large events that are followed at a time."""

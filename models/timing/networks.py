@@ -128,12 +128,6 @@ class KernelNetwork(nn.Module):
         weights: torch.Tensor = kernel_weights(self.plain_weights(excesses), corrections)
         return weights
 
-    @torch.no_grad()
-    def weights_with_correction(self, excesses: torch.Tensor, features: torch.Tensor, share: float) -> torch.Tensor:
-        """Return the members' mean weights if all events keep this share of the correction: (R,), (R, EVENT_FEATURES) -> (R, 12)."""
-        weights: torch.Tensor = kernel_weights(self.plain_weights(excesses), share * self.log_corrections(self.scaler(features)))
-        return weights
-
     @property
     def background(self) -> torch.Tensor:
         """(regions,) μ, events per day."""

@@ -154,7 +154,7 @@ def test_sampled_waits_follow_the_law() -> None:
 
 
 def test_only_large_events_are_changed() -> None:
-    log_factors, excesses = np.array([[0.7] * KERNELS, [0.2] * KERNELS]), np.array([0.0, 1.4, 1.5, 2.5])
+    log_factors, excesses = np.array([[0.7] * KERNELS, [0.2] * KERNELS]), np.array([0.0, 1.9, 2.0, 3.0])
     assert large_factors(excesses, log_factors)[:, 0] == pytest.approx([1.0, 1.0, math.exp(0.7), math.exp(0.9)])
     assert large_shapes(excesses, np.array([0.1, -0.5]))[2:] == pytest.approx(np.exp([0.1, -0.4]))
     kernels = PlainKernels(np.full((3, KERNELS), 0.01), log_factors, np.zeros(2))
@@ -166,9 +166,9 @@ def test_only_large_events_are_changed() -> None:
 
 def test_only_large_events_keep_a_part_of_the_correction() -> None:
     corrections = np.ones((2, 3, KERNELS))
-    kept = kept_corrections(np.array([0.0, 1.5, 2.5]), corrections, 0.7)
+    kept = kept_corrections(np.array([0.0, 2.0, 3.0]), corrections, 0.7)
     assert kept[:, :, 0] == pytest.approx(np.array([[1.0, 0.7, 0.7]] * 2))
-    assert kept_corrections(np.float64(1.4), corrections[:, 0], 0.7) == pytest.approx(corrections[:, 0])
+    assert kept_corrections(np.float64(1.9), corrections[:, 0], 0.7) == pytest.approx(corrections[:, 0])
 
 
 def test_numpy_and_torch_give_the_same_factors() -> None:
@@ -178,11 +178,11 @@ def test_numpy_and_torch_give_the_same_factors() -> None:
     )
 
 
-def test_training_gives_large_events_a_law_and_keeps_the_rate_where_there_are_none() -> None:
+def test_training_gives_large_events_a_law_of_their_productivity() -> None:
     options = TimingOptions(plain_steps=5, kernel_steps=6, memory_epochs=1)
     network, scores = train_timing([simulated_dataset()], SMALL, options, 1, lambda *_: None, Checkpoints(None, "a"))
     assert math.isfinite(scores["large"])
-    assert float(network.kernels.large_log_factors.detach().abs().max()) > 0.0
+    assert float(network.kernels.large_log_shape.detach().abs().max()) > 0.0
     assert 0.05 < float(network.kernels.shapes(torch.tensor([2.0], dtype=torch.float64)).detach()) < 20.0
 
 
