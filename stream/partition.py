@@ -179,7 +179,7 @@ class Partition(RegionStates):
 
     def _has_news(self, region_id: str) -> bool:
         """Return whether a region had more than events that are not used; one that had not is not saved, however often models change."""
-        return bool(self._states[region_id].in_force.events or region_id in self._forecasts or self._alerts.get(region_id))
+        return bool(self._states[region_id].in_force or region_id in self._forecasts or self._alerts.get(region_id))
 
     def _change(self, region_id: str, edits: dict[str, Event | None]) -> RegionChange:
         state = self._states[region_id]

@@ -75,7 +75,7 @@ def silence(outage: Outage) -> RuleValue:
 
 def _largest(window: Window, now: Instant) -> list[Event]:
     since = now.plus(days=-RECENT_DAYS)
-    return sorted((event for event in window.events if event.time >= since), key=_by_size)[:EVENTS_NAMED]
+    return sorted(window.after((int(since), "")), key=_by_size)[:EVENTS_NAMED]
 
 
 def _by_size(event: Event) -> tuple[float, int, str]:

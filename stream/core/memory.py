@@ -11,7 +11,7 @@ effect is not lost.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from operator import attrgetter
 from typing import NamedTuple
@@ -25,6 +25,7 @@ SPACING = 64
 RECENT = 16
 SAVED_SPACING = 1_024
 """Spacing of the checkpoints that are saved: a memory takes some kilobytes, a refold of a thousand events a fraction of a second."""
+_key = attrgetter("key")
 
 
 class Checkpoint(NamedTuple):
@@ -49,12 +50,12 @@ class Memory(NamedTuple):
 
     def refold(self, forecaster: Forecaster, region: Region, events: EventsInForce, changed_from: Key) -> Memory:
         """Return the memory of events that differ from the former ones from `changed_from` on."""
-        valid = [checkpoint for checkpoint in self.checkpoints if checkpoint.key < changed_from]
+        valid = list(self.checkpoints[: bisect_left(self.checkpoints, changed_from, key=_key)])
         return self._fold(forecaster, region, valid, events.after(valid[-1].key if valid else None))
 
     def count_refolded(self, before: Memory, changed_from: Key) -> int | None:
         """Return the number of events that the refold from `before` to this memory took; None when it only added the newest event."""
-        valid = bisect_left(before.checkpoints, changed_from, key=attrgetter("key"))
+        valid = bisect_left(before.checkpoints, changed_from, key=_key)
         if valid == len(before.checkpoints):
             return None
         start = before.checkpoints[valid - 1].ordinal if valid else 0
@@ -65,13 +66,13 @@ class Memory(NamedTuple):
         if not expired:
             return self
         last = key_of(expired[-1])
-        before = [checkpoint for checkpoint in self.checkpoints if checkpoint.key <= last]
-        reached = before[-1].key if before else None
-        memory = before[-1].memory if before else self.base
+        index = bisect_right(self.checkpoints, last, key=_key)
+        nearest = self.checkpoints[index - 1] if index else None
+        reached, memory = (None, self.base) if nearest is None else (nearest.key, nearest.memory)
         for event in expired:
             if reached is None or key_of(event) > reached:
                 memory = forecaster.observe(memory, event, region)
-        return Memory(memory, tuple(checkpoint for checkpoint in self.checkpoints if checkpoint.key > last))
+        return Memory(memory, self.checkpoints[index:])
 
     def sparse(self) -> Memory:
         """Return the memory to be saved: every `SAVED_SPACING`-th checkpoint and the last one."""

@@ -125,11 +125,11 @@ class Scoring(NamedTuple):
         until = min(int(now), self.issued_at + longest)
         if until > self.issued_at:
             hazards = forecaster.hazards(memory, region, Instant(self.issued_at), Instant(until))
-            pending = (*pending, Interval(self.issued_at, until, _silence_before(window.events, self.issued_at), hazards))
+            pending = (*pending, Interval(self.issued_at, until, _silence_before(window.last, self.issued_at), hazards))
         ended = 0
         while ended < len(pending) and pending[ended].until <= now - delay:
             ended += 1
-        settled = self._settle(pending[:ended], window.events) if ended else self
+        settled = self._settle(pending[:ended], window) if ended else self
         return settled._replace(issued_at=int(now), pending=pending[ended:])
 
     def count_late_news(self, edit: Edit) -> Scoring:
@@ -143,10 +143,10 @@ class Scoring(NamedTuple):
             return False
         return self.since < event.time <= self.settled_until
 
-    def _settle(self, ended: tuple[Interval, ...], events: Sequence[Event]) -> Scoring:
+    def _settle(self, ended: tuple[Interval, ...], window: Window) -> Scoring:
         total, weeks = self.total, self.weeks
         for interval in ended:
-            total = total.plus(tally_of(interval, events))
+            total = total.plus(tally_of(interval, window.between(interval.since, interval.until)))
             number = interval.until // MILLISECONDS_PER_WEEK
             earlier = weeks[:-1] if weeks and weeks[-1].number == number else weeks
             weeks = (*earlier, Week(number, total))
@@ -239,5 +239,5 @@ def _log_sum_and_slope(slope: float, height: float) -> tuple[float, float]:
     return largest + math.log(total), sum(map(mul, weights, humps)) / total
 
 
-def _silence_before(events: Sequence[Event], since: int) -> int:
-    return max(since - int(events[-1].time), 0) if events else LONG_SILENCE_MILLISECONDS
+def _silence_before(last: Event | None, since: int) -> int:
+    return LONG_SILENCE_MILLISECONDS if last is None else max(since - int(last.time), 0)

@@ -10,7 +10,7 @@ from ingest.region import Region
 from stream.core.forecaster import Expectation, Forecaster
 from stream.core.memory import Memory
 from stream.core.score import Scoring
-from stream.core.window import Edit, EventsInForce, Key, Window, key_of
+from stream.core.window import BEFORE_ALL, Edit, EventsInForce, Key, Window
 from stream.records import Forecast
 
 
@@ -64,9 +64,9 @@ def take_over(state: RegionState, context: RegionContext, now: Instant) -> Regio
     The new memory is the fold of the same window, a forecast is due at once, and scoring starts again from zero. Of a forecaster that
     reads sources, it knows those that an earlier one read, and then those that come.
     """
-    memory, events = Memory(context.forecaster.start(context.region)), state.in_force.events
-    if events:
-        memory = memory.refold(context.forecaster, context.region, state.in_force, key_of(events[0]))
+    memory = Memory(context.forecaster.start(context.region))
+    if state.in_force:
+        memory = memory.refold(context.forecaster, context.region, state.in_force, BEFORE_ALL)
     return RegionState(state.window, memory, None if state.due_at is None else now, sources=state.sources)
 
 
@@ -136,7 +136,7 @@ def _forecast(
     now: Instant,
     expectation: Expectation,
 ) -> Forecast:
-    region, events = context.region, state.window.events
+    region, last = context.region, state.window.last
     return Forecast(
         id=f"{region.id}-{context.partition}-{record.sequence}",
         region=region.id,
@@ -147,8 +147,8 @@ def _forecast(
         input_sequence=record.sequence,
         model=context.forecaster.name,
         magnitude_of_completeness=region.magnitude_of_completeness,
-        events_in_window=len(events),
-        last_event_at=events[-1].time if events else None,
+        events_in_window=len(state.window),
+        last_event_at=None if last is None else last.time,
         reissue_at=expectation.due_at,
         wait=expectation.wait,
         magnitude=expectation.magnitude,

@@ -11,18 +11,26 @@ models that read them (`Forecaster.source_depth`); they are neither counted nor 
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from heapq import merge
+from itertools import chain
 from typing import NamedTuple
 
 from ingest.event import EARTHQUAKE, Change, Event
 from ingest.instant import Instant
 from ingest.region import Region
+from stream.core.origin_times import OriginTimes, replaced
 
 _ROUNDING = 1e-9
 """Of magnitudes, which are decimal fractions."""
 Key = tuple[int, str]
 """Origin time and id: the order of the window."""
+BEFORE_ALL: Key = (-(2**63), "")
+Block = tuple[Event, ...]
+"""Neighbouring events, at least one."""
+FULL_BLOCK = 512
+NO_TIMES = OriginTimes()
 
 
 def key_of(event: Event) -> Key:
@@ -39,20 +47,49 @@ class Edit(NamedTuple):
     added: Event | None = None
 
 
-class Window(NamedTuple):
-    """Events sorted by key; events with equal times are sorted by their ids."""
+class Window:
+    """Events sorted by key; events with equal times are sorted by their ids.
 
-    events: tuple[Event, ...] = ()
-    origin_times: dict[str, Instant] = {}  # noqa: RUF012 - a window is never written to
-    """By id, the origin time under which the event is found."""
+    They stand in blocks, so that an edit copies one block, whatever the size of the window.
+    """
+
+    __slots__ = ("_blocks", "_count", "_times")
+
+    def __init__(self, blocks: tuple[Block, ...] = (), times: OriginTimes = NO_TIMES, count: int = 0) -> None:
+        self._blocks, self._times, self._count = blocks, times, count
 
     @classmethod
-    def of(cls, events: list[Event]) -> Window:
-        return cls(tuple(sorted(events, key=key_of)), {event.id: event.time for event in events})
+    def of(cls, events: Iterable[Event]) -> Window:
+        """Return the window of events in any order."""
+        in_order = tuple(sorted(events, key=key_of))
+        blocks = tuple(in_order[start : start + FULL_BLOCK] for start in range(0, len(in_order), FULL_BLOCK))
+        return cls(blocks, OriginTimes.of(in_order), len(in_order))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Window) and self.events == other.events
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """All events; to collect them takes time in proportion to their number."""
+        return tuple(chain.from_iterable(self._blocks))
+
+    @property
+    def last(self) -> Event | None:
+        """The newest event; None of an empty window."""
+        return self._blocks[-1][-1] if self._blocks else None
 
     def find(self, event_id: str) -> Event | None:
-        time = self.origin_times.get(event_id)
-        return None if time is None else self.events[bisect_left(self.events, (int(time), event_id), key=key_of)]
+        """Return the event of an id; None if the window has none."""
+        time = self._times.get(event_id)
+        if time is None:
+            return None
+        number, index = self._place((int(time), event_id))
+        return self._blocks[number][index]
 
     def apply(self, change: Change, region: Region, cutoff: Instant) -> Edit:
         """Return the window after a change. This window must have been expired to `cutoff` already.
@@ -88,30 +125,66 @@ class Window(NamedTuple):
 
     def expire(self, cutoff: Instant) -> tuple[Window, tuple[Event, ...]]:
         """Return the window without the events before the cutoff, and these events."""
-        count = bisect_left(self.events, (int(cutoff), ""), key=key_of)
-        if count == 0:
+        if not self._blocks or self._blocks[0][0].time >= cutoff:
             return self, ()
-        expired = self.events[:count]
-        return Window(self.events[count:], {event.id: event.time for event in self.events[count:]}), expired
+        whole, index = self._place((int(cutoff), ""))
+        expired = (*chain.from_iterable(self._blocks[:whole]), *self._blocks[whole][:index])
+        rest = self._blocks[whole][index:]
+        times = self._times
+        for event in expired:
+            times = times.minus(event)
+        blocks = ((rest,) if rest else ()) + self._blocks[whole + 1 :]
+        return Window(blocks, times, self._count - len(expired)), expired
 
     def after(self, key: Key | None) -> tuple[Event, ...]:
         """Return the events after a position; all of them for None."""
-        if key is None:
+        if key is None or not self._blocks:
             return self.events
-        index = bisect_left(self.events, key, key=key_of)
-        return self.events[index + 1 :] if index < len(self.events) and key_of(self.events[index]) == key else self.events[index:]
+        number, index = self._place(key)
+        block = self._blocks[number]
+        index += index < len(block) and key_of(block[index]) == key
+        return (*block[index:], *chain.from_iterable(self._blocks[number + 1 :]))
+
+    def between(self, since: int, until: int) -> tuple[Event, ...]:
+        """Return the events in (since, until], milliseconds since 1970."""
+        if not self._blocks:
+            return ()
+        (first, start), (last, end) = self._place((since + 1, "")), self._place((until + 1, ""))
+        if first == last:
+            return self._blocks[first][start:end]
+        return (*self._blocks[first][start:], *chain.from_iterable(self._blocks[first + 1 : last]), *self._blocks[last][:end])
+
+    def _place(self, key: Key) -> tuple[int, int]:
+        """Return where the event of a key stands, or would stand: a block, of several the later one, and the index in it."""
+        number = max(bisect_right(self._blocks, key, key=_first_key) - 1, 0)
+        return number, bisect_left(self._blocks[number], key, key=key_of)
 
     def _with(self, event: Event) -> Window:
-        index = bisect_left(self.events, key_of(event), key=key_of)
-        return Window((*self.events[:index], event, *self.events[index:]), {**self.origin_times, event.id: event.time})
+        times = self._times.plus(event)
+        if not self._blocks:
+            return Window(((event,),), times, 1)
+        number, index = self._place(key_of(event))
+        block = self._blocks[number]
+        grown = (*block[:index], event, *block[index:])
+        half = len(grown) // 2
+        parts = (grown,) if len(grown) <= FULL_BLOCK else (grown[:half], grown[half:])
+        return Window((*self._blocks[:number], *parts, *self._blocks[number + 1 :]), times, self._count + 1)
 
     def _without(self, event: Event) -> Window:
-        index = bisect_left(self.events, key_of(event), key=key_of)
-        return Window(self.events[:index] + self.events[index + 1 :], {i: t for i, t in self.origin_times.items() if i != event.id})
+        number, index = self._place(key_of(event))
+        block = self._blocks[number]
+        shrunk = block[:index] + block[index + 1 :]
+        blocks = (*self._blocks[:number], *((shrunk,) if shrunk else ()), *self._blocks[number + 1 :])
+        return Window(blocks, self._times.minus(event), self._count - 1)
 
     def _exchange(self, old: Event, new: Event) -> Window:
-        index = bisect_left(self.events, key_of(old), key=key_of)
-        return Window((*self.events[:index], new, *self.events[index + 1 :]), self.origin_times)
+        number, index = self._place(key_of(old))
+        block = self._blocks[number]
+        return Window(replaced(self._blocks, number, (*block[:index], new, *block[index + 1 :])), self._times, self._count)
+
+
+def _first_key(block: Block) -> Key:
+    return key_of(block[0])
 
 
 class EventsInForce(NamedTuple):
@@ -131,10 +204,13 @@ class EventsInForce(NamedTuple):
     def events(self) -> tuple[Event, ...]:
         return self.after(None)
 
+    def __bool__(self) -> bool:
+        return bool(self.window or self.sources)
+
     def after(self, key: Key | None) -> tuple[Event, ...]:
         """Return the events after a position, in the order of the window; all of them for None."""
         later = self.window.after(key)
-        return tuple(merge(later, self.sources.after(key), key=key_of)) if self.sources.events else later
+        return tuple(merge(later, self.sources.after(key), key=key_of)) if self.sources else later
 
     def find(self, event_id: str) -> Event | None:
         return self.window.find(event_id) or self.sources.find(event_id)

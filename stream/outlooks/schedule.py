@@ -81,7 +81,7 @@ def cause_at(issued: LastOutlook | None, window: Window, mainshock: Event | None
     """
     if issued is not None and _is_wrong(issued, window, mainshock, region, now):
         return "revision"
-    if not window.events:
+    if not window:
         return None
     if mainshock is not None and (issued is None or issued.mainshock != mainshock.id):
         return "mainshock" if now >= mainshock.time + DELAYS_MS[0] else _cause_by_schedule(issued, None, region, now)

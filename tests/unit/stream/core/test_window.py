@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.event import Change, Event
 from ingest.instant import Instant
-from stream.core.window import Window, belongs_in_window, key_of
+from stream.core.window import FULL_BLOCK, Window, belongs_in_window, key_of
 from tests.support.simulated import REGION, at, change, event
 
 CUTOFF = at(-120)
@@ -130,6 +132,29 @@ def test_a_window_after_any_history_is_the_window_of_the_last_versions(history: 
     assert built == window(*latest.values())
     cutoff = at(expired_hours)
     assert built.expire(cutoff)[0] == window(*(one for one in latest.values() if one.time >= cutoff))
+
+
+def test_a_window_of_many_blocks_is_the_window_of_the_last_versions() -> None:
+    rng, built, latest = random.Random(3), Window(), dict[str, Event]()
+    for step in range(2_000):
+        event_id, cutoff = f"e{rng.randrange(1_500)}", at(step / 50.0)
+        one = change(event(event_id, rng.uniform(step / 50.0, 120.0)) if rng.random() < 0.9 else event_id)
+        built, expired = built.expire(cutoff)
+        assert expired == window(*(latest.pop(one.id) for one in list(latest.values()) if one.time < cutoff)).events
+        built = built.apply(one, REGION, cutoff).window
+        latest.pop(event_id, None)
+        if one.event is not None:
+            latest[event_id] = one.event
+        assert built.find(event_id) == latest.get(event_id)
+        assert len(built) == len(latest)
+        if step % 200 == 0:
+            in_order, since = window(*latest.values()), at(rng.uniform(0.0, 120.0))
+            assert built == in_order
+            assert built.last == (in_order.events[-1] if in_order else None)
+            assert built.after((int(since), "")) == tuple(each for each in in_order.events if each.time >= since)
+            until = since.plus(hours=20.0)
+            assert built.between(since, until) == tuple(each for each in in_order.events if since < each.time <= until)
+    assert len(built) > FULL_BLOCK
 
 
 def before_key(of: Window, key: tuple[int, str] | None) -> tuple[Event, ...]:
