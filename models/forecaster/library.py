@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ingest.problem import Problem
+from ingest.region import RegionTable
 from models.artifact import built_in_cnn, read_cnn, read_forecaster
 from models.cnn import LiveMaps, MapNetwork
 from models.forecaster.live import LstmForecaster
@@ -23,13 +24,14 @@ class ModelLibrary:
     Args:
         find: returns the folder of an artefact by its name.
         model: the folder of the worker's own LSTM; None: the built-in one.
+        table: the regions; None: places without the long-run map.
 
     Raises:
         Problem: the worker's own model is missing or damaged.
     """
 
-    def __init__(self, find: Callable[[str], Path], model: Path | None = None) -> None:
-        self._find = find
+    def __init__(self, find: Callable[[str], Path], model: Path | None = None, table: RegionTable | None = None) -> None:
+        self._find, self._table = find, table
         self._own_network, card = read_forecaster(model)
         self._own_name = card.name
         self._own_maps = built_in_cnn(card.name)
@@ -71,12 +73,11 @@ class ModelLibrary:
         maps = self._load_cnn(names["cnn"], name) if "cnn" in names else self._own_maps if name == self._own_name else None
         return self._assemble(network, name, maps)
 
-    @staticmethod
-    def _assemble(network: SpaceTimeNetwork, name: str, maps: tuple[MapNetwork, str] | None) -> LstmForecaster:
+    def _assemble(self, network: SpaceTimeNetwork, name: str, maps: tuple[MapNetwork, str] | None) -> LstmForecaster:
         """Return the forecaster of an LSTM and, if there is one, a CNN with its name."""
         if maps is None:
-            return LstmForecaster(network, name)
-        return LstmForecaster(network, f"{name}+{maps[1]}", maps=LiveMaps(maps[0]))
+            return LstmForecaster(network, name, table=self._table)
+        return LstmForecaster(network, f"{name}+{maps[1]}", maps=LiveMaps(maps[0]), table=self._table)
 
     def _load_cnn(self, name: str, base: str) -> tuple[MapNetwork, str]:
         """Load a promoted CNN, which must have been trained on the LSTM `base`."""

@@ -16,14 +16,15 @@ import torch
 
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from ingest.region import Region
+from ingest.region import Region, RegionTable
 from models.artifact import read_forecaster
 from models.baselines import LiveBaselines, excess_of, read_rates
 from models.catalog import half_bin_of
 from models.cnn import LiveFactors, LiveMaps, event_increment, reweight_rates
+from models.forecaster.cell_law import CellLaw, NearCells, cell_law, near_cells
 from models.forecaster.exceedance import INTERVAL_ENDS_DAYS, MOMENTS_DAYS, Coming, LiveExceedance, by_interval_and_bin, excess_bins
 from models.forecaster.long_run import RegionalLongRun
-from models.forecaster.spots import where_record
+from models.forecaster.spots import RegionalPlaces, where_record
 from models.magnitude import LiveMagnitude, quantiles_and_survival
 from models.numerics import FloatArray, degrees_of
 from models.space_time import SpaceTimeNetwork
@@ -76,9 +77,17 @@ class LstmForecaster:
         name: of the network, with the CNN's if there is one.
         baselines: scored beside it; None: the built-in fit.
         maps: the CNN that re-weights places; None: places by the kernels alone.
+        table: the shapes of the regions, for the long-run map; None: places near recent events alone.
     """
 
-    def __init__(self, network: SpaceTimeNetwork, name: str, baselines: LiveBaselines | None = None, maps: LiveMaps | None = None) -> None:
+    def __init__(
+        self,
+        network: SpaceTimeNetwork,
+        name: str,
+        baselines: LiveBaselines | None = None,
+        maps: LiveMaps | None = None,
+        table: RegionTable | None = None,
+    ) -> None:
         torch.set_num_threads(1)
         self._name, self._maps = name, maps
         self._baselines = baselines or LiveBaselines.load()
@@ -86,7 +95,7 @@ class LstmForecaster:
         self._timing = LiveTiming(timing)
         self._magnitude = LiveMagnitude(network.magnitude, min(network.architecture.magnitude_reach, timing.architecture.reach))
         self._exceedance = LiveExceedance(PlainKernels.of(timing.kernels), self._magnitude.average)
-        self._long_run = RegionalLongRun(read_rates())
+        self._long_run, self._places = RegionalLongRun(read_rates()), RegionalPlaces(table)
         self._background_of = timing.background_of
         self._own_bytes = 8 * self._timing.size
         self._maps_from = self._own_bytes + len(self._baselines.start())
@@ -94,16 +103,17 @@ class LstmForecaster:
         self._wait_from = lru_cache(maxsize=CACHED_MEMORIES)(self._compute_wait_from)
         self._wait_ahead = lru_cache(maxsize=CACHED_MEMORIES)(self._compute_wait_ahead) if self.source_depth else self._wait_from
         self._factors = lru_cache(maxsize=CACHED_MEMORIES)(self._compute_factors)
+        self._near = lru_cache(maxsize=CACHED_MEMORIES)(self._compute_near)
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> LstmForecaster:
+    def load(cls, folder: Path | None = None, table: RegionTable | None = None) -> LstmForecaster:
         """Load the forecaster from an artefact's folder, without a CNN; without a folder, the built-in weights.
 
         Raises:
             Problem: the artefact is missing or damaged.
         """
         network, card = read_forecaster(folder)
-        return cls(network, card.name)
+        return cls(network, card.name, table=table)
 
     @property
     def name(self) -> str:
@@ -154,7 +164,7 @@ class LstmForecaster:
         wait_record, due_after_minutes = _wait_record(quantiles, log_tail[: _ENDS.start], log_density)
         ring = self._timing.ring(self.past(memory))
         due_at = now.plus(seconds=60.0 * due_after_minutes)
-        where = where_record(ring, *self._rates(memory, ring, wait, region, now))
+        where = where_record(self._law_of_places(memory, ring, wait, region, now))
         next_by = -np.expm1(log_tail[_ENDS] - log_tail[0])
         magnitude, reaching = self._magnitudes(ring, region, now, wait, float(self.past(memory)[BACKGROUND]), quantiles[_MEDIAN])
         return Expectation(wait_record, magnitude, due_at, where, self._large_events(memory, wait, region, now, next_by, reaching))
@@ -220,6 +230,13 @@ class LstmForecaster:
             excitation, background, taus = wait.excitation, float(wait.background - past[BACKGROUND]), wait.taus
         triggered: FloatArray = expected_events(excitation, background, INTERVAL_ENDS_DAYS, taus)
         return triggered
+
+    def _law_of_places(self, memory: bytes, ring: FloatArray, wait: InterEventTime[FloatArray], region: Region, now: Instant) -> CellLaw:
+        rates, total = self._rates(memory, ring, wait, region, now)
+        return cell_law(self._near(memory, region), rates, total, self._places.long_run(region.id), self._places.weights(region).long_run)
+
+    def _compute_near(self, memory: bytes, region: Region) -> NearCells:
+        return near_cells(self._timing.ring(self.past(memory)), self._places.weights(region))
 
     def _rates(
         self, memory: bytes, ring: FloatArray, wait: InterEventTime[FloatArray], region: Region, now: Instant

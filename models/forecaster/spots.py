@@ -1,36 +1,41 @@
-"""Where the next event is likely: the cells of half a degree whose recent events have the largest shares of the rate."""
+"""Where the next event is likely, as the forecast's record says it: the most likely cells of half a degree."""
 
 from __future__ import annotations
 
-import numpy as np
+from functools import lru_cache
 
-from models.numerics import FloatArray, degrees_of
-from models.timing import RING_POSITION
+from ingest.region import Region, RegionTable
+from models.forecaster.cell_law import CellLaw, PlaceWeights, read_place_weights
+from models.tectonics import NO_SHARES, RegionShares, read_long_run_map, shares_within
 from stream.records import Spot, Where, rounded
 
-SPOT_DEGREES = 0.5
 MOST_SPOTS = 5
-_COLUMNS = 1_000.0
 
 
-def where_record(ring: FloatArray, rates: FloatArray, total: float) -> Where:
-    """Return the cells whose recent events have the largest shares of the rate; the rest may be anywhere in the region.
+class RegionalPlaces:
+    """The long-run map and the weights of each region as the live forecaster uses them.
 
     Args:
-        ring: (n, RING_COLUMNS) of recent events.
-        rates: (n,) the rate that each adds, events per day.
-        total: the region's whole rate, events per day.
+        table: the shapes of the regions; of a region that it does not have, the long-run map is not used.
     """
-    latitudes, longitudes = degrees_of(ring[:, RING_POSITION])
-    rows = np.minimum(np.floor(latitudes / SPOT_DEGREES), 90.0 / SPOT_DEGREES - 1.0)  # the pole belongs to the cell below
-    columns = np.minimum(np.floor(longitudes / SPOT_DEGREES), 180.0 / SPOT_DEGREES - 1.0)
-    cells, number = np.unique(rows * _COLUMNS + columns, return_inverse=True)
-    shares = np.bincount(number, rates, len(cells)) / total
-    largest = [int(cell) for cell in np.argsort(-shares, kind="stable")[:MOST_SPOTS] if shares[cell] > 0.0]
-    first = [int(np.flatnonzero(number == cell)[0]) for cell in largest]
-    middles = [((rows[n] + 0.5) * SPOT_DEGREES, (columns[n] + 0.5) * SPOT_DEGREES) for n in first]
-    spots = [
-        Spot(float(latitude), float(longitude), rounded(float(shares[cell])))
-        for cell, (latitude, longitude) in zip(largest, middles, strict=True)
-    ]
+
+    def __init__(self, table: RegionTable | None) -> None:
+        self._table, self._weights = table, read_place_weights()
+        self.long_run = lru_cache(maxsize=None)(self._long_run_of)
+
+    def weights(self, region: Region) -> PlaceWeights:
+        return self._weights.of(region.magnitude_of_completeness)
+
+    def _long_run_of(self, region_id: str) -> RegionShares:
+        if self._table is None or region_id not in self._table:
+            return NO_SHARES
+        return shares_within(read_long_run_map(), self._table.shape(region_id))
+
+
+def where_record(law: CellLaw) -> Where:
+    """Return the most likely cells; the rest of the probability is elsewhere in the region."""
+    numbers, probabilities = law.largest(MOST_SPOTS)
+    latitudes, longitudes = read_long_run_map().centres_of(numbers)
+    cells = zip(latitudes.tolist(), longitudes.tolist(), probabilities.tolist(), strict=True)
+    spots = [Spot(latitude, longitude, rounded(probability)) for latitude, longitude, probability in cells]
     return Where(spots, rounded(max(1.0 - sum(spot.probability for spot in spots), 0.0)))

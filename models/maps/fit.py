@@ -26,8 +26,9 @@ from models.artifact import read_forecaster
 from models.catalog import earthquakes, read_events
 from models.maps.cells import Cells
 from models.maps.live import MapParts, NetworkMapMaker
-from models.maps.mixture import COMPONENTS, MapWeights, MapWeightsFit, fit_weights, is_dense, write_weights
+from models.maps.mixture import COMPONENTS, MapWeights, MapWeightsFit, fit_weights, write_weights
 from models.numerics import FloatArray, IntArray
+from models.tectonics import is_dense
 from stream.maps import HORIZONS_DAYS, MapRequest, map_magnitudes
 
 EVEN_FLOORS = (0.1, 0.1, 0.3, 0.1)

@@ -19,13 +19,13 @@ from models.baselines import read_rates
 from models.magnitude import BackgroundTail
 from models.maps.cells import Cells, cells_of
 from models.maps.kernel_map import kernel_density
-from models.maps.mixture import MapWeightsFit, is_dense, read_weights
+from models.maps.mixture import MapWeightsFit, read_weights
 from models.maps.moment import MapMoment
 from models.maps.smoothed_catalogue import catalogue_density
 from models.numerics import FloatArray
 from models.simulation import live_history, window_pattern
 from models.space_time import SpaceTimeNetwork
-from models.tectonics import read_long_run_map
+from models.tectonics import is_dense, read_long_run_map
 from stream.maps import HORIZONS_DAYS, MapRequest, RegionMap
 
 STEPS_DEGREES = (0.1, 0.25, 0.5, 1.0)

@@ -14,6 +14,7 @@ import numpy as np
 from models import PRETRAINED
 from models.baselines import read_fit
 from models.numerics import FloatArray
+from models.tectonics import is_dense
 
 COMPONENTS = ("kernels", "smoothed_catalogue", "even", "long_run")
 """The last knows the earthquakes until June 2022: measurements on years before leave it out."""
@@ -51,11 +52,6 @@ class MapWeightsFit(msgspec.Struct, frozen=True):
     def of(self, magnitude_of_completeness: float) -> MapWeights:
         """Return the weights of a region."""
         return self.dense if is_dense(magnitude_of_completeness) else self.others
-
-
-def is_dense(magnitude_of_completeness: float) -> bool:
-    """Return whether a region is complete from magnitude 3 or less on."""
-    return magnitude_of_completeness <= 3.0
 
 
 def fit_weights(densities: FloatArray, event_weights: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.numerics import FloatArray
+from models.numerics import FloatArray, IntArray
 
 BUILT_IN = Path(__file__).with_name("long_run_map.npz")
 STEPS = 255
@@ -38,6 +38,11 @@ class LongRunMap(NamedTuple):
         south = (1.0 - right) * at[low, left] + right * at[low, next_column]
         north = (1.0 - right) * at[low + 1, left] + right * at[low + 1, next_column]
         return np.asarray(np.exp((1.0 - up) * south + up * north))
+
+    def centres_of(self, numbers: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return the latitudes and longitudes of the centres of cells, degrees, (N,) each."""
+        rows, columns = self.log_density.shape
+        return (numbers // columns + 0.5) * 180.0 / rows - 90.0, (numbers % columns + 0.5) * 360.0 / columns - 180.0
 
     def shares(self, latitudes: FloatArray, longitudes: FloatArray) -> FloatArray:
         """Return the share of each of equal cells in degrees, by the density at its centre, (C,), which add up to 1."""

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from models.simulation import NetworkSimulator, ProcessPool
 
 
-def open_library(model: Path | None, models: Path | None) -> ModelLibrary:
-    """Return the library of models: the worker's own one, and the folder in which promoted models are found."""
+def open_library(model: Path | None, models: Path | None, table: RegionTable | None = None) -> ModelLibrary:
+    """Return the library of models: the worker's own one, and the folder in which promoted models are found; `table`: for places."""
     from models.forecaster import ModelLibrary
     from models.registry import Registry
 
-    return ModelLibrary(Registry(models).find, model)
+    return ModelLibrary(Registry(models).find, model, table)
 
 
 def open_worker(

@@ -49,10 +49,11 @@ def forecast(
     """Issue forecasts. Several processes on one log, up to the number of its partitions (six), divide the regions among them."""
     start_logging()
     stop = stop_on_signals(STOP_SECONDS)
-    library = open_library(model, models)
+    table = RegionTable.load(regions)
+    library = open_library(model, models, table)
     log.info("forecast", bus=public_address(bus), store=public_address(store), model=library.own.name)
     exposition = Exposition()
-    worker = open_worker(bus, store, RegionTable.load(regions), library, load_rules(alert_rules), batch_size, output, exposition)
+    worker = open_worker(bus, store, table, library, load_rules(alert_rules), batch_size, output, exposition)
     serve_metrics(exposition, metrics_host, metrics_port, stop, bus, store)
     worker.run(stop.is_set)
     worker.close()

@@ -49,8 +49,8 @@ def _worker_processes(workers: int, bus: str, store: str, batch_size: int, optio
 def _worker_thread(bus: str, store: str, batch_size: int, options: ForecastingOptions) -> Iterator[ThreadGroup]:
     stop = threading.Event()
     threads = ThreadGroup(stop)
-    library, rules = open_library(options.model, options.models), load_rules(options.alert_rules)
-    worker = open_worker(bus, store, RegionTable.load(options.regions), library, rules, batch_size, None)
+    table, rules = RegionTable.load(options.regions), load_rules(options.alert_rules)
+    worker = open_worker(bus, store, table, open_library(options.model, options.models, table), rules, batch_size, None)
     threads.start("forecast", lambda: worker.run(stop.is_set, wait_seconds=0.1))
     try:
         yield threads

@@ -84,7 +84,7 @@ def up(
     table, store_url, exposition = RegionTable.load(regions), store or bus, Exposition()
     event_log = open_log(bus)
     lock = lock_ingest(event_log)
-    library, rules = open_library(model, models), load_rules(alert_rules)
+    library, rules = open_library(model, models, table), load_rules(alert_rules)
     worker = open_worker(bus, store_url, table, library, rules, batch_size, output, exposition)
     publisher = Publisher(event_log, table, why_not_live=why_not_live(exercise=exercise, simulated=simulated))
     poller = Poller(UsgsSource(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))

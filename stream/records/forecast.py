@@ -39,16 +39,16 @@ class Spot(msgspec.Struct, frozen=True):
     latitude: float
     longitude: float
     probability: float
-    """Probability that a recent event in this cell triggers the next event, which then occurs near it, mostly within kilometres."""
+    """Probability that the next event occurs in this cell."""
 
 
 class Where(msgspec.Struct, frozen=True):
-    """Where: the shares of the present rate that recent events contribute."""
+    """Where: the most likely cells, near recent events or where earthquakes come in the long run."""
 
     spots: list[Spot]
     """At most five, the most likely first."""
     elsewhere: float
-    """The remaining probability: near other events, or anywhere in the region."""
+    """The remaining probability: in other cells."""
 
 
 class Exceedance(msgspec.Struct, frozen=True):

@@ -18,8 +18,9 @@ from ingest.region import RegionTable
 from models.artifact import read_forecaster
 from models.maps.fit import EVEN, Sample, events_by_region, moments_of, parts_at, samples_of, weights_of
 from models.maps.live import NetworkMapMaker
-from models.maps.mixture import COMPONENTS, is_dense
+from models.maps.mixture import COMPONENTS
 from models.numerics import FloatArray
+from models.tectonics import is_dense
 from stream.maps import HORIZONS_DAYS
 from tests.support.paths import RECORDED
 

@@ -1,4 +1,4 @@
-// Where the next event is expected: recent events, and the half-degree cells with the largest shares of the expected rate.
+// Where the next event is expected: recent events, and the most likely half-degree cells.
 import { geoMercator, geoPath } from "d3-geo";
 import type { MultiPolygon } from "geojson";
 import type { Quake } from "./catalogue";
@@ -32,10 +32,10 @@ export class WhereFigure {
     const sentence =
       (first === undefined
         ? ""
-        : `The largest share belongs to events near ${place(first.latitude, first.longitude)} (${share(first.probability)}). `) +
-      `Elsewhere in the region: ${share(where.elsewhere)}. Squares: half-degree cells, darker for a larger share. Circles: events.`;
+        : `Most likely near ${place(first.latitude, first.longitude)} (${share(first.probability)}). `) +
+      `Elsewhere in the region: ${share(where.elsewhere)}. Squares: half-degree cells, darker where it is likelier. Circles: events.`;
     const rows = spots.map((spot) => [place(spot.latitude, spot.longitude), share(spot.probability)]);
-    this.figure.show(sentence, picture, ["half-degree cell", "share"], [...rows, ["elsewhere", share(where.elsewhere)]]);
+    this.figure.show(sentence, picture, ["half-degree cell", "probability"], [...rows, ["elsewhere", share(where.elsewhere)]]);
   }
 
   private map(shape: MultiPolygon | null, spots: readonly Spot[], quakes: readonly Quake[]): SVGSVGElement {

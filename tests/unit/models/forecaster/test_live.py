@@ -25,7 +25,7 @@ from models.artifact.model_files import WEIGHTS, read_forecaster, write_forecast
 from models.baselines.streaming import LiveBaselines
 from models.catalog.point_pattern import Span, make_point_pattern
 from models.forecaster.live import LstmForecaster
-from models.forecaster.spots import SPOT_DEGREES
+from models.forecaster.spots import MOST_SPOTS
 from models.magnitude.features import magnitude_features_at
 from models.registry.manifest import CARD
 from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
@@ -234,21 +234,22 @@ def test_spots_are_the_cells_whose_recent_events_have_the_largest_rates(forecast
     far = event("far", 6.0, 3.0, latitude=-37.6, longitude=-120.2)
     expectation = forecaster.expect(observed(forecaster, [*near, far]), REGION, at(6.5)).where
     assert expectation is not None
-    assert {(spot.latitude, spot.longitude) for spot in expectation.spots} == {(37.25, 36.75), (-37.75, -120.25)}
+    assert {(spot.latitude, spot.longitude) for spot in expectation.spots[:2]} == {(37.25, 36.75), (-37.75, -120.25)}
     shares = [spot.probability for spot in expectation.spots]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) + expectation.elsewhere == pytest.approx(1.0, abs=1e-5)
 
 
-def test_there_are_at_most_five_spots_and_after_a_long_silence_the_whole_region_remains(forecaster: LstmForecaster) -> None:
-    scattered = [event(f"{n}", n, 4.0, latitude=30.0 + SPOT_DEGREES * n) for n in range(9)]
+def test_there_are_at_most_five_spots_and_after_a_long_silence_none_stands_out(forecaster: LstmForecaster) -> None:
+    scattered = [event(f"{n}", n, 4.0, latitude=30.25 + n, longitude=37.25) for n in range(9)]
     memory = observed(forecaster, scattered)
     soon, late = (forecaster.expect(memory, REGION, at(hours)).where for hours in (9.0, 1e6))
     assert soon is not None
     assert late is not None
-    assert len(soon.spots) == 5
-    assert 0.0 < soon.elsewhere < late.elsewhere
-    assert late.elsewhere == pytest.approx(1.0, abs=1e-3)
+    assert len(soon.spots) == len(late.spots) == MOST_SPOTS
+    assert soon.spots[0].probability > late.spots[0].probability
+    assert late.spots[0].probability == pytest.approx(late.spots[4].probability, rel=0.05)
+    assert late.elsewhere > 0.0
 
 
 def test_an_artefact_is_the_same_after_writing_and_reading(tmp_path: Path, network: SpaceTimeNetwork) -> None:
