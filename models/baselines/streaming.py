@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numba
 import numpy as np
 
 from ingest.event import Event
@@ -36,7 +37,7 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
 from models import PRETRAINED
 from models.baselines.fit_file import read_fit
-from models.numerics import FloatArray
+from models.numerics import FloatArray, IntArray
 from stream.core import Hazard
 
 BUILT_IN = PRETRAINED / "baselines.json"
@@ -103,14 +104,6 @@ class _Kernel(NamedTuple):
     """(K,) the increment of each sum by an event with exp(α Δm) + f = 1."""
 
 
-class _SlowRate(NamedTuple):
-    """A rate of so many events in so many days, while no further event comes."""
-
-    expected: float
-    at_start: float
-    at_end: float
-
-
 class LiveBaselines:
     """Both baselines with one memory: bytes in, bytes out.
 
@@ -148,20 +141,19 @@ class LiveBaselines:
             memory: before the event.
             region: the region whose productivity and completeness apply.
         """
-        before = np.frombuffer(memory)
-        after, time = before.copy(), float(event.time)
+        row = np.array([[int(event.time), event.latitude, event.longitude, excess_of(event, region)]])
+        return self.fold(memory, row, region, np.zeros(1, np.int64))[0]
+
+    def fold(self, memory: bytes, events: FloatArray, region: Region, keep: IntArray) -> list[bytes]:
+        """Return the memories after some of N more events.
+
+        Args:
+            events: (N, 4) in order: | time, ms since 1970 | latitude | longitude | excess |; those below completeness are skipped.
+            keep: ascending positions, 0 … N − 1.
+        """
         kernel, parameters = self._kernel(region), self.parameters
-        if before[COUNT]:
-            wait_days = _days_since(before[LAST], time)
-            after[FIRST_SUM:] *= np.exp(-wait_days / self.taus_days)
-            events = kernel.background_per_day * BACKGROUND_PRIOR_DAYS + before[UNTRIGGERED]
-            background = events / (BACKGROUND_PRIOR_DAYS + _days_since(before[FIRST], time))
-            after[UNTRIGGERED] += background / (background + np.add.reduce(after[FIRST_SUM:]))
-        else:
-            after[FIRST] = time
-        after[FIRST_SUM:] += kernel.jumps * (math.exp(parameters.alpha * excess_of(event, region)) + parameters.floor)
-        after[LAST], after[COUNT] = time, before[COUNT] + 1.0
-        return after.tobytes()
+        constants = (self.taus_days, kernel.jumps, kernel.background_per_day, parameters.alpha, parameters.floor)
+        return [kept.tobytes() for kept in _fold(np.frombuffer(memory).copy(), events, keep, *constants)]
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, Hazard]:
         """Return the hazards of Poisson and ETAS from one moment to a later one, given that no event occurs in between.
@@ -169,19 +161,10 @@ class LiveBaselines:
         Args:
             memory: after the last event before `since`.
         """
-        vector, kernel = np.frombuffer(memory), self._kernel(region)
-        first, last, count, untriggered = vector[:FIRST_SUM].tolist()
-        span = (until - since) / MILLISECONDS_PER_DAY
-        observed, silence = (_days_since(first, since), _days_since(last, since)) if count else (0.0, 0.0)
-        poisson = _slow_rate(kernel.rate_per_day * PRIOR_DAYS + max(count - 1.0, 0.0), PRIOR_DAYS + observed, span)
-        triggered = vector[FIRST_SUM:] * np.exp(-silence / self.taus_days)  # (K,)
-        decayed = triggered * -np.expm1(-span / self.taus_days)  # (K,) the part that decays within the span
-        now, later = float(np.add.reduce(triggered)), float(np.add.reduce(triggered - decayed))
-        expected_triggered = float(np.add.reduce(decayed * self.taus_days))
-        events = kernel.background_per_day * BACKGROUND_PRIOR_DAYS + untriggered
-        slow = _slow_rate(events, BACKGROUND_PRIOR_DAYS + observed, span)
-        etas = (slow.expected + expected_triggered, slow.at_start + now, slow.at_end + later)
-        return Hazard(poisson.expected, math.log(poisson.at_start), math.log(poisson.at_end)), Hazard(etas[0], *map(math.log, etas[1:]))
+        kernel = self._kernel(region)
+        rates = (kernel.rate_per_day, kernel.background_per_day)
+        found = _hazards(np.frombuffer(memory), float(since), float(until), self.taus_days, *rates)
+        return Hazard(*found[:3]), Hazard(*found[3:])
 
     def _kernel_of(self, region: Region) -> _Kernel:
         """Return the region's own parameters if it was fitted at its completeness, else the common ones."""
@@ -192,14 +175,62 @@ class LiveBaselines:
         return _Kernel(own.rate_per_day, own.background_per_day, own.productivity * heights)
 
 
-def _slow_rate(events: float, days: float, span: float) -> _SlowRate:
-    """Return the rate events/(days + t), 1/day, at t = 0 and `span` days later, and its integral."""
-    return _SlowRate(events * math.log1p(span / days), events / days, events / (days + span))
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _fold(
+    state: FloatArray,
+    events: FloatArray,
+    keep: IntArray,
+    taus: FloatArray,
+    jumps: FloatArray,
+    background_per_day: float,
+    alpha: float,
+    floor: float,
+) -> FloatArray:
+    kept, number, sums = np.empty((len(keep), len(state))), 0, state[FIRST_SUM:]
+    for n in range(len(events)):
+        time, excess = events[n, 0], events[n, 3]
+        if excess >= 0.0:
+            if state[COUNT] > 0.0:
+                wait_days = max(time - state[LAST], 0.0) / MILLISECONDS_PER_DAY
+                triggered = 0.0
+                for k in range(len(taus)):
+                    sums[k] *= math.exp(-wait_days / taus[k])
+                    triggered += sums[k]
+                observed = max(time - state[FIRST], 0.0) / MILLISECONDS_PER_DAY
+                background = (background_per_day * BACKGROUND_PRIOR_DAYS + state[UNTRIGGERED]) / (BACKGROUND_PRIOR_DAYS + observed)
+                state[UNTRIGGERED] += background / (background + triggered)
+            else:
+                state[FIRST] = time
+            sums += jumps * (math.exp(alpha * excess) + floor)
+            state[LAST], state[COUNT] = time, state[COUNT] + 1.0
+        if number < len(keep) and keep[number] == n:
+            kept[number] = state
+            number += 1
+    return kept
 
 
-def _days_since(earlier: float, later: float) -> float:
-    """Return the days from one time in milliseconds to another, not below 0."""
-    return max(later - earlier, 0.0) / MILLISECONDS_PER_DAY
+# The expected events of Poisson, and ln of its rate at both ends, then the same of ETAS.
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _hazards(
+    state: FloatArray, since: float, until: float, taus: FloatArray, rate_per_day: float, background_per_day: float
+) -> tuple[float, float, float, float, float, float]:
+    span, count = (until - since) / MILLISECONDS_PER_DAY, state[COUNT]
+    observed = max(since - state[FIRST], 0.0) / MILLISECONDS_PER_DAY if count > 0.0 else 0.0
+    silence = max(since - state[LAST], 0.0) / MILLISECONDS_PER_DAY if count > 0.0 else 0.0
+    poisson = _slow_rate(rate_per_day * PRIOR_DAYS + max(count - 1.0, 0.0), PRIOR_DAYS + observed, span)
+    slow = _slow_rate(background_per_day * BACKGROUND_PRIOR_DAYS + state[UNTRIGGERED], BACKGROUND_PRIOR_DAYS + observed, span)
+    expected, now, later = slow
+    for k in range(len(taus)):
+        triggered = state[FIRST_SUM + k] * math.exp(-silence / taus[k])
+        decayed = -triggered * math.expm1(-span / taus[k])
+        expected, now, later = expected + decayed * taus[k], now + triggered, later + triggered - decayed
+    return poisson[0], math.log(poisson[1]), math.log(poisson[2]), expected, math.log(now), math.log(later)
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _slow_rate(events: float, days: float, span: float) -> tuple[float, float, float]:
+    """Return the events expected within a span by the rate events/(days + t), and that rate, 1/day, at its ends."""
+    return events * math.log1p(span / days), events / days, events / (days + span)
 
 
 def excess_of(event: Event, region: Region) -> float:

@@ -16,14 +16,14 @@ the timing network expected. The background rate of a cell, μ_c, is the region'
 An event adds to the four cells around it, each by its part (bilinear weights, `Grid.parts`), and only those four are advanced to its day;
 every other cell keeps the day at which it was last updated. Only past events count.
 
-This module follows these rules in numpy, for one event in the stream. `models.cnn.catalog_maps` follows them in numba over a catalogue,
-cell by cell and with shortcuts where sums are 0, so the last bits may differ; a test compares both.
+`models.cnn.catalog_maps` follows these rules over a catalogue, `models.cnn.live` over the events of the stream.
 """
 
 from __future__ import annotations
 
 import math
 
+import numba
 import numpy as np
 
 from models.cnn.grid import Grid
@@ -44,8 +44,9 @@ USUAL_DEPTH_KM = 10.0
 """Stands for a depth that is not known."""
 NEVER = -1e6
 """The day of the last event in a cell that had none."""
-FADING_DAYS = np.concatenate((TAUS_DAYS, SPANS_DAYS, SPANS_DAYS, SPANS_DAYS[list(_MOMENT_SPANS)], SPANS_DAYS[[_LONG, _LONG]]))
-"""(LAST_EVENT,) the time constant with which each sum fades."""
+_SPAN_OF = np.concatenate((np.zeros(KERNELS, np.int64), np.arange(SPANS), np.arange(SPANS), _MOMENT_SPANS, (_LONG, _LONG)))
+"""(LAST_EVENT,) the number of the span over which each sum but the rates fades."""
+_RATES, _FIRST_EXPECTED, _SHARE = RATES.stop, EXPECTED.start, COUNTS.stop - 1
 GAINS_DAYS = 1.0 / (1.0 / TAUS_DAYS[:, None] - 1.0 / SPANS_DAYS)
 """(KERNELS, SPANS) 1 / (1/τ − 1/s)."""
 
@@ -57,63 +58,78 @@ def empty_maps(grid: Grid) -> FloatArray:
     return states
 
 
-def advance(states: FloatArray, day: float, background: FloatArray | float) -> FloatArray:
-    """Return the cells as they are on a later day if no event arrives until then.
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def advance_maps(states: FloatArray, day: float, background: float) -> None:
+    """Bring all cells with events to a later day in place, if no event arrives until then; the others have nothing that changes.
 
     Args:
-        states: (..., COLUMNS).
-        background: (...) μ_c of each cell (`background_by_cell`), events per day.
-
-    Returns:
-        (..., COLUMNS).
+        states: (cells, COLUMNS).
+        background: μ of the region, events per day.
     """
-    lag = (day - states[..., LAST_UPDATE])[..., None]
-    later = states.copy()
-    from_background = np.asarray(background)[..., None] * SPANS_DAYS * -np.expm1(-lag / SPANS_DAYS)
-    slow, fast = np.exp(-lag / SPANS_DAYS), np.exp(-lag / TAUS_DAYS)
-    gained = np.einsum("...k,ks->...s", states[..., RATES], GAINS_DAYS)  # not BLAS: its last bits depend on the number of threads
-    from_events = gained * slow - np.einsum("...k,ks->...s", states[..., RATES] * fast, GAINS_DAYS)
-    later[..., :LAST_EVENT] *= np.exp(-lag / FADING_DAYS)
-    later[..., EXPECTED] += from_events + from_background
-    later[..., LAST_UPDATE] = day
-    return later
+    total = 0.0
+    for c in range(len(states)):
+        total += states[c, _SHARE]
+    for c in range(len(states)):
+        if states[c, _SHARE] > 0.0:
+            _advance_cell(states[c], day, background * states[c, _SHARE] / max(total, 1.0))
 
 
-def background_by_cell(states: FloatArray, background: float) -> FloatArray:
-    """Return μ_c, each cell's part of the region's background rate μ: (..., cells, COLUMNS), events per day -> (..., cells)."""
-    share = states[..., COUNTS.stop - 1]
-    parts: FloatArray = background * share / np.maximum(share.sum(-1, keepdims=True), 1.0)
-    return parts
-
-
-def event_increment(weights: FloatArray, excess: float, depth_km: float) -> FloatArray:
-    """Return the (LAST_EVENT,) increments that one event adds to the sums, before it is divided among four cells.
-
-    Args:
-        weights: (12,) w of the timing network.
-        excess: magnitude above completeness.
-        depth_km: NaN where it is not known.
-    """
-    depth = USUAL_DEPTH_KM if math.isnan(depth_km) else depth_km
-    moment = 10.0 ** (1.5 * excess)
-    return np.concatenate((weights / TAUS_DAYS, np.ones(SPANS), np.zeros(SPANS), (moment, moment, excess, depth)))
-
-
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def add_event(
     states: FloatArray, cells: IntArray, parts: FloatArray, day: float, increment: FloatArray, background: float, count: float
-) -> FloatArray:
-    """Return the maps after one more event.
+) -> None:
+    """Add one event to its four cells in place, which are first brought to its day.
 
     Args:
         states: (cells, COLUMNS).
         cells, parts: (4,) of `Grid.parts`.
-        increment: (LAST_EVENT,) of `event_increment`.
+        increment: (LAST_EVENT,) of `event_increments`.
         background: μ of the region, events per day.
         count: how many events came before.
     """
-    after = states.copy()
-    own = background * states[cells, COUNTS.stop - 1] / max(count, 1.0)
-    after[cells] = advance(states[cells], day, own)
-    after[cells, :LAST_EVENT] += parts[:, None] * increment
-    after[cells[parts > 0.0], LAST_EVENT] = day
-    return after
+    for corner in range(len(cells)):
+        cell = states[cells[corner]]
+        _advance_cell(cell, day, background * cell[_SHARE] / max(count, 1.0))
+        for column in range(LAST_EVENT):
+            cell[column] += parts[corner] * increment[column]
+        if parts[corner] > 0.0:
+            cell[LAST_EVENT] = day
+
+
+# The expected counts come first, because they need the rates before they fade. exp(−d/τ) counts as 0 from 40 time constants on. A cell
+# without rates only gains from its background.
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _advance_cell(cell: FloatArray, day: float, background: float) -> None:
+    lag = day - cell[LAST_UPDATE]
+    if lag <= 0.0:
+        return
+    slow, fast = np.exp(-lag / SPANS_DAYS), np.zeros(_RATES)
+    for k in range(_RATES):
+        if lag < 40.0 * TAUS_DAYS[k]:
+            fast[k] = math.exp(-lag / TAUS_DAYS[k])
+    for s in range(SPANS):
+        gained = background * SPANS_DAYS[s] * (1.0 - slow[s])
+        if cell[0] > 0.0 or cell[_RATES - 1] > 0.0:
+            for k in range(_RATES):
+                gained += cell[k] * GAINS_DAYS[k, s] * (slow[s] - fast[k])
+        cell[_FIRST_EXPECTED + s] = cell[_FIRST_EXPECTED + s] * slow[s] + gained
+    cell[:_RATES] *= fast
+    for column in range(_RATES, LAST_EVENT):
+        if not _FIRST_EXPECTED <= column < _FIRST_EXPECTED + SPANS:
+            cell[column] *= slow[_SPAN_OF[column]]
+    cell[LAST_UPDATE] = day
+
+
+def event_increments(weights: FloatArray, excesses: FloatArray, depths_km: FloatArray) -> FloatArray:
+    """Return the increments that N events add to the sums, (N, LAST_EVENT), before they are divided among four cells.
+
+    Args:
+        weights: (N, 12) w of the timing network.
+        excesses: (N,) magnitudes above completeness.
+        depths_km: (N,) NaN where it is not known.
+    """
+    increments = np.zeros((len(weights), LAST_EVENT))
+    increments[:, RATES], increments[:, COUNTS], increments[:, EXCESS] = weights / TAUS_DAYS, 1.0, excesses
+    increments[:, MOMENTS] = (10.0 ** (1.5 * excesses))[:, None]
+    increments[:, DEPTH] = np.where(np.isnan(depths_km), USUAL_DEPTH_KM, depths_km)
+    return increments

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
+import numba
 import numpy as np
-import torch
 
+from models.cnn.frozen_network import FrozenMapNetwork, log_factors
 from models.cnn.grid import Grid
-from models.cnn.network import MapNetwork
-from models.numerics import FloatArray
+from models.numerics import FloatArray, IntArray
 
 
 class Factors(NamedTuple):
@@ -33,18 +34,33 @@ class Factors(NamedTuple):
         Returns:
             (N, A) of the events' rates at these ages, and (N,) of their parts in the background map.
         """
-        cells, parts = self.grid.parts(latitudes, longitudes)
-        by_band: FloatArray = (self.cells[:, cells] * parts).sum(2).T  # (N, bands + 1)
-        return np.take_along_axis(by_band, np.searchsorted(self.ages_days, ages_days), 1), by_band[:, -1]
+        return _at_events(*self.grid.parts(latitudes, longitudes), ages_days, self.cells, self.ages_days)
 
 
-@torch.no_grad()
-def cell_factors(network: MapNetwork, grid: Grid, channels: FloatArray) -> Factors:
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _at_events(
+    cells: IntArray, parts: FloatArray, ages: FloatArray, factors: FloatArray, ends: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    found, of_background, by_band = np.empty(ages.shape), np.empty(len(cells)), np.empty(len(factors))
+    for n in range(len(cells)):
+        for band in range(len(factors)):
+            by_band[band] = 0.0
+            for corner in range(4):
+                by_band[band] += factors[band, cells[n, corner]] * parts[n, corner]
+        for a in range(ages.shape[1]):
+            band = 0
+            while band < len(ends) and ends[band] < ages[n, a]:
+                band += 1
+            found[n, a] = by_band[band]
+        of_background[n] = by_band[-1]
+    return found, of_background
+
+
+def cell_factors(network: FrozenMapNetwork, grid: Grid, channels: FloatArray) -> Factors:
     """Return the factors that the CNN gives the cells of a region.
 
     Args:
-        network: in double precision and evaluation mode.
         channels: (CHANNELS, cells) of `input_channels`.
     """
-    logs, everywhere, _ = network(network.scaled(torch.from_numpy(channels)[None]).double())
-    return Factors(grid, np.array(network.architecture.ages_days), logs[0].exp().numpy(), float(everywhere[0].exp()))
+    logs, everywhere = log_factors(channels, network)
+    return Factors(grid, network.ages_days, np.exp(logs), math.exp(everywhere))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from models.numerics import EARTH_RADIUS_KM, FloatArray, IntArray
@@ -34,20 +35,31 @@ class Grid(NamedTuple):
         Returns:
             (N, 4) the cells whose centres surround each place, and (N, 4) the place's parts in them, which add up to 1.
         """
-        across = np.remainder(np.asarray(longitudes) - self.west + 90.0, 360.0) - 90.0
-        row = np.clip((np.asarray(latitudes) - self.south) / self.height - 0.5, 0.0, self.side - 1.0)
-        column = np.clip(across / self.width - 0.5, 0.0, self.side - 1.0)
-        low, left = np.minimum(row.astype(np.int64), self.side - 2), np.minimum(column.astype(np.int64), self.side - 2)
-        up, right = row - low, column - left
-        first = low * self.side + left
-        cells = np.stack((first, first + 1, first + self.side, first + self.side + 1), axis=-1)
-        return cells, np.stack(((1 - up) * (1 - right), (1 - up) * right, up * (1 - right), up * right), axis=-1)
+        return _parts(np.array(latitudes), np.array(longitudes), *self)
 
     def centres(self) -> tuple[FloatArray, FloatArray]:
         """Return the latitudes and longitudes of the cells' centres, (cells,) degrees, longitudes within ±180."""
         row, column = np.divmod(np.arange(self.cells), self.side)
         longitudes = self.west + (column + 0.5) * self.width
         return self.south + (row + 0.5) * self.height, np.remainder(longitudes + 180.0, 360.0) - 180.0
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _parts(
+    latitudes: FloatArray, longitudes: FloatArray, south: float, west: float, height: float, width: float, side: int
+) -> tuple[IntArray, FloatArray]:
+    cells, parts = np.empty((len(latitudes), 4), np.int64), np.empty((len(latitudes), 4))
+    for n in range(len(latitudes)):
+        across = (longitudes[n] - west + 90.0) % 360.0 - 90.0
+        row = min(max((latitudes[n] - south) / height - 0.5, 0.0), side - 1.0)
+        column = min(max(across / width - 0.5, 0.0), side - 1.0)
+        low, left = min(int(row), side - 2), min(int(column), side - 2)
+        up, right = row - low, column - left
+        for corner in range(4):
+            north, east = corner // 2, corner % 2
+            cells[n, corner] = (low + north) * side + left + east
+            parts[n, corner] = (up if north else 1.0 - up) * (right if east else 1.0 - right)
+    return cells, parts
 
 
 def grid_over(latitudes: FloatArray, longitudes: FloatArray, side: int, smallest_km: float = 1.0) -> Grid:

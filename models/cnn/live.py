@@ -3,22 +3,23 @@
     maps (bytes) = number of cells: uint16 | indices of the cells: uint16 each | sums: float32 (n, COLUMNS − 2) | days: float64 (n, 2)
 
 Only the n cells in which there was an event are stored. The days count from 1970. The formulas are those of `models.cnn.cell_maps`; a
-test compares these maps with those of a catalogue. The network runs in double precision, on one thread and with one shape, so that its
-output is the same to the last bit.
+test compares these maps with those of a catalogue.
 """
 
 from __future__ import annotations
 
-import copy
 import struct
 from typing import NamedTuple
 
+import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY
-from models.cnn.cell_maps import COLUMNS, COUNTS, LAST_EVENT, NEVER, RATES, add_event, advance, background_by_cell, empty_maps
+from models.cnn.cell_maps import COLUMNS, COUNTS, LAST_EVENT, RATES, add_event, advance_maps, empty_maps
 from models.cnn.channels import input_channels
 from models.cnn.factors import Factors, cell_factors
+from models.cnn.frozen_network import freeze_maps
 from models.cnn.network import MapNetwork
 from models.numerics import FloatArray, IntArray
 
@@ -38,38 +39,42 @@ class LiveMaps:
     """A frozen CNN, and the maps in the forecaster's memory."""
 
     def __init__(self, network: MapNetwork) -> None:
-        self._network = copy.deepcopy(network).double().eval()  # a copy: the caller's network stays in single precision
+        self._network = freeze_maps(network)
         self._grids = network.architecture.grids
 
     def start(self, region: str) -> bytes:
         """Return the maps before any event; empty bytes for a region that the CNN was not trained on."""
         return _EMPTY if region in self._grids else b""
 
-    def observe(self, packed: bytes, region: str, event: tuple[int, float, float], increment: FloatArray, background: float) -> bytes:
-        """Return the maps after one more event.
+    def fold(
+        self, packed: bytes, region: str, events: FloatArray, increments: FloatArray, background: float, keep: IntArray
+    ) -> list[bytes]:
+        """Return the maps after some of N more events.
 
         Args:
             packed: the maps so far, as `start` or this method returned them.
-            event: time (ms since 1970), latitude and longitude (degrees).
-            increment: (LAST_EVENT,) of `event_increment`.
+            events: (N, 4) as of `LiveTiming.fold`; sources are skipped.
+            increments: (N, LAST_EVENT) of `event_increments`.
             background: μ of the timing network, events per day.
+            keep: ascending positions, 0 … N − 1.
         """
         if not packed:
-            return packed
-        index, states = _unpack(packed)
-        time, latitude, longitude = event
-        cells, parts = (part[0] for part in self._grids[region].parts(np.array([latitude]), np.array([longitude])))
-        index, states = _with_cells(index, states, cells)
-        rows = np.searchsorted(index, cells)
-        count = float(states[:, COUNTS.stop - 1].sum())
-        return _pack(index, add_event(states, rows, parts, time / MILLISECONDS_PER_DAY, increment, background, count))
+            return [packed] * len(keep)
+        grid = self._grids[region]
+        index, sparse = _unpack(packed)
+        states, occupied = empty_maps(grid), np.zeros(grid.cells, np.bool_)
+        states[index], occupied[index] = sparse, True
+        cells, parts = grid.parts(events[:, 1], events[:, 2])
+        kept = _fold(states, occupied, events, cells, parts, increments, background, keep)
+        return [_pack(np.flatnonzero(has_events), maps[has_events]) for maps, has_events in zip(*kept, strict=True)]
 
     def states(self, packed: bytes, region: str, now_ms: int, background: float) -> FloatArray:
         """Return the maps at a moment, (cells, COLUMNS)."""
         index, sparse = _unpack(packed)
         states = empty_maps(self._grids[region])
         states[index] = sparse
-        return advance(states, now_ms / MILLISECONDS_PER_DAY, background_by_cell(states, background))
+        advance_maps(states, now_ms / MILLISECONDS_PER_DAY, background)
+        return states
 
     def factors(self, packed: bytes, region: str, now_ms: int, background: float) -> LiveFactors | None:
         """Return the factors at a moment, if no event arrived since; None for a region that the CNN was not trained on."""
@@ -111,16 +116,34 @@ def reweight_rates(
     return recent, float(recent.sum()) + older * mean_factor + background * factors.background
 
 
-def _with_cells(index: IntArray, states: FloatArray, cells: IntArray) -> tuple[IntArray, FloatArray]:
-    """Return the same maps with rows for cells that had none."""
-    new = np.setdiff1d(cells, index)
-    if not len(new):
-        return index, states
-    empty = np.zeros((len(new), COLUMNS))
-    empty[:, LAST_EVENT] = NEVER
-    indices = np.concatenate((index, new))
-    order = np.argsort(indices, kind="stable")
-    return indices[order], np.concatenate((states, empty))[order]
+# The sums of the four cells of an event are rounded to single precision, in which they are stored, so that the maps do not depend on which
+# of them are kept.
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _fold(
+    states: FloatArray,
+    occupied: NDArray[np.bool_],
+    events: FloatArray,
+    cells: IntArray,
+    parts: FloatArray,
+    increments: FloatArray,
+    background: float,
+    keep: IntArray,
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    kept, kept_cells, number = np.empty((len(keep), *states.shape)), np.empty((len(keep), len(states)), np.bool_), 0
+    for n in range(len(events)):
+        if events[n, 3] >= 0.0:
+            count = 0.0
+            for c in range(len(states)):
+                count += states[c, COUNTS.stop - 1]
+            add_event(states, cells[n], parts[n], events[n, 0] / MILLISECONDS_PER_DAY, increments[n], background, count)
+            for corner in range(4):
+                occupied[cells[n, corner]] = True
+                for column in range(LAST_EVENT):
+                    states[cells[n, corner], column] = np.float32(states[cells[n, corner], column])
+        if number < len(keep) and keep[number] == n:
+            kept[number], kept_cells[number] = states, occupied
+            number += 1
+    return kept, kept_cells
 
 
 def _pack(index: IntArray, states: FloatArray) -> bytes:

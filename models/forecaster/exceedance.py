@@ -23,11 +23,13 @@ average magnitudes: there an outlook, which rolls the whole network forward, dif
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 
 from models.magnitude import DetectedMagnitude
@@ -88,12 +90,12 @@ class LiveExceedance:
             magnitude_of_completeness: smaller magnitudes are left out.
         """
         leading, _ = self._cached_solve(magnitude_of_completeness)
-        later = _from_middles(np.einsum("xhtb,tb->xht", leading, coming.others))
+        large, large_masses = LargeEvents(np.zeros((0, KERNELS)), np.zeros(0), np.zeros(0)), np.zeros((0, 0))
         if coming.large is not None and coming.large_reaching is not None:
-            later = later + _by_large_events(coming.large, np.einsum("xhtb,tb->xht", leading, _masses(coming.large_reaching)[_NEAREST]))
-        of_next = np.einsum("xhtb,b->xht", leading, _masses(coming.next_reaching))
-        leads = -np.expm1(-later) + np.exp(-later) * of_next
-        probability = np.einsum("xht,t->xh", leads, np.diff(coming.next_by))
+            large, large_masses = coming.large, _masses(coming.large_reaching)[_NEAREST]
+        arrays = (coming.others, _masses(coming.next_reaching), coming.next_by, large_masses, *large, TAUS_DAYS, INTERVAL_ENDS_DAYS)
+        parts: list[Any] = [np.array(array, order="C") for array in arrays]
+        probability = _lead(leading, *parts)
         long_run = -np.expm1(-long_run_rates[:, None] * _HORIZONS_DAYS)
         magnitudes = magnitudes_from(magnitude_of_completeness)
         return Exceedance(_by_name(magnitudes, probability), _by_name(magnitudes, probability / long_run))
@@ -103,7 +105,7 @@ class LiveExceedance:
         return self._cached_solve(magnitude_of_completeness)[1]
 
     def _solve(self, magnitude_of_completeness: float) -> tuple[FloatArray, FloatArray]:
-        """Return r of an event in each interval, (X, H, T, B), 0 beyond the span, and the average P(x ≥ X), (X,)."""
+        """Return r of an event in each interval, (X, H, B, T), 0 beyond the span, and the average P(x ≥ X), (X,)."""
         excesses, bins = _excesses_of(magnitude_of_completeness), excess_bins(magnitude_of_completeness)
         law = self._average_law(magnitude_of_completeness)
         left = _HORIZONS_DAYS[:, None] - _MIDDLES_DAYS  # (H, T)
@@ -113,7 +115,7 @@ class LiveExceedance:
         middles = bins + 0.5 * np.diff(bins, append=bins[-1])  # (B,)
         triggering = -np.expm1(-self._kernels.cumulant(middles, np.einsum("xhtk,bk->xhtb", u, self._kernels.offspring(middles))))
         leading = np.where(bins >= excesses[:, None, None, None], 1.0, triggering) * (left > 0.0)[..., None]
-        return leading, law.survival(excesses[:, None])[:, 0]
+        return np.ascontiguousarray(leading.transpose(0, 1, 3, 2)), law.survival(excesses[:, None])[:, 0]
 
 
 def excess_bins(magnitude_of_completeness: float) -> FloatArray:
@@ -133,25 +135,48 @@ def by_interval_and_bin(expected: FloatArray, reaching: FloatArray) -> FloatArra
     return events
 
 
-def _from_middles(parts: FloatArray) -> FloatArray:
-    """Return the sums of the parts of all intervals from the middle of each on, (..., T) -> (..., T)."""
-    sums: FloatArray = np.cumsum(parts[..., ::-1], -1)[..., ::-1] - 0.5 * parts
-    return sums
-
-
-def _by_large_events(large: LargeEvents, q: FloatArray) -> FloatArray:
-    """Return −ln P(no event of the large ones leads to the magnitude) from the middle of each interval on, (X, H, T).
-
-    Until then the silence has lowered what is expected of their productivity: κ ln(1 + ∫ λ q / (β + Λ)).
-
-    Args:
-        q: (X, H, T) P(an event in an interval leads to the magnitude).
-    """
-    expected = -(large.excitation * TAUS_DAYS * np.expm1(-INTERVAL_ENDS_DAYS[:, None, None] / TAUS_DAYS)).sum(-1)  # (T + 1, S)
-    until = large.rate + 0.5 * (expected[1:] + expected[:-1])  # (T, S)
-    leading = _from_middles(q[..., None, :] * np.diff(expected, axis=0).T)  # (X, H, S, T)
-    cumulants: FloatArray = (large.shape[:, None] * np.log1p(leading / until.T)).sum(-2)
-    return cumulants
+# For each magnitude and span: the parts of all intervals (what leads to the magnitude among the others, the next event, and the large ones'
+# own), then the sums from the middle of each interval on, backwards in time. Until then the silence has lowered what is expected of large
+# events' productivity: κ ln(1 + ∫ λ q / (β + Λ)).
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _lead(
+    leading: FloatArray,
+    others: FloatArray,
+    next_masses: FloatArray,
+    next_by: FloatArray,
+    large_masses: FloatArray,
+    excitation: FloatArray,
+    shape: FloatArray,
+    rate: FloatArray,
+    taus: FloatArray,
+    ends: FloatArray,
+) -> FloatArray:
+    probability, intervals = np.zeros(leading.shape[:2]), len(ends) - 1
+    expected = np.zeros((intervals + 1, len(shape)))
+    for t in range(intervals + 1):
+        for s in range(len(shape)):
+            expected[t, s] = -(excitation[s] * taus * np.expm1(-ends[t] / taus)).sum()
+    for x in range(leading.shape[0]):
+        for h in range(leading.shape[1]):
+            of_others, of_next, of_large = np.zeros(intervals), np.zeros(intervals), np.zeros(intervals)
+            for b in range(leading.shape[2]):
+                for t in range(intervals):
+                    of_others[t] += leading[x, h, b, t] * others[t, b]
+                    of_next[t] += leading[x, h, b, t] * next_masses[b]
+                if len(large_masses):
+                    for t in range(intervals):
+                        of_large[t] += leading[x, h, b, t] * large_masses[t, b]
+            after, large_after = 0.0, np.zeros(len(shape))
+            for t in range(intervals - 1, -1, -1):
+                later = after + 0.5 * of_others[t]
+                after += of_others[t]
+                for s in range(len(shape)):
+                    part = of_large[t] * (expected[t + 1, s] - expected[t, s])
+                    until = rate[s] + 0.5 * (expected[t + 1, s] + expected[t, s])
+                    later += shape[s] * math.log1p((large_after[s] + 0.5 * part) / until)
+                    large_after[s] += part
+                probability[x, h] += (-math.expm1(-later) + math.exp(-later) * of_next[t]) * (next_by[t + 1] - next_by[t])
+    return probability
 
 
 def _masses(reaching: FloatArray) -> FloatArray:

@@ -8,8 +8,10 @@ A step has a fixed shape, runs in float64 on one thread, and depends on its argu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,32 +22,33 @@ from ingest.region import Region, RegionTable
 from models.artifact import read_forecaster
 from models.baselines import LiveBaselines, excess_of, read_rates
 from models.catalog import half_bin_of
-from models.cnn import LiveFactors, LiveMaps, event_increment, reweight_rates
+from models.cnn import LiveFactors, LiveMaps, event_increments, reweight_rates
 from models.forecaster.cell_law import CellLaw, NearCells, cell_law, near_cells
 from models.forecaster.exceedance import INTERVAL_ENDS_DAYS, MOMENTS_DAYS, Coming, LiveExceedance, by_interval_and_bin, excess_bins
 from models.forecaster.long_run import RegionalLongRun
 from models.forecaster.spots import RegionalPlaces, where_record
-from models.magnitude import LiveMagnitude, quantiles_and_survival
+from models.magnitude import LiveMagnitude, quantiles_and_survival, survival_at_each
 from models.numerics import FloatArray, degrees_of
 from models.space_time import SpaceTimeNetwork
 from models.timing import (
     BACKGROUND,
     COUNT,
     EXCITATION,
-    LONGEST_WAIT_DAYS,
     MOST_STRAY,
     RING_EXCESS,
     RING_POSITION,
-    RING_WEIGHTS,
     TAUS_DAYS,
     TIME,
-    TOLERANCE,
     InterEventTime,
     LiveTiming,
     PlainKernels,
+    WaitRow,
     expected_events,
+    kernel_rate_ahead,
     lags_days,
     silence_days,
+    tails_and_densities,
+    wait_quantiles,
 )
 from stream.core import Expectation, Hazard
 from stream.records import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Exceedance, Magnitude, Wait, rounded
@@ -137,40 +140,36 @@ class LstmForecaster:
         return memory if self._maps is None else memory + self._maps.start(region.id)
 
     def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
-        above = (event.magnitude or 0.0) - region.magnitude_of_completeness
-        if above < 0.0:
-            return self._observe_source(memory, int(event.time), above)
-        excess = excess_of(event, region)
-        own = self._timing.advance(self.past(memory), int(event.time), event.latitude, event.longitude, excess)
-        after = own.tobytes() + self._baselines.observe(memory[self._own_bytes : self._maps_from], event, region)
-        if self._maps is None:
-            return after
-        increment = event_increment(
-            self._timing.ring(own)[-1][RING_WEIGHTS], excess, math.nan if event.depth_km is None else event.depth_km
-        )
-        place = (int(event.time), event.latitude, event.longitude)
-        return after + self._maps.observe(memory[self._maps_from :], region.id, place, increment, float(own[BACKGROUND]))
+        return self.fold(memory, (event,), region, (0,))[0]
 
-    def _observe_source(self, memory: bytes, time_ms: int, excess: float) -> bytes:
-        """Return the memory after a source; the rivals and the maps do not read it, nor does a network that goes less deep."""
-        if excess < -self.source_depth - TOLERANCE:
-            return memory
-        return self._timing.advance_by_source(self.past(memory), time_ms, excess).tobytes() + memory[self._own_bytes :]
+    def fold(self, memory: bytes, events: Sequence[Event], region: Region, keep: Sequence[int]) -> list[bytes]:
+        rows = np.array([(int(event.time), event.latitude, event.longitude, _signed_excess(event, region)) for event in events])
+        positions, background = np.array(keep, np.int64), float(self.past(memory)[BACKGROUND])
+        states, weights = self._timing.fold(self.past(memory), rows, positions)
+        rivals = self._baselines.fold(memory[self._own_bytes : self._maps_from], rows, region, positions)
+        own = [state.tobytes() + rival for state, rival in zip(states, rivals, strict=True)]
+        if self._maps is None:
+            return own
+        depths = np.array([math.nan if event.depth_km is None else event.depth_km for event in events])
+        increments = event_increments(weights, rows[:, 3], depths)
+        maps = self._maps.fold(memory[self._maps_from :], region.id, rows, increments, background, positions)
+        return [one + other for one, other in zip(own, maps, strict=True)]
 
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
         """Return what is expected, with the sources that may come; a hazard, which holds while nothing comes, is without them."""
-        wait, log_tail, log_density = self._wait_ahead(memory, now)
-        quantiles = np.minimum(wait.quantile(_QUANTILES), LONGEST_WAIT_DAYS)
+        wait, row, log_tail, log_density = self._wait_ahead(memory, now)
+        quantiles = wait_quantiles(row, _QUANTILES)
         wait_record, due_after_minutes = _wait_record(quantiles, log_tail[: _ENDS.start], log_density)
         ring = self._timing.ring(self.past(memory))
         due_at = now.plus(seconds=60.0 * due_after_minutes)
-        where = where_record(self._law_of_places(memory, ring, wait, region, now))
+        where = where_record(self._law_of_places(memory, ring, kernel_rate_ahead(row, 0.0), region, now))
         next_by = -np.expm1(log_tail[_ENDS] - log_tail[0])
-        magnitude, reaching = self._magnitudes(ring, region, now, wait, float(self.past(memory)[BACKGROUND]), quantiles[_MEDIAN])
+        share = float(self.past(memory)[BACKGROUND]) / kernel_rate_ahead(row, float(quantiles[_MEDIAN][0]))
+        magnitude, reaching = self._magnitudes(memory, ring, region, now, share, quantiles[_MEDIAN])
         return Expectation(wait_record, magnitude, due_at, where, self._large_events(memory, wait, region, now, next_by, reaching))
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
-        (_, tail, density), (_, later_tail, later_density) = self._wait_from(memory, since), self._wait_from(memory, until)
+        (*_, tail, density), (*_, later_tail, later_density) = self._wait_from(memory, since), self._wait_from(memory, until)
         log_rate, days = float(density[0] - tail[0]), (until - since) / MILLISECONDS_PER_DAY
         if self.past(memory)[COUNT]:
             own = Hazard(max(float(tail[0] - later_tail[0]), 0.0), log_rate, float(later_density[0] - later_tail[0]))
@@ -186,18 +185,17 @@ class LstmForecaster:
         """Return the wait after the last event, which does not change while no event arrives."""
         return self._timing.wait(self.past(memory))
 
-    def _compute_wait_from(self, memory: bytes, now: Instant) -> tuple[InterEventTime[FloatArray], FloatArray, FloatArray]:
-        """Return the wait from now on, and its ln P(X > x) and ln density at `_EVALUATED_DAYS`, (16,) each; with sources only now.
+    def _compute_wait_from(self, memory: bytes, now: Instant) -> _EvaluatedWait:
+        """Return the wait from now on, evaluated at `_EVALUATED_DAYS`; with sources only now.
 
         It is cached, because a forecast and the hazards before and after it need the same; with sources hazards alone need it.
         """
         wait = self._waits(memory).given_silence(silence_days(self.past(memory), now))
-        return wait, *wait.log_tail_and_density(_EVALUATED_DAYS[:1] if self.source_depth else _EVALUATED_DAYS)
+        return _evaluate(wait, _EVALUATED_DAYS[:1] if self.source_depth else _EVALUATED_DAYS)
 
-    def _compute_wait_ahead(self, memory: bytes, now: Instant) -> tuple[InterEventTime[FloatArray], FloatArray, FloatArray]:
+    def _compute_wait_ahead(self, memory: bytes, now: Instant) -> _EvaluatedWait:
         """Return the same with the sources that are expected to come."""
-        wait = self._timing.expect_sources(self._wait_from(memory, now)[0], self.past(memory))
-        return wait, *wait.log_tail_and_density(_EVALUATED_DAYS)
+        return _evaluate(self._timing.expect_sources(self._wait_from(memory, now).wait, self.past(memory)), _EVALUATED_DAYS)
 
     def _large_events(
         self, memory: bytes, wait: InterEventTime[FloatArray], region: Region, now: Instant, next_by: FloatArray, next_reaching: FloatArray
@@ -214,7 +212,7 @@ class LstmForecaster:
         background, bins = float(past[BACKGROUND]), excess_bins(completeness)
         triggered = self._triggered(wait, past, silence)
         magnitudes = self._magnitude.distribution(lags_days(ring, now), ring[:, RING_EXCESS], MOMENTS_DAYS, completeness)
-        reaching, tail = magnitudes.survival_at_each(bins), self._long_run.tail(region, background)
+        reaching, tail = survival_at_each(magnitudes, bins), self._long_run.tail(region, background)
         of_background = reaching if tail is None else tail.survival(bins, reaching)
         others = by_interval_and_bin(triggered, reaching) + by_interval_and_bin(background * INTERVAL_ENDS_DAYS, of_background)
         poisson = self._baselines.hazards(memory[self._own_bytes : self._maps_from], region, now, now.plus(days=1.0))[0].expected_events
@@ -231,18 +229,16 @@ class LstmForecaster:
         triggered: FloatArray = expected_events(excitation, background, INTERVAL_ENDS_DAYS, taus)
         return triggered
 
-    def _law_of_places(self, memory: bytes, ring: FloatArray, wait: InterEventTime[FloatArray], region: Region, now: Instant) -> CellLaw:
-        rates, total = self._rates(memory, ring, wait, region, now)
+    def _law_of_places(self, memory: bytes, ring: FloatArray, rate: float, region: Region, now: Instant) -> CellLaw:
+        rates, total = self._rates(memory, ring, rate, region, now)
         return cell_law(self._near(memory, region), rates, total, self._places.long_run(region.id), self._places.weights(region).long_run)
 
     def _compute_near(self, memory: bytes, region: Region) -> NearCells:
         return near_cells(self._timing.ring(self.past(memory)), self._places.weights(region))
 
-    def _rates(
-        self, memory: bytes, ring: FloatArray, wait: InterEventTime[FloatArray], region: Region, now: Instant
-    ) -> tuple[FloatArray, float]:
+    def _rates(self, memory: bytes, ring: FloatArray, rate: float, region: Region, now: Instant) -> tuple[FloatArray, float]:
         """Return the rate that each event of the ring adds, (n,), and the region's whole rate, 1/day, both with a CNN's factors."""
-        rates, rate = self._timing.ring_rates(self.past(memory), now), float(wait.kernel_rate(0.0))
+        rates = self._timing.ring_rates(self.past(memory), now)
         background = float(self.past(memory)[BACKGROUND])
         factors = self._factors(memory[self._maps_from :], region.id, self._map_moment(memory, now), background)
         if factors is None:
@@ -259,25 +255,45 @@ class LstmForecaster:
         return None if self._maps is None else self._maps.factors(packed, region, moment_ms, background)
 
     def _magnitudes(
-        self, ring: FloatArray, region: Region, now: Instant, wait: InterEventTime[FloatArray], background: float, ahead_days: FloatArray
+        self, memory: bytes, ring: FloatArray, region: Region, now: Instant, background_share: float, ahead_days: FloatArray
     ) -> tuple[Magnitude, FloatArray]:
         """Return the forecast of the magnitude, and P(the excess is at least) each of `excess_bins`.
 
         The law begins half a rounding bin below completeness, so half a bin is subtracted.
 
         Args:
-            background: μ, events per day.
-            ahead_days: (1,) the moment of the event.
+            background_share: μ/λ at the moment of the event.
+            ahead_days: (1,) that moment.
         """
         completeness = region.magnitude_of_completeness
         half_bin = half_bin_of(ring[:, RING_EXCESS] + completeness)
         distribution = self._magnitude.distribution(lags_days(ring, now), ring[:, RING_EXCESS], ahead_days, completeness)
         excesses = np.concatenate((np.maximum(_MAGNITUDES - completeness, 0.0).round(6), excess_bins(completeness)))
-        tail, share = self._long_run.tail(region, background), float(background / wait.kernel_rate(ahead_days)[0])
-        quantiles, survival = quantiles_and_survival(distribution, _QUANTILES, excesses, tail, share)
+        tail = self._long_run.tail(region, float(self.past(memory)[BACKGROUND]))
+        quantiles, survival = quantiles_and_survival(distribution, _QUANTILES, excesses, tail, background_share)
         named = dict(zip(_QUANTILE_NAMES, map(rounded, (completeness - half_bin + quantiles).tolist()), strict=True))
         at_least = dict(zip(_MAGNITUDE_NAMES, map(rounded, survival[: len(_MAGNITUDES)].tolist()), strict=True))
         return Magnitude(named["0.5"], named, at_least), survival[len(_MAGNITUDES) :]
+
+
+class _EvaluatedWait(NamedTuple):
+    """A wait, and its ln P(X > x) and ln density some days ahead, (N,) each."""
+
+    wait: InterEventTime[FloatArray]
+    row: WaitRow
+    log_tail: FloatArray
+    log_density: FloatArray
+
+
+def _evaluate(wait: InterEventTime[FloatArray], days: FloatArray) -> _EvaluatedWait:
+    row = WaitRow.of(wait)
+    return _EvaluatedWait(wait, row, *tails_and_densities(row, days))
+
+
+def _signed_excess(event: Event, region: Region) -> float:
+    """Return the magnitude above completeness, as `excess_of`; below 0 that of a source."""
+    above = (event.magnitude or 0.0) - region.magnitude_of_completeness
+    return above if above < 0.0 else excess_of(event, region)
 
 
 def _wait_record(quantiles_days: FloatArray, log_tail: FloatArray, log_density: FloatArray) -> tuple[Wait, float]:

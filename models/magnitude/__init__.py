@@ -25,7 +25,7 @@ from models.magnitude.features import (
     TRACE_FLOOR,
     shrunken_mean,
 )
-from models.magnitude.live import LiveMagnitude, quantiles_and_survival
+from models.magnitude.live import LiveMagnitude, quantiles_and_survival, survival_at_each
 from models.magnitude.network import (
     HIDDEN,
     MAGNITUDE_INPUT_LIMIT,
@@ -66,4 +66,5 @@ __all__ = [
     "magnitude_features",
     "quantiles_and_survival",
     "shrunken_mean",
+    "survival_at_each",
 ]

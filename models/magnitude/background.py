@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from ingest.region import Region
@@ -68,10 +69,9 @@ class BackgroundTail(NamedTuple):
             excesses: (E,) that of the first large magnitude must be among them.
             of_network: (..., E) S, the same by the network.
         """
-        at_first = of_network[..., np.abs(excesses - self.excesses[0]).argmin(), None]  # (..., 1)
-        first = self._first(at_first)
-        body = 1.0 - (1.0 - of_network) * (1.0 - first) / np.maximum(1.0 - at_first, SMALLEST)
-        return np.where(excesses < self.excesses[0] - CLOSE, body, np.exp(self._log_tail(excesses, first)))
+        rows = np.ascontiguousarray(of_network).reshape(-1, len(excesses))
+        survival: FloatArray = _survival(excesses, rows, self.excesses, self.reaching).reshape(of_network.shape)
+        return survival
 
     def sample(self, law: DetectedMagnitude[FloatArray], rng: np.random.Generator) -> FloatArray:
         """Draw the excess of one background event for each law of the network, (P,)."""
@@ -114,11 +114,29 @@ class BackgroundTail(NamedTuple):
         slopes: FloatArray = np.diff(np.concatenate(log_reaching, -1)) / np.diff(self.excesses)
         return slopes
 
-    def _log_tail(self, excesses: FloatArray, first: FloatArray) -> FloatArray:
-        """Return ln P(x ≥ excess) from the first of the large magnitudes on, (..., E), from that at the first, (..., 1)."""
-        along = np.clip(excesses[:, None] - self.excesses[:-1], 0.0, self._widths)  # (E, L − 1) the way along each piece
-        log_tail: FloatArray = np.log(first) + np.einsum("...l,el->...e", self._slopes(first), along)
-        return log_tail
+
+# Below the first of the large magnitudes the density of the network by one factor; from there ln P falls along straight pieces, whose
+# slopes are those of `BackgroundTail._slopes`.
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _survival(excesses: FloatArray, of_network: FloatArray, large: FloatArray, reaching: FloatArray) -> FloatArray:
+    survival, log_reaching, nearest = np.empty(of_network.shape), np.empty(len(large)), np.abs(excesses - large[0]).argmin()
+    for n in range(len(of_network)):
+        at_first = of_network[n, nearest]
+        first = math.sqrt(reaching[0] * max(at_first, SMALLEST))
+        log_reaching[0] = math.log(first)
+        for piece in range(1, len(large)):
+            log_reaching[piece] = min(math.log(reaching[piece]), log_reaching[piece - 1] - math.log(2.0))
+        factor = (1.0 - first) / max(1.0 - at_first, SMALLEST)
+        for e in range(len(excesses)):
+            if excesses[e] < large[0] - CLOSE:
+                survival[n, e] = 1.0 - (1.0 - of_network[n, e]) * factor
+                continue
+            piece = 0
+            while piece < len(large) - 2 and excesses[e] > large[piece + 1]:
+                piece += 1
+            slope = (log_reaching[piece + 1] - log_reaching[piece]) / (large[piece + 1] - large[piece])
+            survival[n, e] = math.exp(log_reaching[piece] + slope * (excesses[e] - large[piece]))
+    return survival
 
 
 class TwoParts(NamedTuple):

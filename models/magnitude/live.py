@@ -1,4 +1,4 @@
-"""The magnitude of the next event in the stream: `MagnitudeNetwork` evaluated with numpy, without torch's cost per call.
+"""The magnitude of the next event in the stream: `MagnitudeNetwork` in compiled functions, without torch's cost per call.
 
 Neither the moment nor the place of the next event is known. The columns near a place are left out, which the network has learned to do
 without. Several moments may be given, and their distributions are averaged; the forecaster gives the median of the inter-event time.
@@ -11,10 +11,11 @@ import numpy as np
 
 from models.catalog import LARGEST_MAGNITUDE
 from models.magnitude.background import BackgroundTail
+from models.magnitude.compiled_live import FrozenMagnitude, inputs_at, outputs_of, survivals
 from models.magnitude.distribution import DetectedMagnitude
-from models.magnitude.features import INPUTS_WITHOUT_PLACE, magnitude_features_at
-from models.magnitude.network import MAGNITUDE_INPUT_LIMIT, MagnitudeNetwork
-from models.numerics import FloatArray, gelu
+from models.magnitude.features import INPUTS_WITHOUT_PLACE
+from models.magnitude.network import MagnitudeNetwork
+from models.numerics import FloatArray
 
 _EXCESSES = np.concatenate((np.linspace(0.0, 1.5, 31), np.linspace(1.6, 3.0, 15), np.linspace(3.25, 8.0, 20)))
 
@@ -24,13 +25,14 @@ class LiveMagnitude:
 
     def __init__(self, network: MagnitudeNetwork, reach: int) -> None:
         weights = {name: value.detach().double().numpy().copy() for name, value in network.state_dict().items()}
-        self.reach = reach
-        self._mean, self._scale = weights["input_mean"][:INPUTS_WITHOUT_PLACE], weights["input_scale"][:INPUTS_WITHOUT_PLACE]
-        self._rate = float(network.gutenberg_richter_rate)
-        first = weights["first.weight"]  # without a place: the inputs near it are 0, the flag in the last column is 1
-        self._first, self._first_bias = first[:, :INPUTS_WITHOUT_PLACE].copy(), weights["first.bias"] + first[:, -1]
-        self._second, self._second_bias = weights["second.weight"], weights["second.bias"]
-        self._last, self._last_bias = weights["last.weight"], weights["last.bias"]
+        self.reach, self._rate = reach, float(network.gutenberg_richter_rate)
+        first = weights["first.weight"].T  # without a place: the inputs near it are 0, the flag in the last row is 1
+        self._net = FrozenMagnitude(
+            weights["input_mean"][:INPUTS_WITHOUT_PLACE].copy(), weights["input_scale"][:INPUTS_WITHOUT_PLACE].copy(),
+            np.ascontiguousarray(first[:INPUTS_WITHOUT_PLACE]), weights["first.bias"] + first[-1],
+            np.ascontiguousarray(weights["second.weight"].T), weights["second.bias"],
+            np.ascontiguousarray(weights["last.weight"].T), weights["last.bias"],
+        )  # fmt: skip
 
     def distribution(
         self, lags_days: FloatArray, excesses: FloatArray, ahead_days: FloatArray, magnitude_of_completeness: float
@@ -42,23 +44,24 @@ class LiveMagnitude:
             excesses: (R,) their magnitudes above completeness.
             ahead_days: (A,) the moments, counted from now.
         """
-        days, nowhere = -lags_days, np.zeros((len(lags_days), 3))
-        rows = [
-            magnitude_features_at(days, nowhere, excesses, float(ahead), None, self.reach)[:INPUTS_WITHOUT_PLACE] for ahead in ahead_days
-        ]
-        scaled = np.clip((np.stack(rows) - self._mean) * self._scale, -MAGNITUDE_INPUT_LIMIT, MAGNITUDE_INPUT_LIMIT)
-        return self._distribution_of(scaled, magnitude_of_completeness)
+        inputs = inputs_at(lags_days.copy(), excesses.copy(), ahead_days.copy(), self.reach)
+        return self._distribution_of(inputs, magnitude_of_completeness)
 
     def average(self, magnitude_of_completeness: float) -> DetectedMagnitude[FloatArray]:
         """Return the distribution of the excess at the average inputs of the training, (1,)."""
-        return self._distribution_of(np.zeros((1, INPUTS_WITHOUT_PLACE)), magnitude_of_completeness)
+        return self._distribution_of(self._net.mean[None].copy(), magnitude_of_completeness)
 
-    def _distribution_of(self, scaled: FloatArray, magnitude_of_completeness: float) -> DetectedMagnitude[FloatArray]:
-        """Return the distributions for scaled inputs, (A, INPUTS_WITHOUT_PLACE) -> (A,)."""
-        hidden = gelu(np.einsum("oi,ai->ao", self._first, scaled) + self._first_bias)
-        hidden = hidden + gelu(np.einsum("oi,ai->ao", self._second, hidden) + self._second_bias)
-        outputs = np.einsum("oi,ai->ao", self._last, hidden) + self._last_bias
-        return DetectedMagnitude.of_outputs(outputs, self._rate, LARGEST_MAGNITUDE - magnitude_of_completeness)
+    def _distribution_of(self, inputs: FloatArray, magnitude_of_completeness: float) -> DetectedMagnitude[FloatArray]:
+        """Return the distributions for inputs, (A, INPUTS_WITHOUT_PLACE) -> (A,)."""
+        upper = LARGEST_MAGNITUDE - magnitude_of_completeness
+        return DetectedMagnitude.of_outputs(outputs_of(inputs, self._net), self._rate, upper)
+
+
+def survival_at_each(law: DetectedMagnitude[FloatArray], excesses: FloatArray) -> FloatArray:
+    """Return P(x ≥ excess) for every pair of a law, (A,), and an excess, (E,): `DetectedMagnitude.survival_at_each`, compiled."""
+    parts = (law.log_rate, law.middle, law.log_sigma, law.log_complete)
+    survival: FloatArray = survivals(*parts, law.tail_rate, float(law.upper), excesses)
+    return survival
 
 
 def quantiles_and_survival(
@@ -82,7 +85,7 @@ def quantiles_and_survival(
         (Q,) excesses that are not exceeded with the given probabilities, and (E,) P(x ≥ excess).
     """
     evaluated = np.concatenate((_EXCESSES, excesses))
-    survival = distribution.survival(evaluated[:, None]).mean(1)
+    survival = survival_at_each(distribution, evaluated).mean(0)
     if tail is not None:
         survival = (1.0 - background_share) * survival + background_share * tail.survival(evaluated, survival)
     log_survival = np.log(np.maximum(survival[: len(_EXCESSES)], 1e-300))

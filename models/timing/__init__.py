@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.timing.compiled_wait import WaitRow, kernel_rate_ahead, tails_and_densities, wait_quantiles
 from models.timing.excitation import (
     KERNEL_PRODUCTIVITIES,
     KERNELS,
@@ -117,6 +118,7 @@ __all__ = [
     "PlainKernels",
     "TimingNetwork",
     "TimingOptions",
+    "WaitRow",
     "admit",
     "conditional_intensity",
     "decays_of",
@@ -129,6 +131,7 @@ __all__ = [
     "kept_corrections",
     "kernel_clock",
     "kernel_rate",
+    "kernel_rate_ahead",
     "kernel_weights",
     "lags_days",
     "large_factors",
@@ -146,9 +149,11 @@ __all__ = [
     "pattern_features",
     "silence_days",
     "sum_with_decay",
+    "tails_and_densities",
     "time_scores",
     "trace_decays",
     "trace_jumps",
     "train_timing",
     "wait_of_outputs",
+    "wait_quantiles",
 ]

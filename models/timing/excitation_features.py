@@ -9,8 +9,8 @@ the last `reach` events that lie within a radius. Wait and distance are those to
 All inputs are relative (excesses, logarithms), so that one set of weights serves every region and recognises none by its place. Only
 earlier events are used: a neighbourhood found among all events would shrink where aftershocks are yet to come.
 
-A local trace has one rule and three forms, whose sums run in different orders: compiled for a catalogue (`_local_traces`), a matrix product
-for one event (`local_traces`), and a sparse product for the pairs of many events (`local_traces_of_pairs`). Tests hold them equal.
+A local trace has one rule and two forms, whose sums run in different orders: compiled (`add_local_trace`), and a sparse product for the
+pairs of many events (`local_traces_of_pairs`). A test holds them equal.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def event_features(pattern: PointPattern, reach: int) -> FloatArray:
     Args:
         reach: how many events back the local traces count.
     """
-    local = _local_traces(pattern.days, pattern.positions_km, pattern.excesses, reach, RADII_KM, TRACE_TAUS_DAYS, TRACE_PRODUCTIVITIES)
+    local = _local_traces(pattern.days, pattern.positions_km, pattern.excesses, reach)
     region = _traces(pattern.days, pattern.excesses, TRACE_TAUS_DAYS, TRACE_PRODUCTIVITIES)
     return pattern_features(pattern, local.reshape(len(pattern), LOCAL_TRACES), region.reshape(len(pattern), TRACES))
 
@@ -100,12 +100,11 @@ def local_traces(lags_days: FloatArray, distances_km: FloatArray, excesses: Floa
         distances_km: (R,) straight distance to each.
         excesses: (R,) their magnitudes above completeness.
     """
-    productive = np.exp(excesses[:, None] * TRACE_PRODUCTIVITIES)  # (R, a)
-    within = (distances_km[:, None] <= RADII_KM).astype(np.float64)  # (R, radii)
-    weighted = (within[:, :, None] * productive[:, None, :]).reshape(len(lags_days), len(RADII_KM) * len(TRACE_PRODUCTIVITIES))
-    summed = np.einsum("jk,jr->kr", trace_heights(lags_days), weighted)  # (taus, radii a)
-    traces: FloatArray = summed.reshape(len(TRACE_TAUS_DAYS), len(RADII_KM), len(TRACE_PRODUCTIVITIES)).transpose(1, 0, 2).ravel()
-    return traces
+    traces = np.zeros((len(RADII_KM), len(TRACE_TAUS_DAYS), len(TRACE_PRODUCTIVITIES)))
+    for distance, lag, excess in zip(distances_km.tolist(), lags_days.tolist(), excesses.tolist(), strict=True):
+        add_local_trace(traces, distance, lag, excess)
+    widen_local_traces(traces)
+    return traces.ravel()
 
 
 def local_traces_of_pairs(
@@ -130,36 +129,47 @@ def local_traces_of_pairs(
     return np.asarray(np.cumsum(sums, 1).reshape(count, LOCAL_TRACES))
 
 
-# For each event, over the last `reach` events before it, the latest first: an earlier event within the largest radius adds
-# exp(a x) exp(−lag/τ)/τ to the traces of the smallest radius that holds it, unless it is older than NEGLIGIBLE_LAGS · τ. At the end each
-# radius takes in the sums of the smaller ones. Events are independent of each other, so they run in parallel.
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def add_local_trace(traces: FloatArray, distance_km: float, lag_days: float, excess: float) -> None:
+    """Add what an earlier event leaves, exp(a x) exp(−lag/τ)/τ, to the traces of the smallest radius that holds it.
+
+    Nothing is added beyond the largest radius, and to a trace from `NEGLIGIBLE_LAGS` time constants on.
+
+    Args:
+        traces: (radii, taus, productivities), changed in place.
+    """
+    if distance_km > RADII_KM[-1]:
+        return
+    ring = 0
+    while distance_km > RADII_KM[ring]:
+        ring += 1
+    for k in range(len(TRACE_TAUS_DAYS)):
+        if lag_days < NEGLIGIBLE_LAGS * TRACE_TAUS_DAYS[k]:
+            height = math.exp(-lag_days / TRACE_TAUS_DAYS[k]) / TRACE_TAUS_DAYS[k]
+            for a in range(len(TRACE_PRODUCTIVITIES)):
+                traces[ring, k, a] += math.exp(TRACE_PRODUCTIVITIES[a] * excess) * height
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def widen_local_traces(traces: FloatArray) -> None:
+    """Add to each radius the sums of the smaller ones, in place."""
+    for ring in range(1, len(RADII_KM)):
+        traces[ring] += traces[ring - 1]
+
+
+# Each event sums over the last `reach` events before it, the latest first. Events are independent of each other, so they run in parallel.
 @numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _local_traces(
-    days: FloatArray, positions: FloatArray, excesses: FloatArray, reach: int, radii: FloatArray, taus: FloatArray, powers: FloatArray
-) -> FloatArray:
+def _local_traces(days: FloatArray, positions: FloatArray, excesses: FloatArray, reach: int) -> FloatArray:
     """Return the local traces of a catalogue's events, (N, radii, taus, powers)."""
-    count, rings = len(days), len(radii)
-    traces = np.zeros((count, rings, len(taus), len(powers)))
-    for i in numba.prange(count):
+    traces = np.zeros((len(days), len(RADII_KM), len(TRACE_TAUS_DAYS), len(TRACE_PRODUCTIVITIES)))
+    for i in numba.prange(len(days)):
         for j in range(i - 1, max(i - reach, 0) - 1, -1):
             square = 0.0
             for axis in range(3):
                 difference = positions[i, axis] - positions[j, axis]
                 square += difference * difference
-            distance = math.sqrt(square)
-            if distance > radii[rings - 1]:
-                continue
-            ring = 0
-            while distance > radii[ring]:
-                ring += 1
-            lag = days[i] - days[j]
-            for k in range(len(taus)):
-                if lag < NEGLIGIBLE_LAGS * taus[k]:
-                    height = math.exp(-lag / taus[k]) / taus[k]
-                    for a in range(len(powers)):
-                        traces[i, ring, k, a] += math.exp(powers[a] * excesses[j]) * height
-        for ring in range(1, rings):
-            traces[i, ring] += traces[i, ring - 1]
+            add_local_trace(traces[i], math.sqrt(square), days[i] - days[j], excesses[j])
+        widen_local_traces(traces[i])
     return traces
 
 

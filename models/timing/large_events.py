@@ -208,8 +208,8 @@ def follow(
     return Followed(parts[0] + others, LargeEvents(*parts[1:]))
 
 
-# One pass forward in time. The slots of a row are those of the row before after the wait (`_wait`), updated by the probability that the
-# row's event was theirs (`_attribute`), and then, if the event is large, with the event in the place of the weakest.
+# One pass forward in time. The slots of a row are those of the row before after the wait (`wait_in_slots`), updated by the probability that
+# the row's event was theirs (`attribute_event`), and then, if the event is large, with the event in the place of the weakest.
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _follow(
     jumps: FloatArray, waits: FloatArray, large: FloatArray, shapes: FloatArray, others: FloatArray, taus: FloatArray
@@ -222,8 +222,8 @@ def _follow(
             continue
         rest[i] = rest[i - 1] * np.exp(-waits[i] / taus)
         shape[i] = shape[i - 1]
-        _wait(excitation[i - 1], rate[i - 1], excitation[i], rate[i], waits[i], taus)
-        weakest, left = _attribute(excitation[i], shape[i], rate[i], others[i] + rest[i].sum(), taus)
+        wait_in_slots(excitation[i - 1], rate[i - 1], excitation[i], rate[i], waits[i], taus)
+        weakest, left = attribute_event(excitation[i], shape[i], rate[i], others[i] + rest[i].sum(), taus)
         if large[i] and (jumps[i] * taus).sum() >= left:
             rest[i] += excitation[i, weakest] * (shape[i, weakest] / rate[i, weakest])
             excitation[i, weakest] = jumps[i]
@@ -233,19 +233,19 @@ def _follow(
     return rest, excitation, shape, rate
 
 
-# Fills in the slots after a wait: the excitation decayed, β grown by Λ.
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _wait(
+def wait_in_slots(
     excitation: FloatArray, rate: FloatArray, excitation_after: FloatArray, rate_after: FloatArray, wait: float, taus: FloatArray
 ) -> None:
+    """Fill in the slots after a wait, the excitation decayed, β grown by Λ; the arrays after it may be those before it."""
     for s in range(len(rate)):
         rate_after[s] = rate[s] - (excitation[s] * taus * np.expm1(-wait / taus)).sum()
         excitation_after[s] = excitation[s] * np.exp(-wait / taus)
 
 
-# Updates κ and β in place by an event; returns the slot that is expected to bring the fewest more events, and that number.
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _attribute(excitation: FloatArray, shape: FloatArray, rate: FloatArray, others: float, taus: FloatArray) -> tuple[int, float]:
+def attribute_event(excitation: FloatArray, shape: FloatArray, rate: FloatArray, others: float, taus: FloatArray) -> tuple[int, float]:
+    """Update κ and β in place by an event; return the slot that is expected to bring the fewest more events, and that number."""
     own = np.empty(len(rate))
     for s in range(len(rate)):
         own[s] = excitation[s].sum() * shape[s] / rate[s]

@@ -1,7 +1,8 @@
-"""The protocol of a forecaster: four pure functions over an opaque memory (bytes). `models` implements it; the core knows no networks."""
+"""The protocol of a forecaster: pure functions over an opaque memory (bytes). `models` implements it; the core knows no networks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from ingest.event import Event
@@ -59,6 +60,14 @@ class Forecaster(Protocol):
         """Return the memory after one more event. Events come in the order of (time, id), and `event.magnitude` is a number.
 
         An event below completeness is a source: it may raise the rates to come, and is none of the events that are forecast.
+        """
+
+    def fold(self, memory: bytes, events: Sequence[Event], region: Region, keep: Sequence[int]) -> list[bytes]:
+        """Return the memories after some of the events, the same bytes as by `observe` of one after another.
+
+        Args:
+            events: at least one.
+            keep: ascending positions of the events whose memories are returned.
         """
 
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:

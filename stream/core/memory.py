@@ -4,15 +4,15 @@
            └ every 64th event ┘    └ the last 16 ┘
 
 The memory after an event is *defined* as the fold of every event up to it in window order. A late, revised or deleted event discards the
-checkpoints from its position on, and the fold continues from the nearest checkpoint before it. Each fold is the same single step, so a
-refold gives the same bits as the first fold. When events expire, the base becomes the memory after the last of them, so that their
-effect is not lost.
+checkpoints from its position on, and the fold continues from the nearest checkpoint before it. A fold of many events is that of one after
+another, so a refold gives the same bits as the first fold. When events expire, the base becomes the memory after the last of them, so that
+their effect is not lost.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -50,7 +50,7 @@ class Memory(NamedTuple):
 
     def refold(self, forecaster: Forecaster, region: Region, events: EventsInForce, changed_from: Key) -> Memory:
         """Return the memory of events that differ from the former ones from `changed_from` on."""
-        valid = list(self.checkpoints[: bisect_left(self.checkpoints, changed_from, key=_key)])
+        valid = self.checkpoints[: bisect_left(self.checkpoints, changed_from, key=_key)]
         return self._fold(forecaster, region, valid, events.after(valid[-1].key if valid else None))
 
     def count_refolded(self, before: Memory, changed_from: Key) -> int | None:
@@ -69,9 +69,8 @@ class Memory(NamedTuple):
         index = bisect_right(self.checkpoints, last, key=_key)
         nearest = self.checkpoints[index - 1] if index else None
         reached, memory = (None, self.base) if nearest is None else (nearest.key, nearest.memory)
-        for event in expired:
-            if reached is None or key_of(event) > reached:
-                memory = forecaster.observe(memory, event, region)
+        rest = [event for event in expired if reached is None or key_of(event) > reached]
+        memory = forecaster.fold(memory, rest, region, (len(rest) - 1,))[0] if rest else memory
         return Memory(memory, self.checkpoints[index:])
 
     def sparse(self) -> Memory:
@@ -79,11 +78,13 @@ class Memory(NamedTuple):
         last = self.checkpoints[-1:]
         return Memory(self.base, tuple(c for c in self.checkpoints[:-1] if c.ordinal % SAVED_SPACING == 0) + last)
 
-    def _fold(self, forecaster: Forecaster, region: Region, checkpoints: list[Checkpoint], events: Iterable[Event]) -> Memory:
-        memory, ordinal = (checkpoints[-1].memory, checkpoints[-1].ordinal) if checkpoints else (self.base, 0)
-        for event in events:
-            memory, ordinal = forecaster.observe(memory, event, region), ordinal + 1
-            checkpoints.append(Checkpoint(key_of(event), memory, ordinal))
-            if len(checkpoints) > RECENT and checkpoints[-RECENT - 1].ordinal % SPACING:
-                del checkpoints[-RECENT - 1]
-        return Memory(self.base, tuple(checkpoints))
+    def _fold(self, forecaster: Forecaster, region: Region, checkpoints: tuple[Checkpoint, ...], events: Sequence[Event]) -> Memory:
+        if not events:
+            return Memory(self.base, checkpoints)
+        memory, start = (checkpoints[-1].memory, checkpoints[-1].ordinal + 1) if checkpoints else (self.base, 1)
+        keep = [n for n in range(len(events)) if n >= len(events) - RECENT or (start + n) % SPACING == 0]
+        kept = forecaster.fold(memory, events, region, keep)
+        whole = (*checkpoints, *(Checkpoint(key_of(events[n]), after, start + n) for n, after in zip(keep, kept, strict=True)))
+        first_recent, settled = max(len(whole) - RECENT, 0), max(len(checkpoints) - RECENT, 0)
+        spaced = (checkpoint for checkpoint in whole[settled:first_recent] if checkpoint.ordinal % SPACING == 0)
+        return Memory(self.base, (*whole[:settled], *spaced, *whole[first_recent:]))

@@ -45,7 +45,10 @@ LONG_SILENCE_MILLISECONDS = 365 * MILLISECONDS_PER_DAY
 MODEL = "model"
 NEWTON_STEPS = 6
 LARGEST_PARABOLA_HEIGHT = 10.0
+CONVERGED = 1e-13
 _NODES = tuple((node + 0.5) / 32 for node in range(32))
+_HUMPS = tuple(4.0 * x * (1.0 - x) for x in _NODES[:16])
+"""Of the first half of the nodes; the second half has the same, in reverse."""
 _time = attrgetter("time")
 
 
@@ -184,12 +187,12 @@ def tally_of(interval: Interval, events: Sequence[Event]) -> Tally:
     expected = tuple([hazard.expected_events for hazard in interval.hazards])
     if first == last:
         return Tally(0, (0.0,) * len(expected), expected)
-    log_rates = tuple(sum(log_rate_at(interval, hazard, int(event.time)) for event in events[first:last]) for hazard in interval.hazards)
-    return Tally(last - first, log_rates, expected)
+    times = [int(event.time) for event in events[first:last]]
+    return Tally(last - first, tuple([sum(log_rates_at(interval, hazard, times)) for hazard in interval.hazards]), expected)
 
 
-def log_rate_at(interval: Interval, hazard: Hazard, time: int) -> float:
-    """Return ln h (1/day) at a time within an interval, from h at both ends and its integral.
+def log_rates_at(interval: Interval, hazard: Hazard, times: Sequence[int]) -> list[float]:
+    """Return ln h (1/day) at times within an interval, from h at both ends and its integral.
 
     Let u be the time since the last known earthquake, u₀ and u₁ its values at the ends, L = ln(u₁/u₀) and x = ln(u/u₀)/L. ln h is a
     straight line in x between its ends (a power law: Omori–Utsu decay after a recent earthquake; nearly linear in time long after one)
@@ -199,14 +202,12 @@ def log_rate_at(interval: Interval, hazard: Hazard, time: int) -> float:
     """
     origin = interval.silence + OFFSET_MILLISECONDS
     whole = math.log1p((interval.until - interval.since) / origin)
-    x = math.log1p((time - interval.since) / origin) / whole
-    risen = hazard.log_rate_at_end - hazard.log_rate_at_start
-    straight = hazard.log_rate_at_start + risen * x
-    if time == interval.until or hazard.expected_events <= 0.0:
-        return straight
-    log_scale = hazard.log_rate_at_start + math.log(origin / MILLISECONDS_PER_DAY * whole)
-    missing = math.log(hazard.expected_events) - log_scale - _log_mean_exp(risen + whole)
-    return straight + 4.0 * x * (1.0 - x) * _parabola_height(risen + whole, missing)
+    risen, height = hazard.log_rate_at_end - hazard.log_rate_at_start, 0.0
+    if hazard.expected_events > 0.0 and times[0] < interval.until:
+        log_scale = hazard.log_rate_at_start + math.log(origin / MILLISECONDS_PER_DAY * whole)
+        height = _parabola_height(risen + whole, math.log(hazard.expected_events) - log_scale - _log_mean_exp(risen + whole))
+    along = [math.log1p((time - interval.since) / origin) / whole for time in times]
+    return [hazard.log_rate_at_start + risen * x + 4.0 * x * (1.0 - x) * height for x in along]
 
 
 def _log_mean_exp(slope: float) -> float:
@@ -217,26 +218,26 @@ def _log_mean_exp(slope: float) -> float:
 
 
 def _parabola_height(slope: float, missing: float) -> float:
-    """Return b such that ln ∫₀¹ exp(slope · x + 4 b x (1 − x)) dx grows by `missing`: Newton's method on sums.
+    """Return b such that ln ∫₀¹ exp(slope · x + 4 b x (1 − x)) dx grows by `missing`: Newton's method on sums over the nodes.
+
+    A node and its mirror image have the same hump, so their terms without it are added first.
 
     Returns:
         b, within ±`LARGEST_PARABOLA_HEIGHT`.
     """
-    height, (target, _) = 0.0, _log_sum_and_slope(slope, 0.0)
+    largest = max(slope * _NODES[0], slope * _NODES[-1])
+    straight = [math.exp(slope * x - largest) for x in _NODES]
+    pairs = list(map(add, straight[:16], reversed(straight)))
+    height, target = 0.0, math.log(sum(pairs)) + missing
     for _ in range(NEWTON_STEPS):
-        reached, change = _log_sum_and_slope(slope, height)
-        height = min(max(height + (target + missing - reached) / max(change, 1e-3), -LARGEST_PARABOLA_HEIGHT), LARGEST_PARABOLA_HEIGHT)
+        terms = [pair * math.exp(height * hump) for pair, hump in zip(pairs, _HUMPS, strict=True)]
+        total = sum(terms)
+        change = max(sum(map(mul, terms, _HUMPS)) / total, 1e-3)
+        following = min(max(height + (target - math.log(total)) / change, -LARGEST_PARABOLA_HEIGHT), LARGEST_PARABOLA_HEIGHT)
+        moved, height = abs(following - height), following
+        if moved < CONVERGED:
+            break
     return height
-
-
-def _log_sum_and_slope(slope: float, height: float) -> tuple[float, float]:
-    """Return ln Σ exp(slope · x + 4 b x (1 − x)) over the nodes, b being the height, and its derivative in b."""
-    humps = [4.0 * x * (1.0 - x) for x in _NODES]
-    exponents = [slope * x + height * hump for x, hump in zip(_NODES, humps, strict=True)]
-    largest = max(exponents)
-    weights = [math.exp(exponent - largest) for exponent in exponents]
-    total = sum(weights)
-    return largest + math.log(total), sum(map(mul, weights, humps)) / total
 
 
 def _silence_before(last: Event | None, since: int) -> int:

@@ -6,6 +6,7 @@ memory = length of the champion's | champion's memory | challenger's memory
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from ingest.event import Event
 from ingest.instant import Instant
@@ -43,6 +44,11 @@ class ShadowedForecaster:
     def observe(self, memory: bytes, event: Event, region: Region) -> bytes:
         champion, challenger = _split(memory)
         return _join(self._champion.observe(champion, event, region), self._challenger.observe(challenger, event, region))
+
+    def fold(self, memory: bytes, events: Sequence[Event], region: Region, keep: Sequence[int]) -> list[bytes]:
+        champion, challenger = _split(memory)
+        own, other = self._champion.fold(champion, events, region, keep), self._challenger.fold(challenger, events, region, keep)
+        return list(map(_join, own, other))
 
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
         return self._champion.expect(_split(memory)[0], region, now)

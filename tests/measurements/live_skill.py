@@ -137,7 +137,7 @@ class RatesOnly:
             forecaster.basis,
             forecaster.source_depth,
         )
-        self.start, self.observe, self.hazards = forecaster.start, forecaster.observe, forecaster.hazards
+        self.start, self.observe, self.fold, self.hazards = forecaster.start, forecaster.observe, forecaster.fold, forecaster.hazards
 
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
         """Return the first expectation of the region, with a time of reissue of its own."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import msgspec
@@ -105,6 +106,10 @@ class SumForecaster:
         where = event.latitude / 7.0 + event.longitude / 11.0 + (event.depth_km or 0.0) / 13.0
         term = self._weight * event.magnitude + where + int(event.time) % 86_400_000 / 1e7
         return _PACKED.pack(0.9 * total + term, int(event.time))
+
+    def fold(self, memory: bytes, events: Sequence[Event], region: Region, keep: Sequence[int]) -> list[bytes]:
+        after = list(accumulate(events, lambda before, event: self.observe(before, event, region), initial=memory))
+        return [after[position + 1] for position in keep]
 
     def expect(self, memory: bytes, region: Region, now: Instant) -> Expectation:
         total, last = _PACKED.unpack(memory)

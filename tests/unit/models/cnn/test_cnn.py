@@ -88,11 +88,10 @@ def test_live_maps_equal_those_of_a_catalogue(trained: TrainedForecaster) -> Non
     pattern, weights = trained.dataset.pattern, np.full((len(trained.dataset.pattern), 12), 0.02)
     grid = grid_over(pattern.latitudes, pattern.longitudes, 8)
     cells, parts = grid.parts(pattern.latitudes, pattern.longitudes)
-    live = maps.empty_maps(grid)
+    live, increments = maps.empty_maps(grid), maps.event_increments(weights, pattern.excesses, pattern.depths_km)
     for row in range(60):
-        increment = maps.event_increment(weights[row], float(pattern.excesses[row]), float(pattern.depths_km[row]))
-        live = maps.add_event(live, cells[row], parts[row], float(pattern.days[row]), increment, trained.background, row)
-    live = maps.advance(live, float(pattern.days[60]), maps.background_by_cell(live, trained.background))
+        maps.add_event(live, cells[row], parts[row], float(pattern.days[row]), increments[row], trained.background, row)
+    maps.advance_maps(live, float(pattern.days[60]), trained.background)
     ((_, offline),) = states_at(grid, pattern, weights, trained.background, np.array([60]))
     assert live == pytest.approx(offline[0], rel=1e-9, abs=1e-9)
 

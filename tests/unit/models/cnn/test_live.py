@@ -10,12 +10,15 @@ from ingest.event import Event
 from models.baselines.streaming import LiveBaselines
 from models.catalog.point_pattern import Span, make_point_pattern
 from models.cnn import cell_maps as maps
-from models.cnn.channels import input_channels
+from models.cnn.channels import CHANNELS, input_channels
+from models.cnn.factors import cell_factors
+from models.cnn.frozen_network import freeze_maps
 from models.cnn.grid import grid_over
 from models.cnn.live import LiveMaps, reweight_rates
 from models.cnn.network import MapArchitecture, MapNetwork
 from models.cnn.targets import channels_at
 from models.forecaster.live import LstmForecaster
+from models.numerics import FloatArray
 from models.timing.live_state import BACKGROUND, RING_WEIGHTS
 from tests.support.simulated import REGION, at, event
 from tests.unit.models.forecaster.test_live import small_network
@@ -47,22 +50,42 @@ def memory_after_events(of: LstmForecaster, events: list[Event] = EVENTS) -> byt
     return memory
 
 
+def rows_of(events: list[Event]) -> FloatArray:
+    return np.array(
+        [(int(one.time), one.latitude, one.longitude, (one.magnitude or 0.0) - REGION.magnitude_of_completeness) for one in events]
+    )
+
+
+def folded(live: LiveMaps, weights: FloatArray, background: float = 0.5) -> bytes:
+    """Return the maps after `EVENTS`, whose kernel weights are (N, 12)."""
+    rows = rows_of(EVENTS)
+    increments = maps.event_increments(weights, rows[:, 3], np.full(len(rows), 10.0))
+    return live.fold(live.start(REGION.id), REGION.id, rows, increments, background, np.array([len(rows) - 1]))[0]
+
+
 def test_the_maps_in_the_memory_are_those_of_a_catalogue() -> None:
-    live, with_maps = LiveMaps(network()), forecaster(network())
-    maps_memory, memory = live.start(REGION.id), with_maps.start(REGION)
+    with_maps = forecaster(network())
+    memory, weights = with_maps.start(REGION), []
     for one in EVENTS:
         memory = with_maps.observe(memory, one, REGION)
-        past = with_maps.past(memory)
-        weights = with_maps._timing.ring(past)[-1][RING_WEIGHTS]
-        increment = maps.event_increment(weights, (one.magnitude or 0.0) - REGION.magnitude_of_completeness, one.depth_km or 0.0)
-        maps_memory = live.observe(maps_memory, REGION.id, (int(one.time), one.latitude, one.longitude), increment, float(past[BACKGROUND]))
-    assert memory.endswith(maps_memory)
+        weights.append(with_maps._timing.ring(with_maps.past(memory))[-1][RING_WEIGHTS])
+    assert memory.endswith(folded(LiveMaps(network()), np.array(weights), float(with_maps.past(memory)[BACKGROUND])))
+
+
+def test_the_network_without_torch_gives_the_factors_of_the_one_with_it() -> None:
+    trained, channels = network().double().eval(), np.random.default_rng(5).normal(0.0, 2.0, (CHANNELS, GRID.cells))
+    scaled = trained.scaler(torch.from_numpy(channels.T)).T.reshape(1, CHANNELS, GRID.side, GRID.side)
+    with torch.no_grad():
+        logs, everywhere, _ = trained(scaled)
+    own = cell_factors(freeze_maps(network()), GRID, channels)
+    assert own.cells == pytest.approx(logs[0].exp().numpy(), rel=1e-9)
+    assert own.background == pytest.approx(float(everywhere[0].exp()), rel=1e-9)
 
 
 def test_a_region_without_a_grid_has_no_memory_and_no_factors() -> None:
-    live = LiveMaps(network())
+    live, increments = LiveMaps(network()), np.zeros((1, maps.LAST_EVENT))
     assert live.start("atlantis") == b""
-    assert live.observe(b"", "atlantis", (0, 0.0, 0.0), np.zeros(maps.LAST_EVENT), 1.0) == b""
+    assert live.fold(b"", "atlantis", np.zeros((1, 4)), increments, 1.0, np.zeros(1, np.int64)) == [b""]
     assert live.factors(b"", "atlantis", 0, 1.0) is None
 
 
@@ -109,10 +132,7 @@ def test_an_untrained_network_leaves_the_shares_as_they_are() -> None:
 
 def test_with_factors_of_one_the_rates_stay_as_they_are() -> None:
     live = LiveMaps(network(0.0))
-    maps_memory, increment = live.start(REGION.id), maps.event_increment(np.full(12, 0.1), 1.0, 10.0)
-    for one in EVENTS:
-        maps_memory = live.observe(maps_memory, REGION.id, (int(one.time), one.latitude, one.longitude), increment, 0.5)
-    factors = live.factors(maps_memory, REGION.id, int(at(50)), 0.5)
+    factors = live.factors(folded(live, np.full((len(EVENTS), 12), 0.1)), REGION.id, int(at(50)), 0.5)
     assert factors is not None
     last = EVENTS[-1]
     own, total = reweight_rates(factors, np.array([last.latitude]), np.array([last.longitude]), np.array([0.1]), np.array([0.2]), 3.0, 0.5)
@@ -126,10 +146,7 @@ def test_live_features_equal_those_of_the_training() -> None:
     whole = make_point_pattern(EVENTS, REGION.magnitude_of_completeness, observed)
     weights = np.full((len(whole), 12), 0.05)
     offline = channels_at(GRID, whole, weights, 0.5, np.array([len(whole)]), np.array([2.0]))[0]
-    live, maps_memory = LiveMaps(network()), LiveMaps(network()).start(REGION.id)
-    for one in EVENTS:
-        increment = maps.event_increment(weights[0], (one.magnitude or 0.0) - REGION.magnitude_of_completeness, one.depth_km or 0.0)
-        maps_memory = live.observe(maps_memory, REGION.id, (int(one.time), one.latitude, one.longitude), increment, 0.5)
-    states = live.states(maps_memory, REGION.id, int(at(48)), 0.5)
+    live = LiveMaps(network())
+    states = live.states(folded(live, weights), REGION.id, int(at(48)), 0.5)
     seen = input_channels(states, int(at(48)) / 86_400_000, 0.5)
     assert seen == pytest.approx(offline.astype(np.float64), rel=2e-3, abs=2e-3)

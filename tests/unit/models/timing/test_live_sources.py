@@ -55,7 +55,7 @@ def live_scores(live: LiveTiming, pattern: PointPattern) -> tuple[FloatArray, Fl
     past, scores, tail_at_event = live.start(RATE), [], 0.0
     for time, row, excess in moments_of(pattern):
         if row is None:
-            past = live.advance_by_source(past, time, excess)
+            past = live.advance(past, time, 0.0, 0.0, excess)
             continue
         if past[COUNT]:
             wait = live.wait(past).given_silence(silence_days(past, Instant(time)))
@@ -97,7 +97,7 @@ def test_the_excitation_after_the_last_source_is_that_of_all_before_it() -> None
 def test_sources_before_the_first_event_change_nothing() -> None:
     live = LiveTiming(reading_network())
     past = live.start(RATE)
-    assert live.advance_by_source(past, int(WHOLE.start), -0.2) is past
+    assert (live.advance(past, int(WHOLE.start), 0.0, 0.0, -0.2) == past).all()
 
 
 def test_a_network_that_reads_no_sources_has_the_state_it_had() -> None:

@@ -12,7 +12,7 @@ from ingest.event import Change, Heartbeat, InputRecord
 from ingest.instant import Instant
 from ingest.region import Region
 from stream.core.forecaster import Hazard
-from stream.core.score import MILLISECONDS_PER_WEEK, Interval, Scoring, Tally, log_rate_at, tally_of
+from stream.core.score import MILLISECONDS_PER_WEEK, Interval, Scoring, Tally, log_rates_at, tally_of
 from stream.core.step import RegionContext, RegionState, first_state, on_change, on_heartbeat
 from stream.partition import Partition
 from stream.records.forecast import Forecast, decode_forecast
@@ -160,7 +160,7 @@ def test_the_interpolated_hazard_is_near_the_true_one_and_has_its_integral(hazar
     forecast_hazard = Hazard(expected, math.log(rates[0]), math.log(rates[-1]))
     interval = Interval(0, round(hours * HOUR), round(silence_days * DAY), (forecast_hazard,))
     times = np.unique(np.round(np.linspace(0.0, 1.0, 1001) ** 6 * hours * HOUR).astype(int))
-    interpolated = np.exp([log_rate_at(interval, forecast_hazard, int(time)) for time in times])
+    interpolated = np.exp(log_rates_at(interval, forecast_hazard, times.astype(int).tolist()))
     assert float((0.5 * (interpolated[1:] + interpolated[:-1]) * np.diff(times)).sum()) / DAY == pytest.approx(expected, rel=5e-3)
     true_rates = hazard(silence_days + times / DAY)  # type: ignore[operator]
     assert interpolated[-1] == pytest.approx(rates[-1])
@@ -172,7 +172,7 @@ def test_the_interpolated_hazard_is_near_the_true_one_and_has_its_integral(hazar
 def test_extreme_hazards_have_finite_scores(risen: float) -> None:
     for expected in (0.0, 1e-300, 1.0, 1e9):
         forecast_hazard = Hazard(expected, -5.0, -5.0 + risen)
-        assert math.isfinite(log_rate_at(Interval(0, HOUR, 0, (forecast_hazard,)), forecast_hazard, HOUR // 2))
+        assert math.isfinite(log_rates_at(Interval(0, HOUR, 0, (forecast_hazard,)), forecast_hazard, [HOUR // 2])[0])
 
 
 def test_the_true_rate_scores_best() -> None:

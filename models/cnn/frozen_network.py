@@ -1,0 +1,128 @@
+"""A trained `MapNetwork` as a compiled function: float64, on one thread, every sum in one order, without torch."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+from models.cnn.network import MapNetwork
+from models.numerics import FloatArray, IntArray, apply_layer, compiled_bounded, compiled_gelu
+from models.training import INPUT_LIMIT, LARGEST_LOG_FACTOR
+
+
+class FrozenMapNetwork(NamedTuple):
+    """The weights of a `MapNetwork`; a convolution is (3, 3, inputs, outputs), a layer (inputs, outputs)."""
+
+    mean: FloatArray
+    scale: FloatArray
+    first: FloatArray
+    first_bias: FloatArray
+    inner: FloatArray
+    """(layers − 1, 3, 3, width, width)"""
+    inner_bias: FloatArray
+    dilations: IntArray
+    """(layers − 1,)"""
+    context: FloatArray
+    context_bias: FloatArray
+    cells: FloatArray
+    cells_bias: FloatArray
+    everywhere: FloatArray
+    everywhere_bias: FloatArray
+    ages_days: FloatArray
+    """(bands − 1,) as in `Factors`."""
+    side: int
+
+
+def freeze_maps(network: MapNetwork) -> FrozenMapNetwork:
+    """Copy the weights of a network."""
+
+    def array(tensor: Any) -> FloatArray:
+        return np.ascontiguousarray(tensor.detach().double().numpy())
+
+    def convolution(layer: Any) -> FloatArray:
+        return np.ascontiguousarray(array(layer.weight).transpose(2, 3, 1, 0))
+
+    def linear(layer: Any) -> tuple[FloatArray, FloatArray]:
+        return np.ascontiguousarray(array(layer.weight).reshape(len(layer.weight), -1).T), array(layer.bias)
+
+    width, inner = network.architecture.width, list[Any](network.inner)
+    return FrozenMapNetwork(
+        array(network.scaler.mean), array(network.scaler.scale), convolution(network.first), array(network.first.bias),
+        np.array([convolution(layer) for layer in inner]).reshape(-1, 3, 3, width, width),
+        np.array([array(layer.bias) for layer in inner]).reshape(-1, width),
+        np.array([layer.dilation[0] for layer in inner], np.int64),
+        *linear(network.context), *linear(network.cells), *linear(network.everywhere),
+        np.array(network.architecture.ages_days), network.architecture.side,
+    )  # fmt: skip
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def log_factors(channels: FloatArray, net: FrozenMapNetwork) -> tuple[FloatArray, float]:
+    """Return ln f of the cells and ln φ, as `MapNetwork.forward` for one map: (CHANNELS, cells) -> (groups, cells), ()."""
+    side, width, groups = net.side, len(net.first_bias), len(net.cells_bias)
+    hidden, added = np.empty((side, side, width)), np.empty((side, side, width))
+    nothing, context, factors = np.zeros(width), np.empty(width), np.empty((groups, side * side))
+    _convolve(_scaled(channels, net), net.first, net.first_bias, nothing, 1, hidden)
+    apply_layer(net.context, net.context_bias, _mean(hidden), context)
+    for n in range(len(net.dilations)):
+        _convolve(hidden, net.inner[n], net.inner_bias[n], context if n == 0 else nothing, net.dilations[n], added)
+        hidden += added
+    outputs = np.empty(groups)
+    for cell in range(side * side):
+        apply_layer(net.cells, net.cells_bias, hidden[cell // side, cell % side], outputs)
+        for group in range(groups):
+            factors[group, cell] = compiled_bounded(outputs[group], LARGEST_LOG_FACTOR)
+    everywhere = np.empty(1)
+    apply_layer(net.everywhere, net.everywhere_bias, _mean(hidden), everywhere)
+    return factors, compiled_bounded(everywhere[0], LARGEST_LOG_FACTOR)
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _scaled(channels: FloatArray, net: FrozenMapNetwork) -> FloatArray:
+    scaled = np.empty((net.side, net.side, len(channels)))
+    for n in range(len(channels)):
+        for cell in range(net.side * net.side):
+            value = (channels[n, cell] - net.mean[n]) * net.scale[n]
+            scaled[cell // net.side, cell % net.side, n] = min(max(value, -INPUT_LIMIT), INPUT_LIMIT)
+    return scaled
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _mean(hidden: FloatArray) -> FloatArray:
+    mean, side = np.zeros(hidden.shape[2]), len(hidden)
+    for row in range(side):
+        for column in range(side):
+            mean += hidden[row, column]
+    return mean / (side * side)
+
+
+# GELU of a convolution of 3 × 3 cells, some cells apart, with zeros around the map; `context` is added to each cell. Four inputs at a time
+# are added to the outputs, one after the other.
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _convolve(maps: FloatArray, weight: FloatArray, bias: FloatArray, context: FloatArray, dilation: int, out: FloatArray) -> None:
+    side, inputs = len(maps), maps.shape[2]
+    for row in range(side):
+        for column in range(side):
+            sums = out[row, column]
+            for o in range(len(sums)):
+                sums[o] = bias[o] + context[o]
+            for tap in range(9):
+                r, c = row + (tap // 3 - 1) * dilation, column + (tap % 3 - 1) * dilation
+                if 0 <= r < side and 0 <= c < side:
+                    _add_products(weight[tap // 3, tap % 3], maps[r, c], inputs, sums)
+            for o in range(len(sums)):
+                sums[o] = compiled_gelu(sums[o])
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _add_products(weight: FloatArray, x: FloatArray, inputs: int, sums: FloatArray) -> None:
+    whole = inputs - inputs % 4
+    for i in range(0, whole, 4):
+        w0, w1, w2, w3, x0, x1, x2, x3 = weight[i], weight[i + 1], weight[i + 2], weight[i + 3], x[i], x[i + 1], x[i + 2], x[i + 3]
+        for o in range(len(sums)):
+            sums[o] = sums[o] + w0[o] * x0 + w1[o] * x1 + w2[o] * x2 + w3[o] * x3
+    for i in range(whole, inputs):
+        for o in range(len(sums)):
+            sums[o] += weight[i, o] * x[i]
