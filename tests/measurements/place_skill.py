@@ -118,7 +118,7 @@ def cell_of(event: Event) -> IntArray:
 def _sample(forecaster: LstmForecaster, region: Region, memory: bytes, event: Event, cell: int, long_run: float, even: float) -> Sample:
     now, past = event.time, forecaster.past(memory)
     ring, wait = forecaster._timing.ring(past), forecaster._waits(memory).given_silence(silence_days(past, now))
-    rates, total = forecaster._rates(memory, ring, wait, region, now)
+    rates, total = forecaster._rates(memory, ring, float(wait.kernel_rate(0.0)), region, now)
     lags, excesses = lags_days(ring, now), ring[:, RING_EXCESS]
     great = (excesses + region.magnitude_of_completeness >= GREAT) & (lags < FIRST_DAYS)
     etas_total = np.exp(forecaster.hazards(memory, region, now.plus(seconds=-1.0), now)[-1].log_rate_at_end)
