@@ -6,13 +6,12 @@ import math
 from collections import defaultdict
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from models.baselines.omori_mixture import Shape, fit_mixture
 from models.catalog import PointPattern, Span
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled
 
 Part = tuple[str, PointPattern, Span]
 """A region's id, its events, and the span that is fitted."""
@@ -65,7 +64,7 @@ def fit_regions(sums: list[Sums]) -> RegionalFit:
     return RegionalFit(*by_name, float(share), float(common), float(log_likelihood))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _maximise(
     excitation: FloatArray, offsets: NDArray[np.int64], compensators: FloatArray, days: FloatArray, shrinkage: float, steps: int
 ) -> tuple[FloatArray, FloatArray, float, float]:
@@ -101,7 +100,7 @@ def sums_of_parts(parts: list[Part], shape: Shape) -> list[Sums]:
     return sums
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _excitation(
     days: FloatArray, jumps: FloatArray, taus: FloatArray, weights: FloatArray, first: float, last: float
 ) -> tuple[FloatArray, float]:

@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-import numba
 import numpy as np
 
 from ingest.event import Event
@@ -37,7 +36,7 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region
 from models import PRETRAINED
 from models.baselines.fit_file import read_fit
-from models.numerics import FloatArray, IntArray
+from models.numerics import FloatArray, IntArray, compiled
 from stream.core import Hazard
 
 BUILT_IN = PRETRAINED / "baselines.json"
@@ -175,7 +174,7 @@ class LiveBaselines:
         return _Kernel(own.rate_per_day, own.background_per_day, own.productivity * heights)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fold(
     state: FloatArray,
     events: FloatArray,
@@ -210,7 +209,7 @@ def _fold(
 
 
 # The expected events of Poisson, and ln of its rate at both ends, then the same of ETAS.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _hazards(
     state: FloatArray, since: float, until: float, taus: FloatArray, rate_per_day: float, background_per_day: float
 ) -> tuple[float, float, float, float, float, float]:
@@ -227,7 +226,7 @@ def _hazards(
     return poisson[0], math.log(poisson[1]), math.log(poisson[2]), expected, math.log(now), math.log(later)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _slow_rate(events: float, days: float, span: float) -> tuple[float, float, float]:
     """Return the events expected within a span by the rate events/(days + t), and that rate, 1/day, at its ends."""
     return events * math.log1p(span / days), events / days, events / (days + span)

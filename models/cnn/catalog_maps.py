@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from models.catalog import PointPattern
 from models.cnn.cell_maps import COLUMNS, add_event, advance_maps, empty_maps, event_increments
 from models.cnn.grid import Grid
-from models.numerics import FloatArray, IntArray
+from models.numerics import FloatArray, IntArray, compiled
 
 
 # For each target in turn: take in the events before it; then copy all cells and bring the copy to the target's moment. `states` keeps each
 # cell at its own last update.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fill_maps(
     states: FloatArray,
     first: int,

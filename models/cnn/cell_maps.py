@@ -23,11 +23,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from models.cnn.grid import Grid
-from models.numerics import FloatArray, IntArray
+from models.numerics import FloatArray, IntArray, compiled
 from models.timing import KERNELS, TAUS_DAYS
 
 SPANS_DAYS = np.array([0.15, 2.0, 12.0, 120.0, 1_500.0, 1e5])
@@ -58,7 +57,7 @@ def empty_maps(grid: Grid) -> FloatArray:
     return states
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def advance_maps(states: FloatArray, day: float, background: float) -> None:
     """Bring all cells with events to a later day in place, if no event arrives until then; the others have nothing that changes.
 
@@ -74,7 +73,7 @@ def advance_maps(states: FloatArray, day: float, background: float) -> None:
             _advance_cell(states[c], day, background * states[c, _SHARE] / max(total, 1.0))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def add_event(
     states: FloatArray, cells: IntArray, parts: FloatArray, day: float, increment: FloatArray, background: float, count: float
 ) -> None:
@@ -98,7 +97,7 @@ def add_event(
 
 # The expected counts come first, because they need the rates before they fade. exp(−d/τ) counts as 0 from 40 time constants on. A cell
 # without rates only gains from its background.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _advance_cell(cell: FloatArray, day: float, background: float) -> None:
     lag = day - cell[LAST_UPDATE]
     if lag <= 0.0:

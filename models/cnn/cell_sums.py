@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled_with
 from models.place import Kernels, Setting, disc_density, fill_decays, kernel_arguments, offset_km, stretched_squares
 
 
-@numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(fastmath=True)
 def _sums(
     targets: NDArray[np.int64],
     reach: int,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from models.cnn.cell_maps import COUNTS, DEPTH, EXCESS, EXPECTED, LAST_EVENT, MOMENTS, SPANS
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled
 
 _BAND_ENDS = (5, 8, 12)
 """Time constants up to two hours, up to five days, and longer."""
@@ -45,7 +44,7 @@ def input_channels(states: FloatArray, day: FloatArray | float, background: floa
     return channels.reshape(*states.shape[:-2], CHANNELS, -1)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fill_channels(states: FloatArray, day: float, background: float, channels: FloatArray) -> None:
     sums = np.zeros(states.shape[1])
     for c in range(len(states)):
@@ -70,7 +69,7 @@ def _fill_channels(states: FloatArray, day: float, background: float, channels: 
         channels[n - len(_OF_THE_REGION)] = math.log((sums[_FIRST_COUNT + _OF_THE_REGION[n]] + 1.0) / (expected + 1.0))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fill_cell(
     cell: FloatArray,
     bands: FloatArray,

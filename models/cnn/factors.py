@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from models.cnn.frozen_network import FrozenMapNetwork, log_factors
 from models.cnn.grid import Grid
-from models.numerics import FloatArray, IntArray
+from models.numerics import FloatArray, IntArray, compiled
 
 
 class Factors(NamedTuple):
@@ -37,7 +36,7 @@ class Factors(NamedTuple):
         return _at_events(*self.grid.parts(latitudes, longitudes), ages_days, self.cells, self.ages_days)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _at_events(
     cells: IntArray, parts: FloatArray, ages: FloatArray, factors: FloatArray, ends: FloatArray
 ) -> tuple[FloatArray, FloatArray]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from models.cnn.network import MapNetwork
-from models.numerics import FloatArray, IntArray, apply_layer, compiled_bounded, compiled_gelu
+from models.numerics import FloatArray, IntArray, apply_layer, compiled, compiled_bounded, compiled_gelu
 from models.training import INPUT_LIMIT, LARGEST_LOG_FACTOR
 
 
@@ -58,7 +57,7 @@ def freeze_maps(network: MapNetwork) -> FrozenMapNetwork:
     )  # fmt: skip
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def log_factors(channels: FloatArray, net: FrozenMapNetwork) -> tuple[FloatArray, float]:
     """Return ln f of the cells and ln φ, as `MapNetwork.forward` for one map: (CHANNELS, cells) -> (groups, cells), ()."""
     side, width, groups = net.side, len(net.first_bias), len(net.cells_bias)
@@ -79,7 +78,7 @@ def log_factors(channels: FloatArray, net: FrozenMapNetwork) -> tuple[FloatArray
     return factors, compiled_bounded(everywhere[0], LARGEST_LOG_FACTOR)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _scaled(channels: FloatArray, net: FrozenMapNetwork) -> FloatArray:
     scaled = np.empty((net.side, net.side, len(channels)))
     for n in range(len(channels)):
@@ -89,7 +88,7 @@ def _scaled(channels: FloatArray, net: FrozenMapNetwork) -> FloatArray:
     return scaled
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _mean(hidden: FloatArray) -> FloatArray:
     mean, side = np.zeros(hidden.shape[2]), len(hidden)
     for row in range(side):
@@ -100,7 +99,7 @@ def _mean(hidden: FloatArray) -> FloatArray:
 
 # GELU of a convolution of 3 × 3 cells, some cells apart, with zeros around the map; `context` is added to each cell. Four inputs at a time
 # are added to the outputs, one after the other.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _convolve(maps: FloatArray, weight: FloatArray, bias: FloatArray, context: FloatArray, dilation: int, out: FloatArray) -> None:
     side, inputs = len(maps), maps.shape[2]
     for row in range(side):
@@ -116,7 +115,7 @@ def _convolve(maps: FloatArray, weight: FloatArray, bias: FloatArray, context: F
                 sums[o] = compiled_gelu(sums[o])
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _add_products(weight: FloatArray, x: FloatArray, inputs: int, sums: FloatArray) -> None:
     whole = inputs - inputs % 4
     for i in range(0, whole, 4):

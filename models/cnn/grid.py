@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from models.numerics import EARTH_RADIUS_KM, FloatArray, IntArray
+from models.numerics import EARTH_RADIUS_KM, FloatArray, IntArray, compiled
 
 
 class Grid(NamedTuple):
@@ -44,7 +43,7 @@ class Grid(NamedTuple):
         return self.south + (row + 0.5) * self.height, np.remainder(longitudes + 180.0, 360.0) - 180.0
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _parts(
     latitudes: FloatArray, longitudes: FloatArray, south: float, west: float, height: float, width: float, side: int
 ) -> tuple[IntArray, FloatArray]:

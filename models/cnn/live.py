@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +20,7 @@ from models.cnn.channels import input_channels
 from models.cnn.factors import Factors, cell_factors
 from models.cnn.frozen_network import freeze_maps
 from models.cnn.network import MapNetwork
-from models.numerics import FloatArray, IntArray
+from models.numerics import FloatArray, IntArray, compiled
 
 _COUNT = struct.Struct("<H")
 _EMPTY = _COUNT.pack(0)
@@ -118,7 +117,7 @@ def reweight_rates(
 
 # The sums of the four cells of an event are rounded to single precision, in which they are stored, so that the maps do not depend on which
 # of them are kept.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fold(
     states: FloatArray,
     occupied: NDArray[np.bool_],

@@ -29,11 +29,10 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from models.magnitude import DetectedMagnitude
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled
 from models.timing import KERNELS, TAUS_DAYS, LargeEvents, PlainKernels
 from stream.records import HORIZONS_HOURS, MAGNITUDES, Exceedance, rounded
 
@@ -138,7 +137,7 @@ def by_interval_and_bin(expected: FloatArray, reaching: FloatArray) -> FloatArra
 # For each magnitude and span: the parts of all intervals (what leads to the magnitude among the others, the next event, and the large ones'
 # own), then the sums from the middle of each interval on, backwards in time. Until then the silence has lowered what is expected of large
 # events' productivity: κ ln(1 + ∫ λ q / (β + Λ)).
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _lead(
     leading: FloatArray,
     others: FloatArray,

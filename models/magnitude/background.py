@@ -16,13 +16,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from ingest.region import Region
 from models.baselines import LARGE_MAGNITUDES, LongRunRates
 from models.magnitude.distribution import DetectedMagnitude
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled
 
 BACKGROUND_SHARE = 0.45
 """f. Of 0.3, 0.35 … 0.6 it has the largest log score of M ≥ 5 and of M ≥ 6 within a day, from June 2022 to June 2023."""
@@ -117,7 +116,7 @@ class BackgroundTail(NamedTuple):
 
 # Below the first of the large magnitudes the density of the network by one factor; from there ln P falls along straight pieces, whose
 # slopes are those of `BackgroundTail._slopes`.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _survival(excesses: FloatArray, of_network: FloatArray, large: FloatArray, reaching: FloatArray) -> FloatArray:
     survival, log_reaching, nearest = np.empty(of_network.shape), np.empty(len(large)), np.abs(excesses - large[0]).argmin()
     for n in range(len(of_network)):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,9 +46,9 @@ from models.magnitude.features import (
     TRACE_FLOOR,
     shrunken_mean,
 )
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled, compiled_with
 
-_shrunken_mean = numba.njit(cache=True)(shrunken_mean)
+_shrunken_mean = compiled(shrunken_mean)
 NEGLIGIBLE_LAGS = 40.0
 """A pulse is left out once it is this many time constants old: exp(−40) is far below the floor of a trace."""
 
@@ -71,7 +70,7 @@ def magnitude_features(pattern: PointPattern, reach: int = DEFAULT_REACH, neighb
     return rows
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fill_rows(
     days: FloatArray, positions_km: FloatArray, excesses: FloatArray, reach: int, neighbour_reach: int, rows: FloatArray
 ) -> None:
@@ -93,7 +92,7 @@ def _fill_rows(
         _fill_nearest(positions_km, excesses, i, max(i - neighbour_reach, 0), keys, nearest_rows, row[FIRST_NEAREST:])
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fill_traces(days: FloatArray, positions_km: FloatArray, excesses: FloatArray, i: int, first: int, row: FloatArray) -> None:
     # Each earlier event adds exp(a x) exp(−lag/τ)/τ to the traces everywhere and to those of every radius that holds it; then ln.
     heights = np.empty(POWERS)
@@ -116,7 +115,7 @@ def _fill_traces(days: FloatArray, positions_km: FloatArray, excesses: FloatArra
         row[column] = math.log(row[column] + TRACE_FLOOR)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fill_levels(days: FloatArray, positions_km: FloatArray, excesses: FloatArray, i: int, first: int, row: FloatArray) -> None:
     # The last 8 excesses and lags, the distance of the last event, and the hidden levels: the largest x − c log10 lag, near the place
     # less log10(1 + distance/scale).
@@ -139,7 +138,7 @@ def _fill_levels(days: FloatArray, positions_km: FloatArray, excesses: FloatArra
     row[SINCE_LAST] = row[MAGNITUDE_TRACES + LAST_EVENTS]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fill_means(positions_km: FloatArray, excesses: FloatArray, i: int, first: int, row: FloatArray) -> None:
     # Running sums from the latest event backwards: each column keeps the mean at its last event, and each radius counts only the
     # events it holds, up to 10, 50 and 200 of them.
@@ -163,7 +162,7 @@ def _fill_means(positions_km: FloatArray, excesses: FloatArray, i: int, first: i
             row[FIRST_WITHIN + r * len(COUNTS_WITHIN) + n] = _shrunken_mean(totals[r, n], counts[r, n])
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fill_nearest(
     positions_km: FloatArray, excesses: FloatArray, i: int, first: int, keys: FloatArray, nearest_rows: NDArray[np.int64], row: FloatArray
 ) -> None:
@@ -185,7 +184,7 @@ def _fill_nearest(
         row[len(COUNTS_NEAREST) + n] = 0.5 * math.log(reached + 0.01)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _replace_farthest(keys: FloatArray, nearest_rows: NDArray[np.int64], key: float, event: int) -> None:
     # Replace the top of the heap, and move the new key down until no child is larger.
     parent = 0
@@ -200,13 +199,13 @@ def _replace_farthest(keys: FloatArray, nearest_rows: NDArray[np.int64], key: fl
     keys[parent], nearest_rows[parent] = key, event
 
 
-@numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(inline="always")
 def _square_km2(positions_km: FloatArray, i: int, j: int) -> float:
     x, y, z = positions_km[i, 0] - positions_km[j, 0], positions_km[i, 1] - positions_km[j, 1], positions_km[i, 2] - positions_km[j, 2]
     return x * x + y * y + z * z  # type: ignore[no-any-return, unused-ignore]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _ring(square_km2: float) -> int:
     """Return the index of the smallest radius that holds this distance; RINGS where none does."""
     ring = RINGS

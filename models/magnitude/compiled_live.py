@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from models.magnitude.distribution import DetectedMagnitude
@@ -35,7 +34,7 @@ from models.magnitude.features import (
     TRACE_FLOOR,
 )
 from models.magnitude.network import MAGNITUDE_INPUT_LIMIT
-from models.numerics import FloatArray, apply_layer, compiled_gelu, compiled_normal_cdf
+from models.numerics import FloatArray, apply_layer, compiled, compiled_gelu, compiled_normal_cdf
 
 _KNEE = DetectedMagnitude.KNEE
 
@@ -53,7 +52,7 @@ class FrozenMagnitude(NamedTuple):
     last_bias: FloatArray
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def inputs_at(lags_days: FloatArray, excesses: FloatArray, ahead_days: FloatArray, reach: int) -> FloatArray:
     """Return the inputs at A moments, as `magnitude_features_at` without a place: (R,), (R,), (A,) -> (A, INPUTS_WITHOUT_PLACE).
 
@@ -79,7 +78,7 @@ def inputs_at(lags_days: FloatArray, excesses: FloatArray, ahead_days: FloatArra
 
 
 # The excesses of the last events, and their shrunken means over growing numbers of events.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fill_means(row: FloatArray, excesses: FloatArray, reach: int) -> None:
     count = len(excesses)
     for n in range(LAST_EVENTS):
@@ -92,7 +91,7 @@ def _fill_means(row: FloatArray, excesses: FloatArray, reach: int) -> None:
 
 
 # The hidden levels max (x − c log₁₀ lag), and the logarithms of the last events' lags.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fill_levels(row: FloatArray, lags_days: FloatArray, excesses: FloatArray, ahead_days: float) -> None:
     row[FIRST_LEVEL:SINCE_LAST] = LOWEST_LEVEL
     row[MAGNITUDE_TRACES + LAST_EVENTS : FIRST_MEAN] = math.log(LONGEST_LAG_DAYS)
@@ -105,7 +104,7 @@ def _fill_levels(row: FloatArray, lags_days: FloatArray, excesses: FloatArray, a
     row[SINCE_LAST] = row[MAGNITUDE_TRACES + LAST_EVENTS]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def outputs_of(inputs: FloatArray, net: FrozenMagnitude) -> FloatArray:
     """Return the outputs of the network for inputs that are not yet scaled: (A, INPUTS_WITHOUT_PLACE) -> (A, OUTPUTS)."""
     outputs, scaled = np.empty((len(inputs), len(net.last_bias))), np.empty(inputs.shape[1])
@@ -124,7 +123,7 @@ def outputs_of(inputs: FloatArray, net: FrozenMagnitude) -> FloatArray:
     return outputs
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def survivals(
     log_rates: FloatArray,
     middles: FloatArray,
@@ -151,13 +150,13 @@ def survivals(
     return survival
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _all(rate: float, low: float, high: float) -> float:
     return (math.exp(-rate * low) - math.exp(-rate * high)) / rate
 
 
 # ∫ exp(−b x) Φ((x − μ)/σ) dx between two excesses; the difference of Φ is taken of the smaller tails.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _detected(rate: float, middle: float, sigma: float, low: float, high: float) -> float:
     at_low, at_high, shift = (low - middle) / sigma, (high - middle) / sigma, rate * sigma
     sign = -1.0 if at_low + shift > 0.0 else 1.0

@@ -24,7 +24,7 @@ import numba
 import numpy as np
 
 from models.maps.cells import Cells
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled, compiled_with
 from models.place import offset_km
 
 NEAR = 6.0
@@ -56,7 +56,7 @@ class Discs(NamedTuple):
         return Discs(*(part[(self.weights >= share * totals).any(1)] for part in self))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _triangle_mass(
     ax: float, ay: float, bx: float, by: float, log_width: float, power: float, nodes: FloatArray, weights: FloatArray
 ) -> float:
@@ -81,7 +81,7 @@ def _triangle_mass(
     return math.copysign(half * total, turn)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _near_mass(
     offset: tuple[float, float], sides: tuple[float, float], direction: FloatArray, log_width: float, stretch: float, power: float,
     nodes: FloatArray, weights: FloatArray,
@@ -124,7 +124,7 @@ def _shapes_of(discs: Discs) -> _Shapes:
 
 # For each cell, over all discs: the disc's mass in the cell, times each of its weights. Far from a disc, with K = c q^−(1+ρ):
 # K_ee = (1 + ρ) K/q · ((2 + ρ) q_e²/q − q_ee), and the same for north.
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(parallel=True)
 def _masses(
     centres: FloatArray,
     widths_km: FloatArray,

@@ -20,7 +20,7 @@ from models.numerics.arrays import (
     normal_cdf,
     sigmoid,
 )
-from models.numerics.compiled import (
+from models.numerics.compiled_functions import (
     apply_layer,
     compiled_bounded,
     compiled_gelu,
@@ -30,6 +30,7 @@ from models.numerics.compiled import (
     compiled_sigmoid,
     fill_position_km,
 )
+from models.numerics.compiling import compiled, compiled_with
 from models.numerics.geometry import (
     EARTH_RADIUS_KM,
     degrees_of,
@@ -48,12 +49,14 @@ __all__ = [
     "IntArray",
     "apply_layer",
     "as_column",
+    "compiled",
     "compiled_bounded",
     "compiled_gelu",
     "compiled_log_add_exp",
     "compiled_log_normal_cdf",
     "compiled_normal_cdf",
     "compiled_sigmoid",
+    "compiled_with",
     "degrees_of",
     "distance_km",
     "exp",

@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from models.catalog import PointPattern
-from models.numerics import EARTH_RADIUS_KM, FloatArray
+from models.numerics import EARTH_RADIUS_KM, FloatArray, compiled, compiled_with
 from models.place.neighbour_geometry import places_of
 
 IntArray = NDArray[np.int32]
@@ -32,7 +31,7 @@ class Neighbours(NamedTuple):
     """(N, B) the nearest events, in the order of distance."""
 
 
-@numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(inline="always")
 def offset_km(origin: FloatArray, place: FloatArray) -> tuple[float, float]:
     """Return the distances east and north from one place (3,) to another, km: `numerics.offsets_km` compiled for two places."""
     north = place[0] - origin[0]
@@ -45,7 +44,7 @@ def offset_km(origin: FloatArray, place: FloatArray) -> tuple[float, float]:
     return EARTH_RADIUS_KM * east * middle, EARTH_RADIUS_KM * north
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _replace_root(values: FloatArray, rows: IntArray, value: float, row: int) -> None:
     # Replace the root of a heap, which is its smallest value, and move the new value down until no child is smaller.
     size = len(values)
@@ -63,7 +62,7 @@ def _replace_root(values: FloatArray, rows: IntArray, value: float, row: int) ->
     values[parent], rows[parent] = value, row
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _search(
     days: FloatArray,
     places: FloatArray,

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled_with
 from models.place.contributors import offset_km
 
 _LAG_FLOOR_DAYS = 1e-3
@@ -77,7 +77,7 @@ def decay_table(taus: FloatArray, slow_days: FloatArray) -> FloatArray:
     return np.concatenate((np.exp(-lags / taus) / taus, np.exp(-lags / slow_days)), axis=1)
 
 
-@numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(inline="always")
 def fill_decays(table: FloatArray, lag_days: float, decays: FloatArray) -> None:
     """Fill `decays` (K + C,) for one lag by linear interpolation between two rows of the table."""
     position = math.log(lag_days / _LAG_FLOOR_DAYS + 1.0) / _TABLE_STEP
@@ -87,7 +87,7 @@ def fill_decays(table: FloatArray, lag_days: float, decays: FloatArray) -> None:
         decays[k] = table[row, k] + part * (table[row + 1, k] - table[row, k])
 
 
-@numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(inline="always")
 def stretched_squares(offset: tuple[float, float], direction: FloatArray, squeeze: float) -> tuple[float, float]:
     """Return u²/s² and v² s², km²; `squeeze` is s^−2."""
     along = offset[0] * direction[0] + offset[1] * direction[1]
@@ -95,7 +95,7 @@ def stretched_squares(offset: tuple[float, float], direction: FloatArray, squeez
     return along * along * squeeze, across * across / squeeze
 
 
-@numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(inline="always")
 def disc_density(square_km2: float, log_width: float, power: float) -> tuple[float, float, float]:
     """Return the density of a disc at a place: K of the module, per km².
 
@@ -114,7 +114,7 @@ def disc_density(square_km2: float, log_width: float, power: float) -> tuple[flo
     return power / (math.pi * wide) * math.exp(power * log_ratio), wide, log_ratio
 
 
-@numba.njit(cache=True, parallel=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(parallel=True, fastmath=True)
 def _densities(
     targets: NDArray[np.int64],
     contributors: NDArray[np.int32],
@@ -160,7 +160,7 @@ def _densities(
     return densities
 
 
-@numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(fastmath=True)
 def _gradients(
     targets: NDArray[np.int64],
     contributors: NDArray[np.int32],

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from ingest.instant import MILLISECONDS_PER_DAY
-from models.numerics import FloatArray, IntArray, apply_layer, compiled_bounded, compiled_gelu, compiled_sigmoid, fill_position_km
+from models.numerics import FloatArray, IntArray, apply_layer, compiled, compiled_bounded, compiled_gelu, compiled_sigmoid, fill_position_km
 from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
 from models.timing.excitation_features import (
     EVENT_FEATURES,
@@ -61,7 +60,7 @@ from models.training import LARGEST_LOG_FACTOR as LARGEST_LOG_CORRECTION
 _FIRST_TRACE, _FIRST_KERNEL, _FIRST_WEIGHT = 6, EXCITATION.start, RING_WEIGHTS.start
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def offsets_of(net: FrozenTiming) -> tuple[int, int, int, int]:
     """Return where the LSTM's hidden state begins in a state, the slots of large events, the clock, and the ring."""
     hidden = MEMORY + len(net.memory_mean)
@@ -70,7 +69,7 @@ def offsets_of(net: FrozenTiming) -> tuple[int, int, int, int]:
     return hidden, large, clock, clock + (1 if net.source_depth > 0.0 else 0)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def fold(state: FloatArray, events: FloatArray, keep: IntArray, net: FrozenTiming) -> tuple[FloatArray, FloatArray]:
     """Return the states after some of N events, (keep, size), and the weights of all, (N, 12), as `LiveTiming.fold`.
 
@@ -93,13 +92,13 @@ def fold(state: FloatArray, events: FloatArray, keep: IntArray, net: FrozenTimin
     return kept, weights
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def remember_start(state: FloatArray, net: FrozenTiming) -> None:
     """Let the memory read the row that stands for the time before the first event."""
     _update_memory(state, _clock(state, FIRST_WAIT_DAYS, net), np.zeros(OWN_FEATURES), 0.0, 0.0, net)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _add_event(
     state: FloatArray, time: float, position: FloatArray, excess: float, hour: float, weights: FloatArray, net: FrozenTiming
 ) -> None:
@@ -127,7 +126,7 @@ def _add_event(
 
 
 # A source changes A, the large events and Λ alone.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _add_source(state: FloatArray, time: float, excess: float, net: FrozenTiming) -> None:
     _, large_at, clock_at, _ = offsets_of(net)
     lag = max(time - state[TIME], 0.0) / MILLISECONDS_PER_DAY
@@ -143,7 +142,7 @@ def _add_source(state: FloatArray, time: float, excess: float, net: FrozenTiming
         wait_in_slots(slots[:, :KERNELS], slots[:, SLOT_RATE], slots[:, :KERNELS], slots[:, SLOT_RATE], lag, TAUS_DAYS)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _decay_traces(state: FloatArray, wait: float) -> None:
     powers = len(TRACE_PRODUCTIVITIES)
     for t in range(len(TRACE_TAUS_DAYS)):
@@ -152,7 +151,7 @@ def _decay_traces(state: FloatArray, wait: float) -> None:
             state[_FIRST_TRACE + t * powers + a] *= decay
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _add_to_traces(state: FloatArray, excess: float) -> None:
     powers = len(TRACE_PRODUCTIVITIES)
     for a in range(powers):
@@ -162,7 +161,7 @@ def _add_to_traces(state: FloatArray, excess: float) -> None:
 
 
 # The logarithms of the local traces, summed over the ring from the latest event back, and of the region's.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _fill_traces(state: FloatArray, ring: FloatArray, time: float, position: FloatArray, features: FloatArray) -> None:
     local = np.zeros((len(RADII_KM), len(TRACE_TAUS_DAYS), len(TRACE_PRODUCTIVITIES)))
     for row in range(len(ring) - 1, len(ring) - 1 - min(int(state[COUNT]), len(ring)), -1):
@@ -179,7 +178,7 @@ def _fill_traces(state: FloatArray, ring: FloatArray, time: float, position: Flo
 
 
 # w_k: the mean over the members of the plain weight, by magnitude alone, times e^correction (`kernel_weights`).
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _weigh(features: FloatArray, weights: FloatArray, net: FrozenTiming) -> None:
     scaled, members, excess = np.empty(EVENT_FEATURES), len(net.productivity), features[0]
     first, second, last = np.empty(net.first_bias.shape[1]), np.empty(net.second_bias.shape[1]), np.empty(KERNELS)
@@ -203,7 +202,7 @@ def _weigh(features: FloatArray, weights: FloatArray, net: FrozenTiming) -> None
             weights[k] += plain * math.exp(correction) / members
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def scale(raw: FloatArray, mean: FloatArray, factor: FloatArray, scaled: FloatArray) -> None:
     """Write the scaled inputs into `scaled`, as `scale_inputs`; NaN stays NaN."""
     for n in range(len(raw)):
@@ -211,7 +210,7 @@ def scale(raw: FloatArray, mean: FloatArray, factor: FloatArray, scaled: FloatAr
         scaled[n] = INPUT_LIMIT if value > INPUT_LIMIT else -INPUT_LIMIT if value < -INPUT_LIMIT else value
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def activate(units: FloatArray) -> None:
     """Apply GELU in place."""
     for n in range(len(units)):
@@ -219,7 +218,7 @@ def activate(units: FloatArray) -> None:
 
 
 # Λ of the days since the time of a state, and what of it was expected before that time.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _clock(state: FloatArray, lag: float, net: FrozenTiming) -> float:
     _, large_at, clock_at, _ = offsets_of(net)
     clock: float = state[BACKGROUND] * lag + (state[clock_at] if net.source_depth > 0.0 else 0.0)
@@ -237,7 +236,7 @@ def _clock(state: FloatArray, lag: float, net: FrozenTiming) -> float:
 
 # The excitation just after an event, and the slots of the large events as in `models.timing.large_events`; what a displaced event still
 # brings takes part in the rest from then on.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _excite(state: FloatArray, lag: float, weights: FloatArray, excess: float, net: FrozenTiming) -> None:
     _, large_at, clock_at, ring_at = offsets_of(net)
     excitation = state[_FIRST_KERNEL : _FIRST_KERNEL + KERNELS]
@@ -262,7 +261,7 @@ def _excite(state: FloatArray, lag: float, weights: FloatArray, excess: float, n
     excitation += weights / TAUS_DAYS
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _update_memory(state: FloatArray, clock: float, own: FloatArray, is_event: float, hour: float, net: FrozenTiming) -> None:
     hidden_at, large_at, clock_at, _ = offsets_of(net)
     raw = np.empty(len(net.memory_mean))
@@ -292,7 +291,7 @@ def _update_memory(state: FloatArray, clock: float, own: FloatArray, is_event: f
         _lstm_step(gates, hidden[part], cell[part])
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _lstm_step(gates: FloatArray, hidden: FloatArray, cell: FloatArray) -> None:
     size = len(cell)
     for n in range(size):

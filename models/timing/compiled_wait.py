@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
-from models.numerics import FloatArray, apply_layer, compiled_log_add_exp, compiled_log_normal_cdf
+from models.numerics import FloatArray, apply_layer, compiled, compiled_log_add_exp, compiled_log_normal_cdf
 from models.timing.compiled_fold import activate, offsets_of
 from models.timing.excitation import KERNELS
 from models.timing.formulas import KERNELS_ALONE
@@ -56,7 +55,7 @@ class WaitRow(NamedTuple):
         return cls(*parts, *map(float, scalars))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def head_outputs(state: FloatArray, net: FrozenTiming) -> FloatArray:
     """Return the outputs of the memory's head of a state, (M, 3 K + 1), as `memory_head`; before the first event the kernels are alone."""
     hidden_at = offsets_of(net)[0]
@@ -74,7 +73,7 @@ def head_outputs(state: FloatArray, net: FrozenTiming) -> FloatArray:
     return outputs
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def tails_and_densities(row: WaitRow, days: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return ln Q(Λ) and ln of the wait's density after each of some further days, (N,) each, as `log_tail_and_density`."""
     tails, densities = np.empty(len(days)), np.empty(len(days))
@@ -83,13 +82,13 @@ def tails_and_densities(row: WaitRow, days: FloatArray) -> tuple[FloatArray, Flo
     return tails, densities
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def kernel_rate_ahead(row: WaitRow, days: float) -> float:
     """Return λ of the kernels alone after some further days, events per day."""
     return _kernels(row, row.elapsed + days)[1]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def wait_quantiles(row: WaitRow, probabilities: FloatArray) -> FloatArray:
     """Return the days by which the event comes with each probability, ascending, (Q,) -> (Q,), within the shortest and longest wait."""
     quantiles, start, low = np.empty(len(probabilities)), _tail_and_density(row, 0.0)[0], _SHORTEST
@@ -101,7 +100,7 @@ def wait_quantiles(row: WaitRow, probabilities: FloatArray) -> FloatArray:
 
 # Newton's method on y = ln(−ln P(wait > t)) in u = ln t. A step that leaves the bounds, or is not half as long as the one before, gives way
 # to their middle: where the bound on the mixture begins and ends the slope jumps, and Newton's steps may go round in a circle.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _log_quantile(row: WaitRow, start: float, target: float, low: float) -> float:
     high, moved, point = _LONGEST, math.inf, min(max(target - math.log(_kernels(row, row.elapsed)[1]), low), _LONGEST)
     for _ in range(_MOST_STEPS):
@@ -119,7 +118,7 @@ def _log_quantile(row: WaitRow, start: float, target: float, low: float) -> floa
     return point
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _tail_and_density(row: WaitRow, days: float) -> tuple[float, float]:
     clock, rate = _kernels(row, row.elapsed + days)
     clock += row.clock_at_row + OFFSET
@@ -130,7 +129,7 @@ def _tail_and_density(row: WaitRow, days: float) -> tuple[float, float]:
 
 
 # Λ and λ some days after the row; large events as in `LargeEvents.clock` and `LargeEvents.intensity`.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _kernels(row: WaitRow, since: float) -> tuple[float, float]:
     clock, rate = row.background * since, row.background
     for k in range(len(row.taus)):
@@ -147,7 +146,7 @@ def _kernels(row: WaitRow, since: float) -> tuple[float, float]:
 
 
 # ln of the mixture's tail, and of its density in ln X, at X.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _mixture(row: WaitRow, clock: float, log_clock: float) -> tuple[float, float]:
     exponential = row.log_exponential - clock
     tail = density = 0.0
@@ -160,7 +159,7 @@ def _mixture(row: WaitRow, clock: float, log_clock: float) -> tuple[float, float
     return compiled_log_add_exp(log_tail, exponential), compiled_log_add_exp(log_normal - _LOG_ROOT_TWO_PI, exponential + log_clock)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _log_tail(row: WaitRow, log_clock: float) -> float:
     total = -math.inf
     for k in range(len(row.means)):
@@ -169,7 +168,7 @@ def _log_tail(row: WaitRow, log_clock: float) -> float:
     return total
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _log_density(row: WaitRow, log_clock: float) -> float:
     total = -math.inf
     for k in range(len(row.means)):

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 
-from models.numerics import FloatArray, exp, expm1
+from models.numerics import FloatArray, compiled, exp, expm1
 
 TAUS_DAYS = np.geomspace(0.5 / 1440.0, 1000.0, 12)
 KERNELS = len(TAUS_DAYS)
@@ -26,7 +25,7 @@ KERNEL_PRODUCTIVITIES = np.array([0.0, 1.2, 2.0])
 
 
 # A(i) = A(i − 1) · decay(i) + jump(i), for each model and each kernel on its own, forward in time.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def excitation_after(jumps: FloatArray, decays: FloatArray) -> FloatArray:
     """Return the excitation just after each row, (M, R, K), of M models.
 
@@ -43,7 +42,7 @@ def excitation_after(jumps: FloatArray, decays: FloatArray) -> FloatArray:
 
 
 # The same recursion transposed: a jump at row i reaches row i + 1 through its decay, so gradients are summed backward in time.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _excitation_gradient(upstream: FloatArray, decays: FloatArray) -> FloatArray:
     """Return the gradient in the jumps, (M, R, K), from the gradient in the excitation, (M, R, K)."""
     gradient = upstream.copy()

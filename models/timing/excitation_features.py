@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]
 
 from models.catalog import PointPattern
-from models.numerics import FloatArray, as_column, join_columns, log, log1p
+from models.numerics import FloatArray, as_column, compiled, compiled_with, join_columns, log, log1p
 
 RADII_KM = np.array([2.0, 6.0, 20.0])
 SQUARED_RADII_KM2 = RADII_KM**2
@@ -129,7 +129,7 @@ def local_traces_of_pairs(
     return np.asarray(np.cumsum(sums, 1).reshape(count, LOCAL_TRACES))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def add_local_trace(traces: FloatArray, distance_km: float, lag_days: float, excess: float) -> None:
     """Add what an earlier event leaves, exp(a x) exp(−lag/τ)/τ, to the traces of the smallest radius that holds it.
 
@@ -150,7 +150,7 @@ def add_local_trace(traces: FloatArray, distance_km: float, lag_days: float, exc
                 traces[ring, k, a] += math.exp(TRACE_PRODUCTIVITIES[a] * excess) * height
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def widen_local_traces(traces: FloatArray) -> None:
     """Add to each radius the sums of the smaller ones, in place."""
     for ring in range(1, len(RADII_KM)):
@@ -158,7 +158,7 @@ def widen_local_traces(traces: FloatArray) -> None:
 
 
 # Each event sums over the last `reach` events before it, the latest first. Events are independent of each other, so they run in parallel.
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(parallel=True)
 def _local_traces(days: FloatArray, positions: FloatArray, excesses: FloatArray, reach: int) -> FloatArray:
     """Return the local traces of a catalogue's events, (N, radii, taus, powers)."""
     traces = np.zeros((len(days), len(RADII_KM), len(TRACE_TAUS_DAYS), len(TRACE_PRODUCTIVITIES)))
@@ -174,7 +174,7 @@ def _local_traces(days: FloatArray, positions: FloatArray, excesses: FloatArray,
 
 
 # The traces just before event i are those just before event i − 1, plus what that event added, decayed over the wait between the two.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _traces(days: FloatArray, excesses: FloatArray, taus: FloatArray, powers: FloatArray) -> FloatArray:
     """Return the region's traces of all earlier events, just before each event, (N, taus, powers)."""
     traces = np.zeros((len(days), len(taus), len(powers)))

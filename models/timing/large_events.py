@@ -20,10 +20,9 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
-from models.numerics import FloatArray, IntArray, exp, expm1, log1p
+from models.numerics import FloatArray, IntArray, compiled, exp, expm1, log1p
 from models.timing.excitation import KERNELS, TAUS_DAYS, decays_of
 
 LARGE_EXCESS = 2.0
@@ -210,7 +209,7 @@ def follow(
 
 # One pass forward in time. The slots of a row are those of the row before after the wait (`wait_in_slots`), updated by the probability that
 # the row's event was theirs (`attribute_event`), and then, if the event is large, with the event in the place of the weakest.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _follow(
     jumps: FloatArray, waits: FloatArray, large: FloatArray, shapes: FloatArray, others: FloatArray, taus: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -233,7 +232,7 @@ def _follow(
     return rest, excitation, shape, rate
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def wait_in_slots(
     excitation: FloatArray, rate: FloatArray, excitation_after: FloatArray, rate_after: FloatArray, wait: float, taus: FloatArray
 ) -> None:
@@ -243,7 +242,7 @@ def wait_in_slots(
         excitation_after[s] = excitation[s] * np.exp(-wait / taus)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def attribute_event(excitation: FloatArray, shape: FloatArray, rate: FloatArray, others: float, taus: FloatArray) -> tuple[int, float]:
     """Update κ and β in place by an event; return the slot that is expected to bring the fewest more events, and that number."""
     own = np.empty(len(rate))

@@ -15,13 +15,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numba
 import numpy as np
 
 from ingest.instant import MILLISECONDS_PER_DAY
 from ingest.problem import Problem
 from models.catalog import PointPattern, Span
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled
 from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
 from models.timing.sequence_rows import Intervals, RatesSince, intervals_of
 
@@ -85,7 +84,7 @@ def _read(pattern: PointPattern, depth: float) -> tuple[FloatArray, FloatArray, 
 
 
 # T(t) = T(before) · exp(−Δt/τ), and at each source known before the moment T += exp(a x) exp(−age/τ)/τ.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _rates_at(
     known: FloatArray, excesses: FloatArray, ages: FloatArray, moments: FloatArray, taus: FloatArray, powers: FloatArray
 ) -> FloatArray:
@@ -108,7 +107,7 @@ def _rates_at(
 
 
 # Every source that became known at or after the row and before the end adds its decayed rate, and 1 − exp(−lag/τ) to the clock.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _since(
     known: FloatArray,
     excesses: FloatArray,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import shapely
 import torch
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from ingest.instant import Instant
 from models.catalog import PointPattern, Span
-from models.numerics import FloatArray, IntArray, places, positions_km
+from models.numerics import FloatArray, IntArray, compiled_with, places, positions_km
 from models.place import kernels_of, place_data
 from models.place.contributors import offset_km
 from models.place.density import denominators
@@ -150,7 +149,7 @@ def _near_events(cells: Cells, pattern: PointPattern, stop: int) -> NDArray[np.b
     return near
 
 
-@numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(fastmath=True)
 def _densities(
     at: FloatArray, sites: FloatArray, directions: FloatArray, weights: FloatArray, log_widths: FloatArray, squeezes: FloatArray,
     power: float,

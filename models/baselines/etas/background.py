@@ -11,11 +11,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from scipy.spatial import cKDTree  # type: ignore[import-untyped, unused-ignore]
 
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled_with
 
 UNIFORM_SHARE = 0.01
 """ε."""
@@ -66,7 +65,7 @@ def background_map(places: FloatArray, probabilities: FloatArray, area_km2: floa
     return BackgroundMap(places, probabilities / probabilities.sum(), np.maximum(distances, SMALLEST_WIDTH_KM), area_km2)
 
 
-@numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(fastmath=True)
 def _smooth(targets: FloatArray, places: FloatArray, shares: FloatArray, widths: FloatArray) -> FloatArray:
     """Return Σ_j share_j N(x − x_j; h_j) at each target, (N,) 1/km²; a kernel ends at six widths."""
     densities = np.zeros(len(targets))

@@ -16,7 +16,6 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignore]
 
@@ -24,7 +23,7 @@ from models.baselines.etas.model import EtasParameters
 from models.baselines.etas.omori import Omori
 from models.baselines.etas.times_fit import BOUNDS, START, omori_of, parameters_of_times
 from models.catalog import PointPattern, Span
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled
 
 NODES = 12
 BLIND = {"blind": (math.log(1e-7), math.log(1.0)), "beta": (math.log(0.7), math.log(7.0))}
@@ -112,7 +111,7 @@ def _recorded(past: PointPattern, span: Span, jumps: FloatArray, omori: Omori, b
     return np.asarray(rates[past.rows(span)]), float(expected)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _rates(
     moments: FloatArray, jumps: FloatArray, weights: FloatArray, rates: FloatArray, background: float, blind: float, c: float, begin: float,
     nodes: FloatArray, node_weights: FloatArray,

@@ -15,12 +15,11 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from models.baselines.etas.omori import Omori
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled_with
 
 BACKGROUND, OFFSPRING, GROWTH, C, OMEGA, TAU, D, GAMMA, RHO = range(9)
 """ln μ area (1/day), ln N, α, ln c, ω, ln τ, ln d, γ, ln ρ."""
@@ -120,7 +119,7 @@ def _with_slopes(theta: FloatArray, function: Callable[[Omori], float]) -> tuple
     return function(_omori(theta)), slopes
 
 
-@numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(fastmath=True)
 def _log_rates(
     theta: FloatArray,
     log_whole: float,

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from models.numerics import EARTH_RADIUS_KM, FloatArray
+from models.numerics import EARTH_RADIUS_KM, FloatArray, compiled, compiled_with
 
 BITS = 8
 SHIFT = 52 - BITS
@@ -86,7 +86,7 @@ def _squared_arc(chord: Any) -> Any:
 _compiled_squared_arc = numba.njit(inline="always")(_squared_arc)
 
 
-@numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled_with(fastmath=True)
 def _fill_contributions(
     n: int, sources: Sources, c: float, time: FloatArray, space: FloatArray, lags: FloatArray, areas: FloatArray, contributions: FloatArray
 ) -> float:
@@ -110,7 +110,7 @@ def _fill_contributions(
     return total
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def triggered_densities(sources: Sources, c: float, time: FloatArray, space: FloatArray, first: int) -> FloatArray:
     """Return what all events before each of those from `first` on add to the rate at it, (M − first,), 1/(day km²)."""
     count = len(sources.days)
@@ -120,7 +120,7 @@ def triggered_densities(sources: Sources, c: float, time: FloatArray, space: Flo
     return densities
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def draw_pairs(
     sources: Sources, c: float, time: FloatArray, space: FloatArray, first: int, size: int, shifts: FloatArray
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], FloatArray]:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from models.baselines.etas.omori import Exponentials
 from models.catalog import PointPattern, Span
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled
 
 _LOG_2 = math.log(2.0)
 _STEPS = 60
@@ -47,7 +46,7 @@ def time_forecasts(pattern: PointPattern, span: Span, background: float, jumps: 
     return TimeForecasts(*_forecasts(moments, jumps[: rows.stop], decay.weights, decay.rates, background, rows.start, begin))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _forecasts(
     moments: FloatArray, jumps: FloatArray, weights: FloatArray, rates: FloatArray, background: float, first: int, begin: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -85,7 +84,7 @@ def _forecasts(
     return intensity, expected, medians
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _median(sums: FloatArray, rates: FloatArray, background: float) -> float:
     """Return where Λ reaches ln 2, days: Newton steps in ln s between ln 2/λ(0) and ln 2/μ, since λ falls from λ(0) to μ."""
     low, high = math.log(_LOG_2 / (background + sums.sum())), math.log(_LOG_2 / background)

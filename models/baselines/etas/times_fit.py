@@ -14,14 +14,13 @@ import math
 from collections.abc import Mapping
 
 import msgspec
-import numba
 import numpy as np
 from scipy.optimize import minimize  # type: ignore[import-untyped, unused-ignore]
 
 from models.baselines.etas.model import EtasParameters
 from models.baselines.etas.omori import Omori
 from models.catalog import PointPattern, Span
-from models.numerics import FloatArray
+from models.numerics import FloatArray, compiled
 
 BOUNDS = {"growth": (0.2, 3.5), "floor": (-5.0, 6.0), "c": (-14.0, 0.5), "omega": (-0.5, 0.9), "tau": (math.log(30.0), math.log(20_000.0))}
 """α, ln f, ln c (days), ω, ln τ (days)."""
@@ -92,7 +91,7 @@ def parameters_of_times(values: Mapping[str, float], background: float, offsprin
     )
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def _excitation(days: FloatArray, jumps: FloatArray, weights: FloatArray, rates: FloatArray) -> FloatArray:
     """Return Σ_j jump_j Σ_k weight_k exp(−rate_k (t_i − t_j)) over the earlier events, just before each event, (N,)."""
     # One exponential at a time: its sum decays from event to event, and each event adds its jump after its own rate is taken.

@@ -30,9 +30,7 @@ export class WhereFigure {
     const picture = this.map(shape, spots, quakes.slice(0, MOST_EVENTS));
     const first = spots[0];
     const sentence =
-      (first === undefined
-        ? ""
-        : `Most likely near ${place(first.latitude, first.longitude)} (${share(first.probability)}). `) +
+      (first === undefined ? "" : `Most likely near ${place(first.latitude, first.longitude)} (${share(first.probability)}). `) +
       `Elsewhere in the region: ${share(where.elsewhere)}. Squares: half-degree cells, darker where it is likelier. Circles: events.`;
     const rows = spots.map((spot) => [place(spot.latitude, spot.longitude), share(spot.probability)]);
     this.figure.show(sentence, picture, ["half-degree cell", "probability"], [...rows, ["elsewhere", share(where.elsewhere)]]);

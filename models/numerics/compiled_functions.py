@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numba
-
 from models.numerics.arrays import FloatArray
+from models.numerics.compiling import compiled
 from models.numerics.geometry import EARTH_RADIUS_KM
 
 _ROOT_HALF = math.sqrt(0.5)
@@ -15,13 +14,13 @@ _FAR = -20.0
 """Below this the tail of the normal distribution is computed by its asymptotic series."""
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def compiled_normal_cdf(z: float) -> float:
     """Return Φ(z)."""
     return 0.5 * math.erfc(-z * _ROOT_HALF)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def compiled_log_normal_cdf(z: float) -> float:
     """Return ln Φ(z), exact in the lower tail: from −20 down by −z²/2 − ln(−z √2π) + ln(1 − 1/z² + 3/z⁴ − …)."""
     if z > 0.0:
@@ -35,26 +34,26 @@ def compiled_log_normal_cdf(z: float) -> float:
     return -0.5 * z * z - math.log(-z) - _HALF_LOG_TWO_PI + math.log(series)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def compiled_log_add_exp(one: float, other: float) -> float:
     """Return ln (e^one + e^other) without overflow."""
     high, low = max(one, other), min(one, other)
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def compiled_sigmoid(x: float) -> float:
     """Return 1 / (1 + e^−x)."""
     return 1.0 / (1.0 + math.exp(-x))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def compiled_gelu(x: float) -> float:
     """Return x Φ(x), as `gelu`."""
     return 0.5 * x * (1.0 + math.erf(x * _ROOT_HALF))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def compiled_bounded(x: float, limit: float) -> float:
     """Return limit · tanh(x / limit)."""
     return limit * math.tanh(x / limit)
@@ -62,7 +61,7 @@ def compiled_bounded(x: float, limit: float) -> float:
 
 # A row of the weights belongs to one input, so that the inner loop runs over the outputs: each of them is a sum of its own, in the order of
 # the inputs, and the processor adds to several at a time without changing any.
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def apply_layer(weight: FloatArray, bias: FloatArray, x: FloatArray, out: FloatArray) -> None:
     """Write W x + b into `out`: (inputs, outputs), (outputs,), (inputs,) -> (outputs,)."""
     out[:] = bias
@@ -71,7 +70,7 @@ def apply_layer(weight: FloatArray, bias: FloatArray, x: FloatArray, out: FloatA
             out[o] += weight[i, o] * x[i]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled
 def fill_position_km(latitude: float, longitude: float, position: FloatArray) -> None:
     """Write the position of a point in degrees into `position`, (3,) km, as `position_km`."""
     phi, theta = math.radians(latitude), math.radians(longitude)
