@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from models.forecaster.cell_law import CellLaw, NearCells, cell_law, near_cells
 from models.forecaster.exceedance import INTERVAL_ENDS_DAYS, MOMENTS_DAYS, Coming, LiveExceedance, by_interval_and_bin, excess_bins
 from models.forecaster.long_run import RegionalLongRun
 from models.forecaster.spots import RegionalPlaces, where_record
+from models.forecaster.wait_record import EVALUATED_DAYS, INTERVAL_ENDS, QUANTILE_NAMES, EvaluatedWait, evaluated, wait_record
 from models.magnitude import LiveMagnitude, quantiles_and_survival, survival_at_each
 from models.numerics import FloatArray, degrees_of
 from models.space_time import SpaceTimeNetwork
@@ -42,32 +42,20 @@ from models.timing import (
     InterEventTime,
     LiveTiming,
     PlainKernels,
-    WaitRow,
     expected_events,
     kernel_rate_ahead,
     lags_days,
     silence_days,
-    tails_and_densities,
     wait_quantiles,
 )
 from stream.core import Expectation, Hazard
-from stream.records import HORIZONS_HOURS, MAGNITUDES, QUANTILES, Exceedance, Magnitude, Wait, rounded
+from stream.records import MAGNITUDES, QUANTILES, Exceedance, Magnitude, rounded
 
-HOURS_PER_DAY = 24.0
 MILLISECONDS_PER_HOUR = 3_600_000
 CACHED_MEMORIES = 256
 """Number of memories whose waits are cached: while a region is silent, only the silence changes."""
-SIGNIFICANT_CHANGE = 0.1
-"""The forecast is reissued once P(event within a day) has changed by so much."""
-_MINUTES_TO_REISSUE = np.array([0.0, 10.0, 20.0, 30.0, 40.0, 50.0])
-_AHEAD_DAYS = _MINUTES_TO_REISSUE / (60.0 * HOURS_PER_DAY)
-_HORIZON_DAYS = np.array(list(HORIZONS_HOURS.values())) / HOURS_PER_DAY
-_EVALUATED_DAYS = np.concatenate((_AHEAD_DAYS, _AHEAD_DAYS + 1.0, _HORIZON_DAYS, INTERVAL_ENDS_DAYS))
-"""Moments from now at which the wait is evaluated; the first is 0."""
-_ENDS = slice(-len(INTERVAL_ENDS_DAYS), None)
 _QUANTILES = np.array(QUANTILES)
 _MEDIAN = slice(2, 3)
-_QUANTILE_NAMES = tuple(f"{probability:g}" for probability in QUANTILES)
 _MAGNITUDES = np.array(MAGNITUDES)
 _MAGNITUDE_NAMES = tuple(f"{magnitude:g}" for magnitude in MAGNITUDES)
 
@@ -159,14 +147,14 @@ class LstmForecaster:
         """Return what is expected, with the sources that may come; a hazard, which holds while nothing comes, is without them."""
         wait, row, log_tail, log_density = self._wait_ahead(memory, now)
         quantiles = wait_quantiles(row, _QUANTILES)
-        wait_record, due_after_minutes = _wait_record(quantiles, log_tail[: _ENDS.start], log_density)
+        next_event, due_after_minutes = wait_record(quantiles, log_tail[: INTERVAL_ENDS.start], log_density)
         ring = self._timing.ring(self.past(memory))
         due_at = now.plus(seconds=60.0 * due_after_minutes)
         where = where_record(self._law_of_places(memory, ring, kernel_rate_ahead(row, 0.0), region, now))
-        next_by = -np.expm1(log_tail[_ENDS] - log_tail[0])
+        next_by = -np.expm1(log_tail[INTERVAL_ENDS] - log_tail[0])
         share = float(self.past(memory)[BACKGROUND]) / kernel_rate_ahead(row, float(quantiles[_MEDIAN][0]))
         magnitude, reaching = self._magnitudes(memory, ring, region, now, share, quantiles[_MEDIAN])
-        return Expectation(wait_record, magnitude, due_at, where, self._large_events(memory, wait, region, now, next_by, reaching))
+        return Expectation(next_event, magnitude, due_at, where, self._large_events(memory, wait, region, now, next_by, reaching))
 
     def hazards(self, memory: bytes, region: Region, since: Instant, until: Instant) -> tuple[Hazard, ...]:
         (*_, tail, density), (*_, later_tail, later_density) = self._wait_from(memory, since), self._wait_from(memory, until)
@@ -185,17 +173,17 @@ class LstmForecaster:
         """Return the wait after the last event, which does not change while no event arrives."""
         return self._timing.wait(self.past(memory))
 
-    def _compute_wait_from(self, memory: bytes, now: Instant) -> _EvaluatedWait:
-        """Return the wait from now on, evaluated at `_EVALUATED_DAYS`; with sources only now.
+    def _compute_wait_from(self, memory: bytes, now: Instant) -> EvaluatedWait:
+        """Return the wait from now on, evaluated at `EVALUATED_DAYS`; with sources only now.
 
         It is cached, because a forecast and the hazards before and after it need the same; with sources hazards alone need it.
         """
         wait = self._waits(memory).given_silence(silence_days(self.past(memory), now))
-        return _evaluate(wait, _EVALUATED_DAYS[:1] if self.source_depth else _EVALUATED_DAYS)
+        return evaluated(wait, EVALUATED_DAYS[:1] if self.source_depth else EVALUATED_DAYS)
 
-    def _compute_wait_ahead(self, memory: bytes, now: Instant) -> _EvaluatedWait:
+    def _compute_wait_ahead(self, memory: bytes, now: Instant) -> EvaluatedWait:
         """Return the same with the sources that are expected to come."""
-        return _evaluate(self._timing.expect_sources(self._wait_from(memory, now).wait, self.past(memory)), _EVALUATED_DAYS)
+        return evaluated(self._timing.expect_sources(self._wait_from(memory, now).wait, self.past(memory)), EVALUATED_DAYS)
 
     def _large_events(
         self, memory: bytes, wait: InterEventTime[FloatArray], region: Region, now: Instant, next_by: FloatArray, next_reaching: FloatArray
@@ -271,44 +259,12 @@ class LstmForecaster:
         excesses = np.concatenate((np.maximum(_MAGNITUDES - completeness, 0.0).round(6), excess_bins(completeness)))
         tail = self._long_run.tail(region, float(self.past(memory)[BACKGROUND]))
         quantiles, survival = quantiles_and_survival(distribution, _QUANTILES, excesses, tail, background_share)
-        named = dict(zip(_QUANTILE_NAMES, map(rounded, (completeness - half_bin + quantiles).tolist()), strict=True))
+        named = dict(zip(QUANTILE_NAMES, map(rounded, (completeness - half_bin + quantiles).tolist()), strict=True))
         at_least = dict(zip(_MAGNITUDE_NAMES, map(rounded, survival[: len(_MAGNITUDES)].tolist()), strict=True))
         return Magnitude(named["0.5"], named, at_least), survival[len(_MAGNITUDES) :]
-
-
-class _EvaluatedWait(NamedTuple):
-    """A wait, and its ln P(X > x) and ln density some days ahead, (N,) each."""
-
-    wait: InterEventTime[FloatArray]
-    row: WaitRow
-    log_tail: FloatArray
-    log_density: FloatArray
-
-
-def _evaluate(wait: InterEventTime[FloatArray], days: FloatArray) -> _EvaluatedWait:
-    row = WaitRow.of(wait)
-    return _EvaluatedWait(wait, row, *tails_and_densities(row, days))
 
 
 def _signed_excess(event: Event, region: Region) -> float:
     """Return the magnitude above completeness, as `excess_of`; below 0 that of a source."""
     above = (event.magnitude or 0.0) - region.magnitude_of_completeness
     return above if above < 0.0 else excess_of(event, region)
-
-
-def _wait_record(quantiles_days: FloatArray, log_tail: FloatArray, log_density: FloatArray) -> tuple[Wait, float]:
-    """Return the forecast of the wait, and the minutes after which it is reissued.
-
-    Args:
-        quantiles_days: (QUANTILES,) of the wait.
-        log_tail, log_density: at `_EVALUATED_DAYS`, (6 + 6 + 4,) each.
-    """
-    steps = len(_AHEAD_DAYS)
-    ahead, day_on, horizons = log_tail[:steps], log_tail[steps : 2 * steps], log_tail[2 * steps :] - log_tail[0]
-    hazard = math.exp(log_density[0] - log_tail[0])
-    named = dict(zip(_QUANTILE_NAMES, map(rounded, (quantiles_days * HOURS_PER_DAY).tolist()), strict=True))
-    within = dict(zip(HORIZONS_HOURS, map(rounded, (-np.expm1(horizons)).tolist()), strict=True))
-    within_a_day = -np.expm1(day_on - ahead)  # (6,) P(event within a day | silence until then)
-    changed = np.flatnonzero(np.abs(within_a_day - within_a_day[0]) >= SIGNIFICANT_CHANGE)
-    due_after_minutes = float(_MINUTES_TO_REISSUE[changed[0]]) if len(changed) else 60.0
-    return Wait(named["0.5"], named, within, rounded(hazard)), due_after_minutes

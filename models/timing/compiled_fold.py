@@ -12,7 +12,8 @@ import math
 import numpy as np
 
 from ingest.instant import MILLISECONDS_PER_DAY
-from models.numerics import FloatArray, IntArray, apply_layer, compiled, compiled_bounded, compiled_gelu, compiled_sigmoid, fill_position_km
+from models.numerics import FloatArray, IntArray, apply_layer, compiled, compiled_bounded, compiled_gelu, fill_position_km
+from models.timing.compiled_memory import clock_of, offsets_of, scale, update_memory
 from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
 from models.timing.excitation_features import (
     EVENT_FEATURES,
@@ -28,7 +29,6 @@ from models.timing.excitation_features import (
     add_local_trace,
     widen_local_traces,
 )
-from models.timing.formulas import CLOCK_FLOOR, EXCITATION_FLOOR_PER_DAY
 from models.timing.frozen_weights import FrozenTiming
 from models.timing.large_events import (
     LARGE_EXCESS,
@@ -42,7 +42,6 @@ from models.timing.live_state import (
     BACKGROUND,
     COUNT,
     EXCITATION,
-    MEMORY,
     RING_COLUMNS,
     RING_EXCESS,
     RING_TIME,
@@ -54,19 +53,9 @@ from models.timing.live_state import (
     TIME,
 )
 from models.timing.sources import TOLERANCE
-from models.training import INPUT_LIMIT
 from models.training import LARGEST_LOG_FACTOR as LARGEST_LOG_CORRECTION
 
 _FIRST_TRACE, _FIRST_KERNEL, _FIRST_WEIGHT = 6, EXCITATION.start, RING_WEIGHTS.start
-
-
-@compiled
-def offsets_of(net: FrozenTiming) -> tuple[int, int, int, int]:
-    """Return where the LSTM's hidden state begins in a state, the slots of large events, the clock, and the ring."""
-    hidden = MEMORY + len(net.memory_mean)
-    large = hidden + net.gates_bias.size // 2
-    clock = large + (SLOTS * SLOT_COLUMNS if net.has_large else 0)
-    return hidden, large, clock, clock + (1 if net.source_depth > 0.0 else 0)
 
 
 @compiled
@@ -93,12 +82,6 @@ def fold(state: FloatArray, events: FloatArray, keep: IntArray, net: FrozenTimin
 
 
 @compiled
-def remember_start(state: FloatArray, net: FrozenTiming) -> None:
-    """Let the memory read the row that stands for the time before the first event."""
-    _update_memory(state, _clock(state, FIRST_WAIT_DAYS, net), np.zeros(OWN_FEATURES), 0.0, 0.0, net)
-
-
-@compiled
 def _add_event(
     state: FloatArray, time: float, position: FloatArray, excess: float, hour: float, weights: FloatArray, net: FrozenTiming
 ) -> None:
@@ -116,13 +99,13 @@ def _add_event(
     _decay_traces(state, wait)
     _fill_traces(state, ring, time, position, features)
     _weigh(features, weights, net)
-    clock = _clock(state, lag, net)
+    clock = clock_of(state, lag, net)
     state[COUNT], state[TIME], state[2:5] = state[COUNT] + 1.0, time, position
     _add_to_traces(state, excess)
     state[ring_at:-RING_COLUMNS] = state[ring_at + RING_COLUMNS :].copy()
     ring[-1, RING_TIME], ring[-1, 1:4], ring[-1, RING_EXCESS], ring[-1, _FIRST_WEIGHT:] = time, position, excess, weights
     _excite(state, lag, weights, excess, net)
-    _update_memory(state, clock, features[:OWN_FEATURES], 1.0, hour, net)
+    update_memory(state, clock, features[:OWN_FEATURES], 1.0, hour, net)
 
 
 # A source changes A, the large events and Λ alone.
@@ -130,7 +113,7 @@ def _add_event(
 def _add_source(state: FloatArray, time: float, excess: float, net: FrozenTiming) -> None:
     _, large_at, clock_at, _ = offsets_of(net)
     lag = max(time - state[TIME], 0.0) / MILLISECONDS_PER_DAY
-    clock = _clock(state, lag, net)
+    clock = clock_of(state, lag, net)
     state[TIME], state[clock_at] = time, clock
     for k in range(KERNELS):
         weight = 0.0
@@ -203,35 +186,10 @@ def _weigh(features: FloatArray, weights: FloatArray, net: FrozenTiming) -> None
 
 
 @compiled
-def scale(raw: FloatArray, mean: FloatArray, factor: FloatArray, scaled: FloatArray) -> None:
-    """Write the scaled inputs into `scaled`, as `scale_inputs`; NaN stays NaN."""
-    for n in range(len(raw)):
-        value = (raw[n] - mean[n]) * factor[n]
-        scaled[n] = INPUT_LIMIT if value > INPUT_LIMIT else -INPUT_LIMIT if value < -INPUT_LIMIT else value
-
-
-@compiled
 def activate(units: FloatArray) -> None:
     """Apply GELU in place."""
     for n in range(len(units)):
         units[n] = compiled_gelu(units[n])
-
-
-# Λ of the days since the time of a state, and what of it was expected before that time.
-@compiled
-def _clock(state: FloatArray, lag: float, net: FrozenTiming) -> float:
-    _, large_at, clock_at, _ = offsets_of(net)
-    clock: float = state[BACKGROUND] * lag + (state[clock_at] if net.source_depth > 0.0 else 0.0)
-    for k in range(KERNELS):
-        clock -= state[_FIRST_KERNEL + k] * TAUS_DAYS[k] * math.expm1(-lag / TAUS_DAYS[k])
-    if net.has_large:
-        slots = state[large_at:clock_at].reshape(SLOTS, SLOT_COLUMNS)
-        for s in range(SLOTS):
-            expected = 0.0
-            for k in range(KERNELS):
-                expected -= slots[s, k] * TAUS_DAYS[k] * math.expm1(-lag / TAUS_DAYS[k])
-            clock += slots[s, SLOT_SHAPE] * math.log1p(expected / slots[s, SLOT_RATE])
-    return clock
 
 
 # The excitation just after an event, and the slots of the large events as in `models.timing.large_events`; what a displaced event still
@@ -259,42 +217,3 @@ def _excite(state: FloatArray, lag: float, weights: FloatArray, excess: float, n
                 state[ring_at:].reshape(net.reach, RING_COLUMNS)[row, _FIRST_WEIGHT:] *= mean
             return
     excitation += weights / TAUS_DAYS
-
-
-@compiled
-def _update_memory(state: FloatArray, clock: float, own: FloatArray, is_event: float, hour: float, net: FrozenTiming) -> None:
-    hidden_at, large_at, clock_at, _ = offsets_of(net)
-    raw = np.empty(len(net.memory_mean))
-    excitation = state[_FIRST_KERNEL : _FIRST_KERNEL + KERNELS].copy()
-    if net.has_large:
-        slots = state[large_at:clock_at].reshape(SLOTS, SLOT_COLUMNS)
-        for s in range(SLOTS):
-            excitation += slots[s, :KERNELS] * (slots[s, SLOT_SHAPE] / slots[s, SLOT_RATE])
-    raw[0], raw[1 + KERNELS] = math.log(state[BACKGROUND] + excitation.sum()), math.log(clock + CLOCK_FLOOR)
-    for k in range(KERNELS):
-        raw[1 + k] = math.log(excitation[k] + EXCITATION_FLOOR_PER_DAY)
-    raw[2 + KERNELS : 2 + KERNELS + OWN_FEATURES], raw[2 + KERNELS + OWN_FEATURES] = own, is_event
-    if net.has_hours:
-        for n in range(2):
-            angle, column = hour * (2.0 * math.pi / 24.0) * (n + 1.0), 3 + KERNELS + OWN_FEATURES + n
-            raw[column], raw[column + 2] = math.sin(angle), math.cos(angle)
-    scaled = state[MEMORY:hidden_at]
-    scale(raw, net.memory_mean, net.memory_scale, scaled)
-    members, size = net.gates_bias.shape[0], net.gates_bias.shape[1] // 4
-    hidden, cell = state[hidden_at : hidden_at + members * size], state[hidden_at + members * size : large_at]
-    everything, gates = np.empty(len(scaled) + size), np.empty(4 * size)
-    everything[: len(scaled)] = scaled
-    for member in range(members):
-        part = slice(member * size, (member + 1) * size)
-        everything[len(scaled) :] = hidden[part]
-        apply_layer(net.gates[member], net.gates_bias[member], everything, gates)
-        _lstm_step(gates, hidden[part], cell[part])
-
-
-@compiled
-def _lstm_step(gates: FloatArray, hidden: FloatArray, cell: FloatArray) -> None:
-    size = len(cell)
-    for n in range(size):
-        content = compiled_sigmoid(gates[n]) * math.tanh(gates[2 * size + n])
-        cell[n] = compiled_sigmoid(gates[size + n]) * cell[n] + content
-        hidden[n] = compiled_sigmoid(gates[3 * size + n]) * math.tanh(cell[n])

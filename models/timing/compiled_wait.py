@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.numerics import FloatArray, apply_layer, compiled, compiled_log_add_exp, compiled_log_normal_cdf
-from models.timing.compiled_fold import activate, offsets_of
+from models.timing.compiled_fold import activate
+from models.timing.compiled_memory import offsets_of
 from models.timing.excitation import KERNELS
 from models.timing.formulas import KERNELS_ALONE
 from models.timing.frozen_weights import FrozenTiming

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from models.numerics import FloatArray, IntArray
-from models.timing.compiled_fold import fold, offsets_of, remember_start
+from models.timing.compiled_fold import fold
+from models.timing.compiled_memory import offsets_of, remember_start
 from models.timing.compiled_wait import head_outputs
 from models.timing.excitation import TAUS_DAYS
 from models.timing.excitation_features import (
