@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from models.simulation import NetworkSimulator, ProcessPool
 
 
-def open_library(model: Path | None, models: Path | None, table: RegionTable | None = None) -> ModelLibrary:
-    """Return the library of models: the worker's own one, and the folder in which promoted models are found; `table`: for places."""
+def open_library(model: Path | None, models: Path | None, table: RegionTable) -> ModelLibrary:
+    """Return the library of models: the worker's own one, and the folder in which promoted models are found."""
     from models.forecaster import ModelLibrary
     from models.registry import Registry
 

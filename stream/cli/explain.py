@@ -66,7 +66,8 @@ def explain(
     json: JsonOption = False,
 ) -> None:
     """Explain a region's forecast: the share of the rate that each past event contributes, and the effect of the inputs."""
-    moment, table, library = read_time(at) if at else None, RegionTable.load(regions), open_library(model, models)
+    moment, table = read_time(at) if at else None, RegionTable.load(regions)
+    library = open_library(model, models, table)
     target = find_region(table, region)
     state = (
         _fold_catalogue(catalog, table, target, moment, library.own) if catalog else _load_windows(store, table, target, moment, library)

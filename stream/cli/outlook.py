@@ -89,9 +89,10 @@ def run_outlooks(
     """
     from models.simulation import ProcessPool
 
-    library, pool = open_library(options.model, options.models), ProcessPool(processes)
+    table = RegionTable.load(options.regions)
+    library, pool = open_library(options.model, options.models, table), ProcessPool(processes)
     log.info("outlook", bus=public_address(bus), model=library.own.name, processes=processes)
-    worker = open_outlook_worker(bus, RegionTable.load(options.regions), library, pool, start is OutlookStart.beginning, metrics)
+    worker = open_outlook_worker(bus, table, library, pool, start is OutlookStart.beginning, metrics)
     try:
         worker.run(stopped)
     finally:
@@ -109,9 +110,9 @@ def replay_outlooks(bus: str, options: ForecastingOptions, last: dict[int, int],
     """
     from models.simulation import ProcessPool
 
-    pool = ProcessPool(processes)
-    library = open_library(options.model, options.models)
-    worker = open_outlook_worker(bus, RegionTable.load(options.regions), library, pool, from_beginning=True, since=since)
+    pool, table = ProcessPool(processes), RegionTable.load(options.regions)
+    library = open_library(options.model, options.models, table)
+    worker = open_outlook_worker(bus, table, library, pool, from_beginning=True, since=since)
     with progress_bar() as bar:
         task = bar.add_task("outlooks", total=sum(last.values()) or 1, note="")
         while any(worker.sequences().get(partition, -1) < sequence for partition, sequence in last.items()):

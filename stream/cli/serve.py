@@ -74,7 +74,7 @@ def server_sources(bus: str, store: str, table: RegionTable, model: Path | None,
     from stream.export import DEFAULT_SENDER
     from stream.serve import Sources, StorePositions
 
-    library = cache(lambda: open_library(model, models))
+    library = cache(lambda: open_library(model, models, table))
     return Sources(
         table,
         lambda: open_log(bus),

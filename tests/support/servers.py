@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import shutil
@@ -198,9 +199,12 @@ def java_program() -> str:
 
 
 def kafka_libraries() -> Path:
-    if not any(LIBRARIES.glob("kafka-tools-[0-9]*.jar")):
-        if shutil.which("mvn") is None:
-            raise MissingPart("mvn is missing: apt-get install maven (or name a broker with QUAKECAST_TEST_KAFKA)")
-        goal = ["dependency:copy-dependencies", "-DoutputDirectory=target/libs"]
-        subprocess.run(["mvn", "-q", "-B", "-f", str(KAFKA_FOLDER / "pom.xml"), *goal], check=True)
+    """Return the folder of the broker's libraries; the first of several processes fetches them, the others wait."""
+    with (KAFKA_FOLDER / "pom.xml").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not any(LIBRARIES.glob("kafka-tools-[0-9]*.jar")):
+            if shutil.which("mvn") is None:
+                raise MissingPart("mvn is missing: apt-get install maven (or name a broker with QUAKECAST_TEST_KAFKA)")
+            goal = ["dependency:copy-dependencies", "-DoutputDirectory=target/libs"]
+            subprocess.run(["mvn", "-q", "-B", "-f", str(KAFKA_FOLDER / "pom.xml"), *goal], check=True)
     return LIBRARIES
