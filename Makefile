@@ -37,7 +37,7 @@ ADVISORIES ?= -s osv
 
 .PHONY: install page up demo test suite unit bench fuzz skill chaos check sbom audit clean
 
-install: $(VENV)/.installed
+install: $(VENV)/.compiled
 ifneq ($(NPM),)
 install: page
 endif
@@ -57,6 +57,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install -q --index-url $(TORCH_INDEX) $(TORCH))
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.compiled: $(VENV)/.installed $(shell find models -name '*.py')
+	$(BIN)/python -m stream.cli.compile_step
 	@touch $@
 
 up: install
