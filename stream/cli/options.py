@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
@@ -199,6 +200,7 @@ def stop_on_signals(within_seconds: float | None = None) -> threading.Event:
 
     def handle(*_: object) -> None:
         if within_seconds is not None and not stop.is_set():
+            signal.alarm(math.ceil(within_seconds) + 1)  # the system's own end, for a process whose threads do not get their turn
             timer = threading.Timer(within_seconds, _end_at_once)
             timer.daemon = True
             timer.start()

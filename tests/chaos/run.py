@@ -67,13 +67,14 @@ class Result(NamedTuple):
     tracebacks: dict[str, int]
     ended: dict[str, list[int]]
     """Exit codes of processes that ended by themselves."""
-    stop_seconds: list[float]
+    stop_seconds: dict[str, list[float]]
+    """By process."""
     not_recovered: list[str]
     seconds: float
 
     @property
     def is_clean(self) -> bool:
-        slow = [seconds for seconds in self.stop_seconds if seconds > STOPS_WITHIN_SECONDS]
+        slow = [name for name, seconds in self.stop_seconds.items() if max(seconds, default=0.0) > STOPS_WITHIN_SECONDS]
         return self.verdict.is_clean and not (self.not_recovered or slow)
 
 
@@ -93,7 +94,7 @@ def run(plan: Plan) -> Result:
         processes = deployment.processes
         tracebacks = {process.name: process.tracebacks() for process in processes}
         ended = {process.name: process.ended for process in processes if process.ended}
-        stops = [seconds for process in processes for seconds in process.stop_seconds]
+        stops = {process.name: process.stop_seconds for process in processes}
         _show_logs(deployment, tracebacks)
     return Result(happened, verdict, tracebacks, ended, stops, not_recovered, time.monotonic() - began)
 
@@ -159,11 +160,16 @@ def report(plan: Plan, result: Result) -> str:
         f"lost {verdict.lost}, twice {verdict.twice}, different {verdict.different}, activations {verdict.activations},"
         f" states {verdict.states}",
         *(f"{what}: {len(found)}, the first {found[:3]}" for what, found in _lists(verdict) if found),
-        f"stops: worst {max(result.stop_seconds, default=0.0):.1f} s; tracebacks {sum(result.tracebacks.values())};"
+        f"stops: worst {_worst_stop(result.stop_seconds)}; tracebacks {sum(result.tracebacks.values())};"
         f" ended by themselves {result.ended}; not recovered {result.not_recovered}",
     ]
     outcome = "every promise held" if result.is_clean else "A PROMISE WAS BROKEN"
     return "\n".join([*lines, f"{outcome}; to repeat: {plan.command}"])
+
+
+def _worst_stop(stops: dict[str, list[float]]) -> str:
+    seconds, name = max((max(found), name) for name, found in stops.items() if found)
+    return f"{seconds:.1f} s ({name})"
 
 
 def _lists(verdict: Verdict) -> list[tuple[str, list[str]]]:

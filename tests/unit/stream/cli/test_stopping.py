@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,11 @@ def test_a_service_that_waits_ends_after_its_time() -> None:
     ran = run_service("os.kill(os.getpid(), signal.SIGTERM)", 0.2)
     assert ran.returncode == 0
     assert "ending without an answer from a server" in ran.stdout + ran.stderr
+
+
+def test_a_service_whose_threads_get_no_turn_is_ended_by_the_system() -> None:
+    ran = run_service("os.kill(os.getpid(), signal.SIGTERM); import ctypes; ctypes.PyDLL(None).sleep(300)", 0.2)
+    assert ran.returncode == -signal.SIGALRM
 
 
 def test_a_service_ends_when_one_of_its_threads_fails() -> None:
