@@ -61,7 +61,7 @@ def serve(simulation: Simulation) -> ThreadingHTTPServer:
 
 
 def main() -> None:
-    from stream.cli import main as command
+    from stream.cli import run
 
     server, arguments = serve(Simulation()), sys.argv[1:]
     sys.stderr.write(f"A simulated sequence, {SPEED:.0f} times as fast as real time. None of its earthquakes is real.\n")
@@ -69,7 +69,8 @@ def main() -> None:
         address = f"http://127.0.0.1:{server.server_port}"
         sys.argv = ["quakecast", "up", "--bus", f"sqlite:///{folder}/demo.db", "--usgs", address, "--poll-seconds", "1", "--simulated"]
         sys.argv += arguments
-        command()
+        code = run()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import structlog
 import typer
@@ -17,6 +17,7 @@ from ingest.instant import Instant
 from ingest.metrics import Exposition
 from ingest.region import RegionTable
 from stream.cli.composition import open_library, open_outlook_worker
+from stream.cli.ending import end_process
 from stream.cli.monitoring import serve_metrics
 from stream.cli.options import (
     KAFKA,
@@ -152,9 +153,10 @@ def _end(child: multiprocessing.process.BaseProcess) -> None:
         child.join()
 
 
-def _run_process(bus: str, start: OutlookStart, options: ForecastingOptions, processes: int) -> None:
+def _run_process(bus: str, start: OutlookStart, options: ForecastingOptions, processes: int) -> NoReturn:
     """Issue outlooks until this process is terminated, or its parent has ended."""
     os.nice(NICENESS_IN_UP)
     start_logging()
     stop, parent = stop_on_signals(), multiprocessing.parent_process()
     run_outlooks(bus, start, processes, options, lambda: stop.is_set() or (parent is not None and not parent.is_alive()))
+    end_process(0)
