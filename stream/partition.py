@@ -15,6 +15,7 @@ from stream.core import (
     Forecaster,
     Library,
     Lineup,
+    Memory,
     Position,
     RegionChange,
     RegionState,
@@ -63,6 +64,10 @@ class Partition(RegionStates):
         self._alerts: dict[str, LastRevisions] = {}
         self._digests: dict[str, int] = {}
         """By region, the digest of its window."""
+        self._stored_memories: dict[str, Memory] = {}
+        """By region, the memory in the store."""
+        self._memories_to_store: dict[str, Memory] = {}
+        """By region, that of the changes that are being saved."""
         self.refolds: list[Refold] = []
         """Refolds since the last save."""
 
@@ -75,6 +80,7 @@ class Partition(RegionStates):
                 self._forecasts[region_id] = saved.forecast
             self._alerts[region_id] = saved.alerts
             self._digests[region_id] = window_digest(map(encode, saved.events))
+            self._stored_memories[region_id] = saved.memory
         if self.unfit is not None:
             self._take_over(self._own)
 
@@ -167,12 +173,16 @@ class Partition(RegionStates):
 
     def changes(self) -> dict[str, RegionChange]:
         """Return, by region, the changes since the last save."""
-        return {region_id: self._change(region_id, edits) for region_id, edits in self._unsaved.items() if self._has_news(region_id)}
+        return {
+            region_id: self._change(region_id, edits, self._stored_memories.get(region_id))
+            for region_id, edits in self._unsaved.items()
+            if self._has_news(region_id)
+        }
 
     def everything(self) -> dict[str, RegionChange]:
         """Return, by region, the whole state as a change from an empty one. Regions without news so far are left out, as in `changes`."""
         return {
-            region_id: self._change(region_id, {event.id: event for event in state.in_force.events})
+            region_id: self._change(region_id, {event.id: event for event in state.in_force.events}, None)
             for region_id, state in self._states.items()
             if self._has_news(region_id)
         }
@@ -181,17 +191,20 @@ class Partition(RegionStates):
         """Return whether a region had more than events that are not used; one that had not is not saved, however often models change."""
         return bool(self._states[region_id].in_force or region_id in self._forecasts or self._alerts.get(region_id))
 
-    def _change(self, region_id: str, edits: dict[str, Event | None]) -> RegionChange:
+    def _change(self, region_id: str, edits: dict[str, Event | None], memory_before: Memory | None) -> RegionChange:
         state = self._states[region_id]
+        memory = self._memories_to_store[region_id] = state.memory.sparse()
         written = tuple(event for event in edits.values() if event is not None)
         removed = tuple(event_id for event_id, event in edits.items() if event is None)
         forecast, alerts = self._forecasts.get(region_id), self._alerts.get(region_id, ())
         digest = self._digests.get(region_id, 0)
-        return RegionChange(written, removed, state.memory.sparse(), state.due_at, forecast, state.scoring, alerts, digest)
+        return RegionChange(written, removed, memory, state.due_at, forecast, state.scoring, alerts, digest, memory_before)
 
     def mark_saved(self) -> None:
         """Note that all changes so far are in the store."""
         self.saved_position = self.position
+        self._stored_memories |= self._memories_to_store
+        self._memories_to_store.clear()
         self._unsaved.clear()
         self.refolds.clear()
 

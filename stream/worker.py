@@ -34,7 +34,7 @@ from stream.outgoing import activation_out, alert_fields, dead_letter_out, issue
 from stream.partition import Partition, basis_of
 from stream.promotion import lineups_before, read_activations
 from stream.records import Activation, Alert, Forecast
-from stream.store import SavedPartition, Store, WriteResult
+from stream.store import Save, SavedPartition, Store, WriteResult
 from stream.takeover import ModelWatch
 
 GROUP = "forecast"
@@ -213,11 +213,11 @@ class Worker(GroupMember[Owned]):
                 log.info("alert", **alert_fields(out))
 
     def _save(self, touched: set[int]) -> None:
-        for number in sorted(touched):
-            state = self._owned[number].state
-            if state.unfit is not None:
-                continue  # a stand-in's state
-            result = self._store.save(number, state.saved_position, state.position, state.changes())
+        states = [self._owned[number].state for number in sorted(touched)]
+        fit = [state for state in states if state.unfit is None]  # not a stand-in's state
+        results = self._store.save([Save(state.number, state.saved_position, state.position, state.changes()) for state in fit])
+        for state, written in zip(fit, results, strict=True):
+            number, result = state.number, written
             if result is WriteResult.POSITION_DIFFERS:
                 log.warning("the store's position is not the one saved last: replacing its contents", partition=number)
                 self._metrics.note_rebuilding()

@@ -55,3 +55,5 @@ class RegionChange(NamedTuple):
     alerts: LastRevisions = ()
     window_digest: int | None = None
     """Of the whole window after the change (`stream.core.digest`); None: it is not checked when the region is loaded."""
+    memory_before: Memory | None = None
+    """The memory that the store holds, of which it keeps what is the same; None: whatever it holds is to be replaced."""

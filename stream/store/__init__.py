@@ -6,10 +6,11 @@ from urllib.parse import urlsplit
 
 from ingest.bus import Database, Log, SqliteLog, sqlite_path
 from ingest.problem import Problem
-from stream.store.protocol import SavedPartition, Store, WriteResult
+from stream.store.protocol import Save, SavedPartition, Store, WriteResult
 from stream.store.sqlite import SqliteStore
 
 __all__ = [
+    "Save",
     "SavedPartition",
     "SqliteStore",
     "Store",

@@ -5,7 +5,7 @@ It is never ahead of the log's commits, it only moves forward, and it may be emp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from ingest.bus import Log
-from stream.core import Memory, Position, RegionChange, SavedRegion, Scoring, key_of, window_digest
+from stream.core import Position, RegionChange, SavedRegion, Scoring, key_of, window_digest
 from stream.records import encode_alerts
 
 
@@ -35,20 +35,25 @@ class WriteResult(Enum):
     """Another worker has saved a later position. Nothing was written, and nothing needs to be written."""
 
 
+class Save(NamedTuple):
+    """One partition's step from a position to a later one."""
+
+    partition: int
+    before: Position
+    """Where the store must be for the write to go through."""
+    after: Position
+    changes: dict[str, RegionChange]
+    """By region, what has changed between the two."""
+
+
 class Store(Protocol):
     """Saved state, by partition and region."""
 
     def load(self, partition: int) -> SavedPartition | None:
         """Return a partition's state, or None if there is none. If it is damaged, its position is dropped, so that it is written again."""
 
-    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
-        """Move a partition from one position to a later one, with all changes or none.
-
-        Args:
-            before: where the store must be for the write to go through.
-            after: the position to save.
-            changes: by region, what has changed between the two.
-        """
+    def save(self, saves: Sequence[Save]) -> list[WriteResult]:
+        """Move each partition from one position to a later one, with all its changes or none; on a server by one round trip."""
 
     def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> WriteResult:
         """Replace a partition's state, unless the store has a later position on the same basis."""
@@ -76,7 +81,7 @@ class Store(Protocol):
         """Release the connection."""
 
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of what the stores save and of the arrays in a memory. States of another version are built again from the log."""
 Part = bytes | str | int | None
 
@@ -142,14 +147,6 @@ def require_window(stored_digest: str, encoded_events: Iterable[bytes]) -> None:
     """
     if stored_digest and stored_digest != digest_text(window_digest(encoded_events)):
         raise DamagedState("an event of the window is missing, changed or added")
-
-
-def encode_memory(memory: Memory) -> bytes:
-    return msgspec.msgpack.encode(memory)
-
-
-def decode_memory(data: bytes) -> Memory:
-    return msgspec.msgpack.decode(data, type=Memory)
 
 
 def encode_scoring(scoring: Scoring) -> bytes:

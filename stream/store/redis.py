@@ -6,17 +6,20 @@ All keys of an input partition share a hash tag, so that a cluster keeps them to
     quakecast:{2}:regions           SET   region ids
     quakecast:{2}:window:turkiye    ZSET  event id by origin time (ms)
     quakecast:{2}:events:turkiye    HASH  event id -> JSON
-    quakecast:{2}:state:turkiye     HASH  memory (with checkpoints, msgpack), due_at (ms), forecast (JSON), scoring (msgpack),
-                                          alerts (JSON), window (digest of the events), checksum
+    quakecast:{2}:memory:turkiye    HASH  ordinal -> a part of the memory (msgpack); 0: the base
+    quakecast:{2}:state:turkiye     HASH  due_at (ms), forecast (JSON), scoring (msgpack), alerts (JSON), window (digest of the events),
+                                          checksum
 
-Every write is one Lua script. It checks the stored position first and only moves it forward, so a late worker cannot set the state back.
+Every write of a partition is one Lua script. It checks the stored position first and only moves it forward, so a late worker cannot set
+the state back. The scripts of several partitions are sent together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import wraps
+from hashlib import sha1
 from typing import Any, ParamSpec, TypeVar
 
 import redis
@@ -24,54 +27,30 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from ingest.bus import REGION_PARTITIONS, Log
-from ingest.event import decode_event, encode
+from ingest.event import decode_event
 from ingest.instant import Instant
 from ingest.problem import Problem, Unavailable
 from stream.core import Lineup, Position, RegionChange, SavedRegion
 from stream.records import decode_alerts, encode_alerts
+from stream.store.memory_parts import memory_digest, memory_of
 from stream.store.protocol import (
     DAMAGE,
     DamagedState,
+    Save,
     SavedPartition,
     WriteResult,
-    checksum,
-    decode_memory,
     decode_scoring,
-    digest_text,
-    encode_memory,
-    encode_scoring,
     position_checksum,
     require_consistent,
     require_unchanged,
     require_window,
 )
+from stream.store.redis_commands import GUARDED_WRITE, Command, commands_of, redis_key
 from stream.store.refusal import RIGHTS, refusal
 
-# KEYS: the position, the set of regions.
-# ARGV: 1-2   the offset and basis that are expected in the store ('' for none)
-#       3-6   offset, sequence, clock and basis of the new position
-#       7     1 to replace whatever is stored, else 0
-#       8     the offset before this write
-#       9-11  lineup, alerts and checksum of the new position
-#       12-   Redis commands, each preceded by the number of its arguments
-# The script refuses if the store is ahead on the same basis, or (unless it replaces) is not at the expected position.
-GUARDED_WRITE = """
-local stored = redis.call('HMGET', KEYS[1], 'offset', 'basis', 'sequence')
-if stored[1] and stored[2] == ARGV[6] and (tonumber(stored[1]) or -1) > tonumber(ARGV[8]) then return 'store ahead' end
-if ARGV[7] == '0' and ((stored[1] or '') ~= ARGV[1] or (stored[2] or '') ~= ARGV[2]) then return 'position differs' end
-local i = 12
-while i <= #ARGV do
-  local n = tonumber(ARGV[i])
-  redis.call(unpack(ARGV, i + 1, i + n))
-  i = i + n + 1
-end
-local regions = redis.call('SCARD', KEYS[2])
-redis.call('HSET', KEYS[1], 'offset', ARGV[3], 'sequence', ARGV[4], 'clock', ARGV[5], 'basis', ARGV[6])
-redis.call('HSET', KEYS[1], 'lineup', ARGV[9], 'alerts', ARGV[10], 'checksum', ARGV[11], 'regions', regions)
-return 'saved'
-"""
-Command = tuple[str | bytes | int, ...]
 ANSWER_SECONDS = 10.0
+Write = tuple[int, list[str | bytes | int]]
+"""A partition, and the arguments of the script that writes it."""
 PROBE_KEY = "quakecast:probe"  # written to find out whether Redis takes writes; it expires
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -97,7 +76,7 @@ class RedisStore:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._guarded_write = client.register_script(GUARDED_WRITE)
+        self._script = sha1(GUARDED_WRITE.encode(), usedforsecurity=False).hexdigest()
 
     @classmethod
     def connect(cls, url: str) -> RedisStore:
@@ -126,71 +105,73 @@ class RedisStore:
         except DAMAGE:
             pass
         with suppress(redis.exceptions.NoPermissionError):  # a reader, such as a server
-            self._client.delete(_key(partition, "position"))
+            self._client.delete(redis_key(partition, "position"))
         return None
 
     def _regions(self, partition: int) -> dict[str, SavedRegion]:
-        names = sorted(name.decode() for name in self._client.smembers(_key(partition, "regions")))
-        if len(names) != int(self._client.hget(_key(partition, "position"), "regions")):
+        names = sorted(name.decode() for name in self._client.smembers(redis_key(partition, "regions")))
+        if len(names) != int(self._client.hget(redis_key(partition, "position"), "regions")):
             raise DamagedState("the set of regions is incomplete")
         return {region: self._region(partition, region) for region in names}
 
     def _region(self, partition: int, region: str) -> SavedRegion:
         pipeline = self._client.pipeline(transaction=True)
-        pipeline.zrange(_key(partition, "window", region), 0, -1)
-        pipeline.hgetall(_key(partition, "events", region))
-        pipeline.hgetall(_key(partition, "state", region))
-        ids, bodies, state = pipeline.execute()
+        pipeline.zrange(redis_key(partition, "window", region), 0, -1)
+        pipeline.hgetall(redis_key(partition, "events", region))
+        pipeline.hgetall(redis_key(partition, "state", region))
+        pipeline.hgetall(redis_key(partition, "memory", region))
+        ids, bodies, state, parts_of_memory = pipeline.execute()
         due_at = state.get(b"due_at", b"")
         if len(ids) != len(bodies):
             raise DamagedState("the window and the events have different numbers")
-        parts = [state.get(name) or b"" for name in (b"memory", b"due_at", b"forecast", b"scoring", b"alerts")]
-        window = state[b"window"].decode()
-        require_unchanged(state[b"checksum"].decode(), *parts, window)
+        parts = [state.get(name) or b"" for name in (b"due_at", b"forecast", b"scoring", b"alerts")]
+        window, memory = state[b"window"].decode(), memory_of(parts_of_memory.values())
+        require_unchanged(state[b"checksum"].decode(), *parts, window, memory_digest(memory))
         require_window(window, bodies.values())
         events = tuple(decode_event(bodies[event_id]) for event_id in ids)
         due = Instant(int(due_at)) if due_at else None
         scoring, alerts = decode_scoring(state[b"scoring"]), decode_alerts(state.get(b"alerts", b""))
-        saved = SavedRegion(events, decode_memory(state[b"memory"]), due, state.get(b"forecast") or None, scoring, alerts)
+        saved = SavedRegion(events, memory, due, state.get(b"forecast") or None, scoring, alerts)
         return require_consistent(saved)
 
     @_answered
-    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
-        first = before.offset == 0 and self._position(partition) is None
-        clearing = self._clearing(partition) if first else []
-        expected = ("", "") if first else (before.offset, before.basis)
-        return self._write(partition, before, after, clearing + _commands(partition, changes), expected)
+    def save(self, saves: Sequence[Save]) -> list[WriteResult]:
+        return self._write([self._guarded_write(one) for one in saves])
+
+    def _guarded_write(self, save: Save) -> Write:
+        first = save.before.offset == 0 and self._position(save.partition) is None
+        clearing = self._clearing(save.partition) if first else []
+        expected = ("", "") if first else (save.before.offset, save.before.basis)
+        return _arguments(save, clearing + commands_of(save.partition, save.changes), expected)
 
     @_answered
     def replace(self, partition: int, position: Position, everything: dict[str, RegionChange]) -> WriteResult:
-        return self._write(partition, position, position, self._clearing(partition) + _commands(partition, everything), None)
+        commands = self._clearing(partition) + commands_of(partition, everything)
+        (result,) = self._write([_arguments(Save(partition, position, position, everything), commands, None)])
+        return result
 
     def _clearing(self, partition: int) -> list[Command]:
         """Return the commands that delete all keys of a partition except its position."""
-        keys = sorted(key.decode() for key in self._client.scan_iter(match=_key(partition, "*"), count=1_000))
-        return [("DEL", key) for key in keys if key != _key(partition, "position")]
+        keys = sorted(key.decode() for key in self._client.scan_iter(match=redis_key(partition, "*"), count=1_000))
+        return [("DEL", key) for key in keys if key != redis_key(partition, "position")]
 
-    def _write(
-        self, partition: int, before: Position, after: Position, commands: list[Command], expected: tuple[int | str, str] | None
-    ) -> WriteResult:
-        """Run the guarded write; with `expected` None it replaces what is stored."""
-        flat = [part for command in commands for part in (len(command), *command)]
-        fields = (after.offset, after.sequence, int(after.clock), after.basis)
-        arguments = [
-            *(expected or ("", "")),
-            *fields,
-            int(expected is None),
-            before.offset,
-            after.lineup.encode(),
-            encode_alerts(after.alerts),
-            position_checksum(after),
-            *flat,
-        ]
-        return WriteResult(self._guarded_write(keys=[_key(partition, "position"), _key(partition, "regions")], args=arguments).decode())
+    def _write(self, writes: list[Write]) -> list[WriteResult]:
+        """Run guarded writes by one round trip. A server that does not know the script (it was started again) is given it."""
+        pipeline = self._client.pipeline(transaction=False)
+        for partition, arguments in writes:
+            pipeline.evalsha(self._script, 2, redis_key(partition, "position"), redis_key(partition, "regions"), *arguments)
+        answers = pipeline.execute(raise_on_error=False)
+        if answers and all(isinstance(answer, redis.exceptions.NoScriptError) for answer in answers):
+            self._client.script_load(GUARDED_WRITE)
+            return self._write(writes)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return [WriteResult(answer.decode()) for answer in answers]
 
     def _position(self, partition: int) -> Position | None:
         names = ("offset", "sequence", "clock", "basis", "lineup", "alerts", "checksum")
-        offset, sequence, clock, basis, lineup, alerts, stored = self._client.hmget(_key(partition, "position"), *names)
+        offset, sequence, clock, basis, lineup, alerts, stored = self._client.hmget(redis_key(partition, "position"), *names)
         try:
             at, decoded = Instant(int(clock)), decode_alerts(alerts or b"")
             position = Position(int(offset), int(sequence), at, basis.decode(), Lineup.decode(lineup or b""), decoded)
@@ -200,14 +181,14 @@ class RedisStore:
 
     @_answered
     def drop(self, partition: int) -> None:
-        self._client.delete(_key(partition, "position"))
+        self._client.delete(redis_key(partition, "position"))
 
     @_answered
     def forecasts(self) -> dict[str, bytes]:
         forecasts: dict[str, bytes] = {}
         for partition in range(REGION_PARTITIONS):
-            for name in self._client.smembers(_key(partition, "regions")):
-                forecast = self._client.hget(_key(partition, "state", name.decode()), "forecast")
+            for name in self._client.smembers(redis_key(partition, "regions")):
+                forecast = self._client.hget(redis_key(partition, "state", name.decode()), "forecast")
                 if forecast:
                     forecasts[name.decode()] = forecast
         return dict(sorted(forecasts.items()))
@@ -228,23 +209,9 @@ class RedisStore:
         self._client.close()
 
 
-def _key(partition: int, kind: str, region: str | None = None) -> str:
-    return f"quakecast:{{{partition}}}:{kind}" + (f":{region}" if region else "")
-
-
-def _commands(partition: int, changes: dict[str, RegionChange]) -> list[Command]:
-    commands: list[Command] = []
-    for region, change in changes.items():
-        window, events = _key(partition, "window", region), _key(partition, "events", region)
-        commands.append(("SADD", _key(partition, "regions"), region))
-        commands += [("ZREM", window, event_id) for event_id in change.removed]
-        commands += [("HDEL", events, event_id) for event_id in change.removed]
-        commands += [("ZADD", window, int(event.time), event.id) for event in change.written]
-        commands += [("HSET", events, event.id, encode(event)) for event in change.written]
-        due_at = b"" if change.due_at is None else str(int(change.due_at)).encode()
-        parts = (encode_memory(change.memory), due_at, change.forecast or b"", encode_scoring(change.scoring), encode_alerts(change.alerts))
-        window_text = digest_text(change.window_digest)
-        fields = ("memory", parts[0], "due_at", parts[1], "forecast", parts[2], "scoring", parts[3], "alerts", parts[4])
-        pairs: Command = (*fields, "window", window_text, "checksum", checksum(*parts, window_text))
-        commands.append(("HSET", _key(partition, "state", region), *pairs))
-    return commands
+def _arguments(save: Save, commands: list[Command], expected: tuple[int | str, str] | None) -> Write:
+    """Return a partition, and the arguments of its guarded write; with `expected` None it replaces what is stored."""
+    before, after = save.before, save.after
+    fields = (after.offset, after.sequence, int(after.clock), after.basis, int(expected is None), before.offset)
+    more = (after.lineup.encode(), encode_alerts(after.alerts), position_checksum(after))
+    return save.partition, [*(expected or ("", "")), *fields, *more, *(part for one in commands for part in (len(one), *one))]

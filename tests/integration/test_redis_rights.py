@@ -15,7 +15,7 @@ from ingest.problem import Problem
 from stream.core.position import Position
 from stream.monitoring import ModelProbe, StoreProbe
 from stream.store import open_store
-from stream.store.protocol import WriteResult
+from stream.store.protocol import Save, WriteResult
 from tests.support.secured import SecuredRedis, secured_redis
 
 AFTER = Position(7, 6, Instant(7_000), "sum-1/0123")
@@ -29,14 +29,14 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredRedis]:
 
 def test_a_server_reads_what_a_worker_has_written_and_cannot_write_itself(secured: SecuredRedis) -> None:
     worker, reader = open_store(secured.url("forecast")), open_store(secured.url("serve"))
-    assert worker.save(2, Position(), AFTER, {}) is WriteResult.SAVED
+    assert worker.save([Save(2, Position(), AFTER, {})]) == [WriteResult.SAVED]
     assert reader.positions() == {2: AFTER}
     assert reader.forecasts() == {}
     saved = reader.load(2)
     assert saved is not None
     assert saved.position == AFTER
     with pytest.raises(Problem, match="does not let this user write or read the store") as raised:
-        reader.save(2, AFTER, AFTER._replace(offset=8), {})
+        reader.save([Save(2, AFTER, AFTER._replace(offset=8), {})])
     assert "docs/operators.md" in str(raised.value)
     assert worker.positions() == {2: AFTER}
     worker.close()
@@ -45,7 +45,7 @@ def test_a_server_reads_what_a_worker_has_written_and_cannot_write_itself(secure
 
 def test_a_server_takes_a_damaged_state_for_none_and_leaves_it_to_the_worker(secured: SecuredRedis) -> None:
     worker, reader = open_store(secured.url("forecast")), open_store(secured.url("serve"))
-    worker.save(4, Position(), AFTER, {})
+    worker.save([Save(4, Position(), AFTER, {})])
     with secured.client() as client:
         client.hset("quakecast:{4}:position", "checksum", "another")
         assert reader.load(4) is None

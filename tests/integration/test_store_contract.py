@@ -25,7 +25,7 @@ from stream.core.score import Interval, Scoring, Tally, Week
 from stream.core.window import EventsInForce, Window
 from stream.partition import Partition
 from stream.store import open_store
-from stream.store.protocol import SavedPartition, Store, WriteResult, position_checksum
+from stream.store.protocol import Save, SavedPartition, Store, WriteResult, position_checksum
 from tests.support.secured import SecuredRedis, secured_redis
 from tests.support.servers import new_database, own_redis
 from tests.support.simulated import REGION, SumForecaster, at, change, event, fold_events, records_by_partition, simulated_polls, table
@@ -109,6 +109,12 @@ SCORING = Scoring(
 )
 
 
+def save(store: Store, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
+    """Save one partition."""
+    (result,) = store.save([Save(partition, before, after, changes)])
+    return result
+
+
 def require_saved(saved: SavedPartition | None) -> SavedPartition:
     assert saved is not None
     return saved
@@ -127,7 +133,7 @@ def test_an_empty_store_returns_nothing(reopen: Callable[[], Store]) -> None:
 
 def test_saved_state_is_loaded_unchanged(reopen: Callable[[], Store]) -> None:
     changes = {"test": region_change(C, A, B, due_at=at(9), forecast=b'{"a":1}', scoring=SCORING), "neighbour": region_change(event("n"))}
-    assert reopen().save(2, FIRST, position(7), changes) is WriteResult.SAVED
+    assert save(reopen(), 2, FIRST, position(7), changes) is WriteResult.SAVED
     saved = require_saved(reopen().load(2))
     assert saved.position == position(7)
     assert saved.regions == {
@@ -138,31 +144,31 @@ def test_saved_state_is_loaded_unchanged(reopen: Callable[[], Store]) -> None:
 
 def test_events_with_equal_times_are_loaded_in_the_order_of_the_window(reopen: Callable[[], Store]) -> None:
     events = [event(name) for name in ("us2", "us10", "US3", "ci1", "éa", "ak")]
-    assert reopen().save(0, FIRST, position(1), {"test": region_change(*events)}) is WriteResult.SAVED
+    assert save(reopen(), 0, FIRST, position(1), {"test": region_change(*events)}) is WriteResult.SAVED
     assert require_saved(reopen().load(0)).regions["test"].events == Window.of(events).events
 
 
 def test_an_emptied_window_is_saved(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(0, FIRST, position(1), {"test": region_change(A)})
-    store.save(0, position(1), position(2), {"test": region_change(removed=("a",), due_at=at(4))})
+    save(store, 0, FIRST, position(1), {"test": region_change(A)})
+    save(store, 0, position(1), position(2), {"test": region_change(removed=("a",), due_at=at(4))})
     assert require_saved(store.load(0)).regions["test"] == SavedRegion((), memory_of(), at(4), None)
 
 
 def test_removed_events_vanish_and_revised_ones_move(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(0, FIRST, position(1), {"test": region_change(A, B, C)})
+    save(store, 0, FIRST, position(1), {"test": region_change(A, B, C)})
     revised = event("a", 9, 4.4)
     step = RegionChange((revised,), ("b", "never-there"), memory_of(C, revised), None, None)
-    assert store.save(0, position(1), position(2), {"test": step}) is WriteResult.SAVED
+    assert save(store, 0, position(1), position(2), {"test": step}) is WriteResult.SAVED
     assert require_saved(store.load(0)).regions["test"].events == (C, revised)
 
 
 def test_partitions_and_untouched_regions_are_left_alone(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(0, FIRST, position(1), {"test": region_change(A), "neighbour": region_change(B)})
-    store.save(1, FIRST, position(5), {"elsewhere": region_change(C)})
-    store.save(0, position(1), position(2), {"test": region_change(A, C)})
+    save(store, 0, FIRST, position(1), {"test": region_change(A), "neighbour": region_change(B)})
+    save(store, 1, FIRST, position(5), {"elsewhere": region_change(C)})
+    save(store, 0, position(1), position(2), {"test": region_change(A, C)})
     assert require_saved(store.load(0)).regions["neighbour"].events == (B,)
     assert require_saved(store.load(1)) == SavedPartition(position(5), {"elsewhere": SavedRegion((C,), memory_of(C), None, None)})
     assert store.positions() == {0: position(2), 1: position(5)}
@@ -170,49 +176,71 @@ def test_partitions_and_untouched_regions_are_left_alone(reopen: Callable[[], St
 
 def test_a_position_moves_without_any_change(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    assert store.save(0, FIRST, position(4), {}) is WriteResult.SAVED
+    assert save(store, 0, FIRST, position(4), {}) is WriteResult.SAVED
     assert store.load(0) == SavedPartition(position(4), {})
+
+
+def test_partitions_that_are_saved_together_are_answered_each_for_itself(reopen: Callable[[], Store]) -> None:
+    store = reopen()
+    save(store, 1, FIRST, position(5), {"test": region_change(A)})
+    saves = [Save(number, FIRST, position(3), {"test": region_change(B)}) for number in (0, 1, 2)]
+    assert store.save(saves) == [WriteResult.SAVED, WriteResult.STORE_AHEAD, WriteResult.SAVED]
+    assert store.positions() == {0: position(3), 1: position(5), 2: position(3)}
+    assert require_saved(store.load(2)).regions["test"].events == (B,)
+    assert store.save([]) == []
+
+
+def test_a_memory_is_saved_in_parts_and_loaded_as_a_whole(reopen: Callable[[], Store]) -> None:
+    store, whole = reopen(), memory_of(A, B)
+    save(store, 0, FIRST, position(1), {"test": region_change(A, B)})
+    after = Memory(b"moved", (*whole.checkpoints[:-1], whole.checkpoints[-1]._replace(ordinal=7)))
+    change = region_change(A, B)._replace(memory=after, memory_before=whole)
+    assert save(store, 0, position(1), position(2), {"test": change}) is WriteResult.SAVED
+    assert require_saved(store.load(0)).regions["test"].memory == after
+    stale = change._replace(memory=whole, memory_before=whole)  # the store does not hold what the worker believes
+    assert save(store, 0, position(2), position(3), {"test": stale}) is WriteResult.SAVED
+    assert store.load(0) is None
 
 
 def test_a_write_from_an_earlier_position_is_refused(reopen: Callable[[], Store]) -> None:
     store, late = reopen(), reopen()
-    store.save(0, FIRST, position(5), {"test": region_change(A)})
-    store.save(0, position(5), position(9), {"test": region_change(A, B)})
+    save(store, 0, FIRST, position(5), {"test": region_change(A)})
+    save(store, 0, position(5), position(9), {"test": region_change(A, B)})
     for before in (FIRST, position(5), position(8)):
-        assert late.save(0, before, position(20), {"test": region_change(C)}) is WriteResult.STORE_AHEAD
+        assert save(late, 0, before, position(20), {"test": region_change(C)}) is WriteResult.STORE_AHEAD
     assert late.replace(0, position(8), {"test": region_change(C)}) is WriteResult.STORE_AHEAD
     assert require_saved(store.load(0)) == SavedPartition(position(9), {"test": SavedRegion((A, B), memory_of(A, B), None, None)})
 
 
 def test_a_write_to_an_emptied_store_is_refused(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    assert store.save(0, position(5), position(9), {"test": region_change(A)}) is WriteResult.POSITION_DIFFERS
+    assert save(store, 0, position(5), position(9), {"test": region_change(A)}) is WriteResult.POSITION_DIFFERS
     assert store.load(0) is None
 
 
 def test_a_write_to_a_store_that_was_set_back_is_refused(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(0, FIRST, position(3), {"test": region_change(A)})
-    assert store.save(0, position(5), position(9), {"test": region_change(A, B)}) is WriteResult.POSITION_DIFFERS
+    save(store, 0, FIRST, position(3), {"test": region_change(A)})
+    assert save(store, 0, position(5), position(9), {"test": region_change(A, B)}) is WriteResult.POSITION_DIFFERS
     assert require_saved(store.load(0)).position == position(3)
 
 
 def test_a_write_on_another_basis_is_refused_and_replacing_is_not(reopen: Callable[[], Store]) -> None:
     store, other = reopen(), position(4, "sum-2/0123")
-    store.save(0, FIRST, position(9), {"test": region_change(A, B), "neighbour": region_change(C)})
-    assert store.save(0, FIRST, other, {"test": region_change(C)}) is WriteResult.POSITION_DIFFERS
-    assert store.save(0, position(9)._replace(basis=other.basis), other, {"test": region_change(C)}) is WriteResult.POSITION_DIFFERS
+    save(store, 0, FIRST, position(9), {"test": region_change(A, B), "neighbour": region_change(C)})
+    assert save(store, 0, FIRST, other, {"test": region_change(C)}) is WriteResult.POSITION_DIFFERS
+    assert save(store, 0, position(9)._replace(basis=other.basis), other, {"test": region_change(C)}) is WriteResult.POSITION_DIFFERS
     assert store.replace(0, other, {"test": region_change(C)}) is WriteResult.SAVED
     assert require_saved(store.load(0)) == SavedPartition(other, {"test": SavedRegion((C,), memory_of(C), None, None)})
 
 
 def test_replacing_writes_everything_and_saving_continues_from_there(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(0, FIRST, position(5), {"test": region_change(A, B), "neighbour": region_change(C, forecast=b"{}")})
+    save(store, 0, FIRST, position(5), {"test": region_change(A, B), "neighbour": region_change(C, forecast=b"{}")})
     assert store.replace(0, position(7), {"test": region_change(C, due_at=at(1))}) is WriteResult.SAVED
     assert require_saved(store.load(0)) == SavedPartition(position(7), {"test": SavedRegion((C,), memory_of(C), at(1), None)})
     assert store.forecasts() == {}
-    assert store.save(0, position(7), position(8), {"test": region_change(A, C)}) is WriteResult.SAVED
+    assert save(store, 0, position(7), position(8), {"test": region_change(A, C)}) is WriteResult.SAVED
 
 
 def test_replacing_in_an_empty_store_works(reopen: Callable[[], Store]) -> None:
@@ -223,9 +251,9 @@ def test_replacing_in_an_empty_store_works(reopen: Callable[[], Store]) -> None:
 
 def test_the_latest_forecasts_of_all_partitions_are_read_by_region(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(5, FIRST, position(1), {"b": region_change(A, forecast=b"1"), "silent": region_change(C)})
-    store.save(0, FIRST, position(1), {"c": region_change(A, forecast=b"2"), "a": region_change(A, forecast=b"3")})
-    store.save(0, position(1), position(2), {"c": region_change(A, forecast=b"4")})
+    save(store, 5, FIRST, position(1), {"b": region_change(A, forecast=b"1"), "silent": region_change(C)})
+    save(store, 0, FIRST, position(1), {"c": region_change(A, forecast=b"2"), "a": region_change(A, forecast=b"3")})
+    save(store, 0, position(1), position(2), {"c": region_change(A, forecast=b"4")})
     assert list(store.forecasts().items()) == [("a", b"3"), ("b", b"1"), ("c", b"4")]
 
 
@@ -240,9 +268,9 @@ def test_a_partition_saved_in_steps_is_restored_unchanged(reopen: Callable[[], S
     for record in [*records, Outage(len(records), at(1), "all_day", 301.0, "HTTP status 503"), small]:
         live.take(record, record.sequence)
         if record.sequence % 9 == 0:
-            assert store.save(number, live.saved_position, live.position, live.changes()) is WriteResult.SAVED
+            assert save(store, number, live.saved_position, live.position, live.changes()) is WriteResult.SAVED
             live.mark_saved()
-    store.save(number, live.saved_position, live.position, live.changes())
+    save(store, number, live.saved_position, live.position, live.changes())
     saved = require_saved(store.load(number))
     state = live.state(REGION.id)
     assert saved.position == live.position
@@ -267,7 +295,7 @@ def saved_partition(store: Store) -> int:
     )
     for record in [*records, Outage(len(records), at(1), "all_day", 301.0, "HTTP status 503")]:
         live.take(record, record.sequence)
-    store.save(number, live.saved_position, live.position, live.changes())
+    save(store, number, live.saved_position, live.position, live.changes())
     assert require_saved(store.load(number)).position == live.position
     return number
 
@@ -275,7 +303,9 @@ def saved_partition(store: Store) -> int:
 @pytest.mark.parametrize(
     "alteration",
     [
-        "UPDATE regions SET memory = CAST(memory || x'00' AS BLOB)",
+        "UPDATE memory_parts SET body = CAST(body || x'00' AS BLOB)",
+        "DELETE FROM memory_parts WHERE ordinal = 0",
+        "DELETE FROM memory_parts WHERE ordinal > 0",
         "UPDATE regions SET due_at = due_at + 1",
         "UPDATE regions SET forecast = replace(forecast, '0', '1')",
         "UPDATE regions SET scoring = x'93'",
@@ -304,14 +334,16 @@ def test_a_state_in_redis_that_was_altered_is_not_loaded(in_redis: tuple[Store, 
     with redis_client.Redis.from_url(url) as client:
         number = saved_partition(store)
         whole = {key: client.dump(key) for key in client.scan_iter(match=f"quakecast:{{{number}}}:*")}
-        position, state, events = (f"quakecast:{{{number}}}:{name}" for name in ("position", "state:test", "events:test"))
+        names = ("position", "state:test", "memory:test", "events:test")
+        position, state, memory, events = (f"quakecast:{{{number}}}:{name}" for name in names)
         event_id, body = next(iter(client.hgetall(events).items()))
         alterations = [
             (position, "clock", int(client.hget(position, "clock")) + 31_557_600_000),
             (position, "sequence", 10**9),
             (position, "alerts", b""),
             (position, "checksum", b""),
-            (state, "memory", client.hget(state, "memory") + b"0"),
+            (memory, "0", client.hget(memory, "0") + b"0"),
+            (memory, "0", client.hvals(memory)[1]),
             (state, "scoring", b"0"),
             (state, "alerts", b""),
             (state, "window", b"0"),
@@ -328,13 +360,13 @@ def test_a_state_in_redis_that_was_altered_is_not_loaded(in_redis: tuple[Store, 
 def test_a_window_whose_order_was_altered_is_not_loaded(in_redis: tuple[Store, str], tmp_path: Path) -> None:
     before_all = int(at(0))
     embedded = open_store(f"sqlite:///{tmp_path}/one.db")
-    embedded.save(0, FIRST, position(1), {"test": region_change(A, B, C)})
+    save(embedded, 0, FIRST, position(1), {"test": region_change(A, B, C)})
     with closing(sqlite3.connect(tmp_path / "one.db")) as connection:
         connection.execute("UPDATE window_events SET time = ? WHERE id = 'b'", (before_all,))
         connection.commit()
     assert embedded.load(0) is None
     store, url = in_redis
-    store.save(0, FIRST, position(1), {"test": region_change(A, B, C)})
+    save(store, 0, FIRST, position(1), {"test": region_change(A, B, C)})
     with redis_client.Redis.from_url(url) as client:
         client.zadd("quakecast:{0}:window:test", {"b": before_all})
     assert store.load(0) is None
@@ -342,12 +374,12 @@ def test_a_window_whose_order_was_altered_is_not_loaded(in_redis: tuple[Store, s
 
 def test_a_damaged_position_does_not_keep_other_partitions_from_being_saved(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/one.db")
-    store.save(0, FIRST, position(1), {"test": region_change(A)})
+    save(store, 0, FIRST, position(1), {"test": region_change(A)})
     with closing(sqlite3.connect(tmp_path / "one.db")) as connection:
         connection.execute("UPDATE positions SET clock = 1e300, alerts = x'93'")
         connection.commit()
     assert store.positions() == {}
-    assert store.save(1, FIRST, position(5), {"elsewhere": region_change(C)}) is WriteResult.SAVED
+    assert save(store, 1, FIRST, position(5), {"elsewhere": region_change(C)}) is WriteResult.SAVED
     assert store.load(0) is None
 
 
@@ -363,10 +395,10 @@ def test_a_store_shares_transactions_only_with_the_log_in_its_file(tmp_path: Pat
 def test_a_damaged_embedded_memory_is_not_loaded(tmp_path: Path) -> None:
     log = open_log(f"sqlite:///{tmp_path}/one.db")
     store = open_store(f"sqlite:///{tmp_path}/one.db", log)
-    store.save(0, FIRST, position(1), {"test": region_change(A)})
-    log.database.connection.execute("UPDATE regions SET memory = x'93'")  # type: ignore[attr-defined]
+    save(store, 0, FIRST, position(1), {"test": region_change(A)})
+    log.database.connection.execute("UPDATE memory_parts SET body = x'93'")  # type: ignore[attr-defined]
     assert store.load(0) is None
-    assert store.save(0, FIRST, position(1), {"test": region_change(C)}) is WriteResult.SAVED
+    assert save(store, 0, FIRST, position(1), {"test": region_change(C)}) is WriteResult.SAVED
     assert require_saved(store.load(0)).regions == {"test": SavedRegion((C,), memory_of(C), None, None)}
     log.close()
 
@@ -382,7 +414,7 @@ def test_a_database_of_an_earlier_release_is_emptied_and_built_anew(tmp_path: Pa
     )
     store = open_store(f"sqlite:///{tmp_path}/one.db", log)
     assert store.positions() == {}
-    assert store.save(0, FIRST, position(1), {"test": region_change(A, scoring=SCORING)}) is WriteResult.SAVED
+    assert save(store, 0, FIRST, position(1), {"test": region_change(A, scoring=SCORING)}) is WriteResult.SAVED
     assert require_saved(open_store(f"sqlite:///{tmp_path}/one.db", log).load(0)).regions["test"].scoring == SCORING
     log.close()
 
@@ -403,7 +435,7 @@ def in_redis(redis_url: str) -> Iterator[tuple[Store, str]]:
 def test_the_lineup_is_saved_with_its_position(reopen: Reopen) -> None:
     lineup = Lineup((("lstm", "lstm-a"),), (("lstm", "lstm-b"),))
     promoted = position(7)._replace(lineup=lineup)
-    assert reopen().save(2, FIRST, promoted, {}) is WriteResult.SAVED
+    assert save(reopen(), 2, FIRST, promoted, {}) is WriteResult.SAVED
     assert reopen().positions() == {2: promoted}
     saved = reopen().load(2)
     assert saved is not None
@@ -413,9 +445,9 @@ def test_the_lineup_is_saved_with_its_position(reopen: Reopen) -> None:
 def test_an_operator_reads_the_windows_with_redis_cli(in_redis: tuple[Store, str]) -> None:
     store, url = in_redis
     forecast = b'{"id":"test-2-6"}'
-    store.save(2, FIRST, position(7), {"test": region_change(C, A, B, due_at=at(9), forecast=forecast)})
+    save(store, 2, FIRST, position(7), {"test": region_change(C, A, B, due_at=at(9), forecast=forecast)})
     assert sorted(cli(url, "KEYS", "*")) == [
-        f"quakecast:{{2}}:{kind}" for kind in ("events:test", "position", "regions", "state:test", "window:test")
+        f"quakecast:{{2}}:{kind}" for kind in ("events:test", "memory:test", "position", "regions", "state:test", "window:test")
     ]
     fields = cli(url, "HGETALL", "quakecast:{2}:position")
     assert dict(zip(fields[::2], fields[1::2], strict=True)) == {
@@ -439,15 +471,16 @@ def test_an_operator_reads_the_windows_with_redis_cli(in_redis: tuple[Store, str
     assert cli(url, "HGET", "quakecast:{2}:state:test", "forecast") == [forecast.decode()]
     assert cli(url, "HGET", "quakecast:{2}:state:test", "due_at") == [str(int(at(9)))]
     assert sorted(cli(url, "HKEYS", "quakecast:{2}:state:test")) == [
-        "alerts", "checksum", "due_at", "forecast", "memory", "scoring", "window",
+        "alerts", "checksum", "due_at", "forecast", "scoring", "window",
     ]  # fmt: skip
 
 
 DAMAGE = {
-    "no memory": ("HDEL", "quakecast:{0}:state:test", "memory"),
+    "no memory": ("DEL", "quakecast:{0}:memory:test"),
+    "no base of the memory": ("HDEL", "quakecast:{0}:memory:test", "0"),
     "no scoring": ("HDEL", "quakecast:{0}:state:test", "scoring"),
     "another scoring": ("HSET", "quakecast:{0}:state:test", "scoring", "rubbish"),
-    "another memory": ("HSET", "quakecast:{0}:state:test", "memory", "rubbish"),
+    "another memory": ("HSET", "quakecast:{0}:memory:test", "0", "rubbish"),
     "no state": ("DEL", "quakecast:{0}:state:test"),
     "no window": ("DEL", "quakecast:{0}:window:test"),
     "no events": ("DEL", "quakecast:{0}:events:test"),
@@ -465,12 +498,12 @@ DAMAGE = {
 @pytest.mark.parametrize("command", DAMAGE.values(), ids=DAMAGE.keys())
 def test_damaged_state_in_redis_is_not_loaded_and_can_be_replaced(in_redis: tuple[Store, str], command: tuple[str, ...]) -> None:
     store, url = in_redis
-    store.save(0, FIRST, position(3), {"test": region_change(A, B, C)})
+    save(store, 0, FIRST, position(3), {"test": region_change(A, B, C)})
     cli(url, *command)
     assert store.load(0) is None
     # the damaged state is not extended
-    assert store.save(0, position(3), position(4), {"other": region_change(A)}) is WriteResult.POSITION_DIFFERS
-    assert store.save(0, FIRST, position(4), {"test": region_change(A, B)}) is WriteResult.SAVED
+    assert save(store, 0, position(3), position(4), {"other": region_change(A)}) is WriteResult.POSITION_DIFFERS
+    assert save(store, 0, FIRST, position(4), {"test": region_change(A, B)}) is WriteResult.SAVED
     assert require_saved(store.load(0)).regions == {"test": SavedRegion((A, B), memory_of(A, B), None, None)}
     cli(url, *command)
     assert store.replace(0, position(5), {"test": region_change(C)}) is WriteResult.SAVED
@@ -479,8 +512,8 @@ def test_damaged_state_in_redis_is_not_loaded_and_can_be_replaced(in_redis: tupl
 
 def test_a_damaged_position_does_not_hide_the_others(in_redis: tuple[Store, str]) -> None:
     store, url = in_redis
-    store.save(0, FIRST, position(3), {"test": region_change(A)})
-    store.save(1, FIRST, position(3), {"other": region_change(B)})
+    save(store, 0, FIRST, position(3), {"test": region_change(A)})
+    save(store, 1, FIRST, position(3), {"other": region_change(B)})
     cli(url, "HDEL", "quakecast:{0}:position", "basis")
     assert store.positions() == {1: position(3)}
 
@@ -495,7 +528,7 @@ def test_a_large_window_is_written_and_read_as_a_whole(in_redis: tuple[Store, st
 
 def test_a_store_that_takes_writes_says_so_and_keeps_what_it_holds(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    store.save(0, FIRST, position(1), {"test": region_change(A)})
+    save(store, 0, FIRST, position(1), {"test": region_change(A)})
     store.check_writable()
     assert require_saved(store.load(0)).regions == {"test": SavedRegion((A,), memory_of(A), None, None)}
 
@@ -506,11 +539,11 @@ def test_a_read_only_redis_is_noticed_and_named() -> None:
         store.check_writable()
         with redis_client.Redis.from_url(f"redis://{server.address}/0") as client:
             client.replicaof("127.0.0.1", "9")
-            for write in (store.check_writable, lambda: store.save(0, FIRST, position(1), {"test": region_change(A)})):
+            for write in (store.check_writable, lambda: save(store, 0, FIRST, position(1), {"test": region_change(A)})):
                 with pytest.raises(Unavailable, match="read only replica"):
                     write()
             client.replicaof("NO", "ONE")
-        assert store.save(0, FIRST, position(1), {"test": region_change(A)}) is WriteResult.SAVED
+        assert save(store, 0, FIRST, position(1), {"test": region_change(A)}) is WriteResult.SAVED
 
 
 def test_a_redis_without_memory_is_noticed_and_named() -> None:

@@ -15,7 +15,7 @@ from ingest.event import Event
 from stream.core.position import Position, RegionChange, SavedRegion
 from stream.core.window import Window
 from stream.store import open_store
-from stream.store.protocol import SavedPartition, Store, WriteResult
+from stream.store.protocol import Save, SavedPartition, Store, WriteResult
 from tests.integration.test_store_contract import BASIS, memory_of, position, region_change
 from tests.support.servers import new_database
 from tests.support.simulated import at, event
@@ -26,7 +26,7 @@ WINDOWS = st.lists(EVENTS, max_size=4, unique_by=lambda one: one.id)
 BASES = st.sampled_from([BASIS, BASIS, "sum-2/0123"])
 DAMAGES = {
     "position": ("UPDATE positions SET checksum = 'x' WHERE partition = ?", "position", "checksum"),
-    "memory": ("UPDATE regions SET memory = x'c0' WHERE partition = ?", "state:test", "memory"),
+    "memory": ("UPDATE memory_parts SET body = x'c0' WHERE partition = ? AND ordinal = 0", "memory:test", "0"),
     "forecast": ("UPDATE regions SET forecast = 'other' WHERE partition = ?", "state:test", "forecast"),
     "scoring": ("UPDATE regions SET scoring = x'00' WHERE partition = ?", "state:test", "scoring"),
 }
@@ -74,7 +74,7 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             expected = WriteResult.SAVED if stored and stored.position == before else WriteResult.POSITION_DIFFERS
         change, region = self._change(partition, window)
-        assert [store.save(partition, before, after, {"test": change}) for store in self.stores] == [expected] * 2
+        assert [store.save([Save(partition, before, after, {"test": change})]) for store in self.stores] == [[expected]] * 2
         if expected is WriteResult.SAVED:
             self.saved[partition] = SavedPartition(after, (stored.regions if stored else {}) | {"test": region})
 
@@ -99,7 +99,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Lose everything, as by FLUSHALL."""
         self.client.flushdb()
         with closing(sqlite3.connect(self.file)) as connection:
-            for table in ("positions", "regions", "window_events"):
+            for table in ("positions", "regions", "memory_parts", "window_events"):
                 connection.execute(f"DELETE FROM {table}")
             connection.commit()
         self.saved.clear()

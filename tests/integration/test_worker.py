@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ from stream.partition import Partition
 from stream.records.alert import Alert, decode_alert
 from stream.records.forecast import Forecast, decode_forecast
 from stream.store import open_store
-from stream.store.protocol import SavedPartition, Store, WriteResult
+from stream.store.protocol import Save, SavedPartition, Store, WriteResult
 from stream.worker import Worker
 from tests.support.servers import new_database
 from tests.support.simulated import REGION, Poll, SumForecaster, at, beat, change, event, records_by_partition, simulated_polls, table
@@ -48,11 +48,13 @@ class DyingStore:
     def __init__(self, store: Store, saves_before: int) -> None:
         self._store, self._left = store, saves_before
 
-    def save(self, partition: int, before: Position, after: Position, changes: dict[str, RegionChange]) -> WriteResult:
-        self._left -= 1
-        if self._left < 0:
-            raise Killed
-        return self._store.save(partition, before, after, changes)
+    def save(self, saves: Sequence[Save]) -> list[WriteResult]:
+        for one in saves:
+            self._left -= 1
+            if self._left < 0:
+                raise Killed
+            self._store.save([one])
+        return [WriteResult.SAVED] * len(saves)
 
     def load(self, partition: int) -> SavedPartition | None:
         return self._store.load(partition)

@@ -12,7 +12,7 @@ from ingest.bus import Database, open_log
 from ingest.event import Outage
 from stream.alerts.rules import Rule
 from stream.partition import Partition
-from stream.store import SavedPartition, Store, open_store
+from stream.store import Save, SavedPartition, Store, open_store
 from stream.store.sqlite import COLUMNS
 from tests.fuzz.driver import Taken
 from tests.fuzz.mutation import damaged, odd_number, odd_text
@@ -20,7 +20,9 @@ from tests.fuzz.surfaces.files import folder
 from tests.support.simulated import REGION, SumForecaster, at, records_by_partition, simulated_polls
 from tests.support.simulated import table as regions
 
-ALTERED = [(table, column) for table, columns in COLUMNS.items() for column in columns if column not in ("partition", "region", "id")]
+ALTERED = [
+    (table, column) for table, columns in COLUMNS.items() for column in columns if column not in ("partition", "region", "id", "ordinal")
+]
 
 
 def generate(rng: Random) -> bytes:
@@ -52,7 +54,7 @@ def _alter(database: Database, table: str, column: str, seed: int, value: Any) -
     row = rng.choice(rows)
     if value is None:
         value = _damaged_value(rng, row[COLUMNS[table].index(column)])
-    keys = [name for name in ("partition", "region", "id") if name in COLUMNS[table]]
+    keys = [name for name in ("partition", "region", "id", "ordinal") if name in COLUMNS[table]]
     where = " AND ".join(f"{name} = ?" for name in keys)
     found = [row[COLUMNS[table].index(name)] for name in keys]
     database.connection.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value, *found))
@@ -75,7 +77,7 @@ def _store() -> tuple[Store, Database, int, SavedPartition]:
     live = Partition(number, regions(), SumForecaster(), rules=rules)
     for record in [*records, Outage(len(records), at(72.0), "all_day", 301.0, "HTTP status 503")]:
         live.take(record, record.sequence)
-    store.save(number, live.saved_position, live.position, live.changes())
+    store.save([Save(number, live.saved_position, live.position, live.changes())])
     saved = store.load(number)
     assert saved is not None
     assert len(saved.regions[REGION.id].events) > 10

@@ -17,7 +17,8 @@ from stream.core.window import key_of
 from stream.partition import Partition
 from stream.records.alert import decode_alerts, encode_alerts
 from stream.records.forecast import decode_forecast
-from stream.store.protocol import decode_memory, decode_scoring, encode_memory, encode_scoring
+from stream.store.memory_parts import encode_part, memory_of, parts_change
+from stream.store.protocol import decode_scoring, encode_scoring
 from tests.support.simulated import (
     NEIGHBOUR,
     REGION,
@@ -67,11 +68,12 @@ def records_of_both_regions(seed: int = 1, count: int = 60, every_hours: float =
 
 
 class FakeStore:
-    """A store in memory: the changes applied, with each memory encoded and decoded."""
+    """A store in memory: the changes applied, with each part of a memory encoded and decoded."""
 
     def __init__(self) -> None:
         self.events: dict[str, dict[str, Event]] = {}
         self.rest: dict[str, RegionChange] = {}
+        self.parts: dict[str, dict[int, bytes]] = {}
 
     def save(self, of: Partition) -> None:
         for region_id, edit in of.changes().items():
@@ -80,6 +82,10 @@ class FakeStore:
                 events.pop(event_id, None)
             events.update({one.id: one for one in edit.written})
             self.rest[region_id] = edit
+            parts, (written, removed) = self.parts.setdefault(region_id, {}), parts_change(edit.memory_before, edit.memory)
+            for ordinal in removed:
+                del parts[ordinal]
+            parts |= {part.ordinal: encode_part(part) for part in written}
         of.mark_saved()
 
     def regions(self) -> dict[str, SavedRegion]:
@@ -87,7 +93,7 @@ class FakeStore:
 
     def region(self, region_id: str) -> SavedRegion:
         rest, events = self.rest[region_id], tuple(self.events[region_id].values())
-        memory, scoring = decode_memory(encode_memory(rest.memory)), decode_scoring(encode_scoring(rest.scoring))
+        memory, scoring = memory_of(self.parts[region_id].values()), decode_scoring(encode_scoring(rest.scoring))
         return SavedRegion(events, memory, rest.due_at, rest.forecast, scoring, decode_alerts(encode_alerts(rest.alerts)))
 
 
@@ -229,6 +235,25 @@ def test_a_status_only_revision_is_saved() -> None:
     assert live.changes()[REGION.id].written == (reviewed,)
 
 
+def test_a_save_writes_the_parts_of_a_memory_that_have_changed() -> None:
+    live = partition()
+    live.take(change(event("a"), sequence=0), 0)
+    assert parts_written(live) == {REGION.id: [0, 1]}  # the base, and the memory after the event
+    live.take(beat(2.0, sequence=1), 1)
+    assert parts_written(live) == {REGION.id: []}
+    live.take(change(event("b", 3.0), sequence=2), 2)
+    assert parts_written(live) == {REGION.id: [2]}
+    live.take(beat(24.0 * REGION.window_days + 1.0, sequence=3), 3)  # the first event expires: the base moves on
+    assert parts_written(live) == {REGION.id: [0]}
+
+
+def parts_written(live: Partition) -> dict[str, list[int]]:
+    """Save a partition; return, by region, the ordinals of the parts written."""
+    changes = live.changes()
+    live.mark_saved()
+    return {region: [part.ordinal for part in parts_change(one.memory_before, one.memory).written] for region, one in changes.items()}
+
+
 def fold_with_restarts(records: Sequence[InputRecord], cuts: Iterable[int], depth: float = 0.0) -> list[bytes]:
     """Return what is issued by a chain of partitions, each restored from what the preceding one has saved."""
     store, issued, current = FakeStore(), list[bytes](), partition(depth=depth)
@@ -266,7 +291,7 @@ def test_saving_after_every_record_saves_the_same_as_saving_everything(depth: fl
     assert {region: sorted(events) for region, events in store.events.items() if events} == {
         region: sorted(one.id for one in edit.written) for region, edit in whole.items() if edit.written
     }
-    assert {region: edit._replace(written=(), removed=()) for region, edit in store.rest.items()} == {
+    assert {region: edit._replace(written=(), removed=(), memory_before=None) for region, edit in store.rest.items()} == {
         region: edit._replace(written=(), removed=()) for region, edit in whole.items() if region in store.rest
     }
 

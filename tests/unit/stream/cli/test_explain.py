@@ -18,7 +18,7 @@ from models.artifact.model_files import write_forecaster
 from models.forecaster.live import LstmForecaster
 from stream.cli.application import application
 from stream.partition import Partition
-from stream.store import open_store
+from stream.store import Save, open_store
 from tests.support.simulated import REGION, at, change, event, records_by_partition, simulated_polls
 from tests.support.stand_ins import csv_of, small_sequence
 from tests.unit.models.forecaster.test_live import EMPTY_CARD, small_network
@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         partition = Partition(number, table, forecaster)
         for record in records:
             partition.take(record, record.sequence)
-        store.save(number, partition.saved_position, partition.position, partition.changes())
+        store.save([Save(number, partition.saved_position, partition.position, partition.changes())])
     store.close()
     return path
 
@@ -147,7 +147,7 @@ def save_windows(events: list[Event], table: RegionTable, forecaster: LstmForeca
     for number, one in enumerate(events):
         partition.take(change(one, sequence=number), number)
     store = open_store(f"sqlite:///{folder}/own.db")
-    outcome = store.save(partition.number, partition.saved_position, partition.position, partition.changes())
+    (outcome,) = store.save([Save(partition.number, partition.saved_position, partition.position, partition.changes())])
     store.close()
     return str(outcome.value)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ingest.event import Event
 from stream.core.memory import RECENT, SPACING, Memory
 from stream.core.window import EventsInForce, Window, key_of
-from stream.store.protocol import decode_memory, encode_memory
+from stream.store.memory_parts import encode_part, memory_of, parts_of
 from tests.support.simulated import REGION, SumForecaster, at, change, event, fold_events
 
 LONG_AGO = at(-10_000)
@@ -105,7 +105,7 @@ def test_expiry_moves_the_base_and_does_not_change_the_head(count: int) -> None:
 
 def test_a_saved_memory_comes_back_the_same_and_keeps_the_head() -> None:
     _, memory = fold_one_by_one(SumForecaster(), sequence(40))
-    decoded = decode_memory(encode_memory(memory.sparse()))
+    decoded = memory_of(map(encode_part, parts_of(memory.sparse()).values()))
     assert decoded == memory.sparse()
     assert decoded.head == memory.head
 
