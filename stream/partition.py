@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import NamedTuple
 
 from ingest.event import Change, Event, Heartbeat, InputRecord, Outage, encode
 from ingest.plausible import misfit
 from ingest.region import RegionTable
-from stream.alerts import Origin, Rule, Situation, after_change, after_forecast, after_heartbeat, after_outage, keep_last_revisions
+from stream.alerts import (
+    Origin,
+    Rule,
+    Situation,
+    after_change,
+    after_forecast,
+    after_heartbeat,
+    after_outage,
+    keep_last_revisions,
+    rules_of,
+)
 from stream.core import (
     BEGINNING,
     EventsInForce,
@@ -59,7 +70,7 @@ class Partition(RegionStates):
         self.basis = basis_of(forecaster, table)
         super().__init__(number, table, forecaster, position or Position(basis=self.basis), library, recorded)
         self.saved_position = self.position
-        self._rules = rules
+        self._rules_of = cache(lambda region_id: rules_of(region_id, rules))
         self._forecasts: dict[str, bytes] = {}
         self._alerts: dict[str, LastRevisions] = {}
         self._digests: dict[str, int] = {}
@@ -114,12 +125,13 @@ class Partition(RegionStates):
     def _region_alerts(self, region_id: str, step: Step, record: InputRecord) -> list[EncodedRecord]:
         """Apply the alert rules to a region after a step; while the past is read, those that begin no alert."""
         before, change, clock = self._alerts.get(region_id, ()), record if isinstance(record, Change) else None, self.position.clock
+        rules = self._rules_of(region_id)
         origin = Origin(self.number, record.sequence, clock, region_id, self._table[region_id].name, record.test, record.why_not_live)
-        issued = after_change(before, self._rules, change, origin) if change is not None else []
+        issued = after_change(before, rules, change, origin) if change is not None else []
         last_revisions = keep_last_revisions(before, issued, clock)
         if step.forecast is not None and not (isinstance(record, Change | Heartbeat) and record.catching_up):
             situation = Situation(region_id, step.forecast, step.state.window, step.state.scoring)
-            issued += (later := after_forecast(last_revisions, self._rules, situation, change, origin))
+            issued += (later := after_forecast(last_revisions, rules, situation, change, origin))
             last_revisions = keep_last_revisions(last_revisions, later, clock)
         if last_revisions != before:
             self._alerts[region_id] = last_revisions
@@ -128,19 +140,19 @@ class Partition(RegionStates):
 
     def _feed_alerts(self, record: Heartbeat | Outage) -> list[EncodedRecord]:
         """Apply the alert rules to the source itself."""
-        last_revisions, clock = self.position.alerts, self.position.clock
+        last_revisions, clock, rules = self.position.alerts, self.position.clock, self._rules_of(None)
         if isinstance(record, Outage):
             at = record.observed_at.plus(seconds=record.unheard_seconds)
             issued = after_outage(
                 last_revisions,
-                self._rules,
+                rules,
                 record,
                 Origin(self.number, record.sequence, at, None, "Feed", record.test, record.why_not_live),
             )
         else:
             issued = (
                 after_heartbeat(
-                    last_revisions, self._rules, Origin(self.number, record.sequence, clock, None, "Feed", record.test, record.why_not_live)
+                    last_revisions, rules, Origin(self.number, record.sequence, clock, None, "Feed", record.test, record.why_not_live)
                 )
                 if last_revisions
                 else []
@@ -157,7 +169,7 @@ class Partition(RegionStates):
     def _note(self, region_id: str, step: Step) -> list[EncodedRecord]:
         before = self.state(region_id).in_force
         self._digests[region_id] = digest_after(self._digests.get(region_id, 0), before, step.removed, step.written)
-        self._states[region_id] = step.state
+        self._states[region_id], self._earliest_due = step.state, None
         if step.refolded is not None:
             self.refolds.append(Refold(region_id, step.refolded))
         if step.forecast is None and step.written is None and not step.removed:

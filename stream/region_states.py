@@ -30,6 +30,8 @@ from stream.core import (
 from stream.recorded import RecordedModels
 from stream.records import Activation, Score
 
+NEVER = Instant(2**63)
+
 
 class RegionStates:
     """The states of a partition's regions; the base of `stream.partition.Partition`.
@@ -53,6 +55,8 @@ class RegionStates:
         self._own, self._forecaster = forecaster, forecaster
         self._recorded = RecordedModels(recorded, number, position)
         self._states: dict[str, RegionState] = {}
+        self._earliest_due: Instant | None = None
+        """When the first forecast of a region is due; None: to be found out."""
         self._unsaved: dict[str, dict[str, Event | None]] = {}
         """By region whose state is not saved yet, the events written and removed since the last save."""
         self.unfit: str | None = None
@@ -139,11 +143,15 @@ class RegionStates:
         """Fold every region again with another forecaster."""
         contexts = {region_id: RegionContext(self._table[region_id], self.number, forecaster) for region_id in self._states}
         states = {region_id: take_over(state, contexts[region_id], self.position.clock) for region_id, state in self._states.items()}
-        self._forecaster, self._states = forecaster, states
+        self._forecaster, self._states, self._earliest_due = forecaster, states, None
         for region_id in states:
             self._unsaved.setdefault(region_id, {})
 
     def _heartbeat(self, heartbeat: Heartbeat, clock: Instant) -> list[tuple[str, Step]]:
+        if self._earliest_due is None:
+            self._earliest_due = min((state.due_at for state in self._states.values() if state.due_at is not None), default=NEVER)
+        if clock < self._earliest_due:
+            return []
         due = sorted(region_id for region_id, state in self._states.items() if state.due_at is not None and state.due_at <= clock)
         return [(region_id, on_heartbeat(self._states[region_id], heartbeat, self._context(region_id), clock)) for region_id in due]
 

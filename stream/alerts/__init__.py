@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stream.alerts.intervals import rules_of
 from stream.alerts.lifecycle import after_change, after_forecast, after_heartbeat, after_outage, keep_last_revisions
 from stream.alerts.revision import Origin
 from stream.alerts.rules import Rule, load_rules
@@ -17,4 +18,5 @@ __all__ = [
     "after_outage",
     "keep_last_revisions",
     "load_rules",
+    "rules_of",
 ]

@@ -65,16 +65,15 @@ def alerts_of_the_past(last_revisions: LastRevisions, rule: Rule, window: Window
 
     Several can begin from one record, so their ids end with that of the earthquake.
     """
-    since, least = (int(origin.at.plus(days=-LONGEST_LIFE_DAYS)), ""), rule.threshold
-    large = [event for event in window.after(since) if event.magnitude is not None and event.magnitude >= least]
+    large = window.large_events(rule.threshold, (int(origin.at.plus(days=-LONGEST_LIFE_DAYS)), ""))
     known = {event_id for alert in last_revisions if alert.rule == rule.name for event_id in alert.events} if large else set()
     begun = [(event, alert) for event in large if event.id not in known for alert in first_revision(rule, event, origin)]
     return [msgspec.structs.replace(alert, id=f"{alert.id}:{event.id}") for event, alert in begun]
 
 
 def revise_waiting(alert: Alert, rule: Rule, window: Window, origin: Origin) -> list[Alert]:
-    """Revise an alert whose earthquake was revised earlier, within the minimum interval."""
-    event = window.find(alert.events[0]) if rule.kind == "magnitude" and alert.active and alert.events else None
+    """Revise an alert of a magnitude rule whose earthquake was revised earlier, within the minimum interval."""
+    event = window.find(alert.events[0]) if alert.active and alert.events else None
     return [] if event is None else _revise(alert, rule, event, origin)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ingest.instant import Instant
-from stream.alerts.revision import Origin
-from stream.alerts.rules import Rule
+from stream.alerts.rules import NEEDED, Rule
 from stream.records import Alert
 
+RulesByKind = Mapping[str, tuple[Rule, ...]]
 
-def rules_of_kind(rules: Iterable[Rule], kind: str, origin: Origin) -> list[Rule]:
-    """Return the rules of a kind that apply to the region of a record."""
-    return [rule for rule in rules if rule.kind == kind and (not rule.regions or origin.region in rule.regions)]
+
+def rules_of(region: str | None, rules: Iterable[Rule]) -> RulesByKind:
+    """Return the rules that apply to a region, by kind; None: those of records that concern no single region."""
+    applied = [rule for rule in rules if not rule.regions or region in rule.regions]
+    return {kind: tuple(rule for rule in applied if rule.kind == kind) for kind in NEEDED}
 
 
 def is_interval_over(last: Alert | None, rule: Rule, now: Instant) -> bool:

@@ -12,13 +12,13 @@ themselves are in `stream.alerts.earthquakes`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from ingest.event import Change, Outage
 from ingest.instant import Instant
 from stream.alerts import reasons
 from stream.alerts.earthquakes import alerts_of_the_past, magnitude_alerts, replace_merged_id, revise_waiting
-from stream.alerts.intervals import is_interval_over, rules_of_kind
+from stream.alerts.intervals import RulesByKind, is_interval_over
 from stream.alerts.revision import Origin, closed, ended, initial, retraction, update
 from stream.alerts.rules import Rule
 from stream.alerts.values import VALUES, RuleValue, Situation, silence
@@ -31,20 +31,20 @@ RENEWED_AFTER = 0.75
 """Share of an alert's life after which it is renewed if its condition still holds, so that it does not expire."""
 
 
-def after_change(last_revisions: LastRevisions, rules: Iterable[Rule], change: Change, origin: Origin) -> list[Alert]:
+def after_change(last_revisions: LastRevisions, rules: RulesByKind, change: Change, origin: Origin) -> list[Alert]:
     """Apply the magnitude rules to an event that was added, revised, deleted or merged; replace merged ids in all alerts."""
     issued = [
         replace_merged_id(alert, change, last_revisions, origin)
         for alert in last_revisions
         if change.kind == "merged" and change.id in alert.events and alert.alert_type != "retraction"
     ]
-    for rule in rules_of_kind(rules, "magnitude", origin):
+    for rule in rules["magnitude"]:
         issued += magnitude_alerts(last_revisions, rule, change, origin)
     return issued
 
 
 def after_forecast(
-    last_revisions: LastRevisions, rules: Iterable[Rule], situation: Situation, change: Change | None, origin: Origin
+    last_revisions: LastRevisions, rules: RulesByKind, situation: Situation, change: Change | None, origin: Origin
 ) -> list[Alert]:
     """Apply the rules for probabilities, counts and scores to a new forecast.
 
@@ -54,25 +54,25 @@ def after_forecast(
     issued = [
         one
         for alert in last_revisions
-        for rule in rules
+        for rule in rules["magnitude"]
         if alert.rule == rule.name
         for one in revise_waiting(alert, rule, situation.window, origin)
     ]
-    for rule in rules_of_kind(rules, "magnitude", origin):
+    for rule in rules["magnitude"]:
         issued += alerts_of_the_past(last_revisions, rule, situation.window, origin)
     if change is not None and change.kind == "merged":
         return issued  # its successor comes with the next record; until then the alert continues
     for kind, value_of in VALUES.items():
-        for rule in rules_of_kind(rules, kind, origin):
+        for rule in rules[kind]:
             if (rule_value := value_of(rule, situation)) is not None:
                 issued += _apply_rule(last_revisions, rule, rule_value, situation, change, origin)
     return issued
 
 
-def after_outage(last_revisions: LastRevisions, rules: Iterable[Rule], outage: Outage, origin: Origin) -> list[Alert]:
+def after_outage(last_revisions: LastRevisions, rules: RulesByKind, outage: Outage, origin: Origin) -> list[Alert]:
     """Apply the rules for the source when it has been silent."""
     issued: list[Alert] = []
-    for rule in rules_of_kind(rules, "feed", origin):
+    for rule in rules["feed"]:
         rule_value, live = silence(outage), _live(last_revisions, rule, origin.at)
         if live is None and rule.begins(rule_value.value):
             issued.append(initial(rule, rule_value, origin, reasons.begins(rule, rule_value.value), None))
@@ -81,17 +81,19 @@ def after_outage(last_revisions: LastRevisions, rules: Iterable[Rule], outage: O
     return issued
 
 
-def after_heartbeat(last_revisions: LastRevisions, rules: Iterable[Rule], origin: Origin) -> list[Alert]:
+def after_heartbeat(last_revisions: LastRevisions, rules: RulesByKind, origin: Origin) -> list[Alert]:
     """Apply the rules for the source when it reports again."""
-    live = [alert for rule in rules_of_kind(rules, "feed", origin) for alert in last_revisions if alert.rule == rule.name and alert.active]
+    live = [alert for rule in rules["feed"] for alert in last_revisions if alert.rule == rule.name and alert.active]
     return [
         closed(alert, origin, f"{origin.name}: heard again", f"The source reports again, after {duration(alert.value or 0.0)} or more.")
         for alert in live
     ]
 
 
-def keep_last_revisions(last_revisions: LastRevisions, issued: Iterable[Alert], now: Instant) -> LastRevisions:
+def keep_last_revisions(last_revisions: LastRevisions, issued: Sequence[Alert], now: Instant) -> LastRevisions:
     """Return the last revisions after new ones were issued, without those that ended long ago."""
+    if not last_revisions and not issued:
+        return ()
     by_id = {alert.id: alert for alert in last_revisions} | {alert.id: alert for alert in issued}
     since = now.plus(days=-LAST_REVISION_DAYS)
     return tuple(alert for alert in by_id.values() if max(alert.issued_at, alert.expires_at) >= since)

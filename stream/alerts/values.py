@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -84,11 +85,12 @@ def _by_size(event: Event) -> tuple[float, int, str]:
 
 def probability(rule: Rule, situation: Situation) -> RuleValue | None:
     """Return P(M ≥ m within h)."""
-    value, factor = (_exceeded(rule, situation.forecast, gain=one) for one in (False, True))
+    value = _exceeded(rule, situation.forecast, gain=False)
     if value is None:
         return None
 
     def account_of() -> Account:
+        factor = _exceeded(rule, situation.forecast, gain=True)
         compared = "" if factor is None else f", {times(factor)} the usual"
         return _chance_account(rule, situation, value, f"{percent(value)} chance of {_span_of(rule)}{compared}")
 
@@ -131,32 +133,36 @@ def _exceeded(rule: Rule, forecast: Forecast, *, gain: bool) -> float | None:
 
 def busy(rule: Rule, situation: Situation) -> RuleValue | None:
     """Return the probability of so many earthquakes or more."""
-    from scipy.special import pdtrc  # type: ignore[import-untyped, unused-ignore]  # only who counts loads it
-
-    return _count_value(rule, situation, lambda n, expected: pdtrc(n - 1, expected) if n else 1.0, "more")
+    return _count_value(rule, situation, lambda n, expected: _poisson_tails()[0](n - 1, expected) if n else 1.0, "more")
 
 
 def quiet(rule: Rule, situation: Situation) -> RuleValue | None:
     """Return the probability of so many earthquakes or fewer."""
-    from scipy.special import pdtr
+    return _count_value(rule, situation, lambda n, expected: _poisson_tails()[1](n, expected), "fewer")
 
-    return _count_value(rule, situation, pdtr, "fewer")
+
+@cache
+def _poisson_tails() -> tuple[Callable[[int, float], float], Callable[[int, float], float]]:
+    """Return P(N > n) and P(N ≤ n) of a Poisson number, as functions of n and its mean."""
+    from scipy.special import pdtr, pdtrc  # type: ignore[import-untyped, unused-ignore]  # only who counts loads it
+
+    return pdtrc, pdtr
 
 
 def _count_value(rule: Rule, situation: Situation, chance: Callable[[int, float], float], word: str) -> RuleValue | None:
     """Return the tail probability of the number of scored earthquakes: not those of the last day, nor those before the forecasts."""
-    tally = _recent_tally(situation.scoring, rule.weeks or 1)
-    if not tally.expected or max(tally.events, tally.expected[0]) < rule.least_events:
+    count = _recent_count(situation.scoring, rule.weeks or 1)
+    if count is None or max(count) < rule.least_events:
         return None
-    value = float(chance(tally.events, tally.expected[0]))
-    return RuleValue(value, lambda: _count_account(rule, situation, tally, value, word))
+    value = float(chance(*count))
+    return RuleValue(value, lambda: _count_account(rule, situation, count, value, word))
 
 
-def _count_account(rule: Rule, situation: Situation, tally: Tally, value: float, word: str) -> Account:
+def _count_account(rule: Rule, situation: Situation, count: tuple[int, float], value: float, word: str) -> Account:
     """Name the span and the magnitude that a number is of, since the same region has other counts of other spans."""
     since, until = _counted_span(situation.scoring, rule.weeks or 1)
-    counted = f"{tally.events} earthquakes of M {situation.forecast.magnitude_of_completeness:g} or more"
-    span, expected = f"from {moment(since)} to {moment(until)}", f"{tally.expected[0]:.3g}"
+    counted = f"{count[0]} earthquakes of M {situation.forecast.magnitude_of_completeness:g} or more"
+    span, expected = f"from {moment(since)} to {moment(until)}", f"{count[1]:.3g}"
     happened = f"{counted} happened {span}; the forecasts in force expected {expected}."
     rarity = f"If the forecasts were right, so many or {word} would have had a probability of {one_in(value)}."
     later = "Later ones do not count yet: they are compared with their forecasts a day later, when most of them are known."
@@ -175,10 +181,12 @@ def calibration(rule: Rule, situation: Situation) -> RuleValue | None:
 
     The standard error is that of the sum of weekly gains, taken as independent.
     """
-    tallies = _last_weeks(situation.scoring, rule.weeks or 1)
+    count = _recent_count(situation.scoring, rule.weeks or 1)
+    if count is None or count[0] < max(rule.least_events, 1):
+        return None
+    events, tallies = count[0], _last_weeks(situation.scoring, rule.weeks or 1)
     gains = [_gain(tally) for tally in tallies if len(tally.expected) > POISSON]
-    events = sum(tally.events for tally in tallies)
-    if events < max(rule.least_events, 1) or len(gains) < LEAST_WEEKS:
+    if len(gains) < LEAST_WEEKS:
         return None
     total, weeks = sum(gains), len(gains)
     error = math.sqrt(weeks / (weeks - 1) * sum((gained - total / weeks) ** 2 for gained in gains))
@@ -201,10 +209,13 @@ def _last_weeks(scoring: Scoring, weeks: int) -> list[Tally]:
     return [in_order[index].total.minus(in_order[index - 1].total if index else Tally()) for index in range(first, len(in_order))]
 
 
-def _recent_tally(scoring: Scoring, weeks: int) -> Tally:
-    """Return the tally of the last weeks together."""
-    first = _first_of(scoring, weeks)
-    return scoring.total.minus(scoring.weeks[first - 1].total if first else Tally())
+def _recent_count(scoring: Scoring, weeks: int) -> tuple[int, float] | None:
+    """Return the number of events of the last weeks together, and the number that was expected; None before the first is settled."""
+    first, (events, _, expected) = _first_of(scoring, weeks), scoring.total
+    before = scoring.weeks[first - 1].total if first else Tally()
+    if not expected:
+        return None
+    return events - before.events, expected[0] - before.expected[0] if before.expected else expected[0]
 
 
 def _first_of(scoring: Scoring, weeks: int) -> int:

@@ -11,8 +11,10 @@ models that read them (`Forecaster.source_depth`); they are neither counted nor 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from functools import cached_property
 from heapq import merge
 from itertools import chain
 from typing import NamedTuple
@@ -27,8 +29,6 @@ _ROUNDING = 1e-9
 Key = tuple[int, str]
 """Origin time and id: the order of the window."""
 BEFORE_ALL: Key = (-(2**63), "")
-Block = tuple[Event, ...]
-"""Neighbouring events, at least one."""
 FULL_BLOCK = 512
 NO_TIMES = OriginTimes()
 
@@ -47,6 +47,14 @@ class Edit(NamedTuple):
     added: Event | None = None
 
 
+class Block(tuple[Event, ...]):
+    """Neighbouring events, at least one."""
+
+    @cached_property
+    def largest_magnitude(self) -> float:
+        return max(event.magnitude if event.magnitude is not None else -math.inf for event in self)
+
+
 class Window:
     """Events sorted by key; events with equal times are sorted by their ids.
 
@@ -62,7 +70,7 @@ class Window:
     def of(cls, events: Iterable[Event]) -> Window:
         """Return the window of events in any order."""
         in_order = tuple(sorted(events, key=key_of))
-        blocks = tuple(in_order[start : start + FULL_BLOCK] for start in range(0, len(in_order), FULL_BLOCK))
+        blocks = tuple(Block(in_order[start : start + FULL_BLOCK]) for start in range(0, len(in_order), FULL_BLOCK))
         return cls(blocks, OriginTimes.of(in_order), len(in_order))
 
     def __len__(self) -> int:
@@ -133,7 +141,7 @@ class Window:
         times = self._times
         for event in expired:
             times = times.minus(event)
-        blocks = ((rest,) if rest else ()) + self._blocks[whole + 1 :]
+        blocks = ((Block(rest),) if rest else ()) + self._blocks[whole + 1 :]
         return Window(blocks, times, self._count - len(expired)), expired
 
     def after(self, key: Key | None) -> tuple[Event, ...]:
@@ -144,6 +152,12 @@ class Window:
         block = self._blocks[number]
         index += index < len(block) and key_of(block[index]) == key
         return (*block[index:], *chain.from_iterable(self._blocks[number + 1 :]))
+
+    def large_events(self, least: float, since: Key) -> list[Event]:
+        """Return the events after a position whose magnitude is at least `least`; blocks without such events are passed over."""
+        number = self._place(since)[0] if self._blocks else 0
+        found = (event for block in self._blocks[number:] if block.largest_magnitude >= least for event in block)
+        return [event for event in found if event.magnitude is not None and event.magnitude >= least and key_of(event) > since]
 
     def between(self, since: int, until: int) -> tuple[Event, ...]:
         """Return the events in (since, until], milliseconds since 1970."""
@@ -162,25 +176,25 @@ class Window:
     def _with(self, event: Event) -> Window:
         times = self._times.plus(event)
         if not self._blocks:
-            return Window(((event,),), times, 1)
+            return Window((Block((event,)),), times, 1)
         number, index = self._place(key_of(event))
         block = self._blocks[number]
         grown = (*block[:index], event, *block[index:])
         half = len(grown) // 2
-        parts = (grown,) if len(grown) <= FULL_BLOCK else (grown[:half], grown[half:])
+        parts = (Block(grown),) if len(grown) <= FULL_BLOCK else (Block(grown[:half]), Block(grown[half:]))
         return Window((*self._blocks[:number], *parts, *self._blocks[number + 1 :]), times, self._count + 1)
 
     def _without(self, event: Event) -> Window:
         number, index = self._place(key_of(event))
         block = self._blocks[number]
         shrunk = block[:index] + block[index + 1 :]
-        blocks = (*self._blocks[:number], *((shrunk,) if shrunk else ()), *self._blocks[number + 1 :])
+        blocks = (*self._blocks[:number], *((Block(shrunk),) if shrunk else ()), *self._blocks[number + 1 :])
         return Window(blocks, self._times.minus(event), self._count - 1)
 
     def _exchange(self, old: Event, new: Event) -> Window:
         number, index = self._place(key_of(old))
         block = self._blocks[number]
-        return Window(replaced(self._blocks, number, (*block[:index], new, *block[index + 1 :])), self._times, self._count)
+        return Window(replaced(self._blocks, number, Block((*block[:index], new, *block[index + 1 :]))), self._times, self._count)
 
 
 def _first_key(block: Block) -> Key:

@@ -18,7 +18,7 @@ from ingest.changes import Ledger
 from ingest.event import Change, Event
 from ingest.instant import Instant
 from ingest.region import RegionTable
-from stream.alerts import Origin, after_change, keep_last_revisions, load_rules
+from stream.alerts import Origin, after_change, keep_last_revisions, load_rules, rules_of
 from stream.export import cap_message
 from stream.records import Alert, LastRevisions
 
@@ -52,13 +52,13 @@ def drill() -> list[Change]:
 
 def lifecycle() -> list[tuple[Alert, bytes]]:
     """Return the revisions of the drill's alert by the built-in rules, each with its CAP message."""
-    table, rules = RegionTable.load(), [rule for rule in load_rules() if rule.kind == "magnitude"]
+    table, rules = RegionTable.load(), load_rules()
     alerts: LastRevisions = ()
     issued: list[Alert] = []
     for change in drill():
         name = table[change.region].name
         origin = Origin(0, change.sequence, change.observed_at, change.region, name, change.test, change.why_not_live)
-        new = after_change(alerts, rules, change, origin)
+        new = after_change(alerts, rules_of(change.region, rules), change, origin)
         alerts, issued = keep_last_revisions(alerts, new, change.observed_at), issued + new
     return [(alert, cap_message(alert, issued[:number], table)) for number, alert in enumerate(issued)]
 

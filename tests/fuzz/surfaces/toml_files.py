@@ -18,7 +18,17 @@ from ingest.event import Outage, encode
 from ingest.problem import Problem
 from ingest.region import RegionTable, partition_of
 from models.catalog import read_datasets, read_polygon
-from stream.alerts import Origin, Situation, after_change, after_forecast, after_heartbeat, after_outage, keep_last_revisions, load_rules
+from stream.alerts import (
+    Origin,
+    Situation,
+    after_change,
+    after_forecast,
+    after_heartbeat,
+    after_outage,
+    keep_last_revisions,
+    load_rules,
+    rules_of,
+)
 from stream.core import Scoring, Window
 from stream.records import decode_alerts, encode_alerts
 from stream.records.examples import CHANGE, EVENT, FORECAST, OBSERVED_AT
@@ -94,16 +104,16 @@ def _take_regions(table: RegionTable, path: Path) -> Taken:
 
 
 def _take_rules(path: Path) -> Taken:
-    rules = load_rules(path)
+    everywhere, rules = (rules_of(region, load_rules(path)) for region in (None, "california"))
     origin = Origin(0, 4_711, OBSERVED_AT, "california", "California", False)
     situation = Situation("california", FORECAST, Window.of([EVENT]), Scoring())
     outage = Outage(1, OBSERVED_AT, "all_day", 400.0, "no answer")
     last: Any = ()
     for hours in (0.0, 1.0, 30.0):
         now = origin._replace(at=OBSERVED_AT.plus(hours=hours), sequence=4_711 + int(hours))
-        issued = [*after_change(last, rules, CHANGE, now), *after_outage(last, rules, outage, now)]
+        issued = [*after_change(last, rules, CHANGE, now), *after_outage(last, everywhere, outage, now)]
         last = keep_last_revisions(last, issued, now.at)
-        issued = [*after_forecast(last, rules, situation, CHANGE, now), *after_heartbeat(last, rules, now)]
+        issued = [*after_forecast(last, rules, situation, CHANGE, now), *after_heartbeat(last, everywhere, now)]
         last = keep_last_revisions(last, issued, now.at)
         assert decode_alerts(encode_alerts(last)) == last
     return Taken()
