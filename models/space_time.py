@@ -10,22 +10,10 @@ import msgspec
 from torch import nn
 
 from ingest.problem import Problem
-from models.magnitude import DEFAULT_REACH, HIDDEN, MagnitudeNetwork
-from models.place import PlaceArchitecture, PlaceNetwork
-from models.timing import Architecture, TimingNetwork, expect_sources
-
-
-class SpaceTimeArchitecture(msgspec.Struct, frozen=True):
-    """The sizes of the three networks, and how many past events each uses."""
-
-    timing: Architecture
-    magnitude_hidden: int = HIDDEN
-    magnitude_reach: int = DEFAULT_REACH
-    neighbour_reach: int | None = None
-    """Among how many past events the magnitude network searches the nearest; None: all."""
-    place: PlaceArchitecture | None = None
-    """None: a forecaster without places."""
-    place_reach: int | None = None
+from models.architecture import SpaceTimeArchitecture
+from models.magnitude import MagnitudeNetwork
+from models.place import PlaceNetwork
+from models.timing import TimingNetwork, expect_sources
 
 
 class SpaceTimeNetwork(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from models.space_time import SpaceTimeArchitecture
+from models.architecture import SpaceTimeArchitecture
 
 FORMATS = {"lstm": "quakecast.space-time/1", "cnn": "quakecast.cnn/1", "gan": "quakecast.gan/1"}
 """The format of a kind's weights and card."""

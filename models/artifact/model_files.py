@@ -1,4 +1,4 @@
-"""Models on disk: one writer and one reader for the forecaster, the CNN and the GAN.
+"""Models on disk: one writer for the forecaster, the CNN and the GAN, and the networks of those that were read.
 
 lstm-1f0c9a77d2e4/
     manifest.json          by `models.registry`: kind, name, and the SHA-256 of every other file
@@ -10,31 +10,36 @@ lstm-1f0c9a77d2e4/
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import nn
 
-from ingest.event import decode_with
-from ingest.problem import Problem
 from models import PRETRAINED
 from models.artifact.card import FORMATS, Card, CnnGanCard, card_json
 from models.artifact.card_page import CURVES, PAGE, RELIABILITY, cnn_gan_page, forecaster_page
 from models.artifact.pictures import reliability_picture
-from models.cnn import MapArchitecture, MapNetwork
+from models.artifact.trained import (
+    UNFIT,
+    WEIGHTS,
+    AnyCard,
+    built_in_trained_cnn,
+    read_trained,
+    read_trained_cnn,
+    read_trained_forecaster,
+    unfit,
+    verified_folder,
+)
+from models.cnn import MapNetwork
 from models.gan import GanArchitecture, SequenceGenerator
-from models.registry import CARD, verify_model_folder, write_model_folder
+from models.numerics import Trained
+from models.registry import CARD, write_model_folder
 from models.space_time import SpaceTimeNetwork
 
-WEIGHTS = "weights.safetensors"
-LARGEST_SIZE = 4_096
-"""Of a network's layers and lists."""
-AnyCard = TypeVar("AnyCard", Card, CnnGanCard)
 Network = TypeVar("Network", bound=nn.Module)
 Files = Mapping[str, bytes]
 """Content by file name."""
@@ -90,7 +95,7 @@ def write_gan(folder: Path, network: SequenceGenerator, fields: Mapping[str, Any
 
 
 def read_forecaster(folder: Path | None = None) -> tuple[SpaceTimeNetwork, Card]:
-    """Read a forecaster. Its weights are compared with its card, not with a manifest: other files may lie in the folder.
+    """Read a forecaster as a network.
 
     Args:
         folder: None: the built-in one.
@@ -99,13 +104,14 @@ def read_forecaster(folder: Path | None = None) -> tuple[SpaceTimeNetwork, Card]
         The network (float64, in evaluation mode), and its card.
 
     Raises:
-        Problem: a file is missing, damaged, or does not belong to the other.
+        Problem: as of `read_trained_forecaster`.
     """
-    return _read("lstm", folder or PRETRAINED / "lstm", Card, lambda card: SpaceTimeNetwork(card.architecture))
+    place = folder or PRETRAINED / "lstm"
+    return _network("lstm", place, *read_trained_forecaster(place), SpaceTimeNetwork)
 
 
 def read_cnn(folder: Path | None = None) -> tuple[MapNetwork, CnnGanCard]:
-    """Read a CNN.
+    """Read a CNN as a network.
 
     Args:
         folder: None: the built-in one.
@@ -114,10 +120,9 @@ def read_cnn(folder: Path | None = None) -> tuple[MapNetwork, CnnGanCard]:
         The network (float32, in evaluation mode), and its card.
 
     Raises:
-        Problem: there is none, or the folder is not what its manifest says.
+        Problem: as of `read_trained_cnn`.
     """
-    place = _verified_folder("cnn", folder)
-    return _read("cnn", place, CnnGanCard, lambda card: MapNetwork(msgspec.convert(card.architecture, MapArchitecture)))
+    return _network("cnn", folder or PRETRAINED / "cnn", *read_trained_cnn(folder), MapNetwork)
 
 
 def read_gan(folder: Path | None = None) -> tuple[SequenceGenerator, CnnGanCard]:
@@ -132,16 +137,15 @@ def read_gan(folder: Path | None = None) -> tuple[SequenceGenerator, CnnGanCard]
     Raises:
         Problem: there is none, or the folder is not what its manifest says.
     """
-    place = _verified_folder("gan", folder)
-    return _read("gan", place, CnnGanCard, lambda card: SequenceGenerator(msgspec.convert(card.architecture, GanArchitecture)))
+    place = verified_folder("gan", folder)
+    trained, card = read_trained("gan", place, CnnGanCard, lambda card: msgspec.convert(card.architecture, GanArchitecture))
+    return _network("gan", place, trained, card, SequenceGenerator)
 
 
 def built_in_cnn(base: str) -> tuple[MapNetwork, str] | None:
     """Return the built-in CNN and its name, or None if it was not trained on top of the forecaster of the name `base`."""
-    if not (PRETRAINED / "cnn").is_dir():
-        return None
-    network, card = read_cnn()
-    return (network, card.name) if card.base == base else None
+    found = built_in_trained_cnn(base)
+    return None if found is None else (read_cnn()[0], found[1])
 
 
 def _write_cnn_gan(
@@ -172,64 +176,11 @@ def _write(
     return card
 
 
-def _verified_folder(kind: str, folder: Path | None) -> Path:
-    """Return a folder that holds an intact model of a kind; None: the built-in one."""
-    place = folder or PRETRAINED / kind
-    if not place.is_dir():
-        raise Problem(f"no {kind} in {place}", _remedy(kind))
-    manifest = verify_model_folder(place)
-    if manifest.kind != kind:
-        raise Problem(f"the model in {place} is a {manifest.kind}, not a {kind}", _remedy(kind))
-    return place
-
-
-def _read(kind: str, place: Path, card_type: type[AnyCard], make: Callable[[AnyCard], Network]) -> tuple[Network, AnyCard]:
-    """Read weights and card, and load the weights into a network made for the card."""
+def _network(kind: str, place: Path, trained: Trained[Any], card: AnyCard, make: Callable[[Any], Network]) -> tuple[Network, AnyCard]:
+    """Return the network of an architecture with its weights, in evaluation mode, and its card."""
     try:
-        weights = (place / WEIGHTS).read_bytes()
-        card = decode_with(msgspec.json.Decoder(card_type), (place / CARD).read_bytes())
-    except FileNotFoundError as error:
-        raise Problem(f"no model in {place} ({Path(error.filename).name} is missing)", _remedy(kind)) from None
-    except (OSError, msgspec.DecodeError) as error:
-        raise Problem(f"the model in {place} cannot be read ({error})", _remedy(kind)) from None
-    if card.format != FORMATS[kind]:
-        raise Problem(f"the model in {place} has the format {card.format}, not {FORMATS[kind]}", _remedy(kind))
-    if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
-        raise Problem(f"the weights in {place} are not those of its card (SHA-256 differs)", _remedy(kind))
-    try:
-        tensors = load(weights)
-        _require_fitting(lambda: make(card), card.architecture, tensors)
-        network = make(card)
-        network.load_state_dict(tensors)
-    except (SafetensorError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        first_line = str(error).splitlines()[0]
-        raise Problem(f"the weights in {place} do not fit the network of this version ({first_line})", _remedy(kind)) from None
+        network = make(trained.architecture)
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in trained.weights.arrays.items()})
+    except UNFIT as error:
+        raise unfit(kind, place, error) from None
     return network.eval(), card
-
-
-def _require_fitting(make: Callable[[], nn.Module], architecture: Any, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Check that the weights have the shapes of the architecture, before a network is made: its sizes could take all memory.
-
-    Raises:
-        ValueError: they have not, or a size is too large.
-        RuntimeError: no network has this architecture; likewise ArithmeticError and TypeError.
-    """
-    if max(_sizes(msgspec.to_builtins(architecture)), default=0) > LARGEST_SIZE:
-        raise ValueError(f"a size of its architecture is larger than {LARGEST_SIZE}")
-    with torch.device("meta"):  # shapes without memory
-        shapes = {name: value.shape for name, value in make().state_dict().items()}
-    if shapes != {name: value.shape for name, value in tensors.items()}:
-        raise ValueError("its tensors have other shapes than the architecture")
-
-
-def _sizes(architecture: Any) -> Iterator[int]:
-    """Yield the whole numbers in an architecture."""
-    if isinstance(architecture, int):
-        yield architecture
-    parts = architecture.values() if isinstance(architecture, dict) else architecture if isinstance(architecture, list | tuple) else ()
-    for part in parts:
-        yield from _sizes(part)
-
-
-def _remedy(kind: str) -> str:
-    return f"name another folder, or train a model with `quakecast train {kind}`"

@@ -1,55 +1,5 @@
 """What a catalogue holds, what of it is used, from which magnitude it is complete, and how it is divided for training."""
 
-from __future__ import annotations
+import lazy_loader
 
-from models.catalog.b_value import Slope, aki_b_value
-from models.catalog.cleaning import LARGEST_MAGNITUDE, Findings, Report, clean, earthquakes, newest_versions
-from models.catalog.completeness import Completeness, Estimate, Part, assess_completeness
-from models.catalog.datasets import (
-    FEWEST_EVENTS,
-    RegionDataset,
-    SplitDates,
-    datasets_by_region,
-    read_datasets,
-    read_events,
-    single_region_dataset,
-)
-from models.catalog.gaps import spans_without_gaps
-from models.catalog.magnitude_rounding import common_step, half_bin_of, round_to_step
-from models.catalog.point_pattern import NO_SOURCES, PointPattern, Sources, Span, area_km2, make_point_pattern, read_polygon
-from models.catalog.short_term_incompleteness import FittedRise, fit_short_term_incompleteness
-
-__all__ = [
-    "FEWEST_EVENTS",
-    "LARGEST_MAGNITUDE",
-    "NO_SOURCES",
-    "Completeness",
-    "Estimate",
-    "Findings",
-    "FittedRise",
-    "Part",
-    "PointPattern",
-    "RegionDataset",
-    "Report",
-    "Slope",
-    "Sources",
-    "Span",
-    "SplitDates",
-    "aki_b_value",
-    "area_km2",
-    "assess_completeness",
-    "clean",
-    "common_step",
-    "datasets_by_region",
-    "earthquakes",
-    "fit_short_term_incompleteness",
-    "half_bin_of",
-    "make_point_pattern",
-    "newest_versions",
-    "read_datasets",
-    "read_events",
-    "read_polygon",
-    "round_to_step",
-    "single_region_dataset",
-    "spans_without_gaps",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

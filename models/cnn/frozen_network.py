@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from models.cnn.network import MapNetwork
-from models.numerics import FloatArray, IntArray, apply_layer, compiled, compiled_bounded, compiled_gelu
+from models.cnn.architecture import MapArchitecture
+from models.numerics import FloatArray, IntArray, Trained, apply_layer, compiled, compiled_bounded, compiled_gelu
 from models.training import INPUT_LIMIT, LARGEST_LOG_FACTOR
 
 
@@ -34,26 +34,23 @@ class FrozenMapNetwork(NamedTuple):
     side: int
 
 
-def freeze_maps(network: MapNetwork) -> FrozenMapNetwork:
+def freeze_maps(trained: Trained[MapArchitecture]) -> FrozenMapNetwork:
     """Copy the weights of a network."""
+    architecture, weights = trained
 
-    def array(tensor: Any) -> FloatArray:
-        return np.ascontiguousarray(tensor.detach().double().numpy())
+    def convolution(name: str) -> tuple[FloatArray, FloatArray]:
+        return np.ascontiguousarray(weights[f"{name}.weight"].transpose(2, 3, 1, 0)), weights[f"{name}.bias"]
 
-    def convolution(layer: Any) -> FloatArray:
-        return np.ascontiguousarray(array(layer.weight).transpose(2, 3, 1, 0))
+    def linear(name: str) -> tuple[FloatArray, FloatArray]:
+        bias = weights[f"{name}.bias"]
+        return np.ascontiguousarray(weights[f"{name}.weight"].reshape(len(bias), -1).T), bias
 
-    def linear(layer: Any) -> tuple[FloatArray, FloatArray]:
-        return np.ascontiguousarray(array(layer.weight).reshape(len(layer.weight), -1).T), array(layer.bias)
-
-    width, inner = network.architecture.width, list[Any](network.inner)
+    width, dilations = architecture.width, np.array(architecture.dilations, np.int64)
+    inner = [convolution(f"inner.{number}") for number in range(len(dilations))]
     return FrozenMapNetwork(
-        array(network.scaler.mean), array(network.scaler.scale), convolution(network.first), array(network.first.bias),
-        np.array([convolution(layer) for layer in inner]).reshape(-1, 3, 3, width, width),
-        np.array([array(layer.bias) for layer in inner]).reshape(-1, width),
-        np.array([layer.dilation[0] for layer in inner], np.int64),
-        *linear(network.context), *linear(network.cells), *linear(network.everywhere),
-        np.array(network.architecture.ages_days), network.architecture.side,
+        weights["scaler.mean"], weights["scaler.scale"], *convolution("first"),
+        np.array([weight for weight, _ in inner]).reshape(-1, 3, 3, width, width), np.array([bias for _, bias in inner]).reshape(-1, width),
+        dilations, *linear("context"), *linear("cells"), *linear("everywhere"), np.array(architecture.ages_days), architecture.side,
     )  # fmt: skip
 
 

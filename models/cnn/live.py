@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY
+from models.cnn.architecture import MapArchitecture
 from models.cnn.cell_maps import COLUMNS, COUNTS, LAST_EVENT, RATES, add_event, advance_maps, empty_maps
 from models.cnn.channels import input_channels
 from models.cnn.factors import Factors, cell_factors
 from models.cnn.frozen_network import freeze_maps
-from models.cnn.network import MapNetwork
-from models.numerics import FloatArray, IntArray, compiled
+from models.numerics import FloatArray, IntArray, Trained, compiled
 
 _COUNT = struct.Struct("<H")
 _EMPTY = _COUNT.pack(0)
@@ -35,11 +35,11 @@ class LiveFactors(NamedTuple):
 
 
 class LiveMaps:
-    """A frozen CNN, and the maps in the forecaster's memory."""
+    """A trained CNN without torch, and the maps in the forecaster's memory."""
 
-    def __init__(self, network: MapNetwork) -> None:
-        self._network = freeze_maps(network)
-        self._grids = network.architecture.grids
+    def __init__(self, trained: Trained[MapArchitecture]) -> None:
+        self._network = freeze_maps(trained)
+        self._grids = trained.architecture.grids
 
     def start(self, region: str) -> bytes:
         """Return the maps before any event; empty bytes for a region that the CNN was not trained on."""

@@ -12,37 +12,15 @@ turned and mirrored at random, so it cannot learn single places.
 
 from __future__ import annotations
 
-import msgspec
 import torch
 from torch import nn
 
+from models.cnn.architecture import MapArchitecture
 from models.cnn.channels import CHANNELS
-from models.cnn.grid import Grid
 from models.training import Scaler, bounded
 
 _RATE_RANGE = 0.7
 """β stays within a factor of e^0.7 = 2 of the region's."""
-
-
-class MapArchitecture(msgspec.Struct, frozen=True):
-    """The sizes of the CNN, and the grids of the regions that it was trained on."""
-
-    side: int = 24
-    """Rows and columns of a map."""
-    ages_days: tuple[float, ...] = (1.0, 30.0)
-    """The ends of the bands of ages but the last; past events of each band have a factor of their own."""
-    width: int = 24
-    layers: int = 3
-    """Convolutions of 3 × 3; every second one is dilated by 2."""
-    smallest_km: float = 1.0
-    """The smallest size of a cell."""
-    grids: dict[str, Grid] = {}
-    """By region id."""
-
-    @property
-    def groups(self) -> int:
-        """The number of factors of a cell: one for each band of ages, and one for the background map."""
-        return len(self.ages_days) + 2
 
 
 class MapNetwork(nn.Module):
@@ -54,8 +32,7 @@ class MapNetwork(nn.Module):
         width = architecture.width
         self.scaler = Scaler(CHANNELS)
         self.first = nn.Conv2d(CHANNELS, width, 3, padding=1)
-        steps = [1 + n % 2 for n in range(1, architecture.layers)]
-        self.inner = nn.ModuleList([nn.Conv2d(width, width, 3, padding=step, dilation=step) for step in steps])
+        self.inner = nn.ModuleList([nn.Conv2d(width, width, 3, padding=step, dilation=step) for step in architecture.dilations])
         self.context = nn.Linear(width, width)
         self.drop = nn.Dropout2d(dropout)
         self.cells, self.everywhere = nn.Conv2d(width, architecture.groups, 1), nn.Linear(width, 1)

@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from models.catalog import PointPattern
+from models.cnn.architecture import MapArchitecture
 from models.cnn.catalog_maps import states_at
 from models.cnn.cell_sums import sums_by_cell
 from models.cnn.channels import CHANNELS, input_channels
 from models.cnn.grid import Grid, grid_over
-from models.cnn.network import MapArchitecture, MapNetwork, log_density, magnitude_log_prob
+from models.cnn.network import MapNetwork, log_density, magnitude_log_prob
 from models.numerics import FloatArray
 from models.place import PlaceData, PlaceNetwork, denominators, kernels_of, slow_days
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ingest.problem import Problem
 from models.catalog import PointPattern, RegionDataset, Span, common_step
+from models.cnn.architecture import MapArchitecture
 from models.cnn.grid import Grid, grid_over
-from models.cnn.network import MapArchitecture, MapNetwork
+from models.cnn.network import MapNetwork
 from models.cnn.targets import MapTargets, join, log_probs, map_targets
 from models.place import PlaceNetwork, place_data
 from models.space_time import SpaceTimeNetwork, require_place

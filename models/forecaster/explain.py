@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ingest.instant import Instant
-from models.numerics import FloatArray, degrees_of
+from models.numerics import FloatArray, Trained, degrees_of
 from models.timing import (
     BACKGROUND,
     COUNT,
@@ -59,7 +59,7 @@ def explain_forecast(
         now: not before the last event.
         most: the largest number of events, and of inputs of each kind, in the explanation.
     """
-    live = LiveTiming(network)
+    live = LiveTiming(Trained.of(network))
     ring, silence = live.ring(past), np.float64(silence_days(past, now))
     rate = float(kernel_rate(past[EXCITATION], past[BACKGROUND], silence, TAUS_DAYS, live.large_events(past)))
     shares = live.ring_rates(past, now) / rate  # (n,)

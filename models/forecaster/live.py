@@ -13,12 +13,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ingest.event import Event
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.region import Region, RegionTable
-from models.artifact import read_forecaster
+from models.architecture import SpaceTimeArchitecture
+from models.artifact import read_trained_forecaster
 from models.baselines import LiveBaselines, excess_of, read_rates
 from models.catalog import half_bin_of
 from models.cnn import LiveFactors, LiveMaps, event_increments, reweight_rates
@@ -28,8 +28,7 @@ from models.forecaster.long_run import RegionalLongRun
 from models.forecaster.spots import RegionalPlaces, where_record
 from models.forecaster.wait_record import EVALUATED_DAYS, INTERVAL_ENDS, QUANTILE_NAMES, EvaluatedWait, evaluated, wait_record
 from models.magnitude import LiveMagnitude, quantiles_and_survival, survival_at_each
-from models.numerics import FloatArray, degrees_of
-from models.space_time import SpaceTimeNetwork
+from models.numerics import FloatArray, Trained, degrees_of
 from models.timing import (
     BACKGROUND,
     COUNT,
@@ -61,10 +60,10 @@ _MAGNITUDE_NAMES = tuple(f"{magnitude:g}" for magnitude in MAGNITUDES)
 
 
 class LstmForecaster:
-    """A trained `SpaceTimeNetwork`, with or without a CNN over maps, as a `stream.core.Forecaster`.
+    """A trained `SpaceTimeNetwork`, with or without a CNN over maps, as a `stream.core.Forecaster`; it needs no torch.
 
     Args:
-        network: times, magnitudes and perhaps places.
+        trained: times, magnitudes and perhaps places.
         name: of the network, with the CNN's if there is one.
         baselines: scored beside it; None: the built-in fit.
         maps: the CNN that re-weights places; None: places by the kernels alone.
@@ -73,21 +72,19 @@ class LstmForecaster:
 
     def __init__(
         self,
-        network: SpaceTimeNetwork,
+        trained: Trained[SpaceTimeArchitecture],
         name: str,
         baselines: LiveBaselines | None = None,
         maps: LiveMaps | None = None,
         table: RegionTable | None = None,
     ) -> None:
-        torch.set_num_threads(1)
         self._name, self._maps = name, maps
         self._baselines = baselines or LiveBaselines.load()
-        timing = network.timing
+        architecture, timing = trained.architecture, Trained(trained.architecture.timing, trained.weights.part("timing"))
         self._timing = LiveTiming(timing)
-        self._magnitude = LiveMagnitude(network.magnitude, min(network.architecture.magnitude_reach, timing.architecture.reach))
-        self._exceedance = LiveExceedance(PlainKernels.of(timing.kernels), self._magnitude.average)
+        self._magnitude = LiveMagnitude(trained.weights.part("magnitude"), min(architecture.magnitude_reach, architecture.timing.reach))
+        self._exceedance = LiveExceedance(PlainKernels.of(timing), self._magnitude.average)
         self._long_run, self._places = RegionalLongRun(read_rates()), RegionalPlaces(table)
-        self._background_of = timing.background_of
         self._own_bytes = 8 * self._timing.size
         self._maps_from = self._own_bytes + len(self._baselines.start())
         self._waits = lru_cache(maxsize=CACHED_MEMORIES)(self._wait_of)
@@ -103,8 +100,8 @@ class LstmForecaster:
         Raises:
             Problem: the artefact is missing or damaged.
         """
-        network, card = read_forecaster(folder)
-        return cls(network, card.name, table=table)
+        trained, card = read_trained_forecaster(folder)
+        return cls(trained, card.name, table=table)
 
     @property
     def name(self) -> str:
@@ -123,7 +120,7 @@ class LstmForecaster:
         return self._timing.source_depth
 
     def start(self, region: Region) -> bytes:
-        background = self._background_of(region.id)
+        background = self._timing.background_of(region.id)
         memory = self._timing.start(background).tobytes() + self._baselines.start()
         return memory if self._maps is None else memory + self._maps.start(region.id)
 

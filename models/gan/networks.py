@@ -35,7 +35,7 @@ from models.gan.condition import (
 )
 from models.gan.process import Events, Law, Noise, simulate_aftershocks
 from models.gan.statistics import EVENT_COLUMNS, STATISTICS, CriticInput
-from models.numerics import FloatArray
+from models.numerics import FloatArray, Shapes, linear_shapes
 
 RANGES = {
     "log_c": (-4.6, -9.0, 1.0),
@@ -73,6 +73,15 @@ class GanArchitecture(msgspec.Struct, frozen=True):
     noise: int = 8
     width: int = 48
     features: int = FEATURES
+
+    @property
+    def weight_shapes(self) -> Shapes:
+        """The shapes of the weights of a `SequenceGenerator`, by name."""
+        outputs = len(RANGES) + len(FREE)
+        shapes: Shapes = dict.fromkeys(("centre", "width"), (self.features,))
+        shapes |= linear_shapes("plain", self.features, outputs) | linear_shapes("varied", self.features, outputs)
+        shapes |= linear_shapes("network.0", self.features + self.noise, self.width)
+        return shapes | linear_shapes("network.2", self.width, self.width) | linear_shapes("network.4", self.width, outputs)
 
 
 class SimulatedSequence(NamedTuple):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.magnitude.architecture import MAGNITUDE_INPUT_LIMIT
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import (
     FIRST_LEVEL,
@@ -33,7 +34,6 @@ from models.magnitude.features import (
     TAUS,
     TRACE_FLOOR,
 )
-from models.magnitude.network import MAGNITUDE_INPUT_LIMIT
 from models.numerics import FloatArray, apply_layer, compiled, compiled_gelu, compiled_normal_cdf
 
 _KNEE = DetectedMagnitude.KNEE

@@ -26,16 +26,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr  # type: ignore[import-untyped, unused-ignore]
 
 from models.numerics import FloatArray, invert_decreasing, library_of, log_normal_cdf, normal_cdf
 
-Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
+if TYPE_CHECKING:
+    import torch
+
+Array = TypeVar("Array", "torch.Tensor", NDArray[np.float64])
 
 RATE_RANGE = 0.7
 """β stays within a factor of e^0.7 = 2 of β₀."""
@@ -207,8 +209,8 @@ class DetectedMagnitude(Generic[Array]):
 
 def _clamped(like: Any, x: Any, upper: Any) -> Any:
     """Return x clamped to [0, upper], a tensor if `like` is one, else an array."""
-    if isinstance(like, torch.Tensor):
-        return torch.minimum(torch.as_tensor(x, dtype=like.dtype).clamp_min(0.0), torch.as_tensor(upper, dtype=like.dtype))
+    if (library := library_of(like)) is not np:
+        return library.minimum(library.as_tensor(x, dtype=like.dtype).clamp_min(0.0), library.as_tensor(upper, dtype=like.dtype))
     return np.minimum(np.maximum(x, 0.0), upper)
 
 

@@ -14,18 +14,20 @@ from models.magnitude.background import BackgroundTail
 from models.magnitude.compiled_live import FrozenMagnitude, inputs_at, outputs_of, survivals
 from models.magnitude.distribution import DetectedMagnitude
 from models.magnitude.features import INPUTS_WITHOUT_PLACE
-from models.magnitude.network import MagnitudeNetwork
-from models.numerics import FloatArray
+from models.numerics import FloatArray, NamedWeights
 
 _EXCESSES = np.concatenate((np.linspace(0.0, 1.5, 31), np.linspace(1.6, 3.0, 15), np.linspace(3.25, 8.0, 20)))
 
 
 class LiveMagnitude:
-    """A frozen copy of a `MagnitudeNetwork`'s weights, float64."""
+    """A trained `MagnitudeNetwork` without torch, float64.
 
-    def __init__(self, network: MagnitudeNetwork, reach: int) -> None:
-        weights = {name: value.detach().double().numpy().copy() for name, value in network.state_dict().items()}
-        self.reach, self._rate = reach, float(network.gutenberg_richter_rate)
+    Args:
+        reach: how many past events it reads.
+    """
+
+    def __init__(self, weights: NamedWeights, reach: int) -> None:
+        self.reach, self._rate = reach, float(weights["gutenberg_richter_rate"])
         first = weights["first.weight"].T  # without a place: the inputs near it are 0, the flag in the last row is 1
         self._net = FrozenMagnitude(
             weights["input_mean"][:INPUTS_WITHOUT_PLACE].copy(), weights["input_scale"][:INPUTS_WITHOUT_PLACE].copy(),

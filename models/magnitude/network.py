@@ -15,12 +15,10 @@ import torch
 from torch import nn
 
 from models.catalog import LARGEST_MAGNITUDE
+from models.magnitude.architecture import HIDDEN, MAGNITUDE_INPUT_LIMIT
 from models.magnitude.distribution import OUTPUTS, DetectedMagnitude
 from models.magnitude.features import INPUTS, INPUTS_WITHOUT_PLACE
 from models.numerics import FloatArray
-
-HIDDEN = 32
-MAGNITUDE_INPUT_LIMIT = 5.0
 
 
 class MagnitudeNetwork(nn.Module):

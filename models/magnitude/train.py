@@ -12,9 +12,10 @@ import torch
 
 from ingest.problem import Problem
 from models.catalog import LARGEST_MAGNITUDE, PointPattern, Span, common_step
+from models.magnitude.architecture import HIDDEN
 from models.magnitude.catalog_features import magnitude_features
 from models.magnitude.features import DEFAULT_REACH, INPUTS_WITHOUT_PLACE
-from models.magnitude.network import HIDDEN, MagnitudeNetwork
+from models.magnitude.network import MagnitudeNetwork
 from models.training import Progress, descend, require_finite
 
 SMALLEST_SPREAD = 1e-6

@@ -1,7 +1,5 @@
 """Expected numbers of events by cell of a region, in closed form."""
 
-from __future__ import annotations
+import lazy_loader
 
-from models.maps.live import NetworkMapMaker
-
-__all__ = ["NetworkMapMaker"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

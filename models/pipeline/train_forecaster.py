@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import torch
 
+from models.architecture import SpaceTimeArchitecture
 from models.catalog import RegionDataset
 from models.magnitude import MagnitudeOptions, fit_magnitude, magnitude_examples
 from models.place import PlaceArchitecture, PlaceDataset, PlaceNetwork, PlaceOptions, fit_place
-from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
+from models.space_time import SpaceTimeNetwork
 from models.timing import Architecture, TimingNetwork, TimingOptions, train_timing
 from models.training import Checkpoints, Progress, fingerprint
 

@@ -1,39 +1,5 @@
 """The place of the next event: power-law kernels around past events and a background map."""
 
-from __future__ import annotations
+import lazy_loader
 
-from models.place.contributors import offset_km
-from models.place.density import PlaceData, denominators, kernels_of, place_data, place_log_prob
-from models.place.kernels import Kernels, Setting, disc_density, fill_decays, kernel_arguments, stretched_squares
-from models.place.neighbour_geometry import NEAREST, RANKS, SCALES, NeighbourGeometry, moment_geometry, pattern_geometry, places_of
-from models.place.network import PLACE_FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork, slow_days
-from models.place.train import PlaceDataset, PlaceOptions, fit_place
-
-__all__ = [
-    "NEAREST",
-    "PLACE_FLOOR_PER_DAY",
-    "RANKS",
-    "SCALES",
-    "Kernels",
-    "NeighbourGeometry",
-    "PlaceArchitecture",
-    "PlaceData",
-    "PlaceDataset",
-    "PlaceNetwork",
-    "PlaceOptions",
-    "Setting",
-    "denominators",
-    "disc_density",
-    "fill_decays",
-    "fit_place",
-    "kernel_arguments",
-    "kernels_of",
-    "moment_geometry",
-    "offset_km",
-    "pattern_geometry",
-    "place_data",
-    "place_log_prob",
-    "places_of",
-    "slow_days",
-    "stretched_squares",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,12 +14,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 import torch
 from torch import nn
 
 from models.numerics import FloatArray
+from models.place.architecture import MOMENT_HIDDEN, PlaceArchitecture
 from models.place.kernels import Kernels
 from models.place.neighbour_geometry import GEOMETRY_FEATURES
 from models.timing import KERNELS, TAUS_DAYS
@@ -27,29 +27,10 @@ from models.training import Scaler, bounded
 
 PLACE_FLOOR_PER_DAY = 1e-4
 """Added to rates before their logarithm."""
-_MOMENT_HIDDEN = 16
 _LAG_SLOPE = 0.25
 """Scales ln τ in the mixture of discs."""
 _FIRST_WIDTH = 3.0
 """The width of the nearest disc before training, in units of the narrowest width."""
-
-
-class PlaceArchitecture(msgspec.Struct, frozen=True):
-    """The sizes of the place network."""
-
-    features: int
-    """The number of excitation features; those of `models.place.neighbour_geometry` come besides."""
-    narrowest_km: float
-    """No kernel is narrower, along or across: the accuracy of the locations."""
-    discs: int = 2
-    hidden: tuple[int, int] = (64, 32)
-    slow_days: tuple[float, ...] = (700.0, 3_000.0, 1e9)
-    """T: the time constants with which the background map fades."""
-
-    @property
-    def outputs(self) -> int:
-        """The size of the last layer: | ln factors of w (K) | ln d (M + 1) | ln s (M + 1) | mixture (M) | ln b (1) |."""
-        return KERNELS + 3 * self.discs + 3
 
 
 class PlaceNetwork(nn.Module):
@@ -66,7 +47,7 @@ class PlaceNetwork(nn.Module):
         self.register_buffer("spacing_mean", torch.zeros((), dtype=torch.float64))
         self.drop_in, self.drop_out = nn.Dropout(0.1), nn.Dropout(0.2)
         self.first, self.second, self.last = nn.Linear(inputs, first), nn.Linear(first, second), nn.Linear(second, architecture.outputs)
-        self.moment_first, self.moment_last = nn.Linear(KERNELS, _MOMENT_HIDDEN), nn.Linear(_MOMENT_HIDDEN, 1)
+        self.moment_first, self.moment_last = nn.Linear(KERNELS, MOMENT_HIDDEN), nn.Linear(MOMENT_HIDDEN, 1)
         for layer in (self.last, self.moment_last):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)

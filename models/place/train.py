@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from ingest.problem import Problem
 from models.catalog import PointPattern, Span
 from models.numerics import FloatArray
+from models.place.architecture import PlaceArchitecture
 from models.place.density import PlaceData, batch_log_prob, place_data
-from models.place.network import PLACE_FLOOR_PER_DAY, PlaceArchitecture, PlaceNetwork
+from models.place.network import PLACE_FLOOR_PER_DAY, PlaceNetwork
 from models.training import Progress, descend, require_finite
 
 LARGEST_GRADIENT_NORM = 2.0

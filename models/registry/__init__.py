@@ -1,16 +1,5 @@
 """Folders of models by name, with manifests and hashes. It does not load torch, so that listing and promoting models is quick."""
 
-from __future__ import annotations
+import lazy_loader
 
-from models.registry.manifest import CARD, KINDS, verify_model_folder, write_model_folder
-from models.registry.registry import Entry, Registry, built_in
-
-__all__ = [
-    "CARD",
-    "KINDS",
-    "Entry",
-    "Registry",
-    "built_in",
-    "verify_model_folder",
-    "write_model_folder",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

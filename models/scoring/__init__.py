@@ -1,35 +1,5 @@
 """The protocol of every model that can be scored, and the scores with their intervals."""
 
-from __future__ import annotations
+import lazy_loader
 
-from models.scoring.inter_event_times import SHORTEST_WAIT_DAYS, Waits, waits
-from models.scoring.scored_model import EventScores, ScoredModel, randomise_within_bin
-from models.scoring.scores import (
-    Trial,
-    bootstrap_interval,
-    distance_from_uniform,
-    event_and_end_times,
-    histogram,
-    join_scores,
-    score_report,
-    score_trial,
-    span_scores,
-)
-
-__all__ = [
-    "SHORTEST_WAIT_DAYS",
-    "EventScores",
-    "ScoredModel",
-    "Trial",
-    "Waits",
-    "bootstrap_interval",
-    "distance_from_uniform",
-    "event_and_end_times",
-    "histogram",
-    "join_scores",
-    "randomise_within_bin",
-    "score_report",
-    "score_trial",
-    "span_scores",
-    "waits",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -21,7 +21,6 @@ from typing import Any
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]
 
 from models.catalog import PointPattern
 from models.numerics import FloatArray, as_column, compiled, compiled_with, join_columns, log, log1p
@@ -121,6 +120,8 @@ def local_traces_of_pairs(
         squares_km2: (pairs,) squared straight distances, all within the largest radius.
         excesses: (pairs,) of the earlier event, above completeness.
     """
+    from scipy.sparse import csr_matrix  # type: ignore[import-untyped, unused-ignore]  # the stream needs none
+
     groups = len(RADII_KM) * targets + np.searchsorted(SQUARED_RADII_KM2, squares_km2, side="left")
     values = trace_heights(lags_days)[:, :, None] * np.exp(excesses[:, None] * TRACE_PRODUCTIVITIES)[:, None, :]  # (pairs, taus, a)
     ones = (np.ones(len(groups)), (groups, np.arange(len(groups))))

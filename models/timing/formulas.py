@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from models.numerics import as_column, exp, gelu, join_columns, library_of, log, log_softmax, sigmoid
+from models.numerics import FloatArray, as_column, exp, gelu, join_columns, library_of, log, log_softmax, sigmoid
 from models.timing.inter_event_time import InterEventTime
 from models.timing.large_events import LargeEvents
 from models.training import bounded
@@ -27,6 +27,11 @@ SIGMA_RANGE = 1.5
 
 Layer = Callable[[Any], Any]
 """(M, R, inputs) -> (M, R, outputs) of M members."""
+
+
+def mean_background(backgrounds: FloatArray) -> float:
+    """Return μ of a region of which nothing is known, events per day: the geometric mean of those in training, (regions,)."""
+    return math.exp(float(np.mean(np.log(backgrounds))))
 
 
 def unchanged(x: Any) -> Any:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.numerics import FloatArray
+from models.numerics import FloatArray, NamedWeights, Trained
+from models.timing.architecture import Architecture
 from models.timing.excitation import KERNELS
-from models.timing.model import TimingNetwork
 
 
 class FrozenTiming(NamedTuple):
@@ -48,10 +48,9 @@ class FrozenTiming(NamedTuple):
     """Whether the local solar time is among the memory's inputs."""
 
 
-def freeze_timing(network: TimingNetwork) -> FrozenTiming:
+def freeze_timing(trained: Trained[Architecture]) -> FrozenTiming:
     """Copy the weights of a network."""
-    weights = {name: value.detach().double().numpy() for name, value in network.state_dict().items()}
-    architecture = network.architecture
+    architecture, weights = trained
 
     def layer(name: str) -> tuple[FloatArray, FloatArray]:
         return np.ascontiguousarray(weights[f"{name}.weight"]), np.ascontiguousarray(weights[f"{name}.bias"][:, 0])
@@ -71,7 +70,7 @@ def freeze_timing(network: TimingNetwork) -> FrozenTiming:
     )  # fmt: skip
 
 
-def _gates(weights: dict[str, FloatArray], members: int) -> tuple[FloatArray, FloatArray]:
+def _gates(weights: NamedWeights, members: int) -> tuple[FloatArray, FloatArray]:
     """Return the members' weights of the LSTM's gates, (M, inputs + hidden, 4 hidden), and the sums of their two biases, (M, 4 hidden)."""
 
     def of(member: int, name: str) -> FloatArray:

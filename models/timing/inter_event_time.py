@@ -20,10 +20,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtri_exp  # type: ignore[import-untyped, unused-ignore]
 
@@ -31,11 +30,14 @@ from models.numerics import FloatArray, exp, invert_decreasing, library_of, log,
 from models.timing.excitation import conditional_intensity, expected_events
 from models.timing.large_events import LargeEvents
 
+if TYPE_CHECKING:
+    import torch
+
 _ITERATIONS = 60
 LARGEST_LOG_CLOCK = 50.0
 _CLOSE = 1e-10
 
-Array = TypeVar("Array", torch.Tensor, NDArray[np.float64])
+Array = TypeVar("Array", "torch.Tensor", NDArray[np.float64])
 
 OFFSET = 1e-7
 """ε, which keeps the density finite at a wait of zero."""
@@ -242,8 +244,8 @@ class InterEventTime(Generic[Array]):
     def _since(self, wait: Any) -> Any:
         """Return the days since the row, `wait` days from now, in the shape and the library of the background."""
         since = self.elapsed + wait
-        if isinstance(self.background, torch.Tensor):
-            return torch.as_tensor(since, dtype=self.background.dtype).expand(self.background.shape)
+        if (library := library_of(self.background)) is not np:
+            return library.as_tensor(since, dtype=self.background.dtype).expand(self.background.shape)
         shape = np.broadcast_shapes(np.shape(since), np.shape(self.background))
         return np.broadcast_to(np.asarray(since, dtype=np.float64), shape)
 

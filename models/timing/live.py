@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import MILLISECONDS_PER_DAY, Instant
-from models.numerics import FloatArray, IntArray
+from models.numerics import FloatArray, IntArray, Trained
+from models.timing.architecture import Architecture
 from models.timing.compiled_fold import fold
 from models.timing.compiled_memory import offsets_of, remember_start
 from models.timing.compiled_wait import head_outputs
@@ -22,7 +23,7 @@ from models.timing.excitation_features import (
     own_features,
     trace_jumps,
 )
-from models.timing.formulas import wait_of_outputs
+from models.timing.formulas import mean_background, wait_of_outputs
 from models.timing.frozen_weights import freeze_timing
 from models.timing.inter_event_time import InterEventTime
 from models.timing.large_events import LargeEvents
@@ -44,28 +45,34 @@ from models.timing.live_state import (
     large_events_in,
     silence_days,
 )
-from models.timing.model import TimingNetwork
-from models.timing.sources_to_come import SourcesToCome
+from models.timing.sources_to_come import SourcesToCome, induced_by_sources
 
 
 class LiveTiming:
-    """A frozen copy of a `TimingNetwork`'s weights, float64."""
+    """A trained `TimingNetwork` without torch, float64."""
 
-    def __init__(self, network: TimingNetwork) -> None:
+    def __init__(self, trained: Trained[Architecture]) -> None:
         """Copy the weights.
 
         Raises:
             Problem: the network reads sources that bring more and more of themselves.
         """
-        architecture = network.architecture
-        self.source_depth, self.reach = architecture.source_depth, architecture.reach
-        self._net = freeze_timing(network)
+        architecture, weights = trained
+        self.source_depth, self.reach, self._regions = architecture.source_depth, architecture.reach, architecture.regions
+        self._backgrounds: FloatArray = np.exp(weights["kernels.log_background"]).mean(0)
+        self._net = freeze_timing(trained)
         hidden, large, clock, ring = offsets_of(self._net)
         self._inputs, self._state = slice(MEMORY, hidden), slice(hidden, large)
         self._large, self._clock = slice(large, clock), slice(clock, ring)
         self.size = ring + self.reach * RING_COLUMNS
         if self.source_depth:
-            self._to_come = SourcesToCome(network.kernels.induced_by_sources)
+            names = ("kernels.log_source_productivity", "kernels.sources_per_event")
+            self._to_come = SourcesToCome(induced_by_sources(*(weights[name] for name in names)))
+
+    def background_of(self, region: str) -> float:
+        """Return μ of a region, events per day: its own, or if the network was not trained on it the geometric mean of all."""
+        backgrounds = self._backgrounds
+        return float(backgrounds[self._regions.index(region)]) if region in self._regions else mean_background(backgrounds)
 
     def start(self, background: float) -> FloatArray:
         """Return the state of a region before its first event, (size,): the memory has read one row.

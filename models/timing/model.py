@@ -14,12 +14,13 @@ from torch import nn
 
 from models.catalog import PointPattern, Span
 from models.numerics import FloatArray
+from models.timing.architecture import Architecture
 from models.timing.excitation import TAUS_DAYS, conditional_intensity, decays_of, excitation_after
 from models.timing.excitation_features import FIRST_WAIT_DAYS, OWN_FEATURES, event_features
-from models.timing.formulas import KERNELS_ALONE, memory_inputs, wait_of_outputs
+from models.timing.formulas import KERNELS_ALONE, mean_background, memory_inputs, wait_of_outputs
 from models.timing.inter_event_time import OFFSET, InterEventTime, kernel_clock, kernel_rate
 from models.timing.large_events import Followed, follow, follow_stepwise
-from models.timing.networks import Architecture, KernelNetwork, MemoryNetwork, local_hours
+from models.timing.networks import KernelNetwork, MemoryNetwork, local_hours
 from models.timing.sequence_rows import Features, Intervals, Rows, intervals_of, rows_of
 from models.timing.sources import source_clocks_of_rows, source_rates_after_rows, source_rates_since
 
@@ -148,7 +149,7 @@ class TimingNetwork(nn.Module):
             return self.fit_background(history, history.observed)
         if mean_rate is not None:
             return BACKGROUND_SHARE * mean_rate
-        return math.exp(float(np.mean(np.log(self.kernels.background.detach().numpy()))))
+        return mean_background(self.kernels.background.detach().numpy())
 
     def fit_background(self, pattern: PointPattern, span: Span) -> float:
         """Return the μ of maximum likelihood on a span, the kernels given, events per day.

@@ -12,49 +12,19 @@ from __future__ import annotations
 
 from functools import cache
 
-import msgspec
 import numpy as np
 import torch
 from torch import nn
 
 from models.catalog import PointPattern
 from models.numerics import FloatArray
+from models.timing.architecture import Architecture
 from models.timing.excitation import KERNEL_PRODUCTIVITIES, KERNELS, TAUS_DAYS
-from models.timing.excitation_features import EVENT_FEATURES, OWN_FEATURES
+from models.timing.excitation_features import EVENT_FEATURES
 from models.timing.formulas import SIGMA_RANGE, kernel_weights, log_corrections, magnitude_terms, memory_head
 from models.timing.large_events import kept_corrections, large_factors, large_shapes
+from models.timing.sources_to_come import induced_by_sources
 from models.training import MemberLinear, Scaler
-
-HOUR_INPUTS = 4
-
-
-class Architecture(msgspec.Struct, frozen=True):
-    """The sizes of the networks of the inter-event times."""
-
-    regions: tuple[str, ...] = ("",)
-    """Each has a background rate of its own, and nothing else."""
-    reach: int = 512
-    """How many events back an event's local traces count."""
-    kernel_members: int = 2
-    kernel_hidden: tuple[int, int] = (64, 32)
-    memory_members: int = 4
-    hidden: int = 32
-    """Units of the LSTM."""
-    head: int = 64
-    """Hidden units of the memory's head."""
-    components: int = 16
-    """Log-normal components of a member."""
-    large_events: bool = False
-    """Whether the productivity of large events is a distribution."""
-    hours: bool = False
-    """Whether the local solar time is an input of the memory: at night, networks detect smaller events."""
-    source_depth: float = 0.0
-    """Events down to so far below completeness excite, with weights of their own; 0: none do."""
-
-    @property
-    def inputs(self) -> int:
-        """The number of the memory's inputs."""
-        return KERNELS + 3 + OWN_FEATURES + (HOUR_INPUTS if self.hours else 0)
 
 
 class KernelNetwork(nn.Module):
@@ -104,9 +74,7 @@ class KernelNetwork(nn.Module):
         """(12,) the events that the sources of one event are expected to bring, by kernel; 0 where none are read."""
         if not hasattr(self, "log_source_productivity"):
             return np.zeros(KERNELS)
-        productivity = self.log_source_productivity.detach().double().exp().mean(0)
-        induced: FloatArray = (productivity * self.sources_per_event.double()).sum(0).numpy()
-        return induced
+        return induced_by_sources(*(part.detach().double().numpy() for part in (self.log_source_productivity, self.sources_per_event)))
 
     def log_corrections(self, scaled: torch.Tensor, dropout: tuple[float, float] = (0.0, 0.0)) -> torch.Tensor:
         """Return the logarithms of the factors that correct them: (R, EVENT_FEATURES) scaled -> (M, R, 12).

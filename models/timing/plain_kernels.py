@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.numerics import FloatArray
+from models.numerics import FloatArray, Trained
+from models.timing.architecture import Architecture
 from models.timing.excitation import KERNEL_PRODUCTIVITIES
 from models.timing.large_events import is_large, large_factors, large_shapes
-from models.timing.networks import KernelNetwork
+from models.timing.sources_to_come import induced_by_sources
 
 
 class PlainKernels(NamedTuple):
@@ -25,16 +26,15 @@ class PlainKernels(NamedTuple):
     """() the share of the network's correction that large events keep."""
 
     @classmethod
-    def of(cls, network: KernelNetwork) -> PlainKernels:
-        """Return those of a network; where it reads sources, an event brings what they are expected to bring after it, too."""
-        productivity = network.log_productivity.detach().double().exp().mean(0).numpy()
-        productivity[0] += network.induced_by_sources  # the term of a = 0
-        if not network.large_events:
+    def of(cls, trained: Trained[Architecture]) -> PlainKernels:
+        """Return those of a trained network; where it reads sources, an event brings what they are expected to bring after it, too."""
+        architecture, weights = trained.architecture, trained.weights.part("kernels")
+        productivity: FloatArray = np.exp(weights["log_productivity"]).mean(0)
+        if architecture.source_depth:
+            productivity[0] += induced_by_sources(weights["log_source_productivity"], weights["sources_per_event"])  # the term of a = 0
+        if not architecture.large_events:
             return cls(productivity)
-        return cls(
-            productivity,
-            *(part.detach().double().numpy() for part in (network.large_log_factors, network.large_log_shape, network.large_correction)),
-        )
+        return cls(productivity, weights["large_log_factors"], weights["large_log_shape"], weights["large_correction"])
 
     def offspring(self, excesses: FloatArray) -> FloatArray:
         """Return the events that events of these excesses are expected to trigger, by kernel: (n,) -> (n, 12)."""

@@ -29,6 +29,17 @@ MOST_INDUCED = 0.9
 _LEAST_INDUCED = 1e-9
 
 
+def induced_by_sources(log_productivity: FloatArray, sources_per_event: FloatArray) -> FloatArray:
+    """Return v, (12,), the events that the sources of one event are expected to bring, by kernel.
+
+    Args:
+        log_productivity: (M, a, 12) ln c' of each member.
+        sources_per_event: (a, 12) of `source_terms_per_event`.
+    """
+    induced: FloatArray = (np.exp(log_productivity).mean(0) * sources_per_event).sum(0)
+    return induced
+
+
 class SourcesToCome:
     """The mean effect of the sources to come.
 

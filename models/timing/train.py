@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import torch
 
 from models.catalog import RegionDataset
+from models.timing.architecture import Architecture
 from models.timing.model import TimingNetwork
-from models.timing.networks import Architecture
 from models.timing.sources import source_terms_per_event
 from models.timing.train_kernels import fit_kernels, fit_plain
 from models.timing.train_large import fit_large

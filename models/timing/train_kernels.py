@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from models.numerics import FloatArray
-from models.timing.excitation import KERNELS, TAUS_DAYS, Excitation, excitation_after
+from models.timing.excitation import KERNELS, TAUS_DAYS, excitation_after
+from models.timing.excitation_gradient import Excitation
 from models.timing.formulas import magnitude_terms
 from models.timing.large_events import Followed, follow, kept_corrections
 from models.timing.model import BACKGROUND_SHARE

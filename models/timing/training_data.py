@@ -11,8 +11,9 @@ import torch
 
 from ingest.problem import Problem
 from models.catalog import PointPattern, RegionDataset
+from models.timing.architecture import Architecture
 from models.timing.excitation import decays_of
-from models.timing.networks import Architecture, local_hours
+from models.timing.networks import local_hours
 from models.timing.sequence_rows import Intervals, Rows, intervals_of, rows_of
 from models.timing.sources import source_clocks_of_rows, source_rates_after_rows, source_rates_since
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import nn
 
-from models.numerics import library_of
+from models.training.scaling import scale_inputs
 
-INPUT_LIMIT = 5.0
-"""Scaled inputs are clipped to ± this many standard deviations."""
 SMALLEST_SPREAD = 1e-3
-LARGEST_LOG_FACTOR = 2.0
-"""A network's factor lies between e⁻² and e²."""
 
 
 class Scaler(nn.Module):
@@ -51,13 +46,3 @@ class MemberLinear(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return x W + b of each member."""
         return torch.baddbmm(self.bias, x, self.weight)
-
-
-def scale_inputs(raw: Any, mean: Any, scale: Any) -> Any:
-    """Return (raw − mean) · scale, clipped to ± `INPUT_LIMIT`: (..., inputs), torch or numpy. NaN stays NaN."""
-    return library_of(raw).clip((raw - mean) * scale, -INPUT_LIMIT, INPUT_LIMIT)
-
-
-def bounded(x: Any, limit: float = LARGEST_LOG_FACTOR) -> Any:
-    """Return limit · tanh(x / limit), elementwise, torch or numpy: x near zero, never beyond ± limit."""
-    return limit * library_of(x).tanh(x / limit)

@@ -154,4 +154,6 @@ def _try_loading(event_log: Log, names_by_kind: dict[str, str], models: Path | N
         from models.forecaster import ModelLibrary
 
         in_force = Lineup().after(Promotion(Instant(0), models_in_force(event_log)))
-        try_forecaster(ModelLibrary(registry.find).forecaster(in_force.after(Promotion(Instant(0), names_by_kind))))
+        library, lineup = ModelLibrary(registry.find), in_force.after(Promotion(Instant(0), names_by_kind))
+        try_forecaster(library.forecaster(lineup))
+        library.network(lineup)  # outlooks need the places' network too

@@ -28,7 +28,7 @@ from models.baselines import LARGEST_EXCESS, LiveBaselines
 from models.cnn import LiveMaps
 from models.forecaster.cell_law import PlaceWeights, PlaceWeightsFit, near_cells
 from models.forecaster.live import LstmForecaster
-from models.numerics import FloatArray, IntArray
+from models.numerics import FloatArray, IntArray, Trained
 from models.tectonics import is_dense, read_long_run_map, shares_within, values_at
 from models.timing import RING_EXCESS, lags_days, silence_days
 from stream.core.score import MILLISECONDS_PER_WEEK
@@ -79,7 +79,7 @@ def samples_of_feed(table: RegionTable) -> Iterator[Sample]:
     """Yield a sample for each event whose cell has its centre in its region."""
     network, card = read_forecaster(None)
     maps = built_in_cnn(card.name)
-    forecaster = LstmForecaster(network, card.name, maps=None if maps is None else LiveMaps(maps[0]))
+    forecaster = LstmForecaster(Trained.of(network), card.name, maps=None if maps is None else LiveMaps(Trained.of(maps[0])))
     for name, known in events_by_region(sorted(CATALOGUES.glob("*.csv.xz")), table).items():
         yield from samples_of(forecaster, table, table[name], known)
         print(name, len(known), flush=True)

@@ -36,9 +36,9 @@ from models.catalog.point_pattern import NO_SOURCES, PointPattern, Sources, Span
 from models.numerics.arrays import FloatArray
 from models.scoring.scores import bootstrap_interval
 from models.space_time import SpaceTimeNetwork
+from models.timing.architecture import Architecture
 from models.timing.fit_sources import fit_sources
 from models.timing.model import TimingNetwork, time_scores
-from models.timing.networks import Architecture
 from models.timing.sequence_rows import intervals_of
 from models.timing.sources import TOLERANCE
 from models.timing.train import train_timing

@@ -1,11 +1,5 @@
 """Measures of how generated sequences differ from real ones."""
 
-from __future__ import annotations
+import lazy_loader
 
-from models.gan.evaluation.comparison import as_sequence
-from models.gan.evaluation.etas_reference import circle
-
-__all__ = [
-    "as_sequence",
-    "circle",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

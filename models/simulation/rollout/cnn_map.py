@@ -12,7 +12,7 @@ import numpy as np
 
 from ingest.instant import Instant
 from models.cnn import Factors, Grid, MapNetwork, cell_factors, freeze_maps, input_channels, states_at
-from models.numerics import FloatArray
+from models.numerics import FloatArray, Trained
 from models.simulation.rollout.start import History, Start
 from models.timing import KERNELS, TAUS_DAYS
 
@@ -30,7 +30,7 @@ def factors_at(maps: RegionMaps, history: History, moment: Instant) -> Factors:
     count, day = len(past), history.pattern.day_of(moment)
     arguments = (maps.grid, past, history.timing.event_weights[:count], history.background, np.array([count]))
     _, states = next(states_at(*arguments, moments=np.array([day])))
-    return cell_factors(freeze_maps(maps.network), maps.grid, input_channels(states[0], day, history.background))
+    return cell_factors(freeze_maps(Trained.of(maps.network)), maps.grid, input_channels(states[0], day, history.background))
 
 
 def reweight_start(start: Start, factors: Factors, horizon_days: float) -> Start:

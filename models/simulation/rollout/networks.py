@@ -16,7 +16,7 @@ from torch.nn.functional import gelu
 
 from models.catalog import LARGEST_MAGNITUDE
 from models.magnitude import INPUTS_WITHOUT_PLACE, MAGNITUDE_INPUT_LIMIT, DetectedMagnitude
-from models.numerics import FloatArray
+from models.numerics import FloatArray, Trained
 from models.place import PLACE_FLOOR_PER_DAY, PlaceNetwork
 from models.space_time import SpaceTimeNetwork
 from models.timing import (
@@ -57,7 +57,7 @@ class RolloutNetwork:
     def __init__(self, network: SpaceTimeNetwork, place: PlaceNetwork) -> None:
         kernels, memory, magnitude = network.timing.kernels, network.timing.memory, network.magnitude
         self._productivity = kernels.log_productivity.detach().exp().numpy()  # (M, a, 12)
-        self._plain = PlainKernels.of(kernels)
+        self._plain = PlainKernels.of(Trained.of(network.timing))
         self._kernel_scaler, self._memory_scaler = _scaler(kernels.scaler), _scaler(memory.scaler)
         self._kernel_layers = [_member_layer(layer.weight, layer.bias) for layer in (kernels.first, kernels.second, kernels.last)]
         self._head = [_member_layer(layer.weight, layer.bias) for layer in (memory.inner, memory.outer)]

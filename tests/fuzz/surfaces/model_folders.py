@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from ingest.problem import Problem
-from models.artifact.model_files import WEIGHTS, read_forecaster, write_forecaster
+from models.artifact.model_files import read_forecaster, write_forecaster
+from models.artifact.trained import WEIGHTS
 from models.registry.manifest import CARD, MANIFEST
 from models.registry.registry import Registry
 from tests.fuzz.driver import Taken

@@ -10,7 +10,8 @@ import pytest
 from models import PRETRAINED
 from models.artifact.card import Card, CnnGanCard
 from models.artifact.card_page import CURVES, PAGE, RELIABILITY, forecaster_page
-from models.artifact.model_files import WEIGHTS, read_cnn, read_forecaster, read_gan, write_cnn, write_forecaster, write_gan
+from models.artifact.model_files import read_cnn, read_forecaster, read_gan, write_cnn, write_forecaster, write_gan
+from models.artifact.trained import WEIGHTS
 from models.registry.manifest import CARD, MANIFEST
 
 CURVES_LINE = f"\n![Scores over the steps of the training]({CURVES})\n"

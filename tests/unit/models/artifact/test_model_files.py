@@ -17,10 +17,12 @@ from typer.testing import CliRunner
 from ingest.problem import Problem
 from models.artifact.card import CnnGanCard
 from models.artifact.card_page import CURVES, PAGE
-from models.artifact.model_files import WEIGHTS, read_cnn, read_forecaster, read_gan, write_cnn, write_forecaster, write_gan
+from models.artifact.model_files import read_cnn, read_forecaster, read_gan, write_cnn, write_forecaster, write_gan
 from models.artifact.pictures import curves_picture
+from models.artifact.trained import WEIGHTS
+from models.cnn.architecture import MapArchitecture
 from models.cnn.grid import grid_over
-from models.cnn.network import MapArchitecture, MapNetwork
+from models.cnn.network import MapNetwork
 from models.cnn.train import MapOptions
 from models.gan.networks import GanArchitecture, SequenceGenerator
 from models.gan.train import GanOptions

@@ -13,10 +13,11 @@ from ingest.problem import Problem
 from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import PointPattern
 from models.cnn import cell_maps as maps
+from models.cnn.architecture import MapArchitecture
 from models.cnn.catalog_maps import states_at
 from models.cnn.density import maps_at
 from models.cnn.grid import Grid, grid_over
-from models.cnn.network import MapArchitecture, MapNetwork
+from models.cnn.network import MapNetwork
 from models.cnn.train import MapOptions, fit_maps
 from models.forecaster.scored import SpaceTimeModel
 from models.numerics.arrays import FloatArray

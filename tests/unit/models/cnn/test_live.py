@@ -10,15 +10,16 @@ from ingest.event import Event
 from models.baselines.streaming import LiveBaselines
 from models.catalog.point_pattern import Span, make_point_pattern
 from models.cnn import cell_maps as maps
+from models.cnn.architecture import MapArchitecture
 from models.cnn.channels import CHANNELS, input_channels
 from models.cnn.factors import cell_factors
 from models.cnn.frozen_network import freeze_maps
 from models.cnn.grid import grid_over
 from models.cnn.live import LiveMaps, reweight_rates
-from models.cnn.network import MapArchitecture, MapNetwork
+from models.cnn.network import MapNetwork
 from models.cnn.targets import channels_at
 from models.forecaster.live import LstmForecaster
-from models.numerics import FloatArray
+from models.numerics import FloatArray, Trained
 from models.timing.live_state import BACKGROUND, RING_WEIGHTS
 from tests.support.simulated import REGION, at, event
 from tests.unit.models.forecaster.test_live import small_network
@@ -40,7 +41,9 @@ def network(scale: float = 0.3) -> MapNetwork:
 
 
 def forecaster(maps: MapNetwork | None) -> LstmForecaster:
-    return LstmForecaster(small_network(), "lstm-small", LiveBaselines.load(), None if maps is None else LiveMaps(maps))
+    return LstmForecaster(
+        Trained.of(small_network()), "lstm-small", LiveBaselines.load(), None if maps is None else LiveMaps(Trained.of(maps))
+    )
 
 
 def memory_after_events(of: LstmForecaster, events: list[Event] = EVENTS) -> bytes:
@@ -69,7 +72,7 @@ def test_the_maps_in_the_memory_are_those_of_a_catalogue() -> None:
     for one in EVENTS:
         memory = with_maps.observe(memory, one, REGION)
         weights.append(with_maps._timing.ring(with_maps.past(memory))[-1][RING_WEIGHTS])
-    assert memory.endswith(folded(LiveMaps(network()), np.array(weights), float(with_maps.past(memory)[BACKGROUND])))
+    assert memory.endswith(folded(LiveMaps(Trained.of(network())), np.array(weights), float(with_maps.past(memory)[BACKGROUND])))
 
 
 def test_the_network_without_torch_gives_the_factors_of_the_one_with_it() -> None:
@@ -77,13 +80,13 @@ def test_the_network_without_torch_gives_the_factors_of_the_one_with_it() -> Non
     scaled = trained.scaler(torch.from_numpy(channels.T)).T.reshape(1, CHANNELS, GRID.side, GRID.side)
     with torch.no_grad():
         logs, everywhere, _ = trained(scaled)
-    own = cell_factors(freeze_maps(network()), GRID, channels)
+    own = cell_factors(freeze_maps(Trained.of(network())), GRID, channels)
     assert own.cells == pytest.approx(logs[0].exp().numpy(), rel=1e-9)
     assert own.background == pytest.approx(float(everywhere[0].exp()), rel=1e-9)
 
 
 def test_a_region_without_a_grid_has_no_memory_and_no_factors() -> None:
-    live, increments = LiveMaps(network()), np.zeros((1, maps.LAST_EVENT))
+    live, increments = LiveMaps(Trained.of(network())), np.zeros((1, maps.LAST_EVENT))
     assert live.start("atlantis") == b""
     assert live.fold(b"", "atlantis", np.zeros((1, 4)), increments, 1.0, np.zeros(1, np.int64)) == [b""]
     assert live.factors(b"", "atlantis", 0, 1.0) is None
@@ -131,7 +134,7 @@ def test_an_untrained_network_leaves_the_shares_as_they_are() -> None:
 
 
 def test_with_factors_of_one_the_rates_stay_as_they_are() -> None:
-    live = LiveMaps(network(0.0))
+    live = LiveMaps(Trained.of(network(0.0)))
     factors = live.factors(folded(live, np.full((len(EVENTS), 12), 0.1)), REGION.id, int(at(50)), 0.5)
     assert factors is not None
     last = EVENTS[-1]
@@ -146,7 +149,7 @@ def test_live_features_equal_those_of_the_training() -> None:
     whole = make_point_pattern(EVENTS, REGION.magnitude_of_completeness, observed)
     weights = np.full((len(whole), 12), 0.05)
     offline = channels_at(GRID, whole, weights, 0.5, np.array([len(whole)]), np.array([2.0]))[0]
-    live = LiveMaps(network())
+    live = LiveMaps(Trained.of(network()))
     states = live.states(folded(live, weights), REGION.id, int(at(48)), 0.5)
     seen = input_channels(states, int(at(48)) / 86_400_000, 0.5)
     assert seen == pytest.approx(offline.astype(np.float64), rel=2e-3, abs=2e-3)

@@ -13,6 +13,7 @@ from models.catalog.point_pattern import Span, make_point_pattern
 from models.forecaster.cell_law import CellLaw, PlaceWeights, cell_law, near_cells, read_place_weights
 from models.forecaster.live import LstmForecaster
 from models.forecaster.spots import MOST_SPOTS
+from models.numerics import Trained
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import position_km
 from models.tectonics.long_run_map import read_long_run_map
@@ -86,7 +87,7 @@ def test_the_largest_cells_are_those_of_the_whole_region() -> None:
 def test_the_live_law_is_that_of_the_kernels_of_the_catalogue() -> None:
     """The spots equal the law made of the offline network's weights; no event is so large that its productivity is a distribution."""
     network = small_network()
-    forecaster = LstmForecaster(network, "lstm-small", table=table())
+    forecaster = LstmForecaster(Trained.of(network), "lstm-small", table=table())
     events = [
         event(f"{n}", 3.0 * n, 2.6 + 0.2 * (n % 3), latitude=35.2 + 0.3 * (n * 7 % 11), longitude=33.0 + 0.4 * (n * 5 % 9))
         for n in range(30)
@@ -110,7 +111,7 @@ def _ring(events: list[Event]) -> FloatArray:
 
 
 def test_a_forecaster_with_the_table_names_likely_cells_before_any_event() -> None:
-    with_map, without = (LstmForecaster(small_network(), "lstm-small", table=one) for one in (table(), None))
+    with_map, without = (LstmForecaster(Trained.of(small_network()), "lstm-small", table=one) for one in (table(), None))
     where, nowhere = (one.expect(one.start(REGION), REGION, at(0.0)).where for one in (with_map, without))
     assert where is not None
     assert nowhere is not None

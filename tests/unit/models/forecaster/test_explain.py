@@ -10,6 +10,7 @@ import torch
 
 from ingest.instant import Instant
 from models.forecaster.explain import KERNEL_INPUTS, explain_forecast, memory_input_names
+from models.numerics import Trained
 from models.numerics.geometry import degrees_of
 from models.timing.excitation_features import EVENT_FEATURES
 from models.timing.live import LiveTiming
@@ -21,7 +22,7 @@ from tests.unit.models.timing.test_timing import SMALL, random_network, simulate
 @pytest.fixture(scope="module")
 def explained() -> tuple[TimingNetwork, np.ndarray[tuple[int, ...], np.dtype[np.float64]], Instant]:
     one, network = simulate_pattern(), random_network(SMALL)
-    live = LiveTiming(network)
+    live = LiveTiming(Trained.of(network))
     past = live.start(0.7)
     for i in range(60):
         past = live.advance(past, int(one.times[i]), one.latitudes[i], one.longitudes[i], one.excesses[i])
@@ -41,7 +42,7 @@ def test_shares_of_events_background_and_older_ones_add_up(explained: tuple[Timi
 
 def test_each_share_is_the_events_own_term_of_the_rate(explained: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
     network, past, now = explained
-    ring = LiveTiming(network).ring(past)
+    ring = LiveTiming(Trained.of(network)).ring(past)
     rates = event_rates(ring, now)
     explanation = explain_forecast(network, past, "test", 2.5, now, most=1)
     assert explanation.events[0].share * explanation.rate_per_day == pytest.approx(rates.max())
@@ -52,7 +53,7 @@ def test_each_share_is_the_events_own_term_of_the_rate(explained: tuple[TimingNe
 def test_influences_add_up_to_the_output_of_the_network(explained: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
     network, past, now = explained
     explanation = explain_forecast(network, past, "test", 2.5, now, most=1_000)
-    live = LiveTiming(network)
+    live = LiveTiming(Trained.of(network))
     weights = live.ring(past)[-1, 5:17]
     assert sum(part.effect for part in explanation.last_event) == pytest.approx(math.log(weights.sum()), abs=0.02)
     wait = live.wait(past)
@@ -62,7 +63,7 @@ def test_influences_add_up_to_the_output_of_the_network(explained: tuple[TimingN
 
 def test_the_explained_features_give_the_kernel_of_the_last_event(explained: tuple[TimingNetwork, np.ndarray, Instant]) -> None:
     network, past, _ = explained
-    live = LiveTiming(network)
+    live = LiveTiming(Trained.of(network))
     raw = torch.from_numpy(live.newest_features(past))[None]
     with torch.no_grad():
         weights = network.kernels(raw[:, 0], raw)[0].numpy()
@@ -83,5 +84,5 @@ def test_traces_are_named_after_the_past_events_that_they_are_sums_over() -> Non
 
 def test_before_any_event_the_whole_rate_is_background() -> None:
     network = random_network(SMALL)
-    explanation = explain_forecast(network, LiveTiming(network).start(0.7), "test", 2.5, Instant(0))
+    explanation = explain_forecast(network, LiveTiming(Trained.of(network)).start(0.7), "test", 2.5, Instant(0))
     assert (explanation.background_share, explanation.events, explanation.last_event) == (1.0, [], [])

@@ -21,14 +21,17 @@ import torch
 from ingest.event import Event
 from ingest.problem import Problem
 from ingest.region import Region
-from models.artifact.model_files import WEIGHTS, read_forecaster, write_forecaster
+from models.architecture import SpaceTimeArchitecture
+from models.artifact.model_files import read_forecaster, write_forecaster
+from models.artifact.trained import WEIGHTS
 from models.baselines.streaming import LiveBaselines
 from models.catalog.point_pattern import Span, make_point_pattern
 from models.forecaster.live import LstmForecaster
 from models.forecaster.spots import MOST_SPOTS
 from models.magnitude.features import magnitude_features_at
+from models.numerics import Trained
 from models.registry.manifest import CARD
-from models.space_time import SpaceTimeArchitecture, SpaceTimeNetwork
+from models.space_time import SpaceTimeNetwork
 from models.timing.live import LiveTiming
 from models.timing.live_state import BACKGROUND
 from stream.core.forecaster import Expectation, Forecaster
@@ -71,7 +74,7 @@ def small_network() -> SpaceTimeNetwork:
 
 
 def small_forecaster() -> LstmForecaster:
-    return LstmForecaster(small_network(), "lstm-small")
+    return LstmForecaster(Trained.of(small_network()), "lstm-small")
 
 
 def observed(forecaster: LstmForecaster, events: list[Event]) -> bytes:
@@ -138,7 +141,7 @@ def test_the_hazard_that_is_scored_is_that_of_the_forecast(
     own, *rivals = forecaster.hazards(memory, REGION, begin, end)
     for moment, log_rate in ((begin, own.log_rate_at_start), (end, own.log_rate_at_end)):
         assert math.exp(log_rate) == pytest.approx(forecaster.expect(memory, REGION, moment).wait.hazard_per_day, rel=1e-5)
-    wait, baselines = LiveTiming(network.timing).wait(forecaster.past(memory)), LiveBaselines.load()
+    wait, baselines = LiveTiming(Trained.of(network.timing)).wait(forecaster.past(memory)), LiveBaselines.load()
     lost = float(wait.given_silence(since / 24.0).log_survival((until - since) / 24.0))
     assert own.expected_events == pytest.approx(-lost, abs=1e-9)
     assert tuple(rivals) == baselines.hazards(memory[-baselines.size_bytes :], REGION, begin, end)
@@ -150,7 +153,7 @@ def test_a_region_of_the_training_has_its_own_background_and_another_the_geometr
     network.timing = random_network(regions)
     with torch.no_grad():
         network.timing.kernels.log_background.copy_(torch.tensor([0.25, 4.0], dtype=torch.float64).log().expand(2, 2))
-    several = LstmForecaster(network.eval(), "lstm-several")
+    several = LstmForecaster(Trained.of(network.eval()), "lstm-several")
     backgrounds = [several.past(several.start(Region(name, name, 2.5, 90.0)))[BACKGROUND] for name in ("test", "busy", "elsewhere")]
     assert backgrounds == pytest.approx([0.25, 4.0, 1.0])
 
@@ -298,5 +301,5 @@ def test_a_bad_artefact_is_a_problem_in_one_line(tmp_path: Path, network: SpaceT
 
 def test_the_built_in_model_beats_poisson_with_its_whole_interval() -> None:
     network, card = read_forecaster()
-    assert LstmForecaster(network, card.name).name == card.name
+    assert LstmForecaster(Trained.of(network), card.name).name == card.name
     assert card.scores["validation"]["gain_over_poisson"]["low"] > 0.0

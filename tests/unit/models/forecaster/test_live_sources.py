@@ -15,6 +15,7 @@ from ingest.instant import Instant
 from ingest.region import Region, RegionTable
 from models.catalog import Span, make_point_pattern
 from models.forecaster.live import LstmForecaster
+from models.numerics import Trained
 from models.timing import silence_days
 from models.timing.inter_event_time import OFFSET, kernel_clock, kernel_rate
 from models.timing.model import more_of_sources
@@ -29,7 +30,7 @@ DEPTH = 1.0
 
 @cache
 def forecaster() -> LstmForecaster:
-    return LstmForecaster(reading_network(DEPTH), "lstm")
+    return LstmForecaster(Trained.of(reading_network(DEPTH)), "lstm")
 
 
 def state_after_recorded_days(region: Region, table: RegionTable) -> tuple[RegionState, int]:

@@ -22,6 +22,7 @@ from models.baselines import read_rates
 from models.forecaster.explain import explain_forecast
 from models.forecaster.live import LstmForecaster
 from models.magnitude import BACKGROUND_SHARE
+from models.numerics import Trained
 from models.space_time import SpaceTimeNetwork
 from models.timing import MOST_STRAY, LiveTiming, kernel_clock, silence_days
 from stream.core import Expectation, flaw_of
@@ -53,7 +54,7 @@ def reading_network(depth: float = 2.0) -> SpaceTimeNetwork:
 
 @cache
 def forecasters() -> tuple[LstmForecaster, ...]:
-    return tuple(LstmForecaster(network, "lstm") for network in networks())
+    return tuple(LstmForecaster(Trained.of(network), "lstm") for network in networks())
 
 
 def folded(forecaster: LstmForecaster, events: Sequence[Event], region: Region = REGION) -> bytes:
@@ -142,7 +143,7 @@ def test_no_event_is_about_as_probable_as_the_kernels_alone_have_it(events: list
     """From the last event on ln P(no event) differs from −Λ by `MOST_STRAY` at most; given silence so far, by twice that."""
     forecaster = forecasters()[number]
     memory, now = folded(forecaster, events), (events[-1].time if events else at(0.0)).plus(hours=silence)
-    wait = LiveTiming(networks()[number].timing).wait(forecaster.past(memory))
+    wait = LiveTiming(Trained.of(networks()[number].timing)).wait(forecaster.past(memory))
     since = silence_days(forecaster.past(memory), now)
     for hours in HORIZONS_HOURS.values():
         ends = np.array([since, since + hours / 24.0])

@@ -11,6 +11,7 @@ import torch
 
 from ingest.problem import Problem
 from models.forecaster import LstmForecaster, ModelLibrary
+from models.numerics import Trained
 from stream.core import Lineup
 from stream.trial import try_forecaster
 from tests.unit.models.forecaster.test_one_law import reading_network
@@ -22,7 +23,7 @@ def test_the_built_in_models_pass() -> None:
 
 
 def test_a_model_that_reads_sources_passes() -> None:
-    assert try_forecaster(LstmForecaster(reading_network(1.0), "lstm-sources")) > 100
+    assert try_forecaster(LstmForecaster(Trained.of(reading_network(1.0)), "lstm-sources")) > 100
 
 
 def test_the_operator_s_own_regions_do_not_decide_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,4 +52,4 @@ def test_broken_weights_are_refused(damage: Callable[[torch.Tensor], torch.Tenso
         for weights in network.parameters():
             weights.copy_(damage(weights))
     with pytest.raises(Problem, match="cannot be promoted"):
-        try_forecaster(LstmForecaster(network, "lstm-broken"))
+        try_forecaster(LstmForecaster(Trained.of(network), "lstm-broken"))

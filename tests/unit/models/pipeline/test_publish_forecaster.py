@@ -20,7 +20,8 @@ from ingest.problem import Problem
 from ingest.simulated import Sequence
 from models.artifact.card import Card
 from models.artifact.card_page import CURVES, PAGE, RELIABILITY
-from models.artifact.model_files import WEIGHTS, read_forecaster, write_forecaster
+from models.artifact.model_files import read_forecaster, write_forecaster
+from models.artifact.trained import WEIGHTS
 from models.baselines.poisson import fit_poisson
 from models.catalog.datasets import RegionDataset, SplitDates, single_region_dataset
 from models.forecaster.scored import SpaceTimeModel

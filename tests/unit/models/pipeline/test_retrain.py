@@ -16,7 +16,8 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from ingest.region import RegionTable
 from ingest.simulated import Sequence
-from models.artifact.model_files import WEIGHTS, write_forecaster
+from models.artifact.model_files import write_forecaster
+from models.artifact.trained import WEIGHTS
 from models.catalog.point_pattern import PointPattern, Span
 from models.cnn.train import MapOptions
 from models.pipeline.decision import FEWEST_EVENTS, Decision, Gains, decide

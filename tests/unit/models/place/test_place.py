@@ -17,10 +17,11 @@ from models.catalog.point_pattern import PointPattern, Span
 from models.numerics.arrays import FloatArray
 from models.numerics.geometry import offsets_km
 from models.place import contributors
+from models.place.architecture import PlaceArchitecture
 from models.place.density import PlaceData, batch_log_prob, kernels_of, place_data, place_log_prob
 from models.place.kernels import ContributorDensities, Kernels, disc_density, exact_densities, stretched_squares
 from models.place.neighbour_geometry import places_of
-from models.place.network import PlaceArchitecture, PlaceNetwork, slow_days
+from models.place.network import PlaceNetwork, slow_days
 from models.place.train import PlaceDataset, PlaceOptions, fit_place
 from models.timing.excitation import KERNELS, TAUS_DAYS
 from models.timing.excitation_features import event_features

@@ -15,7 +15,8 @@ import torch
 
 from ingest.problem import Problem
 from models import PRETRAINED
-from models.artifact.model_files import WEIGHTS, read_forecaster, write_forecaster
+from models.artifact.model_files import read_forecaster, write_forecaster
+from models.artifact.trained import WEIGHTS
 from models.forecaster.library import ModelLibrary
 from models.registry.manifest import CARD, verify_model_folder, write_model_folder
 from models.registry.registry import Registry, built_in

@@ -13,9 +13,10 @@ from ingest.instant import MILLISECONDS_PER_DAY, Instant
 from ingest.problem import Problem
 from models.artifact.model_files import read_forecaster
 from models.catalog.point_pattern import PointPattern, Span
+from models.cnn.architecture import MapArchitecture
 from models.cnn.factors import Factors
 from models.cnn.grid import Grid
-from models.cnn.network import MapArchitecture, MapNetwork
+from models.cnn.network import MapNetwork
 from models.gan.evaluation.etas_reference import circle
 from models.simulation.rollout.cnn_map import RegionMaps, factors_at
 from models.simulation.rollout.continuations import Continuations, roll_forward, simulate_from

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.numerics import FloatArray
+from models.numerics import FloatArray, Trained
 from models.timing import TAUS_DAYS, WaitRow, kernel_rate_ahead, tails_and_densities, wait_quantiles
 from models.timing.inter_event_time import InterEventTime
 from models.timing.large_events import LargeEvents
@@ -53,7 +53,7 @@ def events() -> FloatArray:
 
 @pytest.mark.parametrize("network", [random_network(PLAIN), random_network(SMALL), reading_network()])
 def test_events_folded_together_give_the_bits_of_one_after_another(network: TimingNetwork) -> None:
-    live, rows = LiveTiming(network), events()
+    live, rows = LiveTiming(Trained.of(network)), events()
     past, one_by_one = live.start(0.7), []
     for time, *rest in rows.tolist():
         past = live.advance(past, int(time), *rest)

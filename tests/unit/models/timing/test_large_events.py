@@ -9,7 +9,8 @@ import pytest
 import torch
 from scipy.stats import gamma  # type: ignore[import-untyped, unused-ignore]
 
-from models.numerics import FloatArray
+from models.numerics import FloatArray, Trained
+from models.timing.architecture import Architecture
 from models.timing.excitation import KERNELS, TAUS_DAYS, decays_of
 from models.timing.inter_event_time import InterEventTime, kernel_clock, kernel_rate
 from models.timing.large_events import (
@@ -25,7 +26,6 @@ from models.timing.large_events import (
 )
 from models.timing.live import LiveTiming
 from models.timing.model import TimingNetwork
-from models.timing.networks import Architecture
 from models.timing.plain_kernels import PlainKernels
 from models.timing.train import train_timing
 from models.timing.training_data import TimingOptions
@@ -122,7 +122,7 @@ def test_what_is_expected_does_not_change_when_an_event_leaves_its_slot() -> Non
 def test_the_live_state_has_the_law_of_the_sequence_pass() -> None:
     one, network = simulate_pattern(), random_network(SMALL)
     assert (one.excesses >= LARGE_EXCESS).sum() > 2
-    offline, live = network.waits(network.evaluate(one), 0.7), LiveTiming(network)
+    offline, live = network.waits(network.evaluate(one), 0.7), LiveTiming(Trained.of(network))
     past = live.start(0.7)
     for i in range(len(one)):
         past = live.advance(past, int(one.times[i]), one.latitudes[i], one.longitudes[i], one.excesses[i])
@@ -133,7 +133,7 @@ def test_the_live_state_has_the_law_of_the_sequence_pass() -> None:
 
 def test_the_shares_of_the_ring_add_up_to_the_rate() -> None:
     one, network = simulate_pattern(), random_network(SMALL)
-    live = LiveTiming(network)
+    live = LiveTiming(Trained.of(network))
     past = live.start(0.7)
     for i in range(30):
         past = live.advance(past, int(one.times[i]), one.latitudes[i], one.longitudes[i], one.excesses[i])

@@ -14,6 +14,7 @@ from ingest.instant import Instant
 from ingest.problem import Problem
 from models.catalog.datasets import RegionDataset
 from models.catalog.point_pattern import NO_SOURCES, PointPattern, Span
+from models.numerics import Trained
 from models.numerics.arrays import FloatArray
 from models.timing.excitation import KERNELS, TAUS_DAYS, conditional_intensity
 from models.timing.fit_sources import fit_sources
@@ -74,7 +75,7 @@ def test_the_live_step_with_sources_scores_what_the_network_scores(sizes: object
         network.kernels.log_source_productivity.add_(2.0)
     offline = time_scores(network, network.evaluate(pattern), WHOLE, RATE)["time_log_prob"][1:]
     silent = time_scores(network, network.evaluate(without_sources(pattern)), WHOLE, RATE)["time_log_prob"][1:]
-    live, past = live_scores(LiveTiming(network), pattern)
+    live, past = live_scores(LiveTiming(Trained.of(network)), pattern)
     assert len(pattern.sources) > 20
     assert np.abs(offline - silent).max() > 0.01
     assert live == pytest.approx(offline, abs=1e-8)
@@ -83,7 +84,7 @@ def test_the_live_step_with_sources_scores_what_the_network_scores(sizes: object
 
 def test_the_excitation_after_the_last_source_is_that_of_all_before_it() -> None:
     network, pattern = reading_network(), pattern_with_sources()
-    _, past = live_scores(LiveTiming(network), pattern)
+    _, past = live_scores(LiveTiming(Trained.of(network)), pattern)
     later = int(past[TIME]) + 1
     ended = replace(pattern, observed=Span(WHOLE.start, Instant(later)))
     after = network.intervals_of(ended, Span(Instant(later - 1), Instant(later)))
@@ -95,14 +96,14 @@ def test_the_excitation_after_the_last_source_is_that_of_all_before_it() -> None
 
 
 def test_sources_before_the_first_event_change_nothing() -> None:
-    live = LiveTiming(reading_network())
+    live = LiveTiming(Trained.of(reading_network()))
     past = live.start(RATE)
     assert (live.advance(past, int(WHOLE.start), 0.0, 0.0, -0.2) == past).all()
 
 
 def test_a_network_that_reads_no_sources_has_the_state_it_had() -> None:
     """Its memories, as stores keep them, stay readable."""
-    plain, reading = LiveTiming(random_network(PLAIN)), LiveTiming(reading_network())
+    plain, reading = LiveTiming(Trained.of(random_network(PLAIN))), LiveTiming(Trained.of(reading_network()))
     assert (plain.source_depth, reading.source_depth) == (0.0, DEPTH)
     assert reading.size == plain.size + 1
 
@@ -170,12 +171,12 @@ def test_simulated_paths_have_the_expected_sources_in_their_kernels() -> None:
     simulated = expect_sources(network)
     assert simulated.architecture.source_depth == 0.0
     at_completeness = np.zeros(1)
-    more = PlainKernels.of(simulated.kernels).offspring(at_completeness) - PlainKernels.of(TimingNetwork(PLAIN).double().kernels).offspring(
-        at_completeness
-    )
+    more = PlainKernels.of(Trained.of(simulated)).offspring(at_completeness) - PlainKernels.of(
+        Trained.of(TimingNetwork(PLAIN).double())
+    ).offspring(at_completeness)
     assert more.shape == (1, KERNELS)
-    assert PlainKernels.of(simulated.kernels).offspring(at_completeness) == pytest.approx(
-        PlainKernels.of(network.kernels).offspring(at_completeness), rel=1e-9
+    assert PlainKernels.of(Trained.of(simulated)).offspring(at_completeness) == pytest.approx(
+        PlainKernels.of(Trained.of(network)).offspring(at_completeness), rel=1e-9
     )
     assert expect_sources(simulated) is simulated
 

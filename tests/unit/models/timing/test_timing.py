@@ -15,12 +15,15 @@ from ingest.problem import Problem
 from ingest.simulated import Sequence
 from models.catalog.datasets import RegionDataset, SplitDates, single_region_dataset
 from models.catalog.point_pattern import PointPattern, Span, make_point_pattern
-from models.timing.excitation import KERNELS, TAUS_DAYS, Excitation, conditional_intensity, decays_of, excitation_after, expected_events
+from models.numerics import Trained
+from models.timing.architecture import Architecture
+from models.timing.excitation import KERNELS, TAUS_DAYS, conditional_intensity, decays_of, excitation_after, expected_events
 from models.timing.excitation_features import EVENT_FEATURES, OWN_FEATURES, TRACE_FLOOR_PER_DAY, TRACES, event_features, local_traces
+from models.timing.excitation_gradient import Excitation
 from models.timing.formulas import lstm_step, wait_of_outputs
 from models.timing.live import LiveTiming
 from models.timing.model import TimingNetwork, time_scores
-from models.timing.networks import Architecture, exponential_start
+from models.timing.networks import exponential_start
 from models.timing.sequence_rows import intervals_of
 from models.timing.train import train_timing
 from models.timing.training_data import TimingOptions, timing_training_data
@@ -125,7 +128,7 @@ def test_a_span_has_each_wait_once_and_is_cut_at_its_ends() -> None:
 
 def test_the_live_step_gives_the_numbers_of_the_sequence_pass() -> None:
     one, network = simulate_pattern(), random_network(SMALL)
-    offline, live = network.waits(network.evaluate(one), 0.7), LiveTiming(network)
+    offline, live = network.waits(network.evaluate(one), 0.7), LiveTiming(Trained.of(network))
     past = live.start(0.7)
     for i in range(len(one)):
         wait = live.wait(past)

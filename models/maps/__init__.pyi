@@ -1,0 +1,3 @@
+from .live import NetworkMapMaker
+
+__all__ = ["NetworkMapMaker"]
