@@ -9,13 +9,11 @@ import math
 import os
 import tomllib
 import zlib
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import shapely
@@ -23,30 +21,11 @@ import shapely.affinity
 
 from ingest.plausible import LONGEST_ID
 from ingest.problem import Problem
+from ingest.seismic_regions import SEISMIC_REGION_NAMES, seismic_number
 
 FLINN_ENGDAHL_COMPLETENESS = 4.5
 FLINN_ENGDAHL_WINDOW_DAYS = 365.0
 LONGEST_WINDOW_DAYS = 36_525.0
-
-# First geographic region of each seismic region 1 … 50, and the geographic regions added by the 1995 revision
-# (Young et al. 1996, Physics of the Earth and Planetary Interiors 96, 223–297).
-_SEISMIC_REGION_STARTS = (
-    1, 18, 30, 47, 53, 72, 84, 102, 143, 147, 158, 169, 180, 183, 190, 196, 209, 211, 217, 231, 242, 248, 261, 273, 294,
-    302, 320, 326, 335, 357, 376, 402, 415, 438, 528, 532, 550, 588, 611, 633, 656, 667, 683, 693, 700, 703, 709, 713, 721, 727,
-)  # fmt: skip
-_ADDED_IN_1995 = {730: 5, 731: 7, 732: 10, **dict.fromkeys(range(733, 738), 25), **dict.fromkeys(range(738, 740), 32),
-                  **dict.fromkeys(range(740, 743), 33), **dict.fromkeys(range(743, 756), 37), 756: 43, 757: 44}  # fmt: skip
-_SEISMIC_REGION_NAMES = (
-    "Alaska–Aleutian arc", "Eastern Alaska to Vancouver Island", "California–Nevada region", "Baja California and Gulf of California",
-    "Mexico–Guatemala area", "Central America", "Caribbean loop", "Andean South America", "Extreme South America", "Southern Antilles",
-    "New Zealand region", "Kermadec–Tonga–Samoa area", "Fiji Islands area", "Vanuatu", "Bismarck and Solomon Islands", "New Guinea",
-    "Caroline Islands to Guam", "Guam to Japan", "Japan–Kurils–Kamchatka", "Southwestern Japan and Ryukyu Islands", "Taiwan", "Philippines",
-    "Borneo–Sulawesi", "Sunda arc", "Myanmar and Southeast Asia", "India–Tibet–Sichuan–Yunnan", "Southern Xinjiang to Gansu",
-    "Almaty to Lake Baikal", "Western Asia", "Middle East–Crimea–Balkans", "Western Mediterranean area", "Atlantic Ocean", "Indian Ocean",
-    "Eastern North America", "Eastern South America", "Northwestern Europe", "Africa", "Australia", "Pacific basin", "Arctic zone",
-    "Eastern Asia", "Northeastern Asia and northern Alaska to Greenland", "Southeastern and Antarctic Pacific", "Galápagos area",
-    "Macquarie loop", "Andaman Islands to Sumatra", "Balochistan", "Hindu Kush and Pamir", "Northern Asia", "Antarctica",
-)  # fmt: skip
 
 
 class Region(msgspec.Struct, frozen=True):
@@ -71,6 +50,7 @@ class RegionTable:
         self._named = named
         for _, shape in named:
             shapely.prepare(shape)
+        self._bounds = [shapely.bounds(shape).tolist() for _, shape in named]
         self._by_id = {region.id: region for region, _ in named} | {r.id: r for r in map(_seismic_region, range(1, 51))}
         self._shapes: dict[str, shapely.Geometry] = {}
 
@@ -111,10 +91,10 @@ class RegionTable:
 
     def region_of(self, latitude: float, longitude: float) -> Region:
         """Return the region of an epicentre (degrees; latitude within ±90, longitude within ±180)."""
-        for region, shape in self._named:
-            if shapely.contains_xy(shape, longitude, latitude):
+        for (region, shape), (west, south, east, north) in zip(self._named, self._bounds, strict=True):
+            if south <= latitude <= north and west <= longitude <= east and shapely.contains_xy(shape, longitude, latitude):
                 return region
-        return self._by_id[f"fe-{_seismic_region_number(latitude, longitude):02d}"]
+        return self._by_id[_seismic_id(seismic_number(latitude, longitude))]
 
     def shape(self, region_id: str) -> shapely.Geometry:
         """Return the area for which `region_of` returns this region.
@@ -136,7 +116,7 @@ class RegionTable:
             if region.id == region_id:
                 return shapely.difference(shape, shapely.union_all(before))
             before.append(shape)
-        return shapely.difference(_seismic_shapes()[region_id], shapely.union_all(before))
+        return shapely.difference(_seismic_shape(region_id), shapely.union_all(before))
 
 
 def _check_regions(regions: Sequence[Region]) -> None:
@@ -199,26 +179,23 @@ def _cut_at_date_line(whole: shapely.Polygon) -> shapely.Geometry:
 
 
 def _seismic_region(number: int) -> Region:
-    return Region(f"fe-{number:02d}", _SEISMIC_REGION_NAMES[number - 1], FLINN_ENGDAHL_COMPLETENESS, FLINN_ENGDAHL_WINDOW_DAYS)
+    return Region(_seismic_id(number), SEISMIC_REGION_NAMES[number - 1], FLINN_ENGDAHL_COMPLETENESS, FLINN_ENGDAHL_WINDOW_DAYS)
+
+
+def _seismic_id(number: int) -> str:
+    return f"fe-{number:02d}"
+
+
+def _seismic_shape(region_id: str) -> shapely.Geometry:
+    """Return a Flinn–Engdahl seismic region; its borders follow whole degrees."""
+    cells = [shapely.box(west, south, west + 1, south + 1) for west, south in _seismic_cells()[region_id]]
+    return shapely.coverage_union_all(cells).simplify(0.0)
 
 
 @cache
-def _flinn_engdahl() -> Any:
-    from ingest.seismology import flinn_engdahl  # obspy takes a second to import
-
-    return flinn_engdahl()
-
-
-@cache
-def _seismic_shapes() -> dict[str, shapely.Geometry]:
-    """Return the Flinn–Engdahl seismic regions by id; their borders follow whole degrees."""
-    cells: dict[str, list[shapely.Geometry]] = {}
-    for longitude, latitude in product(range(-180, 180), range(-90, 90)):
-        number = _seismic_region_number(latitude + 0.5, longitude + 0.5)
-        cells.setdefault(f"fe-{number:02d}", []).append(shapely.box(longitude, latitude, longitude + 1, latitude + 1))
-    return {region_id: shapely.coverage_union_all(within).simplify(0.0) for region_id, within in cells.items()}
-
-
-def _seismic_region_number(latitude: float, longitude: float) -> int:
-    number = int(_flinn_engdahl().get_number(longitude, latitude))
-    return _ADDED_IN_1995.get(number) or bisect_right(_SEISMIC_REGION_STARTS, number)
+def _seismic_cells() -> dict[str, list[tuple[int, int]]]:
+    """Return the south-western corners of each seismic region's cells of one degree, longitude and latitude."""
+    cells: dict[str, list[tuple[int, int]]] = {}
+    for west, south in product(range(-180, 180), range(-90, 90)):
+        cells.setdefault(_seismic_id(seismic_number(south + 0.5, west + 0.5)), []).append((west, south))
+    return cells

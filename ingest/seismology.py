@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import warnings
+import zlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from http.client import HTTPException
@@ -21,6 +23,7 @@ from ingest.event import Event
 from ingest.instant import Instant
 from ingest.problem import Problem
 from ingest.quality import EventDescription, with_derived_id
+from ingest.seismic_regions import ADDED_IN_1995, LATITUDES, LONGITUDES, SEISMIC_REGION_STARTS, TABLE
 from ingest.xml_text import xml_text
 
 _RANDOM_ID = re.compile(r"smi:local/(event/)?[0-9a-f]{8}-[0-9a-f-]{27}")
@@ -240,3 +243,15 @@ def _short(text: str, most: int) -> str | None:
 
 def _utc(time: Instant) -> Any:
     return obspy.UTCDateTime(ns=int(time) * NANOSECONDS_PER_MILLISECOND)
+
+
+def _write_seismic_regions() -> None:
+    find, signs = flinn_engdahl().get_number, ((1, 1), (1, -1), (-1, 1), (-1, -1))
+    # a place within the degree, on its side of the equator and of the meridian; at the end of the scale the end itself
+    latitudes, longitudes = ([min(degree + 0.5, count - 1) for degree in range(count)] for count in (LATITUDES, LONGITUDES))
+    numbers = [find(x * longitude, y * latitude) for y, x in signs for latitude in latitudes for longitude in longitudes]
+    TABLE.write_bytes(zlib.compress(bytes(ADDED_IN_1995.get(n) or bisect_right(SEISMIC_REGION_STARTS, n) for n in numbers), 9))
+
+
+if __name__ == "__main__":
+    _write_seismic_regions()

@@ -18,7 +18,7 @@ from models.space_time import SpaceTimeNetwork
 from models.timing.architecture import Architecture
 from tests.support.paths import ROOT
 
-NOT_IN_A_WORKER = {"torch", "pandas", "matplotlib", "scipy.optimize", "scipy.stats", "scipy.sparse", "scipy.spatial"}
+NOT_IN_A_WORKER = {"torch", "pandas", "obspy", "matplotlib", "scipy.optimize", "scipy.stats", "scipy.sparse", "scipy.spatial"}
 FIRST_FORECAST = """
 import sys
 from pathlib import Path
