@@ -117,6 +117,7 @@ class LiveExceedance:
         return np.ascontiguousarray(leading.transpose(0, 1, 3, 2)), law.survival(excesses[:, None])[:, 0]
 
 
+@lru_cache(maxsize=256)
 def excess_bins(magnitude_of_completeness: float) -> FloatArray:
     """Return the lower ends of the bins of an event's excess, (B,) ascending from 0; each magnitude begins one."""
     excesses = _excesses_of(magnitude_of_completeness)
