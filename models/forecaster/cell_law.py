@@ -22,7 +22,7 @@ import numpy as np
 
 from models import PRETRAINED
 from models.baselines import read_fit
-from models.numerics import EARTH_RADIUS_KM, FloatArray, IntArray, degrees_of
+from models.numerics import EARTH_RADIUS_KM, FloatArray, IntArray, compiled, degrees_of
 from models.tectonics import RegionShares, is_dense, read_long_run_map, values_at
 from models.timing import RING_EXCESS, RING_POSITION
 
@@ -86,11 +86,8 @@ class CellLaw(NamedTuple):
 
     def largest(self, count: int) -> tuple[IntArray, FloatArray]:
         """Return the most likely cells, at most `count`, and their probabilities; cells of probability 0 are left out."""
-        candidates = np.union1d(self.numbers, self.long_run.likeliest[:count])
-        probabilities = self.at(candidates)
-        order = np.argsort(-probabilities, kind="stable")[:count]
-        order = order[probabilities[order] > 0.0]
-        return candidates[order], probabilities[order]
+        others = np.sort(self.long_run.likeliest[:count])
+        return _largest(self.numbers, self.near, self.long_run.numbers, self.long_run.shares, self.long_run_share, others, count)
 
 
 def near_cells(ring: FloatArray, weights: PlaceWeights) -> NearCells:
@@ -135,8 +132,42 @@ def cell_law(near: NearCells, rates: FloatArray, total: float, long_run: RegionS
     shares = rates / total
     rest = max(1.0 - float(shares.sum()), 0.0)
     drawn = 0.0 if not len(long_run.numbers) else 1.0 if not len(rates) else weight
-    triggered = np.bincount(near.rows.ravel(), (shares[:, None] * near.kernels).ravel(), len(near.numbers))
-    return CellLaw(near.numbers, triggered + rest * (1.0 - drawn) * near.around, long_run, rest * drawn)
+    return CellLaw(near.numbers, _near(near.rows, near.kernels, shares, rest * (1.0 - drawn) * near.around), long_run, rest * drawn)
+
+
+@compiled
+def _near(rows: IntArray, kernels: FloatArray, shares: FloatArray, around: FloatArray) -> FloatArray:
+    near = np.zeros(len(around))
+    for n in range(len(rows)):
+        for cell in range(rows.shape[1]):
+            near[rows[n, cell]] += shares[n] * kernels[n, cell]
+    return near + around
+
+
+# Goes through the cells near events and the others, both ascending, and keeps the largest so far in their order; of equals the first.
+@compiled
+def _largest(
+    numbers: IntArray, near: FloatArray, own: IntArray, shares: FloatArray, long_run_share: float, others: IntArray, count: int
+) -> tuple[IntArray, FloatArray]:
+    largest, probabilities, found, cell, other = np.empty(count, np.int64), np.empty(count), 0, 0, 0
+    while cell < len(numbers) or other < len(others):
+        number, probability = numbers[cell] if cell < len(numbers) else others[other], 0.0
+        if other < len(others) and others[other] <= number:
+            number, other = others[other], other + 1
+        if cell < len(numbers) and numbers[cell] == number:
+            probability, cell = near[cell], cell + 1
+        row = np.searchsorted(own, number)
+        if row < len(own) and own[row] == number:
+            probability += long_run_share * shares[row]
+        if probability <= 0.0 or (found == count and probability <= probabilities[-1]):
+            continue
+        found = min(found + 1, count)
+        place = found - 1
+        while place > 0 and probabilities[place - 1] < probability:
+            largest[place], probabilities[place] = largest[place - 1], probabilities[place - 1]
+            place -= 1
+        largest[place], probabilities[place] = number, probability
+    return largest[:found], probabilities[:found]
 
 
 def read_place_weights(file: Path = BUILT_IN) -> PlaceWeightsFit:

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.magnitude import DetectedMagnitude
-from models.numerics import FloatArray, compiled
+from models.numerics import FloatArray, IntArray, compiled
 from models.timing import KERNELS, TAUS_DAYS, LargeEvents, PlainKernels
 from stream.records import HORIZONS_HOURS, MAGNITUDES, Exceedance, rounded
 
@@ -131,7 +131,17 @@ def by_interval_and_bin(expected: FloatArray, reaching: FloatArray) -> FloatArra
         expected: (T + 1,) until `INTERVAL_ENDS_DAYS`.
         reaching: (A, B) P(the excess of an event is at least) each of `excess_bins`, at each of `MOMENTS_DAYS`.
     """
-    events: FloatArray = np.diff(expected)[:, None] * _masses(reaching)[_NEAREST]
+    events: FloatArray = _by_interval_and_bin(expected, reaching, _NEAREST)
+    return events
+
+
+@compiled
+def _by_interval_and_bin(expected: FloatArray, reaching: FloatArray, nearest: IntArray) -> FloatArray:
+    events, bins = np.empty((len(nearest), reaching.shape[1])), reaching.shape[1]
+    for t in range(len(nearest)):
+        number, row = expected[t + 1] - expected[t], reaching[nearest[t]]
+        for b in range(bins):
+            events[t, b] = number * (row[b] - (row[b + 1] if b + 1 < bins else 0.0))
     return events
 
 
