@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import structlog
 
 from ingest.metrics import Exposition
@@ -54,6 +56,7 @@ def forecast(
     log.info("forecast", bus=public_address(bus), store=public_address(store), model=library.own.name)
     exposition = Exposition()
     worker = open_worker(bus, store, table, library, load_rules(alert_rules), batch_size, output, exposition)
+    gc.freeze()  # what is loaded by now stays: collections that go through it would hold up a forecast
     serve_metrics(exposition, metrics_host, metrics_port, stop, bus, store)
     worker.run(stop.is_set)
     worker.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,6 +90,7 @@ def up(
     publisher = Publisher(event_log, table, why_not_live=why_not_live(exercise=exercise, simulated=simulated))
     poller = Poller(UsgsSource(usgs, contact()), publisher, poll_seconds, IngestMetrics(exposition))
     outlook_process = OutlookProcess(event_log, bus, ForecastingOptions(model, models, regions)) if outlooks else None
+    gc.freeze()  # what is loaded by now stays: collections that go through it would hold up a forecast
     threads = _start_threads(stop, poller, worker, outlook_process)
     address = f"http://{host}:{listening.getsockname()[1]}"
     log.info("up", bus=public_address(bus), store=public_address(store_url), usgs=usgs, address=address)
