@@ -188,7 +188,8 @@ def _seismic_id(number: int) -> str:
 
 def _seismic_shape(region_id: str) -> shapely.Geometry:
     """Return a Flinn–Engdahl seismic region; its borders follow whole degrees."""
-    cells = [shapely.box(west, south, west + 1, south + 1) for west, south in _seismic_cells()[region_id]]
+    west, south = zip(*_seismic_cells()[region_id], strict=True)
+    cells = shapely.box(west, south, [degree + 1 for degree in west], [degree + 1 for degree in south])
     return shapely.coverage_union_all(cells).simplify(0.0)
 
 
