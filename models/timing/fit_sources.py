@@ -1,12 +1,13 @@
 """Let a trained network read events below completeness as sources, without training it again.
 
-Its kernels and its memory stay as they are, but for one factor of all kernels and one of all background rates: where sources explain a part
-of the rate, the events explain less. With the factors e^d and e^b and the sources' weights c' the rate is linear,
+Its kernels and its memory stay as they are. With the sources' weights c' and a factor e^b of each region's background rate the rate is
+linear,
 
-    λ = e^b μ + e^d Σ_events + Σ_ak c'_ak S_ak
+    λ = e^b_region μ_region + Σ_events + Σ_ak c'_ak S_ak        b_region ~ normal(b, `BACKGROUND_SPREAD`)
 
-so the likelihood on the training span is concave in (e^b, e^d, c'), and found in seconds. Most catalogues do not go on below
-completeness, or do not tell when they first had an event: a network trained on all of them learns its sources from those that do.
+so the likelihood on the training span is concave in (e^b, c'), and found in seconds. What sources explain was background before; and a
+background rate that was learned from final catalogues is not that of a feed. Most catalogues do not go on below completeness, or do not
+tell when they first had an event: a network trained on all of them learns its sources from those that do.
 """
 
 from __future__ import annotations
@@ -30,19 +31,38 @@ from models.timing.sources import SOURCE_TERMS, source_rates_after_rows, source_
 
 STEPS = 300
 FIRST_LOG_PRODUCTIVITY = -6.0
+BACKGROUND_SPREAD = 0.5
+"""Of the logarithms of the regions' factors around their common one."""
+
+
+class _Found(NamedTuple):
+    """What is fitted."""
+
+    log_background: torch.Tensor
+    """(regions,) b."""
+    log_productivity: torch.Tensor
+    """(SOURCE_TERMS,) ln c'."""
 
 
 class _Parts(NamedTuple):
-    """What the parts of the rate are at the ends of I intervals, and what each expects within them: (I, 2 + SOURCE_TERMS) each."""
+    """What the parts of the rate are at the ends of I intervals, and what each expects within them.
+
+    The columns are | background | events | sources (SOURCE_TERMS) |.
+    """
 
     rates: torch.Tensor
+    """(I, 2 + SOURCE_TERMS)"""
     expected: torch.Tensor
+    """(I, 2 + SOURCE_TERMS)"""
     has_event: torch.Tensor
+    regions: torch.Tensor
+    """(I,) the index of each interval's region in the network."""
 
-    def likelihood(self, log_factors: torch.Tensor) -> torch.Tensor:
-        """Return (Σ ln λ − Λ) / number of events, nats; `log_factors`: (2 + SOURCE_TERMS,) b, d, ln c'."""
-        factors = log_factors.exp()
-        return (torch.log(self.rates[self.has_event] @ factors).sum() - self.expected.sum(0) @ factors) / self.has_event.sum()
+    def likelihood(self, found: _Found) -> torch.Tensor:
+        """Return (Σ ln λ − Λ) / number of events, nats."""
+        factors, productivity = found.log_background.exp()[self.regions], found.log_productivity.exp()
+        rates, expected = (part[:, 0] * factors + part[:, 1] + part[:, 2:] @ productivity for part in (self.rates, self.expected))
+        return (torch.log(rates[self.has_event]).sum() - expected.sum()) / self.has_event.sum()
 
 
 def fit_sources(network: TimingNetwork, datasets: Sequence[RegionDataset], depth: float) -> tuple[TimingNetwork, dict[str, float]]:
@@ -50,7 +70,7 @@ def fit_sources(network: TimingNetwork, datasets: Sequence[RegionDataset], depth
 
     Args:
         network: reads none.
-        datasets: of regions whose catalogues go on below completeness.
+        datasets: of regions whose catalogues go on below completeness; those that the network does not know are left out.
         depth: how far below completeness the sources go that it reads.
 
     Returns:
@@ -64,8 +84,9 @@ def fit_sources(network: TimingNetwork, datasets: Sequence[RegionDataset], depth
     fitting, checking = (_parts_of(network, datasets, name, depth) for name in ("train", "validation"))
     if not float(fitting.rates[:, 2:].sum()):
         raise Problem("no event below completeness in the catalogues", "give catalogues that go on below it")
-    unchanged = torch.cat((torch.zeros(2), torch.full((SOURCE_TERMS,), -math.inf))).double()
-    found = _maximise(fitting)
+    regions = len(network.architecture.regions)
+    unchanged = _Found(torch.zeros(regions).double(), torch.full((SOURCE_TERMS,), -math.inf).double())
+    found = _maximise(fitting, regions)
     scores = {"without_sources": float(checking.likelihood(unchanged)), "with_sources": float(checking.likelihood(found))}
     per_event = source_terms_per_event([(dataset.pattern, dataset.train) for dataset in datasets], depth)
     return _reading(network, depth, found, per_event), scores
@@ -73,14 +94,17 @@ def fit_sources(network: TimingNetwork, datasets: Sequence[RegionDataset], depth
 
 def _parts_of(network: TimingNetwork, datasets: Sequence[RegionDataset], name: str, depth: float) -> _Parts:
     """Return the parts of the rate in the spans of a name, `train` or `validation`."""
-    columns = [_columns(network, dataset, getattr(dataset, name), depth) for dataset in datasets]
-    rates, expected, has_event = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*columns, strict=True))
-    if not has_event.any():
+    columns = [
+        _columns(network, dataset, getattr(dataset, name), depth) for dataset in datasets if dataset.region in network.architecture.regions
+    ]
+    if not any(has_event.any() for _, _, has_event, _ in columns):
         raise Problem(f"no event in the {name} spans", "choose other dates or a lower magnitude of completeness")
-    return _Parts(rates, expected, has_event)
+    return _Parts(*(torch.from_numpy(np.concatenate(part)) for part in zip(*columns, strict=True)))
 
 
-def _columns(network: TimingNetwork, dataset: RegionDataset, span: Span, depth: float) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+def _columns(
+    network: TimingNetwork, dataset: RegionDataset, span: Span, depth: float
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_], NDArray[np.int64]]:
     pattern = dataset.pattern.before(span.end)
     part, excitation = intervals_of(pattern, span), network.evaluate(pattern).excitation
     start, days = part.elapsed_days[:, None], part.waits_days[:, None]
@@ -96,31 +120,34 @@ def _columns(network: TimingNetwork, dataset: RegionDataset, span: Span, depth: 
         np.concatenate((background, events[0], rates.reshape(len(start), -1)), 1),
         np.concatenate((background * days, events[1], expected.reshape(len(start), -1)), 1),
         part.has_event,
+        np.full(len(start), network.architecture.regions.index(dataset.region)),
     )
 
 
-def _maximise(parts: _Parts) -> torch.Tensor:
-    """Return b, d and ln c' of maximum likelihood, (2 + SOURCE_TERMS,)."""
-    found = torch.cat((torch.zeros(2), torch.full((SOURCE_TERMS,), FIRST_LOG_PRODUCTIVITY))).double().requires_grad_()
-    optimizer = torch.optim.LBFGS([found], max_iter=STEPS, history_size=20, line_search_fn="strong_wolfe")
+def _maximise(parts: _Parts, regions: int) -> _Found:
+    """Return what is most likely, with the prior of the regions' factors."""
+    common, own = (torch.zeros(size, dtype=torch.float64, requires_grad=True) for size in (1, regions))
+    productivity = torch.full((SOURCE_TERMS,), FIRST_LOG_PRODUCTIVITY, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([common, own, productivity], max_iter=STEPS, history_size=20, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = -parts.likelihood(found)
+        prior = own.square().sum() / (2.0 * BACKGROUND_SPREAD**2 * parts.has_event.sum())
+        loss = prior - parts.likelihood(_Found(common + own, productivity))
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return found.detach()
+    return _Found((common + own).detach(), productivity.detach())
 
 
 @torch.no_grad()
-def _reading(network: TimingNetwork, depth: float, found: torch.Tensor, per_event: FloatArray) -> TimingNetwork:
-    """Return the network with the sources' weights, its kernels and background rates multiplied by the factors."""
+def _reading(network: TimingNetwork, depth: float, found: _Found, per_event: FloatArray) -> TimingNetwork:
+    """Return the network with the sources' weights, its background rates multiplied by the factors."""
     reading = TimingNetwork(msgspec.structs.replace(network.architecture, source_depth=depth)).double()
     reading.load_state_dict(network.double().state_dict(), strict=False)
-    reading.kernels.log_background.add_(found[0])
-    reading.kernels.log_productivity.add_(found[1])
-    reading.kernels.log_source_productivity.copy_(found[2:].reshape(-1, KERNELS).expand_as(reading.kernels.log_source_productivity))
+    reading.kernels.log_background.add_(found.log_background)
+    productivity = found.log_productivity.reshape(-1, KERNELS)
+    reading.kernels.log_source_productivity.copy_(productivity.expand_as(reading.kernels.log_source_productivity))
     reading.kernels.sources_per_event.copy_(torch.from_numpy(per_event))
     return reading.eval()

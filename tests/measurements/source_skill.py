@@ -155,15 +155,20 @@ def compare(name: str, datasets: list[RegionDataset], depth: float, seeds: range
 
 
 def compare_built_in(name: str, datasets: list[RegionDataset], folder: Path, spans: tuple[str, ...]) -> None:
-    """Let the built-in model read the feed's sources (`models.timing.fit_sources`), print what it gains, and write it to a folder."""
+    """Let the built-in model read the feed's sources (`models.timing.fit_sources`), print what it gains, and write it to a folder.
+
+    The validation months are scored by a fit to the training months alone. What is written is fitted to both, as the live ETAS is.
+    """
     network, card = read_forecaster()
-    reading, stages = fit_sources(network.timing, datasets, FEED_DEPTH)
+    later = [dataset._replace(train=Span(dataset.train.start, dataset.validation.end)) for dataset in datasets]
+    (chosen, stages), (reading, _) = (fit_sources(network.timing, fitted, FEED_DEPTH) for fitted in (datasets, later))
     for span in spans:
-        one, other = score(network.timing, datasets, span), score(reading, datasets, span)
+        informed = chosen if span == "validation" else reading
+        one, other = score(network.timing, datasets, span), score(informed, datasets, span)
         gain = bootstrap_interval(other.values - one.values, one.times, one.ends)
         line = {"catalogue": name, "model": card.name, "span": span, "events": len(one.times), "without": one.per_event, "gain": gain}
         medians = {"within median": [one.within_median, other.within_median]}
-        print(json.dumps(line | medians | {"stages": stages, "brought": float(reading.kernels.induced_by_sources.sum())}), flush=True)
+        print(json.dumps(line | medians | {"stages": stages, "brought": float(informed.kernels.induced_by_sources.sum())}), flush=True)
     with_sources = SpaceTimeNetwork(msgspec.structs.replace(network.architecture, timing=reading.architecture))
     with_sources.timing, with_sources.magnitude, with_sources.place = reading, network.magnitude, network.place
     fields = {key: getattr(card, key) for key in ("data", "options", "scores", "notes")}
