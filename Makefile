@@ -3,7 +3,7 @@
 # make test    check, and all tests with a real Kafka broker and a real Redis
 # make suite   all tests without the check
 # make unit    the tests that need no server, in seconds
-# make bench   throughput beside a bare Kafka loop
+# make bench   speed, latency and memory, each beside a rival in the same run
 # make fuzz    inputs that nobody expects, for every parser and every endpoint (SEED, INPUTS, WORKERS, EXAMPLES); an hour of one core
 # make skill   the forecaster trained on the benchmark catalogues, three seeds, beside ETAS; an hour or two
 # make chaos   random faults in real processes (SEED, FAULTS, MINUTES, DEPLOYMENT: embedded, kafka or cluster)
