@@ -41,13 +41,21 @@ def shares_within(long_run: LongRunMap, shape: shapely.Geometry) -> RegionShares
     Args:
         shape: x = longitude within ±180, y = latitude, degrees; parts beyond the date line are separate polygons.
     """
-    numbers = np.arange(long_run.log_density.size)
+    numbers = _numbers_within(long_run, *shapely.bounds(shape))
     latitudes, longitudes = long_run.centres_of(numbers)
     inside = shapely.contains_xy(shape, longitudes, latitudes)
     if not inside.any():
         return NO_SHARES
     own, shares = numbers[inside], long_run.shares(latitudes[inside], longitudes[inside])
     return RegionShares(own, shares, own[np.argsort(-shares, kind="stable")])
+
+
+def _numbers_within(long_run: LongRunMap, west: float, south: float, east: float, north: float) -> IntArray:
+    """Return the cells whose centres lie in a box, (N,) ascending."""
+    rows, columns = map(np.arange, long_run.log_density.shape)
+    latitudes, longitudes = long_run.centres_of(rows * len(columns))[0], long_run.centres_of(columns)[1]
+    chosen_rows, chosen_columns = rows[(latitudes >= south) & (latitudes <= north)], columns[(longitudes >= west) & (longitudes <= east)]
+    return np.asarray((chosen_rows[:, None] * len(columns) + chosen_columns).ravel())
 
 
 def values_at(numbers: IntArray, values: FloatArray, wanted: IntArray) -> FloatArray:
